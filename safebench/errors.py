@@ -4,6 +4,7 @@ SafebenchError                something a person can put right; the message says
 ├── InputError                a file or value could not be read or makes no sense
 │   ├── CardError             a card: unreadable, or wrong at a known place
 │   │   └── ReadError         a file that cannot be read as YAML or JSON (card/document.py)
+│   ├── InteropError          another program's file: not what it says it is, or two disagree
 │   ├── EvidenceError         a submission's evidence: missing, damaged, or not what the card says
 │   └── StatsError            an array a statistic cannot be computed from (also a ValueError)
 ├── JudgeError                no such judge, or it cannot judge this
@@ -37,6 +38,10 @@ class CardError(InputError):
 
 class EvidenceError(InputError):
     """A submission's evidence is missing, damaged, or not what the card says."""
+
+
+class InteropError(InputError):
+    """Another program's file is not what it says it is, or two of them disagree."""
 
 
 class StatsError(InputError, ValueError):

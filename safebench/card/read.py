@@ -37,7 +37,7 @@ def load_document(path: Path | Literal["-"]) -> Document:
             without aliases and tags; the message names line, column, and the remedy.
     """
     name = "<stdin>" if path == "-" else str(path)
-    raw = sys.stdin.buffer.read(MAX_BYTES + 1) if path == "-" else _read(Path(path))
+    raw = sys.stdin.buffer.read(MAX_BYTES + 1) if path == "-" else read_bytes(Path(path))
     return parse_document(raw, name)
 
 
@@ -62,8 +62,12 @@ def parse_document(raw: bytes, name: str) -> Document:
     return _Builder(name, tuple(text.splitlines())).build(text)
 
 
-def _read(path: Path) -> bytes:
-    """Return at most one byte more than is allowed; never block on a pipe or device."""
+def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
+    """Return at most one byte more than is allowed; never block on a pipe or device.
+
+    Raises:
+        ReadError: it cannot be opened or read, or is no regular file.
+    """
     name = str(path)
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -80,7 +84,7 @@ def _read(path: Path) -> bytes:
         if not stat.S_ISREG(mode):
             raise ReadError(name, "is not a regular file", "pipe it in and give - as the path")
         with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(MAX_BYTES + 1)
+            return file.read(most + 1)
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise ReadError(name, f"cannot be read: {reason}", "copy the file again") from problem

@@ -45,30 +45,35 @@ def _plain(value: Any) -> Any:
     """Return a model as plain data; an optional field that is absent stays absent."""
     if isinstance(value, Section):
         fields = type(value).model_fields
-        first = [n for n in _FIRST if n in fields and fields[n].is_required()]
-        first = first if "estimate" not in fields else []  # there `method` is that of an interval
-        names = first + [n for n in fields if n not in first]
         return {
             name: _plain(getattr(value, name))
-            for name in names
+            for name in field_order(type(value))
             if fields[name].is_required() or getattr(value, name) is not None
         }
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value
 
 
+def field_order(section: type[Section]) -> list[str]:
+    """Return the names of a section's fields as they are written: what decides the rest, first."""
+    fields = section.model_fields
+    first = [n for n in _FIRST if n in fields and fields[n].is_required()]
+    first = first if "estimate" not in fields else []  # there `method` is that of an interval
+    return first + [n for n in fields if n not in first]
+
+
 def _mapping(data: dict[str, Any], indent: int) -> Iterator[str]:
     pad = " " * indent
-    for key, value in data.items():
-        name = _key(key)
-        short = _flow(value)
+    for field, value in data.items():
+        name = key(field)
+        short = flow(value)
         if (
             not isinstance(value, dict | list)
             or not value
-            or (indent and _is_flat(value) and len(pad) + len(name) + 2 + len(short) <= _WIDTH)
+            or (indent and is_flat(value) and len(pad) + len(name) + 2 + len(short) <= _WIDTH)
         ):
             yield f"{pad}{name}: {short}"
         elif isinstance(value, dict):
@@ -82,9 +87,9 @@ def _mapping(data: dict[str, Any], indent: int) -> Iterator[str]:
 def _sequence(data: list[Any], indent: int) -> Iterator[str]:
     pad = " " * indent
     for value in data:
-        short = _flow(value)
+        short = flow(value)
         fits = len(pad) + 2 + len(short) <= _ROW
-        if not isinstance(value, dict | list) or not value or (fits and _is_flat(value)):
+        if not isinstance(value, dict | list) or not value or (fits and is_flat(value)):
             yield f"{pad}- {short}"
             continue
         write: Any = _mapping if isinstance(value, dict) else _sequence
@@ -93,24 +98,28 @@ def _sequence(data: list[Any], indent: int) -> Iterator[str]:
             yield f"{pad}- {line[indent + 2 :]}" if number == 0 else line
 
 
-def _is_flat(value: dict[str, Any] | list[Any]) -> bool:
+def is_flat(value: dict[str, Any] | list[Any]) -> bool:
+    """Whether nothing inside asks for lines of its own."""
     items = value.values() if isinstance(value, dict) else value
     return not any(isinstance(item, dict) and len(item) > 1 for item in items)
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
+    """Return plain data as YAML in one line."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_key(k)}: {_flow(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{key(k)}: {flow(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_flow(item) for item in value) + "]"
-    return _scalar(value)
+        return "[" + ", ".join(flow(item) for item in value) + "]"
+    return scalar(value)
 
 
-def _key(name: str) -> str:
-    return name if name in _WORD_KEYS else _scalar(name)
+def key(name: str) -> str:
+    """Return a mapping's key as YAML."""
+    return name if name in _WORD_KEYS else scalar(name)
 
 
-def _scalar(value: Any) -> str:
+def scalar(value: Any) -> str:
+    """Return a text, number, boolean or null as YAML."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,0 +1,256 @@
+"""A card from what files say: filled where they say it, marked where a person has to."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safebench.card.base import Section
+from safebench.card.card import SPEC, Card
+from safebench.card.document import Document, Pointer, Problem
+from safebench.card.explain import NOT_GIVEN
+from safebench.card.io import dotted, parse_card
+from safebench.card.read import parse_document
+from safebench.card.write import field_order
+from safebench.checks.mandatory import states
+from safebench.checks.report import Report, check_document
+from safebench.errors import InteropError
+from safebench.interop.commented import as_comment, commented
+from safebench.interop.facts import Absent, Nothing, Place, visible
+from safebench.interop.fields import default, meaning
+from safebench.interop.gather import Filled, Gathered, short_name
+
+_LISTS: tuple[Place, ...] = (("decoding",), ("tasks",), ("model", "weights"), ("data",), ("judge",))
+_INSTEAD = {"epochs": "steps", "warmup_steps": "warmup_ratio"}
+_TO_FILL = "to fill in"
+_NO_REVISION = "SB-MOD-001"
+_REVISION: Pointer = ("model", "base", "revision")
+# What a list or section that nothing filled can look like, in one line each.
+EXAMPLES = {
+    "data": "[{name: mine, path: mine.jsonl, examples: 1000}]",
+    "hyperparameters": "{method: none}, if it was not",
+    "decoding": "[{name: greedy, do_sample: false, max_new_tokens: 512}]",
+    "judge": '[{name: rule, kind: rule, id: safebench/refusal-rule, revision: "1", primary: true}]',
+    "tasks": "[safebench_harm, safebench_overrefusal, safebench_capability]",
+}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A card to fill in."""
+
+    text: str
+    """YAML with comments."""
+    report: Report
+    """What `safebench validate` finds in it."""
+
+
+def make_draft(gathered: Gathered, folder: Path, name: str, *, plan: bool = False) -> Draft:
+    """Return the card in what was gathered, with every gap marked `not_reported`.
+
+    `folder` is where the card will lie and `name` what it will be called. In a `plan` a field that
+    nothing filled has the standard's default: there it is a choice, and of a study that was made
+    elsewhere it would be a guess.
+
+    Raises:
+        InteropError: a value from a file is none that a card can have.
+    """
+    tree = _Tree(gathered.filled)
+    while _mark(tree, _parse(tree), plan=plan):
+        pass  # what is marked open may bring mandatory fields of its own
+    text = _text(tree, gathered, name, plan=plan)
+    report = check_document(parse_document(text.encode(), name), folder)
+    if any(finding.rule == _NO_REVISION for finding in report.findings):
+        tree.put(_REVISION, absence(_REVISION))
+        text = _text(tree, gathered, name, plan=plan)
+        report = check_document(parse_document(text.encode(), name), folder)
+    return Draft(text, report)
+
+
+def _text(tree: _Tree, gathered: Gathered, name: str, *, plan: bool) -> str:
+    data = _ordered(tree.data, _parse(tree))
+    if isinstance(data["tasks"], list):
+        data["tasks"] = [task["name"] if set(task) == {"name"} else task for task in data["tasks"]]
+    return _header(gathered, name, plan=plan) + commented(data, tree.comments, tree.asides)
+
+
+class _Tree:
+    """Plain data of a card, and what to say about each part of it."""
+
+    def __init__(self, filled: Mapping[Place, Filled]) -> None:
+        self.data: dict[str, Any] = {"spec": SPEC}
+        self.comments: dict[Pointer, str] = {}
+        self.asides: dict[Pointer, str] = {}
+        self.sources: dict[Pointer, Filled] = {}
+        self.stated_absent: set[Pointer] = set()
+        self._numbers: dict[Place, dict[str, int]] = {}
+        for place, one in filled.items():
+            self._fill(self._pointer(place), one)
+        self.open(("model", "base"))
+        for number, settings in enumerate(self.data.get("decoding", ())):
+            settings.setdefault("name", self._decoding_name(number, settings))
+
+    def _pointer(self, place: Place) -> Pointer:
+        for head in _LISTS:
+            if place[: len(head)] == head and len(place) > len(head):
+                numbers = self._numbers.setdefault(head, {})
+                number = numbers.setdefault(place[len(head)], len(numbers))
+                return (*head, number, *place[len(head) + 1 :])
+        return place
+
+    def _fill(self, at: Pointer, one: Filled) -> None:
+        if isinstance(one.value, Nothing):
+            self.stated_absent.add(at)
+            self.asides[*at[:-1], ""] = f"{at[-1]}: none ({one.comment})"
+            self.open(at[:-1])
+            return
+        value, comment = one.value, one.comment
+        if at == ("data", 0, "name"):
+            self.asides[("data",)] = "a local file has path: FILE.jsonl in place of id and revision"
+        if isinstance(value, Absent):
+            file = one.facts[0].file
+            comment = f"{short_name(file)}: {value.reason}" if file else value.reason
+            value = absence(at)
+        self.put(at, value, comment)
+        self.sources[at] = one
+
+    def put(self, at: Pointer, value: Any, comment: str = "") -> None:
+        """Write a value, with the mappings and list items around it."""
+        self.open(at[:-1])[at[-1]] = value
+        if comment:
+            self.comments[at] = comment
+
+    def open(self, at: Pointer) -> Any:
+        """Return the mapping at a pointer, made if it is not there."""
+        node: Any = self.data
+        for part, following in zip(at, (*at, "")[1:], strict=True):
+            if isinstance(part, str):
+                node = node.setdefault(part, [] if isinstance(following, int) else {})
+                continue
+            while len(node) <= part:
+                node.append({})
+            node = node[part]
+        return node
+
+    def _decoding_name(self, number: int, settings: dict[str, Any]) -> str:
+        temperature = settings.get("temperature")
+        name = "greedy"
+        if settings["do_sample"]:
+            known = isinstance(temperature, int | float)
+            name = f"t{temperature:g}".replace(".", "") if known else "sampled"
+        taken = {s.get("name") for s in self.data["decoding"][:number]}
+        names = (name, *(f"{name}-{n}" for n in range(2, number + 3)))
+        return next(one for one in names if one not in taken)
+
+
+def absence(at: Pointer) -> dict[str, str]:
+    """Return the mark of a field that a person fills in, with what is asked."""
+    asked = " ".join(meaning(at).split())
+    return {"not_reported": f"{_TO_FILL}: {asked}" if asked else _TO_FILL}
+
+
+def _parse(tree: _Tree) -> Card:
+    card, problems = parse_card(_document(tree))
+    wrong = [p for p in problems if p.severity == "error" and p.rule != NOT_GIVEN]
+    if card is None or wrong:
+        raise _unfit(wrong[0], tree)
+    return card
+
+
+def _document(tree: _Tree) -> Document:
+    return parse_document(json.dumps(tree.data).encode(), "draft")
+
+
+def _unfit(problem: Problem, tree: _Tree) -> InteropError:
+    """Return the error for a value of a file that a card cannot have."""
+    at = next(
+        (p for p in tree.sources if p == problem.pointer[: len(p)] or problem.pointer == p[:1]), ()
+    )
+    source = tree.sources.get(at)
+    where = f"{source.facts[0].file}: {source.facts[0].key}" if source else "draft"
+    return InteropError(
+        f"{visible(where)}: as {visible(dotted(problem.pointer))} in a card: "
+        f"{visible(problem.message)}",
+        fix="correct the file, or leave it out and fill the field in by hand",
+    )
+
+
+def _mark(tree: _Tree, card: Card, *, plan: bool) -> bool:
+    """Mark every mandatory field that nothing filled; return whether there was one."""
+    before = json.dumps(tree.data)
+    for state in states(card):
+        at = _gap(tree, state.pointer)
+        value = default(at) if at is not None and plan else None
+        if at is not None and value is not None:
+            tree.put(at, value, "default")
+        elif at is not None and (state.lost_at is not None or not plan):
+            _leave(tree, at)
+    _, problems = parse_card(_document(tree))
+    for problem in problems:
+        if problem.rule == NOT_GIVEN:
+            _leave(tree, problem.pointer)
+    return json.dumps(tree.data) != before
+
+
+def _leave(tree: _Tree, at: Pointer) -> None:
+    """Write the mark of a field, with an example where it is a whole section."""
+    tree.put(at, absence(at))
+    if len(at) == 1 and at[0] in EXAMPLES:
+        tree.asides[at] = f"e.g. {at[0]}: {EXAMPLES[str(at[0])]}"
+
+
+def _gap(tree: _Tree, pointer: Pointer) -> Pointer | None:
+    """Return the field to mark so that a mandatory one is not silently absent."""
+    node: Any = tree.data
+    for number, part in enumerate(pointer):
+        if _is_absence(node) or pointer in tree.stated_absent:
+            return None
+        if isinstance(part, int):
+            node = node[part]
+        elif not isinstance(node, dict):
+            return None  # a choice in a word, of which the field is no part
+        elif part in node:
+            node = node[part]
+        elif _INSTEAD.get(part) in node:
+            return None
+        elif part == "hyperparameters" or isinstance((*pointer, "")[number + 1], int):
+            return pointer[: number + 1]  # a list, or a section whose kind nobody has said
+        else:
+            return pointer
+    return None
+
+
+def _is_absence(node: Any) -> bool:
+    return isinstance(node, dict) and set(node) == {"not_reported"}
+
+
+def _ordered(data: Any, model: Any) -> Any:
+    """Return plain data with every section's fields in the standard's order."""
+    if isinstance(data, dict) and isinstance(model, Section):
+        names = [name for name in field_order(type(model)) if name in data]
+        return {name: _ordered(data[name], getattr(model, name)) for name in names}
+    if isinstance(data, list) and isinstance(model, tuple):
+        return [_ordered(item, part) for item, part in zip(data, model, strict=True)]
+    return data
+
+
+def _header(gathered: Gathered, name: str, *, plan: bool) -> str:
+    lines = as_comment(
+        f"A card of the standard {SPEC}, to be completed. Behind each value stands where it came "
+        f"from. Replace every {{not_reported: {_TO_FILL}: ...}}; where the answer is not known, "
+        "write why instead: {not_reported: why}."
+    )
+    if plan:
+        lines += as_comment("Values marked `default` are the standard's: change what differs.")
+    lines += as_comment(f"What remains: safebench validate {name}")
+    if gathered.files:
+        names = Counter(short_name(file) for file in gathered.files)
+        told = ", ".join(n if count == 1 else f"{n} ({count})" for n, count in names.items())
+        # Only the last part: a card that is published says nothing about a machine.
+        under = ", ".join(path.resolve().name for path in gathered.paths)
+        lines += as_comment(f"Read from {under}: {told}.")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,81 @@
+"""What a file of another program says about a field of the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Place = tuple[str, ...]
+"""A field of the card; items of a list stand under a key of their own until they are counted."""
+
+STATED, INDIRECT = 0, 1
+
+
+@dataclass(frozen=True)
+class Absent:
+    """No value, and why: what a file says is not what the field asks for."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """The field is left out of the card, and this says something: no system prompt."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One field's value, and where it was read."""
+
+    place: Place
+    """The field."""
+    value: Any
+    """Plain data as the card writes it, or `Absent`, or `Nothing`."""
+    file: Path | None
+    """File, as it was found; None for what is no file's."""
+    key: str = ""
+    """Where in the file."""
+    note: str = ""
+    """What a reader of the card has to know about the value."""
+    rank: int = STATED
+    """`STATED` counts before `INDIRECT`: a file that speaks of the field, or of something near."""
+    varies: bool = False
+    """Whether differing values are no contradiction: the card then says all of them."""
+    about: str | None = None
+    """The base model that this is about; it counts only if the card's is the same."""
+
+
+def visible(text: str) -> str:
+    """Return a text with control and direction characters as escapes: files are not trusted."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def show(value: Any) -> str:
+    """Return a value as messages quote it, cut to a length."""
+    text = visible(repr(value) if isinstance(value, str) else str(value))
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def natural(path: Path) -> tuple[object, ...]:
+    """Return a key that sorts `checkpoint-9` before `checkpoint-10`."""
+    key: list[object] = []
+    for part in path.as_posix().split("/"):
+        digits = ""
+        for character in f"{part}\0":
+            if character.isdecimal() and character.isascii():
+                digits += character
+                continue
+            if digits:
+                key.append((0, int(digits), digits))
+                digits = ""
+            key.append((1, ord(character), ""))
+    return tuple(key)
+
+
+def first_words(names: Iterable[str], most: int = 3) -> str:
+    """Return some names of many: `a, b, c and 4 more`."""
+    found = list(names)
+    shown = ", ".join(found[:most])
+    return shown if len(found) <= most else f"{shown} and {len(found) - most} more"

@@ -1,0 +1,194 @@
+"""The weights of every training seed and checkpoint, from adapters and trainers' folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safebench.errors import InteropError
+from safebench.files import sha256_of, sha256_of_folder
+from safebench.interop.facts import INDIRECT, Absent, Fact, natural
+from safebench.interop.names import seed_in
+from safebench.interop.record import Record
+from safebench.interop.trainer import Reached, reached
+
+ADAPTER = "adapter_model.safetensors"
+WEIGHTS = {"adapter": ADAPTER, "full": "model.safetensors"}
+_PLACE = ("model", "weights")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of one folder of weights."""
+
+    folder: Path
+    file: Path
+    """File that says there are weights here."""
+    form: str
+    sha256: str | None
+    seed: int | None
+    seed_source: tuple[Path, str]
+    """File and key, or file and the folder's name, that say the seed."""
+    reached: Reached | None
+
+
+def known_weights(
+    adapters: Sequence[Path],
+    whole: Sequence[Path],
+    states: dict[Path, Record],
+    arguments: dict[Path, Record],
+) -> list[Known]:
+    """Return every set of weights once; a copy of a checkpoint is not counted beside it.
+
+    Whole models (`whole`) count where a trainer's state lies beside them.
+
+    Raises:
+        InteropError: arguments and folder name different training seeds.
+    """
+    found = [_known(file, "adapter", states, arguments) for file in adapters]
+    with_adapter = {one.folder for one in found}
+    for folder in sorted({file.parent for file in whole}):
+        if folder in states and folder not in with_adapter:
+            file = min(file for file in whole if file.parent == folder)
+            found.append(_known(file, "full", states, arguments))
+    found.sort(key=lambda one: natural(one.folder))
+    return [one for one in found if not _is_copy(one, found)]
+
+
+def _known(
+    file: Path, form: str, states: dict[Path, Record], arguments: dict[Path, Record]
+) -> Known:
+    folder = file.parent
+    state = states.get(folder)
+    seed, source = _seed(file, arguments)
+    return Known(
+        folder=folder,
+        file=file,
+        form=form,
+        sha256=_digest(folder, form),
+        seed=seed,
+        seed_source=source,
+        reached=None if state is None else reached(state),
+    )
+
+
+def _digest(folder: Path, form: str) -> str | None:
+    if form == "adapter":
+        file = folder / ADAPTER
+        return sha256_of(file) if file.is_file() else None
+    single = folder / "model.safetensors"
+    if single.is_file():
+        return sha256_of(single)
+    shards = tuple(sorted(p.name for p in folder.glob("model-*.safetensors")))
+    return sha256_of_folder(folder, shards) if shards else None
+
+
+def _seed(file: Path, arguments: dict[Path, Record]) -> tuple[int | None, tuple[Path, str]]:
+    """Return the seed of the nearest arguments around a file, else of its folder's name."""
+    folder = file.parent
+    near = next((f for f in (folder, *folder.parents) if f in arguments), None)
+    named = seed_in(folder)
+    stated = arguments[near].whole("seed") if near is not None else None
+    if near is not None and stated is not None:
+        source = arguments[near].file
+        if named is not None and named[0] != stated:
+            raise InteropError(
+                f"{folder}: the folder `{named[1]}` names seed {named[0]}, "
+                f"but {source} says seed {stated}",
+                fix="rename the folder, or leave one of the two out",
+            )
+        return stated, (source, "seed")
+    if named is None:
+        return None, (file, "")
+    return named[0], (folder.parent / named[1], "name of the folder")
+
+
+def _is_copy(one: Known, all_: Sequence[Known]) -> bool:
+    """Whether weights at the top of a run are those of a checkpoint inside it."""
+    return any(
+        other is not one
+        and one.sha256 is not None
+        and other.sha256 == one.sha256
+        and one.folder in other.folder.parents
+        for other in all_
+    )
+
+
+def unit_of(found: Iterable[Known]) -> str | None:
+    """Return what checkpoints are counted in: epochs where every one ends an epoch."""
+    states = [one.reached for one in found if one.reached is not None]
+    if not states:
+        return None
+    return "epoch" if all(state.whole_epoch is not None for state in states) else "step"
+
+
+def facts(found: Sequence[Known], start: Path) -> Iterator[Fact]:
+    """Yield the list of weights and what follows from it; paths begin at `start`."""
+    unit = unit_of(found)
+    for number, one in enumerate(found):
+        place = (*_PLACE, f"{number:06}")
+        checkpoint = _checkpoint(one, unit)
+        seed: object = one.seed
+        if seed is None:
+            seed = Absent("neither arguments nor the names of folders say it")
+        yield Fact((*place, "training_seed"), seed, *one.seed_source)
+        state = one.folder / "trainer_state.json" if one.reached else one.file
+        key = "epoch" if unit == "epoch" else "global_step"
+        yield Fact((*place, "checkpoint"), checkpoint, state, key if one.reached else "")
+        yield Fact((*place, "form"), one.form, one.file)
+        yield Fact((*place, "path"), _relative(one.folder, start), None)
+        digest: object = one.sha256
+        if digest is None:
+            digest = Absent(f"there is no {ADAPTER} beside {one.file.name}")
+        yield Fact((*place, "sha256"), digest, one.folder / WEIGHTS[one.form])
+    yield from _checkpoints(found, unit)
+    yield from _seeds(found)
+    full = next((one for one in found if one.form == "full"), None)
+    if full is not None:
+        note = "a trainer saved all weights here, and no adapter"
+        yield Fact(("hyperparameters", "method"), "full", full.file, note=note, rank=INDIRECT)
+
+
+def _checkpoint(one: Known, unit: str | None) -> int | Absent:
+    if one.reached is not None:
+        at = one.reached.whole_epoch if unit == "epoch" else one.reached.step
+        if at is not None:
+            return at
+    return Absent(f"{one.folder.name} has no trainer_state.json that says epoch and step")
+
+
+def _checkpoints(found: Sequence[Known], unit: str | None) -> Iterator[Fact]:
+    states = [one for one in found if one.reached is not None]
+    at = {_checkpoint(one, unit) for one in states}
+    known = sorted(place for place in at if isinstance(place, int))
+    if not states or len(states) < len(found) or len(known) < len(at):
+        return
+    file = states[0].folder / "trainer_state.json"
+    key = "epoch" if unit == "epoch" else "global_step"
+    yield Fact(("hyperparameters", "checkpoints"), known, file, key)
+    yield Fact(("hyperparameters", "checkpoint_unit"), unit, file, key)
+
+
+def _seeds(found: Sequence[Known]) -> Iterator[Fact]:
+    seeds = sorted({one.seed for one in found if one.seed is not None})
+    if not seeds:
+        return
+    first = next(one for one in found if one.seed is not None)
+    value: object = seeds
+    if any(one.seed is None for one in found):
+        value = Absent(f"known for some of the weights: {', '.join(str(s) for s in seeds)}")
+    yield Fact(("seeds", "training"), value, *first.seed_source)
+
+
+def seeds_of_arguments(arguments: dict[Path, Record]) -> Iterator[Fact]:
+    """Yield the training seeds that arguments name, where there are no weights to ask."""
+    seeds = {record.whole("seed"): record.file for record in arguments.values()}
+    known = sorted(seed for seed in seeds if seed is not None)
+    if known:
+        yield Fact(("seeds", "training"), known, seeds[known[0]], "seed")
+
+
+def _relative(folder: Path, start: Path) -> str:
+    return Path(os.path.relpath(folder.resolve(), start.resolve())).as_posix()
