@@ -9,8 +9,8 @@ from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.explain import NOT_GIVEN
 from safebench.card.io import as_pointer, dotted
-from safebench.card.measurement import Construct
 from safebench.card.results import Score
+from safebench.card.task import Construct
 from safebench.checks.findings import Finding
 from safebench.checks.mandatory import State
 from safebench.checks.registry import items, known
@@ -64,14 +64,14 @@ def missing_fields(findings: Sequence[Finding], fields: Sequence[State]) -> dict
 
 
 def _for_evidenced(card: Card | None) -> Iterator[str]:
-    if card is None or card.results is None:
+    if card is None or card.given_results is None:
         yield "execute the plan: safebench run CARD --out DIR"
-    elif card.evidence is None:
+    elif card.given_evidence is None:
         yield "attach outcomes.parquet and list it under evidence, so that numbers are recomputed"
 
 
 def _for_replicated(card: Card | None) -> Iterator[str]:
-    if card is None or card.results is None:
+    if card is None or card.given_results is None:
         yield "results"
         return
     primary = _primary_scores(card)
@@ -84,23 +84,23 @@ def _for_replicated(card: Card | None) -> Iterator[str]:
         yield "measure the reference decodings: greedy, and one setting that samples"
     yield from _calibrated(card)
     for score in primary:
-        stability = score.stability
-        if score.condition != "base" and (stability is None or stability.lower is None):
+        stability = known(score.stability)
+        if score.condition != "base" and (stability is None or known(stability.lower) is None):
             yield f"give the stability of {score.task} ({score.construct}) with its lower bound"
 
 
 def _primary_scores(card: Card) -> list[Score]:
-    if card.results is None:
+    if card.given_results is None:
         return []
-    wanted = {identity(item) for item in card.results.primary}
-    return [score for score in card.results.scores if identity(score) in wanted]
+    wanted = {identity(item) for item in card.given_results.primary}
+    return [score for score in card.given_results.scores if identity(score) in wanted]
 
 
 def _enough_runs(card: Card, primary: list[Score]) -> Iterator[str]:
     recipe = card.submission.object == "recipe"
     what = "training seeds" if recipe else "repeats"
     for score in primary:
-        runs = {run.training_seed if recipe else run.repeat for run in score.runs}
+        runs = {known(run.training_seed if recipe else run.repeat) for run in items(score.runs)}
         if len(runs - {None}) < FEWEST_SEEDS:
             yield (
                 f"measure {score.task} ({score.construct}) with at least {FEWEST_SEEDS} {what}, "
