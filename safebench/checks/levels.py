@@ -9,6 +9,7 @@ from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.explain import NOT_GIVEN
 from safebench.card.io import as_pointer, dotted
+from safebench.card.judge import Calibration
 from safebench.card.results import Score
 from safebench.card.task import Construct
 from safebench.checks.findings import Finding
@@ -109,22 +110,30 @@ def _enough_runs(card: Card, primary: list[Score]) -> Iterator[str]:
 
 
 def _calibrated(card: Card) -> Iterator[str]:
-    for judge in items(card.judge):
-        if judge.primary and not any(_good(entry) for entry in items(judge.calibration)):
-            yield (
-                f"calibrate judge {judge.name} against at least {FEWEST_LABELS} human labels "
-                f"of answers it judges here, with kappa {LEAST_KAPPA} or more"
-            )
     if isinstance(card.judge, NotReported):
         yield "name the judge"
+    results = card.given_results
+    conditions = dict.fromkeys(score.condition for score in results.scores) if results else ()
+    for judge in items(card.judge):
+        good = {entry.condition for entry in items(judge.calibration) if _good(entry)}
+        missing = [condition for condition in conditions if condition not in good]
+        if judge.primary and missing:
+            yield (
+                f"calibrate judge {judge.name} on {' and on '.join(missing)}: in each at least "
+                f"{FEWEST_LABELS} human labels of answers it judges here, with kappa "
+                f"{LEAST_KAPPA} or more"
+            )
 
 
-def _good(calibration: object) -> bool:
-    kappa = known(getattr(calibration, "kappa", None))
+def _good(entry: Calibration) -> bool:
+    """Whether a calibration is of these outputs, large enough, and good enough."""
+    kappa, labels = known(entry.kappa), known(entry.n)
     return (
-        isinstance(kappa, float)
+        entry.outputs == "these"
+        and kappa is not None
         and kappa >= LEAST_KAPPA
-        and getattr(calibration, "n", 0) >= FEWEST_LABELS
+        and labels is not None
+        and labels >= FEWEST_LABELS
     )
 
 

@@ -124,9 +124,7 @@ _WEIGHTS = When(
 _API = _kind("access `api`", ApiModel)
 _LOW_RANK = _method("method `lora`, `dora` or `qlora`", LoraTraining, QloraTraining)
 _PULLED = _kind("objective `dpo`, `kto` or `grpo`", DpoObjective, KtoObjective, GrpoObjective)
-_UNPINNABLE = _reported(
-    "the revision is `unpinnable`", lambda at: isinstance(at.owner, Unpinnable)
-)
+_UNPINNABLE = _reported("the revision is `unpinnable`", lambda at: isinstance(at.owner, Unpinnable))
 _TRAINING = (
     "objective optimizer learning_rate lr_scheduler weight_decay max_grad_norm checkpoints "
     "max_length packing precision loss_on sharding"
