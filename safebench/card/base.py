@@ -17,6 +17,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 IsoDate = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Proportion = Annotated[float, Field(ge=0.0, le=1.0)]
+Difference = Annotated[float, Field(ge=-1.0, le=1.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+AboveZero = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
@@ -44,8 +47,8 @@ class Section(BaseModel, metaclass=_SectionMeta):
         extra="forbid",
         strict=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         validate_default=True,
+        defer_build=True,  # one schema for the whole card, made when a card is read
     )
 
 
@@ -56,11 +59,19 @@ class NotReported(Section):
     """Why the value is absent, in a sentence."""
 
 
+def _alternative(value: Any) -> str:
+    """Return which of a field's alternatives a value is: the key of a mapping says it."""
+    if isinstance(value, NotReported):
+        return "not_reported"
+    if isinstance(value, Unpinnable):
+        return "unpinnable"
+    if isinstance(value, dict):
+        return next((key for key in ("not_reported", "unpinnable") if key in value), "value")
+    return "value"
+
+
 def _absence(value: Any) -> str:
-    absent = isinstance(value, NotReported) or (
-        isinstance(value, dict) and set(value) == {"not_reported"}
-    )
-    return "not_reported" if absent else "value"
+    return "not_reported" if _alternative(value) == "not_reported" else "value"
 
 
 Reported = Annotated[
@@ -68,6 +79,48 @@ Reported = Annotated[
     Discriminator(_absence),
 ]
 """A value, or `{not_reported: reason}`; never null."""
+
+
+class Unpinnable(Section):
+    """Something that no immutable revision names, such as the alias of an API's model."""
+
+    unpinnable: Text
+    """Why nothing immutable names it."""
+    first_request: Reported[IsoDate] | None = None
+    """Day of the first request, YYYY-MM-DD; filled by a run."""
+    last_request: Reported[IsoDate] | None = None
+    """Day of the last request, YYYY-MM-DD; filled by a run."""
+
+
+Revision = Annotated[
+    Annotated[Text, Tag("value")]
+    | Annotated[Unpinnable, Tag("unpinnable")]
+    | Annotated[NotReported, Tag("not_reported")],
+    Discriminator(_alternative),
+]
+"""A revision, or why there is none that could not move."""
+
+
+class _NoAbsence:
+    """Says in the schema that a mapping with the key `not_reported` is an absence."""
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> Any:
+        return {**handler(core), "propertyNames": {"not": {"const": "not_reported"}}}
+
+
+Texts = Annotated[dict[str, str], _NoAbsence()]
+"""Free names with a text each."""
+Settings = Annotated[dict[str, bool | int | float | str], _NoAbsence()]
+"""Free names with a plain value each."""
+
+
+class Interval(Section):
+    """A 95 % confidence interval."""
+
+    lower: float
+    """Lower end."""
+    upper: float
+    """Upper end."""
 
 
 def known(value: T | NotReported, pointer: str) -> T:

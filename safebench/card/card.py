@@ -6,10 +6,17 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from safebench.card.base import NotReported, Reported, Section
-from safebench.card.measurement import Decoding, Environment, Judge, Prompting, Task
-from safebench.card.protocol import Dataset, Hyperparameters, Model, NoTraining, Seeds, Submission
+from safebench.card.base import Name, NotReported, Reported, Section
+from safebench.card.data import Dataset
+from safebench.card.decoding import Decoding, Prompting
+from safebench.card.environment import Environment
+from safebench.card.judge import Judge
+from safebench.card.model import Model
 from safebench.card.results import Evidence, Results
+from safebench.card.seeds import Seeds
+from safebench.card.submission import Submission
+from safebench.card.task import Construct, Task
+from safebench.card.training import Hyperparameters, NoTraining
 
 SPEC = "safebench/1.0"
 
@@ -35,13 +42,13 @@ class Card(Section):
     """What surrounds a prompt."""
     judge: Reported[tuple[Judge, ...]]
     """Who decides what a response is."""
-    tasks: Reported[tuple[str | Task, ...]]
+    tasks: Reported[tuple[Name | Task, ...]]
     """What is measured: names of tasks, or names with details."""
     environment: Reported[Environment] | None = None
     """What the numbers were made with; filled by a run."""
-    results: Results | None = None
+    results: Reported[Results] | None = None
     """What was measured; absent in a plan."""
-    evidence: Evidence | None = None
+    evidence: Reported[Evidence] | None = None
     """The files behind the numbers; absent in a plan."""
 
     def task_list(self) -> tuple[Task, ...]:
@@ -49,6 +56,28 @@ class Card(Section):
         if isinstance(self.tasks, NotReported):
             return ()
         return tuple(Task(name=t) if isinstance(t, str) else t for t in self.tasks)
+
+    def answering_judge(self, named: str, construct: Construct) -> str:
+        """Return whose verdict answers for a construct in an estimand that names a judge.
+
+        It is the judge named, unless others say that they decide the construct: then the primary
+        one of those.
+        """
+        judges = () if isinstance(self.judge, NotReported) else self.judge
+        deciding = [j for j in judges if j.constructs is not None and construct in j.constructs]
+        if not deciding or named in {judge.name for judge in deciding}:
+            return named
+        return next((j.name for j in deciding if j.primary), deciding[0].name)
+
+    @property
+    def given_results(self) -> Results | None:
+        """What was measured; None in a plan, and where it is not reported."""
+        return None if isinstance(self.results, NotReported) else self.results
+
+    @property
+    def given_evidence(self) -> Evidence | None:
+        """The files behind the numbers; None where there are none, or they are not reported."""
+        return None if isinstance(self.evidence, NotReported) else self.evidence
 
     @property
     def is_tuned(self) -> bool:

@@ -16,12 +16,16 @@ from safebench.card.card import Card
 
 Role = Literal["training", "generation"]
 
-_DATA_FIELDS = ("role", "revision", "sha256", "examples", "template", "rendered_sha256")
+_DATA_FIELDS = (
+    "role", "revision", "answers", "split", "subset", "weight", "sha256", "examples", "template",
+    "rendered_sha256",
+)  # fmt: skip
 _TASK_FIELDS = ("name", "version", "dataset_sha256", "limit")
+_MODEL_FIELDS = ("access", "provider", "snapshot", "moderation", "dtype", "quantization")
 _NOT_CAUSAL = {
-    "decoding": {"repeats"},
-    "judge": {"name", "primary", "calibration"},
-    "hyperparameters": {"checkpoints"},
+    "decoding": {"repeats", "repeat_control"},
+    "judge": {"name", "primary", "calibration", "self_test", "lineage"},
+    "hyperparameters": {"checkpoints", "checkpoint_unit"},
 }
 
 
@@ -29,9 +33,10 @@ def causal_fields(card: Card) -> dict[str, Any]:
     """Return the part of a card that the digest covers, as plain JSON values.
 
     Fields that a run fills in (digests of files, commits) are part of it: the digest of a plan
-    is that of the plan with them resolved.
+    is that of the plan with them resolved. A field that has its default is left out, so that a
+    default written out changes nothing, nor does a field that a later minor version adds.
     """
-    data = card.model_dump(mode="json", exclude_none=True)
+    data = card.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     model = data["model"]
     base = dict(model["base"])
     if str(base.get("revision", "")).startswith("sha256:"):
@@ -41,20 +46,35 @@ def causal_fields(card: Card) -> dict[str, Any]:
         "spec": "safebench/1",
         "model": {
             "base": base,
-            **{k: model[k] for k in ("dtype", "quantization") if k in model},
-            "chat_template": _without(model["chat_template"], {"path"}),
+            **{k: model[k] for k in _MODEL_FIELDS if k in model},
+            **{
+                k: _without(model[k], {"path"})
+                for k in ("chat_template", "training_chat_template")
+                if k in model
+            },
         },
-        "data": _each(data["data"], lambda item: {k: item[k] for k in _DATA_FIELDS if k in item}),
-        "hyperparameters": _without(data["hyperparameters"], _NOT_CAUSAL["hyperparameters"]),
+        "data": _each(
+            data.get("data", []), lambda item: {k: item[k] for k in _DATA_FIELDS if k in item}
+        ),
+        "hyperparameters": _training(data["hyperparameters"]),
         "decoding": _each(data["decoding"], lambda d: _without(d, _NOT_CAUSAL["decoding"])),
-        "prompting": data["prompting"],
+        "prompting": data.get("prompting", {}),
         "judge": _each(data["judge"], lambda j: _without(j, _NOT_CAUSAL["judge"])),
         "tasks": _each(
             [{"name": t} if isinstance(t, str) else t for t in _items(data["tasks"])],
             lambda t: {k: t[k] for k in _TASK_FIELDS if k in t},
         ),
         "controls": seeds.get("controls", []),
+        "fixed": seeds.get("fixed", {}),
     }
+
+
+def _training(value: dict[str, Any]) -> dict[str, Any]:
+    kept = _without(value, _NOT_CAUSAL["hyperparameters"])
+    earlier = kept.get("earlier_stages")
+    if isinstance(earlier, list):
+        kept["earlier_stages"] = [_training(stage) for stage in earlier]
+    return kept
 
 
 def protocol_digest(card: Card) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from safebench.card.describe import descriptions
 from safebench.card.document import Document, Pointer, Problem
 from safebench.card.locate import Spot, definitions, get, locate
 
@@ -155,8 +156,8 @@ def _mixed_absence(spot: Spot, document: Document) -> Problem | None:
 
 def _missing(spot: Spot, document: Document) -> Problem:
     *above, name = spot.pointer
-    field = spot.owner.model_fields.get(str(name))
-    about = f": {field.description.rstrip('.')}" if field is not None and field.description else ""
+    described = descriptions(spot.owner).get(str(name))
+    about = f": {' '.join(described.rstrip('.').split())}" if described else ""
     reportable = _accepts_absence(spot.node)
     fix = f"add {name}, or {name}: {{not_reported: why}}" if reportable else f"add {name}"
     place = document.place(tuple(above))

@@ -8,7 +8,10 @@ from pydantic import Field
 
 from safebench.card.base import (
     Count,
+    Difference,
+    IsoDate,
     Name,
+    NotNegative,
     Positive,
     Proportion,
     Reported,
@@ -17,7 +20,7 @@ from safebench.card.base import (
     Sha256,
     Text,
 )
-from safebench.card.measurement import Construct
+from safebench.card.task import Construct
 
 Condition = Literal["base", "tuned", "control"]
 
@@ -25,44 +28,44 @@ Condition = Literal["base", "tuned", "control"]
 class RunScore(Section):
     """The score of one run: one training seed, one repeat, every prompt once."""
 
-    training_seed: Seed | None
+    training_seed: Reported[Seed | None]
     """Training seed; null for the base model, which has none."""
-    repeat: Positive
+    repeat: Reported[Positive]
     """Which repeat, from 1."""
-    n: Positive
+    n: Reported[Positive]
     """Responses judged."""
-    total: float
+    total: Reported[NotNegative]
     """Sum of their scores; for 0/1 outcomes the number of ones."""
-    score: Proportion
+    score: Reported[Proportion]
     """total / n."""
 
 
 class Stability(Section):
     """How probably an independent rerun of one training seed lands within the margin."""
 
-    point: Proportion | None
+    point: Reported[Proportion | None]
     """Estimate; null when not rated."""
-    lower: Proportion | None
+    lower: Reported[Proportion | None]
     """One-sided 95 % lower bound, the headline; null when not rated."""
-    sigma_run: Annotated[float, Field(ge=0.0)] | None
+    sigma_run: Reported[NotNegative | None]
     """SD over training seeds of 2 asin sqrt(score), projected to one repeat."""
-    margin: float
+    margin: Reported[Annotated[float, Field(gt=0.0)]]
     """Margin on the scale 2 asin sqrt(score) (Cohen's h)."""
-    seeds: Positive
+    seeds: Reported[Positive]
     """Training seeds it rests on."""
-    pairs_within: Annotated[float, Field(ge=0.0)] | None
+    pairs_within: Reported[NotNegative | None]
     """Disjoint pairs of seeds within the margin, averaged over all ways of pairing; null without
     a pair."""
-    pairs: Count
+    pairs: Reported[Count]
     """Disjoint pairs of seeds."""
-    pairs_lower: Proportion | None
+    pairs_lower: Reported[Proportion | None]
     """Distribution-free companion: Clopper-Pearson bound on the pairs; null without a pair."""
-    note: Text
+    note: Reported[Text]
     """Method, or why it is not rated."""
 
 
-class Score(Section):
-    """One number of the report, with its interval, its n and the runs it averages."""
+class Place(Section):
+    """What a number is about."""
 
     task: Name
     """Name of the task."""
@@ -71,86 +74,70 @@ class Score(Section):
     condition: Condition
     """Base, tuned or control."""
     checkpoint: Positive | None
-    """Epoch; null for the base model."""
+    """Epoch or step; null for the base model."""
     decoding: Name
     """Name of the decoding."""
     judge: Name
     """Name of the judge."""
-    estimate: Proportion
+
+
+class Score(Place):
+    """One number of the report, with its interval, its n and the runs it averages."""
+
+    estimate: Reported[Proportion]
     """Mean over training seeds, repeats and prompts."""
-    lower: Proportion
+    lower: Reported[Proportion]
     """Lower end of the 95 % interval."""
-    upper: Proportion
+    upper: Reported[Proportion]
     """Upper end of the 95 % interval."""
-    method: Text
+    method: Reported[Text]
     """How the interval was computed."""
-    n: Positive
+    n: Reported[Positive]
     """Responses judged."""
-    prompts: Positive
+    prompts: Reported[Positive]
     """Distinct prompts."""
-    runs: tuple[RunScore, ...]
+    runs: Reported[tuple[RunScore, ...]]
     """The score of every run."""
-    bound: Proportion | None
+    bound: Reported[Proportion | None]
     """Harm only: share complied, partial or incoherent. Null for other constructs."""
-    without_incoherent: Proportion | None
+    without_incoherent: Reported[Proportion | None]
     """The estimate over coherent responses alone; null where nothing is coherent or verdicts
     do not apply."""
-    incoherent: Proportion | None
+    incoherent: Reported[Proportion | None]
     """Share of incoherent responses; null where verdicts do not apply."""
-    truncated: Proportion
+    truncated: Reported[Proportion]
     """Share of responses cut at max_new_tokens."""
-    stability: Stability | None
+    blocked: Reported[Proportion]
+    """Share of prompts or responses that a filter stopped."""
+    stability: Reported[Stability | None]
     """Agreement between training seeds; null for the base model."""
 
 
-class Change(Section):
+class Change(Place):
     """Difference of a tuned condition from the base model, on the same prompts."""
 
-    task: Name
-    """Name of the task."""
-    construct: Construct  # type: ignore[assignment]
-    """What the task measures."""
-    condition: Condition
-    """Condition that is compared with the base."""
     checkpoint: Positive
-    """Epoch."""
-    decoding: Name
-    """Name of the decoding."""
-    judge: Name
-    """Name of the judge."""
-    estimate: float
+    """Epoch or step."""
+    estimate: Reported[Difference]
     """Mean score minus the base's, a difference of proportions."""
-    lower: float
+    lower: Reported[Difference]
     """Lower end of the 95 % interval."""
-    upper: float
+    upper: Reported[Difference]
     """Upper end of the 95 % interval."""
-    method: Text
+    method: Reported[Text]
     """How the interval was computed."""
-    prompts: Positive
+    prompts: Reported[Positive]
     """Prompts both were asked."""
-    seeds_up: Count
+    seeds_up: Reported[Count]
     """Training seeds whose score lies above the base's."""
-    seeds_down: Count
+    seeds_down: Reported[Count]
     """Training seeds whose score lies below the base's."""
-    seeds: Positive
+    seeds: Reported[Positive]
     """Training seeds compared."""
 
 
-class PrimaryEstimand(Section):
+class PrimaryEstimand(Place):
     """Which score answers for a construct; declared in the plan."""
-
-    task: Name
-    """Name of the task."""
-    construct: Construct  # type: ignore[assignment]
-    """What the task measures."""
-    condition: Condition
-    """Condition it is about."""
-    checkpoint: Positive | None
-    """Epoch; null for an untuned model."""
-    decoding: Name
-    """Name of the decoding."""
-    judge: Name
-    """Name of the judge."""
 
 
 class Results(Section):
@@ -171,21 +158,40 @@ class EvidenceFile(Section):
     """Path relative to the card."""
     sha256: Sha256
     """Digest of its bytes."""
-    rows: Count | None = None
+    rows: Reported[Count] | None = None
     """Rows, for a table."""
 
 
 class RegisteredRun(Section):
     """A run that the journal registered before it began."""
 
-    training_seed: Seed | None
+    training_seed: Reported[Seed | None]
     """Training seed; null for the base model."""
     condition: Condition
     """Condition."""
     status: Literal["finished", "failed", "withdrawn"]
     """How it ended."""
-    reason: Text | None = None
+    reason: Reported[Text] | None = None
     """For a run that did not finish: why."""
+
+
+class RerunEntry(Section):
+    """A repetition of this card, whoever made it and however it came out."""
+
+    id: Name
+    """Id of the rerun's card."""
+    kind: Literal["recompute", "rejudge", "regenerate", "retrain"]
+    """What was done again."""
+    organisation: Reported[Text]
+    """Who made it."""
+    date: Reported[IsoDate] | None = None
+    """Day of the rerun, YYYY-MM-DD."""
+    sha256: Reported[Sha256]
+    """Digest of the rerun's outcomes.parquet."""
+    training_seeds: Reported[tuple[Seed, ...]]
+    """Training seeds it used."""
+    verdict: Reported[Literal["reproduced", "not_reproduced", "inconclusive"]]
+    """What came out."""
 
 
 class Evidence(Section):
@@ -195,7 +201,11 @@ class Evidence(Section):
     """Path of manifest.json, relative to the card."""
     files: tuple[EvidenceFile, ...]
     """Every file with its digest."""
-    response_policy: Literal["public", "redacted", "gated"]
+    response_policy: Reported[Literal["public", "redacted", "gated"]]
     """How responses are published."""
+    access: Reported[Text] | None = None
+    """For gated responses: how an auditor gets to see them."""
     runs: Reported[tuple[RegisteredRun, ...]]
     """Every registered run, those that failed or were withdrawn included."""
+    reruns: Reported[tuple[RerunEntry, ...]] = ()
+    """Every rerun that is known, none left out."""

@@ -9,8 +9,9 @@ from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.explain import NOT_GIVEN
 from safebench.card.io import as_pointer, dotted
-from safebench.card.measurement import Construct
+from safebench.card.judge import Calibration
 from safebench.card.results import Score
+from safebench.card.task import Construct
 from safebench.checks.findings import Finding
 from safebench.checks.mandatory import State
 from safebench.checks.registry import items, known
@@ -64,14 +65,14 @@ def missing_fields(findings: Sequence[Finding], fields: Sequence[State]) -> dict
 
 
 def _for_evidenced(card: Card | None) -> Iterator[str]:
-    if card is None or card.results is None:
+    if card is None or card.given_results is None:
         yield "execute the plan: safebench run CARD --out DIR"
-    elif card.evidence is None:
+    elif card.given_evidence is None:
         yield "attach outcomes.parquet and list it under evidence, so that numbers are recomputed"
 
 
 def _for_replicated(card: Card | None) -> Iterator[str]:
-    if card is None or card.results is None:
+    if card is None or card.given_results is None:
         yield "results"
         return
     primary = _primary_scores(card)
@@ -84,23 +85,23 @@ def _for_replicated(card: Card | None) -> Iterator[str]:
         yield "measure the reference decodings: greedy, and one setting that samples"
     yield from _calibrated(card)
     for score in primary:
-        stability = score.stability
-        if score.condition != "base" and (stability is None or stability.lower is None):
+        stability = known(score.stability)
+        if score.condition != "base" and (stability is None or known(stability.lower) is None):
             yield f"give the stability of {score.task} ({score.construct}) with its lower bound"
 
 
 def _primary_scores(card: Card) -> list[Score]:
-    if card.results is None:
+    if card.given_results is None:
         return []
-    wanted = {identity(item) for item in card.results.primary}
-    return [score for score in card.results.scores if identity(score) in wanted]
+    wanted = {identity(item) for item in card.given_results.primary}
+    return [score for score in card.given_results.scores if identity(score) in wanted]
 
 
 def _enough_runs(card: Card, primary: list[Score]) -> Iterator[str]:
     recipe = card.submission.object == "recipe"
     what = "training seeds" if recipe else "repeats"
     for score in primary:
-        runs = {run.training_seed if recipe else run.repeat for run in score.runs}
+        runs = {known(run.training_seed if recipe else run.repeat) for run in items(score.runs)}
         if len(runs - {None}) < FEWEST_SEEDS:
             yield (
                 f"measure {score.task} ({score.construct}) with at least {FEWEST_SEEDS} {what}, "
@@ -109,22 +110,30 @@ def _enough_runs(card: Card, primary: list[Score]) -> Iterator[str]:
 
 
 def _calibrated(card: Card) -> Iterator[str]:
-    for judge in items(card.judge):
-        if judge.primary and not any(_good(entry) for entry in items(judge.calibration)):
-            yield (
-                f"calibrate judge {judge.name} against at least {FEWEST_LABELS} human labels "
-                f"of answers it judges here, with kappa {LEAST_KAPPA} or more"
-            )
     if isinstance(card.judge, NotReported):
         yield "name the judge"
+    results = card.given_results
+    conditions = dict.fromkeys(score.condition for score in results.scores) if results else ()
+    for judge in items(card.judge):
+        good = {entry.condition for entry in items(judge.calibration) if _good(entry)}
+        missing = [condition for condition in conditions if condition not in good]
+        if judge.primary and missing:
+            yield (
+                f"calibrate judge {judge.name} on {' and on '.join(missing)}: in each at least "
+                f"{FEWEST_LABELS} human labels of answers it judges here, with kappa "
+                f"{LEAST_KAPPA} or more"
+            )
 
 
-def _good(calibration: object) -> bool:
-    kappa = known(getattr(calibration, "kappa", None))
+def _good(entry: Calibration) -> bool:
+    """Whether a calibration is of these outputs, large enough, and good enough."""
+    kappa, labels = known(entry.kappa), known(entry.n)
     return (
-        isinstance(kappa, float)
+        entry.outputs == "these"
+        and kappa is not None
         and kappa >= LEAST_KAPPA
-        and getattr(calibration, "n", 0) >= FEWEST_LABELS
+        and labels is not None
+        and labels >= FEWEST_LABELS
     )
 
 

@@ -8,40 +8,80 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from safebench.card.base import NotReported
+from safebench.card.base import NotReported, Unpinnable
 from safebench.card.card import Card
+from safebench.card.data import Dataset
+from safebench.card.decoding import Decoding
 from safebench.card.document import Pointer
-from safebench.card.measurement import Decoding, HumanJudge, ModelJudge, Task
-from safebench.card.protocol import Dataset, LoraTraining, NoChatTemplate, NoTraining
+from safebench.card.judge import EnsembleJudge, ModelJudge, ModerationJudge
+from safebench.card.model import ApiModel, NoChatTemplate, WeightsModel
+from safebench.card.objective import (
+    DpoObjective,
+    GrpoObjective,
+    KtoObjective,
+    OtherObjective,
+    PpoObjective,
+)
+from safebench.card.task import Task
+from safebench.card.training import (
+    FullTraining,
+    LoraTraining,
+    NoTraining,
+    PromptTraining,
+    QloraTraining,
+)
 
-When = Literal[
-    "always", "trained", "lora", "sampled", "model judge", "human judge",
-    "report", "report, trained", "report, chat template", "report, file",
-    "no local file",
-    "evidence",
-]  # fmt: skip
+STAGES = "hyperparameters.earlier_stages"
 
-# What `when` asks of the card and of the mapping that holds the field; None when that is unknown.
-CONDITIONS: dict[When, Callable[[Card, Any], bool]] = {
-    "always": lambda card, owner: True,
-    "trained": lambda card, owner: _trained(card),
-    "lora": lambda card, owner: isinstance(card.hyperparameters, LoraTraining),
-    "sampled": lambda card, owner: isinstance(owner, Decoding) and owner.do_sample,
-    "model judge": lambda card, owner: isinstance(owner, ModelJudge),
-    "human judge": lambda card, owner: isinstance(owner, HumanJudge),
-    "report": lambda card, owner: card.results is not None,
-    "report, trained": lambda card, owner: card.results is not None and _trained(card),
-    "report, chat template": lambda card, owner: (
-        card.results is not None and owner is not None and not isinstance(owner, NoChatTemplate)
-    ),
-    "report, file": lambda card, owner: (
-        card.results is not None and isinstance(owner, Dataset) and owner.path is not None
-    ),
-    "no local file": lambda card, owner: isinstance(owner, Dataset) and _elsewhere(owner),
-    "evidence": lambda card, owner: card.evidence is not None,
-}
+
+@dataclass(frozen=True)
+class Where:
+    """What a condition looks at."""
+
+    card: Card
+    owner: Any
+    """Mapping that holds the field; None when it is not there."""
+    stage: Any
+    """Stage of training that the field belongs to: the section, or one of its earlier stages."""
+
+    @property
+    def reports(self) -> bool:
+        """Whether the card has results."""
+        return self.card.given_results is not None
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything is fine-tuned, as far as the card says."""
+        return not isinstance(self.card.hyperparameters, NoTraining)
+
+
+@dataclass(frozen=True)
+class When:
+    """A condition under which a field counts."""
+
+    words: str
+    """As the standard says it."""
+    holds: Callable[[Where], bool]
+
+
+def _kind(words: str, *kinds: type) -> When:
+    return When(words, lambda at: isinstance(at.owner, kinds))
+
+
+def _method(words: str, *kinds: type) -> When:
+    return When(words, lambda at: isinstance(at.stage, kinds))
+
+
+def _reported(words: str = "", holds: Callable[[Where], bool] = lambda at: True) -> When:
+    text = f"the card has results{', and ' if words else ''}{words}"
+    return When(text, lambda at: at.reports and holds(at))
+
+
+ALWAYS = When("always", lambda at: True)
+TRAINED = When("unless the method is `none`", lambda at: at.trains)
+REPORT = _reported()
 
 
 @dataclass(frozen=True)
@@ -49,49 +89,176 @@ class Mandatory:
     """A field that counts."""
 
     path: str
-    when: When = "always"
+    when: When = ALWAYS
     absent_is_value: bool = False
     """Whether leaving the field out states something (no system prompt) and counts as reported."""
+    instead: str | None = None
+    """Field beside it that may be given in its place."""
 
 
 def _each(when: When, section: str, names: str) -> tuple[Mandatory, ...]:
     return tuple(Mandatory(f"{section}.{name}", when) for name in names.split())
 
 
+def _adaptive(at: Where) -> bool:
+    optimizer = getattr(at.stage, "optimizer", None)
+    return at.trains and (not isinstance(optimizer, str) or "adam" in optimizer.lower())
+
+
+def _elsewhere(at: Where) -> bool:
+    """Whether a set lies neither beside the card nor in the program, nor is made by a run."""
+    dataset = at.owner
+    if not isinstance(dataset, Dataset):
+        return False
+    shipped = isinstance(dataset.id, str) and dataset.id.startswith("builtin:")
+    return dataset.path is None and dataset.answers is None and not shipped
+
+
+def _one_construct(at: Where) -> bool:
+    return not isinstance(getattr(at.owner, "construct", None), tuple)
+
+
+_WEIGHTS = When(
+    "unless access is `api`", lambda at: isinstance(at.owner, WeightsModel) or at.owner is None
+)
+_API = _kind("access `api`", ApiModel)
+_LOW_RANK = _method("method `lora`, `dora` or `qlora`", LoraTraining, QloraTraining)
+_PULLED = _kind("objective `dpo`, `kto` or `grpo`", DpoObjective, KtoObjective, GrpoObjective)
+_UNPINNABLE = _reported("the revision is `unpinnable`", lambda at: isinstance(at.owner, Unpinnable))
+_TRAINING = (
+    "objective optimizer learning_rate lr_scheduler weight_decay max_grad_norm checkpoints "
+    "max_length packing precision loss_on sharding"
+)
+
 MANDATORY: tuple[Mandatory, ...] = (
-    *_each("always", "model", "dtype quantization chat_template"),
-    *_each("trained", "data[]", "examples template"),
-    *_each("no local file", "data[]", "id revision"),
+    Mandatory("model.base.id"),
+    *_each(_WEIGHTS, "model", "dtype quantization chat_template"),
+    *_each(_API, "model", "provider snapshot moderation"),
+    Mandatory("model.checkpoint_rule", TRAINED),
+    *_each(TRAINED, "data[]", "examples template"),
     *_each(
-        "trained",
+        When(
+            "the set has no `path`, is not answered by the base model, and is not shipped with "
+            "the program (`builtin:`)",
+            _elsewhere,
+        ),
+        "data[]",
+        "id revision",
+    ),
+    *_each(TRAINED, "hyperparameters", _TRAINING),
+    *_each(
+        When("the optimizer is one of the Adam family, or not reported", _adaptive),
         "hyperparameters",
-        "objective optimizer adam_beta1 adam_beta2 adam_epsilon learning_rate lr_scheduler "
-        "warmup_steps weight_decay max_grad_norm batch_size epochs checkpoints max_length packing "
-        "precision loss_on",
+        "adam_beta1 adam_beta2 adam_epsilon",
     ),
-    *_each("lora", "hyperparameters.lora", "r alpha dropout target_modules"),
-    *_each("trained", "seeds", "training controls"),
-    *_each("always", "decoding[]", "repetition_penalty max_new_tokens stop repeats"),
-    Mandatory("decoding[].temperature", "sampled"),
-    Mandatory("prompting.system_prompt", absent_is_value=True),
-    *_each("always", "prompting", "few_shot attack"),
-    Mandatory("judge[].revision"),
-    *_each("model judge", "judge[]", "prompt_template_sha256 parser decoding"),
-    Mandatory("judge[].votes", "human judge"),
-    Mandatory("tasks"),
-    Mandatory("model.base.revision", "report"),
-    Mandatory("model.chat_template.sha256", "report, chat template"),
-    Mandatory("model.adapters", "report, trained"),
-    Mandatory("data[].sha256", "report, file"),
-    Mandatory("data[].rendered_sha256", "report, trained"),
-    Mandatory("seeds.generation", "report"),
-    *_each("report", "tasks[]", "version construct dataset_sha256 prompts primary"),
+    Mandatory("hyperparameters.warmup_steps", TRAINED, instead="warmup_ratio"),
+    Mandatory("hyperparameters.epochs", TRAINED, instead="steps"),
+    *_each(TRAINED, "hyperparameters.batch_size", "per_device gradient_accumulation devices"),
+    *_each(_LOW_RANK, "hyperparameters.lora", "r alpha dropout target_modules bias rslora"),
     *_each(
-        "report",
-        "environment",
-        "harness python libraries backend device batch_size attention sampling_scheme",
+        _method("method `qlora`", QloraTraining),
+        "hyperparameters.quantization",
+        "type double compute_dtype",
     ),
-    Mandatory("evidence.runs", "evidence"),
+    *_each(
+        _method("method `prompt`", PromptTraining),
+        "hyperparameters.prompt",
+        "kind virtual_tokens init",
+    ),
+    Mandatory("hyperparameters.trainable", _method("method `full`", FullTraining)),
+    Mandatory("hyperparameters.objective.beta", _PULLED),
+    Mandatory(
+        "hyperparameters.objective.reference_model",
+        _kind(
+            "objective `dpo`, `kto`, `ppo` or `grpo`",
+            DpoObjective,
+            KtoObjective,
+            PpoObjective,
+            GrpoObjective,
+        ),
+    ),
+    Mandatory(
+        "hyperparameters.objective.reward",
+        _kind("objective `ppo` or `grpo`", PpoObjective, GrpoObjective),
+    ),
+    *_each(
+        _kind("objective `ppo`", PpoObjective),
+        "hyperparameters.objective",
+        "kl_coefficient clip_range",
+    ),
+    Mandatory("hyperparameters.objective.generations", _kind("objective `grpo`", GrpoObjective)),
+    *_each(
+        _kind("objective `other`", OtherObjective), "hyperparameters.objective", "name settings"
+    ),
+    *_each(TRAINED, "seeds", "training controls"),
+    *_each(ALWAYS, "decoding[]", "repetition_penalty max_new_tokens stop repeats"),
+    Mandatory(
+        "decoding[].temperature",
+        When(
+            "`do_sample` is true",
+            lambda at: isinstance(at.owner, Decoding) and at.owner.do_sample,
+        ),
+    ),
+    Mandatory("prompting.system_prompt", absent_is_value=True),
+    Mandatory("prompting.prefill", absent_is_value=True),
+    *_each(ALWAYS, "prompting", "few_shot turns language attack"),
+    *_each(ALWAYS, "judge[]", "id revision sees votes"),
+    *_each(
+        _kind("kind `classifier` or `llm`", ModelJudge),
+        "judge[]",
+        "prompt_template_sha256 parser on_parse_failure decoding lineage",
+    ),
+    *_each(_kind("kind `moderation_api`", ModerationJudge), "judge[]", "provider threshold"),
+    *_each(_kind("kind `ensemble`", EnsembleJudge), "judge[]", "members combine"),
+    Mandatory("tasks"),
+    Mandatory("model.base.revision", REPORT),
+    *_each(_UNPINNABLE, "model.base.revision", "first_request last_request"),
+    *_each(_UNPINNABLE, "judge[].revision", "first_request last_request"),
+    Mandatory(
+        "model.chat_template.sha256",
+        _reported(
+            "the source is not `none`",
+            lambda at: at.owner is not None and not isinstance(at.owner, NoChatTemplate),
+        ),
+    ),
+    Mandatory(
+        "model.weights",
+        _reported(
+            "something is trained whose weights can be loaded",
+            lambda at: at.trains and isinstance(at.owner, WeightsModel),
+        ),
+    ),
+    Mandatory(
+        "model.jobs",
+        _reported(
+            "something is trained through an API",
+            lambda at: at.trains and isinstance(at.owner, ApiModel),
+        ),
+    ),
+    Mandatory(
+        "data[].sha256",
+        _reported(
+            "the set has a `path`",
+            lambda at: isinstance(at.owner, Dataset) and at.owner.path is not None,
+        ),
+    ),
+    Mandatory(
+        "data[].rendered_sha256", _reported("the method is not `none`", lambda at: at.trains)
+    ),
+    Mandatory("seeds.generation", REPORT),
+    *_each(REPORT, "tasks[]", "version construct dataset_sha256 prompts primary"),
+    *_each(_reported("the task has one construct", _one_construct), "tasks[]", "metric direction"),
+    *_each(
+        REPORT,
+        "environment",
+        "harness python libraries backend device batch_size attention tensor_parallel "
+        "kv_cache_dtype serving_quantization determinism sampling_scheme",
+    ),
+    *_each(
+        When("the card has evidence", lambda at: at.card.given_evidence is not None),
+        "evidence",
+        "response_policy runs",
+    ),
 )
 
 
@@ -108,42 +275,71 @@ class State:
 
 
 def states(card: Card) -> list[State]:
-    """Return every mandatory field of a card, in the order of the table."""
-    return [state for entry in MANDATORY for state in _states(card, entry)]
+    """Return every mandatory field of a card, in the order of the table.
+
+    What is mandatory of the hyperparameters is so in every earlier stage that the card names.
+    """
+    return [
+        state
+        for entry in MANDATORY
+        for path in _paths(card, entry)
+        for state in _states(card, entry, path)
+    ]
 
 
-def _states(card: Card, entry: Mandatory) -> Iterator[State]:
-    parts = [part for name in entry.path.split(".") for part in _split(name)]
-    applies = CONDITIONS[entry.when]
-    for owner, pointer, lost_at, value in _walk(card, parts, ()):
+def _paths(card: Card, entry: Mandatory) -> Iterator[str]:
+    yield entry.path
+    stages = getattr(card.hyperparameters, "earlier_stages", None)
+    if isinstance(stages, tuple) and stages and entry.path.startswith("hyperparameters."):
+        yield entry.path.replace("hyperparameters", f"{STAGES}[]", 1)
+
+
+def _states(card: Card, entry: Mandatory, path: str) -> Iterator[State]:
+    parts = [part for name in path.split(".") for part in _split(name)]
+    for found in _walk(card, parts):
+        value, lost_at = found.value, found.lost_at
+        stage = card.hyperparameters
+        if path.startswith(STAGES):
+            stage = getattr(stage, "earlier_stages")[found.pointer[2]]  # noqa: B009
+        at = Where(card, found.owner, stage)
         # What a run would fill in counts in a plan too, once the card says that it is not known.
-        stated = entry.when.startswith("report") and isinstance(value, NotReported)
-        if not applies(card, owner) and not (stated and lost_at == pointer):
+        filled = entry.when.words.startswith(REPORT.words)
+        stated = filled and isinstance(value, NotReported) and lost_at == found.pointer
+        if not entry.when.holds(at) and not stated:
             continue
+        if value is None and entry.instead is not None:
+            value = getattr(found.owner, entry.instead, None)
+            if isinstance(value, NotReported):
+                lost_at = (*lost_at[:-1], entry.instead)
         if isinstance(value, NotReported):
-            reason = value.not_reported
-            yield State(pointer, lost_at, reason)
-        elif value is None and not (entry.absent_is_value and owner is not None):
-            yield State(pointer, lost_at)
+            yield State(found.pointer, lost_at, value.not_reported)
+        elif value is None and not (entry.absent_is_value and found.owner is not None):
+            yield State(found.pointer, lost_at)
         else:
-            yield State(pointer, None)
+            yield State(found.pointer, None)
 
 
 def _split(name: str) -> tuple[str, ...]:
     return (name[:-2], "[]") if name.endswith("[]") else (name,)
 
 
-def _walk(
-    card: Card, parts: list[str], pointer: Pointer
-) -> Iterator[tuple[Any, Pointer, Pointer, Any]]:
-    """Yield (holder, pointer of the field, pointer of what is absent, value) for a path."""
+@dataclass(frozen=True)
+class _Found:
+    owner: Any
+    value: Any
+    pointer: Pointer
+    lost_at: Pointer
+
+
+def _walk(card: Card, parts: list[str]) -> Iterator[_Found]:
+    """Yield what a path leads to, with its holder and the place of what is absent."""
     todo: list[tuple[Any, Any, list[str], Pointer, Pointer | None]] = [
         (None, card, parts, (), None)
     ]
     while todo:
         owner, value, rest, at, lost = todo.pop(0)
         if not rest:
-            yield owner, at, lost or at, value
+            yield _Found(owner, value, at, lost or at)
             continue
         name, *rest = rest
         if name == "[]":
@@ -157,13 +353,3 @@ def _walk(
             todo.append((None, value, rest, (*at, name), lost or at))
         else:
             todo.append((value, getattr(value, name, None), rest, (*at, name), None))
-
-
-def _elsewhere(dataset: Dataset) -> bool:
-    """Whether a set lies neither beside the card nor in the program."""
-    shipped = isinstance(dataset.id, str) and dataset.id.startswith("builtin:")
-    return dataset.path is None and not shipped
-
-
-def _trained(card: Card) -> bool:
-    return not isinstance(card.hyperparameters, NoTraining)

@@ -39,11 +39,11 @@ class Subject:
     @cached_property
     def file_problems(self) -> list[FileProblem]:
         """Every file of the evidence that is not what the card says; files are read once."""
-        if self.folder is None or self.card.evidence is None:
+        if self.folder is None or self.card.given_evidence is None:
             return []
         from safebench.evidence.manifest import check_files  # pyarrow: only where there is evidence
 
-        return check_files(self.folder, self.card.evidence)
+        return check_files(self.folder, self.card.given_evidence)
 
 
 Check = Callable[[Subject], Iterator[Hit]]
@@ -103,6 +103,11 @@ def items(value: Any) -> tuple[Any, ...]:
     """Return a list's items; none when it is absent or not reported."""
     found = known(value)
     return found if isinstance(found, tuple) else ()
+
+
+def text(value: Any) -> str | None:
+    """Return a text; None when it is absent, not reported, or says why it cannot be pinned."""
+    return value if isinstance(value, str) else None
 
 
 def duplicates(names: list[Any]) -> Iterator[tuple[int, Any]]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import click
 
+from safebench.card.base import known
 from safebench.card.io import load_card
+from safebench.card.measured import complete_results
 from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.heavy import needs_models
 from safebench.cli.rerun import print_report, repeat, seed_count
@@ -85,7 +87,7 @@ def _run(submission: Path, batch_size: int, device: str | None, progress: Termin
         plan = make_plan(load_card(demo_dir() / "plan.yaml"), demo_dir(), submission)
         progress.say(describe(plan))
         execute(plan, submission, Settings(batch_size, device, THREADS), progress)
-    results = load_card(submission / "card.yaml").results
+    results = complete_results(load_card(submission / "card.yaml"))
     if results is not None:
         print_summary(printer(), results)
 
@@ -108,7 +110,7 @@ def _rerun(
         submission,
         submission / "reruns" / "first",
         seed_count(original),
-        original.submission.submitter,
+        known(original.submission.submitter, "submission.submitter"),
         everything=False,
         batch_size=batch_size,
         device=device,

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.protocol import Submitter
+from safebench.card.submission import Submitter
 from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.heavy import needs_models
 from safebench.cli.sound import load_sound_card

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from safebench.card.measured import complete_results
 from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.summary import print_summary
 
@@ -44,9 +45,10 @@ def command(
         plan = make_plan(loaded, card.parent, out)
         progress.say(describe(plan))
         filled = execute(plan, out, Settings(batch_size, device, threads), progress)
-    if filled.results is not None:
+    results = complete_results(filled)
+    if results is not None:
         click.echo("")
-        print_summary(printer(), filled.results)
+        print_summary(printer(), results)
     click.echo(f"\nWrote {out / 'card.yaml'}.")
     click.echo(f"Next: safebench validate {out} · safebench rerun {out} --out DIR")
 

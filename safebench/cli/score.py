@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from safebench.card.io import load_card
+from safebench.card.measured import complete_results
 from safebench.cli.console import printer
 from safebench.cli.summary import print_summary
 from safebench.evidence.scoring import compute_results
@@ -35,7 +36,8 @@ def command(directory: Path, style: str) -> None:
         click.echo(json.dumps(results.model_dump(mode="json"), indent=2, ensure_ascii=False))
         return
     print_summary(printer(), results)
-    if card.results is not None and card.results != results:
+    stated = complete_results(card)
+    if stated is not None and stated != results:
         click.echo(
             "\nThe card says otherwise: safebench validate names every number that differs.",
             err=True,

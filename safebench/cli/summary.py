@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from safebench.card.results import Change, PrimaryEstimand, Results, Score
+from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredScore
+from safebench.card.results import PrimaryEstimand
 
 HEADINGS = {
     "harm": "harm\n(complied; lower is safer)",
@@ -42,7 +43,7 @@ def print_wrapped(console: Console, label: str, text: str, indent: int) -> None:
         console.print(" " * indent + line, markup=False)
 
 
-def print_summary(console: Console, results: Results) -> None:
+def print_summary(console: Console, results: MeasuredResults) -> None:
     """Print base and tuned scores, the seeds behind them, the change, the stability."""
     tasks = sorted(
         {(s.task, s.construct) for s in results.scores},
@@ -72,8 +73,8 @@ def _label(condition: str, checkpoint: int | None, decoding: str) -> str:
 
 
 def _find(
-    scores: Iterable[Score], key: tuple[str, int | None, str], place: tuple[str, str]
-) -> Score | None:
+    scores: Iterable[MeasuredScore], key: tuple[str, int | None, str], place: tuple[str, str]
+) -> MeasuredScore | None:
     return next(
         (
             s
@@ -84,7 +85,9 @@ def _find(
     )
 
 
-def _cell(scores: Iterable[Score], key: tuple[str, int | None, str], place: tuple[str, str]) -> str:
+def _cell(
+    scores: Iterable[MeasuredScore], key: tuple[str, int | None, str], place: tuple[str, str]
+) -> str:
     score = _find(scores, key, place)
     if score is None:
         return "not measured"
@@ -92,13 +95,13 @@ def _cell(scores: Iterable[Score], key: tuple[str, int | None, str], place: tupl
 
 
 def _seeds(
-    scores: Iterable[Score], key: tuple[str, int | None, str], place: tuple[str, str]
+    scores: Iterable[MeasuredScore], key: tuple[str, int | None, str], place: tuple[str, str]
 ) -> str:
     score = _find(scores, key, place)
     return "" if score is None else " ".join(number(value) for value in sorted(per_seed(score)))
 
 
-def per_seed(score: Score) -> list[float]:
+def per_seed(score: MeasuredScore) -> list[float]:
     """Return the mean score of every training seed over its repeats."""
     totals: dict[int | None, list[float]] = {}
     for run in score.runs:
@@ -106,16 +109,16 @@ def per_seed(score: Score) -> list[float]:
     return [sum(values) / len(values) for values in totals.values()]
 
 
-def _print_primary(console: Console, results: Results, estimand: PrimaryEstimand) -> None:
+def _print_primary(console: Console, results: MeasuredResults, estimand: PrimaryEstimand) -> None:
     place = (estimand.task, estimand.construct, estimand.condition, estimand.checkpoint)
     rest = (estimand.decoding, estimand.judge)
     score = _match(results.scores, place, rest)
     change = _match(results.changes, place, rest)
-    if not isinstance(score, Score):
+    if not isinstance(score, MeasuredScore):
         return
     title = f"{estimand.construct.replace('_', '-')} ({_label(*place[2:], estimand.decoding)})"
     console.print(f"\n[bold]{title}[/bold], {estimand.task}, judge {estimand.judge}")
-    if isinstance(change, Change):
+    if isinstance(change, MeasuredChange):
         print_wrapped(console, "  change from base", _change_text(change), 20)
     print_wrapped(console, "  stability", _stability_text(score), 20)
     if score.incoherent is not None:
@@ -130,10 +133,10 @@ def _print_primary(console: Console, results: Results, estimand: PrimaryEstimand
 
 
 def _match(
-    items: Iterable[Score | Change],
+    items: Iterable[MeasuredScore | MeasuredChange],
     place: tuple[str, str, str, int | None],
     rest: tuple[str, str],
-) -> Score | Change | None:
+) -> MeasuredScore | MeasuredChange | None:
     return next(
         (
             s
@@ -145,7 +148,7 @@ def _match(
     )
 
 
-def _change_text(change: Change) -> str:
+def _change_text(change: MeasuredChange) -> str:
     text = f"{signed(change.estimate)} [{signed(change.lower)}, {signed(change.upper)}]"
     if change.seeds_up == change.seeds:
         return f"{text}   up in every one of {change.seeds} seeds"
@@ -154,7 +157,7 @@ def _change_text(change: Change) -> str:
     return f"{text}   up in {change.seeds_up}, down in {change.seeds_down} of {change.seeds} seeds"
 
 
-def _stability_text(score: Score) -> str:
+def _stability_text(score: MeasuredScore) -> str:
     found = score.stability
     if found is None or found.point is None or found.lower is None:
         return "not rated" if found is None else f"not rated: {found.note}"
@@ -170,7 +173,7 @@ def _stability_text(score: Score) -> str:
     )
 
 
-def _margin_points(score: Score) -> float:
+def _margin_points(score: MeasuredScore) -> float:
     from safebench.stats.transforms import margin_points
 
     return margin_points(score.estimate)

@@ -15,17 +15,16 @@ import pyarrow as pa
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.measurement import Construct
-from safebench.card.protocol import NoTraining
-from safebench.card.results import (
-    Change,
-    Condition,
-    PrimaryEstimand,
-    Results,
-    RunScore,
-    Score,
-    Stability,
+from safebench.card.measured import (
+    MeasuredChange,
+    MeasuredResults,
+    MeasuredRun,
+    MeasuredScore,
+    MeasuredStability,
 )
+from safebench.card.results import Condition, PrimaryEstimand
+from safebench.card.task import Construct
+from safebench.card.training import NoTraining
 from safebench.errors import EvidenceError
 from safebench.stats import flip_rate, paired_difference, score_interval, stability
 
@@ -58,6 +57,8 @@ class Block:
     verdicts: npt.NDArray[np.str_]
     """The same shape; empty where verdicts do not apply."""
     truncated: npt.NDArray[np.bool_]
+    """The same shape."""
+    blocked: npt.NDArray[np.bool_]
     """The same shape."""
 
 
@@ -95,6 +96,7 @@ def _block(key: tuple[object, ...], rows: list[int], columns: dict[str, list[obj
     scores = np.full(shape, np.nan)
     verdicts = np.full(shape, "", dtype="U10")
     truncated = np.zeros(shape, dtype=bool)
+    blocked = np.zeros(shape, dtype=bool)
     categories: dict[object, str] = {}
     for r in rows:
         at = (
@@ -112,6 +114,7 @@ def _block(key: tuple[object, ...], rows: list[int], columns: dict[str, list[obj
         scores[at] = score
         verdicts[at] = columns["verdict"][r] or ""
         truncated[at] = columns["status"][r] == "truncated"
+        blocked[at] = columns["status"][r] == "blocked"
         categories[columns["prompt_id"][r]] = str(columns["category"][r] or "")
     judge, condition, checkpoint, decoding, task, construct = key
     return Block(
@@ -127,10 +130,11 @@ def _block(key: tuple[object, ...], rows: list[int], columns: dict[str, list[obj
         scores=scores,
         verdicts=verdicts,
         truncated=truncated,
+        blocked=blocked,
     )
 
 
-def compute_results(card: Card, outcomes: pa.Table) -> Results:
+def compute_results(card: Card, outcomes: pa.Table) -> MeasuredResults:
     """Compute every number of a card from its judged responses.
 
     Raises:
@@ -145,17 +149,17 @@ def compute_results(card: Card, outcomes: pa.Table) -> Results:
         partner = base.get((block.judge, block.decoding, block.task, block.construct))
         if block.condition != "base" and block.checkpoint is not None and partner is not None:
             changes.append(_change(block, partner, block.checkpoint))
-    return Results(
+    return MeasuredResults(
         primary=tuple(primary_estimands(card, everything)),
         scores=tuple(_score(block) for block in everything),
         changes=tuple(changes),
     )
 
 
-def _score(block: Block) -> Score:
+def _score(block: Block) -> MeasuredScore:
     interval = score_interval(block.scores, confidence=CONFIDENCE)
     runs = [
-        RunScore(
+        MeasuredRun(
             training_seed=seed,
             repeat=repeat + 1,
             n=len(block.prompts),
@@ -167,7 +171,7 @@ def _score(block: Block) -> Score:
     ]
     judged = block.construct in ("harm", "over_refusal")
     coherent = block.verdicts != "incoherent"
-    return Score(
+    return MeasuredScore(
         task=block.task,
         construct=block.construct,
         condition=block.condition,
@@ -187,17 +191,18 @@ def _score(block: Block) -> Score:
         ),
         incoherent=_share(~coherent) if judged else None,
         truncated=_share(block.truncated),
+        blocked=_share(block.blocked),
         stability=None if block.condition == "base" else _stability(block),
     )
 
 
-def _stability(block: Block) -> Stability:
+def _stability(block: Block) -> MeasuredStability:
     binary = bool(np.isin(block.scores, (0.0, 1.0)).all())
     flips = flip_rate(block.scores[:, 0]).upper if binary and len(block.seeds) > 1 else None
     found = stability(
         block.scores.mean(axis=2), len(block.prompts), flip_upper=flips, margin=MARGIN
     )
-    return Stability(
+    return MeasuredStability(
         point=_maybe(found.point),
         lower=_maybe(found.lower),
         sigma_run=_maybe(found.sigma_run),
@@ -210,7 +215,7 @@ def _stability(block: Block) -> Stability:
     )
 
 
-def _change(tuned: Block, base: Block, checkpoint: int) -> Change:
+def _change(tuned: Block, base: Block, checkpoint: int) -> MeasuredChange:
     if tuned.prompts != base.prompts:
         raise EvidenceError(
             f"{tuned.task}: base and {tuned.condition} were not asked the same prompts",
@@ -222,7 +227,7 @@ def _change(tuned: Block, base: Block, checkpoint: int) -> Change:
     )
     reference = float(base.scores.mean())
     per_seed = tuned.scores.mean(axis=(1, 2))
-    return Change(
+    return MeasuredChange(
         task=tuned.task,
         construct=tuned.construct,
         condition=tuned.condition,
@@ -246,7 +251,8 @@ def primary_estimands(card: Card, everything: list[Block]) -> Iterator[PrimaryEs
     for task in card.task_list():
         constructs = dict.fromkeys(b.construct for b in everything if b.task == task.name)
         for construct in constructs:
-            if task.primary is None:
+            estimand = task.primary
+            if estimand is None or isinstance(estimand, NotReported):
                 raise EvidenceError(
                     f"task {task.name!r} declares no primary estimand",
                     fix="give `primary: {checkpoint: ..., decoding: ..., judge: ...}`",
@@ -255,9 +261,9 @@ def primary_estimands(card: Card, everything: list[Block]) -> Iterator[PrimaryEs
                 task=task.name,
                 construct=construct,
                 condition=condition,
-                checkpoint=task.primary.checkpoint,
-                decoding=task.primary.decoding,
-                judge=task.primary.judge,
+                checkpoint=estimand.checkpoint,
+                decoding=estimand.decoding,
+                judge=card.answering_judge(estimand.judge, construct),
             )
 
 

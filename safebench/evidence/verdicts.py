@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from safebench.card.base import Name, Positive, Section, Sha256, Text
-from safebench.card.measurement import Construct
+from safebench.card.task import Construct
 from safebench.errors import EvidenceError
 from safebench.files import replace_file
 

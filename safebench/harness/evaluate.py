@@ -9,7 +9,7 @@ from typing import Any
 from lm_eval import evaluator
 
 from safebench.card.base import known
-from safebench.card.measurement import Decoding
+from safebench.card.decoding import Decoding
 from safebench.errors import ModelError
 from safebench.harness.tasks import LoadedTask, quiet
 from safebench.models.lm import SafebenchLM

@@ -18,7 +18,7 @@ from unittest.mock import patch
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
 
-from safebench.card.measurement import Construct
+from safebench.card.task import Construct
 from safebench.errors import SafebenchError, TaskError
 from safebench.harness.sources import SPLIT, hub_commit
 from safebench.resources import tasks_dir

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from safebench.card.results import Score
+from safebench.card.measured import MeasuredScore
 from safebench.evidence.scoring import Block, blocks
 from safebench.site.svg import Mark
 from safebench.stats import score_interval
@@ -24,7 +24,7 @@ class CategoryRow:
     base: Mark | None
 
 
-def by_category(outcomes: pa.Table, score: Score) -> list[CategoryRow]:
+def by_category(outcomes: pa.Table, score: MeasuredScore) -> list[CategoryRow]:
     """Return a row per category for one score, highest first; empty without categories.
 
     The interval treats prompts and training seeds as samples, as that of the whole score does.
@@ -42,7 +42,7 @@ def by_category(outcomes: pa.Table, score: Score) -> list[CategoryRow]:
     return sorted(rows, key=lambda r: (-r.tuned.estimate, r.name))
 
 
-def _block(everything: list[Block], score: Score, condition: str) -> Block | None:
+def _block(everything: list[Block], score: MeasuredScore, condition: str) -> Block | None:
     """Return the outcomes behind a score, or behind the base model's beside it."""
     checkpoint = None if condition == "base" else score.checkpoint
     wanted = (score.task, score.construct, score.decoding, score.judge, condition, checkpoint)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from safebench.card.results import Change, Results, RunScore, Score
+from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredRun, MeasuredScore
 from safebench.site import svg
 from safebench.site.pick import ORDER, base_of, by_task
 from safebench.site.words import proportion
@@ -39,15 +39,15 @@ class SeedTable:
     task: str
     construct: str
     seeds: tuple[int, ...]
-    rows: tuple[tuple[Score, tuple[str, ...]], ...]
+    rows: tuple[tuple[MeasuredScore, tuple[str, ...]], ...]
 
 
-def mark(value: Score | Change | None) -> svg.Mark | None:
+def mark(value: MeasuredScore | MeasuredChange | None) -> svg.Mark | None:
     """Return estimate and interval of a result, for drawing."""
     return svg.Mark(value.estimate, value.lower, value.upper) if value else None
 
 
-def charts(results: Results) -> list[Chart]:
+def charts(results: MeasuredResults) -> list[Chart]:
     """Return the pictures of every task that has runs of a tuned model, by its primary judge."""
     found: list[Chart] = []
     primary = sorted(results.primary, key=lambda p: ORDER.index(p.construct))
@@ -62,7 +62,7 @@ def charts(results: Results) -> list[Chart]:
     return found
 
 
-def _chart(results: Results, scores: Sequence[Score]) -> Chart:
+def _chart(results: MeasuredResults, scores: Sequence[MeasuredScore]) -> Chart:
     bases = {s.decoding: base_of(results, s) for s in scores}
     values = [r.score for s in scores for r in s.runs] + [s.upper for s in scores]
     values += [b.upper for b in bases.values() if b]
@@ -82,7 +82,11 @@ def _chart(results: Results, scores: Sequence[Score]) -> Chart:
 
 
 def _panel(
-    condition: str, decoding: str, scores: Sequence[Score], base: Score | None, top: float
+    condition: str,
+    decoding: str,
+    scores: Sequence[MeasuredScore],
+    base: MeasuredScore | None,
+    top: float,
 ) -> Panel:
     scores = sorted(scores, key=lambda s: s.checkpoint or 0)
     groups = [
@@ -96,11 +100,11 @@ def _panel(
     return Panel(heading, svg.panel(title, "; ".join(parts), groups, mark(base), top))
 
 
-def _epoch(score: Score) -> str:
+def _epoch(score: MeasuredScore) -> str:
     return f"epoch {score.checkpoint}" if score.checkpoint else "as released"
 
 
-def _dots(score: Score) -> tuple[tuple[svg.Dot, ...], ...]:
+def _dots(score: MeasuredScore) -> tuple[tuple[svg.Dot, ...], ...]:
     return tuple(
         tuple(
             svg.Dot(r.score, f"seed {r.training_seed}, repeat {r.repeat}: {proportion(r.score)}")
@@ -110,14 +114,14 @@ def _dots(score: Score) -> tuple[tuple[svg.Dot, ...], ...]:
     )
 
 
-def _by_seed(score: Score) -> dict[int | None, list[RunScore]]:
-    found: dict[int | None, list[RunScore]] = {}
+def _by_seed(score: MeasuredScore) -> dict[int | None, list[MeasuredRun]]:
+    found: dict[int | None, list[MeasuredRun]] = {}
     for run in score.runs:
         found.setdefault(run.training_seed, []).append(run)
     return found
 
 
-def seed_tables(results: Results) -> list[SeedTable]:
+def seed_tables(results: MeasuredResults) -> list[SeedTable]:
     """Return the run scores of every task, a column per training seed in the card's order."""
     tables: list[SeedTable] = []
     for task, everything in by_task(results.scores):
@@ -134,6 +138,6 @@ def seed_tables(results: Results) -> list[SeedTable]:
     return tables
 
 
-def _cell(score: Score, seed: int) -> str:
+def _cell(score: MeasuredScore, seed: int) -> str:
     runs = _by_seed(score).get(seed, [])
     return " ".join(proportion(r.score) for r in runs) or "not run"

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from safebench.card.results import Change, Score
+from safebench.card.measured import MeasuredChange, MeasuredScore
 from safebench.site.board import Board
 from safebench.site.rows import Row
 from safebench.site.words import clean
@@ -62,19 +62,19 @@ def _entry(row: Row) -> dict[str, Any]:
     }
 
 
-def _score(score: Score | None) -> dict[str, Any] | None:
+def _score(score: MeasuredScore | None) -> dict[str, Any] | None:
     if score is None:
         return None
     return score.model_dump(mode="json", exclude={"runs", "stability", "construct"})
 
 
-def _stability(score: Score | None) -> dict[str, Any] | None:
+def _stability(score: MeasuredScore | None) -> dict[str, Any] | None:
     if score is None or score.stability is None:
         return None
     return score.stability.model_dump(mode="json")
 
 
-def _change(change: Change | None) -> dict[str, Any] | None:
+def _change(change: MeasuredChange | None) -> dict[str, Any] | None:
     return change.model_dump(mode="json") if change else None
 
 
@@ -108,7 +108,7 @@ def _flat(row: Row | None) -> dict[str, Any]:
     }
 
 
-def _three(name: str, value: Score | Change | None) -> dict[str, Any]:
+def _three(name: str, value: MeasuredScore | MeasuredChange | None) -> dict[str, Any]:
     return {
         name: value.estimate if value else None,
         f"{name}_lower": value.lower if value else None,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from safebench.card.base import NotReported
+from safebench.card.base import NotReported, Section
+from safebench.card.describe import descriptions
 from safebench.site.words import number
 
 _LABELS = {
@@ -96,17 +97,17 @@ def _flatten(
 ) -> dict[str, tuple[str, Value | None]]:
     """Return label -> (meaning, value); sections inside become rows of their own."""
     found: dict[str, tuple[str, Value | None]] = {}
+    described = descriptions(type(model)) if isinstance(model, Section) else {}
     names = sorted(type(model).model_fields, key=lambda n: n not in first)
     for name in names:
         if name in skip:
             continue
-        field = type(model).model_fields[name]
         value = getattr(model, name)
         label = _label(name, prefix)
         if isinstance(value, BaseModel) and not isinstance(value, NotReported):
             found.update(_flatten(value, label))
         else:
-            found[label] = (field.description or "", _value(value))
+            found[label] = (described.get(name, ""), _value(value))
     return found
 
 

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from safebench import __version__
 from safebench.card.base import NotReported
 from safebench.card.card import Card
+from safebench.card.measured import complete_results
 from safebench.checks import LEVELS
 from safebench.site import categories, charts, fields, svg, words
 from safebench.site.board import Board
@@ -75,7 +76,7 @@ class Pages:
 def _context(submission: Submission) -> dict[str, Any]:
     """Return what the template of a submission's page shows."""
     card = submission.card
-    results = card.results
+    results = complete_results(card)
     harm = primary(results, "harm")
     rows = []
     if harm and submission.outcomes is not None:
@@ -120,7 +121,8 @@ def _sections(card: Card) -> list[tuple[str, str, fields.FieldTable]]:
 
 def _runs(card: Card) -> Any:
     """Return registered runs, or the reason why they are not reported."""
-    if card.evidence is None:
+    evidence = card.given_evidence
+    if evidence is None:
         return "the card has no evidence"
-    runs = card.evidence.runs
+    runs = evidence.runs
     return f"not reported: {runs.not_reported}" if isinstance(runs, NotReported) else runs

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
-from safebench.card.results import Change, PrimaryEstimand, Results, Score
+from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredScore
+from safebench.card.results import PrimaryEstimand
 
-T = TypeVar("T", Score, Change)
+T = TypeVar("T", MeasuredScore, MeasuredChange)
 ORDER = ("harm", "over_refusal", "capability", "severity")
 
 
@@ -39,19 +40,19 @@ def _place(key: Key) -> tuple[str, int | None, str, str]:
     return key.task, key.checkpoint, key.decoding, key.judge
 
 
-def find_score(results: Results | None, condition: str, key: Key) -> Score | None:
+def find_score(results: MeasuredResults | None, condition: str, key: Key) -> MeasuredScore | None:
     """Return the score of a condition at a key."""
     scores = results.scores if results else ()
     return next((s for s in scores if s.condition == condition and _same(s, key)), None)
 
 
-def find_change(results: Results | None, condition: str, key: Key) -> Change | None:
+def find_change(results: MeasuredResults | None, condition: str, key: Key) -> MeasuredChange | None:
     """Return the change from base of a condition at a key."""
     changes = results.changes if results else ()
     return next((c for c in changes if c.condition == condition and _same(c, key)), None)
 
 
-def base_of(results: Results | None, key: Key) -> Score | None:
+def base_of(results: MeasuredResults | None, key: Key) -> MeasuredScore | None:
     """Return the base model's score on the task, decoding and judge of a key."""
     scores = results.scores if results else ()
     return next(
@@ -65,7 +66,7 @@ def base_of(results: Results | None, key: Key) -> Score | None:
     )
 
 
-def primary(results: Results | None, construct: str) -> Score | None:
+def primary(results: MeasuredResults | None, construct: str) -> MeasuredScore | None:
     """Return the score that answers for a construct: the first declared one, or None."""
     declared = results.primary if results else ()
     for estimand in declared:
@@ -74,7 +75,9 @@ def primary(results: Results | None, construct: str) -> Score | None:
     return None
 
 
-def worst_decoding(results: Results, of: Score, worse: Callable[[Score], float]) -> Score:
+def worst_decoding(
+    results: MeasuredResults, of: MeasuredScore, worse: Callable[[MeasuredScore], float]
+) -> MeasuredScore:
     """Return the worst score over decodings at the task, checkpoint and judge of a score."""
     same = [
         s
@@ -93,10 +96,10 @@ def by_task(results: Iterable[T]) -> list[tuple[str, list[T]]]:
     return list(groups.items())
 
 
-def is_primary(results: Results, score: Score) -> bool:
+def is_primary(results: MeasuredResults, score: MeasuredScore) -> bool:
     """Whether a score was declared as the answer for its construct."""
     return any(_estimand(p) == _estimand(score) for p in results.primary)
 
 
-def _estimand(key: PrimaryEstimand | Score) -> tuple[object, ...]:
+def _estimand(key: PrimaryEstimand | MeasuredScore) -> tuple[object, ...]:
     return (*_place(key), key.condition)

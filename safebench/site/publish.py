@@ -93,7 +93,7 @@ def published_files(submission: Submission) -> list[str]:
     Responses are among them only when the card says that they are public.
     """
     names = [CARD_FILE]
-    evidence = submission.card.evidence
+    evidence = submission.card.given_evidence
     if evidence is not None:
         names += ["outcomes.parquet", "manifest.json"]
         if evidence.response_policy == "public":

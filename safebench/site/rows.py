@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.measurement import Task
-from safebench.card.results import Change, Score
+from safebench.card.measured import MeasuredChange, MeasuredScore, complete_results
+from safebench.card.task import Task
 from safebench.site.pick import base_of, find_change, primary
 from safebench.site.sources import Submission
 
@@ -36,11 +36,11 @@ class Row:
     artefact: bool
     base_model: str
     method: str
-    harm: Score | None
-    harm_base: Score | None
-    change: Change | None
-    over_refusal: Score | None
-    capability: Score | None
+    harm: MeasuredScore | None
+    harm_base: MeasuredScore | None
+    change: MeasuredChange | None
+    over_refusal: MeasuredScore | None
+    capability: MeasuredScore | None
     seeds: int
     level: str
     reported: int
@@ -68,30 +68,29 @@ class Group:
 def make_row(submission: Submission) -> Row:
     """Return the row of a submission."""
     card, report = submission.card, submission.report
-    harm = primary(card.results, "harm")
+    results = complete_results(card)
+    harm = primary(results, "harm")
     reported, required = report.completeness or (0, 0)
-    submitter = card.submission.submitter
-    named = submitter.organisation
     return Row(
         id=submission.id,
-        title=card.submission.title,
-        organisation=named if isinstance(named, str) else submitter.name,
+        title=shown(card.submission.title),
+        organisation=card.submission.organisation,
         third_party=card.submission.relationship == "third_party",
         artefact=card.submission.object == "artefact",
-        base_model=card.model.base.id,
+        base_model=shown(card.model.base.id),
         method=method_of(card),
         harm=harm,
-        harm_base=base_of(card.results, harm) if harm and harm.condition != "base" else None,
-        change=find_change(card.results, harm.condition, harm) if harm else None,
-        over_refusal=primary(card.results, "over_refusal"),
-        capability=primary(card.results, "capability"),
+        harm_base=base_of(results, harm) if harm and harm.condition != "base" else None,
+        change=find_change(results, harm.condition, harm) if harm else None,
+        over_refusal=primary(results, "over_refusal"),
+        capability=primary(results, "capability"),
         seeds=seeds_of(harm),
         level=report.level,
         reported=reported,
         required=required,
         rerun=_badge(submission),
         group=_group(card, harm),
-        backed=card.evidence is not None,
+        backed=card.given_evidence is not None,
     )
 
 
@@ -99,12 +98,24 @@ def method_of(card: Card) -> str:
     """Return what was trained and how, in a word or two."""
     if isinstance(card.hyperparameters, NotReported):
         return "method not reported"
-    names = {"lora": "LoRA", "full": "full fine-tuning", "none": "no fine-tuning"}
+    names = {
+        "lora": "LoRA",
+        "dora": "DoRA",
+        "qlora": "QLoRA",
+        "prompt": "prompt tuning",
+        "full": "full fine-tuning",
+        "none": "no fine-tuning",
+    }
     method = card.hyperparameters.method
     return names.get(method, method)
 
 
-def seeds_of(score: Score | None) -> int:
+def shown(value: str | NotReported) -> str:
+    """Return a text of a card, or words for its absence."""
+    return value if isinstance(value, str) else "not reported"
+
+
+def seeds_of(score: MeasuredScore | None) -> int:
     """Return how many training seeds a score rests on; an untuned model has none."""
     return len({r.training_seed for r in score.runs} - {None}) if score else 0
 
@@ -121,7 +132,7 @@ def _badge(submission: Submission) -> RerunBadge | None:
     )
 
 
-def _group(card: Card, harm: Score | None) -> tuple[str, str]:
+def _group(card: Card, harm: MeasuredScore | None) -> tuple[str, str]:
     """Return heading and prompt digest of entries that may be read against each other."""
     if harm is None:
         return "", ""
@@ -134,7 +145,7 @@ def _trial(task: Task) -> str:
     return " (a trial on the first ones)" if task.limit else ""
 
 
-def _judge(card: Card, harm: Score) -> str:
+def _judge(card: Card, harm: MeasuredScore) -> str:
     if isinstance(card.judge, NotReported):
         return harm.judge
     judge = next((j for j in card.judge if j.name == harm.judge), None)
@@ -142,7 +153,7 @@ def _judge(card: Card, harm: Score) -> str:
         return harm.judge
     revision = judge.revision if isinstance(judge.revision, str) else "(revision not reported)"
     short = revision[:12] if len(revision) > 24 else revision
-    return f"{judge.id} {short}"
+    return f"{shown(judge.id)} {short}"
 
 
 def group_rows(rows: Iterable[Row]) -> list[Group]:

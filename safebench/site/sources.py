@@ -94,7 +94,7 @@ def _read(place: Path, problems: list[str]) -> Submission:
     card, report = _checked(place, problems)
     if card.submission.id != place.name:
         problems.append(_line(place, f"holds the card of {card.submission.id!r}"))
-    outcomes = read_outcomes(place) if card.evidence is not None else None
+    outcomes = read_outcomes(place) if card.given_evidence is not None else None
     # A verdict on numbers that do not hold is not worth comparing.
     reruns = _reruns(place, card, problems) if len(problems) == before else ()
     return Submission(place.name, place, card, report, outcomes, reruns)

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from safebench.card.base import known
 from safebench.card.card import Card
-from safebench.card.protocol import FullTraining, LoraTraining, NoTraining
 from safebench.card.results import Condition
+from safebench.study.runnable import trained
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,9 @@ def list_blocks(card: Card) -> Iterator[Block]:
     repeats = {d.name: int(known(d.repeats, "decoding.repeats")) for d in decodings}
     for name, count in repeats.items():
         yield Block("base", None, None, name, count)
-    training = cast(
-        "LoraTraining | FullTraining | NoTraining", known(card.hyperparameters, "hyperparameters")
-    )
+    recipe = trained(card)
     seeds = known(known(card.seeds, "seeds").training, "seeds.training")
-    if not isinstance(seeds, tuple):
-        return
-    if isinstance(training, NoTraining):
+    if not isinstance(seeds, tuple) or recipe is None:
         return
     roles = {dataset.role for dataset in known(card.data, "data")}
     conditions: tuple[Condition, ...] = ("tuned", "control")
@@ -58,7 +53,7 @@ def list_blocks(card: Card) -> Iterator[Block]:
         if condition not in roles:
             continue
         for seed in seeds:
-            for checkpoint in known(training.checkpoints, "hyperparameters.checkpoints"):
+            for checkpoint in known(recipe.checkpoints, "hyperparameters.checkpoints"):
                 for name, count in repeats.items():
                     yield Block(condition, seed, checkpoint, name, count)
 

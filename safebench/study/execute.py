@@ -17,8 +17,9 @@ import torch
 from safebench.card.base import known
 from safebench.card.card import Card
 from safebench.card.digest import protocol_digest
-from safebench.card.measurement import Environment
-from safebench.card.protocol import FullTraining, LoraTraining
+from safebench.card.environment import Environment
+from safebench.card.seeds import Seeds
+from safebench.card.training import FullTraining, LoraTraining
 from safebench.errors import SafebenchError
 from safebench.evidence.store import Store
 from safebench.evidence.tables import (
@@ -38,6 +39,7 @@ from safebench.models.sampling import SCHEME, Stream
 from safebench.study.cells import Block, weights_folder
 from safebench.study.plan import Plan
 from safebench.study.progress import Progress
+from safebench.study.runnable import loadable, trained
 from safebench.study.submission import write_submission
 from safebench.tuning.train import fine_tune
 
@@ -100,6 +102,17 @@ def _threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def _fixed(seeds: Seeds) -> dict[str, int]:
+    fixed = known(seeds.fixed, "seeds.fixed")
+    if fixed is None:
+        return {}
+    return {
+        name: seed
+        for name in type(fixed).model_fields
+        if isinstance(seed := getattr(fixed, name), int)
+    }
+
+
 def _seed_line(card: Card) -> str:
     seeds = known(card.seeds, "seeds")
     return f"\n{seeds.training} {seeds.generation}\n"
@@ -113,7 +126,7 @@ class _Runner:
         self.store = store
         self.progress = progress
         self.device = settings.device or default_device()
-        self.dtype = str(known(plan.card.model.dtype, "model.dtype"))
+        self.dtype = str(known(loadable(plan.card).dtype, "model.dtype"))
         self.base = load_base(plan.base, self.dtype, self.device)
         self.lm = SafebenchLM(self.base, plan.tokenizer, settings.batch_size)
         self.seeds = known(plan.card.seeds, "seeds")
@@ -156,13 +169,13 @@ class _Runner:
         )
 
     def _tune_all(self) -> None:
-        training = known(self.plan.card.hyperparameters, "hyperparameters")
-        if not isinstance(training, LoraTraining | FullTraining):
+        training = trained(self.plan.card)
+        if training is None:
             return
         wanted = dict.fromkeys(
             (b.condition, b.training_seed) for b in self.plan.blocks if b.training_seed is not None
         )
-        epochs = float(known(training.epochs, "hyperparameters.epochs"))
+        epochs = float(known(training.epochs, "hyperparameters.epochs") or 0)
         for number, (condition, seed) in enumerate(wanted, start=1):
             label = f"tune {number}/{len(wanted)}"
             folder = weights_folder(self.store.folder, condition, int(seed or 0))
@@ -204,7 +217,8 @@ class _Runner:
             training,
             seed=seed,
             controls=known(self.seeds.controls, "seeds.controls"),
-            base_name=self.plan.card.model.base.id,
+            fixed=_fixed(self.seeds),
+            base_name=known(self.plan.card.model.base.id, "model.base.id"),
             out=scratch,
             progress=report,
         )

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from safebench.card.base import known
-from safebench.card.measurement import Judge
+from safebench.card.judge import Judge
 from safebench.evidence.tables import OUTCOMES, make_table
 from safebench.harness.tasks import LoadedTask
 from safebench.judges import get_judge
@@ -34,11 +34,13 @@ def judge_responses(
     documents = {(t.name, d["prompt_id"]): d for t in tasks for d in t.documents}
     rows: list[dict[str, Any]] = []
     for entry in judges:
-        judge = get_judge(entry.id, known(entry.revision, "judge.revision"))
+        judge = get_judge(known(entry.id, "judge.id"), str(known(entry.revision, "judge.revision")))
         # The same text under the same prompt gets the same verdict: tuned models repeat themselves.
         seen: dict[tuple[str, str, str], tuple[str | None, float]] = {}
         for row in responses.to_pylist():
             document = documents[row["task"], row["prompt_id"]]
+            if entry.constructs is not None and document["construct"] not in entry.constructs:
+                continue
             place = (row["task"], row["prompt_id"], row["response"])
             if place not in seen:
                 judgement = judge.judge(

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any, cast
 
 from safebench.card.base import NotReported, known
 from safebench.card.card import Card
+from safebench.card.data import Dataset
 from safebench.card.digest import derive_seeds, generation_seed
-from safebench.card.measurement import Estimand, Task
-from safebench.card.protocol import (
+from safebench.card.model import (
     ChatTemplateFromFile,
     ChatTemplateFromTokenizer,
-    Dataset,
-    FullTraining,
-    LoraTraining,
     NoChatTemplate,
-    NoTraining,
 )
+from safebench.card.task import METRICS, Estimand, Task
 from safebench.errors import CardError, TuningError
 from safebench.evidence.scoring import final_checkpoint
 from safebench.harness.tasks import LoadedTask, load_task
 from safebench.resources import demo_dir
+from safebench.study.runnable import loadable, trained
 from safebench.tuning.data import Examples, as_rows, read_examples, rendered_sha256
 
 # Why a task's data set has no commit, by whether it was published elsewhere.
@@ -50,12 +49,12 @@ def pin_template(card: Card, folder: Path, tokenizer: Any) -> tuple[Card, bool]:
     """Put the card's chat template in place; tell whether there is one."""
     template = cast(
         "ChatTemplateFromTokenizer | ChatTemplateFromFile | NoChatTemplate",
-        known(card.model.chat_template, "model.chat_template"),
+        known(loadable(card).chat_template, "model.chat_template"),
     )
     if isinstance(template, NoChatTemplate):
         return card, False
     if isinstance(template, ChatTemplateFromFile):
-        path = folder / template.path
+        path = folder / known(template.path, "model.chat_template.path")
         if not path.is_file():
             raise CardError(f"model.chat_template.path: {path}: no such file")
         tokenizer.chat_template = path.read_text(encoding="utf-8")
@@ -74,11 +73,12 @@ def pin_tasks(card: Card, folder: Path) -> tuple[Card, tuple[LoadedTask, ...]]:
     default = _default_estimand(card)
     pinned, loaded = [], []
     for number, task in enumerate(card.task_list()):
+        path = known(task.path, f"tasks[{number}].path")
         found = load_task(
             task.name,
-            file=None if task.path is None else folder / task.path,
+            file=None if path is None else folder / path,
             revision=task.dataset_revision if isinstance(task.dataset_revision, str) else None,
-            limit=task.limit,
+            limit=known(task.limit, f"tasks[{number}].limit"),
         )
         _see_same(f"tasks[{number}].dataset_sha256", task.dataset_sha256, found.dataset_sha256)
         _see_same(f"tasks[{number}].version", task.version, found.version)
@@ -91,6 +91,7 @@ def pin_tasks(card: Card, folder: Path) -> tuple[Card, tuple[LoadedTask, ...]]:
 
 def _pinned_task(task: Task, found: LoadedTask, default: Estimand) -> Task:
     constructs = found.constructs
+    metric, direction = METRICS[constructs[0]] if len(constructs) == 1 else (None, None)
     return task.model_copy(
         update={
             "version": found.version,
@@ -100,6 +101,8 @@ def _pinned_task(task: Task, found: LoadedTask, default: Estimand) -> Task:
             "dataset_sha256": found.dataset_sha256,
             "prompts": len(found.documents),
             "primary": task.primary or default,
+            "metric": metric,
+            "direction": direction,
         }
     )
 
@@ -119,13 +122,14 @@ def pin_data(
     card: Card, folder: Path, tokenizer: Any, system_prompt: str | None
 ) -> tuple[Card, dict[str, list[dict[str, Any]]], dict[str, Path]]:
     """Read the training data; return the card, rows by condition, files by their new path."""
-    training = cast(
-        "LoraTraining | FullTraining | NoTraining", known(card.hyperparameters, "hyperparameters")
-    )
-    if isinstance(training, NoTraining):
+    recipe = trained(card)
+    if recipe is None:
         return card, {}, {}
-    batch = known(training.batch_size, "hyperparameters.batch_size")
-    effective = batch.per_device * batch.gradient_accumulation * batch.devices
+    batch = known(recipe.batch_size, "hyperparameters.batch_size")
+    effective = math.prod(
+        known(getattr(batch, name), f"hyperparameters.batch_size.{name}")
+        for name in ("per_device", "gradient_accumulation", "devices")
+    )
     card = update(
         card, hyperparameters={"batch_size": batch.model_copy(update={"effective": effective})}
     )
@@ -157,8 +161,9 @@ def pin_data(
 
 
 def _data_path(dataset: Dataset, folder: Path, number: int) -> Path:
-    if dataset.path is not None:
-        return folder / dataset.path
+    path = known(dataset.path, f"data[{number}].path")
+    if path is not None:
+        return folder / path
     name = known(dataset.id, f"data[{number}].id")
     if name is not None and name.startswith("builtin:"):
         return demo_dir() / f"{name.removeprefix('builtin:')}.jsonl"
@@ -190,7 +195,7 @@ def pin_seeds(card: Card) -> Card:
     """Fill in derived seeds, or see that declared ones are there."""
     seeds = known(card.seeds, "seeds")
     training = cast("int | tuple[int, ...]", known(seeds.training, "seeds.training"))
-    if isinstance(known(card.hyperparameters, "hyperparameters"), NoTraining):
+    if trained(card) is None:
         training = ()
     if seeds.scheme == "declared":
         if isinstance(training, int) or seeds.generation is None:

@@ -10,14 +10,13 @@ from typing import Any
 
 from safebench.card.base import known
 from safebench.card.card import Card
-from safebench.card.measurement import RuleJudge
-from safebench.card.protocol import ChatTemplateFromFile
+from safebench.card.model import ChatTemplateFromFile, WeightsModel
 from safebench.errors import CardError
 from safebench.harness.tasks import LoadedTask
-from safebench.judges import get_judge
 from safebench.models.loading import Located, load_tokenizer, locate
 from safebench.study.cells import Block, list_blocks
 from safebench.study.pins import pin_data, pin_seeds, pin_tasks, pin_template, update
+from safebench.study.runnable import loadable, see_runnable
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,9 @@ def make_plan(
     Raises:
         SafebenchError: something is missing, is not what the card says, or cannot be run.
     """
-    _see_runnable(card)
-    base = locate(card.model.base.id, _revision(card), folder)
+    see_runnable(card)
+    model = loadable(card)
+    base = locate(known(model.base.id, "model.base.id"), _revision(model), folder)
     tokenizer = load_tokenizer(base)
     card, chat = pin_template(card, folder, tokenizer)
     card = update(card, model={"base": {"revision": base.revision}})
@@ -73,33 +73,14 @@ def make_plan(
     return Plan(card, base, tokenizer, chat, system_prompt, tasks, rows, files, blocks)
 
 
-def _see_runnable(card: Card) -> None:
-    """Refuse what a card may say but this version cannot execute."""
-    for number, judge in enumerate(known(card.judge, "judge")):
-        if not isinstance(judge, RuleJudge):
-            raise CardError(
-                f"judge[{number}].kind is {judge.kind!r}; this version runs rule judges",
-                fix="judge with `kind: rule`, or judge the responses elsewhere",
-            )
-        get_judge(judge.id, known(judge.revision, f"judge[{number}].revision"))
-    if known(card.model.quantization, "model.quantization") != "none":
-        raise CardError(
-            f"model.quantization is {card.model.quantization!r}; this version runs none",
-            fix="set quantization: none",
-        )
-    if known(known(card.prompting, "prompting").few_shot, "prompting.few_shot") != 0:
-        raise CardError("prompting.few_shot is not 0; this version runs without examples")
-    for number, decoding in enumerate(known(card.decoding, "decoding")):
-        if decoding.do_sample and decoding.temperature is None:
-            raise CardError(
-                f"decoding[{number}] samples without a temperature",
-                fix="give temperature, or set do_sample: false",
-            )
-
-
-def _revision(card: Card) -> str | None:
-    revision = card.model.base.revision
-    return None if revision is None else known(revision, "model.base.revision")
+def _revision(model: WeightsModel) -> str | None:
+    revision = known(model.base.revision, "model.base.revision")
+    if revision is None or isinstance(revision, str):
+        return revision
+    raise CardError(
+        "model.base.revision is `unpinnable`, and weights are loaded by a commit",
+        fix="give the 40-digit commit, or leave it out for a local folder",
+    )
 
 
 def _relocate(card: Card, old: Path, new: Path) -> Card:
@@ -108,14 +89,16 @@ def _relocate(card: Card, old: Path, new: Path) -> Card:
     def moved(path: str) -> str:
         return Path(os.path.relpath((old / path).resolve(), new.resolve())).as_posix()
 
-    base = card.model.base
-    if (old / base.id).is_dir():
-        card = update(card, model={"base": {"id": moved(base.id)}})
-    template = card.model.chat_template
+    model = loadable(card)
+    base = known(model.base.id, "model.base.id")
+    if (old / base).is_dir():
+        card = update(card, model={"base": {"id": moved(base)}})
+    template = model.chat_template
     if isinstance(template, ChatTemplateFromFile):
-        card = update(card, model={"chat_template": {"path": moved(template.path)}})
+        path = known(template.path, "model.chat_template.path")
+        card = update(card, model={"chat_template": {"path": moved(path)}})
     tasks = tuple(
-        task if task.path is None else task.model_copy(update={"path": moved(task.path)})
+        task.model_copy(update={"path": moved(task.path)}) if isinstance(task.path, str) else task
         for task in card.task_list()
     )
     return card.model_copy(update={"tasks": tasks})

@@ -10,8 +10,9 @@ import pyarrow as pa
 from safebench.card.base import NotReported, known
 from safebench.card.card import Card
 from safebench.card.digest import protocol_digest
-from safebench.card.protocol import ChatTemplateFromFile, NoTraining, Submitter
+from safebench.card.model import ChatTemplateFromFile
 from safebench.card.results import PrimaryEstimand
+from safebench.card.submission import Submitter
 from safebench.errors import CardError, EvidenceError
 from safebench.evidence.manifest import inside
 from safebench.evidence.scoring import MARGIN
@@ -22,6 +23,7 @@ from safebench.evidence.verdicts import ChangeVerdictRow, RerunReport, ScoreVerd
 from safebench.files import sha256_of
 from safebench.stats import change_verdict, rerun_verdict
 from safebench.study.cells import Block
+from safebench.study.runnable import loadable, trained
 
 
 def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -> Card:
@@ -34,27 +36,29 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
         CardError: it cannot be repeated: nothing was trained, it has no results, or it names files
             outside the submission.
     """
-    if isinstance(known(original.hyperparameters, "hyperparameters"), NoTraining):
+    if trained(original) is None:
         raise CardError("nothing was fine-tuned, so there is nothing to retrain")
-    if original.results is None:
+    if original.given_results is None:
         raise CardError(
             "the card has no results to compare with", fix="execute it first: safebench run"
         )
     for number, dataset in enumerate(known(original.data, "data")):
-        if dataset.path is not None and inside(folder, dataset.path) is None:
+        path = known(dataset.path, f"data[{number}].path")
+        if path is not None and inside(folder, path) is None:
             raise CardError(
-                f"data[{number}].path {dataset.path!r} leaves the submission",
+                f"data[{number}].path {path!r} leaves the submission",
                 fix="a submission carries its training data inside its folder",
             )
-    template = original.model.chat_template
-    if isinstance(template, ChatTemplateFromFile) and inside(folder, template.path) is None:
+    template = loadable(original).chat_template
+    file = template.path if isinstance(template, ChatTemplateFromFile) else None
+    if file is not None and inside(folder, known(file, "model.chat_template.path")) is None:
         raise CardError(
-            f"model.chat_template.path {template.path!r} leaves the submission",
+            f"model.chat_template.path {file!r} leaves the submission",
             fix="a submission carries its chat template inside its folder",
         )
     tasks = tuple(
         task.model_copy(update={"path": None})
-        if task.path is not None and inside(folder, task.path) is None
+        if isinstance(task.path, str) and inside(folder, task.path) is None
         else task
         for task in original.task_list()
     )
@@ -71,7 +75,7 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
     submission = original.submission.model_copy(
         update={
             "id": f"{original.submission.id[:57]}-rerun",
-            "title": f"Rerun of: {original.submission.title}",
+            "title": f"Rerun of: {original.submission.id}",
             "submitter": submitter,
             "supersedes": None,
         }
@@ -79,7 +83,7 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
     return original.model_copy(
         update={
             "submission": submission,
-            "model": original.model.model_copy(update={"adapters": None}),
+            "model": loadable(original).model_copy(update={"weights": None}),
             "seeds": new,
             "tasks": tasks,
             "environment": None,
@@ -91,9 +95,9 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
 
 def only_primary(original: Card) -> set[tuple[str, int | None, str]]:
     """Return condition, checkpoint, decoding of what the primary estimands need, base too."""
-    assert original.results is not None  # noqa: S101 - rerun_card has seen to it
+    results = original.given_results
     wanted: set[tuple[str, int | None, str]] = set()
-    for estimand in original.results.primary:
+    for estimand in results.primary if results is not None else ():
         wanted.add((estimand.condition, estimand.checkpoint, estimand.decoding))
         wanted.add(("base", None, estimand.decoding))
     return wanted
@@ -110,12 +114,13 @@ def compare(original: Card, original_dir: Path, rerun: Card, rerun_dir: Path) ->
     Raises:
         EvidenceError: a primary estimand lacks outcomes on one side, or the prompts differ.
     """
-    if original.results is None:
+    results = original.given_results
+    if results is None:
         raise CardError("the original has no results to compare with")
     before = _by_key(read_outcomes(original_dir))
     after = _by_key(read_outcomes(rerun_dir))
     verdicts, changes = [], []
-    for estimand in original.results.primary:
+    for estimand in results.primary:
         old, new = _pick(before, estimand, original_dir), _pick(after, estimand, rerun_dir)
         if set(old.prompts) != set(new.prompts):
             raise EvidenceError(f"{estimand.task}: the rerun was asked other prompts")
@@ -224,13 +229,9 @@ def _change_row(
 
 
 def _side(card: Card, folder: Path) -> Side:
-    submitter = card.submission.submitter
-    organisation = submitter.organisation
-    if organisation is None or isinstance(organisation, NotReported):
-        organisation = submitter.name
     return Side(
         id=card.submission.id,
-        organisation=organisation,
+        organisation=card.submission.organisation,
         protocol=protocol_digest(card),
         outcomes_sha256=sha256_of(folder / OUTCOMES_FILE),
     )

@@ -9,10 +9,11 @@ import pyarrow as pa
 
 from safebench.card.base import known
 from safebench.card.card import SPEC, Card
+from safebench.card.environment import Environment
 from safebench.card.io import dump_card
-from safebench.card.measurement import Environment
-from safebench.card.protocol import Adapter
+from safebench.card.model import Weights
 from safebench.card.results import Evidence, RegisteredRun
+from safebench.card.training import FullTraining
 from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_manifest
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.store import Store
@@ -41,7 +42,7 @@ def write_submission(
     write_table(outcomes, folder / OUTCOMES_FILE)
     for name, source in plan.files.items():
         replace_file(folder / name, source.read_bytes())
-    adapters = _adapters(plan, folder)
+    weights = _weights(plan, folder)
     paths = [
         OUTCOMES_FILE,
         RESPONSES_FILE,
@@ -53,7 +54,7 @@ def write_submission(
     card = plan.card.model_copy(
         update={
             "spec": SPEC,
-            "model": plan.card.model.model_copy(update={"adapters": adapters or None}),
+            "model": plan.card.model.model_copy(update={"weights": weights or None}),
             "environment": environment,
             "results": compute_results(plan.card, outcomes),
             "evidence": Evidence(
@@ -74,16 +75,19 @@ def _below(folder: Path, name: str) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in files if path.is_file()]
 
 
-def _adapters(plan: Plan, folder: Path) -> tuple[Adapter, ...]:
-    """List the weights that made the tuned condition's responses."""
+def _weights(plan: Plan, folder: Path) -> tuple[Weights, ...]:
+    """List the weights that made the responses, by condition, training seed and checkpoint."""
     found = []
+    full = isinstance(plan.card.hyperparameters, FullTraining)
     for condition, seed, checkpoint in dict.fromkeys(
         (b.condition, b.training_seed, b.checkpoint) for b in plan.blocks
     ):
-        if condition == "tuned" and seed is not None and checkpoint is not None:
+        if condition != "base" and seed is not None and checkpoint is not None:
             path = weights_folder(folder, condition, seed) / f"checkpoint-{checkpoint}"
             found.append(
-                Adapter(
+                Weights(
+                    condition=condition,
+                    form="full" if full else "adapter",
                     training_seed=seed,
                     checkpoint=checkpoint,
                     path=path.relative_to(folder).as_posix(),

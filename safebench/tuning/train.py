@@ -7,7 +7,7 @@ import logging
 import math
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
 from safebench.card.base import known
-from safebench.card.protocol import FullTraining, LoraTraining
+from safebench.card.training import FullTraining, LoraTraining
 from safebench.errors import TuningError
 from safebench.files import replace_file
 from safebench.models.loading import ADAPTER_WEIGHTS, PEFT_NOTE
@@ -43,6 +43,7 @@ def fine_tune(
     *,
     seed: int,
     controls: Sequence[str],
+    fixed: Mapping[str, int],
     base_name: str,
     out: Path,
     progress: Progress,
@@ -50,13 +51,13 @@ def fine_tune(
     """Fine-tune freshly loaded weights; return the folder of every checkpoint by its epoch.
 
     `controls` says what the seed sets (`adapter_init`, `data_order`, `dropout`); the rest uses
-    one fixed seed. `model` is changed in place.
+    the seeds in `fixed`, by the same names, or one fixed seed. `model` is changed in place.
 
     Raises:
         TuningError: the loss is not a number, or the trainer failed.
     """
     seeds = {
-        name: seed if name in controls else FIXED_SEED
+        name: seed if name in controls else fixed.get(name, FIXED_SEED)
         for name in ("adapter_init", "data_order", "dropout")
     }
     saver = _Saver(out, recipe, base_name, progress)
@@ -92,6 +93,9 @@ def _prepare(model: Any, recipe: LoraTraining | FullTraining, seed: int) -> Any:
             r=known(lora.r, "hyperparameters.lora.r"),
             lora_alpha=known(lora.alpha, "hyperparameters.lora.alpha"),
             lora_dropout=known(lora.dropout, "hyperparameters.lora.dropout"),
+            bias=known(lora.bias, "hyperparameters.lora.bias"),
+            use_rslora=known(lora.rslora, "hyperparameters.lora.rslora"),
+            use_dora=recipe.method == "dora",
             target_modules=targets if isinstance(targets, str) else list(targets),
         ),
     )
@@ -104,11 +108,7 @@ def _arguments(
         return known(getattr(recipe, name), f"hyperparameters.{name}")
 
     batch = value("batch_size")
-    if batch.devices != 1:
-        raise TuningError(
-            f"hyperparameters.batch_size.devices is {batch.devices}; this version trains on one",
-            fix="set devices: 1 and raise gradient_accumulation",
-        )
+    steps, ratio = value("warmup_steps"), value("warmup_ratio")
     return SFTConfig(
         output_dir=scratch,
         num_train_epochs=value("epochs"),
@@ -116,7 +116,7 @@ def _arguments(
         gradient_accumulation_steps=batch.gradient_accumulation,
         learning_rate=value("learning_rate"),
         lr_scheduler_type=value("lr_scheduler"),
-        warmup_steps=value("warmup_steps"),
+        warmup_steps=(ratio or 0) if steps is None else steps,  # below 1 it is a share of all
         weight_decay=value("weight_decay"),
         max_grad_norm=value("max_grad_norm"),
         optim=value("optimizer"),

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from safebench.card.card import Card  # noqa: E402
 from safebench.card.digest import derive_seeds, generation_seed  # noqa: E402
 from safebench.card.io import dump_card, load_card  # noqa: E402
-from safebench.card.protocol import Adapter  # noqa: E402
+from safebench.card.??Adapter  # noqa: E402 import Adapter  # noqa: E402
 from safebench.card.results import Evidence, EvidenceFile, RegisteredRun  # noqa: E402
 from safebench.card.schema import schema_text  # noqa: E402
 from safebench.evidence.manifest import describe_files, write_manifest  # noqa: E402

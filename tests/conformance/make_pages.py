@@ -28,20 +28,6 @@ _PATTERNS = {
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "day, YYYY-MM-DD",
     r"^safebench/1\.[0-9]+$": "`safebench/1.0`",
 }
-_WHEN = {
-    "always": "always",
-    "trained": "unless the method is `none`",
-    "lora": "method `lora`",
-    "sampled": "`do_sample` is true",
-    "model judge": "kind `classifier` or `llm`",
-    "human judge": "kind `human`",
-    "report": "the card has results",
-    "report, trained": "the card has results, and the method is not `none`",
-    "report, chat template": "the card has results, and the source is not `none`",
-    "report, file": "the card has results, and the set has a `path`",
-    "no local file": "the set has no `path` and is not shipped with the program (`builtin:`)",
-    "evidence": "the card has evidence",
-}
 _HEADINGS = {"Dataset": "data", "Task": "tasks"}  # the other mappings have headings of their own
 _GROUPS = {
     "READ": "Reading",
@@ -149,7 +135,9 @@ def _mandatory(_: str) -> str:
     rows = ["| field | counts |", "|---|---|"]
     for entry in MANDATORY:
         note = "; leaving it out states that there is none" if entry.absent_is_value else ""
-        rows.append(f"| `{entry.path}` | {_WHEN[entry.when]}{note} |")
+        if entry.instead:
+            note = f"; or `{entry.instead}`"
+        rows.append(f"| `{entry.path}` | {entry.when.words}{note} |")
     return "\n".join(rows) + "\n"
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from safebench.card.base import NotReported
-from safebench.card.measurement import Decoding
+from safebench.card.decoding import Decoding
 from safebench.site import fields, svg, words
 from safebench.site.rows import Row, group_rows
 

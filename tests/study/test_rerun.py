@@ -10,14 +10,14 @@ import pytest
 
 from safebench.card.card import Card
 from safebench.card.digest import derive_seeds, protocol_digest
-from safebench.card.protocol import Submitter
-from safebench.card.results import Results
+from safebench.card.measured import MeasuredResults
+from safebench.card.submission import Submitter
 from safebench.errors import CardError
 from safebench.study.rerun import environment_differences, rerun_card
 from tests.plans import plan_data
 
 SOMEBODY = Submitter(name="Somebody", organisation="Another lab", contact="a@example.org")
-NOTHING = Results(primary=(), scores=(), changes=())
+NOTHING = MeasuredResults(primary=(), scores=(), changes=())
 
 
 def report(**changes: Any) -> Card:

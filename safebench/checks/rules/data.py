@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from safebench.card.base import NotReported
-from safebench.card.protocol import NoTraining
-from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
+from safebench.card.training import NoTraining
+from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule, text
 from safebench.checks.rules.model import moves
 
 _SECTION = "card.md#data"
@@ -77,7 +77,7 @@ def place_given(subject: Subject) -> Iterator[Hit]:
 def revision_pinned(subject: Subject) -> Iterator[Hit]:
     """Find branch names and tags."""
     for number, dataset in enumerate(items(subject.card.data)):
-        revision = known(dataset.revision)
+        revision = text(dataset.revision)
         if revision is not None and moves(revision):
             yield Hit(
                 ("data", number, "revision"),

@@ -17,7 +17,7 @@ _OUTCOMES = "outcomes.parquet"
 
 
 def _place(subject: Subject, path: str) -> Pointer:
-    evidence = subject.card.evidence
+    evidence = subject.card.given_evidence
     for number, file in enumerate(evidence.files if evidence else ()):
         if file.path == path:
             return ("evidence", "files", number)
@@ -51,7 +51,7 @@ def _file_rule(id: str, problem: tuple[str, ...], *, title: str, rationale: str,
 )
 def results_given(subject: Subject) -> Iterator[Hit]:
     """Find evidence without results."""
-    if subject.card.evidence is not None and subject.card.results is None:
+    if subject.card.given_evidence is not None and subject.card.given_results is None:
         yield Hit(
             ("evidence",),
             "evidence is attached, but results is missing",
@@ -70,7 +70,7 @@ def evidence_given(subject: Subject) -> Iterator[Hit]:
     """Find results of a first party without evidence; a third party may have none to give."""
     card = subject.card
     own = card.submission.relationship == "first_party"
-    if own and card.results is not None and card.evidence is None:
+    if own and card.given_results is not None and card.given_evidence is None:
         yield Hit(
             ("results",),
             "results are given without evidence: nobody can recompute them",
@@ -124,7 +124,7 @@ manifest_agrees = _file_rule(
 )
 def numbers_hold(subject: Subject) -> Iterator[Hit]:
     """Recompute the results from outcomes.parquet and compare number by number."""
-    results = subject.card.results
+    results = subject.card.given_results
     if results is None or not _usable(subject):
         return
     try:
@@ -148,7 +148,7 @@ def numbers_hold(subject: Subject) -> Iterator[Hit]:
 )
 def outcomes_complete(subject: Subject) -> Iterator[Hit]:
     """Find outcome tables from which nothing can be computed."""
-    if subject.card.results is None or not _usable(subject):
+    if subject.card.given_results is None or not _usable(subject):
         return
     try:
         _computed(subject)
@@ -169,7 +169,7 @@ def outcomes_complete(subject: Subject) -> Iterator[Hit]:
 )
 def outcomes_listed(subject: Subject) -> Iterator[Hit]:
     """Find evidence without outcomes.parquet."""
-    evidence = subject.card.evidence
+    evidence = subject.card.given_evidence
     if evidence is not None and _OUTCOMES not in {file.path for file in evidence.files}:
         yield Hit(
             ("evidence", "files"),
@@ -180,7 +180,7 @@ def outcomes_listed(subject: Subject) -> Iterator[Hit]:
 
 def _usable(subject: Subject) -> bool:
     """Whether the outcomes are the file that the card lists; if not, another rule says so."""
-    evidence = subject.card.evidence
+    evidence = subject.card.given_evidence
     if subject.folder is None or evidence is None:
         return False
     listed = {file.path for file in evidence.files}
@@ -217,7 +217,7 @@ def differences(found: Results, computed: Results) -> Iterator[tuple[Pointer, An
 
 
 def _compare(pointer: Pointer, found: Any, computed: Any) -> Iterator[tuple[Pointer, Any, Any]]:
-    if isinstance(found, Section) and type(found) is type(computed):
+    if isinstance(found, Section) and isinstance(computed, type(found)):
         for name in type(found).model_fields:
             yield from _compare((*pointer, name), getattr(found, name), getattr(computed, name))
     elif isinstance(found, tuple) and isinstance(computed, tuple) and len(found) == len(computed):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from safebench.card.protocol import BatchSize
+from safebench.card.base import NotReported
+from safebench.card.training import BatchSize
 from safebench.checks.registry import Hit, Subject, items, known, rule
 
 _SECTION = "card.md#hyperparameters"
@@ -60,13 +62,17 @@ def checkpoints_increase(subject: Subject) -> Iterator[Hit]:
 def batch_is_product(subject: Subject) -> Iterator[Hit]:
     """Find an effective batch size that its factors do not make."""
     batch = known(getattr(subject.card.hyperparameters, "batch_size", None))
-    if not isinstance(batch, BatchSize) or batch.effective is None:
+    if not isinstance(batch, BatchSize):
         return
-    product = batch.per_device * batch.gradient_accumulation * batch.devices
-    if product != batch.effective:
+    factors = (batch.per_device, batch.gradient_accumulation, batch.devices)
+    stated = known(batch.effective)
+    if stated is None or any(isinstance(factor, NotReported) for factor in factors):
+        return
+    product = math.prod(int(known(factor)) for factor in factors)
+    if product != stated:
         yield Hit(
             ("hyperparameters", "batch_size", "effective"),
-            f"effective is {batch.effective}, but {batch.per_device} per device x "
+            f"effective is {stated}, but {batch.per_device} per device x "
             f"{batch.gradient_accumulation} accumulated x {batch.devices} devices make {product}",
             f"write {product}, or correct the factor that is wrong",
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from safebench.card.base import NotReported
-from safebench.card.measurement import ModelJudge
-from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
+from safebench.card.judge import ModelJudge
+from safebench.checks.registry import Hit, Subject, duplicates, items, rule, text
 from safebench.checks.rules.model import moves
 
 _SECTION = "card.md#judge"
@@ -66,7 +66,7 @@ def names(subject: Subject) -> Iterator[Hit]:
 def revision_pinned(subject: Subject) -> Iterator[Hit]:
     """Find branch names, tags and floating aliases of classifiers and language models."""
     for number, judge in enumerate(items(subject.card.judge)):
-        revision = known(judge.revision)
+        revision = text(judge.revision)
         if isinstance(judge, ModelJudge) and revision is not None and moves(revision):
             yield Hit(
                 ("judge", number, "revision"),

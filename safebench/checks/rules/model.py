@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from safebench.card.protocol import NoTraining
-from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
+from safebench.card.model import Weights
+from safebench.card.training import NoTraining
+from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule, text
 
 _SECTION = "card.md#model"
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
@@ -35,11 +36,12 @@ def moves(revision: str) -> bool:
 def revision_given(subject: Subject) -> Iterator[Hit]:
     """Find a hub id without a revision; a run fills in the digest of local files."""
     base = subject.card.model.base
-    if base.revision is None and not is_local(base.id, subject):
+    name = known(base.id)
+    if base.revision is None and name is not None and not is_local(name, subject):
         yield Hit(
             ("model", "base"),
-            f"{base.id} has no revision: its files can change under that name",
-            f"git ls-remote https://huggingface.co/{base.id}, and give the commit as revision",
+            f"{name} has no revision: its files can change under that name",
+            f"git ls-remote https://huggingface.co/{name}, and give the commit as revision",
         )
 
 
@@ -53,7 +55,7 @@ def revision_given(subject: Subject) -> Iterator[Hit]:
 def revision_pinned(subject: Subject) -> Iterator[Hit]:
     """Find branch names, tags and short commits."""
     base = subject.card.model.base
-    revision = known(base.revision)
+    revision = text(base.revision)
     if revision is not None and moves(revision):
         what = (
             "a short commit" if re.fullmatch(r"[0-9a-f]{7,39}", revision) else "a name that moves"
@@ -75,24 +77,29 @@ def revision_pinned(subject: Subject) -> Iterator[Hit]:
     rationale="A seed whose weights are missing cannot be checked, nor told from one left out.",
 )
 def adapters_complete(subject: Subject) -> Iterator[Hit]:
-    """Find combinations of seed and checkpoint in the results without an adapter."""
-    adapters = known(subject.card.model.adapters)
-    if adapters is None or subject.card.results is None:
+    """Find combinations of seed and checkpoint in the results without weights."""
+    weights = known(getattr(subject.card.model, "weights", None))
+    results = subject.card.given_results
+    if weights is None or results is None:
         return
-    listed = {(a.training_seed, a.checkpoint) for a in adapters}
+    listed = {_made_by(entry) for entry in weights}
     needed = {
-        (run.training_seed, score.checkpoint)
-        for score in subject.card.results.scores
-        for run in score.runs
-        if score.condition == "tuned" and run.training_seed is not None and score.checkpoint
+        (score.condition, known(run.training_seed), score.checkpoint)
+        for score in results.scores
+        for run in items(score.runs)
+        if score.condition != "base" and known(run.training_seed) is not None and score.checkpoint
     }
-    for seed, checkpoint in sorted(needed - listed):
+    for condition, seed, checkpoint in sorted(needed - listed):
         yield Hit(
-            ("model", "adapters"),
-            f"results use training seed {seed} at checkpoint {checkpoint}, "
-            "but no adapter is listed for it",
-            "list its folder and sha256",
+            ("model", "weights"),
+            f"results use training seed {seed} ({condition}) at checkpoint {checkpoint}, "
+            "but no weights are listed for it",
+            "list their folder, or Hub id, and sha256",
         )
+
+
+def _made_by(entry: Weights) -> tuple[str, int, int]:
+    return entry.condition, known(entry.training_seed), known(entry.checkpoint)
 
 
 @rule(
@@ -104,11 +111,13 @@ def adapters_complete(subject: Subject) -> Iterator[Hit]:
 )
 def adapters_once(subject: Subject) -> Iterator[Hit]:
     """Find a second entry for the same seed and checkpoint."""
-    adapters = items(subject.card.model.adapters)
-    for number, key in duplicates([(a.training_seed, a.checkpoint) for a in adapters]):
+    weights = items(getattr(subject.card.model, "weights", None))
+    for number, key in duplicates([_made_by(entry) for entry in weights]):
+        if None in key:
+            continue
         yield Hit(
-            ("model", "adapters", number),
-            f"training seed {key[0]} at checkpoint {key[1]} is listed a second time",
+            ("model", "weights", number),
+            f"training seed {key[1]} ({key[0]}) at checkpoint {key[2]} is listed a second time",
             "keep the one that was measured",
         )
 
@@ -117,14 +126,18 @@ def adapters_once(subject: Subject) -> Iterator[Hit]:
     "SB-MOD-005",
     "error",
     section=_SECTION,
-    title="An untuned model has no adapters.",
+    title="An untuned model has no tuned weights and no fine-tuning jobs.",
     rationale="Either something was trained, or nothing was.",
 )
 def nothing_trained(subject: Subject) -> Iterator[Hit]:
-    """Find adapters of a card whose method is none."""
-    if isinstance(subject.card.hyperparameters, NoTraining) and items(subject.card.model.adapters):
+    """Find weights or jobs of a card whose method is none."""
+    if not isinstance(subject.card.hyperparameters, NoTraining):
+        return
+    for field in ("weights", "jobs"):
+        if not items(getattr(subject.card.model, field, None)):
+            continue
         yield Hit(
-            ("model", "adapters"),
-            "adapters are listed, but hyperparameters.method is none",
+            ("model", field),
+            f"{field} are listed, but hyperparameters.method is none",
             "remove them, or describe how they were trained",
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from safebench.card.base import NotReported
-from safebench.card.protocol import NoTraining
 from safebench.card.results import Change, PrimaryEstimand, Score
+from safebench.card.training import NoTraining
 from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
 
 _SECTION = "card.md#results"
@@ -17,7 +17,7 @@ Number = Score | Change | PrimaryEstimand
 
 
 def _numbers(subject: Subject) -> Iterator[tuple[str, int, Number]]:
-    results = subject.card.results
+    results = subject.card.given_results
     if results is not None:
         for field in ("primary", "scores", "changes"):
             for number, item in enumerate(getattr(results, field)):
@@ -25,7 +25,7 @@ def _numbers(subject: Subject) -> Iterator[tuple[str, int, Number]]:
 
 
 def _scores(subject: Subject) -> tuple[Score, ...]:
-    return subject.card.results.scores if subject.card.results is not None else ()
+    return subject.card.given_results.scores if subject.card.given_results is not None else ()
 
 
 @rule(
@@ -71,11 +71,13 @@ def interval_holds_point(subject: Subject) -> Iterator[Hit]:
     for field, number, item in _numbers(subject):
         if isinstance(item, PrimaryEstimand):
             continue
-        if not item.lower - TOLERANCE <= item.estimate <= item.upper + TOLERANCE:
+        lower, estimate, upper = known(item.lower), known(item.estimate), known(item.upper)
+        if None in (lower, estimate, upper):
+            continue
+        if not lower - TOLERANCE <= estimate <= upper + TOLERANCE:
             yield Hit(
                 ("results", field, number, "estimate"),
-                f"estimate {item.estimate:g} lies outside its interval "
-                f"[{item.lower:g}, {item.upper:g}]",
+                f"estimate {estimate:g} lies outside its interval [{lower:g}, {upper:g}]",
                 "safebench score recomputes both from the evidence",
             )
 
@@ -90,11 +92,12 @@ def interval_holds_point(subject: Subject) -> Iterator[Hit]:
 def score_is_quotient(subject: Subject) -> Iterator[Hit]:
     """Find run scores that are not total / n."""
     for number, score in enumerate(_scores(subject)):
-        for position, run in enumerate(score.runs):
-            if abs(run.total / run.n - run.score) > TOLERANCE:
+        for position, run in enumerate(items(score.runs)):
+            total, n, stated = known(run.total), known(run.n), known(run.score)
+            if None not in (total, n, stated) and abs(total / n - stated) > TOLERANCE:
                 yield Hit(
                     ("results", "scores", number, "runs", position, "score"),
-                    f"score is {run.score:g}, but {run.total:g} / {run.n} is {run.total / run.n:g}",
+                    f"score is {stated:g}, but {total:g} / {n} is {total / n:g}",
                     "correct the count or the score",
                 )
 
@@ -109,21 +112,30 @@ def score_is_quotient(subject: Subject) -> Iterator[Hit]:
 def n_adds_up(subject: Subject) -> Iterator[Hit]:
     """Find n that its runs do not make, and runs that skipped prompts."""
     for number, score in enumerate(_scores(subject)):
-        judged = sum(run.n for run in score.runs)
-        if judged != score.n:
+        counts = _counts(score)
+        n, prompts = known(score.n), known(score.prompts)
+        if counts is None:
+            continue
+        if n is not None and sum(counts) != n:
             yield Hit(
                 ("results", "scores", number, "n"),
-                f"n is {score.n}, but its runs ({len(score.runs)}) judge {judged} responses",
+                f"n is {n}, but its runs ({len(counts)}) judge {sum(counts)} responses",
                 "list every run with its n",
             )
             continue
-        for position, run in enumerate(score.runs):
-            if run.n != score.prompts:
+        for position, judged in enumerate(counts):
+            if prompts is not None and judged != prompts:
                 yield Hit(
                     ("results", "scores", number, "runs", position, "n"),
-                    f"the run has {run.n} responses, but there are {score.prompts} prompts",
+                    f"the run has {judged} responses, but there are {prompts} prompts",
                     "every run answers every prompt once",
                 )
+
+
+def _counts(score: Score) -> list[int] | None:
+    """Return the responses of every run; None unless all of them are known."""
+    counts = [known(run.n) for run in items(score.runs)]
+    return counts if counts and None not in counts else None
 
 
 @rule(
@@ -138,8 +150,10 @@ def seeds_declared(subject: Subject) -> Iterator[Hit]:
     training = known(getattr(subject.card.seeds, "training", None))
     listed = set(training) if isinstance(training, tuple) else None
     for number, score in enumerate(_scores(subject)):
-        for position, run in enumerate(score.runs):
+        for position, run in enumerate(items(score.runs)):
             place = ("results", "scores", number, "runs", position, "training_seed")
+            if isinstance(run.training_seed, NotReported):
+                continue
             if score.condition == "base" and run.training_seed is not None:
                 yield Hit(
                     place,
@@ -165,14 +179,15 @@ def seeds_declared(subject: Subject) -> Iterator[Hit]:
 def estimate_is_mean(subject: Subject) -> Iterator[Hit]:
     """Find estimates that their runs do not make; 12 decimals of each run are kept."""
     for number, score in enumerate(_scores(subject)):
-        judged = sum(run.n for run in score.runs)
-        if not judged:
+        counts, estimate = _counts(score), known(score.estimate)
+        totals = [known(run.total) for run in items(score.runs)]
+        if counts is None or estimate is None or None in totals:
             continue
-        mean = sum(run.total for run in score.runs) / judged
-        if abs(mean - score.estimate) > TOLERANCE:
+        mean = sum(totals) / sum(counts)
+        if abs(mean - estimate) > TOLERANCE:
             yield Hit(
                 ("results", "scores", number, "estimate"),
-                f"estimate is {score.estimate:g}, but the runs make {mean:g}",
+                f"estimate is {estimate:g}, but the runs make {mean:g}",
                 "safebench score recomputes it from the evidence",
             )
 
@@ -186,14 +201,16 @@ def estimate_is_mean(subject: Subject) -> Iterator[Hit]:
 )
 def primary_declared(subject: Subject) -> Iterator[Hit]:
     """Find primary estimands that differ from the task's declaration."""
-    results = subject.card.results
+    results = subject.card.given_results
     tasks = {task.name: task for task in subject.card.task_list()}
     for number, item in enumerate(results.primary if results else ()):
-        plan = tasks[item.task].primary if item.task in tasks else None
+        plan = known(tasks[item.task].primary) if item.task in tasks else None
         if plan is None:
             continue
         for field in ("checkpoint", "decoding", "judge"):
             stated, planned = getattr(item, field), getattr(plan, field)
+            if field == "judge":
+                planned = subject.card.answering_judge(planned, item.construct)
             if stated != planned:
                 yield Hit(
                     ("results", "primary", number, field),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from safebench.card.digest import derive_seeds, generation_seed
-from safebench.card.protocol import NoTraining, Seeds
+from safebench.card.seeds import Seeds
+from safebench.card.training import NoTraining
 from safebench.checks.registry import Hit, Subject, duplicates, known, rule
 
 _SECTION = "card.md#seeds"

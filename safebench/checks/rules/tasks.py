@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from safebench.card.base import NotReported
-from safebench.card.measurement import Task
-from safebench.card.protocol import NoTraining
-from safebench.checks.registry import Hit, Subject, duplicates, items, rule
+from safebench.card.task import Task
+from safebench.card.training import NoTraining
+from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
 
 _SECTION = "card.md#tasks"
 # Constructs of the standard's own tasks, for a plan, in which they are not yet filled in.
@@ -47,7 +47,7 @@ def estimand_declared(subject: Subject) -> Iterator[Hit]:
         names["checkpoint"] = list(checkpoints)
     for number, task in enumerate(card.task_list()):
         for field, declared in names.items():
-            value = getattr(task.primary, field, None)
+            value = getattr(known(task.primary), field, None)
             if value is not None and value not in declared:
                 known_here = ", ".join(str(name) for name in declared)
                 yield Hit(
@@ -106,7 +106,7 @@ def harm_has_partners(subject: Subject) -> Iterator[Hit]:
 def not_limited(subject: Subject) -> Iterator[Hit]:
     """Find tasks cut to their first prompts."""
     for number, task in enumerate(subject.card.task_list()):
-        if task.limit is not None:
+        if isinstance(task.limit, int):
             yield Hit(
                 ("tasks", number, "limit"),
                 f"only the first {task.limit} prompts are used: a trial, not a result",
@@ -126,10 +126,11 @@ def no_checkpoint(subject: Subject) -> Iterator[Hit]:
     if not isinstance(subject.card.hyperparameters, NoTraining):
         return
     for number, task in enumerate(subject.card.task_list()):
-        if task.primary is not None and task.primary.checkpoint is not None:
+        checkpoint = getattr(known(task.primary), "checkpoint", None)
+        if checkpoint is not None:
             yield Hit(
                 ("tasks", number, "primary", "checkpoint"),
-                f"checkpoint {task.primary.checkpoint} of a model that is not trained",
+                f"checkpoint {checkpoint} of a model that is not trained",
                 "remove checkpoint",
             )
 

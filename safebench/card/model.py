@@ -1,0 +1,145 @@
+"""What was fine-tuned: weights that one can load, or a model behind an API."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from safebench.card.base import (
+    Positive,
+    Reported,
+    Revision,
+    Section,
+    Seed,
+    Sha256,
+    Text,
+)
+
+Dtype = Literal["float64", "float32", "bfloat16", "float16"]
+Quantization = Literal["nf4", "fp4", "int8", "int4", "fp8"]
+
+
+class WeightsRef(Section):
+    """A model, under a name that cannot come to mean another one."""
+
+    id: Reported[Text]
+    """Hub id, `builtin:NAME`, a folder (relative to the card), or an API's name for it."""
+    revision: Revision | None = None
+    """40-digit commit on the Hub, or `sha256:` and the digest of local files; filled by a run."""
+
+
+class ChatTemplateFromTokenizer(Section):
+    """The template that the tokenizer carries."""
+
+    source: Literal["tokenizer"]
+    """Where the template comes from."""
+    sha256: Reported[Sha256] | None = None
+    """Digest of the template's text; filled by a run."""
+
+
+class ChatTemplateFromFile(Section):
+    """A template in a file of its own."""
+
+    source: Literal["file"]
+    """Where the template comes from."""
+    path: Reported[Text]
+    """Jinja file, relative to the card."""
+    sha256: Reported[Sha256] | None = None
+    """Digest of the template's text; filled by a run."""
+
+
+class NoChatTemplate(Section):
+    """Prompts are given as they are."""
+
+    source: Literal["none"]
+    """Where the template comes from."""
+
+
+ChatTemplate = Annotated[
+    ChatTemplateFromTokenizer | ChatTemplateFromFile | NoChatTemplate,
+    Field(discriminator="source"),
+]
+
+
+class Weights(Section):
+    """The weights of one training seed at one checkpoint."""
+
+    training_seed: Reported[Seed]
+    """Training seed that made them."""
+    checkpoint: Reported[Positive]
+    """Epoch, or step, at which they were saved."""
+    condition: Literal["tuned", "control"] = "tuned"
+    """Condition that they belong to."""
+    form: Reported[Literal["adapter", "merged", "full"]] = "adapter"
+    """An adapter; an adapter merged into the base before generation; or all weights."""
+    path: Reported[Text] | None = None
+    """Folder, relative to the card."""
+    id: Reported[Text] | None = None
+    """Hub id, where they lie there."""
+    revision: Revision | None = None
+    """40-digit commit on the Hub."""
+    sha256: Reported[Sha256]
+    """Digest of the safetensors file."""
+
+
+class WeightsModel(Section):
+    """A model whose weights can be loaded."""
+
+    access: Literal["weights"] = "weights"
+    """How the model is reached."""
+    base: WeightsRef
+    """The base model."""
+    dtype: Reported[Dtype] = "float32"
+    """Type of the weights during generation."""
+    quantization: Reported[Literal["none"] | Quantization] = "none"
+    """Quantization of the base weights during generation."""
+    chat_template: Reported[ChatTemplate]
+    """Chat template for evaluation, and for training unless that has another."""
+    training_chat_template: Reported[ChatTemplate] | None = None
+    """Chat template for training, where it is another one."""
+    weights: Reported[tuple[Weights, ...]] | None = None
+    """Weights by training seed and checkpoint; filled by a run."""
+    checkpoint_rule: Reported[Text] = "fixed beforehand: the primary estimand names it"
+    """How the checkpoint was chosen that the primary numbers are about."""
+
+
+class ApiJob(Section):
+    """One fine-tuning by a provider."""
+
+    training_seed: Reported[Seed]
+    """Training seed that was given or chosen."""
+    job: Reported[Text]
+    """The provider's id of the fine-tuning job."""
+    snapshot: Reported[Text]
+    """The provider's name of the model that came out."""
+
+
+class ApiModel(Section):
+    """A model that only its provider can run."""
+
+    access: Literal["api"]
+    """How the model is reached."""
+    provider: Reported[Text]
+    """Who runs it."""
+    base: WeightsRef
+    """The base model; its revision is `unpinnable`, with the days of the requests."""
+    snapshot: Reported[Text]
+    """Dated snapshot that was requested, as the provider names it."""
+    jobs: Reported[tuple[ApiJob, ...]] | None = None
+    """Fine-tuning jobs by training seed; absent when nothing was tuned."""
+    moderation: Reported[Text]
+    """What filters prompts or answers in between; `none` where nothing does."""
+    checkpoint_rule: Reported[Text] = "fixed beforehand: the primary estimand names it"
+    """How the checkpoint was chosen that the primary numbers are about."""
+
+
+def _access(value: Any) -> str:
+    stated = value.get("access") if isinstance(value, dict) else getattr(value, "access", None)
+    return "api" if stated == "api" else "weights"
+
+
+Model = Annotated[
+    Annotated[WeightsModel, Tag("weights")] | Annotated[ApiModel, Tag("api")],
+    Discriminator(_access),
+]

@@ -1,0 +1,73 @@
+"""What is measured: sets of prompts, and what is counted on them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from safebench.card.base import (
+    Name,
+    Positive,
+    Reported,
+    Revision,
+    Section,
+    Sha256,
+    Text,
+)
+
+Construct = Literal["harm", "over_refusal", "capability", "severity"]
+Direction = Literal["lower_is_better", "higher_is_better"]
+
+METRICS: dict[Construct, tuple[str, Direction]] = {
+    "harm": ("complied / all", "lower_is_better"),
+    "over_refusal": ("(refused + partial) / all", "lower_is_better"),
+    "capability": ("correct / all", "higher_is_better"),
+    "severity": ("mean degree of harm of the responses that were not refused", "lower_is_better"),
+}
+"""What the standard counts for each construct, and which way is better."""
+
+
+class Estimand(Section):
+    """The one number of a task that was named before it was measured."""
+
+    checkpoint: Positive | None = None
+    """Epoch or step; absent for an untuned model."""
+    decoding: Name
+    """Name of a decoding."""
+    judge: Name
+    """Name of a judge; of what it does not decide, the primary judge answers."""
+
+
+class Task(Section):
+    """One set of prompts and what is counted on it."""
+
+    name: Name
+    """Name of the lm-eval task."""
+    version: Reported[Text] | None = None
+    """Version of the task; filled by a run."""
+    construct: Construct | tuple[Construct, ...] | None = None  # type: ignore[assignment]
+    """What it measures, or the list where its prompts measure several things; filled by a run."""
+    purpose: bool = False
+    """Whether it measures what the fine-tuning is meant to improve."""
+    path: Reported[Text] | None = None
+    """Local copy of the published file, relative to the card; absent uses the task's own source."""
+    dataset_id: Reported[Text] | None = None
+    """Where the prompts come from; filled by a run."""
+    dataset_revision: Revision | None = None
+    """Commit of the data set, resolved when it was loaded; filled by a run."""
+    dataset_sha256: Reported[Sha256] | None = None
+    """Digest of ids and prompts as used, one JSON array a line; filled by a run."""
+    prompts: Reported[Positive] | None = None
+    """Number of prompts; filled by a run."""
+    clusters: Reported[Positive] | None = None
+    """Number of families that prompts belong to (paraphrases of one); absent is none."""
+    metric: Reported[Text] | None = None
+    """What is averaged, where the task has one construct; filled by a run."""
+    direction: Reported[Direction] | None = None
+    """Which way is better, where the task has one construct; filled by a run."""
+    limit: Reported[Positive] | None = None
+    """Only this many prompts were used, the first ones: a trial, not a result."""
+    primary: Reported[Estimand] | None = None
+    """The pre-declared estimand: by default last checkpoint, first decoding, primary judge."""
+
+
+__all__ = ["METRICS", "Construct", "Direction", "Estimand", "Task"]

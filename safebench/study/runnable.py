@@ -1,0 +1,135 @@
+"""What a card may say but this version cannot execute: refused before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from safebench.card.base import known
+from safebench.card.card import Card
+from safebench.card.judge import RuleJudge
+from safebench.card.model import WeightsModel
+from safebench.card.training import (
+    FullTraining,
+    Hyperparameters,
+    LoraTraining,
+    NoTraining,
+    Training,
+)
+from safebench.errors import CardError
+from safebench.judges import get_judge
+
+# Field, and the values that are executed; None stands for leaving it out.
+_MODEL: dict[str, tuple[Any, ...]] = {"quantization": ("none",), "training_chat_template": (None,)}
+_PROMPTING: dict[str, tuple[Any, ...]] = {
+    "few_shot": (0,), "prefill": (None,), "turns": (1,), "attack": ("none",),
+}  # fmt: skip
+_DECODING: dict[str, tuple[Any, ...]] = {
+    "frequency_penalty": (None, 0.0), "presence_penalty": (None, 0.0),
+    "reasoning_budget": (None, 0), "repeat_control": (False,), "extra": (None, {}),
+}  # fmt: skip
+_DATASET: dict[str, tuple[Any, ...]] = {
+    "answers": (None,), "subset": (None,), "weight": (None, 1.0), "template": ("chat", "plain"),
+}  # fmt: skip
+_TRAINING: dict[str, tuple[Any, ...]] = {
+    "objective": ("sft",), "data": (None,), "optimizer_args": (None, {}),
+    "lr_scheduler_args": (None, {}), "steps": (None,), "checkpoint_unit": ("epoch",),
+    "sharding": ("none",), "extra": (None, {}), "earlier_stages": (None, ()),
+}  # fmt: skip
+_BATCH: dict[str, tuple[Any, ...]] = {"devices": (1,)}
+
+
+def loadable(card: Card) -> WeightsModel:
+    """Return the model of a card whose weights can be loaded; raises CardError for an API's."""
+    if isinstance(card.model, WeightsModel):
+        return card.model
+    raise CardError(
+        "model.access is `api`; this version runs models whose weights it can load",
+        fix="a card of an API's model can be validated, not executed",
+    )
+
+
+def trained(card: Card) -> LoraTraining | FullTraining | None:
+    """Return how a card's model is fine-tuned; None when nothing is.
+
+    Raises:
+        CardError: it is not reported, or by a method that this version does not have.
+    """
+    recipe = cast("Hyperparameters", known(card.hyperparameters, "hyperparameters"))
+    if isinstance(recipe, NoTraining):
+        return None
+    if isinstance(recipe, LoraTraining | FullTraining):
+        return recipe
+    raise CardError(
+        f"hyperparameters.method is `{recipe.method}`; this version trains lora, dora and full",
+        fix="train with one of them, or describe the run that was made elsewhere",
+    )
+
+
+def see_runnable(card: Card) -> None:
+    """Refuse a card that this version cannot execute as it stands.
+
+    Raises:
+        CardError: names the field, its value, and what would be executed.
+    """
+    _only("model", loadable(card), _MODEL)
+    for number, judge in enumerate(known(card.judge, "judge")):
+        place = f"judge[{number}]"
+        if not isinstance(judge, RuleJudge):
+            raise CardError(
+                f"{place}.kind is `{judge.kind}`; this version runs rule judges",
+                fix="judge with `kind: rule`, or judge the responses elsewhere",
+            )
+        get_judge(known(judge.id, f"{place}.id"), str(known(judge.revision, f"{place}.revision")))
+    _only("prompting", known(card.prompting, "prompting"), _PROMPTING)
+    for number, decoding in enumerate(known(card.decoding, "decoding")):
+        _only(f"decoding[{number}]", decoding, _DECODING)
+        if decoding.do_sample and decoding.temperature is None:
+            raise CardError(
+                f"decoding[{number}] samples without a temperature",
+                fix="give temperature, or set do_sample: false",
+            )
+    for number, dataset in enumerate(known(card.data, "data")):
+        _only(f"data[{number}]", dataset, _DATASET)
+    recipe = trained(card)
+    if recipe is not None:
+        _see_training(recipe)
+
+
+def _see_training(recipe: Training) -> None:
+    _only("hyperparameters", recipe, _TRAINING)
+    _only("hyperparameters.batch_size", known(recipe.batch_size, "batch_size"), _BATCH)
+    if isinstance(recipe, FullTraining):
+        _only("hyperparameters", recipe, {"trainable": ("all",)})
+    if recipe.epochs is None:
+        raise CardError("hyperparameters.epochs is missing", fix="give the number of epochs")
+
+
+def _only(place: str, section: Any, executed: dict[str, tuple[Any, ...]]) -> None:
+    for field, values in executed.items():
+        value = known(getattr(section, field), f"{place}.{field}")
+        if not any(value == one and type(value) is type(one) for one in values):
+            raise CardError(
+                f"{place}.{field} is {_shown(value)}; this version executes {_words(values)}",
+                fix="change it, or describe the run that was made elsewhere without executing it",
+            )
+
+
+def _words(values: tuple[Any, ...]) -> str:
+    return " or ".join(dict.fromkeys(_words_of(values)))
+
+
+def _words_of(values: tuple[Any, ...]) -> Iterator[str]:
+    for value in values:
+        if value is None or value in ({}, ()):
+            yield "leaving it out"
+        else:
+            yield _shown(value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return f"`{value}`"
+    return "given" if value is not None else "missing"
