@@ -14,6 +14,7 @@ from safebench.errors import SafebenchError
 # name -> (module, one line for the list); a command's module is imported only to run it.
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("safebench.cli.demo", "Watch fine-tuning lower safety, on an embedded model."),
+    "init": ("safebench.cli.init", "Make a card, from adapters, trainers and lm-eval's results."),
     "run": ("safebench.cli.run", "Execute a card: fine-tune, generate, judge, score."),
     "validate": (
         "safebench.cli.validate",

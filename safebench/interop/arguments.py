@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from safebench.interop.facts import INDIRECT, Absent, Fact
+from safebench.interop.facts import INDIRECT, Absent, Fact, setting
 from safebench.interop.peft import extra_fact
 from safebench.interop.record import Record
 
@@ -119,7 +119,8 @@ def _loss(record: Record) -> Iterator[Fact]:
 def _settings(record: Record) -> Iterator[Fact]:
     schedule = record.data.get("lr_scheduler_kwargs")
     if isinstance(schedule, dict):
-        for name, value in schedule.items():
+        given = {name: setting(value) for name, value in schedule.items() if value is not None}
+        for name, value in given.items():
             place = ("hyperparameters", "lr_scheduler_args", name)
             yield Fact(place, value, record.file, record.key(f"lr_scheduler_kwargs.{name}"))
     for pair in (record.text("optim_args") or "").split(","):

@@ -34,9 +34,11 @@ def commented(
 
 
 def as_comment(text: str, indent: int = 0) -> list[str]:
-    """Return a text as comment lines, wrapped."""
-    width = _WIDTH - indent - 2
-    return [f"{' ' * indent}# {line}" for line in textwrap.wrap(visible(text), width)]
+    """Return a text as comment lines; one line is wrapped, several stay as they are."""
+    lines = text.split("\n")
+    if len(lines) == 1:
+        lines = textwrap.wrap(visible(text), _WIDTH - indent - 2)
+    return [f"{' ' * indent}# {visible(line)}" for line in lines]
 
 
 def _aligned(lines: list[_Line]) -> Iterator[str]:

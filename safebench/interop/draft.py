@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,16 @@ from safebench.checks.mandatory import states
 from safebench.checks.report import Report, check_document
 from safebench.errors import InteropError
 from safebench.interop.commented import as_comment, commented
-from safebench.interop.facts import Absent, Nothing, Place, visible
+from safebench.interop.facts import Absent, Fact, Nothing, Place, visible
 from safebench.interop.fields import default, meaning
-from safebench.interop.gather import Filled, Gathered, short_name
+from safebench.interop.frame import UNNAMED
+from safebench.interop.gather import Gathered
+from safebench.interop.merge import METHOD, Filled, short_name, where_read
 
 _LISTS: tuple[Place, ...] = (("decoding",), ("tasks",), ("model", "weights"), ("data",), ("judge",))
 _INSTEAD = {"epochs": "steps", "warmup_steps": "warmup_ratio"}
 _TO_FILL = "to fill in"
+_TRAINING = "hyperparameters"
 _NO_REVISION = "SB-MOD-001"
 _REVISION: Pointer = ("model", "base", "revision")
 # What a list or section that nothing filled can look like, in one line each.
@@ -47,6 +50,8 @@ class Draft:
     """YAML with comments."""
     report: Report
     """What `safebench validate` finds in it."""
+    to_name: tuple[str, ...] = ()
+    """Fields that are not mandatory and still have no value of their own."""
 
 
 def make_draft(gathered: Gathered, folder: Path, name: str, *, plan: bool = False) -> Draft:
@@ -68,7 +73,15 @@ def make_draft(gathered: Gathered, folder: Path, name: str, *, plan: bool = Fals
         tree.put(_REVISION, absence(_REVISION))
         text = _text(tree, gathered, name, plan=plan)
         report = check_document(parse_document(text.encode(), name), folder)
-    return Draft(text, report)
+    return Draft(text, report, tuple(_to_name(tree, report)))
+
+
+def _to_name(tree: _Tree, report: Report) -> Iterator[str]:
+    listed = {state.lost_at for state in report.fields}
+    if tree.data["submission"]["id"] == UNNAMED:
+        yield "submission.id"
+    for at in sorted(tree.marked - listed, key=str):
+        yield dotted(at)
 
 
 def _text(tree: _Tree, gathered: Gathered, name: str, *, plan: bool) -> str:
@@ -87,12 +100,26 @@ class _Tree:
         self.asides: dict[Pointer, str] = {}
         self.sources: dict[Pointer, Filled] = {}
         self.stated_absent: set[Pointer] = set()
+        self.marked: set[Pointer] = set()
         self._numbers: dict[Place, dict[str, int]] = {}
         for place, one in filled.items():
-            self._fill(self._pointer(place), one)
+            if place[0] != _TRAINING or METHOD in filled:
+                self._fill(self._pointer(place), one)
+        if METHOD not in filled:
+            self._set_aside({p: one for p, one in filled.items() if p[0] == _TRAINING})
         self.open(("model", "base"))
         for number, settings in enumerate(self.data.get("decoding", ())):
             settings.setdefault("name", self._decoding_name(number, settings))
+
+    def _set_aside(self, known: dict[Place, Filled]) -> None:
+        """Keep what is known of a training as a comment, while nothing says what was trained."""
+        if not known:
+            return
+        method = {METHOD: Filled("lora", (Fact(METHOD, "lora", None, note="or another"),))}
+        tree = _Tree({**method, **known})
+        block = commented({_TRAINING: tree.data[_TRAINING]}, tree.comments, {})
+        told = "known of it, for when `method` is (safebench init --method ... fills it in):"
+        self.asides[_TRAINING,] = f"{told}\n{block.rstrip()}"
 
     def _pointer(self, place: Place) -> Pointer:
         for head in _LISTS:
@@ -167,16 +194,11 @@ def _document(tree: _Tree) -> Document:
 
 def _unfit(problem: Problem, tree: _Tree) -> InteropError:
     """Return the error for a value of a file that a card cannot have."""
-    at = next(
-        (p for p in tree.sources if p == problem.pointer[: len(p)] or problem.pointer == p[:1]), ()
-    )
-    source = tree.sources.get(at)
-    where = f"{source.facts[0].file}: {source.facts[0].key}" if source else "draft"
-    return InteropError(
-        f"{visible(where)}: as {visible(dotted(problem.pointer))} in a card: "
-        f"{visible(problem.message)}",
-        fix="correct the file, or leave it out and fill the field in by hand",
-    )
+    near = [p for p in tree.sources if p == problem.pointer[: len(p)]]
+    source = tree.sources[max(near, key=len)] if near else None
+    name = visible(dotted(problem.pointer))
+    where = f"{where_read(source.facts[0])} cannot be {name}" if source else name
+    return InteropError(f"{where}: {visible(problem.message)}", fix=visible(problem.fix))
 
 
 def _mark(tree: _Tree, card: Card, *, plan: bool) -> bool:
@@ -199,8 +221,9 @@ def _mark(tree: _Tree, card: Card, *, plan: bool) -> bool:
 def _leave(tree: _Tree, at: Pointer) -> None:
     """Write the mark of a field, with an example where it is a whole section."""
     tree.put(at, absence(at))
+    tree.marked.add(at)
     if len(at) == 1 and at[0] in EXAMPLES:
-        tree.asides[at] = f"e.g. {at[0]}: {EXAMPLES[str(at[0])]}"
+        tree.asides.setdefault(at, f"e.g. {at[0]}: {EXAMPLES[str(at[0])]}")
 
 
 def _gap(tree: _Tree, pointer: Pointer) -> Pointer | None:
@@ -217,7 +240,7 @@ def _gap(tree: _Tree, pointer: Pointer) -> Pointer | None:
             node = node[part]
         elif _INSTEAD.get(part) in node:
             return None
-        elif part == "hyperparameters" or isinstance((*pointer, "")[number + 1], int):
+        elif part == _TRAINING or isinstance((*pointer, "")[number + 1], int):
             return pointer[: number + 1]  # a list, or a section whose kind nobody has said
         else:
             return pointer
@@ -251,6 +274,6 @@ def _header(gathered: Gathered, name: str, *, plan: bool) -> str:
         names = Counter(short_name(file) for file in gathered.files)
         told = ", ".join(n if count == 1 else f"{n} ({count})" for n, count in names.items())
         # Only the last part: a card that is published says nothing about a machine.
-        under = ", ".join(path.resolve().name for path in gathered.paths)
-        lines += as_comment(f"Read from {under}: {told}.")
+        under = ", ".join(path.resolve().name for path in gathered.paths if path.is_dir())
+        lines += as_comment(f"Read from {under}: {told}." if under else f"Read: {told}.")
     return "\n".join(lines) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,19 @@ def show(value: Any) -> str:
     """Return a value as messages quote it, cut to a length."""
     text = visible(repr(value) if isinstance(value, str) else str(value))
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def setting(value: Any) -> bool | int | float | str | None:
+    """Return a setting as the card takes it: lists and mappings in one text; None for null."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {item}" for key, item in value.items())
+    return str(value)
 
 
 def natural(path: Path) -> tuple[object, ...]:

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from safebench.interop.facts import Fact, Place
-from safebench.interop.gather import Filled
 
 Method = Literal["lora", "qlora", "dora", "full", "prompt", "none"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
+UNNAMED = "my-card"
+"""Name of a card to which nobody gave one."""
 _ALL = ["adapter_init", "data_order", "dropout"]
 _RULE = {"name": "rule", "kind": "rule", "id": "safebench/refusal-rule", "revision": "1"}
+_REFERENCE: dict[str, dict[str, Any]] = {
+    "greedy": {"do_sample": False},
+    "t07": {"do_sample": True, "temperature": 0.7, "min_p": 0.1, "repeats": 3},
+}
 _TASKS = ("safebench_harm", "safebench_overrefusal", "safebench_capability")
 
 
@@ -46,7 +51,7 @@ def _fact(place: Place, value: Any, note: str = "") -> Fact:
 def _submission(said: Said) -> Iterator[Fact]:
     place: Place = ("submission",)
     if said.id is None:
-        yield _fact((*place, "id"), "my-card", "to replace: a short name, unique on a board")
+        yield _fact((*place, "id"), UNNAMED, "to replace: a short name, unique on a board")
     else:
         yield _fact((*place, "id"), said.id, "--id")
     if said.title is not None:
@@ -80,10 +85,7 @@ def _plan(said: Said) -> Iterator[Fact]:
             yield _fact(("hyperparameters", "method"), "lora", note)
         yield _fact(("data", "tuned", "name"), "tuned", "a name of your own")
         yield _fact(("data", "tuned", "role"), "tuned")
-    for name, settings in (
-        ("greedy", {"do_sample": False}),
-        ("t07", {"do_sample": True, "temperature": 0.7, "min_p": 0.1, "repeats": 3}),
-    ):
+    for name, settings in _REFERENCE.items():
         note = "one of the reference decodings"
         yield _fact(("decoding", name, "name"), name, note)
         for field, value in settings.items():
@@ -93,8 +95,3 @@ def _plan(said: Said) -> Iterator[Fact]:
         yield _fact(("judge", "rule", field), value, note)
     for task in _TASKS:
         yield _fact(("tasks", task, "name"), task)
-
-
-def filled_frame(said: Said) -> dict[Place, Filled]:
-    """Return a plan's beginning, where there are no files to merge it with."""
-    return {fact.place: Filled(fact.value, (fact,)) for fact in frame(said, plan=True)}

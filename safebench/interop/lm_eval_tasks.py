@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from safebench.interop.facts import Absent, Fact, Place
+from safebench.interop.facts import Absent, Fact, Place, setting
 from safebench.interop.names import COMMIT
 from safebench.interop.record import Record, parse_record
 
@@ -123,10 +123,9 @@ def _settings(given: Record) -> dict[str, Any]:
         else length
     )
     values["stop"] = given.texts("until") or []
-    others = {k: v for k, v in given.data.items() if k not in _KNOWN and v is not None}
-    plain = {k: v for k, v in others.items() if isinstance(v, bool | int | float | str)}
-    if plain:
-        values["extra"] = plain
+    others = {k: setting(v) for k, v in given.data.items() if k not in _KNOWN and v is not None}
+    if others:
+        values["extra"] = others
     return values
 
 

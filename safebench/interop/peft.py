@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from safebench.errors import InteropError
-from safebench.interop.facts import INDIRECT, Absent, Fact, Place, show
+from safebench.interop.facts import INDIRECT, Absent, Fact, Place, setting, show
 from safebench.interop.names import COMMIT, model_name
 from safebench.interop.record import Record
 
@@ -110,17 +110,9 @@ def _extra(record: Record) -> Iterator[Fact]:
 
 
 def extra_fact(record: Record, key: str, value: object) -> Fact:
-    """Return a setting that has no field of its own, lists and mappings in one text."""
-    plain = value if isinstance(value, bool | int | float | str) else _words(value)
-    return Fact(("hyperparameters", "extra", key), plain, record.file, record.key(key))
-
-
-def _words(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {item}" for key, item in value.items())
-    return str(value)
+    """Return a setting that has no field of its own."""
+    place = ("hyperparameters", "extra", key)
+    return Fact(place, setting(value), record.file, record.key(key))
 
 
 def _prompt(record: Record, kind: str) -> Iterator[Fact]:

@@ -61,7 +61,7 @@ class Record:
         value = self.data.get(name)
         found = [value] if isinstance(value, str) else self.items(name)
         for item in found or ():
-            if not isinstance(item, str):
+            if not isinstance(item, str) or not _is_unicode(item):
                 raise self.wrong(name, item, "a text")
         return found
 
@@ -122,6 +122,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, value in pairs:
         if key in data:
             raise ValueError(f"the key {show(key)} occurs twice in one mapping")
+        if not _is_unicode(key) or (isinstance(value, str) and not _is_unicode(value)):
+            raise ValueError(f"half of a character stands alone at the key {show(key)}")
         data[key] = value
     return data
 
@@ -135,6 +137,15 @@ def _mapping(data: Any, file: Path) -> Record:
 def _damaged(file: Path, why: str) -> InteropError:
     fix = "give the file as the program wrote it, or leave it out"
     return InteropError(f"{file} cannot be used: {why}", fix=fix)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written: JSON can hold halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_number(value: Any) -> bool:

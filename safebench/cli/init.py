@@ -1,0 +1,131 @@
+"""`safebench init`: make a card, from what is there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from safebench.cli.reporters import TextReporter
+from safebench.errors import CardError
+from safebench.files import replace_file
+from safebench.interop.draft import Draft, make_draft
+from safebench.interop.facts import Absent, visible
+from safebench.interop.frame import METHODS, Method, Said, frame
+from safebench.interop.gather import Gathered, gather
+from safebench.interop.merge import merge, short_name
+
+_STDOUT = "-"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What was asked for."""
+
+    out: str
+    paths: tuple[Path, ...]
+    said: Said
+    force: bool
+
+
+@click.command(name="init", short_help="Make a card, from what is there.")
+@click.option("--out", default="card.yaml", show_default=True, help="The card; - prints it.")
+@click.option(
+    "--from",
+    "paths",
+    multiple=True,
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="A folder or file to read; may be given several times.",
+)
+@click.option("--id", "id_", help="Short name of the card, unique on a board.")
+@click.option("--title", help="One line that a reader of the board sees.")
+@click.option("--submitter", metavar="NAME", help="Who answers for the card.")
+@click.option("--contact", help="Where questions are answered.")
+@click.option("--method", type=click.Choice(METHODS), help="How the model is, or was, fine-tuned.")
+@click.option("--force", is_flag=True, help="Replace --out if it exists.")
+def command(
+    out: str,
+    paths: tuple[Path, ...],
+    id_: str | None,
+    title: str | None,
+    submitter: str | None,
+    contact: str | None,
+    method: Method | None,
+    force: bool,
+) -> None:
+    """Write a card to fill in: a plan, or, with --from, what the files of finished runs say.
+
+    \b
+    PATH  an output folder of transformers or trl, with its checkpoints; the folder of a PEFT
+          adapter; lm-eval's output folder; a folder that holds several of these, or one file
+
+    Each value has a comment on where it was read; what nothing says is marked not_reported with
+    what is asked. Nothing is guessed: files that contradict each other are an error that names
+    both. Never asks, never loads a pickle, never goes to the network.
+    """
+    said = Said(id_, title, submitter, contact, method)
+    execute(Arguments(out, paths, said, force))
+
+
+def execute(arguments: Arguments) -> None:
+    """Make the draft, write it whole or not at all, and say on stderr what is in it."""
+    prints = arguments.out == _STDOUT
+    out = Path("card.yaml" if prints else arguments.out)
+    if not prints:
+        _see_free(out, force=arguments.force)
+    plan = not arguments.paths
+    facts = list(frame(arguments.said, plan=plan))
+    gathered = Gathered(merge(facts, [])) if plan else gather(arguments.paths, out.parent, facts)
+    draft = make_draft(gathered, out.parent, str(out), plan=plan)
+    if prints:
+        click.echo(draft.text, nl=False)
+    else:
+        replace_file(out, draft.text.encode())
+    for line in _told(gathered, draft, out, prints=prints):
+        click.echo(line, err=True)
+
+
+def _see_free(out: Path, *, force: bool) -> None:
+    if out.is_dir():
+        raise CardError(f"{out} is a folder", fix=f"give a file: --out {out / 'card.yaml'}")
+    if out.exists() and not force:
+        raise CardError(f"{out} exists", fix="give another --out, or --force to replace it")
+
+
+def _told(gathered: Gathered, draft: Draft, out: Path, *, prints: bool) -> Iterator[str]:
+    """Yield what was read, what validate says of the draft, and what to do next."""
+    yield from _sources(gathered)
+    yield from (f"note: {visible(remark)}" for remark in gathered.remarks)
+    if gathered.files:
+        yield ""
+    yield TextReporter().render([draft.report])
+    yield ""
+    if not prints:
+        yield f"Wrote {out}."
+    if draft.to_name:
+        yield f"Give it names of its own: {', '.join(draft.to_name)}."
+    then = f"safebench validate {out}"
+    if not gathered.files:
+        then += f" · safebench run {out} --out DIR"
+    yield f"Next: replace each `to fill in`, then {then}"
+
+
+def _sources(gathered: Gathered) -> Iterator[str]:
+    """Yield a line per kind of file: how many fields of each section it had a part in."""
+    names = Counter(short_name(file) for file in gathered.files)
+    fields: dict[str, Counter[str]] = {name: Counter() for name in names}
+    for place, one in gathered.filled.items():
+        if isinstance(one.value, Absent):
+            continue
+        for name in {short_name(fact.file) for fact in one.facts if fact.file is not None}:
+            if name in fields:
+                fields[name][place[0]] += 1
+    width = max((len(name) + len(f" ({names[name]})") for name in names), default=0)
+    for name, count in names.items():
+        told = ", ".join(f"{section} {number}" for section, number in fields[name].items())
+        label = visible(name if count == 1 else f"{name} ({count})")
+        yield f"read {label:<{width}}  {f'fields of {told}' if told else 'nothing more'}"
