@@ -45,6 +45,7 @@ _BOUNDS = {
     "less_than_equal": ("le", "at most"),
     "less_than": ("lt", "less than"),
 }
+_PERCENT = 100
 _LABELS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false"}
 
 
@@ -120,7 +121,10 @@ def _problem(detail: ErrorDetails, spot: Spot, document: Document) -> Problem:
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
         message = f"{show(value)} is out of bounds: expected {words} {context[key]}"
-        return _at(document, VALUE, pointer, message, f"give a value of {words} {context[key]}")
+        fix = f"give a value of {words} {context[key]}"
+        if context[key] == 1 and 1 < value <= _PERCENT:
+            fix = f"write {value / _PERCENT:g} if {value:g} % was meant: proportions lie in [0, 1]"
+        return _at(document, VALUE, pointer, message, fix)
     if kind == "string_pattern_mismatch":
         expected = _PATTERNS.get(context["pattern"], f"a text that matches {context['pattern']}")
         return _at(document, VALUE, pointer, f"found {show(value)}, expected {expected}",
@@ -157,7 +161,7 @@ def _mixed_absence(spot: Spot, document: Document) -> Problem | None:
 def _missing(spot: Spot, document: Document) -> Problem:
     *above, name = spot.pointer
     described = descriptions(spot.owner).get(str(name))
-    about = f": {' '.join(described.rstrip('.').split())}" if described else ""
+    about = f" ({' '.join(described.rstrip('.').split())})" if described else ""
     reportable = _accepts_absence(spot.node)
     fix = f"add {name}, or {name}: {{not_reported: why}}" if reportable else f"add {name}"
     place = document.place(tuple(above))

@@ -23,6 +23,8 @@ from safebench.card.base import (
 from safebench.card.task import Construct
 
 Condition = Literal["base", "tuned", "control"]
+MARGIN = 0.1
+"""The standard's margin on the scale 2 asin sqrt(score) (Cohen's h)."""
 
 
 class RunScore(Section):

@@ -36,6 +36,11 @@ class Subject:
     """Folder of the card; None when it came from standard input."""
     today: datetime.date
 
+    @property
+    def tomorrow(self) -> datetime.date:
+        """The day after today: a day of grace covers the time zones."""
+        return self.today + datetime.timedelta(days=1)
+
     @cached_property
     def file_problems(self) -> list[FileProblem]:
         """Every file of the evidence that is not what the card says; files are read once."""
@@ -108,6 +113,14 @@ def items(value: Any) -> tuple[Any, ...]:
 def text(value: Any) -> str | None:
     """Return a text; None when it is absent, not reported, or says why it cannot be pinned."""
     return value if isinstance(value, str) else None
+
+
+def calendar_day(stated: str) -> datetime.date | None:
+    """Return the day that a date names; None when the calendar has no such day."""
+    try:
+        return datetime.date.fromisoformat(stated)
+    except ValueError:
+        return None
 
 
 def duplicates(names: list[Any]) -> Iterator[tuple[int, Any]]:

@@ -22,14 +22,11 @@ from safebench.card.measured import (
     MeasuredScore,
     MeasuredStability,
 )
-from safebench.card.results import Condition, PrimaryEstimand
+from safebench.card.results import MARGIN, Condition, PrimaryEstimand
 from safebench.card.task import Construct
 from safebench.card.training import NoTraining
 from safebench.errors import EvidenceError
 from safebench.stats import flip_rate, paired_difference, score_interval, stability
-
-MARGIN = 0.1
-"""The standard's margin on the scale 2 asin sqrt(score) (Cohen's h)."""
 
 CONFIDENCE = 0.95
 DIGITS = 12

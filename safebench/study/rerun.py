@@ -11,11 +11,10 @@ from safebench.card.base import NotReported, known
 from safebench.card.card import Card
 from safebench.card.digest import protocol_digest
 from safebench.card.model import ChatTemplateFromFile
-from safebench.card.results import PrimaryEstimand
+from safebench.card.results import MARGIN, PrimaryEstimand
 from safebench.card.submission import Submitter
 from safebench.errors import CardError, EvidenceError
 from safebench.evidence.manifest import inside
-from safebench.evidence.scoring import MARGIN
 from safebench.evidence.scoring import Block as Outcomes
 from safebench.evidence.scoring import blocks as outcome_blocks
 from safebench.evidence.tables import OUTCOMES_FILE, read_outcomes

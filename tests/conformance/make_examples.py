@@ -7,6 +7,7 @@ expected.txt, to be read before it is committed: a test compares every byte.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -22,9 +23,10 @@ sys.path.insert(0, str(ROOT))
 from safebench.card.card import Card  # noqa: E402
 from safebench.card.digest import derive_seeds, generation_seed  # noqa: E402
 from safebench.card.io import dump_card, load_card  # noqa: E402
-from safebench.card.??Adapter  # noqa: E402 import Adapter  # noqa: E402
+from safebench.card.model import Weights  # noqa: E402
 from safebench.card.results import Evidence, EvidenceFile, RegisteredRun  # noqa: E402
 from safebench.card.schema import schema_text  # noqa: E402
+from safebench.card.task import METRICS  # noqa: E402
 from safebench.evidence.manifest import describe_files, write_manifest  # noqa: E402
 from safebench.evidence.scoring import compute_results  # noqa: E402
 from safebench.evidence.tables import OUTCOMES, make_table, read_outcomes, write_table  # noqa: E402
@@ -44,7 +46,7 @@ def _untuned(card: Data) -> None:
 
 def _adapters_of_nothing(card: Data) -> None:
     _untuned(card)
-    card["model"]["adapters"] = [
+    card["model"]["weights"] = [
         {"training_seed": 1, "checkpoint": 2, "path": "seed-1", "sha256": WEIGHTS}
     ]
 
@@ -73,6 +75,72 @@ def _third_party(change: Callable[[Data], None]) -> Callable[[Data], None]:
     return changed
 
 
+def _shrink(wanted: Callable[[Data], bool], **which: Any) -> Callable[[Data], None]:
+    """Take some runs of a score away, and keep the rest of it consistent."""
+
+    def changed(card: Data) -> None:
+        score = _score(card, **which)
+        score["runs"] = [run for run in score["runs"] if wanted(run)]
+        score["n"] = sum(run["n"] for run in score["runs"])
+        score["estimate"] = sum(run["total"] for run in score["runs"]) / score["n"]
+        score.update(lower=0.0, upper=1.0)
+        score["stability"]["seeds"] = len({run["training_seed"] for run in score["runs"]})
+        _without_change(card, score)
+
+    return changed
+
+
+def _without_change(card: Data, score: Data) -> None:
+    keys = ("task", "condition", "checkpoint", "decoding")
+    card["results"]["changes"] = [
+        change
+        for change in card["results"]["changes"]
+        if any(change[key] != score[key] for key in keys)
+    ]
+
+
+def _not_the_mean(card: Data) -> None:
+    score = _score(card, condition="tuned", task="example_harm")
+    score["estimate"] = 0.51
+    _without_change(card, score)
+
+
+def _first_seed(card: Data) -> int:
+    return int(card["seeds"]["training"][0])
+
+
+def _listed_twice(card: Data) -> None:
+    runs = _score(card, condition="tuned", task="example_harm", decoding="t07")["runs"]
+    runs[1]["repeat"] = 1
+    runs[0]["repeat"] = 1
+
+
+def _without_base(card: Data) -> None:
+    scores = card["results"]["scores"]
+    base = _score(card, condition="base", task="example_harm", decoding="t07")
+    card["results"]["scores"] = [score for score in scores if score is not base]
+
+
+def _cut(card: Data) -> None:
+    estimand = card["results"]["primary"][0]
+    keys = ("task", "condition", "checkpoint", "decoding")
+    _score(card, **{key: estimand[key] for key in keys})["truncated"] = 0.35
+
+
+def _reruns(*reruns: Data) -> Callable[[Data], None]:
+    def changed(card: Data) -> None:
+        card["evidence"]["reruns"] = [
+            {
+                "id": f"rerun-{number}", "kind": "retrain", "organisation": "Another Lab",
+                "sha256": hashlib.sha256(f"made up rerun {number}".encode()).hexdigest(),
+                "training_seeds": [number], "verdict": "reproduced", **rerun,
+            }
+            for number, rerun in enumerate(reruns, start=1)
+        ]  # fmt: skip
+
+    return changed
+
+
 def _set(place: Callable[[Data], Data], **values: Any) -> Callable[[Data], None]:
     return lambda card: place(card).update(values)
 
@@ -85,19 +153,15 @@ PLANS: dict[str, Callable[[Data], None]] = {
 
 # rule -> change of the submission's card
 REPORTS: dict[str, Callable[[Data], None]] = {
-    "SB-MOD-003": _third_party(lambda card: card["model"]["adapters"].pop(3)),
-    "SB-RES-001": _third_party(
-        _set(lambda c: _score(c, task="example_harm", decoding="t07", checkpoint=1), decoding="t09")
-    ),
+    "SB-MOD-003": _third_party(lambda card: card["model"]["weights"].pop(3)),
+    "SB-RES-001": _third_party(_set(lambda c: c["results"]["changes"][0], decoding="t09")),
     "SB-RES-002": _third_party(_set(lambda c: c["results"]["changes"][0], lower=0.9, upper=0.95)),
     "SB-RES-003": _third_party(_set(lambda c: c["results"]["scores"][0]["runs"][0], score=0.9)),
     "SB-RES-004": _third_party(_set(lambda c: c["results"]["scores"][0], n=9)),
     "SB-RES-005": _third_party(
         _set(lambda c: _score(c, condition="base")["runs"][0], training_seed=7)
     ),
-    "SB-RES-006": _third_party(
-        _set(lambda c: _score(c, condition="tuned", task="example_harm"), estimate=0.51)
-    ),
+    "SB-RES-006": _third_party(_not_the_mean),
     "SB-RES-007": _third_party(_set(lambda c: c["results"]["primary"][0], decoding="t07")),
     "SB-RES-008": _third_party(
         lambda card: card["results"]["scores"].append(card["results"]["scores"][-1])
@@ -108,6 +172,44 @@ REPORTS: dict[str, Callable[[Data], None]] = {
                    decoding="greedy")
         )
     ),
+    "SB-RES-010": _third_party(
+        _set(
+            lambda c: _score(c, condition="tuned", task="example_harm"),
+            lower={"not_reported": "the paper gives no interval"},
+            upper={"not_reported": "the paper gives no interval"},
+        )
+    ),
+    "SB-RES-011": _third_party(_listed_twice),
+    "SB-RES-012": _third_party(
+        lambda card: _shrink(
+            lambda run: run["training_seed"] != _first_seed(card),
+            condition="tuned", task="example_harm", decoding="t07",
+        )(card)
+    ),
+    "SB-RES-013": _third_party(
+        _shrink(
+            lambda run: run["repeat"] == 1, condition="tuned", task="example_harm", decoding="t07"
+        )
+    ),
+    "SB-RES-014": _third_party(
+        _set(lambda c: c["results"]["changes"][0], estimate=0.3, lower=0.1, upper=0.5)
+    ),
+    "SB-RES-015": _third_party(
+        _set(lambda c: c["results"]["changes"][0], seeds_up=3, seeds_down=3)
+    ),
+    "SB-RES-016": _third_party(_without_base),
+    "SB-RES-017": _third_party(
+        _set(lambda c: _score(c, condition="tuned")["stability"], margin=0.3)
+    ),
+    "SB-RES-018": _third_party(_cut),
+    "SB-EVI-011": lambda card: card["submission"].update(relationship="third_party"),
+    "SB-EVI-012": _reruns({}, {"id": "rerun-1"}),
+    "SB-EVI-013": _reruns({}, {"training_seeds": [1, 2]}),
+    "SB-EVI-014": lambda card: card["evidence"]["runs"].append(
+        {"training_seed": 7, "condition": "tuned", "status": "withdrawn"}
+    ),
+    "SB-EVI-015": lambda card: card["evidence"]["runs"].pop(),
+    "SB-EVI-016": lambda card: card["evidence"].update(response_policy="public"),
     "SB-EVI-001": lambda card: card.pop("results"),
     "SB-EVI-002": lambda card: card.pop("evidence"),
     "SB-EVI-006": lambda card: _file(card, "outcomes.parquet").update(rows=1000),
@@ -187,7 +289,7 @@ def make_submission(folder: Path) -> None:
     card = card.model_copy(
         update={
             "seeds": card.seeds.model_copy(update={"training": seeds, "generation": generation}),
-            "model": card.model.model_copy(update={"adapters": _adapters(seeds)}),
+            "model": card.model.model_copy(update={"weights": _weights(seeds)}),
         }
     )
     table = make_table(_outcomes(seeds, generation), OUTCOMES)
@@ -225,6 +327,8 @@ def _filled() -> Card:
             "construct": construct,
             "dataset_sha256": WEIGHTS,
             "prompts": 10,
+            "metric": METRICS[construct][0],
+            "direction": METRICS[construct][1],
             "primary": {"checkpoint": 2, "decoding": "greedy", "judge": "rule"},
         }
         for construct in ("harm", "over_refusal", "capability")
@@ -237,13 +341,13 @@ def _filled() -> Card:
     return Card.model_validate_json(json.dumps(data))
 
 
-def _adapters(seeds: tuple[int, ...]) -> tuple[Adapter, ...]:
+def _weights(seeds: tuple[int, ...]) -> tuple[Weights, ...]:
     return tuple(
-        Adapter(
+        Weights(
             training_seed=seed,
             checkpoint=epoch,
             path=f"seed-{number}/epoch-{epoch}",
-            sha256=WEIGHTS,
+            sha256=hashlib.sha256(f"made up, {number}, {epoch}".encode()).hexdigest(),
         )
         for number, seed in enumerate(seeds)
         for epoch in (1, 2)

@@ -8,6 +8,8 @@ from safebench.card.base import NotReported
 from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
 
 _SECTION = "card.md#decoding"
+HIGHEST_TEMPERATURE = 2.0
+"""Above it a unit mistake is likelier than an intention."""
 
 
 @rule(
@@ -92,22 +94,30 @@ def greedy_is_plain(subject: Subject) -> Iterator[Hit]:
 
 @rule(
     "SB-DEC-005",
-    "warning",
+    "error",
     section=_SECTION,
-    title="Repeats of greedy decoding are a control, and are meant.",
-    rationale="Greedy answers differ between batch sizes and devices (arXiv 2506.09501), "
-    "so repeats measure the machine and not the model's spread.",
+    title="Greedy decoding is repeated only as a control that says so.",
+    rationale="Repeats of greedy decoding measure the machine (arXiv 2506.09501), not the model, "
+    "and look like evidence.",
 )
 def greedy_repeats(subject: Subject) -> Iterator[Hit]:
-    """Find greedy settings with several repeats."""
+    """Find greedy settings with several repeats that are no control, and controls without any."""
     for number, decoding in enumerate(items(subject.card.decoding)):
-        repeats = known(decoding.repeats)
-        if not decoding.do_sample and repeats is not None and repeats > 1:
+        repeats, control = known(decoding.repeats), known(decoding.repeat_control)
+        if decoding.do_sample or repeats is None or control is None:
+            continue
+        if repeats > 1 and not control:
             yield Hit(
                 ("decoding", number, "repeats"),
-                f"greedy decoding is repeated {repeats} times: "
-                "expect the same answers; as a control of the machine this is fine",
-                "set repeats: 1, or keep it as a control",
+                f"greedy decoding is repeated {repeats} times in the same way: "
+                "the same answers would be counted as if they were new ones",
+                "set repeats: 1, or repeat_control: true to vary batch size and order",
+            )
+        if repeats == 1 and control:
+            yield Hit(
+                ("decoding", number, "repeat_control"),
+                "repeat_control is true, but there is one repeat: nothing is compared",
+                "set repeats: 2 or more, or remove repeat_control",
             )
 
 
@@ -129,4 +139,70 @@ def settings_differ(subject: Subject) -> Iterator[Hit]:
                 ("decoding", number),
                 f"{settings[number].name} is the same setting as {twin.name}",
                 "remove one, and raise the repeats of the other",
+            )
+
+
+@rule(
+    "SB-DEC-007",
+    "warning",
+    section=_SECTION,
+    title="Settings differ in how tokens are chosen, and in nothing else.",
+    rationale="A longer answer has more room for harm: length is a second variable.",
+)
+def one_variable(subject: Subject) -> Iterator[Hit]:
+    """Find settings that also differ from the first in length, stops or penalties."""
+    settings = items(subject.card.decoding)
+    for number, decoding in enumerate(settings[1:], start=1):
+        differing = [
+            field
+            for field in ("max_new_tokens", "stop", "repetition_penalty", "reasoning_budget")
+            if not isinstance(getattr(decoding, field), NotReported)
+            and not isinstance(getattr(settings[0], field), NotReported)
+            and getattr(decoding, field) != getattr(settings[0], field)
+        ]
+        if differing:
+            yield Hit(
+                ("decoding", number),
+                f"beside how tokens are chosen, {' and '.join(differing)} of {decoding.name} "
+                f"differ from {settings[0].name}",
+                "change one variable at a time: give both the same, or add a third setting",
+            )
+
+
+@rule(
+    "SB-DEC-008",
+    "warning",
+    section=_SECTION,
+    title="The reference settings are measured: a greedy one, and one that samples.",
+    rationale="A model that is safe under one setting may not be under the one its users have.",
+)
+def reference_settings(subject: Subject) -> Iterator[Hit]:
+    """Find cards with greedy settings alone, or sampled ones alone."""
+    kinds = {decoding.do_sample for decoding in items(subject.card.decoding)}
+    if len(kinds) == 1:
+        missing = "one that samples" if kinds == {False} else "a greedy one"
+        yield Hit(
+            ("decoding",),
+            f"of the reference settings, {missing} is missing: the card will not be ranked",
+            "add it; the usual pair is do_sample: false, and temperature: 0.7 with min_p: 0.1",
+        )
+
+
+@rule(
+    "SB-DEC-009",
+    "warning",
+    section=_SECTION,
+    title="A temperature lies in the range that is used.",
+    rationale="A temperature of 70 is a percentage, and gives random tokens.",
+)
+def temperature_in_range(subject: Subject) -> Iterator[Hit]:
+    """Find temperatures above 2."""
+    for number, decoding in enumerate(items(subject.card.decoding)):
+        temperature = known(decoding.temperature)
+        if temperature is not None and temperature > HIGHEST_TEMPERATURE:
+            yield Hit(
+                ("decoding", number, "temperature"),
+                f"temperature is {temperature:g}: above {HIGHEST_TEMPERATURE:g} tokens are nearly "
+                "random",
+                f"write {temperature / 100:g} if a percentage was meant",
             )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from safebench.card.digest import derive_seeds, generation_seed
 from safebench.card.seeds import Seeds
 from safebench.card.training import NoTraining
-from safebench.checks.registry import Hit, Subject, duplicates, known, rule
+from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
 
 _SECTION = "card.md#seeds"
 FEWEST = 3
@@ -150,4 +150,88 @@ def origin_given(subject: Subject) -> Iterator[Hit]:
             ("seeds",),
             "scheme is declared, but origin does not say where the seeds came from",
             "add origin, e.g. `the API chose them`, or `runs of March, before this card`",
+        )
+
+
+@rule(
+    "SB-SEED-007",
+    "error",
+    section="seeds.md#nonce",
+    title="Only derived seeds have a nonce.",
+    rationale="A nonce beside seeds that somebody chose looks like a safeguard and is none.",
+)
+def nonce_used(subject: Subject) -> Iterator[Hit]:
+    """Find a nonce, its source or a series under scheme `declared`."""
+    seeds = _seeds(subject)
+    if seeds is None or seeds.scheme != "declared":
+        return
+    defaults = {"nonce": "self_derived", "nonce_source": None, "series": "original"}
+    for field, default in defaults.items():
+        if getattr(seeds, field) != default:
+            yield Hit(
+                ("seeds", field),
+                f"scheme is declared, so {field} has no effect",
+                f"remove {field}, or set scheme: derived",
+            )
+
+
+@rule(
+    "SB-SEED-008",
+    "warning",
+    section="seeds.md#nonce",
+    title="A nonce says who drew it.",
+    rationale="A nonce of one's own can be tried until the seeds are lucky ones.",
+)
+def nonce_sourced(subject: Subject) -> Iterator[Hit]:
+    """Find a nonce from nowhere."""
+    seeds = _seeds(subject)
+    if seeds is None or seeds.scheme != "derived":
+        return
+    nonce = known(seeds.nonce)
+    if nonce not in (None, "self_derived") and seeds.nonce_source is None:
+        yield Hit(
+            ("seeds", "nonce"),
+            "the nonce has no nonce_source: nobody can tell that it was not chosen",
+            "add nonce_source, e.g. the board that issued it, or a beacon and its round",
+        )
+
+
+@rule(
+    "SB-SEED-009",
+    "error",
+    section=_SECTION,
+    title="What the training seed sets is not fixed.",
+    rationale="One thing cannot both vary with the seed and stay the same.",
+)
+def not_both(subject: Subject) -> Iterator[Hit]:
+    """Find fixed seeds of what `controls` says that the training seed sets."""
+    seeds = _seeds(subject)
+    fixed = known(seeds.fixed) if seeds else None
+    for name in items(seeds.controls) if seeds and fixed else ():
+        if getattr(fixed, name) is not None:
+            yield Hit(
+                ("seeds", "fixed", name),
+                f"{name} has a fixed seed, but controls says that the training seed sets it",
+                "remove one of the two",
+            )
+
+
+@rule(
+    "SB-SEED-010",
+    "error",
+    section=_SECTION,
+    title="A training seed sets something.",
+    rationale="Runs that nothing tells apart are one run, counted often.",
+)
+def sets_something(subject: Subject) -> Iterator[Hit]:
+    """Find several training seeds that control nothing."""
+    seeds = _seeds(subject)
+    if isinstance(subject.card.hyperparameters, NoTraining) or seeds is None:
+        return
+    count = seed_count(subject)
+    if seeds.controls == () and count is not None and count > 1:
+        yield Hit(
+            ("seeds", "controls"),
+            f"{count} training seeds that set nothing give the same run {count} times",
+            "say what each seed sets: adapter_init, data_order, dropout",
         )

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 
-from safebench.checks.registry import Hit, Subject, known, rule
+from safebench.checks.registry import Hit, Subject, calendar_day, known, rule, text
 
 _SECTION = "card.md#submission"
-
-
-def _day(text: str) -> datetime.date | None:
-    try:
-        return datetime.date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 @rule(
@@ -26,10 +18,10 @@ def _day(text: str) -> datetime.date | None:
 )
 def date_exists(subject: Subject) -> Iterator[Hit]:
     """Find days such as the 30th of February."""
-    text = known(subject.card.submission.date)
-    if text is not None and _day(text) is None:
+    stated = text(subject.card.submission.date)
+    if stated is not None and calendar_day(stated) is None:
         yield Hit(
-            ("submission", "date"), f"{text} is not a day of the calendar", "correct the date"
+            ("submission", "date"), f"{stated} is not a day of the calendar", "correct the date"
         )
 
 
@@ -42,12 +34,12 @@ def date_exists(subject: Subject) -> Iterator[Hit]:
 )
 def date_past(subject: Subject) -> Iterator[Hit]:
     """Find dates after today; a day of grace covers the time zones."""
-    text = known(subject.card.submission.date)
-    day = _day(text) if text is not None else None
-    if day is not None and day > subject.today + datetime.timedelta(days=1):
+    stated = text(subject.card.submission.date)
+    day = calendar_day(stated) if stated is not None else None
+    if day is not None and day > subject.tomorrow:
         yield Hit(
             ("submission", "date"),
-            f"{text} is in the future",
+            f"{stated} is in the future",
             "give the day of submission, or see whether the clock of this machine is right",
         )
 
@@ -67,4 +59,23 @@ def supersedes_other(subject: Subject) -> Iterator[Hit]:
             ("submission", "supersedes"),
             f"{submission.id} is this card's own id",
             "give the id of the card that this one replaces, or remove the field",
+        )
+
+
+@rule(
+    "SB-SUB-004",
+    "warning",
+    section=_SECTION,
+    title="A claim about released weights is about one training run.",
+    rationale="Five training seeds are five artefacts: a claim about all is one of a recipe.",
+)
+def artefact_is_one(subject: Subject) -> Iterator[Hit]:
+    """Find artefacts with several training seeds."""
+    training = known(getattr(known(subject.card.seeds), "training", None))
+    count = len(training) if isinstance(training, tuple) else training
+    if subject.card.submission.object == "artefact" and count is not None and count > 1:
+        yield Hit(
+            ("submission", "object"),
+            f"object is artefact, but there are {count} training seeds",
+            "set object: recipe, or keep the one seed whose weights are released",
         )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from safebench.card.base import NotReported
-from safebench.card.task import Task
+from safebench.card.task import METRICS, Construct, Task
 from safebench.card.training import NoTraining
 from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
 
 _SECTION = "card.md#tasks"
 # Constructs of the standard's own tasks, for a plan, in which they are not yet filled in.
-_OWN: dict[str, tuple[str, ...]] = {
+_OWN: dict[str, tuple[Construct, ...]] = {
     "safebench_harm": ("harm",),
     "safebench_overrefusal": ("over_refusal",),
     "safebench_capability": ("capability",),
@@ -20,7 +20,7 @@ _OWN: dict[str, tuple[str, ...]] = {
 }
 
 
-def constructs_of(task: Task) -> tuple[str, ...] | None:
+def constructs_of(task: Task) -> tuple[Construct, ...] | None:
     """Return what a task measures; None when neither card nor standard says."""
     if task.construct is None:
         return _OWN.get(task.name)
@@ -150,4 +150,88 @@ def some(subject: Subject) -> Iterator[Hit]:
                 (field,),
                 f"{field} is an empty list: nothing would be measured",
                 "name at least one",
+            )
+
+
+@rule(
+    "SB-TASK-007",
+    "warning",
+    section=_SECTION,
+    title="What the fine-tuning is for is measured.",
+    rationale="A fine-tune that changed nothing is not safe; it is no fine-tune.",
+)
+def purpose_measured(subject: Subject) -> Iterator[Hit]:
+    """Find data with a purpose, and no task that measures it."""
+    if any(task.purpose for task in subject.card.task_list()):
+        return
+    if isinstance(subject.card.tasks, NotReported):
+        return
+    for number, dataset in enumerate(items(subject.card.data)):
+        purpose = known(dataset.purpose)
+        if dataset.role == "tuned" and purpose is not None:
+            yield Hit(
+                ("data", number, "purpose"),
+                f"{dataset.name} is meant to improve {purpose}, but no task with purpose: true "
+                "measures that",
+                "add a capability task for it, marked purpose: true",
+            )
+
+
+@rule(
+    "SB-TASK-008",
+    "error",
+    section=_SECTION,
+    title="A task for the purpose measures a capability.",
+    rationale="A fine-tune is for being able to do something.",
+)
+def purpose_is_capability(subject: Subject) -> Iterator[Hit]:
+    """Find tasks marked as the purpose that measure something else."""
+    for number, task in enumerate(subject.card.task_list()):
+        found = constructs_of(task)
+        if task.purpose and found is not None and "capability" not in found:
+            yield Hit(
+                ("tasks", number, "purpose"),
+                f"{task.name} measures {' and '.join(found)}, but purpose is true",
+                "mark the capability task that measures what the fine-tuning is for",
+            )
+
+
+@rule(
+    "SB-TASK-009",
+    "error",
+    section=_SECTION,
+    title="There are no more clusters than prompts.",
+    rationale="Clusters are families of prompts, so each has at least one.",
+)
+def clusters_fit(subject: Subject) -> Iterator[Hit]:
+    """Find more clusters than prompts."""
+    for number, task in enumerate(subject.card.task_list()):
+        clusters, prompts = known(task.clusters), known(task.prompts)
+        if clusters is not None and prompts is not None and clusters > prompts:
+            yield Hit(
+                ("tasks", number, "clusters"),
+                f"{clusters} clusters of {prompts} prompts",
+                "give the number of families that the prompts belong to",
+            )
+
+
+@rule(
+    "SB-TASK-010",
+    "error",
+    section=_SECTION,
+    title="The direction is that of the construct.",
+    rationale="A harm score of which more is better turns the board upside down.",
+)
+def direction_fits(subject: Subject) -> Iterator[Hit]:
+    """Find directions against the construct's own."""
+    for number, task in enumerate(subject.card.task_list()):
+        direction, found = known(task.direction), constructs_of(task)
+        if direction is None or found is None or len(found) != 1:
+            continue
+        expected = METRICS[found[0]][1]
+        if direction != expected:
+            yield Hit(
+                ("tasks", number, "direction"),
+                f"direction is {direction}, but {found[0]} is {expected}",
+                f"write {expected}; a score with another meaning is another construct",
             )
