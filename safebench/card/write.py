@@ -28,7 +28,10 @@ _PLAIN = re.compile(
     r"[A-Za-z0-9/(][A-Za-z0-9_./+()=@?'-]*([: ][A-Za-z0-9_./+()=@'-][A-Za-z0-9_./+()=@?'-]*)*\Z"
 )
 _YAML_11_BOOL = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-_ESCAPE = re.compile(r"[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+# Control characters, and those that turn the direction in which a line is shown.
+_ESCAPE = re.compile(
+    r"[\x7f-\xa0\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
+)
 
 
 def dump_card(card: Card, path: Path) -> None:

@@ -57,11 +57,10 @@ def _facts(found: list[Found], start: Path, remarks: list[str]) -> Iterator[Fact
     adapters = by_kind.get("adapter", [])
     for file in adapters:
         yield from peft.facts(read_record(file))
-    for record in given.values():
-        yield from arguments.facts(record)
+    training = [fact for record in given.values() for fact in arguments.facts(record)]
     for folder, record in states.items():
         alone = not any(around in given for around in (folder, *folder.parents))
-        yield from trainer.facts(record, alone=alone)
+        training += trainer.facts(record, alone=alone)
         best = trainer.best_checkpoint(record)
         if best is not None:
             remarks.append(
@@ -69,7 +68,8 @@ def _facts(found: list[Found], start: Path, remarks: list[str]) -> Iterator[Fact
                 "that reason, say so in model.checkpoint_rule"
             )
     known = weights.known_weights(adapters, by_kind.get("weights", []), states, given)
-    yield from weights.facts(known, start)
+    yield from training
+    yield from weights.facts(known, start, weights.length_in_steps(training))
     if not known:
         yield from weights.seeds_of_arguments(given)
     yield from _templates(by_kind)

@@ -126,8 +126,8 @@ def _name(fact: Fact) -> str:
 def where_read(fact: Fact, *, short: bool = False) -> str:
     """Return file and key of a fact, as messages name them."""
     if fact.file is None:
-        return fact.key
-    return f"{fact.file.name if short else fact.file}: {fact.key}".removesuffix(": ")
+        return visible(fact.key)
+    return visible(f"{fact.file.name if short else fact.file}: {fact.key}".removesuffix(": "))
 
 
 def _conflict(one: Fact, other: Fact) -> InteropError:

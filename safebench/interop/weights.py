@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safebench.errors import InteropError
@@ -116,17 +116,29 @@ def _is_copy(one: Known, all_: Sequence[Known]) -> bool:
     )
 
 
-def unit_of(found: Iterable[Known]) -> str | None:
+def length_in_steps(said: Iterable[Fact]) -> Fact | None:
+    """Return what says that training was counted in steps; None where epochs are said."""
+    lengths = [fact for fact in said if fact.place[1:] in (("steps",), ("epochs",))]
+    best = min((fact.rank for fact in lengths), default=INDIRECT)
+    return next((f for f in lengths if f.rank == best and f.place[1:] == ("steps",)), None)
+
+
+def _unit(found: Iterable[Known], *, in_steps: bool) -> str | None:
     """Return what checkpoints are counted in: epochs where every one ends an epoch."""
     states = [one.reached for one in found if one.reached is not None]
-    if not states:
-        return None
+    if in_steps or not states:
+        return "step" if in_steps else None
     return "epoch" if all(state.whole_epoch is not None for state in states) else "step"
 
 
-def facts(found: Sequence[Known], start: Path) -> Iterator[Fact]:
-    """Yield the list of weights and what follows from it; paths begin at `start`."""
-    unit = unit_of(found)
+def facts(found: Sequence[Known], start: Path, steps: Fact | None) -> Iterator[Fact]:
+    """Yield the list of weights and what follows from it; paths begin at `start`.
+
+    `steps` is what says that training was counted in steps.
+    """
+    unit = _unit(found, in_steps=steps is not None)
+    if steps is not None:
+        yield replace(steps, place=("hyperparameters", "checkpoint_unit"), value="step", note="")
     for number, one in enumerate(found):
         place = (*_PLACE, f"{number:06}")
         checkpoint = _checkpoint(one, unit)
@@ -168,7 +180,7 @@ def _checkpoints(found: Sequence[Known], unit: str | None) -> Iterator[Fact]:
     file = states[0].folder / "trainer_state.json"
     key = "epoch" if unit == "epoch" else "global_step"
     yield Fact(("hyperparameters", "checkpoints"), known, file, key)
-    yield Fact(("hyperparameters", "checkpoint_unit"), unit, file, key)
+    yield Fact(("hyperparameters", "checkpoint_unit"), unit, file, key, rank=INDIRECT)
 
 
 def _seeds(found: Sequence[Known]) -> Iterator[Fact]:
