@@ -36,7 +36,7 @@ def causal_fields(card: Card) -> dict[str, Any]:
     is that of the plan with them resolved. A field that has its default is left out, so that a
     default written out changes nothing, nor does a field that a later minor version adds.
     """
-    data = card.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    data = _without_reasons(card.model_dump(mode="json", exclude_none=True, exclude_defaults=True))
     model = data["model"]
     base = dict(model["base"])
     if str(base.get("revision", "")).startswith("sha256:"):
@@ -67,6 +67,18 @@ def causal_fields(card: Card) -> dict[str, Any]:
         "controls": seeds.get("controls", []),
         "fixed": seeds.get("fixed", {}),
     }
+
+
+def _without_reasons(value: Any) -> Any:
+    """Return plain data in which an absence has no reason: other words change no outcome."""
+    if isinstance(value, list):
+        return [_without_reasons(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    for key in ("not_reported", "unpinnable"):
+        if key in value:
+            return {key: True}
+    return {key: _without_reasons(item) for key, item in value.items()}
 
 
 def _training(value: dict[str, Any]) -> dict[str, Any]:

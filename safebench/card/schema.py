@@ -17,7 +17,7 @@ ID = "urn:safebench:spec:v1:card"
 def card_schema() -> dict[str, Any]:
     """Return the schema of a card as plain data."""
     generated = _tidy(Card.model_json_schema(mode="validation"))
-    for name, model in _models().items():
+    for name, model in models().items():
         node = generated if model is Card else generated["$defs"][name]
         for field, text in descriptions(model).items():
             node["properties"][field]["description"] = " ".join(text.split())
@@ -29,7 +29,7 @@ def schema_text() -> str:
     return json.dumps(card_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _models() -> dict[str, type[Section]]:
+def models() -> dict[str, type[Section]]:
     """Return every model that a card is made of, by name."""
     nodes = [Card.__pydantic_core_schema__]
     found: dict[str, type[Section]] = {}

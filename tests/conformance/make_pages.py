@@ -1,7 +1,8 @@
 """Fill the generated parts of the standard's pages: `python tests/conformance/make_pages.py`.
 
 Field tables in card.md come from the models, the table of mandatory fields in levels.md from
-safebench/checks/mandatory.py, and rules.md from the rules; what is between `<!-- ... -->` and
+safebench/checks/mandatory.py, rules.md from the rules, and the test vectors of seeds.md from the
+examples; what is between `<!-- ... -->` and
 `<!-- end -->` is replaced, the rest is written by hand. A test compares the bytes.
 """
 
@@ -13,12 +14,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import rfc8785
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from safebench.card.schema import card_schema  # noqa: E402
+from safebench.card.base import Section  # noqa: E402
+from safebench.card.digest import (  # noqa: E402
+    causal_fields,
+    derive_seeds,
+    generation_seed,
+    protocol_digest,
+)
+from safebench.card.io import load_card  # noqa: E402
+from safebench.card.schema import card_schema, models  # noqa: E402
 from safebench.checks import all_rules  # noqa: E402
 from safebench.checks.mandatory import MANDATORY  # noqa: E402
+from tests.conformance.runner import VALID  # noqa: E402
 
 PAGES = ROOT / "spec" / "v1"
 _BLOCK = re.compile(r"<!-- (\w+)(?: (\w+))? -->\n.*?<!-- end -->\n", re.S)
@@ -28,7 +40,11 @@ _PATTERNS = {
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "day, YYYY-MM-DD",
     r"^safebench/1\.[0-9]+$": "`safebench/1.0`",
 }
-_HEADINGS = {"Dataset": "data", "Task": "tasks"}  # the other mappings have headings of their own
+_HEADINGS = {
+    "Dataset": "data",
+    "Task": "tasks",
+    "Training": "training",
+}  # the other mappings have headings of their own
 _GROUPS = {
     "READ": "Reading",
     "CARD": "Structure and version",
@@ -50,6 +66,7 @@ def page(name: str) -> str:
     text = (PAGES / name).read_text(encoding="utf-8")
     makers: dict[str, Callable[[str], str]] = {
         "fields": _fields, "mandatory": _mandatory, "rules": _rules,
+        "vectors": _vectors, "canonical": _canonical,
     }  # fmt: skip
 
     def fill(match: re.Match[str]) -> str:
@@ -60,15 +77,45 @@ def page(name: str) -> str:
 
 
 def _fields(model: str) -> str:
+    """Return the table of a model's own fields; those it shares stand in its parent's table."""
     schema = card_schema()
-    node = schema if model == "Card" else schema["$defs"][model]
+    found = sections()[model]
+    source = found if "Card" in (model, found.__name__) else _first_child(found)
+    node = schema if source.__name__ == "Card" else schema["$defs"][source.__name__]
+    inherited = {name for parent in _parents(found) for name in parent.model_fields}
+    own = found.__annotations__
     rows = ["| field | type | needed | meaning |", "|---|---|---|---|"]
+    for parent in _parents(found)[:1]:
+        rows.append(f"| | | | and every field of {_link(parent.__name__)} |")
     for name, field in node["properties"].items():
+        if name not in found.model_fields or (name in inherited and name not in own):
+            continue
         kind, absence = _type(field)
-        meaning = field.get("description") or schema["$defs"][_target(field)]["description"]
         needed = _needed(name, field, node.get("required", []), absence)
-        rows.append(f"| `{name}` | {kind} | {needed} | {' '.join(meaning.split())} |")
+        rows.append(f"| `{name}` | {kind} | {needed} | {field['description']} |")
     return "\n".join(rows) + "\n"
+
+
+def sections() -> dict[str, type[Section]]:
+    """Return every model of the card, and what they inherit from, by name."""
+    known = models()
+    return {**known, **{p.__name__: p for model in known.values() for p in _parents(model)}}
+
+
+def _parents(model: type[Section]) -> list[type[Section]]:
+    return [cls for cls in model.__mro__[1:] if issubclass(cls, Section) and cls is not Section]
+
+
+def _first_child(model: type[Section]) -> type[Section]:
+    """Return the model itself, or, of one that others inherit from, the first of those."""
+    known = models()
+    if model.__name__ in known:
+        return model
+    return min((m for m in known.values() if issubclass(m, model)), key=lambda m: m.__name__)
+
+
+def _link(name: str) -> str:
+    return f"[{name}](#{_HEADINGS.get(name, name.lower())})"
 
 
 def _needed(name: str, field: dict[str, Any], required: list[str], absence: bool) -> str:
@@ -99,8 +146,7 @@ def _type(field: dict[str, Any]) -> tuple[str, bool]:
         absence = "NotReported" in named or any(absent for _, absent in kinds)
         return " or ".join(dict.fromkeys(_ordered(words, field))), absence
     if "$ref" in field:
-        name = _target(field)
-        return f"[{name}](#{_HEADINGS.get(name, name.lower())})", False
+        return _link(_target(field)), False
     if "enum" in field:
         return " or ".join(f"`{value}`" for value in field["enum"]), False
     if "const" in field:
@@ -108,7 +154,7 @@ def _type(field: dict[str, Any]) -> tuple[str, bool]:
     if field["type"] == "array":
         return f"list of {_type(field['items'])[0]}", False
     if field["type"] == "object":
-        return "mapping of texts", False
+        return f"mapping of free names to {_type(field['additionalProperties'])[0]}", False
     if field["type"] == "null":
         return "null", False
     if field["type"] == "string":
@@ -162,9 +208,24 @@ def _rules(_: str) -> str:
     return "\n".join(lines)
 
 
+def _vectors(_: str) -> str:
+    rows = ["| card | digest | training 0 | generation |", "|---|---|---|---|"]
+    for path in [*sorted(VALID.glob("*.yaml")), *sorted(VALID.glob("*/card.yaml"))]:
+        card = load_card(path)
+        name = path.relative_to(VALID).as_posix()
+        seeds = (derive_seeds(card, 1)[0], generation_seed(card))
+        rows.append(f"| `{name}` | `{protocol_digest(card)}` | {seeds[0]} | {seeds[1]} |")
+    return "\n".join(rows) + "\n"
+
+
+def _canonical(_: str) -> str:
+    causal = causal_fields(load_card(VALID / "untuned-plan.yaml"))
+    return f"```json\n{rfc8785.dumps(causal).decode()}\n```\n"
+
+
 def main() -> None:
     """Write every page that has generated parts."""
-    for name in ("card.md", "levels.md", "rules.md"):
+    for name in ("card.md", "levels.md", "rules.md", "seeds.md"):
         (PAGES / name).write_text(page(name), encoding="utf-8")
 
 
