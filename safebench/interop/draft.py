@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,14 @@ from safebench.checks.mandatory import states
 from safebench.checks.report import Report, check_document
 from safebench.errors import InteropError
 from safebench.interop.commented import as_comment, commented
-from safebench.interop.facts import Absent, Fact, Nothing, Place, visible
-from safebench.interop.fields import default, meaning
+from safebench.interop.facts import visible
+from safebench.interop.fields import default
 from safebench.interop.frame import UNNAMED
 from safebench.interop.gather import Gathered
-from safebench.interop.merge import METHOD, Filled, short_name, where_read
+from safebench.interop.merge import short_name, where_read
+from safebench.interop.tree import TO_FILL, TRAINING, Tree, absence
 
-_LISTS: tuple[Place, ...] = (("decoding",), ("tasks",), ("model", "weights"), ("data",), ("judge",))
 _INSTEAD = {"epochs": "steps", "warmup_steps": "warmup_ratio"}
-_TO_FILL = "to fill in"
-_TRAINING = "hyperparameters"
 _NO_REVISION = "SB-MOD-001"
 _REVISION: Pointer = ("model", "base", "revision")
 # What a list or section that nothing filled can look like, in one line each.
@@ -64,7 +62,7 @@ def make_draft(gathered: Gathered, folder: Path, name: str, *, plan: bool = Fals
     Raises:
         InteropError: a value from a file is none that a card can have.
     """
-    tree = _Tree(gathered.filled)
+    tree = Tree(gathered.filled)
     while _mark(tree, _parse(tree), plan=plan):
         pass  # what is marked open may bring mandatory fields of its own
     text = _text(tree, gathered, name, plan=plan)
@@ -76,7 +74,7 @@ def make_draft(gathered: Gathered, folder: Path, name: str, *, plan: bool = Fals
     return Draft(text, report, tuple(_to_name(tree, report)))
 
 
-def _to_name(tree: _Tree, report: Report) -> Iterator[str]:
+def _to_name(tree: Tree, report: Report) -> Iterator[str]:
     listed = {state.lost_at for state in report.fields}
     if tree.data["submission"]["id"] == UNNAMED:
         yield "submission.id"
@@ -84,115 +82,26 @@ def _to_name(tree: _Tree, report: Report) -> Iterator[str]:
         yield dotted(at)
 
 
-def _text(tree: _Tree, gathered: Gathered, name: str, *, plan: bool) -> str:
+def _text(tree: Tree, gathered: Gathered, name: str, *, plan: bool) -> str:
     data = _ordered(tree.data, _parse(tree))
     if isinstance(data["tasks"], list):
         data["tasks"] = [task["name"] if set(task) == {"name"} else task for task in data["tasks"]]
     return _header(gathered, name, plan=plan) + commented(data, tree.comments, tree.asides)
 
 
-class _Tree:
-    """Plain data of a card, and what to say about each part of it."""
-
-    def __init__(self, filled: Mapping[Place, Filled]) -> None:
-        self.data: dict[str, Any] = {"spec": SPEC}
-        self.comments: dict[Pointer, str] = {}
-        self.asides: dict[Pointer, str] = {}
-        self.sources: dict[Pointer, Filled] = {}
-        self.stated_absent: set[Pointer] = set()
-        self.marked: set[Pointer] = set()
-        self._numbers: dict[Place, dict[str, int]] = {}
-        for place, one in filled.items():
-            if place[0] != _TRAINING or METHOD in filled:
-                self._fill(self._pointer(place), one)
-        if METHOD not in filled:
-            self._set_aside({p: one for p, one in filled.items() if p[0] == _TRAINING})
-        self.open(("model", "base"))
-        for number, settings in enumerate(self.data.get("decoding", ())):
-            settings.setdefault("name", self._decoding_name(number, settings))
-
-    def _set_aside(self, known: dict[Place, Filled]) -> None:
-        """Keep what is known of a training as a comment, while nothing says what was trained."""
-        if not known:
-            return
-        method = {METHOD: Filled("lora", (Fact(METHOD, "lora", None, note="or another"),))}
-        tree = _Tree({**method, **known})
-        block = commented({_TRAINING: tree.data[_TRAINING]}, tree.comments, {})
-        told = "known of it, for when `method` is (safebench init --method ... fills it in):"
-        self.asides[_TRAINING,] = f"{told}\n{block.rstrip()}"
-
-    def _pointer(self, place: Place) -> Pointer:
-        for head in _LISTS:
-            if place[: len(head)] == head and len(place) > len(head):
-                numbers = self._numbers.setdefault(head, {})
-                number = numbers.setdefault(place[len(head)], len(numbers))
-                return (*head, number, *place[len(head) + 1 :])
-        return place
-
-    def _fill(self, at: Pointer, one: Filled) -> None:
-        if isinstance(one.value, Nothing):
-            self.stated_absent.add(at)
-            self.asides[*at[:-1], ""] = f"{at[-1]}: none ({one.comment})"
-            self.open(at[:-1])
-            return
-        value, comment = one.value, one.comment
-        if at == ("data", 0, "name"):
-            self.asides[("data",)] = "a local file has path: FILE.jsonl in place of id and revision"
-        if isinstance(value, Absent):
-            file = one.facts[0].file
-            comment = f"{short_name(file)}: {value.reason}" if file else value.reason
-            value = absence(at)
-        self.put(at, value, comment)
-        self.sources[at] = one
-
-    def put(self, at: Pointer, value: Any, comment: str = "") -> None:
-        """Write a value, with the mappings and list items around it."""
-        self.open(at[:-1])[at[-1]] = value
-        if comment:
-            self.comments[at] = comment
-
-    def open(self, at: Pointer) -> Any:
-        """Return the mapping at a pointer, made if it is not there."""
-        node: Any = self.data
-        for part, following in zip(at, (*at, "")[1:], strict=True):
-            if isinstance(part, str):
-                node = node.setdefault(part, [] if isinstance(following, int) else {})
-                continue
-            while len(node) <= part:
-                node.append({})
-            node = node[part]
-        return node
-
-    def _decoding_name(self, number: int, settings: dict[str, Any]) -> str:
-        temperature = settings.get("temperature")
-        name = "greedy"
-        if settings["do_sample"]:
-            known = isinstance(temperature, int | float)
-            name = f"t{temperature:g}".replace(".", "") if known else "sampled"
-        taken = {s.get("name") for s in self.data["decoding"][:number]}
-        names = (name, *(f"{name}-{n}" for n in range(2, number + 3)))
-        return next(one for one in names if one not in taken)
-
-
-def absence(at: Pointer) -> dict[str, str]:
-    """Return the mark of a field that a person fills in, with what is asked."""
-    asked = " ".join(meaning(at).split())
-    return {"not_reported": f"{_TO_FILL}: {asked}" if asked else _TO_FILL}
-
-
-def _parse(tree: _Tree) -> Card:
+def _parse(tree: Tree) -> Card:
     card, problems = parse_card(_document(tree))
     wrong = [p for p in problems if p.severity == "error" and p.rule != NOT_GIVEN]
     if card is None or wrong:
-        raise _unfit(wrong[0], tree)
+        raise _unfit((wrong or problems)[0], tree)
     return card
 
 
-def _document(tree: _Tree) -> Document:
+def _document(tree: Tree) -> Document:
     return parse_document(json.dumps(tree.data).encode(), "draft")
 
 
-def _unfit(problem: Problem, tree: _Tree) -> InteropError:
+def _unfit(problem: Problem, tree: Tree) -> InteropError:
     """Return the error for a value of a file that a card cannot have."""
     near = [p for p in tree.sources if p == problem.pointer[: len(p)]]
     source = tree.sources[max(near, key=len)] if near else None
@@ -201,7 +110,7 @@ def _unfit(problem: Problem, tree: _Tree) -> InteropError:
     return InteropError(f"{where}: {visible(problem.message)}", fix=visible(problem.fix))
 
 
-def _mark(tree: _Tree, card: Card, *, plan: bool) -> bool:
+def _mark(tree: Tree, card: Card, *, plan: bool) -> bool:
     """Mark every mandatory field that nothing filled; return whether there was one."""
     before = json.dumps(tree.data)
     for state in states(card):
@@ -218,7 +127,7 @@ def _mark(tree: _Tree, card: Card, *, plan: bool) -> bool:
     return json.dumps(tree.data) != before
 
 
-def _leave(tree: _Tree, at: Pointer) -> None:
+def _leave(tree: Tree, at: Pointer) -> None:
     """Write the mark of a field, with an example where it is a whole section."""
     tree.put(at, absence(at))
     tree.marked.add(at)
@@ -226,7 +135,7 @@ def _leave(tree: _Tree, at: Pointer) -> None:
         tree.asides.setdefault(at, f"e.g. {at[0]}: {EXAMPLES[str(at[0])]}")
 
 
-def _gap(tree: _Tree, pointer: Pointer) -> Pointer | None:
+def _gap(tree: Tree, pointer: Pointer) -> Pointer | None:
     """Return the field to mark so that a mandatory one is not silently absent."""
     node: Any = tree.data
     for number, part in enumerate(pointer):
@@ -240,7 +149,7 @@ def _gap(tree: _Tree, pointer: Pointer) -> Pointer | None:
             node = node[part]
         elif _INSTEAD.get(part) in node:
             return None
-        elif part == _TRAINING or isinstance((*pointer, "")[number + 1], int):
+        elif part == TRAINING or isinstance((*pointer, "")[number + 1], int):
             return pointer[: number + 1]  # a list, or a section whose kind nobody has said
         else:
             return pointer
@@ -264,7 +173,7 @@ def _ordered(data: Any, model: Any) -> Any:
 def _header(gathered: Gathered, name: str, *, plan: bool) -> str:
     lines = as_comment(
         f"A card of the standard {SPEC}, to be completed. Behind each value stands where it came "
-        f"from. Replace every {{not_reported: {_TO_FILL}: ...}}; where the answer is not known, "
+        f"from. Replace every {{not_reported: {TO_FILL}: ...}}; where the answer is not known, "
         "write why instead: {not_reported: why}."
     )
     if plan:

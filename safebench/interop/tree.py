@@ -1,0 +1,107 @@
+"""The data of a draft, and what to say about each part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from safebench.card.card import SPEC
+from safebench.card.document import Pointer
+from safebench.interop.commented import commented
+from safebench.interop.facts import Absent, Fact, Nothing, Place
+from safebench.interop.fields import meaning
+from safebench.interop.merge import METHOD, Filled, short_name
+
+TO_FILL = "to fill in"
+"""How the reason of every mark begins."""
+TRAINING = "hyperparameters"
+_LISTS: tuple[Place, ...] = (("decoding",), ("tasks",), ("model", "weights"), ("data",), ("judge",))
+
+
+class Tree:
+    """Plain data of a card, and what to say about each part of it."""
+
+    def __init__(self, filled: Mapping[Place, Filled]) -> None:
+        self.data: dict[str, Any] = {"spec": SPEC}
+        self.comments: dict[Pointer, str] = {}
+        self.asides: dict[Pointer, str] = {}
+        self.sources: dict[Pointer, Filled] = {}
+        self.stated_absent: set[Pointer] = set()
+        self.marked: set[Pointer] = set()
+        self._numbers: dict[Place, dict[str, int]] = {}
+        for place, one in filled.items():
+            if place[0] != TRAINING or METHOD in filled:
+                self._fill(self._pointer(place), one)
+        if METHOD not in filled:
+            self._set_aside({p: one for p, one in filled.items() if p[0] == TRAINING})
+        self.open(("model", "base"))
+        for number, settings in enumerate(self.data.get("decoding", ())):
+            settings.setdefault("name", self._decoding_name(number, settings))
+
+    def _set_aside(self, known: dict[Place, Filled]) -> None:
+        """Keep what is known of a training as a comment, while nothing says what was trained."""
+        if not known:
+            return
+        method = {METHOD: Filled("lora", (Fact(METHOD, "lora", None, note="or another"),))}
+        tree = Tree({**method, **known})
+        block = commented({TRAINING: tree.data[TRAINING]}, tree.comments, {})
+        told = "known of it, for when `method` is (safebench init --method ... fills it in):"
+        self.asides[TRAINING,] = f"{told}\n{block.rstrip()}"
+
+    def _pointer(self, place: Place) -> Pointer:
+        for head in _LISTS:
+            if place[: len(head)] == head and len(place) > len(head):
+                numbers = self._numbers.setdefault(head, {})
+                number = numbers.setdefault(place[len(head)], len(numbers))
+                return (*head, number, *place[len(head) + 1 :])
+        return place
+
+    def _fill(self, at: Pointer, one: Filled) -> None:
+        if isinstance(one.value, Nothing):
+            self.stated_absent.add(at)
+            self.asides[*at[:-1], ""] = f"{at[-1]}: none ({one.comment})"
+            self.open(at[:-1])
+            return
+        value, comment = one.value, one.comment
+        if at == ("data", 0, "name"):
+            self.asides[("data",)] = "a local file has path: FILE.jsonl in place of id and revision"
+        if isinstance(value, Absent):
+            file = one.facts[0].file
+            comment = f"{short_name(file)}: {value.reason}" if file else value.reason
+            value = absence(at)
+        self.put(at, value, comment)
+        self.sources[at] = one
+
+    def put(self, at: Pointer, value: Any, comment: str = "") -> None:
+        """Write a value, with the mappings and list items around it."""
+        self.open(at[:-1])[at[-1]] = value
+        if comment:
+            self.comments[at] = comment
+
+    def open(self, at: Pointer) -> Any:
+        """Return the mapping at a pointer, made if it is not there."""
+        node: Any = self.data
+        for part, following in zip(at, (*at, "")[1:], strict=True):
+            if isinstance(part, str):
+                node = node.setdefault(part, [] if isinstance(following, int) else {})
+                continue
+            while len(node) <= part:
+                node.append({})
+            node = node[part]
+        return node
+
+    def _decoding_name(self, number: int, settings: dict[str, Any]) -> str:
+        temperature = settings.get("temperature")
+        name = "greedy"
+        if settings["do_sample"]:
+            known = isinstance(temperature, int | float)
+            name = f"t{temperature:g}".replace(".", "") if known else "sampled"
+        taken = {s.get("name") for s in self.data["decoding"][:number]}
+        names = (name, *(f"{name}-{n}" for n in range(2, number + 3)))
+        return next(one for one in names if one not in taken)
+
+
+def absence(at: Pointer) -> dict[str, str]:
+    """Return the mark of a field that a person fills in, with what is asked."""
+    asked = " ".join(meaning(at).split())
+    return {"not_reported": f"{TO_FILL}: {asked}" if asked else TO_FILL}
