@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.conftest import Demo
+from tests.interop.made import adapter, arguments, results, state
 from tests.plans import plan_data
 from tests.small_models import save_llama
 
@@ -41,6 +42,12 @@ def folder(tmp_path: Path, demo: Demo, shared_data: Path) -> Path:
     (tmp_path / "my-plan.yaml").write_text(yaml.safe_dump(plan_data(**mine)))
     public = plan_data(**mine, tasks=[{"name": "safebench_xstest", "limit": 40}])
     (tmp_path / "xstest-plan.yaml").write_text(yaml.safe_dump(public))
+    for seed in (1, 2, 3):
+        run = tmp_path / "my-run" / f"seed-{seed}"
+        adapter(run, str(seed).encode())
+        state(run)
+        arguments(run, seed=seed)
+    results(tmp_path / "my-eval")
     shutil.copy(shared_data / "xstest" / "xstest_prompts.csv", tmp_path)
     return tmp_path
 

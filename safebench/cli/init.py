@@ -126,6 +126,6 @@ def _sources(gathered: Gathered) -> Iterator[str]:
                 fields[name][place[0]] += 1
     width = max((len(name) + len(f" ({names[name]})") for name in names), default=0)
     for name, count in names.items():
-        told = ", ".join(f"{section} {number}" for section, number in fields[name].items())
+        told = [f"{number} of {section}" for section, number in fields[name].most_common()]
         label = visible(name if count == 1 else f"{name} ({count})")
-        yield f"read {label:<{width}}  {f'fields of {told}' if told else 'nothing more'}"
+        yield f"read {label:<{width}}  fields: {', '.join(told) or 'none that others do not say'}"

@@ -147,10 +147,8 @@ def _seeds(record: Record) -> Iterator[Fact]:
     if order is not None:
         place = ("seeds", "fixed", "data_order")
         yield Fact(place, order, record.file, record.key("data_seed"), varies=True)
-    why = (
-        "dropout follows the seed, and the order of examples too if data_seed is null; an adapter "
-        "made before the trainer started does not"
-    )
+    examples = "the seed orders the examples too" if order is None else "data_seed orders examples"
+    why = f"the seed sets dropout, {examples}; an adapter made before the trainer has its own"
     yield Fact(("seeds", "controls"), Absent(why), record.file, record.key("seed"))
 
 

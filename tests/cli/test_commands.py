@@ -38,6 +38,7 @@ def test_no_such_command(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("init", "--from", "absent"),
         ("run", "absent.yaml", "--out", "x"),
         ("score", "absent"),
         ("rerun", "absent", "--out", "x"),
@@ -91,7 +92,7 @@ def imported(program: str) -> set[str]:
     return {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
 
 
-@pytest.mark.parametrize("name", ["validate", "score", "leaderboard", "schema"])
+@pytest.mark.parametrize("name", ["init", "validate", "score", "leaderboard", "schema"])
 def test_light_commands_need_no_model_libraries(name: str) -> None:
     module, _ = COMMANDS[name]
     assert not imported(f"import {module}") & set(HEAVY)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.cli.test_commands import HEAVY, imported
 from tests.command import safebench
+from tests.conftest import ROOT
 from tests.interop.made import adapter, arguments, results, state
 
 Capture = pytest.CaptureFixture[str]
@@ -47,7 +49,7 @@ def test_a_card_of_a_study_made_elsewhere(here: Path, capsys: Capture) -> None:
     assert ran.code == 0
     assert "read adapter_config.json (3)  " in ran.err
     assert "read results_*.json  " in ran.err
-    assert "fields of hyperparameters" in ran.err
+    assert "7 of hyperparameters, 5 of model" in ran.err
     assert " mandatory fields reported)." in ran.err
     assert "Next: replace each `to fill in`, then safebench validate mine.yaml" in ran.err
     assert "safebench run" not in ran.err  # there is nothing to run: it was run
@@ -148,3 +150,16 @@ def test_options_are_in_the_card(here: Path, capsys: Capture) -> None:
     data = yaml.safe_load((here / "card.yaml").read_text())
     assert data["submission"]["id"] == "mine"
     assert data["hyperparameters"]["method"] == "full"
+
+
+def test_no_model_library_is_needed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(here)
+    monkeypatch.chdir(ROOT)  # where the package under test lies
+    arguments_ = ["init", "--from", str(here), "--out", str(here / "card.yaml")]
+    program = (
+        "from safebench.cli.main import main\n"
+        f"try: main({arguments_})\n"
+        "except SystemExit as end: assert not end.code"
+    )
+    assert not imported(program) & set(HEAVY)
+    assert (here / "card.yaml").is_file()
