@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from safebench.card.schema import card_schema  # noqa: E402
 from safebench.checks import all_rules  # noqa: E402
+from safebench.checks.groups import GROUPS, group_of  # noqa: E402
 from safebench.checks.mandatory import MANDATORY  # noqa: E402
 
 PAGES = ROOT / "spec" / "v1"
@@ -43,20 +44,6 @@ _WHEN = {
     "evidence": "the card has evidence",
 }
 _HEADINGS = {"Dataset": "data", "Task": "tasks"}  # the other mappings have headings of their own
-_GROUPS = {
-    "READ": "Reading",
-    "CARD": "Structure and version",
-    "SUB": "Submission",
-    "MOD": "Model",
-    "DATA": "Data",
-    "HYP": "Hyperparameters",
-    "SEED": "Seeds",
-    "DEC": "Decoding",
-    "JUD": "Judges",
-    "TASK": "Tasks",
-    "RES": "Results",
-    "EVI": "Evidence",
-}
 
 
 def page(name: str) -> str:
@@ -155,10 +142,10 @@ def _mandatory(_: str) -> str:
 
 def _rules(_: str) -> str:
     lines: list[str] = []
-    for prefix, heading in _GROUPS.items():
+    for heading in GROUPS.values():
         lines += [f"## {heading}", ""]
         for rule in all_rules().values():
-            if rule.id.split("-")[1] != prefix:
+            if group_of(rule.id) != heading:
                 continue
             lines += [
                 f"### {rule.id}",
