@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from safebench.checks import LEVELS
 from tests.conformance.runner import VALID
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -279,3 +281,23 @@ def test_sarif_that_cannot_be_written_is_not_passed_over(
     done = validate(repository, environment, {"card.yaml": PLAN}, **{"sarif-file": "folder"})
     assert done.returncode == 2
     assert "Is a directory" in done.stderr
+
+
+# --- what the README shows ----------------------------------------------------------------------
+
+
+def test_the_readme_shows_what_there_is() -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    shown = [yaml.safe_load(block) for block in blocks]
+    (config,) = [block for block in shown if "repos" in block]
+    (entry,) = config["repos"][0]["hooks"]
+    assert entry["id"] == hook()["id"]
+    assert entry["args"][0] == "--level"
+    assert entry["args"][1] in LEVELS
+    (workflow,) = [block for block in shown if "steps" in block]
+    (given,) = [s["with"] for s in workflow["steps"] if "safebench@" in s["uses"]]
+    assert given.keys() <= action()["inputs"].keys()
+    assert given["level"] in LEVELS
+    upload = workflow["steps"][-1]
+    assert upload["if"] == "always()"
+    assert upload["with"]["sarif_file"] == given["sarif-file"]
