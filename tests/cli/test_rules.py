@@ -7,10 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
+from click import unstyle
+from click.testing import CliRunner
 
 from safebench.checks import all_rules
 from safebench.checks.groups import GROUPS, group_of
 from safebench.cli.rule_examples import example_of
+from safebench.cli.rules import command
 from safebench.resources import spec_dir
 from tests.command import safebench
 from tests.conformance.runner import EXPECTED, INVALID
@@ -63,6 +66,15 @@ def test_the_list_for_programs(capsys: Capture) -> None:
         "rationale": "Names and kinds decide how the rest is read, "
         "so there is nothing to fall back on.",
     }
+
+
+@pytest.mark.parametrize("arguments", [[], ["SB-DEC-004"]])
+def test_colours_are_for_terminals(arguments: list[str]) -> None:
+    on_terminal = CliRunner().invoke(command, arguments, color=True).output
+    piped = CliRunner().invoke(command, arguments).output
+    assert "\x1b[31m" in on_terminal
+    assert "\x1b" not in piped
+    assert unstyle(on_terminal) == piped
 
 
 def test_every_rule_is_in_a_group() -> None:
