@@ -52,7 +52,7 @@ def test_a_finding_shows_its_line_and_points_at_it(broken: Path) -> None:
         f"   {line:>2} |   checkpoints: [1, 3]\n"
         "      |                    ^\n"
         "   checkpoint 3 was never trained: epochs is 2.\n"
-        "   Fix: remove it, or correct epochs.\n"
+        "   Fix: remove it, or correct epochs.   (safebench rules SB-HYP-001)\n"
         "\n"
         "1 error, 0 warnings. Level: incomplete (42 of 42 mandatory fields reported).\n"
         "For `declared`: fix the error.\n"

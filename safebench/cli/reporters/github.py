@@ -13,6 +13,7 @@ from safebench.cli.reporters.words import (
     end_column,
     field,
     position,
+    remedy,
     sentence,
     tally,
     visible,
@@ -57,7 +58,7 @@ def _annotation(path: str, finding: Finding) -> str:
     place = position(visible(where or path), finding)
     about = f"{name}: " if (name := field(finding)) else ""
     message = f"{place}: {about}{visible(sentence(finding.message))}"
-    message += f"\nFix: {visible(sentence(finding.fix))}   (safebench rules {finding.rule})"
+    message += f"\n{remedy(finding)}"
     return f"::{_COMMANDS[finding.severity]} {listed}::{_data(message)}"
 
 

@@ -14,6 +14,7 @@ from safebench.cli.reporters.words import (
     count,
     field,
     position,
+    remedy,
     sentence,
     tally,
     visible,
@@ -50,7 +51,7 @@ def _finding(path: str, finding: Finding, lines: tuple[str, ...]) -> str:
             head,
             *_source(finding, lines),
             f"   {visible(sentence(finding.message))}",
-            f"   Fix: {visible(sentence(finding.fix))}",
+            f"   {remedy(finding)}",
         ]
     )
 

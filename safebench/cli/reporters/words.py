@@ -35,6 +35,11 @@ def field(finding: Finding) -> str:
     return visible(dotted(as_pointer(finding.pointer)))
 
 
+def remedy(finding: Finding) -> str:
+    """Return what to do about a finding, and the command that explains its rule."""
+    return f"Fix: {visible(sentence(finding.fix))}   (safebench rules {finding.rule})"
+
+
 def end_column(finding: Finding) -> int:
     """Return the column after what a finding is about; 0 where there is nothing to underline."""
     return finding.end_column if finding.end_column > finding.column else 0
