@@ -75,6 +75,9 @@ def test_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
     checked = run([command, "validate", "card.yaml"], empty)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "Level:" in checked.stdout
+    explained = run([command, "rules", "SB-DEC-004"], empty)
+    assert explained.returncode == 0, explained.stdout + explained.stderr
+    assert "  +  - {name: greedy, do_sample: false, temperature: 0.7" in explained.stdout
     refused = run([command, "run", "card.yaml", "--out", "x"], empty)
     assert refused.returncode == 2
     assert "pip install 'safebench[run]'" in refused.stderr

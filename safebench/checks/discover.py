@@ -28,11 +28,14 @@ def _walk(folder: Path) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
             path = Path(where, name)
-            if not name.startswith(".") and path.suffix in _SUFFIXES and _is_card(path):
+            if not name.startswith(".") and is_card(path):
                 yield path
 
 
-def _is_card(path: Path) -> bool:
+def is_card(path: Path) -> bool:
+    """Whether a file counts as a card when nobody says that it is one."""
+    if path.suffix not in _SUFFIXES:
+        return False
     if path.stem == "card":
         return True
     try:

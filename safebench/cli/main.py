@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "safebench.cli.validate",
         "Check cards and their evidence; explain each problem.",
     ),
+    "rules": ("safebench.cli.rules", "List the standard's rules, or explain one."),
     "score": ("safebench.cli.score", "Recompute a submission's numbers from its evidence."),
     "rerun": ("safebench.cli.rerun", "Repeat a submission and print a reproduction verdict."),
     "leaderboard": ("safebench.cli.leaderboard", "Build the static board from submissions."),

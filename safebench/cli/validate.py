@@ -10,7 +10,7 @@ import click
 
 from safebench.card.document import ReadError
 from safebench.checks import LEVELS, Level, check, require
-from safebench.checks.discover import find_cards
+from safebench.checks.discover import find_cards, is_card
 from safebench.cli.reporters import REPORTERS, Checked, Unreadable, unreadable
 
 NOTHING, PROBLEMS, COULD_NOT = 0, 1, 2
@@ -23,6 +23,7 @@ class Arguments:
     paths: tuple[str, ...]
     level: Level | None
     format: str
+    cards_only: bool = False
 
 
 @click.command(name="validate", short_help="Check cards and their evidence.")
@@ -35,14 +36,24 @@ class Arguments:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(sorted(REPORTERS)),
+    type=click.Choice(tuple(REPORTERS)),
     default="text",
     show_default=True,
-    help="How findings are printed.",
+    help="text for people, json for programs, github for annotations in GitHub Actions, sarif for "
+    "code scanning.",
+)
+@click.option(
+    "--cards-only",
+    is_flag=True,
+    help="Pass over files and folders that hold no card, as a commit hook needs it.",
 )
 @click.pass_context
 def command(
-    context: click.Context, paths: tuple[str, ...], level: Level | None, format_: str
+    context: click.Context,
+    paths: tuple[str, ...],
+    level: Level | None,
+    format_: str,
+    cards_only: bool,
 ) -> None:
     """Check cards: structure, rules, evidence, conformance level.
 
@@ -54,16 +65,28 @@ def command(
     changed. Exit code 0: no errors; 1: errors were found, or a card is below --level; 2: something
     could not be read (the rest is still checked).
     """
-    context.exit(execute(Arguments(paths, level, format_)))
+    context.exit(execute(Arguments(paths, level, format_, cards_only)))
 
 
 def execute(arguments: Arguments) -> int:
     """Check, print, and return the exit code."""
-    checked = [one for path in arguments.paths for one in _check(path, arguments.level)]
+    paths = [path for path in arguments.paths if not (arguments.cards_only and _is_other(path))]
+    checked = [one for path in paths for one in _check(path, arguments.level)]
     click.echo(REPORTERS[arguments.format]().render(checked))
     if any(isinstance(one, Unreadable) for one in checked):
         return COULD_NOT
     return PROBLEMS if any(_has_errors(one) for one in checked) else NOTHING
+
+
+def _is_other(path: str) -> bool:
+    """Whether a path is there and holds no card; what is not there is still complained about."""
+    file = Path(path)
+    if path == "-" or not file.exists():
+        return False
+    try:
+        return not find_cards(file) if file.is_dir() else not is_card(file)
+    except OSError:
+        return False
 
 
 def _has_errors(one: Checked) -> bool:

@@ -73,7 +73,7 @@ def _facts(found: list[Found], start: Path, remarks: list[str]) -> Iterator[Fact
     if not known:
         yield from weights.seeds_of_arguments(given)
     yield from _templates(by_kind)
-    yield from _lm_eval(by_kind)
+    yield from _lm_eval(by_kind, remarks)
     remarks.extend(_remarks(by_kind, given))
 
 
@@ -84,11 +84,12 @@ def _templates(by_kind: dict[Kind, list[Path]]) -> Iterator[Fact]:
         yield from trainer.template_facts(file, read_record(file))
 
 
-def _lm_eval(by_kind: dict[Kind, list[Path]]) -> Iterator[Fact]:
+def _lm_eval(by_kind: dict[Kind, list[Path]], remarks: list[str]) -> Iterator[Fact]:
     told: set[tuple[Path, str]] = set()
     for file in by_kind.get("lm-eval results", ()):
         record = read_record(file)
         yield from lm_eval.facts(record)
+        remarks.extend(lm_eval.remarks(record))
         configs = record.mapping("configs")
         told.update((file.parent, task) for task in (configs.data if configs else ()))
     for file in by_kind.get("lm-eval samples", ()):

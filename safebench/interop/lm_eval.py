@@ -13,6 +13,7 @@ from safebench.interop.peft import revision_fact
 from safebench.interop.record import Record
 
 _ENV = ("environment",)
+_SERVERS = ("completions", "anthropic", "openai")  # in the names of lm-eval's backends
 _DTYPES = ("float64", "float32", "bfloat16", "float16")
 _PACKAGE = re.compile(r"^\[(?:pip3|conda)\] ([A-Za-z0-9_.-]+)[= ]=?\s*([0-9][^\s]*)", re.MULTILINE)
 _LIBRARIES = ("torch", "triton", "numpy")
@@ -37,6 +38,17 @@ def facts(record: Record) -> Iterator[Fact]:
     yield from task_facts(record)
     yield from _seed(config)
     yield from _environment(record, config, arguments)
+
+
+def remarks(record: Record) -> Iterator[str]:
+    """Yield what a person should know and no field can hold yet."""
+    config = record.mapping("config")
+    backend = config.text("model") if config else None
+    if backend is not None and any(word in backend for word in _SERVERS):
+        yield (
+            f"{record.file} was measured through {backend}: if only a provider can run the model, "
+            "set model.access: api, see spec/v1/card.md"
+        )
 
 
 def model_arguments(config: Record) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from safebench.errors import InteropError
-from safebench.interop.facts import INDIRECT, Absent, Fact, Place, setting, show
+from safebench.interop.facts import INDIRECT, Absent, Fact, Place, setting, show, visible
 from safebench.interop.names import COMMIT, model_name
 from safebench.interop.record import Record
 
@@ -35,8 +35,9 @@ def facts(record: Record) -> Iterator[Fact]:
         yield from _prompt(record, _PROMPT_KINDS[kind])
     else:
         known = ", ".join(("LORA", *_PROMPT_KINDS))
+        file = visible(str(record.file))
         raise InteropError(
-            f"{record.file}: `peft_type` is {show(kind)}; a card can describe {known}",
+            f"{file}: `peft_type` is {show(kind)}; a card can describe {known}",
             fix="leave this adapter out and describe it in words, see spec/v1/card.md",
         )
 

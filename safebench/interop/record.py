@@ -68,7 +68,7 @@ class Record:
     def wrong(self, name: str, value: Any, expected: str) -> InteropError:
         """Return the error for a value that is not what it has to be."""
         return InteropError(
-            f"{self.file}: `{self.key(name)}` is {show(value)}, expected {expected}",
+            f"{visible(str(self.file))}: `{self.key(name)}` is {show(value)}, expected {expected}",
             fix="give the file as the program wrote it",
         )
 
@@ -91,7 +91,7 @@ def read_record(file: Path) -> Record:
         try:
             document = load_document(file)
         except ReadError as problem:
-            raise InteropError(str(problem), fix=problem.fix) from problem
+            raise InteropError(visible(str(problem)), fix=problem.fix) from problem
         return _mapping(document.data, file)
     return parse_record(_bytes(file), file)
 
@@ -111,7 +111,7 @@ def _bytes(file: Path) -> bytes:
     try:
         raw = read_bytes(file, MOST_BYTES)
     except ReadError as problem:
-        raise InteropError(str(problem), fix=problem.fix) from problem
+        raise InteropError(visible(str(problem)), fix=problem.fix) from problem
     if len(raw) > MOST_BYTES:
         raise _damaged(file, f"it is larger than {MOST_BYTES // 1024 // 1024} MiB")
     return raw
@@ -136,7 +136,7 @@ def _mapping(data: Any, file: Path) -> Record:
 
 def _damaged(file: Path, why: str) -> InteropError:
     fix = "give the file as the program wrote it, or leave it out"
-    return InteropError(f"{file} cannot be used: {why}", fix=fix)
+    return InteropError(f"{visible(str(file))} cannot be used: {why}", fix=fix)
 
 
 def _is_unicode(text: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from safebench.errors import InteropError
 from safebench.files import sha256_of, sha256_of_folder
-from safebench.interop.facts import INDIRECT, Absent, Fact, natural
+from safebench.interop.facts import INDIRECT, Absent, Fact, natural, visible
 from safebench.interop.names import seed_in
 from safebench.interop.record import Record
 from safebench.interop.trainer import Reached, reached
@@ -95,8 +95,8 @@ def _seed(file: Path, arguments: dict[Path, Record]) -> tuple[int | None, tuple[
         source = arguments[near].file
         if named is not None and named[0] != stated:
             raise InteropError(
-                f"{folder}: the folder `{named[1]}` names seed {named[0]}, "
-                f"but {source} says seed {stated}",
+                f"the folder {visible(str(folder))} names seed {named[0]}, "
+                f"but {visible(str(source))} says seed {stated}",
                 fix="rename the folder, or leave one of the two out",
             )
         return stated, (source, "seed")

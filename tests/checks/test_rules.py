@@ -132,6 +132,7 @@ def test_a_judge_that_is_a_model_is_pinned_and_a_rule_has_a_version() -> None:
     judge = {
         "name": "j", "kind": "llm", "id": "gpt", "revision": "latest", "primary": True,
         "prompt_template_sha256": "0" * 64, "parser": "first word", "decoding": "greedy",
+        "on_parse_failure": "incoherent", "lineage": ["other"],
     }  # fmt: skip
     assert found({"judge": [judge]}) == [("SB-JUD-003", "/judge/0/revision")]
     assert found({"judge.0.revision": "2"}) == []

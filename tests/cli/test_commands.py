@@ -92,7 +92,7 @@ def imported(program: str) -> set[str]:
     return {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
 
 
-@pytest.mark.parametrize("name", ["init", "validate", "score", "leaderboard", "schema"])
+@pytest.mark.parametrize("name", ["init", "validate", "rules", "score", "leaderboard", "schema"])
 def test_light_commands_need_no_model_libraries(name: str) -> None:
     module, _ = COMMANDS[name]
     assert not imported(f"import {module}") & set(HEAVY)

@@ -52,7 +52,7 @@ def test_a_finding_shows_its_line_and_points_at_it(broken: Path) -> None:
         f"   {line:>2} |   checkpoints: [1, 3]\n"
         "      |                    ^\n"
         "   checkpoint 3 was never trained: epochs is 2.\n"
-        "   Fix: remove it, or correct epochs.\n"
+        "   Fix: remove it, or correct epochs.   (safebench rules SB-HYP-001)\n"
         "\n"
         "1 error, 0 warnings. Level: incomplete (42 of 42 mandatory fields reported).\n"
         "For `declared`: fix the error.\n"
@@ -194,6 +194,35 @@ def test_a_folder_without_cards_is_an_answer_of_its_own(tmp_path: Path) -> None:
     result = validate(tmp_path)
     assert result.exit_code == 2
     assert "there is no card in this folder" in result.output
+
+
+def test_cards_only_passes_over_everything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(PLAN, "plan.yaml")
+    for name, text in {
+        "other.yaml": "a: 1", "settings.json": "{}", "broken.yml": "a: [", "notes.txt": "spec: x",
+    }.items():  # fmt: skip
+        Path(name).write_text(text)
+    Path("empty").mkdir()
+    others = ["other.yaml", "settings.json", "broken.yml", "notes.txt", "empty"]
+    result = validate("--cards-only", *others)
+    assert (result.exit_code, result.output) == (0, "No cards to check.\n")
+    result = validate("--cards-only", *others, "plan.yaml")
+    assert result.exit_code == 0
+    assert result.output.startswith("0 errors, 0 warnings. Level: declared")
+    assert validate(*others, "plan.yaml").exit_code == 2
+
+
+def test_cards_only_keeps_what_is_or_should_be_a_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("card.yaml").write_text("a: 1")
+    assert validate("--cards-only", "card.yaml").exit_code == 1
+    assert validate("--cards-only", "absent.yaml").exit_code == 2
+    assert validate("--cards-only", "-", stdin=b"a: [").exit_code == 2
 
 
 def test_links_in_a_circle_end(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from safebench.card.digest import (  # noqa: E402
 from safebench.card.io import load_card  # noqa: E402
 from safebench.card.schema import card_schema, models  # noqa: E402
 from safebench.checks import all_rules  # noqa: E402
+from safebench.checks.groups import GROUPS, group_of  # noqa: E402
 from safebench.checks.mandatory import MANDATORY  # noqa: E402
 from tests.conformance.runner import VALID  # noqa: E402
 
@@ -40,25 +41,8 @@ _PATTERNS = {
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "day, YYYY-MM-DD",
     r"^safebench/1\.[0-9]+$": "`safebench/1.0`",
 }
-_HEADINGS = {
-    "Dataset": "data",
-    "Task": "tasks",
-    "Training": "training",
-}  # the other mappings have headings of their own
-_GROUPS = {
-    "READ": "Reading",
-    "CARD": "Structure and version",
-    "SUB": "Submission",
-    "MOD": "Model",
-    "DATA": "Data",
-    "HYP": "Hyperparameters",
-    "SEED": "Seeds",
-    "DEC": "Decoding",
-    "JUD": "Judges",
-    "TASK": "Tasks",
-    "RES": "Results",
-    "EVI": "Evidence",
-}
+# The other mappings have headings of their own.
+_HEADINGS = {"Dataset": "data", "Task": "tasks"}
 
 
 def page(name: str) -> str:
@@ -189,10 +173,10 @@ def _mandatory(_: str) -> str:
 
 def _rules(_: str) -> str:
     lines: list[str] = []
-    for prefix, heading in _GROUPS.items():
+    for heading in GROUPS.values():
         lines += [f"## {heading}", ""]
         for rule in all_rules().values():
-            if rule.id.split("-")[1] != prefix:
+            if group_of(rule.id) != heading:
                 continue
             lines += [
                 f"### {rule.id}",

@@ -215,6 +215,16 @@ def test_texts_cannot_write_to_the_draft_or_the_terminal(tmp_path: Path) -> None
     assert made.report.document.data["hyperparameters"]["lora"]["target_modules"] == [evil]
 
 
+def test_a_folders_name_cannot_write_to_the_terminal(tmp_path: Path) -> None:
+    path = adapter(tmp_path / "a\x1b[31m\nb", r="x")
+    with pytest.raises(InteropError, match="expected a whole number") as raised:
+        read(tmp_path)
+    path.write_text("{")
+    with pytest.raises(InteropError, match="cannot be used") as other:
+        read(tmp_path)
+    assert not any(c in str(e.value) for e in (raised, other) for c in "\x1b\n")
+
+
 def test_an_adapter_moved_elsewhere_makes_the_same_draft(tmp_path: Path) -> None:
     adapter(tmp_path / "a" / "seed-1")
     shutil.copytree(tmp_path / "a", tmp_path / "b" / "a")

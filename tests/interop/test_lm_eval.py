@@ -271,6 +271,11 @@ def test_runs_with_other_batch_sizes_are_said_and_no_error(tmp_path: Path) -> No
     assert found.reason.startswith("it differs: 8 (results_")
 
 
+def test_a_server_may_be_a_providers(tmp_path: Path) -> None:
+    results(tmp_path, config={"model": "openai-chat-completions", "model_args": "model=gpt-x"})
+    assert any("set model.access: api" in remark for remark in read(tmp_path).remarks)
+
+
 @pytest.mark.parametrize("size", ["auto", "auto:4", "N/A", None])
 def test_a_batch_size_that_was_not_a_number(size: str | None, tmp_path: Path) -> None:
     results(tmp_path, config={"batch_size": size})

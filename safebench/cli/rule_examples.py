@@ -1,0 +1,92 @@
+"""What breaks a rule, shown as the change that turns a valid example into its invalid one."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from safebench.card.io import card_text, load_card
+from safebench.resources import spec_dir
+
+_CONTEXT = 1  # unchanged lines shown around a change
+_MOST = 6  # lines taken out or put in at one place; of more, the first of them are shown
+
+
+@dataclass(frozen=True)
+class Example:
+    """The invalid example of a rule."""
+
+    folder: Path
+    """Where it lies."""
+    arguments: tuple[str, ...]
+    """What `safebench validate card.yaml` is given beside the card."""
+    prints: str
+    """What that prints."""
+    base: Path
+    """The valid example it is a change of."""
+    difference: tuple[str, ...]
+    """The change as lines that start with a space, - or +, with `...` for what is not shown; empty
+    where only files beside the card differ."""
+    other_files: tuple[str, ...]
+    """Names of files beside the card that differ from the valid example's."""
+
+
+def example_of(rule: str) -> Example:
+    """Return the example of a rule; its change is seen from the valid example nearest to it."""
+    examples = spec_dir() / "v1" / "examples"
+    folder = examples / "invalid" / rule
+    text = _card(folder / "card.yaml")
+    plan = examples / "valid" / "minimal-plan.yaml"
+    report = examples / "valid" / "submission" / "card.yaml"
+    if re.search(r"^(results|evidence):", text, re.M):
+        base, starts = report, [_card(report)]
+    else:  # some examples were written by the program, which writes every default out
+        base, starts = plan, [_card(plan), card_text(load_card(plan))]
+    difference = min((list(_difference(start, text)) for start in starts), key=len)
+    given = folder / "arguments.txt"
+    return Example(
+        folder=folder,
+        arguments=tuple(given.read_text(encoding="utf-8").split()) if given.is_file() else (),
+        prints=(folder / "expected.txt").read_text(encoding="utf-8").rstrip("\n"),
+        base=base,
+        difference=tuple(_shortened(difference)),
+        other_files=tuple(_other_files(folder, base.parent)) if base == report else (),
+    )
+
+
+def _card(path: Path) -> str:
+    """Return a card without the comment above it."""
+    text = path.read_text(encoding="utf-8")
+    head, spec, rest = text.partition("spec:")
+    return spec + rest if all(line.startswith("#") for line in head.splitlines()) else text
+
+
+def _difference(before: str, after: str) -> Iterator[str]:
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=_CONTEXT, lineterm="")
+    for number, line in enumerate(lines):
+        if number < 2 or line.startswith("@@"):  # the names of the files, and line numbers
+            if number > 2:
+                yield "..."
+        else:
+            yield line
+
+
+def _shortened(lines: list[str]) -> Iterator[str]:
+    for sign, run in itertools.groupby(lines, key=lambda line: line[:1]):
+        block = list(run)
+        if sign in "-+" and len(block) > _MOST:
+            rest = len(block) - _MOST // 2
+            block = [*block[: _MOST // 2], f"{sign} ... ({rest} more lines)"]
+        yield from block
+
+
+def _other_files(folder: Path, base: Path) -> Iterator[str]:
+    own = {"card.yaml", "expected.txt", "arguments.txt"}
+    for path in sorted(folder.iterdir()):
+        twin = base / path.name
+        if path.name not in own and not (twin.is_file() and twin.read_bytes() == path.read_bytes()):
+            yield path.name
