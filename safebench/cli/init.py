@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from safebench.cli.reporters import TextReporter
+from safebench.cli.reporters.text import TextReporter
 from safebench.errors import CardError
 from safebench.files import replace_file
 from safebench.interop.draft import Draft, make_draft
