@@ -61,15 +61,18 @@ def show(value: Any) -> str:
 
 def setting(value: Any) -> bool | int | float | str | None:
     """Return a setting as the card takes it: lists and mappings in one text; None for null."""
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | str):
         return value
+    if isinstance(value, int):
+        return value if abs(value) < 2**63 else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
+    text = str(value)
     if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {item}" for key, item in value.items())
-    return str(value)
+        text = ", ".join(str(item) for item in value)
+    elif isinstance(value, dict):
+        text = ", ".join(f"{key}: {item}" for key, item in value.items())
+    return text.encode(errors="backslashreplace").decode()  # JSON can hold halves of characters
 
 
 def natural(path: Path) -> tuple[object, ...]:
