@@ -8,6 +8,7 @@ import click
 
 from safebench.checks import Finding, Report
 from safebench.cli.reporters.base import Checked, Unreadable
+from safebench.cli.reporters.missing import missing
 from safebench.cli.reporters.words import (
     COLOURS,
     NO_CARDS,
@@ -76,13 +77,7 @@ def _source(finding: Finding, lines: tuple[str, ...]) -> list[str]:
 def _summary(report: Report, *, name: bool) -> str:
     line = f"{visible(report.path)}: " if name else ""
     line += tally(report, click.style(report.level, bold=True))
-    missing = [visible(item) for item in report.missing_for_next]
-    if len(missing) == 1:
-        line += f"\nFor `{report.next_level}`: {sentence(missing[0])}"
-    elif missing:
-        line += f"\nFor `{report.next_level}`:"
-        line += "".join(f"\n  - {item}" for item in missing)
-    return line
+    return line + missing(report)
 
 
 def _total(checked: Sequence[Checked]) -> str:
