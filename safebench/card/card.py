@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from safebench.card.base import Name, NotReported, Reported, Section
+from safebench.card.base import NotReported, Reported, Section, TaskName
 from safebench.card.data import Dataset
 from safebench.card.decoding import Decoding, Prompting
 from safebench.card.environment import Environment
@@ -42,7 +42,7 @@ class Card(Section):
     """What surrounds a prompt."""
     judge: Reported[tuple[Judge, ...]]
     """Who decides what a response is."""
-    tasks: Reported[tuple[Name | Task, ...]]
+    tasks: Reported[tuple[TaskName | Task, ...]]
     """What is measured: names of tasks, or names with details."""
     environment: Reported[Environment] | None = None
     """What the numbers were made with; filled by a run."""

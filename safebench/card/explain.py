@@ -35,6 +35,8 @@ _WORDS = {
 }
 _PATTERNS = {
     r"^[a-z0-9][a-z0-9_.-]{0,63}$": "1 to 64 of a-z, 0-9, _ . - beginning with a letter or digit",
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$": "1 to 128 of A-Z, a-z, 0-9, _ . - beginning with a "
+    "letter or digit",
     r"^[0-9a-f]{64}$": "a SHA-256 digest: 64 hexadecimal digits, lower case",
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "a day as YYYY-MM-DD",
     r"^safebench/1\.[0-9]+$": "safebench/1.0",

@@ -18,6 +18,7 @@ from safebench.card.base import (
     Section,
     Seed,
     Sha256,
+    TaskName,
     Text,
 )
 from safebench.card.task import Construct
@@ -69,7 +70,7 @@ class Stability(Section):
 class Place(Section):
     """What a number is about."""
 
-    task: Name
+    task: TaskName
     """Name of the task."""
     construct: Construct  # type: ignore[assignment]
     """What the task measures."""

@@ -11,6 +11,7 @@ from safebench.card.base import (
     Revision,
     Section,
     Sha256,
+    TaskName,
     Text,
 )
 
@@ -40,7 +41,7 @@ class Estimand(Section):
 class Task(Section):
     """One set of prompts and what is counted on it."""
 
-    name: Name
+    name: TaskName
     """Name of the lm-eval task."""
     version: Reported[Text] | None = None
     """Version of the task; filled by a run."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from safebench.card.base import Name, Positive, Section, Sha256, Text
+from safebench.card.base import Name, Positive, Section, Sha256, TaskName, Text
 from safebench.card.task import Construct
 from safebench.errors import EvidenceError
 from safebench.files import replace_file
@@ -34,7 +34,7 @@ class Side(Section):
 class ScoreVerdict(Section):
     """Equivalence of one score."""
 
-    task: Name
+    task: TaskName
     """Name of the task."""
     construct: Construct  # type: ignore[assignment]
     """What it measures."""
@@ -71,7 +71,7 @@ class ScoreVerdict(Section):
 class ChangeVerdictRow(Section):
     """Whether the change from base repeats in sign and size class."""
 
-    task: Name
+    task: TaskName
     """Name of the task."""
     construct: Construct  # type: ignore[assignment]
     """What it measures."""

@@ -37,6 +37,7 @@ PAGES = ROOT / "spec" / "v1"
 _BLOCK = re.compile(r"<!-- (\w+)(?: (\w+))? -->\n.*?<!-- end -->\n", re.S)
 _PATTERNS = {
     r"^[a-z0-9][a-z0-9_.-]{0,63}$": "name",
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$": "task name",
     r"^[0-9a-f]{64}$": "SHA-256, 64 hexadecimal digits",
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "day, YYYY-MM-DD",
     r"^safebench/1\.[0-9]+$": "`safebench/1.0`",
