@@ -12,11 +12,16 @@ from safebench.card.card import Card
 from safebench.card.document import Document, Place, json_pointer
 from safebench.card.explain import NOT_GIVEN
 from safebench.card.io import dotted, parse_card
+from safebench.card.migrate import migrate
 from safebench.card.read import load_document
+from safebench.card.versions import NEWER
 from safebench.checks.findings import Finding
 from safebench.checks.levels import LEVELS, Level, level_of
 from safebench.checks.mandatory import State, states
 from safebench.checks.registry import Rule, Subject, all_rules
+
+_OF_ALL_FIELDS = frozenset({"SB-SEED-002", "SB-SEED-003"})
+"""Rules that recompute from the protocol digest, which covers fields that are not known here."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +86,13 @@ def check_document(
         for p in problems
     ]
     fields: list[State] = []
-    if card is not None:
+    current = migrate(document)
+    if card is not None and isinstance(current, Document):
         subject = Subject(card, folder, today or datetime.datetime.now(datetime.UTC).date())
-        findings.extend(_apply(rules, subject, document))
-        fields = states(card)
+        if any(problem.rule == NEWER and problem.unknown for problem in problems):
+            rules = {id: rule for id, rule in rules.items() if id not in _OF_ALL_FIELDS}
+        findings.extend(_apply(rules, subject, current))
+        fields = [_written(state, current) for state in states(card)]
     findings.sort(key=lambda f: (f.line, f.column, f.rule))
     level, missing = level_of(card, findings, fields)
     return Report(
@@ -132,8 +140,14 @@ def require(report: Report, level: Level) -> Report:
 def _apply(rules: dict[str, Rule], subject: Subject, document: Document) -> Iterator[Finding]:
     for id, rule in rules.items():
         for hit in rule.check(subject) if rule.check else ():
-            place = document.place(hit.pointer)
-            yield _finding(id, rule, json_pointer(hit.pointer), place, hit.message, hit.fix)
+            place, written = document.place(hit.pointer), document.written(hit.pointer)
+            yield _finding(id, rule, json_pointer(written), place, hit.message, hit.fix)
+
+
+def _written(state: State, document: Document) -> State:
+    """Return the state of a field under the name that it has in the text."""
+    lost_at = None if state.lost_at is None else document.written(state.lost_at)
+    return replace(state, pointer=document.written(state.pointer), lost_at=lost_at)
 
 
 def _finding(id: str, rule: Rule, pointer: str, place: Place, message: str, fix: str) -> Finding:
