@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from safebench.card.card import Card
-from safebench.card.document import Document, Place, json_pointer
+from safebench.card.document import Document, Place, Problem, json_pointer
 from safebench.card.explain import NOT_GIVEN
 from safebench.card.io import dotted, parse_card
 from safebench.card.migrate import migrate
@@ -20,8 +20,11 @@ from safebench.checks.levels import LEVELS, Level, level_of
 from safebench.checks.mandatory import State, states
 from safebench.checks.registry import Rule, Subject, all_rules
 
-_OF_ALL_FIELDS = frozenset({"SB-SEED-002", "SB-SEED-003"})
-"""Rules that recompute from the protocol digest, which covers fields that are not known here."""
+_OF_THE_DIGEST = ("SB-SEED-002", "SB-SEED-003")
+"""Rules that recompute from the protocol digest, which covers what is not known here too."""
+_OF_THE_NUMBERS = ("SB-RES-", "SB-EVI-")
+"""Rules that compare numbers, tasks and evidence, and so need to have read all three."""
+_COMPARED = (("tasks",), ("results",), ("evidence",))
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,7 @@ def check_document(
     current = migrate(document)
     if card is not None and isinstance(current, Document):
         subject = Subject(card, folder, today or datetime.datetime.now(datetime.UTC).date())
-        if any(problem.rule == NEWER and problem.unknown for problem in problems):
-            rules = {id: rule for id, rule in rules.items() if id not in _OF_ALL_FIELDS}
-        findings.extend(_apply(rules, subject, current))
+        findings.extend(_apply(_applicable(rules, problems), subject, current))
         fields = [_written(state, current) for state in states(card)]
     findings.sort(key=lambda f: (f.line, f.column, f.rule))
     level, missing = level_of(card, findings, fields)
@@ -135,6 +136,15 @@ def require(report: Report, level: Level) -> Report:
         findings.append(_finding(rule.id, rule, "", report.document.place(()), message, fix))
     findings.sort(key=lambda f: (f.line, f.column, f.rule))
     return replace(report, findings=tuple(findings))
+
+
+def _applicable(rules: dict[str, Rule], problems: list[Problem]) -> dict[str, Rule]:
+    """Return the rules that can be applied to a card of which something may be unknown here."""
+    new = [problem for problem in problems if problem.rule == NEWER and problem.unknown]
+    left_out: tuple[str, ...] = _OF_THE_DIGEST if new else ()
+    if any(problem.unknown == "word" and problem.absence in _COMPARED for problem in new):
+        left_out += _OF_THE_NUMBERS
+    return {id: rule for id, rule in rules.items() if not id.startswith(left_out)}
 
 
 def _apply(rules: dict[str, Rule], subject: Subject, document: Document) -> Iterator[Finding]:
