@@ -3,6 +3,7 @@
 SafebenchError                something a person can put right; the message says how
 ├── InputError                a file or value could not be read or makes no sense
 │   ├── CardError             a card: unreadable, or wrong at a known place
+│   │   ├── VersionError      it follows a version of the standard that is not read here
 │   │   └── ReadError         a file that cannot be read as YAML or JSON (card/document.py)
 │   ├── InteropError          another program's file: not what it says it is, or two disagree
 │   ├── EvidenceError         a submission's evidence: missing, damaged, or not what the card says
@@ -34,6 +35,10 @@ class InputError(SafebenchError):
 
 class CardError(InputError):
     """A card is unreadable, or wrong at a known place."""
+
+
+class VersionError(CardError):
+    """A card follows a version of the standard that this program does not read."""
 
 
 class EvidenceError(InputError):

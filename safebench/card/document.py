@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from safebench.errors import CardError
 
 Pointer = tuple[str | int, ...]
+Moves = Mapping[Pointer, Pointer]
+"""Where parts of a document stand now, and where each stood before."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class Problem:
     place: Place
     message: str
     fix: str
+    unknown: Literal["field", "word"] | None = None
+    """Set when the standard does not know it here, so that a newer minor version may."""
+    absence: Pointer | None = None
+    """The nearest field around it, or itself, that may be `not_reported`."""
 
 
 class ReadError(CardError):
@@ -62,6 +69,14 @@ class Document:
     values: dict[Pointer, Place]
     keys: dict[Pointer, Place]
     problems: tuple[Problem, ...] = ()
+    moves: tuple[Moves, ...] = ()
+    """What each migration moved, in their order; places are those of the text all the same."""
+
+    def written(self, pointer: Pointer) -> Pointer:
+        """Return where in the text stands what a pointer into the data leads to."""
+        for moves in reversed(self.moves):
+            pointer = followed(pointer, moves)
+        return pointer
 
     def position(self, pointer: str | Pointer) -> tuple[int, int]:
         """Return line and column of a value, or of the nearest part around it that exists."""
@@ -93,6 +108,22 @@ def as_pointer(pointer: str | Pointer) -> Pointer:
 def json_pointer(pointer: Pointer) -> str:
     """Return a pointer as RFC 6901 writes it."""
     return "".join(f"/{str(p).replace('~', '~0').replace('/', '~1')}" for p in pointer)
+
+
+def dotted(pointer: Pointer) -> str:
+    """Return a pointer as people write it: `decoding[1].temperature`."""
+    text = ""
+    for part in pointer:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def followed(pointer: Pointer, moves: Moves) -> Pointer:
+    """Return where a pointer leads when the longest part of it that was moved is put back."""
+    for length in range(len(pointer), 0, -1):
+        if pointer[:length] in moves:
+            return (*moves[pointer[:length]], *pointer[length:])
+    return pointer
 
 
 def _nearest(places: dict[Pointer, Place], pointer: Pointer) -> Place:

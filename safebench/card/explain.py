@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from safebench.card.describe import descriptions
 from safebench.card.document import Document, Pointer, Problem
-from safebench.card.locate import Spot, definitions, get, locate
+from safebench.card.locate import Spot, accepts_absence, definitions, get, locate
 
 MISSING = "SB-CARD-001"
 UNKNOWN = "SB-CARD-002"
@@ -65,7 +66,7 @@ def explain(error: ValidationError, document: Document) -> list[Problem]:
             alternatives.setdefault(spot.pointer, []).append(_alternative(spot.off_branch, detail))
             continue
         problem = _mixed_absence(spot, document) or _problem(detail, spot, document)
-        found.setdefault((problem.pointer, problem.rule), problem)
+        found.setdefault((problem.pointer, problem.rule), replace(problem, absence=spot.absence))
     for pointer, expected in alternatives.items():
         if any(p.pointer[: len(pointer)] == pointer for p in found.values()):
             continue  # one alternative was recognised, and its problem is the one to report
@@ -107,12 +108,11 @@ def _problem(detail: ErrorDetails, spot: Spot, document: Document) -> Problem:
     if kind == "extra_forbidden":
         return _unknown(spot, document)
     if kind == "union_tag_not_found" and isinstance(get(document.data, pointer), dict):
-        field = str(context["discriminator"]).strip("'")
+        field = _deciding(context)
         return _at(document, MISSING, pointer, f"`{field}` is missing: it decides the other fields",
                    f"add {field}: one of {_choices(spot.node)}")  # fmt: skip
     if kind == "union_tag_invalid":
-        field = str(context["discriminator"]).strip("'")
-        pointer = (*pointer, field)
+        pointer = (*pointer, _deciding(context))
         return _choice(document, pointer, [str(c) for c in (spot.node or {}).get("choices", ())])
     value = get(document.data, pointer)
     if kind in _WORDS:
@@ -164,7 +164,7 @@ def _missing(spot: Spot, document: Document) -> Problem:
     *above, name = spot.pointer
     described = descriptions(spot.owner).get(str(name))
     about = f" ({' '.join(described.rstrip('.').split())})" if described else ""
-    reportable = _accepts_absence(spot.node)
+    reportable = accepts_absence(spot.node)
     fix = f"add {name}, or {name}: {{not_reported: why}}" if reportable else f"add {name}"
     place = document.place(tuple(above))
     return Problem(
@@ -186,7 +186,7 @@ def _unknown(spot: Spot, document: Document) -> Problem:
     where = f"`{above[-1]}`" if above and isinstance(above[-1], str) else "this mapping"
     message = f"`{name}` is not a field of {where if above else 'a card'}"
     fix = f"did you mean {guess}?" if guess else f"remove it; known here: {', '.join(known) or '-'}"
-    return Problem(UNKNOWN, "error", spot.pointer, place, message, fix)
+    return Problem(UNKNOWN, "error", spot.pointer, place, message, fix, unknown="field")
 
 
 def _choice(document: Document, pointer: Pointer, choices: list[str]) -> Problem:
@@ -194,7 +194,8 @@ def _choice(document: Document, pointer: Pointer, choices: list[str]) -> Problem
     guess = near(str(value), choices)
     fix = f"did you mean {guess}?" if guess else "write one of them"
     expected = choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
-    return _at(document, VALUE, pointer, f"found {show(value)}, expected {expected}", fix)
+    problem = _at(document, VALUE, pointer, f"found {show(value)}, expected {expected}", fix)
+    return replace(problem, unknown="word" if isinstance(value, str) else None)
 
 
 def _at(document: Document, rule: str, pointer: Pointer, message: str, fix: str) -> Problem:
@@ -226,5 +227,6 @@ def _choices(node: Any) -> str:
     return ", ".join(str(c) for c in (node or {}).get("choices", ()))
 
 
-def _accepts_absence(node: Any) -> bool:
-    return node is not None and "not_reported" in (node.get("choices") or ())
+def _deciding(context: dict[str, Any]) -> str:
+    """Return the field that tells alternatives apart: pydantic names it, or our function for it."""
+    return str(context["discriminator"]).strip("'_()")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ValidationError
 
-from safebench.card.card import SPEC, Card
+from safebench.card.card import Card
 from safebench.card.document import (
     Document,
     Place,
@@ -18,16 +17,16 @@ from safebench.card.document import (
     Problem,
     ReadError,
     as_pointer,
+    dotted,
     json_pointer,
 )
-from safebench.card.explain import NOT_GIVEN, UNKNOWN, explain, show
-from safebench.card.locate import get
+from safebench.card.explain import explain
+from safebench.card.migrate import migrate
 from safebench.card.read import load_document, parse_document
+from safebench.card.repair import forgiven, repair
+from safebench.card.versions import CURRENT, OTHER_MAJOR, Version, identify, newer
 from safebench.card.write import card_text, dump_card
-from safebench.errors import CardError
-
-_SPEC = re.compile(r"safebench/([0-9]+)\.([0-9]+)\Z")
-_MAJOR, _MINOR = (int(part) for part in SPEC.removeprefix("safebench/").split("."))
+from safebench.errors import CardError, VersionError
 
 
 def load_card(path: Path | Literal["-"]) -> Card:
@@ -35,15 +34,19 @@ def load_card(path: Path | Literal["-"]) -> Card:
 
     Raises:
         CardError: it cannot be read, or something in it is wrong or missing; every problem is
-            listed with file, line and column.
+            listed with file, line and column. A VersionError where it follows a major version
+            that cannot be read here.
     """
     document = load_document(path)
     card, problems = parse_card(document)
     errors = [problem for problem in problems if problem.severity == "error"]
+    if card is None and not errors:  # it is newer, and what is not known cannot be left out
+        errors = problems
     if card is None or errors:
         lines = "\n".join(f"  {line_of(document, problem)}" for problem in errors)
         count = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
-        raise CardError(
+        other = any(problem.rule == OTHER_MAJOR for problem in errors)
+        raise (VersionError if other else CardError)(
             f"{document.path}: {count} in the card\n{lines}",
             fix=f"safebench validate {document.path} shows each of them at its place",
         )
@@ -53,54 +56,37 @@ def load_card(path: Path | Literal["-"]) -> Card:
 def parse_card(document: Document) -> tuple[Card | None, list[Problem]]:
     """Build a card from plain data, collecting everything that is wrong with its structure.
 
-    A mandatory field that is missing, where the standard lets it be `not_reported`, is one of the
-    problems and does not stop the card from being built: it then holds the absence. Other
-    problems do, and the card is None. The document is never changed.
+    Its version is identified, plain data of an older one is migrated, and then the models are
+    built. A mandatory field that is missing, where the standard lets it be `not_reported`, is one
+    of the problems and does not stop the card from being built: it then holds the absence; nor
+    does what a newer minor version added. Other problems do, and the card is None. The document is
+    never changed, and problems are at their places in it.
     """
-    problems = list(document.problems)
+    current = migrate(document)
+    if isinstance(current, Problem):
+        return None, [*document.problems, current]
+    card, found = _build(current)
+    written = [replace(problem, pointer=current.written(problem.pointer)) for problem in found]
+    return card, [*document.problems, *written]
+
+
+def _build(document: Document) -> tuple[Card | None, list[Problem]]:
+    """Build a card from data of the version of the models, or of a minor version after it."""
     version = identify(document)
-    if isinstance(version, Problem):
-        return None, [*problems, version]
-    data = document.data
-    if _is_newer(version):
-        problems.append(_newer(document, version))
+    is_newer = isinstance(version, Version) and version > CURRENT
+    problems = [newer(document, version)] if isinstance(version, Version) and is_newer else []
     try:
-        return Card.model_validate_json(json.dumps(data)), problems
+        return Card.model_validate_json(json.dumps(document.data)), problems
     except ValidationError as error:
         found = explain(error, document)
-    repaired = copy.deepcopy(data)
-    for number, problem in enumerate(found):
-        if problem.rule == NOT_GIVEN:
-            _set(repaired, problem.pointer, {"not_reported": "missing from the card"})
-        elif problem.rule == UNKNOWN and _is_newer(version):
-            found[number] = _ignored(problem)
-            _remove(repaired, problem.pointer)
+    if is_newer:
+        found = forgiven(found, document.data)
     problems += found
     try:
+        repaired = repair(document.data, found)
         return Card.model_validate_json(json.dumps(repaired)), problems
     except ValidationError:
         return None, problems
-
-
-def identify(document: Document) -> str | Problem:
-    """Return the version that a document declares, or what is wrong with it."""
-    data = document.data
-    if not isinstance(data, dict):
-        message = f"found {show(data)}, expected a mapping with `spec: {SPEC}`"
-        return _problem(document, "SB-CARD-003", (), message, "see spec/v1/examples/valid")
-    if "spec" not in data:
-        message = "`spec` is missing: the version of the standard decides how a card is read"
-        return _problem(document, "SB-CARD-007", (), message, f"begin with spec: {SPEC}")
-    spec = data["spec"]
-    match = _SPEC.match(spec) if isinstance(spec, str) else None
-    if match is None:
-        message = f"found {show(spec)}, expected a version such as {SPEC}"
-        return _problem(document, "SB-CARD-007", ("spec",), message, f"write spec: {SPEC}")
-    if int(match[1]) != _MAJOR:
-        message = f"{spec} is another major version; this program reads safebench/{_MAJOR}.x"
-        fix = "use a release of safebench for that version"
-        return _problem(document, "SB-CARD-008", ("spec",), message, fix)
-    return str(spec)
 
 
 def line_of(document: Document, problem: Problem) -> str:
@@ -109,52 +95,6 @@ def line_of(document: Document, problem: Problem) -> str:
     where = f"{document.path}:{place.line}:{place.column}"
     name = dotted(problem.pointer)
     return f"{where}: {name + ': ' if name else ''}{problem.message}. Fix: {problem.fix}"
-
-
-def dotted(pointer: Pointer) -> str:
-    """Return a pointer as people write it: `decoding[1].temperature`."""
-    text = ""
-    for part in pointer:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
-def _problem(document: Document, rule: str, at: Pointer, message: str, fix: str) -> Problem:
-    return Problem(rule, "error", at, document.place(at), message, fix)
-
-
-def _is_newer(version: str) -> bool:
-    return int(version.rpartition(".")[2]) > _MINOR
-
-
-def _newer(document: Document, version: str) -> Problem:
-    return Problem(
-        "SB-CARD-009",
-        "warning",
-        ("spec",),
-        document.place(("spec",)),
-        f"{version} is newer than this program, which knows {SPEC}: new fields are not checked",
-        "update safebench",
-    )
-
-
-def _ignored(problem: Problem) -> Problem:
-    return Problem(
-        "SB-CARD-009",
-        "warning",
-        problem.pointer,
-        problem.place,
-        f"{problem.message} in {SPEC}: it is not checked",
-        "update safebench",
-    )
-
-
-def _set(data: Any, pointer: Pointer, value: Any) -> None:
-    get(data, pointer[:-1])[pointer[-1]] = value
-
-
-def _remove(data: Any, pointer: Pointer) -> None:
-    del get(data, pointer[:-1])[pointer[-1]]
 
 
 __all__ = [
@@ -168,7 +108,6 @@ __all__ = [
     "card_text",
     "dotted",
     "dump_card",
-    "identify",
     "json_pointer",
     "line_of",
     "load_card",

@@ -22,6 +22,8 @@ class Spot:
     """Schema of the value; None past the end of what the models know."""
     off_branch: str | None
     """Label of an alternative that the value does not look like."""
+    absence: Pointer | None = None
+    """The nearest field around it, or itself, that may be `not_reported`."""
 
 
 def get(data: Any, pointer: Iterable[str | int]) -> Any:
@@ -57,12 +59,15 @@ def locate(loc: tuple[int | str, ...], data: Any, schemas: dict[str, Any]) -> Sp
     owner: type[Section] = Card
     pointer: Pointer = ()
     off_branch: str | None = None
+    absence: Pointer | None = None
     parts = list(loc)
     while node is not None:
         for inner in _unwrap(node, schemas):
             node = inner
             if node["type"] == "model":
                 owner = node["cls"]
+        if accepts_absence(node):
+            absence = pointer
         if not parts or off_branch:
             break
         part = parts.pop(0)
@@ -74,7 +79,12 @@ def locate(loc: tuple[int | str, ...], data: Any, schemas: dict[str, Any]) -> Sp
         else:
             pointer = (*pointer, part)
             node = _child(node, part)
-    return Spot(pointer, owner, node, off_branch)
+    return Spot(pointer, owner, node, off_branch, absence)
+
+
+def accepts_absence(node: Any) -> bool:
+    """Whether the value that a schema describes may be `{not_reported: why}`."""
+    return node is not None and "not_reported" in (node.get("choices") or ())
 
 
 def _child(node: Any, part: int | str) -> Any:

@@ -136,7 +136,7 @@ class ApiModel(Section):
 
 def _access(value: Any) -> str:
     stated = value.get("access") if isinstance(value, dict) else getattr(value, "access", None)
-    return "api" if stated == "api" else "weights"
+    return stated if isinstance(stated, str) else "weights"
 
 
 Model = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -41,9 +42,19 @@ def is_card(path: Path) -> bool:
     try:
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             return False
-        return bool(_DECLARES.search(path.read_bytes()))
+        raw = path.read_bytes()
     except OSError:
         return False
+    return bool(_DECLARES.search(raw)) and not (path.suffix == ".json" and _tells_of_cards(raw))
+
+
+def _tells_of_cards(raw: bytes) -> bool:
+    """Whether JSON that has a card's `spec` somewhere is a list or report of cards, and not one."""
+    try:
+        data = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False  # a card that cannot be read is still to be reported
+    return not (isinstance(data, dict) and str(data.get("spec")).startswith("safebench/"))
 
 
 def _complain(problem: OSError) -> None:

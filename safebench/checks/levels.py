@@ -34,7 +34,7 @@ def level_of(
 ) -> tuple[Level, tuple[str, ...]]:
     """Return a card's level and, in words, everything that the next one asks for."""
     gaps = (
-        list(_for_declared(findings, fields)),
+        list(_for_declared(card, findings, fields)),
         list(_for_evidenced(card)),
         list(_for_replicated(card)),
         list(_for_reproduced(card)),
@@ -45,10 +45,14 @@ def level_of(
     return "reproduced", ()
 
 
-def _for_declared(findings: Sequence[Finding], fields: Sequence[State]) -> Iterator[str]:
+def _for_declared(
+    card: Card | None, findings: Sequence[Finding], fields: Sequence[State]
+) -> Iterator[str]:
     errors = sum(finding.severity == "error" for finding in findings)
     if errors:
         yield "fix the error" if errors == 1 else f"fix the {errors} errors"
+    elif card is None:
+        yield "check it with a newer release: a word that this one does not know decides the rest"
     for place, reason in missing_fields(findings, fields).items():
         yield f"report {place}" + (f" (not reported: {reason})" if reason else "")
 

@@ -9,14 +9,22 @@ from pathlib import Path
 from typing import Literal
 
 from safebench.card.card import Card
-from safebench.card.document import Document, Place, json_pointer
+from safebench.card.document import Document, Place, Problem, json_pointer
 from safebench.card.explain import NOT_GIVEN
 from safebench.card.io import dotted, parse_card
+from safebench.card.migrate import migrate
 from safebench.card.read import load_document
+from safebench.card.versions import NEWER
 from safebench.checks.findings import Finding
 from safebench.checks.levels import LEVELS, Level, level_of
 from safebench.checks.mandatory import State, states
 from safebench.checks.registry import Rule, Subject, all_rules
+
+_OF_THE_DIGEST = ("SB-SEED-002", "SB-SEED-003")
+"""Rules that recompute from the protocol digest, which covers what is not known here too."""
+_OF_THE_NUMBERS = ("SB-RES-", "SB-EVI-")
+"""Rules that compare numbers, tasks and evidence, and so need to have read all three."""
+_COMPARED = (("tasks",), ("results",), ("evidence",))
 
 
 @dataclass(frozen=True)
@@ -81,10 +89,11 @@ def check_document(
         for p in problems
     ]
     fields: list[State] = []
-    if card is not None:
+    current = migrate(document)
+    if card is not None and isinstance(current, Document):
         subject = Subject(card, folder, today or datetime.datetime.now(datetime.UTC).date())
-        findings.extend(_apply(rules, subject, document))
-        fields = states(card)
+        findings.extend(_apply(_applicable(rules, problems), subject, current))
+        fields = [_written(state, current) for state in states(card)]
     findings.sort(key=lambda f: (f.line, f.column, f.rule))
     level, missing = level_of(card, findings, fields)
     return Report(
@@ -129,11 +138,26 @@ def require(report: Report, level: Level) -> Report:
     return replace(report, findings=tuple(findings))
 
 
+def _applicable(rules: dict[str, Rule], problems: list[Problem]) -> dict[str, Rule]:
+    """Return the rules that can be applied to a card of which something may be unknown here."""
+    new = [problem for problem in problems if problem.rule == NEWER and problem.unknown]
+    left_out: tuple[str, ...] = _OF_THE_DIGEST if new else ()
+    if any(problem.unknown == "word" and problem.absence in _COMPARED for problem in new):
+        left_out += _OF_THE_NUMBERS
+    return {id: rule for id, rule in rules.items() if not id.startswith(left_out)}
+
+
 def _apply(rules: dict[str, Rule], subject: Subject, document: Document) -> Iterator[Finding]:
     for id, rule in rules.items():
         for hit in rule.check(subject) if rule.check else ():
-            place = document.place(hit.pointer)
-            yield _finding(id, rule, json_pointer(hit.pointer), place, hit.message, hit.fix)
+            place, written = document.place(hit.pointer), document.written(hit.pointer)
+            yield _finding(id, rule, json_pointer(written), place, hit.message, hit.fix)
+
+
+def _written(state: State, document: Document) -> State:
+    """Return the state of a field under the name that it has in the text."""
+    lost_at = None if state.lost_at is None else document.written(state.lost_at)
+    return replace(state, pointer=document.written(state.pointer), lost_at=lost_at)
 
 
 def _finding(id: str, rule: Rule, pointer: str, place: Place, message: str, fix: str) -> Finding:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from safebench.card.card import Card
 from safebench.card.io import load_card
+from safebench.card.versions import NEWER
 from safebench.checks import check
 from safebench.errors import CardError
 
@@ -14,13 +15,23 @@ def load_sound_card(path: Path) -> Card:
     """Return a card that breaks no rule of severity error, its evidence included.
 
     A contradictory plan would spend hours on numbers that nobody can read, and a submission whose
-    numbers are not those of its evidence is nothing to compare with.
+    numbers are not those of its evidence is nothing to compare with. A card of a newer minor
+    version is executed only when everything in it is known.
 
     Raises:
-        CardError: it cannot be read, or breaks a rule; every error is named with its place.
+        CardError: it cannot be read, breaks a rule, or has fields or words from after this program;
+            each is named with its place.
     """
     card = load_card(path)
-    errors = [f for f in check(path).findings if f.severity == "error"]
+    findings = check(path).findings
+    new = [f for f in findings if f.rule == NEWER and f.pointer != "/spec"]
+    if new:
+        lines = [f"{path}:{f.line}:{f.column}: {f.message}" for f in new]
+        raise CardError(
+            "\n".join([f"{path} asks for what this program does not know", *lines]),
+            fix="update safebench: a part of a protocol left out is another protocol",
+        )
+    errors = [f for f in findings if f.severity == "error"]
     if errors:
         lines = [f"{path}:{f.line}:{f.column}: {f.rule}: {f.message}" for f in errors]
         raise CardError("\n".join(lines), fix=f"safebench validate {path} explains each")

@@ -32,6 +32,7 @@ from safebench.evidence.scoring import compute_results  # noqa: E402
 from safebench.evidence.tables import OUTCOMES, make_table, read_outcomes, write_table  # noqa: E402
 from safebench.files import replace_file  # noqa: E402
 from tests.conformance.edits import EDITS, WEIGHTS  # noqa: E402
+from tests.conformance.make_manifest import write_manifest as write_answers  # noqa: E402
 from tests.conformance.runner import ARGUMENTS, EXPECTED, INVALID, VALID, run  # noqa: E402
 
 PLAN = (VALID / "minimal-plan.yaml").read_text(encoding="utf-8")
@@ -424,6 +425,7 @@ def main() -> None:
     (INVALID / "SB-CARD-011" / ARGUMENTS).write_text("--level declared\n")
     for folder in sorted(INVALID.iterdir()):
         (folder / EXPECTED).write_text(run(folder).output, encoding="utf-8")
+    write_answers()
 
 
 def _card(rule: str) -> Path:

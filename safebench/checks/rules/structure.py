@@ -59,7 +59,7 @@ _STRUCTURE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "SB-CARD-009",
         "warning",
-        "The minor version, and with it every field, is known to this reader.",
+        "The minor version, and with it every field and word, is known to this reader.",
         "A newer minor version only adds; what it added is left unchecked here.",
     ),
     (
