@@ -22,9 +22,10 @@ sys.path.insert(0, str(ROOT))
 from safebench.card.card import Card  # noqa: E402
 from safebench.card.digest import derive_seeds, generation_seed  # noqa: E402
 from safebench.card.io import dump_card, load_card  # noqa: E402
-from safebench.card.??Adapter  # noqa: E402 import Adapter  # noqa: E402
+from safebench.card.model import Weights  # noqa: E402
 from safebench.card.results import Evidence, EvidenceFile, RegisteredRun  # noqa: E402
 from safebench.card.schema import schema_text  # noqa: E402
+from safebench.card.task import METRICS, Construct  # noqa: E402
 from safebench.evidence.manifest import describe_files, write_manifest  # noqa: E402
 from safebench.evidence.scoring import compute_results  # noqa: E402
 from safebench.evidence.tables import OUTCOMES, make_table, read_outcomes, write_table  # noqa: E402
@@ -34,6 +35,7 @@ from tests.conformance.runner import ARGUMENTS, EXPECTED, INVALID, VALID, run  #
 
 PLAN = (VALID / "minimal-plan.yaml").read_text(encoding="utf-8")
 SUBMISSION = VALID / "submission"
+CONSTRUCTS: tuple[Construct, ...] = ("harm", "over_refusal", "capability")
 Data = dict[str, Any]
 
 
@@ -44,7 +46,7 @@ def _untuned(card: Data) -> None:
 
 def _adapters_of_nothing(card: Data) -> None:
     _untuned(card)
-    card["model"]["adapters"] = [
+    card["model"]["weights"] = [
         {"training_seed": 1, "checkpoint": 2, "path": "seed-1", "sha256": WEIGHTS}
     ]
 
@@ -85,7 +87,7 @@ PLANS: dict[str, Callable[[Data], None]] = {
 
 # rule -> change of the submission's card
 REPORTS: dict[str, Callable[[Data], None]] = {
-    "SB-MOD-003": _third_party(lambda card: card["model"]["adapters"].pop(3)),
+    "SB-MOD-003": _third_party(lambda card: card["model"]["weights"].pop(3)),
     "SB-RES-001": _third_party(
         _set(lambda c: _score(c, task="example_harm", decoding="t07", checkpoint=1), decoding="t09")
     ),
@@ -187,7 +189,7 @@ def make_submission(folder: Path) -> None:
     card = card.model_copy(
         update={
             "seeds": card.seeds.model_copy(update={"training": seeds, "generation": generation}),
-            "model": card.model.model_copy(update={"adapters": _adapters(seeds)}),
+            "model": card.model.model_copy(update={"weights": _weights(seeds)}),
         }
     )
     table = make_table(_outcomes(seeds, generation), OUTCOMES)
@@ -225,9 +227,11 @@ def _filled() -> Card:
             "construct": construct,
             "dataset_sha256": WEIGHTS,
             "prompts": 10,
+            "metric": METRICS[construct][0],
+            "direction": METRICS[construct][1],
             "primary": {"checkpoint": 2, "decoding": "greedy", "judge": "rule"},
         }
-        for construct in ("harm", "over_refusal", "capability")
+        for construct in CONSTRUCTS
     ]
     data["environment"] = {
         "harness": "none, the outcomes are made up", "python": "3.11", "libraries": {},
@@ -237,9 +241,9 @@ def _filled() -> Card:
     return Card.model_validate_json(json.dumps(data))
 
 
-def _adapters(seeds: tuple[int, ...]) -> tuple[Adapter, ...]:
+def _weights(seeds: tuple[int, ...]) -> tuple[Weights, ...]:
     return tuple(
-        Adapter(
+        Weights(
             training_seed=seed,
             checkpoint=epoch,
             path=f"seed-{number}/epoch-{epoch}",
