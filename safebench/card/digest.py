@@ -27,6 +27,7 @@ _NOT_CAUSAL = {
     "judge": {"name", "primary", "calibration", "self_test", "lineage"},
     "hyperparameters": {"checkpoints", "checkpoint_unit"},
 }
+_REQUEST_DAYS = {"first_request", "last_request"}
 
 
 def causal_fields(card: Card) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def causal_fields(card: Card) -> dict[str, Any]:
     is that of the plan with them resolved. A field that has its default is left out, so that a
     default written out changes nothing, nor does a field that a later minor version adds.
     """
-    data = card.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    data = _timeless(card.model_dump(mode="json", exclude_none=True, exclude_defaults=True))
     model = data["model"]
     base = dict(model["base"])
     if str(base.get("revision", "")).startswith("sha256:"):
@@ -113,6 +114,16 @@ def _nonce(card: Card) -> str:
 
 def _series(card: Card) -> str:
     return str(getattr(card.seeds, "series", "original"))
+
+
+def _timeless(value: Any) -> Any:
+    """Leave out the days of requests, which a run fills in after its seeds were drawn."""
+    if isinstance(value, list):
+        return [_timeless(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = _without(value, _REQUEST_DAYS) if "unpinnable" in value else value
+    return {key: _timeless(item) for key, item in kept.items()}
 
 
 def _items(value: Any) -> list[Any]:
