@@ -71,7 +71,7 @@ def _check(folder: Path, file: EvidenceFile) -> list[FileProblem]:
     if digest != file.sha256:
         return [FileProblem(file.path, "has another sha256", digest, file.sha256)]
     rows = _rows(target)
-    if rows is not None and file.rows is not None and rows != file.rows:
+    if rows is not None and isinstance(file.rows, int) and rows != file.rows:
         return [FileProblem(file.path, "has another number of rows", str(rows), str(file.rows))]
     return []
 

@@ -150,14 +150,22 @@ def with_adapter(base: Any, folder: Path) -> Iterator[Any]:
         raise ModelError(
             f"{folder}: no {ADAPTER_WEIGHTS}", fix="adapters are read from safetensors only"
         )
+    before = {name: bias.detach().clone() for name, bias in _biases(base)}
     with _explained(f"adapter {folder}"):
         tuned = PeftModel.from_pretrained(base, folder, is_trainable=False)
     try:
         yield tuned.eval()
     finally:
         tuned.unload()
+        with torch.no_grad():  # an adapter that trained biases has put its own into the base
+            for name, bias in _biases(base):
+                bias.copy_(before[name])
         if hasattr(base, "peft_config"):
             del base.peft_config
+
+
+def _biases(model: Any) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    return ((name, value) for name, value in model.named_parameters() if name.endswith("bias"))
 
 
 def default_device() -> str:

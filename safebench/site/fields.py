@@ -136,6 +136,8 @@ def _text(value: object) -> str:
         return ", ".join(f"{key} {value[key]}" for key in sorted(value))
     if isinstance(value, tuple):
         return ", ".join(_text(item) for item in value) or "none"
+    if isinstance(value, NotReported):
+        return "not reported"
     if isinstance(value, BaseModel):
         shown = ((name, getattr(value, name)) for name in type(value).model_fields)
         return " ".join(f"{name} {_text(v)}" for name, v in shown if v is not None)

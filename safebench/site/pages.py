@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from safebench import __version__
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.measured import complete_results
+from safebench.card.measured import MeasuredResults, complete_results
 from safebench.checks import LEVELS
 from safebench.site import categories, charts, fields, svg, words
 from safebench.site.board import Board
@@ -55,7 +55,7 @@ class Pages:
             steps=svg.steps,
             mark=charts.mark,
         )
-        for name in ("proportion", "signed", "percent", "count", "ticks"):
+        for name in ("proportion", "signed", "percent", "count", "ticks", "reported"):
             self._env.filters[name] = getattr(words, name)
 
     def index(self, groups: list[Group], downloads: dict[str, str]) -> str:
@@ -85,6 +85,7 @@ def _context(submission: Submission) -> dict[str, Any]:
         "s": submission,
         "card": card,
         "results": results,
+        "left_out": _left_out(card, results),
         "harm": harm,
         "worst": worst_decoding(results, harm, lambda s: s.estimate) if results and harm else None,
         "is_primary": is_primary,
@@ -96,6 +97,14 @@ def _context(submission: Submission) -> dict[str, Any]:
         "sections": _sections(card),
         "runs": _runs(card),
     }
+
+
+def _left_out(card: Card, shown: MeasuredResults | None) -> int:
+    """Return how many numbers of the card are incomplete and so are not shown."""
+    given = card.given_results
+    if given is None or shown is None:
+        return 0
+    return len(given.scores) + len(given.changes) - len(shown.scores) - len(shown.changes)
 
 
 def _sections(card: Card) -> list[tuple[str, str, fields.FieldTable]]:

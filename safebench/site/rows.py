@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from safebench.card.base import NotReported
+from safebench.card.base import NotReported, Unpinnable
 from safebench.card.card import Card
 from safebench.card.measured import MeasuredChange, MeasuredScore, complete_results
 from safebench.card.task import Task
 from safebench.site.pick import base_of, find_change, primary
 from safebench.site.sources import Submission
+from safebench.site.words import NOT_MEASURED
 
 #: Fewer training seeds than this and an entry is listed but never compared.
 MIN_SEEDS = 3
@@ -27,7 +28,7 @@ class RerunBadge:
 
 @dataclass(frozen=True)
 class Row:
-    """One submission as the board shows it; None is `not measured`."""
+    """One submission as the board shows it; None is a number that is not measured, or not whole."""
 
     id: str
     title: str
@@ -48,12 +49,17 @@ class Row:
     rerun: RerunBadge | None
     group: tuple[str, str]  # heading of the entries measured alike, digest of their prompts
     backed: bool  # whether there is evidence that its numbers were recomputed from
+    partly: frozenset[str] = frozenset()  # constructs of whose number a part is not reported
 
     @property
     def ranked(self) -> bool:
         """Whether it may be read against others: measured, backed by evidence, enough seeds."""
         enough = self.artefact or self.seeds >= MIN_SEEDS
         return self.harm is not None and self.backed and enough
+
+    def absence(self, construct: str) -> str:
+        """Return in words why there is no number for a construct."""
+        return "not reported in full" if construct in self.partly else NOT_MEASURED
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,11 @@ def make_row(submission: Submission) -> Row:
         rerun=_badge(submission),
         group=_group(card, harm),
         backed=card.given_evidence is not None,
+        partly=frozenset(
+            estimand.construct
+            for estimand in (results.primary if results else ())
+            if primary(results, estimand.construct) is None
+        ),
     )
 
 
@@ -142,7 +153,7 @@ def _group(card: Card, harm: MeasuredScore | None) -> tuple[str, str]:
 
 
 def _trial(task: Task) -> str:
-    return " (a trial on the first ones)" if task.limit else ""
+    return " (a trial on the first ones)" if isinstance(task.limit, int) else ""
 
 
 def _judge(card: Card, harm: MeasuredScore) -> str:
@@ -151,6 +162,8 @@ def _judge(card: Card, harm: MeasuredScore) -> str:
     judge = next((j for j in card.judge if j.name == harm.judge), None)
     if judge is None:
         return harm.judge
+    if isinstance(judge.revision, Unpinnable):
+        return f"{shown(judge.id)} (revision cannot be pinned)"
     revision = judge.revision if isinstance(judge.revision, str) else "(revision not reported)"
     short = revision[:12] if len(revision) > 24 else revision
     return f"{shown(judge.id)} {short}"
@@ -176,7 +189,9 @@ def group_rows(rows: Iterable[Row]) -> list[Group]:
         )
     ]
     if unranked:
-        note = f"fewer than {MIN_SEEDS} training seeds, no evidence, or harm was not measured"
+        note = (
+            f"fewer than {MIN_SEEDS} training seeds, no evidence, or harm was not measured in full"
+        )
         groups.append(Group("Not ranked, only listed", note, _by_harm(unranked)))
     return groups
 

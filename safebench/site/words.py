@@ -7,6 +7,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from safebench.card.base import NotReported
+
 NOT_MEASURED = "not measured"
 
 # Characters that change how their neighbours are drawn: bidirectional overrides and isolates.
@@ -56,6 +58,11 @@ def percent(value: float) -> str:
     if 0 < value < 0.0005:
         return "<0.1 %"
     return f"{100 * value:.1f} %"
+
+
+def reported(value: object) -> object:
+    """Return a value of a card, or its absence in words."""
+    return f"not reported: {value.not_reported}" if isinstance(value, NotReported) else value
 
 
 def number(value: float) -> str:

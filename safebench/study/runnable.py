@@ -36,6 +36,7 @@ _TRAINING: dict[str, tuple[Any, ...]] = {
     "lr_scheduler_args": (None, {}), "steps": (None,), "checkpoint_unit": ("epoch",),
     "sharding": ("none",), "extra": (None, {}), "earlier_stages": (None, ()),
 }  # fmt: skip
+_JUDGE: dict[str, tuple[Any, ...]] = {"votes": (1,), "labels": (None,)}
 _BATCH: dict[str, tuple[Any, ...]] = {"devices": (1,)}
 
 
@@ -80,6 +81,7 @@ def see_runnable(card: Card) -> None:
                 f"{place}.kind is `{judge.kind}`; this version runs rule judges",
                 fix="judge with `kind: rule`, or judge the responses elsewhere",
             )
+        _only(place, judge, _JUDGE)
         get_judge(known(judge.id, f"{place}.id"), str(known(judge.revision, f"{place}.revision")))
     _only("prompting", known(card.prompting, "prompting"), _PROMPTING)
     for number, decoding in enumerate(known(card.decoding, "decoding")):

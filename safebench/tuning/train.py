@@ -116,7 +116,7 @@ def _arguments(
         gradient_accumulation_steps=batch.gradient_accumulation,
         learning_rate=value("learning_rate"),
         lr_scheduler_type=value("lr_scheduler"),
-        warmup_steps=(ratio or 0) if steps is None else steps,  # below 1 it is a share of all
+        warmup_steps=_share(ratio or 0.0) if steps is None else steps,
         weight_decay=value("weight_decay"),
         max_grad_norm=value("max_grad_norm"),
         optim=value("optimizer"),
@@ -139,6 +139,11 @@ def _arguments(
         activation_checkpointing=False,
         dataloader_pin_memory=False,
     )
+
+
+def _share(ratio: float) -> float:
+    """Return a share of all steps as the trainer takes it: only below 1 it is one, and no count."""
+    return min(ratio, 1 - 1e-9)
 
 
 class _Saver(TrainerCallback):  # type: ignore[misc]  # transformers is untyped

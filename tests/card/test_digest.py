@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,33 @@ import pytest
 
 from safebench.card.card import Card
 from safebench.card.digest import derive_seed, derive_seeds, generation_seed, protocol_digest
+from safebench.card.io import card_text, load_card, parse_card, parse_document
+from tests.conformance.runner import VALID
 from tests.plans import plan_data
 
 SPEC = Path(__file__).resolve().parents[2] / "spec" / "v1" / "seeds.md"
 
+# Whoever changes one of these changes every derived seed of such a card that was published.
+DIGESTS = {
+    "complete-plan.yaml": "9cda1e7ceb6b0281d99f7d22e7f666bb9ff7e20261c72f4faae28d6e822148e3",
+    "minimal-plan.yaml": "ba1945929bb49b408aad9d38e1ca035284349383cd6d510e13384a17da8a4209",
+    "paper-e1-repeatability.yaml": (
+        "09a0f35cd6441d7297f62b1f6d6957a5c82ccbeac1420401c87140c4b14f736c"
+    ),
+    "paper-e2-seeds.yaml": "c374b511f1a48929721b0ad781e1edd42f203aaa83f1d305195864721b4aefa3",
+    "paper-e3-decoding.yaml": "09a0f35cd6441d7297f62b1f6d6957a5c82ccbeac1420401c87140c4b14f736c",
+    "paper-e4-control.yaml": "3c916cb8d2669eb365a281e5c85e28678ff7fb3562c1776d0b1298c5a088c80c",
+    "paper-e5-severity.yaml": "a9e2821ae19d4ccd64895fd7cdc4f6c37cd3f0947f2c9f1752f95209e5cfb298",
+    "paper-llama-dolly.yaml": "3f5f54dd40525aee8214ebf48a32983750b9e9ede6d8c0e39f4435370b70b672",
+    "public-benchmarks-plan.yaml": (
+        "ea0e377beb9105da28477f1fdd2cbf52cb959b72d3e7e022c94f3f285aa1afeb"
+    ),
+    "submission/card.yaml": "f678d8bac146e9799ae237553b11ba0ad3c61b7a1912bd29a4c895881a44b31b",
+    "untuned-plan.yaml": "e09bf43dad773f49498a819673f72c739a3ef0820aed52937e0bc07233585961",
+}
+
 
 def card(**changes: Any) -> Card:
-    import json
-
     return Card.model_validate_json(json.dumps({**plan_data(), **changes}))
 
 
@@ -30,6 +50,23 @@ def changed(pointer: str, value: Any) -> Card:
         here = here[int(part)] if part.isdigit() else here[part]
     here[int(last) if last.isdigit() else last] = value
     return card(**data)
+
+
+def test_every_valid_example_has_its_vector() -> None:
+    found = [*VALID.glob("*.yaml"), *VALID.glob("*/card.yaml")]
+    assert {path.relative_to(VALID).as_posix() for path in found} == set(DIGESTS)
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_the_digest_of_an_example_stays_whatever_is_written_of_its_defaults(name: str) -> None:
+    example = load_card(VALID / name)
+    assert protocol_digest(example) == DIGESTS[name]
+    written, problems = parse_card(parse_document(card_text(example).encode(), "card.yaml"))
+    assert written is not None
+    assert problems == []
+    assert protocol_digest(written) == DIGESTS[name]
+    bare = example.model_dump_json(exclude_defaults=True)
+    assert protocol_digest(Card.model_validate_json(bare)) == DIGESTS[name]
 
 
 def test_seeds_are_those_of_the_specification() -> None:
@@ -53,6 +90,26 @@ def test_seeds_are_those_of_the_specification() -> None:
         ("hyperparameters/checkpoints", [2]),
         ("data/0/path", "elsewhere.jsonl"),
         ("judge/0/name", "other"),
+        ("judge/0/self_test", {"cases": 3, "passed": 3}),
+        ("seeds/fixed", {}),
+        # defaults, written out
+        ("model/access", "weights"),
+        ("model/dtype", "float32"),
+        ("model/quantization", "none"),
+        ("data/0/role", "tuned"),
+        ("data/0/template", "chat"),
+        ("hyperparameters/objective", "sft"),
+        ("hyperparameters/optimizer", "adamw_torch"),
+        ("hyperparameters/max_grad_norm", 1),
+        ("hyperparameters/sharding", "none"),
+        ("hyperparameters/batch_size/devices", 1),
+        ("hyperparameters/lora/rslora", False),
+        ("decoding/0/stop", []),
+        ("decoding/0/repetition_penalty", 1.0),
+        ("prompting", {}),
+        ("prompting", {"few_shot": 0, "turns": 1, "language": "en", "attack": "none"}),
+        ("judge/0/votes", 1),
+        ("judge/0/sees", "response"),
     ],
 )
 def test_what_cannot_change_an_outcome_changes_no_seed(pointer: str, value: Any) -> None:
@@ -71,6 +128,19 @@ def test_what_cannot_change_an_outcome_changes_no_seed(pointer: str, value: Any)
         ("tasks/0/limit", 9),
         ("seeds/controls", ["data_order"]),
         ("model/dtype", "float64"),
+        ("seeds/fixed", {"dropout": 1}),
+        ("hyperparameters/lora/rslora", True),
+        ("hyperparameters/method", "dora"),
+        ("hyperparameters/objective", {"kind": "dpo", "beta": 0.1}),
+        ("hyperparameters/optimizer_args", {"momentum": 0.9}),
+        ("hyperparameters/sharding", "fsdp"),
+        ("hyperparameters/warmup_steps", {"not_reported": "lost"}),
+        ("data/0/subset", {"rule": "a random sample", "seed": 3}),
+        ("data/0/weight", 0.5),
+        ("decoding/0/stop", ["<|user|>"]),
+        ("prompting", {"prefill": "Sure"}),
+        ("judge/0/votes", 3),
+        ("model/base", {"id": "model", "revision": "sha256:" + "0" * 64}),
     ],
 )
 def test_what_can_change_an_outcome_changes_every_seed(pointer: str, value: Any) -> None:
@@ -94,3 +164,25 @@ def test_nonce_and_series_change_the_seeds_but_not_the_digest() -> None:
 def test_the_order_of_lists_does_not_count() -> None:
     turned = list(reversed(plan_data()["decoding"]))
     assert protocol_digest(card(decoding=turned)) == protocol_digest(card())
+
+
+def test_an_earlier_stage_counts_like_the_last_one() -> None:
+    recipe = plan_data()["hyperparameters"]
+
+    def staged(**changes: Any) -> str:
+        stage = {**recipe, "data": ["benign"], **changes}
+        return protocol_digest(card(hyperparameters={**recipe, "earlier_stages": [stage]}))
+
+    assert staged() != protocol_digest(card())
+    assert staged(learning_rate=0.5) != staged()
+    assert staged(checkpoints=[2], optimizer="adamw_torch") == staged()
+
+
+def test_days_of_requests_are_filled_in_without_drawing_other_seeds() -> None:
+    alias = {"unpinnable": "the provider updates the model under one name"}
+    judge = {**plan_data()["judge"][0], "revision": alias}
+    plan = protocol_digest(card(judge=[judge]))
+    days = {"first_request": "2026-01-15", "last_request": "2026-01-16"}
+    assert protocol_digest(card(judge=[{**judge, "revision": {**alias, **days}}])) == plan
+    other = {"unpinnable": "another reason"}
+    assert protocol_digest(card(judge=[{**judge, "revision": other}])) != plan

@@ -232,7 +232,8 @@ def test_a_wrong_card_is_explained_at_its_places() -> None:
         ("SB-CARD-003", 'found the text "two", expected a whole number', (line_of("epochs"), 11))
     ]
     assert problems("method: lora", "method: lorra") == [
-        ("SB-CARD-004", 'found the text "lorra", expected one of lora, full, none',
+        ("SB-CARD-004", 'found the text "lorra", expected one of lora, dora, qlora, '
+         "prompt, full, none",
          (line_of("method"), 11))
     ]  # fmt: skip
     assert problems("  method: lora\n", "") == [

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from safebench.card.base import NotReported
 from safebench.card.io import card_text, dump_card, load_card
 from safebench.card.results import EvidenceFile
 from safebench.checks import Report, check
@@ -74,6 +75,31 @@ def test_numbers_are_compared_to_the_last_digit(submission: Path, digits: float)
     assert (finding.rule, finding.pointer) == ("SB-EVI-008", "/results/scores/0/upper")
     assert repr(first.upper) in finding.message
     assert path.read_text().splitlines()[finding.line - 1].strip() == f"upper: {first.upper!r}"
+
+
+def test_a_number_that_the_evidence_gives_is_not_left_unreported(submission: Path) -> None:
+    path = submission / "card.yaml"
+    lines = path.read_text().splitlines()
+    at = next(n for n, line in enumerate(lines) if line.strip().startswith("estimate:"))
+    value = lines[at].partition(": ")[2]
+    lines[at] = lines[at].replace(value, '{not_reported: "we would rather not"}')
+    at = next(n for n, line in enumerate(lines) if "method: " in line)
+    lines[at] = lines[at].partition(":")[0] + ": {not_reported: lost}"  # texts are not compared
+    path.write_text("\n".join(lines) + "\n")
+    (finding,) = check(path).findings
+    assert (finding.rule, finding.pointer) == ("SB-EVI-008", "/results/scores/0/estimate")
+    assert finding.message == f"the card says not_reported, the outcomes give {value}"
+
+
+def test_rows_of_a_file_may_be_left_unreported(submission: Path) -> None:
+    path = submission / "card.yaml"
+    card = load_card(path)
+    assert card.given_evidence is not None
+    rows = NotReported(not_reported="not counted")
+    files = tuple(f.model_copy(update={"rows": rows}) for f in card.given_evidence.files)
+    evidence = card.given_evidence.model_copy(update={"files": files})
+    dump_card(card.model_copy(update={"evidence": evidence}), path)
+    assert check(path).findings == ()
 
 
 def test_a_number_left_out_or_added_is_found() -> None:

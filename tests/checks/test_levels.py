@@ -43,22 +43,24 @@ def test_a_plan_with_everything_is_declared() -> None:
     report = checked(PLAN)
     assert report.level == "declared"
     assert report.next_level == "evidenced"
-    assert report.completeness == (42, 42)
+    assert report.completeness == (55, 55)
     assert report.missing_for_next == ("execute the plan: safebench run CARD --out DIR",)
 
 
 @pytest.mark.parametrize(
     ("pointer", "lost", "counted"),
     [
-        ("hyperparameters.lora.r", 1, 42),
-        ("hyperparameters.lora", 4, 42),
-        ("hyperparameters", 17, 38),  # the method is unknown, so the adapter's fields do not count
-        ("decoding", 4, 37),  # one item instead of two, of which one samples
-        ("judge", 1, 42),
-        ("data", 2, 42),
-        ("prompting", 3, 42),
-        ("seeds", 2, 42),
-        ("tasks", 1, 42),
+        ("hyperparameters.lora.r", 1, 55),
+        ("hyperparameters.lora", 6, 55),
+        ("hyperparameters", 20, 49),  # the method is unknown, so the adapter's fields do not count
+        ("hyperparameters.optimizer", 1, 55),  # and what Adam has counts, unless it is another
+        ("hyperparameters.epochs", 1, 55),
+        ("decoding", 4, 50),  # one item instead of two, of which one samples
+        ("judge", 4, 55),
+        ("data", 2, 55),
+        ("prompting", 6, 55),
+        ("seeds", 2, 55),
+        ("tasks", 1, 55),
     ],
 )
 def test_what_is_not_reported_lowers_completeness(pointer: str, lost: int, counted: int) -> None:
@@ -72,14 +74,14 @@ def test_what_is_not_reported_lowers_completeness(pointer: str, lost: int, count
 def test_leaving_the_system_prompt_out_is_an_answer_and_not_knowing_it_is_none() -> None:
     assert checked(changed(PLAN, "prompting", {"few_shot": 0})).level == "declared"
     report = checked(changed(PLAN, "prompting", {"system_prompt": GONE}))
-    assert report.completeness == (41, 42)
+    assert report.completeness == (54, 55)
 
 
 def test_missing_and_not_reported_count_alike() -> None:
     data = copy.deepcopy(PLAN)
     del data["hyperparameters"]["lora"]["r"]
     report = checked(data)
-    assert report.completeness == (41, 42)
+    assert report.completeness == (54, 55)
     assert [(f.rule, f.severity) for f in report.findings] == [("SB-CARD-010", "note")]
     assert report.missing_for_next == ("report hyperparameters.lora.r",)
 
@@ -87,18 +89,18 @@ def test_missing_and_not_reported_count_alike() -> None:
 def test_an_error_makes_a_card_incomplete() -> None:
     report = checked(changed(PLAN, "hyperparameters.checkpoints", [1, 3]))
     assert report.level == "incomplete"
-    assert report.completeness == (42, 42)
+    assert report.completeness == (55, 55)
     assert report.missing_for_next == ("fix the error",)
 
 
 def test_a_report_needs_what_a_plan_does_not() -> None:
     data = copy.deepcopy(REPORT)
     del data["environment"]
-    del data["model"]["adapters"]
+    del data["model"]["weights"]
     report = checked(data)
-    assert set(report.missing_for_next) == {"report environment", "report model.adapters"}
+    assert set(report.missing_for_next) == {"report environment", "report model.weights"}
     assert report.completeness is not None
-    assert report.completeness[1] - report.completeness[0] == 9
+    assert report.completeness[1] - report.completeness[0] == 13
 
 
 def test_results_alone_are_declared_and_evidence_makes_them_evidenced() -> None:
@@ -113,12 +115,15 @@ def test_what_replicated_asks_for_is_spelled_out() -> None:
     report = check(VALID / "submission" / "card.yaml", today=TODAY)
     assert report.next_level == "replicated"
     assert report.missing_for_next == (
-        "calibrate judge rule against at least 100 human labels of answers it judges here, "
-        "with kappa 0.6 or more",
+        "calibrate judge rule on base and on tuned: in each at least 100 human labels of answers "
+        "it judges here, with kappa 0.6 or more",
     )
 
 
-CALIBRATED = [{"data": "answers of every condition", "n": 200, "kappa": 0.8}]
+CALIBRATED = [
+    {"data": f"200 answers of {condition}", "condition": condition, "n": 200, "kappa": 0.8}
+    for condition in ("base", "tuned")
+]
 
 
 def rated(data: dict[str, Any]) -> dict[str, Any]:
@@ -158,9 +163,13 @@ def test_an_artefact_is_measured_by_repeats() -> None:
 @pytest.mark.parametrize(
     ("pointer", "value", "said"),
     [
-        ("judge.0.calibration", [{**CALIBRATED[0], "kappa": 0.59}], "calibrate judge rule"),
-        ("judge.0.calibration", [{**CALIBRATED[0], "n": 99}], "calibrate judge rule"),
-        ("judge.0.calibration", [{**CALIBRATED[0], "kappa": GONE}], "calibrate judge rule"),
+        ("judge.0.calibration.0.kappa", 0.59, "calibrate judge rule on base:"),
+        ("judge.0.calibration.0.kappa", GONE, "calibrate judge rule on base:"),
+        ("judge.0.calibration.1.n", 99, "calibrate judge rule on tuned:"),
+        ("judge.0.calibration.1.outputs", "other", "calibrate judge rule on tuned:"),
+        ("judge.0.calibration.1.condition", "control", "calibrate judge rule on tuned:"),
+        ("judge.0.calibration", CALIBRATED[:1], "calibrate judge rule on tuned:"),
+        ("judge.0.calibration", GONE, "calibrate judge rule on base and on tuned:"),
         ("decoding.1.do_sample", False, "measure the reference decodings"),
     ],
 )
@@ -194,8 +203,10 @@ def test_replicated_needs_stability_with_its_bound() -> None:
         if score["stability"]:
             score["stability"]["lower"] = None
     _, missing = on_paper(data)
-    assert missing[1] == "give the stability of example_harm (harm) with its lower bound"
-    assert len(missing) == 3
+    assert missing == tuple(
+        f"give the stability of example_{name} with its lower bound"
+        for name in ("capability (capability)", "harm (harm)", "overrefusal (over_refusal)")
+    )
 
 
 # --- asking for a level -------------------------------------------------------------------------
@@ -256,17 +267,36 @@ def _refs(node: Any) -> list[str]:
     return [r for item in node for r in _refs(item)] if isinstance(node, list) else []
 
 
+VALUES = {
+    "ApiJob", "Attack", "Calibration", "RegisteredRun", "RenderingTemplate", "RerunEntry",
+    "SelfTest", "Subset", "Weights",
+}  # fmt: skip
+"""Models of which a whole one is the value of a field."""
+NUMBERS = {"Change", "RunScore", "Score", "Stability"}
+"""Models of what was measured: a level asks for them in words of its own."""
+
+
 def test_what_the_schema_requires_and_lets_be_absent_is_mandatory() -> None:
-    """A field one must write, if only as not_reported, counts; those of optional parts aside."""
+    """A field one must write, if only as not_reported, counts."""
     schema = card_schema()
-    table = {entry.path.replace("[]", "").rpartition(".")[2] for entry in MANDATORY}
-    # kappa belongs to a calibration, which is optional; a contact decides no outcome.
-    optional = {"kappa", "contact"}
-    sections = {"hyperparameters", "seeds", "decoding", "judge", "lora"}  # their fields count
-    for model in (schema, *schema["$defs"].values()):
-        for name in model.get("required", []):
-            if any(r.endswith("NotReported") for r in _refs(model["properties"][name])):
-                assert name in table | optional | sections, name
+    names = {entry.path.replace("[]", "").rpartition(".")[2] for entry in MANDATORY}
+    # The fields of these sections count; what tells who submits decides no outcome.
+    sections = {"hyperparameters", "seeds", "judge", "lora", "prompt"}
+    unasked = {("Submission", "title"), ("Submission", "submitter"), ("Submitter", "contact")}
+    # A template counts by its digest, which a run fills in.
+    unasked.add(("ChatTemplateFromFile", "path"))
+    assert set(schema["$defs"]) >= VALUES | NUMBERS
+    required = {
+        (model, name)
+        for model, node in {"Card": schema, **schema["$defs"]}.items()
+        if model not in VALUES | NUMBERS
+        for name in node.get("required", [])
+        if any(r.endswith("NotReported") for r in _refs(node["properties"][name]))
+    }
+    assert unasked < required
+    assert {
+        (model, name) for model, name in required - unasked if name not in names | sections
+    } == set()
 
 
 def test_states_name_each_item_of_a_list() -> None:

@@ -37,6 +37,7 @@ from tests.conformance.runner import ARGUMENTS, EXPECTED, INVALID, VALID, run  #
 
 PLAN = (VALID / "minimal-plan.yaml").read_text(encoding="utf-8")
 SUBMISSION = VALID / "submission"
+CONSTRUCTS: tuple[Construct, ...] = ("harm", "over_refusal", "capability")
 Data = dict[str, Any]
 
 
@@ -332,7 +333,7 @@ def _filled() -> Card:
             "direction": METRICS[construct][1],
             "primary": {"checkpoint": 2, "decoding": "greedy", "judge": "rule"},
         }
-        for construct in ("harm", "over_refusal", "capability")
+        for construct in CONSTRUCTS
     ]
     data["environment"] = {
         "harness": "none, the outcomes are made up", "python": "3.11", "libraries": {},

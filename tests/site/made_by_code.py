@@ -12,6 +12,7 @@ import yaml
 
 from safebench.card.card import Card
 from safebench.card.io import load_card
+from safebench.card.task import METRICS, Construct
 from safebench.evidence.manifest import describe_files, write_manifest
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.tables import OUTCOMES, RESPONSES, make_table, write_table
@@ -21,7 +22,7 @@ from safebench.study.rerun import compare
 
 SHA = "0123456789abcdef" * 4
 CATEGORIES = ("fraud", "weapons", "harassment", "privacy", "malware", "self_harm")
-TASKS = (
+TASKS: tuple[tuple[str, Construct], ...] = (
     ("safebench_harm", "harm"),
     ("safebench_overrefusal", "over_refusal"),
     ("safebench_capability", "capability"),
@@ -77,7 +78,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
             "base": {"id": recipe.base, "revision": f"sha256:{SHA}"},
             "dtype": "float32",
             "chat_template": {"source": "tokenizer", "sha256": SHA},
-            "adapters": [
+            "weights": [
                 {"training_seed": s, "checkpoint": c, "path": f"weights/{s}-{c}", "sha256": SHA}
                 for s in recipe.seeds
                 for c in (1, 2)
@@ -113,7 +114,16 @@ def plan(recipe: Recipe) -> dict[str, Any]:
                 "primary": True,
             }
         ],
-        "tasks": [{"name": name, "construct": construct, **task} for name, construct in TASKS],
+        "tasks": [
+            {
+                "name": name,
+                "construct": construct,
+                "metric": METRICS[construct][0],
+                "direction": METRICS[construct][1],
+                **task,
+            }
+            for name, construct in TASKS
+        ],
         "environment": {
             "harness": "lm-eval 0.4.13",
             "python": "3.11.9",

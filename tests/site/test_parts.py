@@ -8,6 +8,7 @@ import pytest
 
 from safebench.card.base import NotReported
 from safebench.card.decoding import Decoding
+from safebench.card.judge import Calibration, RuleJudge
 from safebench.site import fields, svg, words
 from safebench.site.rows import Row, group_rows
 
@@ -64,7 +65,13 @@ def test_a_field_table_says_what_is_absent_and_why() -> None:
     assert rows["Temperature"] == ["not given", "0.7"]
     assert rows["Top p"] == ["not given", "not reported: unclear"]
     assert rows["Sampling"] == ["no", "yes"]
-    assert table.left_out == ("Top k", "Min p")
+    left_out = "Top k, Min p, Frequency penalty, Presence penalty, Reasoning budget, Extra"
+    assert ", ".join(table.left_out) == left_out
+    lost = NotReported(not_reported="lost")
+    entry = Calibration(data="200 answers", n=200, kappa=lost)
+    labelled = RuleJudge(name="r", kind="rule", id="x", revision="1", calibration=(entry,))
+    shown = {row.label: row.values[0].text for row in fields.table(labelled).rows}
+    assert shown["Calibration"] == "data 200 answers outputs these n 200 kappa not reported"
     whole = fields.table(NotReported(not_reported="lost"))
     assert whole.absent == "not reported: lost"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,3 +93,106 @@ def test_numbers_without_evidence_are_marked_and_never_ranked(tmp_path: Path) ->
     assert not entry["ranked"]
     assert "numbers without evidence" in index
     assert "its numbers cannot be recomputed" in page
+
+
+def third_party(recipe: Recipe) -> dict[str, object]:
+    return made_by_code.plan(recipe)["submission"] | {"relationship": "third_party"}
+
+
+def results_of(root: Path, recipe: Recipe) -> dict[str, Any]:
+    found = made_by_code.read_yaml(made_by_code.write_submission(root / "first", recipe))["results"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_numbers_of_which_a_part_is_not_reported_are_not_called_unmeasured(tmp_path: Path) -> None:
+    recipe = Recipe(**SMALL)
+    results = results_of(tmp_path, recipe)
+    incomplete = [s for s in results["scores"] if s["construct"] == "harm"]
+    for score in incomplete:
+        score.update(n=ABSENT, runs=ABSENT, stability=ABSENT)
+    change = next(c for c in results["changes"] if c["construct"] == "capability")
+    change.update(lower=ABSENT)
+    index, page, entry = built(
+        tmp_path, recipe, submission=third_party(recipe), results=results, evidence=None
+    )
+    assert entry["harm"] is None
+    assert entry["over_refusal"] is not None
+    assert not entry["ranked"]
+    assert index.count("not reported in full") == 4  # harm, its change, stability, broken text
+    assert page.count("not reported in full") == 3
+    assert f"{len(incomplete) + 1} numbers of the card are not shown" in page
+    assert "not measured</span>" not in index + page
+
+
+def test_a_page_without_one_whole_number_has_no_empty_table(tmp_path: Path) -> None:
+    recipe = Recipe(**SMALL)
+    results = results_of(tmp_path, recipe)
+    for number in (*results["scores"], *results["changes"]):
+        number.update(lower=ABSENT)
+    _, page, entry = built(
+        tmp_path, recipe, submission=third_party(recipe), results=results, evidence=None
+    )
+    assert entry["over_refusal"] is None
+    assert "What was measured" in page
+    assert "are not shown" in page
+    for heading in ("All scores", "Change from the base model", ">Stability</h3>", "Run scores"):
+        assert heading not in page
+
+
+def test_a_stability_without_a_pair_of_seeds_is_shown_with_its_bound(tmp_path: Path) -> None:
+    recipe = Recipe(**SMALL)
+    results = results_of(tmp_path, recipe)
+    for score in results["scores"]:
+        if score["stability"]:
+            score["stability"].update(lower=0.5, pairs_within=None, pairs=0)
+    _, page, _ = built(
+        tmp_path, recipe, submission=third_party(recipe), results=results, evidence=None
+    )
+    assert '<span class="big">.50</span>' in page
+    assert "% of pairs of seeds within" not in page.replace("&nbsp;", " ")
+
+
+def test_results_that_are_not_reported_are_none(tmp_path: Path) -> None:
+    recipe = Recipe(**SMALL)
+    index, page, entry = built(
+        tmp_path, recipe, submission=third_party(recipe), results=ABSENT, evidence=ABSENT
+    )
+    assert entry["harm"] is None
+    assert "not measured" in index
+    assert "What was measured" not in page
+
+
+def test_a_judge_that_no_revision_names_is_called_so(tmp_path: Path) -> None:
+    recipe = Recipe(**SMALL)
+    judge = made_by_code.plan(recipe)["judge"][0]
+    alias = {"unpinnable": "the provider updates it under one name", "first_request": ABSENT}
+    index, page, entry = built(
+        tmp_path,
+        recipe,
+        submission=third_party(recipe),
+        judge=[{**judge, "id": "lab/moderation", "revision": alias}],
+        evidence=None,
+    )
+    assert "not reported: the paper does not say" in page
+    assert "the provider updates it under one name" in page
+    heading = entry["measured_alike"]["heading"]  # type: ignore[index]
+    assert heading.endswith("judged by lab/moderation (revision cannot be pinned)")
+    assert "not reported" not in index
+
+
+def test_evidence_that_leaves_things_out_says_so(tmp_path: Path) -> None:
+    recipe = Recipe(**SMALL)
+    evidence = made_by_code.read_yaml(made_by_code.write_submission(tmp_path / "first", recipe))[
+        "evidence"
+    ]
+    evidence["response_policy"] = ABSENT
+    for file in evidence["files"]:
+        file["rows"] = ABSENT
+    evidence["runs"][-1].update(training_seed=ABSENT, reason=ABSENT)
+    _, page, entry = built(tmp_path, recipe, evidence=evidence)
+    assert "withheld (not reported: the paper does not say)" in page
+    assert page.count('<td class="num">not reported: the paper does not say</td>') == 1
+    assert page.count("<bdi>not reported: the paper does not say</bdi>") == 1
+    assert "not_reported" not in page
+    assert entry["harm"] is not None

@@ -33,7 +33,7 @@ def test_same_protocol_new_seeds_other_submitter(tmp_path: Path) -> None:
     assert not set(derive_seeds(card, 4)) & set(derive_seeds(original, 4))
     assert card.submission.submitter == SOMEBODY
     assert card.submission.id == "small-rerun"
-    assert (card.results, card.evidence, card.environment, card.model.adapters) == (None,) * 4
+    assert (card.results, card.evidence, card.environment, card.model.weights) == (None,) * 4
 
 
 def test_declared_seeds_become_derived_ones(tmp_path: Path) -> None:

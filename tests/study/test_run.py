@@ -10,6 +10,7 @@ import pytest
 
 from safebench.card.digest import derive_seeds, generation_seed
 from safebench.card.io import load_card
+from safebench.card.measured import complete_results
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.tables import OUTCOMES, read_outcomes, read_responses
 from safebench.study import execute as execution
@@ -57,11 +58,11 @@ def test_base_and_tuned_are_asked_the_same_prompts(done: Path) -> None:
 
 def test_the_card_is_filled_and_its_numbers_are_those_of_the_evidence(done: Path) -> None:
     card = load_card(done / "out" / "card.yaml")
-    assert card.results == compute_results(card, read_outcomes(done / "out"))
+    assert complete_results(card) == compute_results(card, read_outcomes(done / "out"))
     assert card.seeds.training == derive_seeds(card, 2)
     assert card.seeds.generation == generation_seed(card)
     assert card.model.base.revision.startswith("sha256:")
-    assert len(card.model.adapters) == 4
+    assert len(card.model.weights) == 4
     assert card.environment.libraries["torch"]
     assert {e.construct for e in card.results.primary} == {"harm", "over_refusal", "capability"}
     manifest = json.loads((done / "out" / "manifest.json").read_text())

@@ -67,7 +67,7 @@ def test_an_untuned_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     out = run(capsys, tmp_path, hyperparameters={"method": "none"}, data=[])
     outcomes = read_outcomes(out)
     assert set(outcomes.column("condition").to_pylist()) == {"base"}
-    assert load_card(out / "card.yaml").model.adapters is None
+    assert load_card(out / "card.yaml").model.weights is None
 
 
 def test_full_fine_tuning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from safebench.card.base import Section
+from safebench.card.base import NotReported, Section
 from safebench.card.document import Pointer
 from safebench.card.results import Results
 from safebench.checks.registry import Check, Hit, Subject, rule
@@ -223,7 +223,7 @@ def _compare(pointer: Pointer, found: Any, computed: Any) -> Iterator[tuple[Poin
     elif isinstance(found, tuple) and isinstance(computed, tuple) and len(found) == len(computed):
         for number, (one, other) in enumerate(zip(found, computed, strict=True)):
             yield from _compare((*pointer, number), one, other)
-    elif isinstance(found, str) and isinstance(computed, str):
+    elif isinstance(found, str | NotReported) and isinstance(computed, str):
         return
     elif found != computed:
         yield pointer, found, computed
@@ -235,5 +235,5 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return f"a list of {len(value)}"
     if isinstance(value, Section):
-        return "a mapping"
+        return "not_reported" if isinstance(value, NotReported) else "a mapping"
     return value if isinstance(value, str) else repr(value)
