@@ -26,7 +26,7 @@ from safebench.card.io import dump_card, load_card  # noqa: E402
 from safebench.card.model import Weights  # noqa: E402
 from safebench.card.results import Evidence, EvidenceFile, RegisteredRun  # noqa: E402
 from safebench.card.schema import schema_text  # noqa: E402
-from safebench.card.task import METRICS  # noqa: E402
+from safebench.card.task import METRICS, Construct  # noqa: E402
 from safebench.evidence.manifest import describe_files, write_manifest  # noqa: E402
 from safebench.evidence.scoring import compute_results  # noqa: E402
 from safebench.evidence.tables import OUTCOMES, make_table, read_outcomes, write_table  # noqa: E402
