@@ -53,17 +53,24 @@ _LABELS = {"int": "a whole number", "float": "a number", "str": "a text", "bool"
 
 
 def explain(error: ValidationError, document: Document) -> list[Problem]:
-    """Return every structural problem once, in the order of the document."""
+    """Return every structural problem once, in the order of the document.
+
+    One that the reader found already is among them when the models cannot go on without it.
+    """
     schemas = definitions()
-    said = {problem.pointer for problem in document.problems}
+    said = {problem.pointer: problem for problem in document.problems}
     found: dict[tuple[Pointer, str], Problem] = {}
     alternatives: dict[Pointer, list[str]] = {}
+    around: dict[Pointer, Pointer | None] = {}
     for detail in error.errors(include_url=False, include_context=True):
         spot = locate(detail["loc"], document.data, schemas)
         if spot.pointer in said:
+            problem = replace(said[spot.pointer], absence=spot.absence)
+            found.setdefault((problem.pointer, problem.rule), problem)
             continue
         if spot.off_branch is not None:
             alternatives.setdefault(spot.pointer, []).append(_alternative(spot.off_branch, detail))
+            around[spot.pointer] = spot.absence
             continue
         problem = _mixed_absence(spot, document) or _problem(detail, spot, document)
         found.setdefault((problem.pointer, problem.rule), replace(problem, absence=spot.absence))
@@ -72,9 +79,8 @@ def explain(error: ValidationError, document: Document) -> list[Problem]:
             continue  # one alternative was recognised, and its problem is the one to report
         value = get(document.data, pointer)
         message = f"found {show(value)}, expected {' or '.join(dict.fromkeys(expected))}"
-        found.setdefault(
-            (pointer, TYPE), _at(document, TYPE, pointer, message, "correct the value")
-        )
+        problem = _at(document, TYPE, pointer, message, "correct the value")
+        found.setdefault((pointer, TYPE), replace(problem, absence=around[pointer]))
     return sorted(found.values(), key=lambda p: (p.place.line, p.place.column, p.rule))
 
 

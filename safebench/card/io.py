@@ -57,9 +57,10 @@ def parse_card(document: Document) -> tuple[Card | None, list[Problem]]:
     """Build a card from plain data, collecting everything that is wrong with its structure.
 
     Its version is identified, plain data of an older one is migrated, and then the models are
-    built. A mandatory field that is missing, where the standard lets it be `not_reported`, is one
-    of the problems and does not stop the card from being built: it then holds the absence; nor
-    does what a newer minor version added. Other problems do, and the card is None. The document is
+    built. What is missing or wrong is one of the problems and does not stop the card from being
+    built where the standard lets a field be `not_reported`: it then holds that absence, so that
+    everything else can be looked at. Where nothing around a problem may be absent, the card is
+    None. The document is
     never changed, and problems are at their places in it.
     """
     current = migrate(document)
@@ -67,7 +68,9 @@ def parse_card(document: Document) -> tuple[Card | None, list[Problem]]:
         return None, [*document.problems, current]
     card, found = _build(current)
     written = [replace(problem, pointer=current.written(problem.pointer)) for problem in found]
-    return card, [*document.problems, *written]
+    said = {(problem.pointer, problem.rule) for problem in written}
+    read = [p for p in document.problems if (p.pointer, p.rule) not in said]
+    return card, [*read, *written]
 
 
 def _build(document: Document) -> tuple[Card | None, list[Problem]]:

@@ -1,6 +1,7 @@
-"""What can be made of a card in which something is missing, or from after this program.
+"""What can be made of a card in which something is missing, wrong, or from after this program.
 
-A field that is missing where it may be `not_reported` is held as that. In a card of a newer minor
+A field that is missing or wrong where it may be `not_reported` is held as that, and a field that is
+not known is passed over, so that one mistake does not hide the others. In a card of a newer minor
 version, a field that is not known is passed over; a word that is not known leaves the field around
 it unread, which is held as `not_reported` too: rules and levels know what to do about absence, and
 nothing is taken for granted that nobody here can check.
@@ -15,9 +16,12 @@ from typing import Any
 
 from safebench.card.card import SPEC
 from safebench.card.document import Pointer, Problem, dotted
-from safebench.card.explain import NOT_GIVEN, show
+from safebench.card.explain import NOT_GIVEN, UNKNOWN, show
 from safebench.card.locate import get
 from safebench.card.versions import NEWER
+
+WRONG = "wrong in the card"
+"""Reason of an absence that stands for a value which the models refused."""
 
 
 def forgiven(problems: Sequence[Problem], data: Any) -> list[Problem]:
@@ -35,8 +39,10 @@ def repair(data: Any, problems: Sequence[Problem]) -> Any:
     for problem in problems:
         if problem.rule == NOT_GIVEN:
             absences[problem.pointer] = "missing from the card"
-        elif problem.rule == NEWER and problem.unknown == "field":
+        elif problem.unknown == "field" and problem.rule in (NEWER, UNKNOWN):
             del get(repaired, problem.pointer[:-1])[problem.pointer[-1]]
+        elif problem.severity == "error" and problem.absence is not None:
+            absences[problem.absence] = WRONG
         elif problem.rule == NEWER and problem.absence is not None:
             word = show(get(data, problem.pointer))
             absences[problem.absence] = f"{SPEC} does not know {word}"

@@ -10,6 +10,7 @@ from safebench.card.card import Card
 from safebench.card.explain import NOT_GIVEN
 from safebench.card.io import as_pointer, dotted
 from safebench.card.judge import Calibration
+from safebench.card.repair import WRONG
 from safebench.card.results import Score
 from safebench.card.task import Construct
 from safebench.checks.findings import Finding
@@ -64,7 +65,11 @@ def missing_fields(findings: Sequence[Finding], fields: Sequence[State]) -> dict
         for finding in findings
         if finding.rule == NOT_GIVEN
     }
-    stated = {dotted(state.lost_at): state.reason for state in fields if state.lost_at is not None}
+    stated = {
+        dotted(state.lost_at): state.reason
+        for state in fields
+        if state.lost_at is not None and state.reason != WRONG  # there is an error for it
+    }
     return {**stated, **gone}
 
 

@@ -14,7 +14,7 @@ from safebench.card.explain import NOT_GIVEN
 from safebench.card.io import dotted, parse_card
 from safebench.card.migrate import migrate
 from safebench.card.read import load_document
-from safebench.card.versions import NEWER
+from safebench.card.repair import WRONG
 from safebench.checks.findings import Finding
 from safebench.checks.levels import LEVELS, Level, level_of
 from safebench.checks.mandatory import State, states
@@ -24,7 +24,7 @@ _OF_THE_DIGEST = ("SB-SEED-002", "SB-SEED-003")
 """Rules that recompute from the protocol digest, which covers what is not known here too."""
 _OF_THE_NUMBERS = ("SB-RES-", "SB-EVI-")
 """Rules that compare numbers, tasks and evidence, and so need to have read all three."""
-_COMPARED = (("tasks",), ("results",), ("evidence",))
+_COMPARED = ("tasks", "results", "evidence")
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Report:
     missing_for_next: tuple[str, ...]
     """What the next level asks for, in words."""
     completeness: tuple[int, int] | None
-    """Mandatory fields reported, and mandatory fields; None when the structure is wrong."""
+    """Mandatory fields reported, and mandatory fields; None when too little can be read."""
     findings: tuple[Finding, ...]
     """Everything found, in the order of the document."""
     card: Card | None
-    """The card; None when its structure is wrong. A mandatory field that is missing is held as
-    not reported, so this card is for looking at, not for running."""
+    """The card; None when too little can be read. What is missing or wrong is held as not
+    reported, so this card is for looking at, not for running."""
     fields: tuple[State, ...]
     """Every mandatory field and whether it is reported."""
     document: Document
@@ -120,7 +120,11 @@ def require(report: Report, level: Level) -> Report:
     findings = [replace(f, severity="error") if f.rule == NOT_GIVEN else f for f in report.findings]
     there = {finding.pointer for finding in findings if finding.rule == NOT_GIVEN}
     rule = all_rules()["SB-CARD-011"]
-    absent = {s.lost_at: s.reason for s in report.fields if s.lost_at is not None}
+    absent = {
+        s.lost_at: s.reason
+        for s in report.fields
+        if s.lost_at is not None and s.reason != WRONG  # there is an error for it
+    }
     for pointer, reason in absent.items():
         if json_pointer(pointer) in there:
             continue
@@ -139,10 +143,10 @@ def require(report: Report, level: Level) -> Report:
 
 
 def _applicable(rules: dict[str, Rule], problems: list[Problem]) -> dict[str, Rule]:
-    """Return the rules that can be applied to a card of which something may be unknown here."""
-    new = [problem for problem in problems if problem.rule == NEWER and problem.unknown]
+    """Return the rules that can be applied to a card of which something is wrong or unknown."""
+    new = [p for p in problems if p.unknown or (p.severity == "error" and p.absence)]
     left_out: tuple[str, ...] = _OF_THE_DIGEST if new else ()
-    if any(problem.unknown == "word" and problem.absence in _COMPARED for problem in new):
+    if any(p.absence and p.unknown != "field" and p.absence[0] in _COMPARED for p in new):
         left_out += _OF_THE_NUMBERS
     return {id: rule for id, rule in rules.items() if not id.startswith(left_out)}
 
