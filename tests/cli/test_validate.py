@@ -38,7 +38,7 @@ def test_a_valid_plan_in_words() -> None:
     result = validate(PLAN)
     assert result.exit_code == 0
     assert result.output == (
-        "0 errors, 0 warnings. Level: declared (42 of 42 mandatory fields reported).\n"
+        "0 errors, 0 warnings. Level: declared (55 of 55 mandatory fields reported).\n"
         "For `evidenced`: execute the plan: safebench run CARD --out DIR.\n"
     )
 
@@ -54,7 +54,7 @@ def test_a_finding_shows_its_line_and_points_at_it(broken: Path) -> None:
         "   checkpoint 3 was never trained: epochs is 2.\n"
         "   Fix: remove it, or correct epochs.   (safebench rules SB-HYP-001)\n"
         "\n"
-        "1 error, 0 warnings. Level: incomplete (42 of 42 mandatory fields reported).\n"
+        "1 error, 0 warnings. Level: incomplete (55 of 55 mandatory fields reported).\n"
         "For `declared`: fix the error.\n"
     )
 
@@ -101,7 +101,7 @@ def test_several_paths_are_told_apart_and_summed_up(broken: Path, tmp_path: Path
         (["nowhere.yaml"], 2),
         ([".", "nowhere.yaml"], 2),
         (["../invalid/SB-HYP-001/card.yaml"], 1),
-        (["../invalid/SB-DEC-005/card.yaml"], 0),
+        (["../invalid/SB-DEC-006/card.yaml"], 0),
         (["../invalid/SB-READ-001/card.yaml", "../invalid/SB-HYP-001/card.yaml"], 2),
         ([], 2),
         (["minimal-plan.yaml", "--level", "perfect"], 2),
@@ -130,7 +130,7 @@ def test_json_is_what_the_standard_says(broken: Path, tmp_path: Path) -> None:
     first, second = answer["files"]
     assert first["path"] == str(broken)
     assert (first["spec"], first["level"]) == ("safebench/1.0", "incomplete")
-    assert first["completeness"] == {"reported": 42, "required": 42}
+    assert first["completeness"] == {"reported": 55, "required": 55}
     assert first["findings"] == [
         {
             "rule": "SB-HYP-001",
