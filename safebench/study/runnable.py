@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
-from safebench.card.base import known
+from safebench.card.base import Section, known
 from safebench.card.card import Card
+from safebench.card.data import Dataset
+from safebench.card.decoding import Prompting
 from safebench.card.judge import RuleJudge
 from safebench.card.model import WeightsModel
+from safebench.card.seeds import Seeds
 from safebench.card.training import (
+    BatchSize,
     FullTraining,
     Hyperparameters,
     LoraTraining,
@@ -38,6 +42,19 @@ _TRAINING: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 _JUDGE: dict[str, tuple[Any, ...]] = {"votes": (1,), "labels": (None,)}
 _BATCH: dict[str, tuple[Any, ...]] = {"devices": (1,)}
+
+# Fields that decide nothing in a run, or that it fills in: they may be unknown.
+_TOLD: dict[type[Section], set[str]] = {
+    WeightsModel: {"access", "weights", "checkpoint_rule"},
+    RuleJudge: {"primary", "sees", "calibration", "self_test"},
+    Prompting: {"language"},
+    Dataset: {
+        "id", "revision", "split", "sha256", "rendered_sha256", "filtered_out", "controls_for",
+        "purpose",
+    },
+    BatchSize: {"effective"},
+    Seeds: {"generation", "nonce_source", "origin"},
+}  # fmt: skip
 
 
 def loadable(card: Card) -> WeightsModel:
@@ -93,23 +110,36 @@ def see_runnable(card: Card) -> None:
             )
     for number, dataset in enumerate(known(card.data, "data")):
         _only(f"data[{number}]", dataset, _DATASET)
+    known(card.tasks, "tasks")
     recipe = trained(card)
     if recipe is not None:
         _see_training(recipe)
+    seeds = known(card.seeds, "seeds")
+    _only("seeds", seeds, {})
+    fixed = known(seeds.fixed, "seeds.fixed")
+    if fixed is not None:
+        _only("seeds.fixed", fixed, {})
 
 
 def _see_training(recipe: Training) -> None:
     _only("hyperparameters", recipe, _TRAINING)
-    _only("hyperparameters.batch_size", known(recipe.batch_size, "batch_size"), _BATCH)
+    batch = known(recipe.batch_size, "hyperparameters.batch_size")
+    _only("hyperparameters.batch_size", batch, _BATCH)
+    if isinstance(recipe, LoraTraining):
+        _only("hyperparameters.lora", known(recipe.lora, "hyperparameters.lora"), {})
     if isinstance(recipe, FullTraining):
         _only("hyperparameters", recipe, {"trainable": ("all",)})
     if recipe.epochs is None:
         raise CardError("hyperparameters.epochs is missing", fix="give the number of epochs")
 
 
-def _only(place: str, section: Any, executed: dict[str, tuple[Any, ...]]) -> None:
+def _only(place: str, section: Section, executed: dict[str, tuple[Any, ...]]) -> None:
+    """See that what decides something is known, and is executed as it stands."""
+    for field in type(section).model_fields:
+        if field not in _TOLD.get(type(section), ()):
+            known(getattr(section, field), f"{place}.{field}")
     for field, values in executed.items():
-        value = known(getattr(section, field), f"{place}.{field}")
+        value = getattr(section, field)
         if not any(value == one and type(value) is type(one) for one in values):
             raise CardError(
                 f"{place}.{field} is {_shown(value)}; this version executes {_words(values)}",

@@ -11,6 +11,7 @@ import pytest
 from safebench.card.io import load_card
 from safebench.errors import CardError
 from safebench.evidence.tables import read_outcomes
+from safebench.files import sha256_of
 from safebench.study.plan import make_plan
 from tests.command import safebench
 from tests.plans import plan_data, write_plan
@@ -76,6 +77,7 @@ def test_full_fine_tuning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     out = run(capsys, tmp_path, hyperparameters={**training, "method": "full"})
     saved = sorted(p.name for p in (out / "adapters").rglob("*.safetensors"))
     assert saved == ["model.safetensors"] * 4
+    assert {w.form for w in load_card(out / "card.yaml").model.weights} == {"full"}
 
 
 def test_a_control_condition(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,6 +94,18 @@ def test_a_control_condition(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     out = run(capsys, tmp_path, data=data)
     found = set(read_outcomes(out).column("condition").to_pylist())
     assert found == {"base", "tuned", "control"}
+    card = load_card(out / "card.yaml")
+    listed = [(w.condition, w.training_seed, w.checkpoint, w.form) for w in card.model.weights]
+    assert sorted(listed) == sorted(
+        (condition, seed, checkpoint, "adapter")
+        for condition in ("tuned", "control")
+        for seed in card.seeds.training
+        for checkpoint in (1, 2)
+    )
+    for weights in card.model.weights:
+        assert sha256_of(out / weights.path / "adapter_model.safetensors") == weights.sha256
+    runs = {(run.condition, run.training_seed) for run in card.evidence.runs}
+    assert runs == {("base", None)} | {(c, s) for c, s, *_ in listed}
 
 
 def test_declared_seeds_are_used_as_they_are(

@@ -1,0 +1,266 @@
+"""What a card may say but no run executes is refused by name, before anything is spent."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from safebench.card.card import Card
+from safebench.card.data import Dataset
+from safebench.card.decoding import Decoding, Prompting
+from safebench.card.io import load_card
+from safebench.card.judge import RuleJudge
+from safebench.card.model import WeightsModel
+from safebench.card.seeds import Seeds
+from safebench.card.training import BatchSize, FullTraining, LoraTraining
+from safebench.errors import CardError
+from safebench.study import runnable
+from safebench.study.runnable import see_runnable
+from tests.command import Ran, safebench
+from tests.conformance.runner import VALID
+from tests.plans import plan_data, write_plan
+
+SHA = "0" * 64
+LOST = {"not_reported": "the script is lost"}
+JUDGE = {"name": "other", "id": "example/judge", "revision": "1"}
+STAGE = {**plan_data()["hyperparameters"], "method": "full"}
+del STAGE["lora"]
+API = {
+    "access": "api",
+    "provider": "Example Inc.",
+    "base": {"id": "example-1", "revision": {"unpinnable": "the provider names no commit"}},
+    "snapshot": "example-1-2026-01-15",
+    "moderation": "none",
+}
+
+# Where something is changed, what stands there then, and what is said of it.
+REFUSED: list[tuple[str, Any, str]] = [
+    ("model", API, "model.access is `api`; this version runs models whose weights it can load"),
+    ("model.quantization", "nf4", "model.quantization is `nf4`; this version executes `none`"),
+    ("model.training_chat_template", {"source": "none"},
+     "model.training_chat_template is given; this version executes leaving it out"),
+    ("prompting.few_shot", 3, "prompting.few_shot is `3`; this version executes `0`"),
+    ("prompting.prefill", "Sure,", "prompting.prefill is `Sure,`; this version executes leaving"),
+    ("prompting.turns", 2, "prompting.turns is `2`; this version executes `1`"),
+    ("prompting.attack", {"name": "gcg", "revision": "1" * 40, "budget": 5},
+     "prompting.attack is given; this version executes `none`"),
+    ("decoding.0.frequency_penalty", 0.5,
+     "decoding[0].frequency_penalty is `0.5`; this version executes leaving it out or `0.0`"),
+    ("decoding.1.presence_penalty", 0.5,
+     "decoding[1].presence_penalty is `0.5`; this version executes leaving it out or `0.0`"),
+    ("decoding.0.reasoning_budget", 64,
+     "decoding[0].reasoning_budget is `64`; this version executes leaving it out or `0`"),
+    ("decoding.0", {**plan_data()["decoding"][0], "repeats": 2, "repeat_control": True},
+     "decoding[0].repeat_control is true; this version executes false"),
+    ("decoding.0.extra", {"typical_p": 0.9},
+     "decoding[0].extra is given; this version executes leaving it out"),
+    ("data.0.subset", {"rule": "the first ones"},
+     "data[0].subset is given; this version executes leaving it out"),
+    ("data.0.weight", 0.5, "data[0].weight is `0.5`; this version executes leaving it out or"),
+    ("data.0.template", {"path": "benign.jsonl", "sha256": SHA},
+     "data[0].template is given; this version executes `chat` or `plain`"),
+    ("hyperparameters.objective", {"kind": "dpo", "beta": 0.1},
+     "hyperparameters.objective is given; this version executes `sft`"),
+    ("hyperparameters.data", ["benign"],
+     "hyperparameters.data is given; this version executes leaving it out"),
+    ("hyperparameters.optimizer_args", {"momentum": 0.9},
+     "hyperparameters.optimizer_args is given; this version executes leaving it out"),
+    ("hyperparameters.lr_scheduler_args", {"num_cycles": 2},
+     "hyperparameters.lr_scheduler_args is given; this version executes leaving it out"),
+    ("hyperparameters", {**plan_data()["hyperparameters"], "steps": 6, "epochs": None},
+     "hyperparameters.steps is `6`; this version executes leaving it out"),
+    ("hyperparameters.checkpoint_unit", "step",
+     "hyperparameters.checkpoint_unit is `step`; this version executes `epoch`"),
+    ("hyperparameters.sharding", "fsdp",
+     "hyperparameters.sharding is `fsdp`; this version executes `none`"),
+    ("hyperparameters.extra", {"neftune_noise_alpha": 5},
+     "hyperparameters.extra is given; this version executes leaving it out"),
+    ("hyperparameters.earlier_stages", [STAGE],
+     "hyperparameters.earlier_stages is given; this version executes leaving it out"),
+    ("hyperparameters.batch_size.devices", 2,
+     "hyperparameters.batch_size.devices is `2`; this version executes `1`"),
+    ("hyperparameters", {**STAGE, "trainable": ["lm_head"]},
+     "hyperparameters.trainable is given; this version executes `all`"),
+    ("hyperparameters", {**plan_data()["hyperparameters"], "method": "qlora",
+                         "quantization": {"type": "nf4", "compute_dtype": "bfloat16"}},
+     "hyperparameters.method is `qlora`; this version trains lora, dora and full"),
+    ("hyperparameters", {**STAGE, "method": "prompt",
+                         "prompt": {"kind": "prefix", "virtual_tokens": 8}},
+     "hyperparameters.method is `prompt`; this version trains lora, dora and full"),
+    ("judge.0.votes", 3, "judge[0].votes is `3`; this version executes `1`"),
+    ("judge.0.labels", ["yes", "no"], "judge[0].labels is given; this version executes leaving"),
+    *(
+        ("judge.1", {**JUDGE, "constructs": ["severity"], **kind},
+         f"judge[1].kind is `{kind['kind']}`; this version runs rule judges")
+        for kind in (
+            {"kind": "llm", "revision": "1" * 40, "prompt_template_sha256": SHA,
+             "parser": "first word", "on_parse_failure": "counts as incoherent",
+             "decoding": "greedy", "lineage": ["example/other"]},
+            {"kind": "moderation_api", "provider": "Example Inc.", "threshold": 0.5},
+            {"kind": "human", "votes": 3},
+            {"kind": "ensemble", "members": ["rule"], "combine": "majority"},
+        )
+    ),
+]  # fmt: skip
+
+# What has to be known, and what is said where it is not.
+UNKNOWN = [
+    "model.quantization", "model.dtype", "model.chat_template", "prompting", "prompting.few_shot",
+    "prompting.system_prompt", "decoding", "decoding.0.repeats", "decoding.0.max_new_tokens",
+    "decoding.1.temperature", "decoding.1.top_p", "decoding.0.stop",
+    "decoding.0.repetition_penalty", "judge", "judge.0.revision", "judge.0.votes", "data",
+    "data.0.examples", "data.0.template", "data.0.weight", "data.0.path", "hyperparameters",
+    "hyperparameters.objective", "hyperparameters.optimizer", "hyperparameters.learning_rate",
+    "hyperparameters.epochs", "hyperparameters.warmup_steps", "hyperparameters.batch_size",
+    "hyperparameters.batch_size.devices", "hyperparameters.batch_size.per_device",
+    "hyperparameters.lora", "hyperparameters.lora.r", "hyperparameters.lora.rslora",
+    "hyperparameters.checkpoints", "hyperparameters.precision", "hyperparameters.sharding",
+    "seeds", "seeds.training", "seeds.controls", "seeds.nonce", "seeds.fixed", "tasks",
+    "tasks.0.limit",
+]  # fmt: skip
+
+
+def changed(place: str, value: Any) -> dict[str, Any]:
+    """The sections of a plan, with something else at one place."""
+    data: Any = copy.deepcopy({**plan_data(), "prompting": {}})
+    here = data
+    *path, last = place.split(".")
+    for part in path:
+        here = here[int(part)] if part.isdecimal() else here[part]
+    if isinstance(here, list) and int(last) == len(here):
+        here.append(value)
+    else:
+        here[int(last) if last.isdecimal() else last] = value
+    found: dict[str, Any] = _without_none(data)
+    return found
+
+
+def _without_none(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {name: _without_none(value) for name, value in node.items() if value is not None}
+    return [_without_none(item) for item in node] if isinstance(node, list) else node
+
+
+def run(
+    sections: dict[str, Any], study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Ran:
+    """Run a plan on the command line; see that it is refused and nothing is spent."""
+    shutil.copytree(study, tmp_path / "s")
+    plan = write_plan(tmp_path / "s", **sections)
+    ran = safebench(capsys, "run", plan, "--out", tmp_path / "out")
+    assert ran.code == 2
+    assert not (tmp_path / "out").exists()
+    return ran
+
+
+@pytest.mark.parametrize(("place", "value", "said"), REFUSED, ids=[said for *_, said in REFUSED])
+def test_what_is_not_executed_is_refused_in_one_message(
+    place: str,
+    value: Any,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    small_study: Path,
+) -> None:
+    sections = changed(place, value)
+    with pytest.raises(CardError) as caught:
+        see_runnable(Card.model_validate_json(json.dumps(sections)))
+    assert str(caught.value).startswith(said)
+    assert caught.value.fix
+    ran = run(sections, small_study, tmp_path, capsys)
+    assert said in " ".join(ran.err.split())
+    assert ran.err.count("Fix:") == 1
+
+
+@pytest.mark.parametrize("place", UNKNOWN)
+def test_what_has_to_be_known_is_named_with_the_reason_of_its_absence(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], small_study: Path
+) -> None:
+    ran = run(changed(place, LOST), small_study, tmp_path, capsys)
+    said = " ".join(ran.err.split())
+    assert "is not_reported ('the script is lost'), and this needs its value" in said
+    pointer = re.sub(r"\.(\d+)", r"[\1]", place)
+    assert f"{pointer} is not_reported" in said
+    assert ran.err.count("Fix:") == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("decoding.0.frequency_penalty", 0.0),
+        ("decoding.0.presence_penalty", 0),
+        ("decoding.0.reasoning_budget", 0),
+        ("decoding.0.extra", {}),
+        ("data.0.weight", 1.0),
+        ("hyperparameters.optimizer_args", {}),
+        ("hyperparameters.extra", {}),
+        ("hyperparameters.earlier_stages", []),
+        ("hyperparameters.method", "dora"),
+    ],
+)
+def test_a_value_that_changes_nothing_is_executed(place: str, value: Any) -> None:
+    see_runnable(Card.model_validate_json(json.dumps(changed(place, value))))
+
+
+def test_a_model_that_nothing_is_known_to_have_trained_is_no_untuned_one() -> None:
+    with pytest.raises(CardError, match="hyperparameters is not_reported"):
+        see_runnable(Card.model_validate_json(json.dumps(changed("hyperparameters", LOST))))
+
+
+def test_a_paper_cannot_be_run() -> None:
+    with pytest.raises(CardError, match=r"model\.dtype is not_reported"):
+        see_runnable(load_card(VALID / "paper-llama-dolly.yaml"))
+
+
+def test_a_fixed_seed_that_is_lost_is_not_replaced_by_another() -> None:
+    with pytest.raises(CardError, match=r"seeds\.fixed\.dropout is not_reported"):
+        see_runnable(
+            Card.model_validate_json(json.dumps(changed("seeds.fixed", {"dropout": LOST})))
+        )
+
+
+EXECUTED = {
+    WeightsModel: {"base", "dtype", "chat_template"},
+    Prompting: {"system_prompt"},
+    Decoding: {
+        "name", "do_sample", "temperature", "top_p", "top_k", "min_p", "repetition_penalty",
+        "max_new_tokens", "stop", "repeats",
+    },
+    RuleJudge: {"name", "kind", "id", "revision", "constructs"},
+    Dataset: {"name", "role", "path", "examples"},
+    Seeds: {"scheme", "training", "controls", "fixed", "nonce", "series"},
+    LoraTraining: {"method", "lora"},
+    FullTraining: {"method"},
+    BatchSize: {"per_device", "gradient_accumulation"},
+}  # fmt: skip
+TRAINER = {
+    "optimizer", "adam_beta1", "adam_beta2", "adam_epsilon", "learning_rate", "lr_scheduler",
+    "warmup_steps", "warmup_ratio", "weight_decay", "max_grad_norm", "batch_size", "epochs",
+    "checkpoints", "max_length", "packing", "precision", "loss_on",
+}  # fmt: skip
+ONLY = {
+    WeightsModel: runnable._MODEL,
+    Prompting: runnable._PROMPTING,
+    Decoding: runnable._DECODING,
+    RuleJudge: runnable._JUDGE,
+    Dataset: runnable._DATASET,
+    LoraTraining: runnable._TRAINING,
+    FullTraining: {**runnable._TRAINING, "trainable": ("all",)},
+    BatchSize: runnable._BATCH,
+    Seeds: {},
+}
+
+
+@pytest.mark.parametrize("model", ONLY, ids=lambda model: model.__name__)
+def test_every_field_is_executed_refused_or_told(model: Any) -> None:
+    """A field added to a model belongs into one of these, or a run would pass it over."""
+    trainer = TRAINER if issubclass(model, LoraTraining | FullTraining) else set()
+    executed = EXECUTED[model] | trainer
+    groups = [executed, runnable._TOLD.get(model, set()), set(ONLY[model])]
+    assert sorted(name for group in groups for name in group) == sorted(model.model_fields)
