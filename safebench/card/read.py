@@ -52,8 +52,16 @@ def load_document(path: Path | Literal["-"]) -> Document:
             without aliases and tags; the message names line, column, and the remedy.
     """
     name = "<stdin>" if path == "-" else str(path)
-    raw = sys.stdin.buffer.read(MAX_BYTES + 1) if path == "-" else read_bytes(Path(path))
+    raw = _standard_input() if path == "-" else read_bytes(Path(path))
     return parse_document(raw, name)
+
+
+def _standard_input() -> bytes:
+    stream: Any = sys.stdin
+    if stream is None:  # the program was started without one, whatever the types say
+        raise ReadError("<stdin>", "standard input is closed", "give a path, or pipe the card in")
+    raw: bytes = stream.buffer.read(MAX_BYTES + 1)
+    return raw
 
 
 def parse_document(raw: bytes, name: str) -> Document:
