@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from safebench.errors import CardError
 
@@ -12,9 +12,13 @@ Pointer = tuple[str | int, ...]
 Moves = Mapping[Pointer, Pointer]
 """Where parts of a document stand now, and where each stood before."""
 
+MAX_PROBLEMS = 1_000
+"""Problems of structure that are listed: a file of 4 MiB can have a million."""
+TOO_MANY = "SB-READ-001"
+_MOST_SAID = 400
 
-@dataclass(frozen=True)
-class Place:
+
+class Place(NamedTuple):  # one per node: a tuple takes half the time and memory of a dataclass
     """Where a node starts and ends; lines and columns from 1, the end column is exclusive."""
 
     line: int
@@ -39,8 +43,17 @@ class Problem:
     """The nearest field around it, or itself, that may be `not_reported`."""
 
 
+def too_many(place: Place) -> Problem:
+    """Return the problem that stands for all that are not listed."""
+    message = f"more than {MAX_PROBLEMS:,} problems of structure: the others are not listed"
+    return Problem(TOO_MANY, "error", (), place, message, "put these right, and validate again")
+
+
 class ReadError(CardError):
-    """A document that cannot be read or parsed; nothing else can be said about it."""
+    """A document that cannot be read or parsed; nothing else can be said about it.
+
+    What it quotes is cut: a tag may be as long as the file.
+    """
 
     def __init__(
         self,
@@ -51,6 +64,8 @@ class ReadError(CardError):
         at: tuple[int, int] | None = None,
         lines: tuple[str, ...] = (),
     ) -> None:
+        if len(found) > _MOST_SAID:
+            found = f"{found[:_MOST_SAID]}..."
         where = f"{path}:{at[0]}:{at[1]}" if at else path
         super().__init__(f"{where}: {found}", fix=fix)
         self.path = path

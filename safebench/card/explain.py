@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from safebench.card.describe import descriptions
-from safebench.card.document import Document, Pointer, Problem
+from safebench.card.document import MAX_PROBLEMS, Document, Pointer, Problem, too_many
 from safebench.card.locate import Spot, accepts_absence, definitions, get, locate
 
 MISSING = "SB-CARD-001"
@@ -62,7 +62,8 @@ def explain(error: ValidationError, document: Document) -> list[Problem]:
     found: dict[tuple[Pointer, str], Problem] = {}
     alternatives: dict[Pointer, list[str]] = {}
     around: dict[Pointer, Pointer | None] = {}
-    for detail in error.errors(include_url=False, include_context=True):
+    details = error.errors(include_url=False, include_context=True, include_input=False)
+    for detail in details[:MAX_PROBLEMS]:
         spot = locate(detail["loc"], document.data, schemas)
         if spot.pointer in said:
             problem = replace(said[spot.pointer], absence=spot.absence)
@@ -81,7 +82,9 @@ def explain(error: ValidationError, document: Document) -> list[Problem]:
         message = f"found {show(value)}, expected {' or '.join(dict.fromkeys(expected))}"
         problem = _at(document, TYPE, pointer, message, "correct the value")
         found.setdefault((pointer, TYPE), replace(problem, absence=around[pointer]))
-    return sorted(found.values(), key=lambda p: (p.place.line, p.place.column, p.rule))
+    in_order = sorted(found.values(), key=lambda p: (p.place.line, p.place.column, p.rule))
+    more = len(details) > MAX_PROBLEMS
+    return [*in_order, too_many(document.place(()))] if more else in_order
 
 
 def show(value: Any) -> str:

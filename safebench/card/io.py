@@ -21,6 +21,7 @@ from safebench.card.document import (
     json_pointer,
 )
 from safebench.card.explain import explain
+from safebench.card.large import first_errors, is_large, left_out
 from safebench.card.migrate import migrate
 from safebench.card.read import load_document, parse_document
 from safebench.card.repair import forgiven, repair
@@ -78,8 +79,11 @@ def _build(document: Document) -> tuple[Card | None, list[Problem]]:
     version = identify(document)
     is_newer = isinstance(version, Version) and version > CURRENT
     problems = [newer(document, version)] if isinstance(version, Version) and is_newer else []
+    text = json.dumps(document.data)
+    if is_large(document) and (first := first_errors(text)) is not None:
+        return None, [*problems, left_out(document), *explain(first, document)]
     try:
-        return Card.model_validate_json(json.dumps(document.data)), problems
+        return Card.model_validate_json(text), problems
     except ValidationError as error:
         found = explain(error, document)
     if is_newer:

@@ -16,16 +16,31 @@ from typing import Any, Literal, NoReturn
 
 import yaml
 
-from safebench.card.document import Document, Place, Pointer, Problem, ReadError
+from safebench.card.document import (
+    MAX_PROBLEMS,
+    Document,
+    Place,
+    Pointer,
+    Problem,
+    ReadError,
+    too_many,
+)
 from safebench.card.scalars import NotANumberError, construct, resolve
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
+MAX_NODES = 200_000
+"""Keys and values; a report of a thousand scores has half as many."""
+MAX_KEYS = 5_000
+"""Keys of one mapping."""
+MAX_KEY = 1_024
+"""Characters of a key: what YAML itself permits of one that no `?` announces."""
 
+_SMALLER = "keep outcomes and responses in Parquet files beside the card"
 _CORE = "tag:yaml.org,2002:"
 _CORE_TAGS = frozenset({"str", "int", "float", "bool", "null", "map", "seq"})
 _LOADER: Any = getattr(yaml, "CLoader", yaml.Loader)  # only its parser is used: it makes events
-_BREAKS = re.compile("[\x85\u2028\u2029]")
+_BREAKS = re.compile("([\x85\u2028\u2029])")
 _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB]\w\w)\\u([dD][c-fC-F]\w\w)")
 
 
@@ -37,8 +52,16 @@ def load_document(path: Path | Literal["-"]) -> Document:
             without aliases and tags; the message names line, column, and the remedy.
     """
     name = "<stdin>" if path == "-" else str(path)
-    raw = sys.stdin.buffer.read(MAX_BYTES + 1) if path == "-" else read_bytes(Path(path))
+    raw = _standard_input() if path == "-" else read_bytes(Path(path))
     return parse_document(raw, name)
+
+
+def _standard_input() -> bytes:
+    stream: Any = sys.stdin
+    if stream is None:  # the program was started without one, whatever the types say
+        raise ReadError("<stdin>", "standard input is closed", "give a path, or pipe the card in")
+    raw: bytes = stream.buffer.read(MAX_BYTES + 1)
+    return raw
 
 
 def parse_document(raw: bytes, name: str) -> Document:
@@ -47,7 +70,7 @@ def parse_document(raw: bytes, name: str) -> Document:
         raise ReadError(
             name,
             f"larger than {MAX_BYTES // 1024 // 1024} MiB, the most a card may have",
-            "keep outcomes and responses in Parquet files beside the card",
+            _SMALLER,
         )
     try:
         text = raw.decode("utf-8-sig")
@@ -58,7 +81,8 @@ def parse_document(raw: bytes, name: str) -> Document:
         raise ReadError(name, found, "save the file in UTF-8", at=at) from problem
     if "\\ud" in text or "\\uD" in text:  # JSON writes characters beyond the BMP as two escapes
         text = _SURROGATES.sub(_join_surrogates, text)
-    text = _BREAKS.sub(lambda m: _see_break(m, text, name), text)
+    if _BREAKS.search(text):
+        text = _escape_breaks(text, name)
     return _Builder(name, tuple(text.splitlines())).build(text)
 
 
@@ -92,15 +116,15 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
         os.close(handle)
 
 
-def _see_break(match: re.Match[str], text: str, name: str) -> str:
-    """Escape a line break that only YAML 1.1 knows, which JSON may hold; refuse it in YAML."""
-    code = f"U+{ord(match[0]):04X}"
-    if not text.lstrip().startswith("{"):
-        before = text[: match.start()].split("\n")
-        found = f"found the character {code}, which some readers take for the end of a line"
-        at = (len(before), len(before[-1]) + 1)
-        raise ReadError(name, found, f"remove it, or write \\u{ord(match[0]):04x} in quotes", at=at)
-    return f"\\u{ord(match[0]):04x}"
+def _escape_breaks(text: str, name: str) -> str:
+    """Escape the line breaks that only YAML 1.1 knows, which JSON may hold; refuse them in YAML."""
+    if text.lstrip().startswith("{"):
+        return _BREAKS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    before, found, _ = _BREAKS.split(text, maxsplit=1)
+    lines = before.split("\n")
+    said = f"found the character U+{ord(found):04X}, which some readers take for the end of a line"
+    fix = f"remove it, or write \\u{ord(found):04x} in quotes"
+    raise ReadError(name, said, fix, at=(len(lines), len(lines[-1]) + 1))
 
 
 def _join_surrogates(match: re.Match[str]) -> str:
@@ -123,6 +147,7 @@ class _Builder:
         self.root: Any = None
         self.open: list[tuple[Any, Pointer]] = []
         self.waiting: list[str | None] = []  # per open container: the key whose value comes next
+        self.nodes = 0
         self.dropped: int | None = None  # level of the duplicate key whose value is let go
 
     def build(self, text: str) -> Document:
@@ -177,6 +202,9 @@ class _Builder:
                 f"found the anchor &{event.anchor}; a card is plain data",
                 "write the value out",
             )
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            self._stop(event, f"more than {MAX_NODES:,} keys and values", _SMALLER)
         if self.open and isinstance(self.open[-1][0], dict) and self.waiting[-1] is None:
             self._key(event)
             return
@@ -204,11 +232,15 @@ class _Builder:
         self._see_tag(event, "str")
         data, pointer = self.open[-1]
         key = event.value
+        if len(key) > MAX_KEY:
+            self._stop(event, f"found a key of {len(key):,} characters", "shorten it")
+        if len(data) >= MAX_KEYS:
+            self._stop(event, f"more than {MAX_KEYS:,} keys in one mapping", _SMALLER)
         self.waiting[-1] = key
         if key in data:
             first = self.keys.get((*pointer, key))
             line = f" (first on line {first.line})" if first else ""
-            self.problems.append(
+            self._complain(
                 Problem(
                     "SB-CARD-005",
                     "error",
@@ -244,6 +276,12 @@ class _Builder:
         if self.dropped is None:
             self.values[pointer] = _place(event)
 
+    def _complain(self, problem: Problem) -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
+        elif len(self.problems) == MAX_PROBLEMS:
+            self.problems.append(too_many(problem.place))
+
     def _close(self) -> None:
         self.open.pop()
         self.waiting.pop()
@@ -258,7 +296,7 @@ class _Builder:
                 return resolve(event.value) if event.implicit[0] else event.value
             return construct(event.value, self._core_tag(event))
         except NotANumberError as problem:
-            self.problems.append(
+            self._complain(
                 Problem(
                     "SB-CARD-006",
                     "error",

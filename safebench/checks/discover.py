@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from safebench.card.read import MAX_BYTES
@@ -14,18 +14,23 @@ _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _DECLARES = re.compile(rb"""^["']?spec["']?\s*:\s*["']?safebench/|"spec"\s*:\s*"safebench/""", re.M)
 
 
-def find_cards(folder: Path) -> list[Path]:
+def _raise(problem: OSError) -> None:
+    raise problem
+
+
+def find_cards(folder: Path, complain: Callable[[OSError], None] = _raise) -> list[Path]:
     """Return the cards of a submission, or of a folder of submissions, in a fixed order.
 
     A card is a .yaml, .yml or .json file that declares `spec: safebench/...`, or is called
     card.yaml, card.yml or card.json whatever it holds. Hidden names are left out, and links to
-    folders are not followed.
+    folders are not followed. A folder that cannot be listed may hold a card, so that `complain`
+    is told of it.
     """
-    return sorted(_walk(folder))
+    return sorted(_walk(folder, complain))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for where, folders, names in os.walk(folder, onerror=_complain):
+def _walk(folder: Path, complain: Callable[[OSError], None]) -> Iterator[Path]:
+    for where, folders, names in os.walk(folder, onerror=complain):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
             path = Path(where, name)
@@ -55,8 +60,3 @@ def _tells_of_cards(raw: bytes) -> bool:
     except (ValueError, RecursionError):
         return False  # a card that cannot be read is still to be reported
     return not (isinstance(data, dict) and str(data.get("spec")).startswith("safebench/"))
-
-
-def _complain(problem: OSError) -> None:
-    """A folder that cannot be listed may hold a card, so it is not passed over."""
-    raise problem

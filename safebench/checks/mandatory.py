@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from safebench.card.base import NotReported, Unpinnable
 from safebench.card.card import Card
@@ -295,15 +296,14 @@ def _paths(card: Card, entry: Mandatory) -> Iterator[str]:
 
 
 def _states(card: Card, entry: Mandatory, path: str) -> Iterator[State]:
-    parts = [part for name in path.split(".") for part in _split(name)]
-    for found in _walk(card, parts):
+    # What a run would fill in counts in a plan too, once the card says that it is not known.
+    filled = entry.when.words.startswith(REPORT.words)
+    for found in _follow(None, card, _parts(path)):
         value, lost_at = found.value, found.lost_at
         stage = card.hyperparameters
         if path.startswith(STAGES):
             stage = getattr(stage, "earlier_stages")[found.pointer[2]]  # noqa: B009
         at = Where(card, found.owner, stage)
-        # What a run would fill in counts in a plan too, once the card says that it is not known.
-        filled = entry.when.words.startswith(REPORT.words)
         stated = filled and isinstance(value, NotReported) and lost_at == found.pointer
         if not entry.when.holds(at) and not stated:
             continue
@@ -319,37 +319,37 @@ def _states(card: Card, entry: Mandatory, path: str) -> Iterator[State]:
             yield State(found.pointer, None)
 
 
-def _split(name: str) -> tuple[str, ...]:
-    return (name[:-2], "[]") if name.endswith("[]") else (name,)
+@cache
+def _parts(path: str) -> tuple[str, ...]:
+    """Return a path's names, with "[]" for every item of the list before it."""
+    return tuple(path.replace("[]", ".[]").split("."))
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     owner: Any
     value: Any
     pointer: Pointer
     lost_at: Pointer
 
 
-def _walk(card: Card, parts: list[str]) -> Iterator[_Found]:
+def _follow(
+    owner: Any,
+    value: Any,
+    parts: tuple[str, ...],
+    at: Pointer = (),
+    lost: Pointer | None = None,
+) -> Iterator[_Found]:
     """Yield what a path leads to, with its holder and the place of what is absent."""
-    todo: list[tuple[Any, Any, list[str], Pointer, Pointer | None]] = [
-        (None, card, parts, (), None)
-    ]
-    while todo:
-        owner, value, rest, at, lost = todo.pop(0)
-        if not rest:
-            yield _Found(owner, value, at, lost or at)
-            continue
-        name, *rest = rest
+    for position, name in enumerate(parts):
+        if name == "[]" and isinstance(value, tuple) and value:
+            for number, item in enumerate(value):
+                inside = Task(name=item) if isinstance(item, str) else item
+                yield from _follow(owner, inside, parts[position + 1 :], (*at, number))
+            return
         if name == "[]":
-            if isinstance(value, tuple) and value:
-                for number, item in enumerate(value):
-                    inside = Task(name=item) if isinstance(item, str) else item
-                    todo.append((owner, inside, rest, (*at, number), None))
-            else:
-                todo.append((owner, value or None, rest, (*at, 0), lost or at))
+            value, at, lost = value or None, (*at, 0), lost or at
         elif value is None or isinstance(value, NotReported):
-            todo.append((None, value, rest, (*at, name), lost or at))
+            owner, at, lost = None, (*at, name), lost or at
         else:
-            todo.append((value, getattr(value, name, None), rest, (*at, name), None))
+            owner, value, at, lost = value, getattr(value, name, None), (*at, name), None
+    yield _Found(owner, value, at, lost or at)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +51,9 @@ class Subject:
 
         return check_files(self.folder, self.card.given_evidence)
 
+
+MOST_LISTED = 20
+"""Names that a message quotes."""
 
 Check = Callable[[Subject], Iterator[Hit]]
 
@@ -113,6 +117,13 @@ def items(value: Any) -> tuple[Any, ...]:
 def text(value: Any) -> str | None:
     """Return a text; None when it is absent, not reported, or says why it cannot be pinned."""
     return value if isinstance(value, str) else None
+
+
+def listed(names: Iterable[Any]) -> str:
+    """Return names in a line that stays short: as many may be declared as a file holds."""
+    first = list(itertools.islice(names, MOST_LISTED + 1))
+    shown = ", ".join(str(name) for name in first[:MOST_LISTED])
+    return f"{shown}, ..." if len(first) > MOST_LISTED else shown
 
 
 def calendar_day(stated: str) -> datetime.date | None:

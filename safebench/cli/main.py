@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import sys
 from collections.abc import Sequence
 
 import click
 
-from safebench import __version__
+import safebench
+from safebench.cli.visible import visible
 from safebench.errors import SafebenchError
 
 # name -> (module, one line for the list); a command's module is imported only to run it.
@@ -50,8 +53,21 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
+def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        click.echo(f"safebench, version {safebench.__version__}")
+        context.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="safebench")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """An executable reporting card for the safety of fine-tuned language models.
 
@@ -62,6 +78,10 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; no traceback for what a user can put right."""
+    # A card means the same whatever else is installed: pydantic would look through every
+    # distribution for plugins that change how models are read.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    _print_anything()
     try:
         code = cli.main(args=argv, prog_name="safebench", standalone_mode=False)
     except click.exceptions.Exit as exit_request:
@@ -82,10 +102,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _print_anything() -> None:
+    """Print what the terminal's encoding lacks, and names of files in no encoding, as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _complain(message: str, fix: str | None) -> None:
-    click.echo(f"error: {message}", err=True)
-    if fix:
-        click.echo(f"  Fix: {fix}", err=True)
+    lines = [f"error: {message}", *([f"  Fix: {fix}"] if fix else [])]
+    for line in "\n".join(lines).split("\n"):
+        click.echo(visible(line), err=True)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ import click
 
 from safebench.checks import Rule, Severity, all_rules
 from safebench.checks.groups import GROUPS, group_of
-from safebench.cli.reporters.words import COLOURS, count, visible
+from safebench.cli.reporters.words import COLOURS, count
 from safebench.cli.rule_examples import Example, example_of
+from safebench.cli.visible import visible
 from safebench.errors import InputError
 from safebench.resources import spec_dir
 

@@ -81,9 +81,9 @@ def execute(arguments: Arguments) -> int:
 def _is_other(path: str) -> bool:
     """Whether a path is there and holds no card; what is not there is still complained about."""
     file = Path(path)
-    if path == "-" or not file.exists():
-        return False
     try:
+        if path == "-" or not file.exists():
+            return False
         return not find_cards(file) if file.is_dir() else not is_card(file)
     except OSError:
         return False
@@ -94,19 +94,25 @@ def _has_errors(one: Checked) -> bool:
 
 
 def _check(path: str, level: Level | None) -> Iterator[Checked]:
-    if path == "-" or not Path(path).is_dir():
+    if path == "-" or not _is_folder(path):
         yield _check_file(path, level)
         return
-    try:
-        cards = find_cards(Path(path))
-    except OSError as problem:
+    unlisted: list[OSError] = []
+    cards = find_cards(Path(path), unlisted.append)
+    for problem in unlisted:
         yield unreadable(str(problem.filename or path), problem)
-        return
-    if not cards:
+    if not cards and not unlisted:
         fix = "give a folder with a card.yaml, or with files that declare spec: safebench/1.0"
         yield unreadable(path, ReadError(path, "there is no card in this folder", fix))
     for card in cards:
         yield _check_file(str(card), level)
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except OSError:  # e.g. a name too long to exist; reading the file says so
+        return False
 
 
 def _check_file(path: str, level: Level | None) -> Checked:

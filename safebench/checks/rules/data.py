@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from safebench.card.base import NotReported
 from safebench.card.training import NoTraining
-from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule, text
+from safebench.checks.registry import Hit, Subject, duplicates, items, known, listed, rule, text
 from safebench.checks.rules.model import moves
 
 _SECTION = "card.md#data"
@@ -205,6 +205,6 @@ def answers_declared(subject: Subject) -> Iterator[Hit]:
                 what = "set with questions" if field == "questions_of" else "decoding"
                 yield Hit(
                     ("data", number, "answers", field),
-                    f"no {what} {value} is declared; there is {', '.join(sorted(declared))}",
+                    f"no {what} {value} is declared; there is {listed(sorted(declared))}",
                     "name one of them",
                 )

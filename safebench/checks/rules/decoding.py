@@ -21,12 +21,13 @@ HIGHEST_TEMPERATURE = 2.0
 )
 def names(subject: Subject) -> Iterator[Hit]:
     """Find names used twice."""
-    settings = items(subject.card.decoding)
-    for number, name in duplicates([d.name for d in settings]):
-        first = next(i for i, d in enumerate(settings) if d.name == name)
+    names = [decoding.name for decoding in items(subject.card.decoding)]
+    first_of = {name: number for number, name in reversed([*enumerate(names)])}
+    for number, name in duplicates(names):
         yield Hit(
             ("decoding", number, "name"),
-            f"decoding[{first}] is already called {name}: results could not say which is meant",
+            f"decoding[{first_of[name]}] is already called {name}: "
+            "results could not say which is meant",
             "rename one of the two",
         )
 
@@ -132,8 +133,9 @@ def settings_differ(subject: Subject) -> Iterator[Hit]:
     """Find settings that equal an earlier one in all but the name."""
     settings = items(subject.card.decoding)
     plain = [d.model_dump_json(exclude={"name", "repeats"}) for d in settings]
+    first_of = dict(zip(reversed(plain), reversed(settings), strict=True))
     for number, text in duplicates(plain):
-        twin = settings[plain.index(text)]
+        twin = first_of[text]
         if twin.name != settings[number].name:
             yield Hit(
                 ("decoding", number),

@@ -9,7 +9,7 @@ from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.document import Pointer
 from safebench.card.training import BatchSize, Training
-from safebench.checks.registry import Hit, Subject, items, known, rule
+from safebench.checks.registry import Hit, Subject, items, known, listed, rule
 
 _SECTION = "card.md#hyperparameters"
 HIGHEST_RATE = 0.1
@@ -47,13 +47,14 @@ def checkpoints_trained(subject: Subject) -> Iterator[Hit]:
 def checkpoints_increase(subject: Subject) -> Iterator[Hit]:
     """Find a checkpoint that does not come after the one before it."""
     checkpoints = items(getattr(subject.card.hyperparameters, "checkpoints", None))
+    fix = f"write [{listed(sorted(set(checkpoints)))}]"
     for number in range(1, len(checkpoints)):
         before, checkpoint = checkpoints[number - 1], checkpoints[number]
         if checkpoint <= before:
             yield Hit(
                 ("hyperparameters", "checkpoints", number),
                 f"{checkpoint} comes after {before}: checkpoints increase",
-                f"write {sorted(set(checkpoints))}",
+                fix,
             )
 
 
@@ -178,7 +179,7 @@ def stages_flat(subject: Subject) -> Iterator[Hit]:
             if name not in declared and not isinstance(subject.card.data, NotReported):
                 yield Hit(
                     (*place, "data", number),
-                    f"no set of data is called {name}; there is {', '.join(sorted(declared))}",
+                    f"no set of data is called {name}; there is {listed(sorted(declared))}",
                     "name one of them",
                 )
 

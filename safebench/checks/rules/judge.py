@@ -8,7 +8,7 @@ from typing import get_args
 from safebench.card.base import NotReported
 from safebench.card.judge import EnsembleJudge, Judge, ModelJudge, ModerationJudge, RuleJudge
 from safebench.card.task import Construct
-from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule, text
+from safebench.checks.registry import Hit, Subject, duplicates, items, known, listed, rule, text
 from safebench.checks.rules.model import moves
 
 _SECTION = "card.md#judge"
@@ -153,7 +153,7 @@ def members_declared(subject: Subject) -> Iterator[Hit]:
                 said = "is listed before" if position in twice else "is no judge with own verdicts"
                 yield Hit(
                     ("judge", number, "members", position),
-                    f"{member} {said}; there is {', '.join(sorted(plain)) or 'none'}",
+                    f"{member} {said}; there is {listed(sorted(plain)) or 'none'}",
                     "name each of its judges once, and describe each in this list",
                 )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from safebench.card.base import NotReported
 from safebench.card.task import METRICS, Construct, Task
 from safebench.card.training import NoTraining
-from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
+from safebench.checks.registry import Hit, Subject, duplicates, items, known, listed, rule
 
 _SECTION = "card.md#tasks"
 # Constructs of the standard's own tasks, for a plan, in which they are not yet filled in.
@@ -49,10 +49,9 @@ def estimand_declared(subject: Subject) -> Iterator[Hit]:
         for field, declared in names.items():
             value = getattr(known(task.primary), field, None)
             if value is not None and value not in declared:
-                known_here = ", ".join(str(name) for name in declared)
                 yield Hit(
                     ("tasks", number, "primary", field),
-                    f"no {field} {value} is declared; there is {known_here}",
+                    f"no {field} {value} is declared; there is {listed(declared)}",
                     "name one of them",
                 )
 

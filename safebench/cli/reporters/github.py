@@ -16,8 +16,8 @@ from safebench.cli.reporters.words import (
     remedy,
     sentence,
     tally,
-    visible,
 )
+from safebench.cli.visible import visible
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}  # in the order printed
 _SHOWN = 10  # annotations of each kind that GitHub shows for one step

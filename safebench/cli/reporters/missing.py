@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from safebench.checks import Report
 from safebench.checks.levels import missing_fields
-from safebench.cli.reporters.words import sentence, visible
+from safebench.cli.reporters.words import sentence
+from safebench.cli.visible import visible
 
 _WIDTH = 100
 

@@ -18,10 +18,12 @@ from safebench.cli.reporters.words import (
     remedy,
     sentence,
     tally,
-    visible,
 )
+from safebench.cli.visible import visible
 
 _EXCERPT = 100  # columns of a source line that are shown
+_SHOWN = 100  # findings of a card that a person is shown, the worst first
+_WORST = ("error", "warning", "note")
 
 
 class TextReporter:
@@ -32,12 +34,27 @@ class TextReporter:
         blocks: list[str] = []
         for one in checked:
             lines = one.lines if isinstance(one, Unreadable) else one.document.lines
-            blocks.extend(_finding(one.path, finding, lines) for finding in one.findings)
+            shown = _worst(one.findings)
+            blocks.extend(_finding(one.path, finding, lines) for finding in shown)
+            if len(shown) < len(one.findings):
+                blocks.append(_others(one.path, len(one.findings) - len(shown)))
             if isinstance(one, Report):
                 blocks.append(_summary(one, name=len(checked) > 1))
         if len(checked) > 1:
             blocks.append(_total(checked))
         return "\n\n".join(blocks) or NO_CARDS
+
+
+def _worst(findings: Sequence[Finding]) -> Sequence[Finding]:
+    """Return as many findings as a person reads, in the order of the card."""
+    if len(findings) <= _SHOWN:
+        return findings
+    numbered = sorted(enumerate(findings), key=lambda one: _WORST.index(one[1].severity))
+    return [finding for _, finding in sorted(numbered[:_SHOWN], key=lambda one: one[0])]
+
+
+def _others(path: str, number: int) -> str:
+    return f"{visible(path)}: {count(number, 'more finding')}; --format json lists every one."
 
 
 def _finding(path: str, finding: Finding, lines: tuple[str, ...]) -> str:
@@ -61,12 +78,13 @@ def _source(finding: Finding, lines: tuple[str, ...]) -> list[str]:
     """Return the line a finding is on, and a line that points at it."""
     if not 0 < finding.line <= len(lines):
         return []
-    text = lines[finding.line - 1].rstrip()
+    text = lines[finding.line - 1]
     column, end = finding.column, max(finding.end_column, finding.column + 1)
     start = max(0, column - _EXCERPT // 2) if len(text) > _EXCERPT else 0
+    # Cut first: a card may be one line of 4 MiB with a thousand findings.
+    text = text[start : start + _EXCERPT].rstrip()
     # One character for one, so that the columns stay; a card cannot write to the terminal.
     shown = "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)
-    shown = shown[start : start + _EXCERPT]
     width = min(end, start + len(shown) + 1) - column
     number = f"{finding.line:>5}"
     # Characters other than tabs are counted as one column wide, as editors' columns are.

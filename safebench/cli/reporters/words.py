@@ -5,14 +5,10 @@ from __future__ import annotations
 from safebench.card.document import as_pointer
 from safebench.card.io import dotted
 from safebench.checks import Finding, Report
+from safebench.cli.visible import visible
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 NO_CARDS = "No cards to check."
-
-
-def visible(text: str) -> str:
-    """Return a text with control and direction characters as escapes: cards are not trusted."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def sentence(text: str) -> str:
