@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from safebench.card.io import card_text, load_card
+from safebench.card.document import Pointer
+from safebench.card.io import card_text, dotted, load_card, load_document
 from safebench.resources import spec_dir
 
 _CONTEXT = 1  # unchanged lines shown around a change
+_WIDTH = 60  # characters of a value that was put in or taken out as a whole
 _MOST = 6  # lines taken out or put in at one place; of more, the first of them are shown
 
 
@@ -43,10 +47,13 @@ def example_of(rule: str) -> Example:
     plan = examples / "valid" / "minimal-plan.yaml"
     report = examples / "valid" / "submission" / "card.yaml"
     if re.search(r"^(results|evidence):", text, re.M):
-        base, starts = report, [_card(report)]
+        base = report
+        before, after = (load_document(path).data for path in (report, folder / "card.yaml"))
+        difference = list(_data_difference(before, after))
     else:  # some examples were written by the program, which writes every default out
-        base, starts = plan, [_card(plan), card_text(load_card(plan))]
-    difference = min((list(_difference(start, text)) for start in starts), key=len)
+        base = plan
+        starts = [_card(plan), card_text(load_card(plan))]
+        difference = min((list(_difference(start, text)) for start in starts), key=len)
     given = folder / "arguments.txt"
     return Example(
         folder=folder,
@@ -73,6 +80,34 @@ def _difference(before: str, after: str) -> Iterator[str]:
                 yield "..."
         else:
             yield line
+
+
+def _data_difference(before: Any, after: Any, place: Pointer = ()) -> Iterator[str]:
+    """Yield what differs between two long cards by field: their lines are much alike."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in {**before, **after}:
+            if key not in after:
+                yield f"-{dotted((*place, key))}: {_short(before[key])}"
+            elif key not in before:
+                yield f"+{dotted((*place, key))}: {_short(after[key])}"
+            else:
+                yield from _data_difference(before[key], after[key], (*place, key))
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, (old, new) in enumerate(zip(before, after, strict=True)):
+            yield from _data_difference(old, new, (*place, number))
+    elif isinstance(before, list) and isinstance(after, list):
+        for sign, items, others in (("-", before, after), ("+", after, before)):
+            for number, item in enumerate(items):
+                if items.index(item) < number or item not in others:
+                    yield f"{sign}{dotted((*place, number))}: {_short(item)}"
+    elif before != after:
+        yield f"-{dotted(place)}: {_short(before)}"
+        yield f"+{dotted(place)}: {_short(after)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _WIDTH else f"{text[:_WIDTH]} ..."
 
 
 def _shortened(lines: list[str]) -> Iterator[str]:

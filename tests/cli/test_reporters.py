@@ -108,7 +108,7 @@ def test_an_annotation_as_it_is_printed(workspace: Path) -> None:
         "cards/card.yaml:23:20: hyperparameters.checkpoints[1]: checkpoint 3 was never trained: "
         "epochs is 2.%0AFix: remove it, or correct epochs.   (safebench rules SB-HYP-001)\n"
         "cards/card.yaml: 1 error, 0 warnings. Level: incomplete "
-        "(42 of 42 mandatory fields reported).\n"
+        "(55 of 55 mandatory fields reported).\n"
     )
 
 

@@ -140,9 +140,18 @@ def test_the_arguments_of_an_example_are_shown(capsys: Capture) -> None:
 
 
 def test_a_long_change_is_shortened() -> None:
-    lines = example_of("SB-EVI-001").difference
-    assert lines[1] == "-results:"
-    assert re.fullmatch(r"- \.\.\. \(\d{3} more lines\)", lines[4])
+    assert "+ ... (6 more lines)" in example_of("SB-JUD-005").difference
+    (removed,) = example_of("SB-EVI-001").difference
+    assert removed.startswith("-results: {")
+    assert removed.endswith(" ...")
+    assert len(removed) < 90
+
+
+def test_the_change_of_a_long_card_is_told_by_field() -> None:
+    assert example_of("SB-EVI-006").difference == (
+        "-evidence.files[1].rows: 420",
+        "+evidence.files[1].rows: 1000",
+    )
 
 
 def test_several_rules_are_told_apart(capsys: Capture) -> None:
