@@ -149,7 +149,7 @@ def test_a_long_change_is_shortened() -> None:
 
 def test_the_change_of_a_long_card_is_told_by_field() -> None:
     assert example_of("SB-EVI-006").difference == (
-        "-evidence.files[1].rows: 420",
+        "-evidence.files[1].rows: 630",
         "+evidence.files[1].rows: 1000",
     )
 
