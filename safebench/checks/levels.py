@@ -13,8 +13,8 @@ from safebench.card.judge import Calibration
 from safebench.card.repair import WRONG
 from safebench.card.results import Score
 from safebench.card.task import Construct
+from safebench.checks.completeness import State
 from safebench.checks.findings import Finding
-from safebench.checks.mandatory import State
 from safebench.checks.registry import items, known
 from safebench.checks.rules.results import identity
 

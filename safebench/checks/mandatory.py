@@ -6,16 +6,14 @@ counts as one item, a section that is absent or `not_reported` as all its uncond
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
-from safebench.card.base import NotReported, Unpinnable
+from safebench.card.base import Unpinnable
 from safebench.card.card import Card
 from safebench.card.data import Dataset
 from safebench.card.decoding import Decoding
-from safebench.card.document import Pointer
 from safebench.card.judge import EnsembleJudge, ModelJudge, ModerationJudge
 from safebench.card.model import ApiModel, NoChatTemplate, WeightsModel
 from safebench.card.objective import (
@@ -25,7 +23,6 @@ from safebench.card.objective import (
     OtherObjective,
     PpoObjective,
 )
-from safebench.card.task import Task
 from safebench.card.training import (
     FullTraining,
     LoraTraining,
@@ -261,95 +258,3 @@ MANDATORY: tuple[Mandatory, ...] = (
         "response_policy runs",
     ),
 )
-
-
-@dataclass(frozen=True)
-class State:
-    """One mandatory field of one card."""
-
-    pointer: Pointer
-    """The field, with positions in lists."""
-    lost_at: Pointer | None
-    """Where the absence is stated or, for a field left out, what is missing; None if reported."""
-    reason: str | None = None
-    """The stated reason of an absence."""
-
-
-def states(card: Card) -> list[State]:
-    """Return every mandatory field of a card, in the order of the table.
-
-    What is mandatory of the hyperparameters is so in every earlier stage that the card names.
-    """
-    return [
-        state
-        for entry in MANDATORY
-        for path in _paths(card, entry)
-        for state in _states(card, entry, path)
-    ]
-
-
-def _paths(card: Card, entry: Mandatory) -> Iterator[str]:
-    yield entry.path
-    stages = getattr(card.hyperparameters, "earlier_stages", None)
-    if isinstance(stages, tuple) and stages and entry.path.startswith("hyperparameters."):
-        yield entry.path.replace("hyperparameters", f"{STAGES}[]", 1)
-
-
-def _states(card: Card, entry: Mandatory, path: str) -> Iterator[State]:
-    # What a run would fill in counts in a plan too, once the card says that it is not known.
-    filled = entry.when.words.startswith(REPORT.words)
-    for found in _follow(None, card, _parts(path)):
-        value, lost_at = found.value, found.lost_at
-        stage = card.hyperparameters
-        if path.startswith(STAGES):
-            stage = getattr(stage, "earlier_stages")[found.pointer[2]]  # noqa: B009
-        at = Where(card, found.owner, stage)
-        stated = filled and isinstance(value, NotReported) and lost_at == found.pointer
-        if not entry.when.holds(at) and not stated:
-            continue
-        if value is None and entry.instead is not None:
-            value = getattr(found.owner, entry.instead, None)
-            if isinstance(value, NotReported):
-                lost_at = (*lost_at[:-1], entry.instead)
-        if isinstance(value, NotReported):
-            yield State(found.pointer, lost_at, value.not_reported)
-        elif value is None and not (entry.absent_is_value and found.owner is not None):
-            yield State(found.pointer, lost_at)
-        else:
-            yield State(found.pointer, None)
-
-
-@cache
-def _parts(path: str) -> tuple[str, ...]:
-    """Return a path's names, with "[]" for every item of the list before it."""
-    return tuple(path.replace("[]", ".[]").split("."))
-
-
-class _Found(NamedTuple):
-    owner: Any
-    value: Any
-    pointer: Pointer
-    lost_at: Pointer
-
-
-def _follow(
-    owner: Any,
-    value: Any,
-    parts: tuple[str, ...],
-    at: Pointer = (),
-    lost: Pointer | None = None,
-) -> Iterator[_Found]:
-    """Yield what a path leads to, with its holder and the place of what is absent."""
-    for position, name in enumerate(parts):
-        if name == "[]" and isinstance(value, tuple) and value:
-            for number, item in enumerate(value):
-                inside = Task(name=item) if isinstance(item, str) else item
-                yield from _follow(owner, inside, parts[position + 1 :], (*at, number))
-            return
-        if name == "[]":
-            value, at, lost = value or None, (*at, 0), lost or at
-        elif value is None or isinstance(value, NotReported):
-            owner, at, lost = None, (*at, name), lost or at
-        else:
-            owner, value, at, lost = value, getattr(value, name, None), (*at, name), None
-    yield _Found(owner, value, at, lost or at)

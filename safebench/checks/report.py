@@ -15,9 +15,9 @@ from safebench.card.io import dotted, parse_card
 from safebench.card.migrate import migrate
 from safebench.card.read import load_document
 from safebench.card.repair import WRONG
+from safebench.checks.completeness import State, states
 from safebench.checks.findings import Finding
 from safebench.checks.levels import LEVELS, Level, level_of
-from safebench.checks.mandatory import State, states
 from safebench.checks.registry import Rule, Subject, all_rules
 
 _OF_THE_DIGEST = ("SB-SEED-002", "SB-SEED-003")

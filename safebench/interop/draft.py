@@ -16,7 +16,7 @@ from safebench.card.explain import NOT_GIVEN
 from safebench.card.io import dotted, parse_card
 from safebench.card.read import parse_document
 from safebench.card.write import field_order
-from safebench.checks.mandatory import states
+from safebench.checks.completeness import states
 from safebench.checks.report import Report, check_document
 from safebench.errors import InteropError
 from safebench.interop.commented import as_comment, commented
