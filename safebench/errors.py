@@ -75,3 +75,11 @@ class RunError(SafebenchError):
 
 class MissingDependencyError(SafebenchError):
     """An optional package is needed; the message names the extra to install."""
+
+
+def visible(text: str) -> str:
+    """Return a text with control and direction characters as escapes.
+
+    Messages quote files, and files are not trusted: they could write to the terminal.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

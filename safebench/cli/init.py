@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 
 from safebench.cli.reporters.text import TextReporter
-from safebench.errors import CardError
+from safebench.errors import CardError, visible
 from safebench.files import replace_file
 from safebench.interop.draft import Draft, make_draft
-from safebench.interop.facts import Absent, visible
+from safebench.interop.facts import Absent
 from safebench.interop.frame import METHODS, Method, Said, frame
 from safebench.interop.gather import Gathered, gather
 from safebench.interop.merge import merge, short_name

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import click
 
 import safebench
-from safebench.cli.visible import visible
-from safebench.errors import SafebenchError
+from safebench.errors import SafebenchError, visible
 
 # name -> (module, one line for the list); a command's module is imported only to run it.
 COMMANDS: dict[str, tuple[str, str]] = {

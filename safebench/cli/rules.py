@@ -16,8 +16,7 @@ from safebench.checks import Rule, Severity, all_rules
 from safebench.checks.groups import GROUPS, group_of
 from safebench.cli.reporters.words import COLOURS, count
 from safebench.cli.rule_examples import Example, example_of
-from safebench.cli.visible import visible
-from safebench.errors import InputError
+from safebench.errors import InputError, visible
 from safebench.resources import spec_dir
 
 _WIDTH = 100

@@ -9,7 +9,7 @@ from typing import Any
 
 from safebench.card.document import Pointer
 from safebench.card.write import flow, key
-from safebench.interop.facts import visible
+from safebench.errors import visible
 
 _WIDTH = 100
 _COLUMN = 52

@@ -18,9 +18,8 @@ from safebench.card.read import parse_document
 from safebench.card.write import field_order
 from safebench.checks.completeness import states
 from safebench.checks.report import Report, check_document
-from safebench.errors import InteropError
+from safebench.errors import InteropError, visible
 from safebench.interop.commented import as_comment, commented
-from safebench.interop.facts import visible
 from safebench.interop.fields import default
 from safebench.interop.frame import UNNAMED
 from safebench.interop.gather import Gathered

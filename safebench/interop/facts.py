@@ -48,11 +48,6 @@ class Fact:
     """The base model that this is about; it counts only if the card's is the same."""
 
 
-def visible(text: str) -> str:
-    """Return a text with control and direction characters as escapes: files are not trusted."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def show(value: Any) -> str:
     """Return a value as messages quote it, cut to a length."""
     text = visible(repr(value) if isinstance(value, str) else str(value))

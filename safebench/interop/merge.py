@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safebench.errors import InteropError
-from safebench.interop.facts import Absent, Fact, Nothing, Place, first_words, show, visible
+from safebench.errors import InteropError, visible
+from safebench.interop.facts import Absent, Fact, Nothing, Place, first_words, show
 
 BASE: Place = ("model", "base", "id")
 _TIMED = re.compile(r"(results|samples_.+)_\d{4}-\d\d-\d\dT[^.]*(?:\.\d+)?(\.jsonl?)\Z")

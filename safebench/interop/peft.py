@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from safebench.errors import InteropError
-from safebench.interop.facts import INDIRECT, Absent, Fact, Place, setting, show, visible
+from safebench.errors import InteropError, visible
+from safebench.interop.facts import INDIRECT, Absent, Fact, Place, setting, show
 from safebench.interop.names import COMMIT, model_name
 from safebench.interop.record import Record
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from safebench.card.document import ReadError
 from safebench.card.read import MAX_BYTES, load_document, read_bytes
-from safebench.errors import InteropError
-from safebench.interop.facts import show, visible
+from safebench.errors import InteropError, visible
+from safebench.interop.facts import show
 
 MOST_BYTES = 16 * MAX_BYTES
 """A trainer's log of a long run is larger than a card; no log is larger than this."""

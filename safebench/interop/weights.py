@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from safebench.errors import InteropError
+from safebench.errors import InteropError, visible
 from safebench.files import sha256_of, sha256_of_folder
-from safebench.interop.facts import INDIRECT, Absent, Fact, natural, visible
+from safebench.interop.facts import INDIRECT, Absent, Fact, natural
 from safebench.interop.names import seed_in
 from safebench.interop.record import Record
 from safebench.interop.trainer import Reached, reached

@@ -429,17 +429,6 @@ def test_what_is_no_file_is_said_for_each_and_the_rest_is_checked(tmp_path: Path
     assert "\ncard.yaml: 0 errors" in answer.output
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="file modes do not stop root")
-def test_what_may_not_be_read(tmp_path: Path) -> None:
-    (tmp_path / "closed").mkdir(mode=0)
-    path = tmp_path / "card.yaml"
-    path.write_bytes(PLAN.read_bytes())
-    path.chmod(0)
-    answer = validate(tmp_path)
-    assert (answer.code, answer.findings) == (2, 2)
-    assert answer.output.count("Permission denied") == 2
-
-
 # --- folders and names --------------------------------------------------------------------------
 
 

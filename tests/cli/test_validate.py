@@ -260,6 +260,25 @@ def test_what_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "Permission denied" in result.output
 
 
+def test_a_folder_that_cannot_be_listed_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir()
+    shutil.copyfile(PLAN, tmp_path / "card.yaml")
+    listed = os.scandir
+
+    def denied(name: object = ".") -> object:  # file modes do not stop root
+        if str(name).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(name))
+        return listed(name)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    result = validate(tmp_path)
+    assert result.exit_code == 2
+    assert result.output.count("Permission denied") == 1
+    assert f"{tmp_path / 'card.yaml'}: 0 errors" in result.output
+
+
 # --- the program as a whole ---------------------------------------------------------------------
 
 

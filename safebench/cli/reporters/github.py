@@ -17,7 +17,7 @@ from safebench.cli.reporters.words import (
     sentence,
     tally,
 )
-from safebench.cli.visible import visible
+from safebench.errors import visible
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}  # in the order printed
 _SHOWN = 10  # annotations of each kind that GitHub shows for one step

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from safebench.checks import Report
 from safebench.checks.levels import missing_fields
 from safebench.cli.reporters.words import sentence
-from safebench.cli.visible import visible
+from safebench.errors import visible
 
 _WIDTH = 100
 

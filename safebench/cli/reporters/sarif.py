@@ -15,7 +15,7 @@ from safebench.checks import Finding, Rule, all_rules
 from safebench.cli.reporters.base import STDIN, Checked, Unreadable
 from safebench.cli.reporters.paths import repository_path, whole_path
 from safebench.cli.reporters.words import end_column, sentence
-from safebench.cli.visible import visible
+from safebench.errors import visible
 
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

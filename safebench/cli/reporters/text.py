@@ -19,7 +19,7 @@ from safebench.cli.reporters.words import (
     sentence,
     tally,
 )
-from safebench.cli.visible import visible
+from safebench.errors import visible
 
 _EXCERPT = 100  # columns of a source line that are shown
 _SHOWN = 100  # findings of a card that a person is shown, the worst first

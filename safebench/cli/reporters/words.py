@@ -5,7 +5,7 @@ from __future__ import annotations
 from safebench.card.document import as_pointer
 from safebench.card.io import dotted
 from safebench.checks import Finding, Report
-from safebench.cli.visible import visible
+from safebench.errors import visible
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 NO_CARDS = "No cards to check."
