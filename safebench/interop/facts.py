@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safebench.errors import visible
+
 Place = tuple[str, ...]
 """A field of the card; items of a list stand under a key of their own until they are counted."""
 
