@@ -9,6 +9,7 @@ import pytest
 
 from safebench.card.schema import card_schema
 from safebench.checks import all_rules
+from safebench.checks.mandatory import MANDATORY
 from tests.conformance.make_pages import _BLOCK, PAGES, page, sections
 
 SPEC = PAGES.parent
@@ -46,6 +47,16 @@ def test_every_field_is_documented() -> None:
     tables = {match[2] for match in _BLOCK.finditer(text)}
     assert tables == set(sections())
     assert set(card_schema()["$defs"]) < tables
+
+
+def test_every_mandatory_field_is_documented() -> None:
+    """By its path where it counts, and in a table of the card where it is described."""
+    levels = (PAGES / "levels.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `(\w+)` \|", (PAGES / "card.md").read_text(encoding="utf-8"), re.M))
+    for entry in MANDATORY:
+        assert f"| `{entry.path}` |" in levels
+        assert {name.removesuffix("[]") for name in entry.path.split(".")} <= rows, entry.path
+        assert entry.instead is None or entry.instead in rows
 
 
 @pytest.mark.parametrize("path", sorted(SPEC.rglob("*.md")), ids=lambda p: p.name)

@@ -121,6 +121,25 @@ def rate_in_range(subject: Subject) -> Iterator[Hit]:
 
 
 @rule(
+    "SB-HYP-010",
+    "warning",
+    section=_SECTION,
+    title="A weight decay is a fraction, not a percentage.",
+    rationale="A decay of 1 pulls the weights to zero; one of 1 % is 0.01.",
+)
+def decay_is_fraction(subject: Subject) -> Iterator[Hit]:
+    """Find weight decays of 1 and more, in any stage."""
+    for place, stage in stages(subject.card):
+        decay = known(stage.weight_decay)
+        if decay is not None and decay >= 1:
+            yield Hit(
+                (*place, "weight_decay"),
+                f"weight_decay is {decay:g}: it is a fraction, usually of 0.1 or less",
+                f"write {decay / 100:g} if {decay:g} % was meant",
+            )
+
+
+@rule(
     "SB-HYP-006",
     "error",
     section=_SECTION,
