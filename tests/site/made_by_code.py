@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +80,12 @@ def plan(recipe: Recipe) -> dict[str, Any]:
             "dtype": "float32",
             "chat_template": {"source": "tokenizer", "sha256": SHA},
             "weights": [
-                {"training_seed": s, "checkpoint": c, "path": f"weights/{s}-{c}", "sha256": SHA}
+                {
+                    "training_seed": s,
+                    "checkpoint": c,
+                    "path": f"weights/{s}-{c}",
+                    "sha256": hashlib.sha256(f"{s} {c}".encode()).hexdigest(),
+                }
                 for s in recipe.seeds
                 for c in (1, 2)
             ],
