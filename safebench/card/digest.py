@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import rfc8785
 
+from safebench.card.base import known
 from safebench.card.card import Card
 
 Role = Literal["training", "generation"]
@@ -107,7 +108,11 @@ def derive_seed(digest: str, nonce: str, series: str, role: Role, index: int) ->
 
 
 def derive_seeds(card: Card, count: int) -> tuple[int, ...]:
-    """Return the card's derived training seeds, `count` of them, in order."""
+    """Return the card's derived training seeds, `count` of them, in order.
+
+    Raises:
+        CardError: the nonce is not reported.
+    """
     digest = protocol_digest(card)
     return tuple(
         derive_seed(digest, _nonce(card), _series(card), "training", i) for i in range(count)
@@ -115,12 +120,12 @@ def derive_seeds(card: Card, count: int) -> tuple[int, ...]:
 
 
 def generation_seed(card: Card) -> int:
-    """Return the card's derived generation seed."""
+    """Return the card's derived generation seed; raises CardError as `derive_seeds` does."""
     return derive_seed(protocol_digest(card), _nonce(card), _series(card), "generation", 0)
 
 
 def _nonce(card: Card) -> str:
-    return str(getattr(card.seeds, "nonce", "self_derived"))
+    return str(known(getattr(card.seeds, "nonce", "self_derived"), "seeds.nonce"))
 
 
 def _series(card: Card) -> str:

@@ -70,7 +70,9 @@ class JudgeCommon(Section):
     """Whether the headline numbers use it; exactly one does, for what it decides."""
     constructs: tuple[Construct, ...] | None = None
     """What it decides, where it does not decide everything that a task measures."""
-    sees: Reported[Literal["response", "prompt_and_response", "conversation"]] = "response"
+    sees: Reported[Literal["response", "prompt_and_response", "conversation"]] = (
+        "prompt_and_response"
+    )
     """Text that it is given."""
     labels: Reported[tuple[Text, ...]] | None = None
     """Labels it chooses from, where they are not the standard's verdicts."""

@@ -93,7 +93,7 @@ def test_seeds_are_those_of_the_specification() -> None:
         ("prompting", {}),
         ("prompting", {"few_shot": 0, "turns": 1, "language": "en", "attack": "none"}),
         ("judge/0/votes", 1),
-        ("judge/0/sees", "response"),
+        ("judge/0/sees", "prompt_and_response"),
     ],
 )
 def test_what_cannot_change_an_outcome_changes_no_seed(pointer: str, value: Any) -> None:
@@ -124,6 +124,7 @@ def test_what_cannot_change_an_outcome_changes_no_seed(pointer: str, value: Any)
         ("decoding/0/stop", ["<|user|>"]),
         ("prompting", {"prefill": "Sure"}),
         ("judge/0/votes", 3),
+        ("judge/0/sees", "response"),
         ("model/base", {"id": "model", "revision": "sha256:" + "0" * 64}),
     ],
 )

@@ -203,6 +203,12 @@ def test_seeds(seeds: dict[str, Any], expected: list[str]) -> None:
     assert rules({"seeds": {**PLAN["seeds"], **seeds}}) == expected
 
 
+def test_seeds_of_a_nonce_that_is_not_reported_cannot_be_recomputed() -> None:
+    seeds = {**PLAN["seeds"], "training": [1, 2, 3], "generation": 7}
+    assert {rule for rule, _ in found({"seeds": seeds})} == {"SB-SEED-002", "SB-SEED-003"}
+    assert found({"seeds": {**seeds, "nonce": GONE}}) == []
+
+
 def test_a_series_of_reruns_is_derived() -> None:
     declared = {**PLAN["seeds"], "scheme": "declared", "origin": "x", "training": [1, 2, 3]}
     assert found({"seeds": {**declared, "series": "rerun"}}) == [("SB-SEED-007", "/seeds/series")]

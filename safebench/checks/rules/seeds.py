@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from safebench.card.base import NotReported
 from safebench.card.digest import derive_seeds, generation_seed
 from safebench.card.seeds import Seeds
 from safebench.card.training import NoTraining
@@ -59,7 +60,7 @@ def seeds_differ(subject: Subject) -> Iterator[Hit]:
 def training_derived(subject: Subject) -> Iterator[Hit]:
     """Recompute the training seeds of scheme `derived`."""
     seeds, values = _seeds(subject), _values(subject)
-    if seeds is None or seeds.scheme != "derived":
+    if seeds is None or seeds.scheme != "derived" or isinstance(seeds.nonce, NotReported):
         return
     expected = derive_seeds(subject.card, len(values))
     for number, (found, derived) in enumerate(zip(values, expected, strict=True)):
@@ -83,7 +84,9 @@ def generation_derived(subject: Subject) -> Iterator[Hit]:
     """Recompute the generation seed of scheme `derived`."""
     seeds = _seeds(subject)
     found = known(seeds.generation) if seeds else None
-    if seeds is None or seeds.scheme != "derived" or found is None:
+    if seeds is None or seeds.scheme != "derived" or isinstance(seeds.nonce, NotReported):
+        return
+    if found is None:
         return
     expected = generation_seed(subject.card)
     if found != expected:
