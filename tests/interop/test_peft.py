@@ -118,7 +118,7 @@ def test_a_path_of_a_machine_keeps_its_last_part(stated: str, tmp_path: Path) ->
 
 
 def test_a_path_into_the_hubs_cache_names_model_and_commit(tmp_path: Path) -> None:
-    cache = f"/root/.cache/huggingface/hub/models--example--Base-1B/snapshots/{COMMIT}"
+    cache = f"/home/somebody/.cache/huggingface/hub/models--example--Base-1B/snapshots/{COMMIT}"
     adapter(tmp_path, base_model_name_or_path=cache, revision=None)
     said = values(read(tmp_path))
     assert said["model", "base", "id"] == "example/Base-1B"
