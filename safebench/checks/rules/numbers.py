@@ -7,16 +7,11 @@ from collections.abc import Iterator
 from safebench.card.base import NotReported
 from safebench.card.results import MARGIN, Change, Score
 from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
-from safebench.checks.rules.results import TOLERANCE, identity
+from safebench.checks.rules.results import TOLERANCE, identity, scores_of
 
 _SECTION = "card.md#results"
 MOST_TRUNCATED = 0.1
 """Share of cut responses from which a score is about what was cut."""
-
-
-def _scores(subject: Subject) -> tuple[Score, ...]:
-    results = subject.card.given_results
-    return results.scores if results is not None else ()
 
 
 def _changes(subject: Subject) -> tuple[Change, ...]:
@@ -40,7 +35,7 @@ def has_interval(subject: Subject) -> Iterator[Hit]:
     """Find scores and changes of which n or the interval is not reported."""
     for field, wanted in (("scores", ("n", "lower", "upper")), ("changes", ("lower", "upper"))):
         found: tuple[Score | Change, ...] = (
-            _scores(subject) if field == "scores" else _changes(subject)
+            scores_of(subject) if field == "scores" else _changes(subject)
         )
         for number, item in enumerate(found):
             missing = [name for name in wanted if isinstance(getattr(item, name), NotReported)]
@@ -62,7 +57,7 @@ def has_interval(subject: Subject) -> Iterator[Hit]:
 )
 def runs_once(subject: Subject) -> Iterator[Hit]:
     """Find a training seed and repeat that a score lists twice."""
-    for number, score in enumerate(_scores(subject)):
+    for number, score in enumerate(scores_of(subject)):
         keys = [(known(run.training_seed), known(run.repeat)) for run in items(score.runs)]
         for position, (seed, repeat) in duplicates(keys):
             if repeat is None or (seed is None and score.condition != "base"):
@@ -93,7 +88,7 @@ def seeds_measured(subject: Subject) -> Iterator[Hit]:
         for run in (items(evidence.runs) if evidence is not None else ())
         if run.status != "finished"
     }
-    for number, score in enumerate(_scores(subject)):
+    for number, score in enumerate(scores_of(subject)):
         if score.condition == "base" or isinstance(score.runs, NotReported):
             continue
         measured = {known(run.training_seed) for run in score.runs}
@@ -119,7 +114,7 @@ def seeds_measured(subject: Subject) -> Iterator[Hit]:
 def repeats_measured(subject: Subject) -> Iterator[Hit]:
     """Find scores with more or fewer repeats than declared."""
     declared = {d.name: known(d.repeats) for d in items(subject.card.decoding)}
-    for number, score in enumerate(_scores(subject)):
+    for number, score in enumerate(scores_of(subject)):
         expected = declared.get(score.decoding)
         repeats = [known(run.repeat) for run in items(score.runs)]
         if expected is None or not repeats or None in repeats:
@@ -142,7 +137,7 @@ def repeats_measured(subject: Subject) -> Iterator[Hit]:
 )
 def change_is_difference(subject: Subject) -> Iterator[Hit]:
     """Find changes that their two scores do not make."""
-    scores = {identity(score): known(score.estimate) for score in _scores(subject)}
+    scores = {identity(score): known(score.estimate) for score in scores_of(subject)}
     for number, change in enumerate(_changes(subject)):
         stated = known(change.estimate)
         after = scores.get(identity(change))
@@ -189,11 +184,11 @@ def base_measured(subject: Subject) -> Iterator[Hit]:
     """Find tuned scores without the base model's on the same task, decoding and judge."""
     base = {
         (s.task, s.construct, s.decoding, s.judge)
-        for s in _scores(subject)
+        for s in scores_of(subject)
         if s.condition == "base"
     }
     said: set[tuple[object, ...]] = set()
-    for number, score in enumerate(_scores(subject)):
+    for number, score in enumerate(scores_of(subject)):
         key = (score.task, score.construct, score.decoding, score.judge)
         if score.condition == "base" or key in base or key in said:
             continue
@@ -214,7 +209,7 @@ def base_measured(subject: Subject) -> Iterator[Hit]:
 )
 def stability_fits(subject: Subject) -> Iterator[Hit]:
     """Find another margin, or another number of seeds than the runs have."""
-    for number, score in enumerate(_scores(subject)):
+    for number, score in enumerate(scores_of(subject)):
         found = known(score.stability)
         if found is None:
             continue
@@ -246,7 +241,7 @@ def few_truncated(subject: Subject) -> Iterator[Hit]:
     """Find primary scores with more than a tenth of the responses cut."""
     results = subject.card.given_results
     primary = {identity(item) for item in results.primary} if results is not None else set()
-    for number, score in enumerate(_scores(subject)):
+    for number, score in enumerate(scores_of(subject)):
         truncated = known(score.truncated)
         if identity(score) in primary and truncated is not None and truncated > MOST_TRUNCATED:
             yield Hit(

@@ -24,7 +24,8 @@ def _numbers(subject: Subject) -> Iterator[tuple[str, int, Number]]:
                 yield field, number, item
 
 
-def _scores(subject: Subject) -> tuple[Score, ...]:
+def scores_of(subject: Subject) -> tuple[Score, ...]:
+    """Return the scores of a card; none in a plan."""
     return subject.card.given_results.scores if subject.card.given_results is not None else ()
 
 
@@ -91,7 +92,7 @@ def interval_holds_point(subject: Subject) -> Iterator[Hit]:
 )
 def score_is_quotient(subject: Subject) -> Iterator[Hit]:
     """Find run scores that are not total / n."""
-    for number, score in enumerate(_scores(subject)):
+    for number, score in enumerate(scores_of(subject)):
         for position, run in enumerate(items(score.runs)):
             total, n, stated = known(run.total), known(run.n), known(run.score)
             if None not in (total, n, stated) and abs(total / n - stated) > TOLERANCE:
@@ -111,7 +112,7 @@ def score_is_quotient(subject: Subject) -> Iterator[Hit]:
 )
 def n_adds_up(subject: Subject) -> Iterator[Hit]:
     """Find n that its runs do not make, and runs that skipped prompts."""
-    for number, score in enumerate(_scores(subject)):
+    for number, score in enumerate(scores_of(subject)):
         counts = _counts(score)
         n, prompts = known(score.n), known(score.prompts)
         if counts is None:
@@ -149,7 +150,7 @@ def seeds_declared(subject: Subject) -> Iterator[Hit]:
     """Find runs with a seed that the protocol does not list, or without one."""
     training = known(getattr(subject.card.seeds, "training", None))
     listed = set(training) if isinstance(training, tuple) else None
-    for number, score in enumerate(_scores(subject)):
+    for number, score in enumerate(scores_of(subject)):
         for position, run in enumerate(items(score.runs)):
             place = ("results", "scores", number, "runs", position, "training_seed")
             if isinstance(run.training_seed, NotReported):
@@ -178,7 +179,7 @@ def seeds_declared(subject: Subject) -> Iterator[Hit]:
 )
 def estimate_is_mean(subject: Subject) -> Iterator[Hit]:
     """Find estimates that their runs do not make; 12 decimals of each run are kept."""
-    for number, score in enumerate(_scores(subject)):
+    for number, score in enumerate(scores_of(subject)):
         counts, estimate = _counts(score), known(score.estimate)
         totals = [known(run.total) for run in items(score.runs)]
         if counts is None or estimate is None or None in totals:
@@ -250,7 +251,7 @@ def once(subject: Subject) -> Iterator[Hit]:
 )
 def primary_measured(subject: Subject) -> Iterator[Hit]:
     """Find primary estimands without a score."""
-    measured = {identity(score) for score in _scores(subject)}
+    measured = {identity(score) for score in scores_of(subject)}
     for field, number, item in _numbers(subject):
         if field == "primary" and identity(item) not in measured:
             yield Hit(
