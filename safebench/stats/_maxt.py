@@ -20,6 +20,9 @@ SEED = 20_250
 #: Pairs of simulated entries worked on at once.
 CELLS = 1 << 17
 
+#: Rows of pairs worked on at once where every entry matters.
+ROWS = 32
+
 
 def generator(rng: np.random.Generator | None) -> np.random.Generator:
     """The caller's generator, or one with the fixed seed `SEED`."""
@@ -113,27 +116,47 @@ class Draws:
 
     parts: list[tuple[Floats, NDArray[np.intp]]]
 
-    def largest(self, weight: Floats, sign: float = 1.0) -> Floats:
-        """Each draw's largest sign (z_i - z_j) weight_ij over i < j, at least 0."""
-        found = [np.zeros(0)]
+    def largest(self, weight: Floats) -> tuple[Floats, Floats]:
+        """Each draw's largest (z_i - z_j) weight_ij and (z_j - z_i) weight_ij over i < j, >= 0."""
+        forward, reverse = [np.zeros(0)], [np.zeros(0)]
         for values, entries in self.parts:
             m = values.shape[1]
-            for start in range(0, values.shape[0], max(1, CELLS // (m * m))):
-                some = slice(start, start + max(1, CELLS // (m * m)))
-                gaps = sign * values[some]
-                gaps = gaps[:, :, None] - gaps[:, None, :]
-                which = entries[some]
-                gaps *= (
-                    weight if m == weight.shape[0] else weight[which[:, :, None], which[:, None]]
-                )
-                found.append(gaps.reshape(gaps.shape[0], -1).max(axis=1))
-        return np.concatenate(found)
+            step = max(1, CELLS // (m * ROWS)) if m == weight.shape[0] else max(1, CELLS // m**2)
+            for start in range(0, values.shape[0], step):
+                some = values[start : start + step]
+                if m == weight.shape[0]:
+                    high, low = _dense(some, weight)
+                else:
+                    which = entries[start : start + step]
+                    gaps = some[:, :, None] - some[:, None, :]
+                    gaps *= weight[which[:, :, None], which[:, None]]
+                    high, low = gaps.max(axis=(1, 2)), -gaps.min(axis=(1, 2))
+                forward.append(high)
+                reverse.append(low)
+        return np.concatenate(forward), np.concatenate(reverse)
+
+    def only(self, mask: NDArray[np.bool_]) -> Draws:
+        """Those of the draws, numbered through all parts."""
+        ends = np.cumsum([values.shape[0] for values, _ in self.parts])
+        masks = np.split(mask, ends[:-1])
+        parts = zip(self.parts, masks, strict=True)
+        return Draws([(values[some], entries[some]) for (values, entries), some in parts])
 
 
-def relevant_draws(
-    spread: Floats, weight: Floats, tail: float, rng: np.random.Generator
-) -> tuple[Draws, Floats]:
-    """What can reach a critical value of the step-down, and the reverse maximum of each draw.
+def _dense(values: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """`Draws.largest` where every entry matters: the upper triangle in blocks of rows."""
+    high, low = np.zeros(values.shape[0]), np.zeros(values.shape[0])
+    for row in range(0, values.shape[1], ROWS):
+        block = weight[row : row + ROWS, row:]
+        gaps = values[:, row : row + ROWS, None] - values[:, None, row:]
+        gaps *= block
+        np.maximum(high, gaps.max(axis=(1, 2)), out=high)
+        np.minimum(low, gaps.min(axis=(1, 2)), out=low)
+    return high, -low
+
+
+def relevant_draws(spread: Floats, weight: Floats, tail: float, rng: np.random.Generator) -> Draws:
+    """What can reach a critical value of the step-down.
 
     Only "the better score is better" is ever rejected, so the reverse directions stay to the end
     and their quantile is below every critical value. It is bounded from below by one pair of each
@@ -159,5 +182,4 @@ def relevant_draws(
         some = (needed > max(few, 1)) & (needed <= m)
         entries = np.sort(np.argpartition(-squares[some], m - 1, axis=1)[:, :m], axis=1)
         parts.append((np.take_along_axis(draws[some], entries, axis=1), entries))
-    kept = Draws(parts)
-    return kept, kept.largest(weight, -1.0)
+    return Draws(parts)

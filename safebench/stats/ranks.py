@@ -250,13 +250,15 @@ def _step_down(board: _Board, tail: float, rng: np.random.Generator) -> tuple[fl
     drawn = _Board(board.scores, spread, None).se(everyone, everyone)
     weight = np.divide(1.0, drawn, out=np.zeros_like(drawn), where=pairs & (drawn > 0))
     if weight.any():
-        draws, reverse = relevant_draws(spread, weight, tail, rng)
-        before = None
-        while before is None or (told != before).any():
-            before = told
-            forward = draws.largest(np.where(told, 0.0, weight))
+        draws = relevant_draws(spread, weight, tail, rng)
+        forward, reverse = draws.largest(weight)
+        floor = upper_quantile(reverse, tail)  # no critical value is lower
+        before = ~told
+        while (told != before).any():
             critical = upper_quantile(np.maximum(forward, reverse), tail)
-            told = pairs & (equivalent > critical)
+            before, told = told, pairs & (equivalent > critical)
+            matter = forward > np.maximum(reverse, floor)
+            forward[matter] = draws.only(matter).largest(np.where(told, 0.0, weight))[0]
     apart = pairs & ~told
     last = np.where(apart.any(axis=1), n - 1 - np.argmax(apart[:, ::-1], axis=1), np.arange(n))
     return critical, _Told(told.sum(axis=0), told.sum(axis=1), last)

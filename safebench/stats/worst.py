@@ -78,12 +78,13 @@ def worst_setting(
     codes, groups = cluster_codes(clusters, stack.shape[2])
     means = stack.mean(axis=(1, 2))
     covariance = _two_way_covariance(stack, codes, groups)
-    order = np.lexsort((np.diagonal(covariance), means))
+    order = np.lexsort((np.diagonal(covariance), -means if higher_is_worse else means))
     critical = _largest_of(covariance[np.ix_(order, order)], tail, generator(rng))
     each = 1 - 2 * float(special.ndtr(-critical))
     intervals = tuple(score_interval(table, clusters, each) for table in tables)
     worst = max if higher_is_worse else min
-    index = int(np.argmax(means) if higher_is_worse else np.argmin(means))
+    found = [interval.estimate for interval in intervals]
+    index = found.index(worst(found))
     return WorstSetting(
         index=index,
         estimate=intervals[index].estimate,
