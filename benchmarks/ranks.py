@@ -11,6 +11,10 @@ whole would not fit a cache or the memory.
 
 Rounds take turns, so that a busy machine slows both sides alike; ratios are of the fastest rounds.
 Peak memory is numpy's own, by tracemalloc, in a round of its own.
+
+Then how often equal entries are told apart (family-wise error, nominal .05): a board of 500 at 5
+seeds, and smaller ones whose SDs over runs are equal or differ tenfold, with the variances
+estimated from the seeds.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from safebench.stats import rank_intervals
+from safebench.stats import moderated_variances, rank_intervals
 
 SEED = 20250
 SEEDS_PER_ENTRY = 5
@@ -55,6 +59,10 @@ def main() -> int:
         ratio, peak = _compare(what, scores, spread, df)
         if ratio > most or (n > 500 and peak > MOST_BYTES):
             over.append(what)
+    _errors(500, 5, 200, even=True)
+    for n, seeds in ((5, 3), (10, 3), (10, 5), (30, 5), (100, 5)):
+        for even in (True, False):
+            _errors(n, seeds, 1_000, even=even)
     print("\nwithin the bounds" if not over else f"\nOVER THE BOUND: {', '.join(over)}")
     return 1 if over else 0
 
@@ -106,6 +114,28 @@ def _compare(
     print(f"  A / B: {ratio:.1f} (at most {MOST[what]:g}); peak memory of A {peak / 1e6:.0f} MB")
     print(f"  critical value {found.critical:.3f}, {found.method}; mean interval {width:.0f} ranks")
     return ratio, peak
+
+
+def _errors(n: int, seeds: int, boards: int, *, even: bool) -> None:
+    """Print how many boards of equal entries have any pair told apart, and pairs a board."""
+    rng = np.random.default_rng(SEED)
+    sd = np.ones(n) if even else np.geomspace(1, 10, n)
+    wrong: dict[str, list[int]] = {"normal": [], "t": [], "moderated": []}
+    for _ in range(boards):
+        runs = rng.standard_normal((seeds, n)) * sd
+        scores, variances = runs.mean(axis=0), runs.var(axis=0, ddof=1) / seeds
+        for name, arguments in (
+            ("normal", (variances,)),
+            ("t", (variances, seeds - 1)),
+            ("moderated", moderated_variances(variances, seeds - 1)),
+        ):
+            wrong[name].append(int((rank_intervals(scores, *arguments).lower - 1).sum()))
+    spread = "equal SDs" if even else "SDs 1 to 10"
+    print(f"\n{n} equal entries, {seeds} seeds, {spread}, {boards:,} boards")
+    for name, pairs in wrong.items():
+        share = float(np.mean(np.array(pairs) > 0))
+        error = (share * (1 - share) / boards) ** 0.5
+        print(f"  {name:10s} any {share:.3f} (+-{error:.3f})   false pairs {np.mean(pairs):.2f}")
 
 
 def _timed(work: Callable[[], object]) -> float:

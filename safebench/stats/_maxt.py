@@ -30,12 +30,20 @@ def generator(rng: np.random.Generator | None) -> np.random.Generator:
 
 
 def normal_draws(covariance: Floats, rng: np.random.Generator) -> Floats:
-    """(DRAWS, n) draws of N(0, covariance); (n,) variances are independent. May be singular."""
+    """(DRAWS, n) draws of N(0, covariance); (n,) variances are independent.
+
+    It may be singular; StatsError if a direction is negative by more than rounding error.
+    """
     n = covariance.shape[0]
     noise = rng.standard_normal((DRAWS, n))
     if covariance.ndim == 1:
         return noise * np.sqrt(covariance)
     values, vectors = np.linalg.eigh(covariance)
+    if values[0] < -1e-8 * max(float(values[-1]), 0.0):
+        raise StatsError(
+            f"covariance is none: a combination of the scores has the variance {values[0]:g}",
+            fix="estimate it from complete data, or give variances alone",
+        )
     return np.asarray(noise @ (vectors * np.sqrt(np.maximum(values, 0.0))).T)
 
 
@@ -51,10 +59,7 @@ def upper_quantile(values: Floats, tail: float) -> float:
 
 
 def checked_covariance(name: str, covariance: Floats, n: int) -> Floats:
-    """(n,) variances or a symmetric (n, n) covariance without negative directions; else StatsError.
-
-    Directions negative by less than 1e-8 of the largest variance are rounding error.
-    """
+    """(n,) variances or a symmetric (n, n) covariance, no variance negative; else StatsError."""
     if covariance.shape not in ((n,), (n, n)):
         raise StatsError(
             f"{name} has shape {covariance.shape}, not ({n},) of variances or ({n}, {n})"

@@ -99,8 +99,8 @@ def rank_intervals(
     from few seeds says no such thing, so give variances with a floor, or `moderated_variances`.
     One entry is [1, 1].
 
-    Raises StatsError on NaN (with its position), shapes that do not fit, negative variances, df
-    <= 0, or confidence outside (0, 1).
+    Raises StatsError on NaN (with its position), shapes that do not fit, negative variances (of
+    a difference or combination too), df <= 0, or confidence outside (0, 1).
     """
     values = finite("scores", scores)
     if values.ndim != 1:
@@ -157,6 +157,10 @@ class _Board:
         total = self.variances[rows, None] + self.variances[columns]
         if self.spread.ndim == 2:
             total = total - 2 * self.spread[rows, columns]
+            if (total < -1e-8 * self.variances.max()).any():
+                raise StatsError(
+                    f"covariance is none: a difference has the variance {float(total.min()):g}"
+                )
             total[total <= 1e-14 * self.variances.max()] = 0.0
         return np.sqrt(total)
 
