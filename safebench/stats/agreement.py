@@ -1,0 +1,154 @@
+"""Do judges, or people, agree? Krippendorff's alpha."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from safebench.errors import StatsError
+from safebench.stats._checks import Floats, between
+from safebench.stats._dist import t_quantile
+
+Level = Literal["nominal", "ordinal", "interval", "ratio"]
+
+
+@dataclass(frozen=True)
+class KrippendorffAlpha:
+    """Agreement beyond chance with its interval over units; None throughout when not measured.
+
+    1 is agreement, 0 what chance would give, below 0 worse. `observed`, `expected`: disagreement
+    per pair of ratings (squared difference at this level). `n_units` with at least two ratings,
+    `n_ratings` in them. `reason` says why it is not measured.
+    """
+
+    estimate: float | None
+    lower: float | None
+    upper: float | None
+    observed: float | None
+    expected: float | None
+    level: str
+    n_raters: int
+    n_units: int
+    n_ratings: int
+    reason: str
+    method: str
+    confidence: float
+
+
+def krippendorff_alpha(
+    ratings: ArrayLike, level: Level = "nominal", confidence: float = 0.95
+) -> KrippendorffAlpha:
+    """Alpha = 1 - D_o/D_e from coincidences (Krippendorff 2011, Computing Krippendorff's alpha).
+
+    `ratings`: (raters, units) numbers (codes of categories for "nominal"), NaN where a rater did
+    not rate; units with a single rating drop out. With n_uc ratings c in unit u, m_u of them in
+    all, o_ck = sum_u n_uc (n_uk - [c = k])/(m_u - 1), n_c = sum_k o_ck, n = sum n_c:
+    D_o = sum o_ck d_ck/n, D_e = sum n_c n_k d_ck/(n (n - 1)).
+
+    d_ck: nominal [c != k]; ordinal (sum of n_g for g from c to k, less (n_c + n_k)/2)^2; interval
+    (c - k)^2; ratio ((c - k)/(c + k))^2, 0 at c = k = 0.
+
+    Interval: t over units by the delete-one jackknife (Efron & Stein 1981), ordinal distances held
+    fixed, at most 1. Without any disagreement lower = (alpha/2)^(1/units): a share of units rated
+    by chance that would leave none of them seen. Coverage of 95 % intervals: .85 with 10 units, .94
+    with 30 and 100 (benchmarks/diagnostics.txt).
+
+    Not an error but **not measured** (None and the reason): no unit with two ratings, or all
+    ratings equal (D_e = 0: nothing to disagree about). With one unit there is no interval: [-1, 1].
+    Raises StatsError on infinite ratings (with their position), other shapes, other levels, and
+    negative ratings at the ratio level.
+    """
+    table = _checked(ratings, level)
+    tail = (1 - between("confidence", confidence, 0, 1)) / 2
+    given = ~np.isnan(table)
+    table = table[:, given.sum(axis=0) >= 2]
+    values, counts = _counts(table)
+    units, n = counts.shape[0], float(counts.sum())
+    estimate = lower = upper = observed = expected = None
+    reason = "" if units else "no unit has two ratings"
+    if values.size == 1:
+        reason = f"all ratings are {values[0]:g}: nothing to disagree about"
+    if not reason:
+        distance = _distances(values, counts.sum(axis=0), level)
+        per_unit = np.sum((counts @ distance) * counts, axis=1) / (counts.sum(axis=1) - 1)
+        against = distance @ counts.sum(axis=0)
+        pairs = float(counts.sum(axis=0) @ against)
+        observed, expected = float(per_unit.sum()) / n, pairs / (n * (n - 1))
+        estimate = 1 - observed / expected
+        lower, upper = _jackknife(counts, distance, per_unit, estimate, tail)
+    return KrippendorffAlpha(
+        estimate=estimate,
+        lower=lower,
+        upper=upper,
+        observed=observed,
+        expected=expected,
+        level=level,
+        n_raters=int(given.shape[0]),
+        n_units=units,
+        n_ratings=int(n),
+        reason=f"not measured: {reason}" if reason else "",
+        method=f"Krippendorff alpha, {level}, jackknife over units",
+        confidence=float(confidence),
+    )
+
+
+def _checked(ratings: ArrayLike, level: str) -> Floats:
+    if level not in ("nominal", "ordinal", "interval", "ratio"):
+        raise StatsError(f"level is {level!r}, not nominal, ordinal, interval or ratio")
+    try:
+        table = np.asarray(ratings, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise StatsError(f"ratings is not a rectangular array of numbers: {error}") from error
+    if table.ndim != 2:
+        raise StatsError(f"ratings has shape {table.shape}, not (raters, units)")
+    bad = np.isinf(table) | ((table < 0) if level == "ratio" else False)
+    if bad.any():
+        row, column = np.unravel_index(int(np.argmax(bad)), bad.shape)
+        wanted = "a finite number of at least 0" if level == "ratio" else "finite (NaN is missing)"
+        raise StatsError(f"ratings[{row}, {column}] is {table[row, column]:g}, not {wanted}")
+    return table
+
+
+def _counts(table: Floats) -> tuple[Floats, Floats]:
+    """The distinct values, and how often each unit has each: (V,) and (U, V)."""
+    given = ~np.isnan(table)
+    values, codes = np.unique(table[given], return_inverse=True)
+    unit = np.broadcast_to(np.arange(table.shape[1]), table.shape)[given]
+    cells = np.bincount(unit * values.size + codes, minlength=table.shape[1] * values.size)
+    return values, cells.reshape(table.shape[1], values.size).astype(np.float64)
+
+
+def _distances(values: Floats, totals: Floats, level: str) -> Floats:
+    """(V, V) squared differences."""
+    if level == "nominal":
+        return 1.0 - np.eye(values.size)
+    if level == "ordinal":
+        middle = np.cumsum(totals) - totals / 2
+        return np.asarray((middle[:, None] - middle) ** 2)
+    gap = values[:, None] - values
+    if level == "interval":
+        return np.asarray(gap**2)
+    total = values[:, None] + values
+    return np.asarray(np.divide(gap, total, out=np.zeros_like(gap), where=total > 0) ** 2)
+
+
+def _jackknife(
+    counts: Floats, distance: Floats, per_unit: Floats, estimate: float, tail: float
+) -> tuple[float, float]:
+    units = counts.shape[0]
+    if units < 2:
+        return -1.0, 1.0
+    if per_unit.sum() <= 0:
+        return float(tail ** (1 / units)), 1.0
+    totals, sizes = counts.sum(axis=0), counts.sum(axis=1)
+    n = totals.sum() - sizes
+    without = totals - counts
+    pairs = np.sum((without @ distance) * without, axis=1)
+    share = np.divide(per_unit.sum() - per_unit, pairs, out=np.ones(units), where=pairs > 0)
+    left_out = 1 - np.where(pairs > 0, (n - 1) * share, 1.0)
+    spread = np.sum((left_out - left_out.mean()) ** 2) * (units - 1) / units
+    half = t_quantile(1 - tail, units - 1) * float(np.sqrt(spread))
+    return estimate - half, min(estimate + half, 1.0)

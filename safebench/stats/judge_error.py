@@ -1,0 +1,348 @@
+"""Scores corrected for a judge that errs: by an audit of this submission, or by a calibration."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from safebench.errors import StatsError
+from safebench.stats._checks import Floats, between, cluster_codes, positive_int, proportions
+from safebench.stats._dist import beta_lower, beta_upper, t_quantile
+
+#: From so many audited outcomes (or clusters) on, quantiles are normal as published.
+LARGE_AUDIT = 30
+
+#: With fewer effective disagreements than this, the audit's interval is that of no disagreement.
+FEW = 4.0
+
+
+@dataclass(frozen=True)
+class PPIEstimate:
+    """A score corrected by an audit, with its two-sided interval, proportions in [0, 1].
+
+    `lam` in [0, 1]: how far the judge is trusted (0: the audit alone). `n_clusters`: audited ones.
+    """
+
+    estimate: float
+    lower: float
+    upper: float
+    lam: float
+    n_judged: int
+    n_audited: int
+    n_clusters: int
+    method: str
+    confidence: float
+
+
+def ppi_estimate(
+    judged: ArrayLike,
+    audited_judged: ArrayLike,
+    audited_labels: ArrayLike,
+    clusters: tuple[ArrayLike, ArrayLike] | None = None,
+    confidence: float = 0.95,
+    *,
+    lam: float | None = None,
+) -> PPIEstimate:
+    """PPI++: the judge's score, corrected by an audit: lam mean(f_U) + mean(Y - lam f_L).
+
+    (Angelopoulos, Duchi & Zrnic 2023, arXiv 2311.01453.)
+    `judged`: (N,) verdicts of the judge on responses without a label (f_U). `audited_judged`,
+    `audited_labels`: (n,) its verdicts (f_L) and a person's labels (Y) on a **random** sample of
+    the same submission's responses. All in [0, 1]. `lam` None: lam* = cov(Y, f)/((1 + n/N) var f),
+    clipped to [0, 1]; lam = 1 is classical prediction-powered inference (2023, Science 382).
+
+    Variance lam^2 var f_U/N + var(Y - lam f_L)/n; from 30 audited outcomes on with a normal
+    quantile as published, below with n/(n - 1) and t_{n-1}.
+
+    `clusters`: a pair of label arrays, (N,) and (n,), equal labels belonging together in either
+    part: outcomes of one prompt over seeds, or, where `judged` holds the audited responses too,
+    both entries of one response. With contributions c_g = lam sum_g (f_U - mean)/N + sum_g (Y - lam
+    f_L - mean)/n, V = G/(G - 1) sum over labels of c_g^2 (no resampling), G the audited clusters,
+    t_{G-1}; lam* is the minimum of V, clipped. One audited cluster gives [0, 1].
+
+    An audit that agrees says less than its spread: with all labels equal, or with fewer than 4
+    effective disagreements (sum r^2)^2/sum r^4, r the deviations of Y - lam f_L, the audit's part
+    of the half-width is at least 1 - (alpha/2)^(1/n) (by clusters: G), the bound of no event.
+
+    Coverage of 95 % intervals (benchmarks/diagnostics.txt; score .3, Se = Sp = .9, N = 1,000): .96
+    at n = 10, .95 at 20, .93 at 30 and 50, .95 at 100; by cluster with 5 seeds .93 to .94.
+
+    Raises StatsError on NaN (with its position), values outside [0, 1], lengths that differ, or
+    fewer than two audited outcomes.
+    """
+    f_u = proportions("judged", judged, (1,))
+    f_l = proportions("audited_judged", audited_judged, (1,))
+    y = proportions("audited_labels", audited_labels, (1,))
+    tail = (1 - between("confidence", confidence, 0, 1)) / 2
+    if f_l.shape != y.shape:
+        raise StatsError(f"audited_judged has {f_l.size} outcomes and audited_labels {y.size}")
+    if y.size < 2:
+        raise StatsError("audited_labels has one outcome; a spread needs at least two")
+    if lam is not None:
+        lam = between("lam", lam, 0, 1, closed=True)
+    if clusters is None:
+        used = _lam(f_u, f_l, y) if lam is None else lam
+        parts = _independent(f_u, y - used * f_l, used)
+        label = "PPI++" if lam is None else f"PPI, lam = {lam:g}"
+    else:
+        used, parts = _by_cluster(f_u, f_l, y, clusters, lam)
+        label = ("PPI++" if lam is None else f"PPI, lam = {lam:g}") + ", by cluster"
+    estimate = used * float(f_u.mean()) + float((y - used * f_l).mean())
+    half = _half_width(parts, tail, bool(np.ptp(y) == 0))
+    quantile = "normal" if math.isinf(parts.df) else f"t, df = {parts.df:g}"
+    return PPIEstimate(
+        estimate=min(max(estimate, 0.0), 1.0),
+        lower=min(max(estimate - half, 0.0), 1.0),
+        upper=min(max(estimate + half, 0.0), 1.0),
+        lam=used,
+        n_judged=f_u.size,
+        n_audited=y.size,
+        n_clusters=parts.audited,
+        method=f"{label} ({quantile})",
+        confidence=float(confidence),
+    )
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The variance of the estimate: the audit's own part, and the rest."""
+
+    audit: float
+    rest: float
+    df: float
+    audited: int  # outcomes, or clusters of them
+    effective: float  # of how many of these carry the audit's spread
+
+
+def _lam(f_u: Floats, f_l: Floats, y: Floats) -> float:
+    """The weight that makes the variance least (their section 6), clipped."""
+    spread = float(np.concatenate([f_l, f_u]).var(ddof=1)) * (1 + f_l.size / f_u.size)
+    if spread <= 1e-28:
+        return 0.0
+    return float(np.clip(np.mean((y - y.mean()) * (f_l - f_l.mean())) / spread, 0, 1))
+
+
+def _independent(f_u: Floats, residual: Floats, lam: float) -> _Parts:
+    n = residual.size
+    small = n < LARGE_AUDIT
+    audit = float(residual.var(ddof=int(small))) / n
+    return _Parts(
+        audit,
+        lam**2 * float(f_u.var()) / f_u.size,
+        n - 1 if small else math.inf,
+        n,
+        _effective(residual - residual.mean()),
+    )
+
+
+def _by_cluster(
+    f_u: Floats, f_l: Floats, y: Floats, clusters: tuple[ArrayLike, ArrayLike], lam: float | None
+) -> tuple[float, _Parts]:
+    """Lam and the variance of summed contributions; the audit's part is what lam = 0 leaves."""
+    of_judged, of_audited = (np.asarray(labels) for labels in clusters)
+    if of_judged.shape != f_u.shape or of_audited.shape != y.shape:
+        raise StatsError(
+            f"clusters has shapes {of_judged.shape} and {of_audited.shape}, not {f_u.shape} and "
+            f"{y.shape}: one label for each judged and each audited outcome"
+        )
+    both = np.concatenate([of_judged, of_audited])
+    codes, total = cluster_codes(both, both.size)
+    at_judged, at_audited = codes[: f_u.size], codes[f_u.size :]
+    audited = int(np.unique(at_audited).size)
+
+    def sums(at: np.ndarray, values: Floats) -> Floats:
+        return np.bincount(at, weights=values - values.mean(), minlength=total) / values.size
+
+    alone = sums(at_audited, y)
+    by_lam = sums(at_judged, f_u) - sums(at_audited, f_l)
+    used = lam
+    if used is None:
+        below = float(np.sum(by_lam**2))
+        used = float(np.clip(-np.sum(alone * by_lam) / below, 0, 1)) if below > 1e-28 else 0.0
+    residual = sums(at_audited, y - used * f_l)
+    factor = audited / (audited - 1) if audited > 1 else 0.0
+    audit = factor * float(np.sum(residual**2))
+    whole = factor * float(np.sum((alone + used * by_lam) ** 2))
+    return used, _Parts(audit, whole - audit, audited - 1, audited, _effective(residual))
+
+
+def _effective(deviations: Floats) -> float:
+    """(sum r^2)^2/sum r^4; 0 without any spread."""
+    second = float(np.sum(deviations**2))
+    if second < 1e-24:
+        return 0.0
+    return second**2 / float(np.sum(deviations**4))
+
+
+def _half_width(parts: _Parts, tail: float, equal_labels: bool) -> float:
+    if parts.audited < 2:
+        return 1.0
+    quantile = t_quantile(1 - tail, parts.df)
+    audit = quantile**2 * parts.audit
+    if equal_labels or parts.effective < FEW:
+        audit = max(audit, (1 - tail ** (1 / parts.audited)) ** 2)
+    return math.sqrt(max(audit + quantile**2 * parts.rest, 0.0))
+
+
+@dataclass(frozen=True)
+class RoganGladen:
+    """A score corrected by a calibration, with its two-sided interval, proportions in [0, 1].
+
+    `observed`: the judge's own score. `reason` is empty, or says what is wrong with the correction.
+    """
+
+    estimate: float
+    lower: float
+    upper: float
+    observed: float
+    sensitivity: float
+    specificity: float
+    youden: float
+    n: int
+    n_sensitivity: int
+    n_specificity: int
+    reason: str
+    method: str
+    confidence: float
+
+
+def rogan_gladen(
+    positives: int,
+    n: int,
+    se: tuple[int, int],
+    sp: tuple[int, int],
+    confidence: float = 0.95,
+) -> RoganGladen:
+    """Share of true positives behind a judge's count: pi = (p + Sp - 1)/(Se + Sp - 1), in [0, 1].
+
+    (Rogan & Gladen 1978, Am J Epidemiol 107.) `positives` of `n` responses called positive; `se`:
+    (k, n) true positives of the calibration set called so, `sp`: (k, n) true negatives called so.
+    It is assumed that the judge errs here as it did there (transport), and that the n outcomes are
+    independent.
+
+    Interval of Lang & Reiczigel (2014, Prev Vet Med 113): with p' = (x + z^2/2)/(n + z^2), Se' and
+    Sp' = (k + 1)/(n + 2), J' = Se' + Sp' - 1 and pi' = (p' + Sp' - 1)/J', clipped to [0, 1],
+    pi' + d -+ z sqrt(p'(1-p')/(n+z^2) + pi'^2 Se'(1-Se')/(n_Se+2) + (1-pi')^2 Sp'(1-Sp')/(n_Sp+2))
+    /J', d = 2 z^2 (pi' Se'(1-Se')/(n_Se+2) - (1-pi') Sp'(1-Sp')/(n_Sp+2)); widened to hold the
+    estimate where it does not. [0, 1] when J' <= 0; `reason` says so, and when the raw pi is
+    outside [0, 1].
+
+    Raises StatsError on counts that are not whole numbers with k <= n, and when J <= 0: a judge no
+    better than chance has nothing to correct by.
+    """
+    x, n = _counts("positives, n", (positives, n))
+    k_se, n_se = _counts("se", se)
+    k_sp, n_sp = _counts("sp", sp)
+    z = -float(special.ndtri((1 - between("confidence", confidence, 0, 1)) / 2))
+    youden = k_se / n_se + k_sp / n_sp - 1
+    if youden <= 1e-12:
+        raise StatsError(
+            f"Se + Sp - 1 is {youden:.3g} (Se {k_se}/{n_se}, Sp {k_sp}/{n_sp}): a judge no better "
+            "than chance",
+            fix="calibrate a better judge, or report its score as it is",
+        )
+    raw = (x / n + k_sp / n_sp - 1) / youden
+    estimate = min(max(raw, 0.0), 1.0)
+    limits = _lang_reiczigel((x, n), (k_se, n_se), (k_sp, n_sp), z)
+    lower, upper = (min(max(limit, 0.0), 1.0) for limit in limits or (0.0, 1.0))
+    reason = ""
+    if limits is None:
+        reason = "the calibration does not settle that the judge is better than chance"
+    elif not 0 <= raw <= 1:
+        side = "fewer" if raw < 0 else "more"
+        reason = (
+            f"{side} positives than this judge would call if {'none' if raw < 0 else 'all'} were"
+        )
+    return RoganGladen(
+        estimate=estimate,
+        lower=min(lower, estimate),
+        upper=max(upper, estimate),
+        observed=x / n,
+        sensitivity=k_se / n_se,
+        specificity=k_sp / n_sp,
+        youden=youden,
+        n=n,
+        n_sensitivity=n_se,
+        n_specificity=n_sp,
+        reason=reason,
+        method="Rogan-Gladen, Lang-Reiczigel interval, transport assumed",
+        confidence=float(confidence),
+    )
+
+
+def _lang_reiczigel(
+    seen: tuple[int, int], se: tuple[int, int], sp: tuple[int, int], z: float
+) -> tuple[float, float] | None:
+    """The unclipped limits; None when the shrunk J is not positive."""
+    n = seen[1] + z**2
+    p = (seen[0] + z**2 / 2) / n
+    sens, spec = ((k + 1) / (m + 2) for k, m in (se, sp))
+    youden = sens + spec - 1
+    if youden <= 0:
+        return None
+    of_se, of_sp = (q * (1 - q) / (m + 2) for q, (_, m) in ((sens, se), (spec, sp)))
+    pi = (p + spec - 1) / youden
+    shift = 2 * z**2 * (pi * of_se - (1 - pi) * of_sp)
+    half = z * math.sqrt(p * (1 - p) / n + pi**2 * of_se + (1 - pi) ** 2 * of_sp) / youden
+    return pi + shift - half, pi + shift + half
+
+
+@dataclass(frozen=True)
+class Youden:
+    """J = Se + Sp - 1 in [-1, 1], with **one-sided** bounds each at `confidence`.
+
+    `n`: the calibration responses, true positives and true negatives.
+    """
+
+    estimate: float
+    lower: float
+    upper: float
+    n: tuple[int, int]
+    method: str
+    confidence: float
+
+
+def youden(se: tuple[int, int], sp: tuple[int, int], confidence: float = 0.95) -> Youden:
+    """Youden's J of a judge, its lower bound being `judge_youden_lower` of `stability`.
+
+    `se`, `sp` as in `rogan_gladen`. lower = J - sqrt((Se - l_Se)^2 + (Sp - l_Sp)^2), l the
+    one-sided Clopper-Pearson bounds (MOVER: Newcombe 2001, Zou & Donner 2008); upper alike. Least
+    exact coverage of the 95 % bound over Se, Sp in [.5, 1]: .972 with 10 + 10 calibration
+    responses, .956 with 50 + 50, .954 with 100 + 200 (Bonferroni: .99 and more, and a bound .1
+    lower at 50 + 50).
+
+    A lower bound of 0 or less is returned as it is: `stability` refuses it, as it should. Raises
+    StatsError on counts that are not whole numbers with k <= n.
+    """
+    counts = (_counts("se", se), _counts("sp", sp))
+    tail = 1 - between("confidence", confidence, 0.5, 1)
+    shares = [k / n for k, n in counts]
+    down = math.hypot(
+        *(s - beta_lower(k, n, tail) for s, (k, n) in zip(shares, counts, strict=True))
+    )
+    up = math.hypot(*(beta_upper(k, n, tail) - s for s, (k, n) in zip(shares, counts, strict=True)))
+    estimate = sum(shares) - 1
+    return Youden(
+        estimate=estimate,
+        lower=max(estimate - down, -1.0),
+        upper=min(estimate + up, 1.0),
+        n=(counts[0][1], counts[1][1]),
+        method="MOVER of one-sided Clopper-Pearson bounds",
+        confidence=float(confidence),
+    )
+
+
+def _counts(name: str, pair: tuple[int, int]) -> tuple[int, int]:
+    """(k, n) with 0 <= k <= n and n >= 1."""
+    try:
+        k, n = pair
+    except (TypeError, ValueError) as error:
+        raise StatsError(f"{name} is {pair!r}, not the two counts (k, n)") from error
+    k, n = positive_int(f"{name}: k", k, 0), positive_int(f"{name}: n", n)
+    if k > n:
+        raise StatsError(f"{name} is ({k}, {n}): more than there were")
+    return k, n

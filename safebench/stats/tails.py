@@ -1,0 +1,210 @@
+"""The bad end: the worst prompts, and how bad a new run may be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from safebench.errors import StatsError
+from safebench.stats._checks import Floats, Ints, between, cluster_codes, finite, proportions
+from safebench.stats._dist import t_quantile
+from safebench.stats._twoway import one_run_per_row, satterthwaite, two_way
+from safebench.stats.intervals import score_interval
+from safebench.stats.transforms import phi, phi_inverse
+
+
+@dataclass(frozen=True)
+class ToleranceBound:
+    """A bound that a share `coverage` of new values stays within; one side is infinite.
+
+    `estimate` = mean + z_coverage s (upper) or mean - z_coverage s: where the bound would be if
+    mean and SD were known. `k`: the bound is mean +- k s.
+    """
+
+    estimate: float
+    lower: float
+    upper: float
+    k: float
+    coverage: float
+    n: int
+    method: str
+    confidence: float
+
+
+def tolerance_bound(
+    values: ArrayLike, coverage: float = 0.9, confidence: float = 0.95, upper: bool = True
+) -> ToleranceBound:
+    """One-sided bound Y + k s: with `confidence`, a share `coverage` of new runs lies below it.
+
+    `values`: (S,) numbers of any unit, S >= 2 independent runs. k = nct_{confidence}(S - 1, z_p
+    sqrt S)/sqrt S with p = coverage (noncentral t; Owen 1968, Technometrics 10; Hahn & Meeker 1991,
+    4.4). `upper` False: Y - k s, which that share lies above. For scores use
+    `score_tolerance_bound`, which works on phi = 2 asin sqrt, where their spread does not depend on
+    their level.
+
+    S equal values give a bound without width: no normal spread is seen. Raises StatsError on NaN
+    (with its position), fewer than two values, coverage or confidence outside (0, 1).
+    """
+    array = finite("values", values)
+    share = between("coverage", coverage, 0, 1)
+    sure = between("confidence", confidence, 0, 1)
+    if array.ndim != 1 or array.size < 2:
+        raise StatsError(f"values has shape {array.shape}; a spread needs (S,) with S >= 2")
+    n = array.size
+    z = float(special.ndtri(share))
+    k = float(special.nctdtrit(n - 1, z * math.sqrt(n), sure)) / math.sqrt(n)
+    mean, sd = float(array.mean()), float(array.std(ddof=1))
+    sign = 1 if upper else -1
+    return ToleranceBound(
+        estimate=mean + sign * z * sd,
+        lower=-math.inf if upper else mean - k * sd,
+        upper=mean + k * sd if upper else math.inf,
+        k=k,
+        coverage=share,
+        n=n,
+        method="one-sided normal tolerance bound, noncentral t",
+        confidence=sure,
+    )
+
+
+def score_tolerance_bound(
+    scores: ArrayLike, coverage: float = 0.9, confidence: float = 0.95, upper: bool = True
+) -> ToleranceBound:
+    """`tolerance_bound` of run scores in [0, 1], found on phi = 2 asin sqrt and mapped back.
+
+    `scores`: (S,) proportions. `estimate`, `lower` and `upper` are proportions, clipped to [0, 1].
+    Raises StatsError as `tolerance_bound` does, and outside [0, 1].
+    """
+    found = tolerance_bound(
+        np.asarray(phi(proportions("scores", scores, (1,)))), coverage, confidence, upper
+    )
+    return ToleranceBound(
+        estimate=phi_inverse(found.estimate),
+        lower=0.0 if upper else phi_inverse(found.lower),
+        upper=phi_inverse(found.upper) if upper else 1.0,
+        k=found.k,
+        coverage=found.coverage,
+        n=found.n,
+        method=found.method + ", on phi",
+        confidence=found.confidence,
+    )
+
+
+@dataclass(frozen=True)
+class CVaR:
+    """Mean outcome of the worst share of the prompts, in [0, 1].
+
+    `estimate` is `cross_fitted` (too good when seeds rank the prompts differently), or, of one
+    seed, `plug_in` (too bad: picked and scored on the same runs). The interval is for the mean true
+    score of the truly worst prompts, which lies between the two.
+    """
+
+    estimate: float
+    lower: float
+    upper: float
+    plug_in: float
+    cross_fitted: float | None
+    share: float
+    n_seeds: int
+    n_prompts: int
+    n_clusters: int
+    method: str
+    confidence: float
+
+
+def cvar(
+    scores: ArrayLike,
+    share: float = 0.1,
+    clusters: ArrayLike | None = None,
+    confidence: float = 0.95,
+    higher_is_worse: bool = True,
+) -> CVaR:
+    """Expected outcome of the worst `share` of the prompts (Rockafellar & Uryasev 2000, J Risk 2).
+
+    `scores`: (S, P) outcomes in [0, 1], training seeds x prompts ((S, R, P) is averaged over R), or
+    (P,) of one run. `clusters`: (P,) labels of prompts that belong together.
+
+    CVaR = sum w y/(share P), w = 1 for the worst prompts, and what is left to share P spread over
+    those tied at the threshold q. Plug-in: y = the prompt means, which also pick. Cross-fitted: for
+    each seed the other S - 1 pick and it scores; the mean over seeds. With h = q + (y - q) w/share,
+    whose mean is the estimate (its influence function), V is that of `score_interval`, t with
+    Satterthwaite's df. `lower` is the cross-fitted one's, `upper` the larger of the two's, since
+    the truth lies between. As in `score_interval` no bound is tighter than without any event (or
+    non-event) in share G prompts. One cluster gives [0, 1].
+
+    Coverage of nominal 95 % is .98 and more (benchmarks/diagnostics.txt): with 450 prompts and a
+    true CVaR_10 of .91, plug-in and cross-fitted are .98 and .81 at 5 seeds, .94 and .86 at 10.
+
+    One seed: `lower` is that of the mean over all prompts, which CVaR is never below.
+
+    Raises StatsError on NaN (with its position), scores outside [0, 1], share outside (0, 1].
+    """
+    array = proportions("scores", scores, (1, 2, 3))
+    table = array[None] if array.ndim == 1 else one_run_per_row(array)
+    share = between("share", share, 0, 1 + 1e-12)
+    tail = (1 - between("confidence", confidence, 0, 1)) / 2
+    codes, groups = cluster_codes(clusters, table.shape[1])
+    bad = table if higher_is_worse else 1 - table
+    means = bad.mean(axis=0)
+    n_seeds = bad.shape[0]
+    plug_in, low, high = _interval(_influence(bad, means[None], share), codes, groups, share, tail)
+    crossed = None
+    if n_seeds > 1:
+        others = (bad.sum(axis=0) - bad) / (n_seeds - 1)
+        table = _influence(bad, others, share)
+        crossed, low, crossed_high = _interval(table, codes, groups, share, tail)
+        high = max(high, crossed_high)
+    else:
+        low = min(score_interval(bad, clusters, confidence).lower, plug_in)
+    found = (plug_in if crossed is None else crossed, low, high, plug_in)
+    if not higher_is_worse:
+        found = (1 - found[0], 1 - high, 1 - low, 1 - plug_in)
+        crossed = None if crossed is None else 1 - crossed
+    note = "cross-fitted over seeds" if n_seeds > 1 else "plug-in of one seed, biased to the worse"
+    return CVaR(
+        estimate=found[0],
+        lower=found[1],
+        upper=found[2],
+        plug_in=found[3],
+        cross_fitted=crossed,
+        share=share,
+        n_seeds=n_seeds,
+        n_prompts=bad.shape[1],
+        n_clusters=groups,
+        method=f"CVaR of the worst {share:.0%}, {note}",
+        confidence=float(confidence),
+    )
+
+
+def _influence(scored: Floats, ranked: Floats, share: float) -> Floats:
+    """(S, P) values whose mean is the CVaR: `ranked`, (S, P) or (1, P), picks, `scored` scores."""
+    ranked = np.round(ranked, 12)  # equal means stay equal
+    n_prompts = ranked.shape[1]
+    budget = share * n_prompts
+    place = n_prompts - max(1, min(n_prompts, math.ceil(budget - 1e-9)))
+    threshold = np.partition(ranked, place, axis=1)[:, [place]]
+    above, tied = ranked > threshold, ranked == threshold
+    left = budget - above.sum(axis=1, keepdims=True)
+    weight = above + tied * left / tied.sum(axis=1, keepdims=True)
+    return np.asarray(threshold + (scored - threshold) * weight / share)
+
+
+def _interval(
+    table: Floats, codes: Ints, groups: int, share: float, tail: float
+) -> tuple[float, float, float]:
+    """The mean of an influence table and its two-sided t interval, in [0, 1]."""
+    m = two_way(table, codes, groups)
+    mean = min(max(m.mean, 0.0), 1.0)
+    if groups < 2:
+        return mean, 0.0, 1.0
+    s, g = m.n_seeds - 1, groups - 1
+    total = max(m.prompt + m.seed - m.cell, m.prompt, m.seed)
+    df = satterthwaite(total, [(m.prompt, g), (m.seed, s), (m.cell, g * s)])
+    half = t_quantile(1 - tail, df) * math.sqrt(total)
+    none_seen = tail ** (1 / max(share * groups, 1.0))
+    lower = min(max(mean - half, 0.0), none_seen, mean)
+    return mean, lower, max(min(mean + half, 1.0), 1 - none_seen, mean)
