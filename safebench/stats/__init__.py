@@ -10,6 +10,12 @@ from safebench.stats.equivalence import Verdict, rerun_verdict
 from safebench.stats.flips import FlipRate, flip_rate
 from safebench.stats.intervals import Interval, score_interval
 from safebench.stats.planning import plan_seeds, tost_power
+from safebench.stats.replication import (
+    PooledSigma,
+    Prediction,
+    pooled_sigma,
+    replication_interval,
+)
 from safebench.stats.stability import Stability, stability
 from safebench.stats.transforms import cohens_h, margin_points, phi, phi_inverse
 from safebench.stats.variance import VarianceComponents, variance_components
@@ -20,6 +26,8 @@ __all__ = [
     "Difference",
     "FlipRate",
     "Interval",
+    "PooledSigma",
+    "Prediction",
     "Stability",
     "VarianceComponents",
     "Verdict",
@@ -31,6 +39,8 @@ __all__ = [
     "phi",
     "phi_inverse",
     "plan_seeds",
+    "pooled_sigma",
+    "replication_interval",
     "rerun_verdict",
     "score_interval",
     "size_class",

@@ -165,7 +165,7 @@ def _from_prompts(
     base: Floats, tuned: Floats, clusters: ArrayLike | None, tail: float
 ) -> tuple[float, float | None, float | None, float | None, float | None, str]:
     """h, bounds, SE, df and method from per-prompt outcomes."""
-    d = paired_difference(base, tuned, clusters, 1 - 2 * tail)
+    d = paired_difference(base, tuned, clusters, 1 - 2 * tail, cautious=True)
     middle = float(base.mean() + tuned.mean()) / 2
     h = _at(d.estimate, middle)
     if tuned.shape[0] < 2:
