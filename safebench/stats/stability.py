@@ -81,7 +81,8 @@ def stability(
     Companion free of distributions: the share of all pairs of seeds (one repeat each) within the
     margin, a U-statistic, with the Clopper-Pearson bound for floor(S/2) disjoint pairs (as in
     Hoeffding 1963, section 5b), so that no order of the seeds matters: at most .22 at S = 5, .55 at
-    S = 10.
+    S = 10. It holds where seeds collapse; `lower` cannot speak of a collapse that was not seen, and
+    is near 1 where the seeds seen agree exactly (measured: spec/v1/stability.md).
 
     `missing`: registered training seeds that were withdrawn or have no result. They count in S,
     and each is scored worst-case, at 0 or at 1, as many at either as lowers the bound most; `point`
