@@ -69,7 +69,7 @@ def paired_difference(
     Satterthwaite df, t quantile, clipped to [-1, 1]; one prompt (or cluster) gives [-1, 1].
     `cautious=True` takes the larger of that quantile and of the one at which squared half-widths
     add, t^2 = (t_{G-1}^2 V_d + sum over arms of t_{S-1}^2 (V_seed - V_cell)^+)/V (Graybill & Wang
-    1980): at 3 seeds that spread much the estimated df alone covers .91 to .93 of 95 %, the larger
+    1980): at 3 seeds that spread much the estimated df alone covers .92 to .93 of 95 %, the larger
     .94 to .95. A card's changes are without it, `change_verdict` uses it.
 
     Raises StatsError on NaN (with position), scores outside [0, 1], or different prompts.

@@ -69,7 +69,7 @@ def score_interval(
     t_df^2 = (t_{G-1}^2 V_prompt + t_{S-1}^2 (V - V_prompt))/V in its place (the squared
     half-widths of the components add; Graybill & Wang 1980). `cautious=True` takes the larger of
     the two quantiles everywhere: at 3 seeds that spread much the estimated df alone covers .93 of
-    95 %, the larger .95; where seeds hardly spread the two are nearly the same. A card's intervals
+    95 %, the larger .94; where seeds hardly spread the two are nearly the same. A card's intervals
     are without it.
 
     Without any event, or without any spread, the design effect cannot be estimated: each prompt
