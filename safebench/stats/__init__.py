@@ -22,14 +22,9 @@ from safebench.stats.moderated import moderated_variances
 from safebench.stats.multiplicity import benjamini_hochberg, holm, mcnemar_exact
 from safebench.stats.planning import plan_seeds, tost_power
 from safebench.stats.ranks import RankIntervals, rank_intervals
+from safebench.stats.replication import PooledSigma, Prediction, pooled_sigma, replication_interval
 from safebench.stats.stability import Stability, stability
-from safebench.stats.tails import (
-    CVaR,
-    ToleranceBound,
-    cvar,
-    score_tolerance_bound,
-    tolerance_bound,
-)
+from safebench.stats.tails import CVaR, ToleranceBound, cvar, score_tolerance_bound, tolerance_bound
 from safebench.stats.transforms import cohens_h, margin_points, phi, phi_inverse
 from safebench.stats.variance import VarianceComponents, variance_components
 from safebench.stats.worst import WorstSetting, worst_setting
@@ -43,6 +38,8 @@ __all__ = [
     "Interval",
     "KrippendorffAlpha",
     "PPIEstimate",
+    "PooledSigma",
+    "Prediction",
     "RankIntervals",
     "RoganGladen",
     "Stability",
@@ -65,8 +62,10 @@ __all__ = [
     "phi",
     "phi_inverse",
     "plan_seeds",
+    "pooled_sigma",
     "ppi_estimate",
     "rank_intervals",
+    "replication_interval",
     "rerun_verdict",
     "rogan_gladen",
     "score_interval",
