@@ -9,6 +9,7 @@ from safebench.stats.differences import Difference, paired_difference
 from safebench.stats.equivalence import Verdict, rerun_verdict
 from safebench.stats.flips import FlipRate, flip_rate
 from safebench.stats.intervals import Interval, score_interval
+from safebench.stats.p_values import PromptTests, prompt_tests, t_p_value
 from safebench.stats.planning import plan_seeds, tost_power
 from safebench.stats.stability import Stability, stability
 from safebench.stats.transforms import cohens_h, margin_points, phi, phi_inverse
@@ -20,6 +21,7 @@ __all__ = [
     "Difference",
     "FlipRate",
     "Interval",
+    "PromptTests",
     "Stability",
     "VarianceComponents",
     "Verdict",
@@ -31,10 +33,12 @@ __all__ = [
     "phi",
     "phi_inverse",
     "plan_seeds",
+    "prompt_tests",
     "rerun_verdict",
     "score_interval",
     "size_class",
     "stability",
+    "t_p_value",
     "tost_power",
     "variance_components",
 ]
