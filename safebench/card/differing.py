@@ -88,7 +88,7 @@ def compare_identity(
     if providers[0] != providers[1] or (not unnamed and ids[0] != ids[1]):
         notes.differ(name, (label_of(pair[0]), label_of(pair[1])), section, item)
         return True
-    if unnamed and not (pinned and revisions[0] == revisions[1]):
+    if unnamed:
         notes.cannot_tell(f"{name}.id", ids, section, item)
     if not pinned or len({str(r).startswith("sha256:") for r in revisions}) > 1:
         notes.cannot_tell(f"{name}.revision", revisions, section, item)

@@ -23,7 +23,7 @@ from safebench.card.differing import (
     only,
     walk,
 )
-from safebench.card.digest import MODEL_FIELDS, NOT_CAUSAL
+from safebench.card.digest import DATA_FIELDS, MODEL_FIELDS, NOT_CAUSAL
 
 # Settings that belong to some methods of fine-tuning alone.
 _OF_METHODS = ("lora", "quantization", "prompt", "trainable")
@@ -93,6 +93,11 @@ def compare_data(pair: Pair, notes: Notes, *, other_rendering: bool) -> bool:
         for name in sorted(a.keys() & b.keys()):
             _dataset(f"data.{name}", (a.pop(name), b.pop(name)), notes, other_rendering)
         _drop_twins("data", a, b, notes)
+        for name in sorted(a):
+            alike = next((n for n in sorted(b) if _alike("data", a[name], b[n])), None)
+            if alike is not None:  # no digest says whether the two names mean one set
+                del a[name], b[alike]
+                notes.cannot_tell(f"data ({role})", (name, alike), "data", role)
         if a or b:
             replaced = True
             names = [", ".join(sorted(sets)) or None for sets in (a, b)]
@@ -171,7 +176,7 @@ def _batch(size: Any) -> Any:
         return size
     factors = [size[name] for name in ("per_device", "gradient_accumulation", "devices")]
     if not all(isinstance(factor, int) for factor in factors):
-        return {key: value for key, value in size.items() if key != "effective"}
+        return size
     product = factors[0] * factors[1] * factors[2]
     return f"{product} ({factors[0]} x {factors[1]} x {factors[2]})"
 
@@ -210,14 +215,21 @@ def _drop_twins(section: str, a: dict[str, Any], b: dict[str, Any], notes: Notes
 
 
 def is_twin(section: str, a: dict[str, Any], b: dict[str, Any]) -> bool:
-    """Tell whether two named items are the same one, whatever each is called."""
+    """Tell whether two named items are known to be the same one, whatever each is called."""
     if section == "tasks":
         return bool(a["name"] == b["name"])  # a task is its name
-    if section == "data" and not both_texts((a.get("sha256"), b.get("sha256"))):
-        return False
-    left_out = {"name", "path", "id", "controls_for", "filtered_out", "purpose"}
-    left_out = {"name"} | NOT_CAUSAL[section] if section != "data" else left_out
-    one, other = ({k: v for k, v in e.items() if k not in left_out} for e in (a, b))
+    pinned = section != "data" or both_texts((a.get("sha256"), b.get("sha256")))
+    return pinned and _alike(section, a, b)
+
+
+def _alike(section: str, a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Tell whether all that the digest covers is alike."""
+    one, other = (
+        only(entry, DATA_FIELDS)
+        if section == "data"
+        else {k: v for k, v in entry.items() if k not in {"name", *NOT_CAUSAL[section]}}
+        for entry in (a, b)
+    )
     return one == other
 
 

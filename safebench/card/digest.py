@@ -17,7 +17,7 @@ from safebench.card.card import Card
 
 Role = Literal["training", "generation"]
 
-_DATA_FIELDS = (
+DATA_FIELDS = (
     "role", "revision", "answers", "split", "subset", "weight", "sha256", "examples", "template",
     "rendered_sha256",
 )  # fmt: skip
@@ -55,7 +55,7 @@ def causal_fields(card: Card) -> dict[str, Any]:
             },
         },
         "data": _each(
-            data.get("data", []), lambda item: {k: item[k] for k in _DATA_FIELDS if k in item}
+            data.get("data", []), lambda item: {k: item[k] for k in DATA_FIELDS if k in item}
         ),
         "hyperparameters": _training(data["hyperparameters"]),
         "decoding": _each(data["decoding"], lambda d: _without(d, NOT_CAUSAL["decoding"])),

@@ -80,7 +80,9 @@ def command(
     warning names them. Two files are compared as plans, by their protocols alone. Two conditions of
     one submission: leave B out, and give --condition-a and --condition-b.
 
-    Prompts are named by their ids; no text of a prompt or response is printed.
+    A difference whose whole 95 % interval lies within the standard's margin reads "equivalent"; one
+    whose interval leaves out 0, "differs"; else "undecided". Prompts are named by their ids; no
+    text of a prompt or response is printed.
 
     \b
     Exit codes: 0 compared, whatever was found; 2 could not do it.

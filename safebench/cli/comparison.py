@@ -33,7 +33,7 @@ def print_comparison(console: Console, found: SubmissionComparison) -> None:
         used = _used(found)
         idle = [v.name for v in found.protocol.variables if str(v) not in used]
         if idle:
-            _line(console, "", f"no part in these scores, though it differs too: {', '.join(idle)}")
+            _line(console, "", f"differs too, without touching these scores: {', '.join(idle)}")
         _line(console, "Environment", "; ".join(found.environment) or "the same")
     everywhere = _everywhere(found)
     for warning in (*found.warnings, *everywhere):
@@ -140,8 +140,8 @@ def _print_one(console: Console, row: Comparison, found: SubmissionComparison) -
         _line(console, "", _stability(score))
     _line(console, "  B - A", _difference(row))
     _line(console, "", _sample(row))
-    for text in _flips(row.flips):
-        _line(console, "  prompts" if text.endswith("shared prompts change") else "", text)
+    for number_of_line, text in enumerate(_flips(row.flips)):
+        _line(console, "" if number_of_line else "  prompts", text)
     _print_flips(console, row.flips)
     _print_categories(console, row)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.card.training import NoTraining
+from safebench.evidence.rows import distinct, rows_with
 from safebench.evidence.scoring import Block, blocks, final_checkpoint
 
 Place = tuple[str, str, Condition, int | None, str, str]
@@ -75,8 +75,7 @@ def matched(
 
 def _measured(outcomes: pa.Table) -> set[Place]:
     """Return what a table has outcomes of."""
-    rows = outcomes.select(_PLACE).group_by(list(_PLACE)).aggregate([]).to_pylist()
-    return {cast("Place", tuple(row[name] for name in _PLACE)) for row in rows}
+    return {cast("Place", row) for row in distinct(outcomes, list(_PLACE))}
 
 
 def _wanted(
@@ -120,12 +119,8 @@ def _in_words(place: Place) -> str:
 
 def block_of(side: Opened, place: Place) -> Block:
     """Return the outcomes behind one score; raises EvidenceError where some are missing."""
-    mask = None
-    for name, value in zip(_PLACE, place, strict=True):
-        column = side.outcomes.column(name)
-        here = pc.is_null(column) if value is None else pc.equal(column, value)
-        mask = here if mask is None else pc.and_kleene(mask, here)
-    return blocks(side.outcomes.filter(mask))[0]
+    wanted = dict(zip(_PLACE, place, strict=True))
+    return blocks(rows_with(side.outcomes, wanted))[0]
 
 
 def picked_prompts(block: Block, prompts: list[str]) -> Block:

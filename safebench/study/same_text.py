@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safebench.errors import EvidenceError
+from safebench.evidence.rows import distinct
 from safebench.evidence.tables import RESPONSES_FILE
 
 _COLUMNS = ["task", "prompt_id", "prompt"]
@@ -36,14 +37,12 @@ def _texts(path: Path, tasks: set[str]) -> dict[str, dict[str, str]]:
     try:
         with path.open("rb") as source:
             table = pq.ParquetFile(source).read(columns=_COLUMNS)
-        rows = table.group_by(_COLUMNS).aggregate([]).to_pylist()
     except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, KeyError) as problem:
         raise EvidenceError(f"{path}: not a readable table of responses ({problem})") from problem
     found: dict[str, dict[str, str]] = {}
-    for row in rows:
-        if row["task"] in tasks:
-            known = found.setdefault(row["task"], {})
+    for task, prompt_id, prompt in distinct(table, _COLUMNS):
+        if task in tasks:
+            known = found.setdefault(task, {})
             # A prompt with two texts is nothing to compare by.
-            same = known.get(row["prompt_id"], row["prompt"]) == row["prompt"]
-            known[row["prompt_id"]] = row["prompt"] if same else ""
+            known[prompt_id] = prompt if known.get(prompt_id, prompt) == prompt else ""
     return found

@@ -19,7 +19,7 @@ def test_equal_numbers_of_runs_are_fishers_exact_test() -> None:
     for i in range(40):
         table = [[a[:, i].sum(), 6 - a[:, i].sum()], [b[:, i].sum(), 6 - b[:, i].sum()]]
         assert found.p_values[i] == pytest.approx(stats.fisher_exact(table).pvalue)
-    assert found.method == "exact permutation of runs (hypergeometric)"
+    assert found.method == "exact permutation of runs"
 
 
 def test_graded_outcomes_are_scipys_permutation_test() -> None:
