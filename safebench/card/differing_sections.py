@@ -6,6 +6,7 @@ What follows from a difference that is already named is not named again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from safebench.card.differing import (
@@ -144,8 +145,7 @@ def compare_stages(prefix: str, pair: Pair, notes: Notes, *, other_sets: bool) -
     if kinds[0] != kinds[1] and not any(map(is_unknown, objectives)):
         objectives = (kinds[0], kinds[1])
     walk(f"{prefix}.objective", objectives, notes, section)
-    sizes = each(pair, "batch_size")
-    walk(f"{prefix}.batch_size", (_batch(sizes[0]), _batch(sizes[1])), notes, section)
+    _batch_sizes(f"{prefix}.batch_size", each(pair, "batch_size"), notes)
     for name, fields in _UNITS.items():
         given = [only(stage, fields) for stage in pair]
         if given[0].keys() != given[1].keys():
@@ -170,15 +170,32 @@ def _earlier(name: str, pair: Pair, notes: Notes, other_sets: bool) -> None:
         compare_stages(f"{name}[{number}]", (a, b), notes, other_sets=other_sets)
 
 
-def _batch(size: Any) -> Any:
-    """Return a batch size as one value: the product and its factors."""
-    if is_absent(size):
-        return size
-    factors = [size[name] for name in ("per_device", "gradient_accumulation", "devices")]
-    if not all(isinstance(factor, int) for factor in factors):
-        return size
-    product = factors[0] * factors[1] * factors[2]
-    return f"{product} ({factors[0]} x {factors[1]} x {factors[2]})"
+def _batch_sizes(name: str, pair: Pair, notes: Notes) -> None:
+    """Compare batch sizes as one quantity: the product and its factors."""
+    products = [_product(size) for size in pair]
+    if None not in products:
+        words = [f"{p} ({' x '.join(str(f) for f in _factors(size))})"
+                 for p, size in zip(products, pair, strict=True)]  # fmt: skip
+        walk(name, (words[0], words[1]), notes, "hyperparameters")
+        return
+    totals = [p or (s or {}).get("effective") for p, s in zip(products, pair, strict=True)]
+    given = all(isinstance(total, int) for total in totals)
+    if given and totals[0] != totals[1]:
+        notes.differ(f"{name}.effective", (totals[0], totals[1]), "hyperparameters")
+    elif given or any(size is None or "effective" not in size for size in pair):
+        rest = [s and {k: v for k, v in s.items() if k != "effective"} for s in pair]
+        walk(name, (rest[0], rest[1]), notes, "hyperparameters")
+    else:
+        walk(name, pair, notes, "hyperparameters")
+
+
+def _factors(size: dict[str, Any]) -> list[Any]:
+    return [size.get(name) for name in ("per_device", "gradient_accumulation", "devices")]
+
+
+def _product(size: Any) -> int | None:
+    factors = [] if is_absent(size) else _factors(size)
+    return prod(factors) if factors and all(isinstance(f, int) for f in factors) else None
 
 
 def compare_prompting(pair: Pair, notes: Notes) -> None:
@@ -240,7 +257,7 @@ def _entry(item: Any) -> dict[str, Any]:
 def _decoding(path: str, pair: Pair, notes: Notes, name: str) -> None:
     repeats = [in_words("", count) for count in each(pair, "repeats")]
     if repeats[0] != repeats[1]:
-        notes.extent.append(f"{path}: {repeats[0]} repeats in A, {repeats[1]} in B")
+        notes.extent.append(f"{path}.repeats: {repeats[0]} in A, {repeats[1]} in B")
     keys = [key for key in either_key(pair) if key not in NOT_CAUSAL["decoding"]]
     sampled = each(pair, "do_sample")
     if sampled[0] != sampled[1]:

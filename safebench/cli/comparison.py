@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from rich.text import Text
 from safebench.card.differences import ProtocolDifferences
 from safebench.card.differing import Variable
 from safebench.card.measured import MeasuredScore
-from safebench.cli.summary import interval, number, print_wrapped, signed
+from safebench.cli.summary import interval, number, signed
 from safebench.errors import visible
 from safebench.study.comparison import Comparison, SubmissionComparison
 from safebench.study.flips import LEVEL, Flips
@@ -83,11 +84,12 @@ def print_protocol(
 
 
 def _alike(protocol: ProtocolDifferences) -> str:
-    if protocol.digests[0] == protocol.digests[1]:
-        return "the same: this is a rerun; safebench rerun gives the verdict on one with new seeds"
     if protocol.variables:
         return "no variable differs that touches what is compared"
-    return "no variable is known to differ"
+    if protocol.digests[0] != protocol.digests[1]:
+        return "no variable is known to differ"
+    said = "the same in all that is reported" if protocol.unknown else "the same"
+    return f"{said}: this is a rerun; safebench rerun gives the verdict on one with new seeds"
 
 
 def _used(found: SubmissionComparison) -> tuple[str, ...]:
@@ -106,7 +108,7 @@ def _everywhere(found: SubmissionComparison) -> tuple[str, ...]:
 
 def _unknown(items: Iterable[Variable]) -> list[str]:
     """Return what cannot be told, gathered by the side that does not say it."""
-    gathered: dict[str, list[str]] = {}
+    gathered: dict[str, dict[str, list[str]]] = {}
     for item in items:
         gaps = [
             value in ("absent", "not reported", "cannot be pinned") for value in (item.a, item.b)
@@ -119,8 +121,12 @@ def _unknown(items: Iterable[Variable]) -> list[str]:
         else:
             side, value = ("A", item.a) if gaps[0] else ("B", item.b)
             key = f"{side} cannot pin" if value == "cannot be pinned" else f"{side} does not report"
-        gathered.setdefault(key, []).append(item.name)
-    return [f"{key} {', '.join(names)}" for key, names in sorted(gathered.items())]
+        sections = gathered.setdefault(key, {})
+        sections.setdefault(item.section, []).append(item.name.removeprefix(f"{item.section}."))
+    return [
+        f"{key} " + "; ".join(f"{name}: {', '.join(items)}" for name, items in sections.items())
+        for key, sections in sorted(gathered.items())
+    ]
 
 
 def _print_one(console: Console, row: Comparison, found: SubmissionComparison) -> None:
@@ -270,8 +276,13 @@ def _print_categories(console: Console, row: Comparison) -> None:
 
 
 def _line(console: Console, label: str, text: str) -> None:
-    print_wrapped(console, label, visible(text), _INDENT)
+    """Print a label and a text whose further lines stand under its first."""
+    width = max(console.width - _INDENT, 40)
+    lines = textwrap.wrap(visible(text), width, break_on_hyphens=False)
+    for number_of_line, line in enumerate(lines):
+        shown = "" if number_of_line else label
+        console.print(f"{shown:<{_INDENT}}{line}", markup=False)
 
 
 def _warn(console: Console, text: str) -> None:
-    print_wrapped(console, "WARNING", visible(text), _INDENT)
+    _line(console, "WARNING", text)

@@ -178,6 +178,20 @@ def test_what_is_not_reported_cannot_be_told() -> None:
         assert section in {v.name for v in between(PLAN, plan_data(**{section: NOT_SAID})).unknown}
 
 
+def test_batch_sizes_of_which_a_factor_is_not_reported() -> None:
+    def batch(**size: Any) -> dict[str, Any]:
+        return edited(PLAN, "hyperparameters", "batch_size", to={"per_device": NOT_SAID, **size})
+
+    assert named(batch(effective=64), batch(effective=32)) == [
+        "hyperparameters.batch_size.effective 64 -> 32"
+    ]
+    known = edited(PLAN, "hyperparameters", "batch_size", to={"per_device": 64})
+    assert named(batch(effective=32), known) == ["hyperparameters.batch_size.effective 32 -> 64"]
+    found = between(batch(effective=64), known)
+    assert found.variables == ()
+    assert "hyperparameters.batch_size.per_device" in {v.name for v in found.unknown}
+
+
 def test_a_plan_whose_digests_are_not_filled_in_cannot_be_told_from_its_run() -> None:
     run = edited(PLAN, "data", 0, "sha256", to=SHA)
     found = between(PLAN, edited(run, "model", "base", "revision", to=f"sha256:{SHA}"))
@@ -193,7 +207,7 @@ def test_how_much_was_measured_is_no_variable() -> None:
     found = between(PLAN, more)
     assert found.variables == ()
     assert found.extent == (
-        "decoding.t07: 2 repeats in A, 4 in B",
+        "decoding.t07.repeats: 2 in A, 4 in B",
         "decoding.t1 only in B",
         "tasks.safebench_harm.limit: 8 in A, 4 in B",
         "tasks.safebench_capability only in A",

@@ -80,7 +80,8 @@ def test_several_variables_are_a_warning(
 
 def test_the_same_protocol_is_a_rerun(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folders = submission(tmp_path / "a", 1), submission(tmp_path / "b", 2)
-    assert "Protocol the same: this is a rerun" in flat(safebench(capsys, "compare", *folders).out)
+    text = flat(safebench(capsys, "compare", *folders).out)
+    assert "Protocol the same in all that is reported: this is a rerun;" in text
 
 
 def test_every_number_has_its_n_interval_and_method(
@@ -118,7 +119,10 @@ def test_plans_are_compared_by_their_protocols(capsys: pytest.CaptureFixture[str
     ran = safebench(capsys, "compare", *plans)
     assert ran.code == 0
     assert "hyperparameters.epochs 5 -> 2" in ran.out
-    assert "cannot be told: neither side reports model.base.revision" in flat(ran.out)
+    assert (
+        "cannot be told: neither side reports model: base.revision, chat_template.sha256; data: "
+        "household.sha256; tasks: safebench_capability.dataset_sha256"
+    ) in flat(ran.out)
     found = json.loads(safebench(capsys, "compare", *plans, "--format", "json").out)
     assert {v["name"] for v in found["protocol"]["variables"]} == {
         "data (control)",
