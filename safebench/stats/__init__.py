@@ -7,6 +7,7 @@ Nothing here knows of cards or files; numpy and scipy are all it needs. Scores a
 from safebench.stats.agreement import KrippendorffAlpha, krippendorff_alpha
 from safebench.stats.change import Change, ChangeVerdict, change_verdict, size_class
 from safebench.stats.differences import Difference, paired_difference
+from safebench.stats.dstudy import DStudy, d_study
 from safebench.stats.equivalence import Verdict, rerun_verdict
 from safebench.stats.flips import FlipRate, flip_rate
 from safebench.stats.intervals import Interval, score_interval
@@ -27,13 +28,15 @@ from safebench.stats.replication import PooledSigma, Prediction, pooled_sigma, r
 from safebench.stats.stability import Stability, stability
 from safebench.stats.tails import CVaR, ToleranceBound, cvar, score_tolerance_bound, tolerance_bound
 from safebench.stats.transforms import cohens_h, margin_points, phi, phi_inverse
-from safebench.stats.variance import VarianceComponents, variance_components
+from safebench.stats.variance import ComponentInterval, VarianceComponents, variance_components
 from safebench.stats.worst import WorstSetting, worst_setting
 
 __all__ = [
     "CVaR",
     "Change",
     "ChangeVerdict",
+    "ComponentInterval",
+    "DStudy",
     "Difference",
     "FlipRate",
     "Interval",
@@ -54,6 +57,7 @@ __all__ = [
     "change_verdict",
     "cohens_h",
     "cvar",
+    "d_study",
     "flip_rate",
     "holm",
     "krippendorff_alpha",
