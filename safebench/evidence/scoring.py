@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
@@ -65,19 +66,75 @@ def blocks(outcomes: pa.Table) -> list[Block]:
     Raises:
         EvidenceError: a response is missing or occurs twice, or a score is absent.
     """
-    columns = {name: outcomes.column(name).to_pylist() for name in outcomes.column_names}
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for row, key in enumerate(zip(*(columns[name] for name in _KEYS), strict=True)):
-        groups.setdefault(key, []).append(row)
-    ordered = sorted(groups, key=lambda key: tuple((part is not None, part) for part in key))
-    return [_block(key, groups[key], columns) for key in ordered]
+    keys = [_Coded.of(outcomes, name) for name in _KEYS]
+    group = np.zeros(outcomes.num_rows, dtype=np.int64)
+    for key in keys:
+        group = group * len(key.values) + key.codes
+        group = np.unique(group, return_inverse=True)[1] if group.max(initial=0) > 2**15 else group
+    small = group.max(initial=0) < 2**16  # 16-bit numbers are sorted in linear time
+    rows = np.argsort(group.astype(np.uint16) if small else group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[rows], prepend=-1))
+    found = {
+        tuple(key.values[key.codes[part[0]]] for key in keys): part
+        for part in np.split(rows, starts[1:])
+        if part.size
+    }
+    rest = _Columns(outcomes)
+    ordered = sorted(found, key=lambda key: tuple((part is not None, part) for part in key))
+    return [_block(key, found[key], rest) for key in ordered]
 
 
-def _block(key: tuple[object, ...], rows: list[int], columns: dict[str, list[object]]) -> Block:
+@dataclass(frozen=True)
+class _Coded:
+    """A column as codes into its distinct values, None among them."""
+
+    codes: npt.NDArray[np.int32]
+    values: list[object]
+
+    @classmethod
+    def of(cls, table: pa.Table, name: str) -> _Coded:
+        encoded = pc.dictionary_encode(table.column(name), null_encoding="encode").combine_chunks()
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = encoded.chunk(0)
+        return cls(encoded.indices.to_numpy(), encoded.dictionary.to_pylist())
+
+    def at(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[object]]:
+        """Return the place of each row's value among those of these rows, and those, as met."""
+        codes = self.codes[rows]
+        if len(self.values) > 4 * rows.size:
+            known, codes = np.unique(codes, return_inverse=True)
+            values = [self.values[code] for code in known]
+        else:
+            values = self.values
+        first = np.full(len(values), rows.size)
+        first[codes[::-1]] = np.arange(rows.size)[::-1]
+        met = np.argsort(first, kind="stable")[: int((first < rows.size).sum())]
+        place = np.empty(len(values), dtype=np.int64)
+        place[met] = np.arange(met.size)
+        return place[codes], [values[code] for code in met]
+
+
+class _Columns:
+    """The columns of which a block is made."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.seed = _Coded.of(table, "training_seed")
+        self.repeat = _Coded.of(table, "repeat")
+        self.prompt = _Coded.of(table, "prompt_id")
+        self.category = _Coded.of(table, "category")
+        self.verdict = _Coded.of(table, "verdict")
+        self.status = _Coded.of(table, "status")
+        score = table.column("score")
+        self.scored = score.is_valid().to_numpy()
+        self.score = score.to_numpy()
+
+
+def _block(key: tuple[object, ...], rows: npt.NDArray[np.int64], columns: _Columns) -> Block:
     place = "/".join("-" if part is None else str(part) for part in key)
-    seeds = list(dict.fromkeys(columns["training_seed"][r] for r in rows))
-    repeats = sorted({columns["repeat"][r] for r in rows})  # type: ignore[type-var]
-    prompts = list(dict.fromkeys(columns["prompt_id"][r] for r in rows))
+    seed, seeds = columns.seed.at(rows)
+    repeat, repeats = columns.repeat.at(rows)
+    rank = np.argsort(np.argsort(np.array(repeats, dtype=np.int64)))
+    prompt, prompts = columns.prompt.at(rows)
     shape = (len(seeds), len(repeats), len(prompts))
     if len(rows) != shape[0] * shape[1] * shape[2]:
         raise EvidenceError(
@@ -85,34 +142,25 @@ def _block(key: tuple[object, ...], rows: list[int], columns: dict[str, list[obj
             f"{len(prompts)} prompts make {shape[0] * shape[1] * shape[2]}",
             fix="every prompt needs one outcome in every seed and repeat",
         )
-    position = (
-        {s: i for i, s in enumerate(seeds)},
-        {r: i for i, r in enumerate(repeats)},
-        {p: i for i, p in enumerate(prompts)},
-    )
-    scores = np.full(shape, np.nan)
-    verdicts = np.full(shape, "", dtype="U10")
-    truncated = np.zeros(shape, dtype=bool)
-    blocked = np.zeros(shape, dtype=bool)
-    categories: dict[object, str] = {}
-    for r in rows:
-        at = (
-            position[0][columns["training_seed"][r]],
-            position[1][columns["repeat"][r]],
-            position[2][columns["prompt_id"][r]],
-        )
-        score = columns["score"][r]
-        if not np.isnan(scores[at]) or not isinstance(score, float) or not 0 <= score <= 1:
-            raise EvidenceError(
-                f"{place}: prompt {columns['prompt_id'][r]!r}, seed {columns['training_seed'][r]}: "
-                f"{'a second outcome' if not np.isnan(scores[at]) else f'score {score!r}'}",
-                fix="every response has exactly one score in [0, 1]",
-            )
-        scores[at] = score
-        verdicts[at] = columns["verdict"][r] or ""
-        truncated[at] = columns["status"][r] == "truncated"
-        blocked[at] = columns["status"][r] == "blocked"
-        categories[columns["prompt_id"][r]] = str(columns["category"][r] or "")
+    at = (seed * shape[1] + rank[repeat]) * shape[2] + prompt
+    score = columns.score[rows]
+    _refuse(place, at, score, columns, rows)
+
+    def laid(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        array = np.empty(at.size, dtype=values.dtype)
+        array[at] = values
+        return array.reshape(shape)
+
+    def named(column: _Coded, dtype: str) -> npt.NDArray[np.str_]:
+        words = np.array(["" if v is None else str(v) for v in column.values], dtype=dtype)
+        return np.asarray(words[laid(column.codes[rows])])
+
+    def with_status(word: str) -> npt.NDArray[np.bool_]:
+        which = np.array([value == word for value in columns.status.values])
+        return np.asarray(which[laid(columns.status.codes[rows])])
+
+    category = np.zeros(shape[2], dtype=np.int64)
+    category[prompt] = columns.category.codes[rows]
     judge, condition, checkpoint, decoding, task, construct = key
     return Block(
         judge=str(judge),
@@ -123,11 +171,36 @@ def _block(key: tuple[object, ...], rows: list[int], columns: dict[str, list[obj
         construct=cast("Construct", construct),
         seeds=tuple(s if isinstance(s, int) else None for s in seeds),
         prompts=tuple(str(p) for p in prompts),
-        categories=tuple(categories[p] for p in prompts),
-        scores=scores,
-        verdicts=verdicts,
-        truncated=truncated,
-        blocked=blocked,
+        categories=tuple(str(columns.category.values[code] or "") for code in category),
+        scores=laid(score),
+        verdicts=named(columns.verdict, "U10"),
+        truncated=with_status("truncated"),
+        blocked=with_status("blocked"),
+    )
+
+
+def _refuse(
+    place: str,
+    at: npt.NDArray[np.int64],
+    score: Floats,
+    columns: _Columns,
+    rows: npt.NDArray[np.int64],
+) -> None:
+    """Raise for the first row, as they come, that is a second outcome or has no score."""
+    first = np.empty(at.size, dtype=np.int64)
+    first[at[::-1]] = np.arange(at.size)[::-1]
+    second = first[at] != np.arange(at.size)
+    wrong = second | ~((score >= 0) & (score <= 1))
+    if not wrong.any():
+        return
+    i = int(np.argmax(wrong))
+    value = float(score[i]) if columns.scored[rows[i]] else None
+    prompt = columns.prompt.values[columns.prompt.codes[rows[i]]]
+    seed = columns.seed.values[columns.seed.codes[rows[i]]]
+    raise EvidenceError(
+        f"{place}: prompt {prompt!r}, seed {seed}: "
+        f"{'a second outcome' if second[i] else f'score {value!r}'}",
+        fix="every response has exactly one score in [0, 1]",
     )
 
 

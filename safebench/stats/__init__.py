@@ -5,6 +5,14 @@ Nothing here knows of cards or files; numpy and scipy are all it needs. Scores a
 """
 
 from safebench.stats.agreement import KrippendorffAlpha, krippendorff_alpha
+from safebench.stats.bootstrap import (
+    BootstrapInterval,
+    Replicates,
+    largest_mean,
+    pigeonhole_bootstrap,
+    run_spread,
+    worst_prompts,
+)
 from safebench.stats.change import Change, ChangeVerdict, change_verdict, size_class
 from safebench.stats.differences import Difference, paired_difference
 from safebench.stats.dstudy import DStudy, d_study
@@ -32,6 +40,7 @@ from safebench.stats.variance import ComponentInterval, VarianceComponents, vari
 from safebench.stats.worst import WorstSetting, worst_setting
 
 __all__ = [
+    "BootstrapInterval",
     "CVaR",
     "Change",
     "ChangeVerdict",
@@ -46,6 +55,7 @@ __all__ = [
     "Prediction",
     "PromptTests",
     "RankIntervals",
+    "Replicates",
     "RoganGladen",
     "Stability",
     "ToleranceBound",
@@ -61,12 +71,14 @@ __all__ = [
     "flip_rate",
     "holm",
     "krippendorff_alpha",
+    "largest_mean",
     "margin_points",
     "mcnemar_exact",
     "moderated_variances",
     "paired_difference",
     "phi",
     "phi_inverse",
+    "pigeonhole_bootstrap",
     "plan_seeds",
     "pooled_sigma",
     "ppi_estimate",
@@ -75,6 +87,7 @@ __all__ = [
     "replication_interval",
     "rerun_verdict",
     "rogan_gladen",
+    "run_spread",
     "score_interval",
     "score_tolerance_bound",
     "size_class",
@@ -83,6 +96,7 @@ __all__ = [
     "tolerance_bound",
     "tost_power",
     "variance_components",
+    "worst_prompts",
     "worst_setting",
     "youden",
 ]

@@ -1,167 +1,183 @@
-"""Counts and sums of the cells of any set of facets, in time linear in the outcomes.
-
-Where the grid of all facets is not far larger than the number of outcomes (a study that measures
-what it planned), one pass makes its counts and sums, and those of fewer facets are sums over axes
-of a grid already known. Elsewhere (facets nested with codes of their own, most of a grid missing)
-the cells are numbered outcome by outcome.
-"""
+"""Counts and sums of the cells of any set of facets, each from the smallest table that has them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, Ints
 
-
-class Cells:
-    """Cells of sets of facets; a facet with one level does not count."""
-
-    def __init__(self, values: Floats, codes: Mapping[str, tuple[Ints, int]]) -> None:
-        self.n = values.size
-        self.levels = {name: size for name, (_, size) in codes.items()}
-        self._counts: dict[frozenset[str], Floats] = {}
-        self._sums: dict[frozenset[str], Floats] = {}
-
-    def key(self, facets: Sequence[str] | frozenset[str]) -> frozenset[str]:
-        """The facets among these that have more than one level."""
-        return frozenset(facet for facet in facets if self.levels[facet] > 1)
-
-    def count(self, facets: Sequence[str] | frozenset[str]) -> int:
-        """Number of non-empty cells."""
-        raise NotImplementedError
-
-    def sizes(self, facets: Sequence[str]) -> Floats:
-        """Number of outcomes in each non-empty cell."""
-        raise NotImplementedError
-
-    def squares(self, facets: Sequence[str]) -> float:
-        """T(a): sum over cells of (sum of the outcomes)^2/n."""
-        raise NotImplementedError
-
-    def overlap(self, a: Sequence[str], e: Sequence[str]) -> float:
-        """k_ae: sum over cells A of a and E of e of n_AE^2/n_A."""
-        raise NotImplementedError
+Codes = NDArray[np.integer[Any]]
+Facets = frozenset[str]
+#: Cells of a dense grid for each row, above which only the cells that occur are kept.
+DENSE = 2
 
 
-class DenseCells(Cells):
-    """Cells on a grid with an axis for each facet."""
+class Cells(Protocol):
+    """What Method I asks of a design. One-level facets do not count: leave them out."""
 
-    def __init__(self, values: Floats, codes: Mapping[str, tuple[Ints, int]]) -> None:
-        super().__init__(values, codes)
-        self._axes = [name for name, size in self.levels.items() if size > 1]
-        shape = tuple(self.levels[name] for name in self._axes)
-        flat = np.zeros(values.size, dtype=np.int64)
-        for name in self._axes:
-            flat *= self.levels[name]
-            flat += codes[name][0]
-        size = math.prod(shape)
-        full = frozenset(self._axes)
-        counts = np.bincount(flat, minlength=size).reshape(shape).astype(np.float64)
-        self._counts[full] = counts
-        sums: Floats = np.bincount(flat, weights=values, minlength=size).astype(np.float64)
-        self._sums[full] = sums.reshape(shape)
-        self._equal = bool(counts.min() == counts.max())
-        self._squared: dict[tuple[frozenset[str], frozenset[str]], Floats] = {}
+    def count(self, facets: Facets) -> int:
+        """Number of cells that occur."""
 
-    def _onto(self, known: dict[frozenset[str], Floats], key: frozenset[str]) -> Floats:
-        """Sum a grid over the facets that are not in `key`, from the smallest one known."""
-        if key not in known:
-            above = min((k for k in known if key < k), key=lambda k: known[k].size)
-            axes = [name for name in self._axes if name in above]
-            away = tuple(i for i, name in enumerate(axes) if name not in key)
-            known[key] = known[above].sum(axis=away)
-        return known[key]
+    def squares(self, facets: Facets) -> float:
+        """Sum over cells of n^2."""
 
-    def count(self, facets: Sequence[str] | frozenset[str]) -> int:
-        key = self.key(facets)
-        if self._equal:
-            return math.prod(self.levels[name] for name in key)
-        return int(np.count_nonzero(self._onto(self._counts, key)))
+    def t(self, facets: Facets) -> float:
+        """Sum over cells of (sum of y)^2/n."""
 
-    def sizes(self, facets: Sequence[str]) -> Floats:
-        counts = self._onto(self._counts, self.key(facets))
-        return counts[counts > 0]
-
-    def squares(self, facets: Sequence[str]) -> float:
-        key = self.key(facets)
-        counts, sums = self._onto(self._counts, key), self._onto(self._sums, key)
-        return float(np.sum(sums**2 / np.maximum(counts, 1.0)))
-
-    def overlap(self, a: Sequence[str], e: Sequence[str]) -> float:
-        owner, both = self.key(a), self.key((*a, *e))
-        if both == owner:
-            return float(self.n)
-        if self._equal:
-            return self.n * self.count(owner) / self.count(both)
-        if (both, both) not in self._squared:
-            self._squared[both, both] = self._onto(self._counts, both) ** 2
-        known = {k: grid for (b, k), grid in self._squared.items() if b == both}
-        self._squared[both, owner] = self._onto(known, owner)
-        counts = self._onto(self._counts, owner)
-        return float(np.sum(self._squared[both, owner] / np.maximum(counts, 1.0)))
+    def overlap(self, a: Facets, e: Facets) -> float:
+        """k_ae = sum over cells A of a, E of e, of n_AE^2/n_A."""
 
 
-class SparseCells(Cells):
-    """Cells numbered outcome by outcome."""
-
-    def __init__(self, values: Floats, codes: Mapping[str, tuple[Ints, int]]) -> None:
-        super().__init__(values, codes)
-        self._values = values
-        nothing = np.zeros(self.n, dtype=np.int64)
-        self._known: dict[frozenset[str], tuple[Ints, int]] = {frozenset(): (nothing, 1)}
-        for name, found in codes.items():
-            if found[1] > 1:
-                self._known[frozenset((name,))] = found
-
-    def _codes(self, key: frozenset[str]) -> tuple[Ints, int]:
-        """Code of each outcome's cell, and the number of cells."""
-        if key not in self._known:
-            name = max(key)
-            left, left_size = self._codes(key - {name})
-            right, right_size = self._known[frozenset((name,))]
-            self._known[key] = compact(left * right_size + right, left_size * right_size)
-        return self._known[key]
-
-    def count(self, facets: Sequence[str] | frozenset[str]) -> int:
-        return self._codes(self.key(facets))[1]
-
-    def sizes(self, facets: Sequence[str]) -> Floats:
-        key = self.key(facets)
-        if key not in self._counts:
-            codes, size = self._codes(key)
-            self._counts[key] = np.bincount(codes, minlength=size).astype(np.float64)
-        return self._counts[key]
-
-    def squares(self, facets: Sequence[str]) -> float:
-        codes, size = self._codes(self.key(facets))
-        sums = np.bincount(codes, weights=self._values, minlength=size)
-        return float(np.sum(sums**2 / self.sizes(facets)))
-
-    def overlap(self, a: Sequence[str], e: Sequence[str]) -> float:
-        owner, both = self.key(a), self.key((*a, *e))
-        if both == owner:
-            return float(self.n)
-        joint, size = self._codes(both)
-        belongs = np.empty(size, dtype=np.int64)
-        belongs[joint] = self._codes(owner)[0]
-        return float(np.sum(self.sizes(tuple(both)) ** 2 / self.sizes(a)[belongs]))
+def cells_of(values: Floats, facets: Mapping[str, tuple[Codes, int]]) -> Cells:
+    """Tabulate `values` (n,) by all `facets` (codes and number of levels of each), in one pass."""
+    shape = [size for _, size in facets.values()]
+    if math.prod(shape) > DENSE * values.size + 1024:
+        return _sparse(values, facets)
+    codes = np.zeros(values.size, dtype=np.int64)
+    for labels, size in facets.values():
+        codes *= size
+        codes += labels
+    bound = math.prod(shape)
+    counts = np.bincount(codes, minlength=bound).astype(np.float64).reshape(shape)
+    sums = np.bincount(codes, weights=values, minlength=bound).astype(np.float64).reshape(shape)
+    even = bool(counts.min() == counts.max())
+    return Grid(values.size, tuple(facets), even, {frozenset(facets): (counts, sums)})
 
 
-def make_cells(values: Floats, factors: Mapping[str, ArrayLike]) -> Cells:
-    """Return the cells of outcomes (n,) under facets, each (n,) codes or labels."""
-    codes = {name: _facet_codes(name, labels, values.size) for name, labels in factors.items()}
-    grid = math.prod(size for _, size in codes.values())
-    kind = DenseCells if grid <= 2 * values.size + 1024 else SparseCells
-    return kind(values, codes)
+@dataclass
+class Grid:
+    """Tables with an axis for each facet, of one level where a facet is summed over."""
+
+    n: int
+    axes: tuple[str, ...]
+    even: bool  # all cells of the finest table hold as many outcomes
+    tables: dict[Facets, tuple[Floats, Floats]]
+    _squared: dict[Facets, Floats] = field(default_factory=dict)
+
+    def _table(self, facets: Facets) -> tuple[Floats, Floats]:
+        if facets not in self.tables:
+            counts, sums = self.tables[_smallest(self.tables, facets)]
+            over = self._without(facets)
+            self.tables[facets] = (
+                counts.sum(axis=over, keepdims=True), sums.sum(axis=over, keepdims=True)
+            )  # fmt: skip
+        return self.tables[facets]
+
+    def _without(self, facets: Facets) -> tuple[int, ...]:
+        return tuple(i for i, name in enumerate(self.axes) if name not in facets)
+
+    def count(self, facets: Facets) -> int:
+        """Number of cells that occur."""
+        return int(np.count_nonzero(self._table(facets)[0]))
+
+    def squares(self, facets: Facets) -> float:
+        """Sum over cells of n^2."""
+        return float(np.sum(self._table(facets)[0] ** 2))
+
+    def t(self, facets: Facets) -> float:
+        """Sum over cells of (sum of y)^2/n."""
+        counts, sums = self._table(facets)
+        return float(np.sum(sums**2 / np.maximum(counts, 1)))
+
+    def overlap(self, a: Facets, e: Facets) -> float:
+        """k_ae, n K_a/K_ae with K cells when all hold as many outcomes."""
+        if self.even:
+            return self.n * self.count(a) / self.count(a | e)
+        both = a | e
+        if both not in self._squared:
+            self._squared[both] = self._table(both)[0] ** 2
+        squared = self._squared[both].sum(axis=self._without(a), keepdims=True)
+        return float(np.sum(squared / np.maximum(self._table(a)[0], 1)))
 
 
-def _facet_codes(name: str, labels: ArrayLike, n: int) -> tuple[Ints, int]:
-    """Codes 0..L-1 of a facet and L."""
+@dataclass
+class _Table:
+    """Cells that occur: outcomes, their sum, and the level of each facet."""
+
+    counts: Floats
+    sums: Floats
+    levels: dict[str, tuple[Codes, int]]
+
+    def owners(self, facets: Facets) -> tuple[Ints, int]:
+        """Code of the cell of `facets` in which each of these cells lies, and how many."""
+        codes, size = np.zeros(self.counts.size, dtype=np.int64), 1
+        for name, (labels, levels) in self.levels.items():
+            if name in facets:
+                codes, size = compact(codes * levels + labels, size * levels)
+        return codes, size
+
+
+@dataclass
+class Sparse:
+    """Tables of the cells that occur, for designs whose grid would be mostly empty."""
+
+    tables: dict[Facets, _Table]
+
+    def _table(self, facets: Facets) -> _Table:
+        if facets not in self.tables:
+            source = self.tables[_smallest(self.tables, facets)]
+            self.tables[facets] = _merge(source, facets, source.counts, source.sums)
+        return self.tables[facets]
+
+    def count(self, facets: Facets) -> int:
+        """Number of cells that occur."""
+        return self._table(facets).counts.size
+
+    def squares(self, facets: Facets) -> float:
+        """Sum over cells of n^2."""
+        return float(np.sum(self._table(facets).counts ** 2))
+
+    def t(self, facets: Facets) -> float:
+        """Sum over cells of (sum of y)^2/n."""
+        table = self._table(facets)
+        return float(np.sum(table.sums**2 / table.counts))
+
+    def overlap(self, a: Facets, e: Facets) -> float:
+        """k_ae from the cells of a and e together."""
+        both = self._table(a | e)
+        owner, size = both.owners(a)
+        squared = np.bincount(owner, weights=both.counts**2, minlength=size)
+        return float(np.sum(squared / np.bincount(owner, weights=both.counts, minlength=size)))
+
+
+def _sparse(values: Floats, facets: Mapping[str, tuple[Codes, int]]) -> Sparse:
+    rows = _Table(values, values, dict(facets))  # a row is a cell of one outcome
+    everything = frozenset(facets)
+    return Sparse({everything: _merge(rows, everything, None, values)})
+
+
+def _merge(source: _Table, facets: Facets, counts: Floats | None, sums: Floats) -> _Table:
+    codes, size = source.owners(facets)
+    levels: dict[str, tuple[Codes, int]] = {}
+    for name, (labels, bound) in source.levels.items():
+        if name in facets:
+            merged = np.empty(size, dtype=labels.dtype)
+            merged[codes] = labels
+            levels[name] = (merged, bound)
+    weights = np.bincount(codes, weights=counts, minlength=size).astype(np.float64)
+    totals = np.bincount(codes, weights=sums, minlength=size).astype(np.float64)
+    return _Table(weights, totals, levels)
+
+
+def _smallest(tables: Mapping[Facets, Any], facets: Facets) -> Facets:
+    """The known facets with the fewest cells among those that include `facets`."""
+
+    def cells(known: Facets) -> int:
+        table = tables[known]
+        return int(table.counts.size if isinstance(table, _Table) else table[0].size)
+
+    return min((known for known in tables if known >= facets), key=cells)
+
+
+def facet_codes(name: str, labels: ArrayLike, n: int) -> tuple[Codes, int]:
+    """Codes 0..L-1 of a facet, and L. Raises StatsError on another length or NaN."""
     array = np.asarray(labels)
     if array.shape != (n,):
         raise StatsError(f"factors[{name!r}] has shape {array.shape}, not ({n},) like y")
@@ -176,13 +192,17 @@ def _facet_codes(name: str, labels: ArrayLike, n: int) -> tuple[Ints, int]:
     return codes.astype(np.int64), int(levels.size)
 
 
-def compact(codes: Ints, bound: int) -> tuple[Ints, int]:
+def compact(codes: Codes, bound: int) -> tuple[Any, int]:
     """Codes renumbered without gaps: linear time while `bound` is not far above the rows."""
     if bound > 4 * codes.size + 1024:
-        levels, numbered = np.unique(codes, return_inverse=True)
-        return numbered.astype(np.int64), int(levels.size)
+        levels, renumbered = np.unique(codes, return_inverse=True)
+        return renumbered.astype(np.int64), int(levels.size)
     seen = np.zeros(bound, dtype=np.bool_)
     seen[codes] = True
-    if seen.all():
-        return codes.astype(np.int64, copy=False), bound
-    return (np.cumsum(seen) - 1)[codes], int(seen.sum())
+    size = int(np.count_nonzero(seen))
+    return (codes if size == bound else (np.cumsum(seen) - 1)[codes]), size
+
+
+def union(sets: Iterable[Iterable[str]]) -> Facets:
+    """All facets that any of the effects names."""
+    return frozenset(name for facets in sets for name in facets)

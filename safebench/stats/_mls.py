@@ -1,15 +1,13 @@
-"""Intervals of sums and differences of mean squares: modified large-sample bounds.
+"""Bounds of sums of mean squares: the modified large-sample method.
 
-Ting, Burdick, Graybill, Jeyaratnam & Lu (1990), Journal of Statistical Computation and Simulation
-35, 135-143; Burdick & Graybill (1992), Confidence Intervals on Variance Components, 3.3. For
-gamma = sum c_j theta_j with mean squares S_j^2 ~ theta_j chi2_{n_j}/n_j they choose the weights of
-the cross products so that the bounds are exact when all but one theta is 0, and when gamma is 0
-with two.
+Ting, Burdick, Graybill, Jeyaratnam & Lu (1990), J. Stat. Comput. Simul. 35, 135-143; Burdick &
+Graybill (1992), Confidence Intervals on Variance Components, ch. 3.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy import special
@@ -17,35 +15,91 @@ from scipy import special
 from safebench.stats._checks import Floats
 
 
-class MeanSquares:
-    """Mean squares (k,) with df (k,) > 0, and the bounds of their sums that leave `tail` out."""
+class Bounds:
+    """Distances of bounds, each leaving `tail`, of any sum of mean squares with these `df`.
 
-    def __init__(self, squares: Floats, df: Floats, tail: float) -> None:
-        self._squares = squares
-        n = df[:, None]
-        # F(n, infinity) is chi2_n/n: G = 1 - 1/F at its upper point, H = 1/F - 1 at its lower one
-        self._g = 1 - df / (2 * special.gammaincinv(df / 2, 1 - tail))
-        self._h = df / (2 * special.gammaincinv(df / 2, tail)) - 1
-        g, h = self._g[:, None], self._h[None, :]
-        f = special.fdtri(n, df[None, :], 1 - tail)
-        self._mixed = ((f - 1) ** 2 - (g * f) ** 2 - h**2) / f
-        both = n + df[None, :]
-        joint = 1 - both / (2 * special.gammaincinv(both / 2, 1 - tail))
-        ratio = n / df[None, :]
-        self._same = (joint * both) ** 2 / (n * df[None, :]) - g**2 * ratio - g.T**2 / ratio
+    With G = 1 - 1/F_{tail; df, inf} and H = 1/F_{1-tail; df, inf} - 1, the square of the lower
+    distance is sum over positive terms of (G x)^2, over negative ones of (H x)^2, and cross terms
+    that make it exact where the sum of one positive and one negative term has its bound at 0, or
+    that of two positive ones is a multiple of chi-square. The upper distance takes H for G.
+    """
 
-    def lower(self, coefficients: Floats) -> float:
-        """Bound that leaves `tail` below, of sum of coefficients (k,) x mean squares."""
-        parts = coefficients * self._squares
-        plus, minus = np.maximum(parts, 0.0), np.maximum(-parts, 0.0)
-        total = float(np.sum((self._g * plus) ** 2) + np.sum((self._h * minus) ** 2))
-        total += float(plus @ self._mixed @ minus)
-        several = int(np.count_nonzero(plus))
+    def __init__(self, df: Floats, tail: float) -> None:
+        self._g, self._h = _relative(df, tail), _relative(df, 1 - tail)
+        f = np.asarray(special.fdtri(df[:, None], df, 1 - tail))
+        self._below = ((f - 1) ** 2 - (self._g[:, None] * f) ** 2 - self._h**2) / f
+        f = np.asarray(special.fdtri(df[:, None], df, tail))
+        self._above = ((f - 1) ** 2 - (self._h[:, None] * f) ** 2 - self._g**2) / f
+        both, ratio = df[:, None] + df, df[:, None] / df
+        square = (self._g**2)[:, None] * ratio
+        self._pair = _relative(both, tail) ** 2 * both**2 / (df[:, None] * df) - square - square.T
+        np.fill_diagonal(self._pair, 0.0)
+
+    def below(self, terms: Floats) -> float:
+        """How far the lower bound lies below the sum of `terms` (weight times mean square)."""
+        return self._distance(terms, self._g, self._h, self._below, np.maximum(terms, 0.0))
+
+    def above(self, terms: Floats) -> float:
+        """How far the upper bound lies above it."""
+        return self._distance(terms, self._h, self._g, self._above, np.maximum(-terms, 0.0))
+
+    def _distance(
+        self, terms: Floats, plus: Floats, minus: Floats, cross: Floats, same: Floats
+    ) -> float:
+        p, m = np.maximum(terms, 0.0), np.maximum(-terms, 0.0)
+        squared = (plus * p) @ (plus * p) + (minus * m) @ (minus * m) + p @ cross @ m
+        several = int(np.count_nonzero(same))
         if several > 1:
-            pairs = plus @ self._same @ plus - np.sum(np.diag(self._same) * plus**2)
-            total += float(pairs) / 2 / (several - 1)
-        return float(np.sum(parts)) - math.sqrt(max(total, 0.0))
+            squared += same @ self._pair @ same / 2 / (several - 1)  # each pair is met twice
+        return math.sqrt(max(float(squared), 0.0))
 
-    def upper(self, coefficients: Floats) -> float:
-        """Bound that leaves `tail` above: minus the lower bound of the opposite sum."""
-        return -self.lower(-coefficients)
+
+def _relative(df: Floats, tail: float) -> Floats:
+    """1 - df/chi2 with `tail` above: how far the true mean square lies below, relatively."""
+    return np.asarray(1 - df / special.chdtri(df, tail), dtype=np.float64)
+
+
+def share_bounds(
+    part: Floats, whole: Floats, squares: Floats, df: Floats, tail: float
+) -> tuple[float, float]:
+    """Bounds in [0, 1] of a ratio of two sums of mean squares.
+
+    The ratio rho is inside while the bounds of part - rho * whole hold 0; for two mean squares
+    that is the exact F interval.
+    """
+    reach = Bounds(df, tail)
+    terms, everything = part * squares, whole * squares
+
+    def low(rho: float) -> bool:
+        rest = terms - rho * everything
+        return float(rest.sum()) > reach.below(rest)
+
+    def high(rho: float) -> bool:
+        rest = terms - rho * everything
+        return -float(rest.sum()) > reach.above(rest)
+
+    total = float(everything.sum())
+    middle = min(max(float(terms.sum()) / total, 0.0), 1.0) if total > 0 else 0.5
+    lower = _edge(low, 0.0, middle)
+    upper = _edge(high, 1.0, middle)
+    return lower, upper
+
+
+def _edge(outside: Callable[[float], bool], far: float, near: float) -> float:
+    """Where `outside` ends between `far` and `near`; `far` if it holds nowhere."""
+    if not outside(far):
+        return far
+    for _ in range(45):
+        middle = (far + near) / 2
+        if outside(middle):
+            far = middle
+        else:
+            near = middle
+    return near
+
+
+def satterthwaite_df(weights: Floats, squares: Floats, df: Floats) -> float:
+    """Degrees of freedom of a sum of mean squares: (sum x)^2 / sum(x^2/df); 0 if it is 0."""
+    terms = weights * squares
+    below = float(np.sum(terms**2 / df))
+    return float(np.sum(terms)) ** 2 / below if below > 0 else 0.0

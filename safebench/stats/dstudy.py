@@ -1,4 +1,4 @@
-"""What other numbers of seeds, repeats or prompts would give: decision (D) studies."""
+"""D-study: what a design with other numbers of seeds, prompts or repeats would measure."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from safebench.errors import StatsError
+from safebench.stats._checks import positive_int
 from safebench.stats.variance import VarianceComponents
+
+RESIDUAL = "residual"
 
 
 @dataclass(frozen=True)
 class DStudy:
-    """A measurement with other numbers of levels.
+    """Error of a mean score in a design with `n_levels`, in the units of the components' roots.
 
-    `se` and `se_relative`: standard errors, in the unit of y, of a score as such and of differences
-    between objects; `universe`: variance of the objects' universe scores; `phi` and `erho2`: index
-    of dependability and generalizability coefficient, None without an object or where
-    nothing varies. `contributions`: what each effect adds to the absolute error variance
-    (squared units of y, negative ones kept); the standard errors are 0 where their sum is negative.
+    `se`: absolute standard error; `se_relative`: that of differences between objects; `universe`:
+    variance of universe scores; `phi` = universe/(universe + absolute error), `erho2` =
+    universe/(universe + relative error), both in [0, 1] and 0 if the universe variance is not
+    above 0. Without an object `se_relative`, `universe`, `phi` and `erho2` are None.
+    `contributions`: each effect's part of the absolute error variance, unclamped; `in_universe`:
+    each effect's part of the universe variance.
     """
 
     se: float
@@ -27,124 +31,122 @@ class DStudy:
     phi: float | None
     erho2: float | None
     contributions: dict[str, float]
-    n_levels: dict[str, float]
+    in_universe: dict[str, float]
     object: str | None
     fixed: tuple[str, ...]
+    n_levels: dict[str, int]
     method: str
 
 
 def d_study(
-    components: VarianceComponents | Mapping[str, float] | Mapping[tuple[str, ...], float],
-    n_levels: Mapping[str, float],
-    object: str | None,
+    components: VarianceComponents | Mapping[str | tuple[str, ...], float],
+    n_levels: Mapping[str, int],
+    object: str | None = None,
     fixed: Sequence[str] = (),
 ) -> DStudy:
-    """Standard error and dependability of a score averaged over `n_levels` of each facet.
+    """Generalizability of a design from variance components (Brennan 2001, ch. 4 and 5).
 
-    `components`: measured components, or effect -> variance, with effects named by their facets as
-    a tuple or joined by ":"; one named "residual" has all facets that occur. `n_levels`: facet ->
-    number of levels per cell of the facets it is nested in. `object`: the facet that is measured,
-    or None for the one grand mean of a study (a model's score). `fixed`: facets whose levels are
-    all that is of interest.
+    `components`: from `variance_components`, or a mapping of effect to variance whose names hold
+    facets joined by ":" (or are tuples of facets), where "residual" is the draw with all facets of
+    the mapping and of `n_levels`; so is the last effect of a `VarianceComponents`, with all facets
+    that had two levels or more. `n_levels`: facet -> number n' of levels averaged over, within one
+    level of the facets that it is nested in; all but that of `object` are needed. `object`: the
+    facet whose levels are told apart (objects of measurement), or None for the grand mean of one
+    model. `fixed`: facets whose levels are all there is.
 
-    Brennan (2001), Generalizability Theory, 4.4 and 5.1: an effect e has variance sigma2_e over the
-    product of the levels of its facets other than the object. universe = the object's effects with
-    no random facet; delta = the object's effects with one; Delta = all effects with a random facet.
-    phi = universe/(universe + Delta), erho2 = universe/(universe + delta), se = sqrt(Delta),
-    se_relative = sqrt(delta). Negative components are kept in the sums. Without an object se is
-    that of the grand mean and the rest is None.
+    Each effect counts sigma^2/(product of n' of its facets but the object). With an object, in the
+    - universe: the object alone, and with fixed facets only (4.4: sigma^2(p) + sigma^2(pH)/n'_h)
+    - relative and absolute error: the object with any random facet
+    - absolute error only: effects without the object, unless all their facets are fixed
+    Without one, every effect is absolute error unless all its facets are fixed:
+    se = sqrt(sum sigma^2/product of n').
 
-    Raises StatsError for a facet without a number of levels, a number below 1, an unknown object or
-    fixed facet, and an object whose variance was not measured.
+    Negative components count as they stand; each error variance is floored at 0 as a sum.
+    With n' = 1 phi is Shrout & Fleiss's (1979) ICC(2,1) and erho2 their ICC(3,1); n' = k gives
+    ICC(2,k) and ICC(3,k).
+
+    Raises StatsError on a facet without n', an n' that is not a whole number of at least 1, an
+    object or fixed facet that no effect has, or a component that is not finite.
     """
-    effects, reasons = _by_facets(components)
-    facets = {facet for names, _ in effects.values() for facet in names}
-    known = facets | set(n_levels)
-    if isinstance(components, VarianceComponents):
-        known |= set(components.n_levels)
-    asked = [*fixed, *([] if object is None else [object])]
-    strange = [name for name in asked if name not in known or asked.count(name) > 1]
-    if strange:
+    effects, unmeasured = _effects(components, n_levels)
+    known = sorted({facet for facets, _ in effects.values() for facet in facets})
+    constants = tuple(dict.fromkeys(fixed))
+    roles = {"object": () if object is None else (object,), "fixed": constants}
+    for role, named in roles.items():
+        for facet in named:
+            if facet not in known and not (role == "fixed" and facet in unmeasured):
+                raise StatsError(f"{role} {facet!r} is no facet of the components: {known}")
+    if object in constants:
+        raise StatsError(f"object {object!r} is among the fixed facets {list(constants)}")
+    missing = [facet for facet in known if facet != object and facet not in n_levels]
+    if missing:
         raise StatsError(
-            f"{strange[0]!r} cannot be object or fixed: "
-            f"the facets are {sorted(known)}, each with one part to play"
+            f"n_levels lacks {missing}: it has {sorted(n_levels)}",
+            fix="say over how many levels of each facet a score is averaged",
         )
-    if object is not None and not any(names == {object} for names, _ in effects.values()):
-        why = reasons.get(object, "no effect has it alone")
-        raise StatsError(f"the variance of the object {object!r} was not measured: {why}")
-    levels = _levels(n_levels, sorted(facets - {str(object)}))
-    contributions: dict[str, float] = {}
-    universe = relative = 0.0
-    for name, (names, variance) in effects.items():
-        value = variance / math.prod(levels[facet] for facet in names - {object})
-        random = names - {object} - set(fixed)
-        mine = object is not None and object in names
-        if random:
-            contributions[name] = value
-            relative += value if mine else 0.0
-        elif mine:
-            universe += value
-    absolute = sum(contributions.values())
+    levels = {name: positive_int(f"n_levels[{name!r}]", n) for name, n in n_levels.items()}
+    universe: dict[str, float] = {}
+    relative: dict[str, float] = {}
+    absolute: dict[str, float] = {}
+    for name, (facets, variance) in effects.items():
+        others = set(facets) - {object}
+        part = variance / math.prod(levels[facet] for facet in others)
+        constant = others <= set(constants)
+        if object in facets and constant:
+            universe[name] = part
+        elif object in facets:
+            relative[name] = absolute[name] = part
+        elif not constant:
+            absolute[name] = part
+    error = max(math.fsum(absolute.values()), 0.0)
+    difference = max(math.fsum(relative.values()), 0.0)
+    between = math.fsum(universe.values())
+    method = "Brennan (2001), " + (f"fixed: {', '.join(constants)}" if constants else "all random")
+    if unmeasured:
+        method += f"; not measured: {', '.join(unmeasured)}"
     return DStudy(
-        se=math.sqrt(max(absolute, 0.0)),
-        se_relative=None if object is None else math.sqrt(max(relative, 0.0)),
-        universe=None if object is None else universe,
-        phi=None if object is None else _ratio(universe, universe + absolute),
-        erho2=None if object is None else _ratio(universe, universe + relative),
-        contributions=contributions,
-        n_levels={facet: levels[facet] for facet in sorted(levels)},
+        se=math.sqrt(error),
+        se_relative=None if object is None else math.sqrt(difference),
+        universe=None if object is None else between,
+        phi=None if object is None else _ratio(between, error),
+        erho2=None if object is None else _ratio(between, difference),
+        contributions=absolute,
+        in_universe=universe,
         object=object,
-        fixed=tuple(fixed),
-        method="D study (Brennan 2001)" + (f", {', '.join(fixed)} fixed" if fixed else ""),
+        fixed=constants,
+        n_levels=levels,
+        method=method,
     )
 
 
-_Effects = dict[str, tuple[frozenset[str], float]]
+def _ratio(universe: float, error: float) -> float:
+    return universe / (universe + error) if universe > 0 else 0.0
 
 
-def _by_facets(
-    components: VarianceComponents | Mapping[str, float] | Mapping[tuple[str, ...], float],
-) -> tuple[_Effects, dict[str, str]]:
-    """Effect -> its facets and variance, and why others were not measured."""
+def _effects(
+    components: VarianceComponents | Mapping[str | tuple[str, ...], float],
+    n_levels: Mapping[str, int],
+) -> tuple[dict[str, tuple[frozenset[str], float]], list[str]]:
+    """Each effect's facets and variance, the residual's being all; and facets of one level."""
     if isinstance(components, VarianceComponents):
-        found = components.effects
-        # The residual is one draw per outcome, whatever facets it was named with. What a facet
-        # with one level would do is not known: its number of levels divides nothing.
-        *_, last = found
-        single = {name for name, count in components.n_levels.items() if count < 2}
-        everything = frozenset(facet for facets in found.values() for facet in facets) - single
-        return {
-            name: (everything if name == last else frozenset(found[name]), value)
-            for name, value in components.estimates.items()
-        }, components.not_measured
-    named: dict[str, tuple[str, ...]] = {
-        key if isinstance(key, str) else ":".join(key): (
-            tuple(key.split(":")) if isinstance(key, str) else tuple(key)
-        )
-        for key in components
-    }
-    everything = frozenset(
-        f for name, facets in named.items() if name != "residual" for f in facets
-    )
-    effects: _Effects = {}
-    for (name, facets), value in zip(named.items(), components.values(), strict=True):
+        everything = frozenset(f for f, n in components.n_levels.items() if n > 1)
+        *_, residual = components.effects
+        facets = {name: frozenset(components.effects[name]) for name in components.estimates}
+        values = dict(components.estimates)
+        unmeasured = [f for f, n in components.n_levels.items() if n < 2]
+    else:
+        facets, values, unmeasured, residual = {}, {}, [], RESIDUAL
+        for key, value in components.items():
+            parts = tuple(key.split(":")) if isinstance(key, str) else tuple(key)
+            facets[":".join(parts)] = frozenset(parts)
+            values[":".join(parts)] = float(value)
+        own = [facet for name, parts in facets.items() if name != RESIDUAL for facet in parts]
+        everything = frozenset((*n_levels, *own))
+    if not values:
+        raise StatsError("components is empty: no variance to project")
+    for name, value in values.items():
         if not math.isfinite(value):
             raise StatsError(f"components[{name!r}] is {value}, not a finite variance")
-        effects[name] = (everything if name == "residual" else frozenset(facets), float(value))
-    if not effects:
-        raise StatsError("components is empty")
-    return effects, {}
-
-
-def _levels(n_levels: Mapping[str, float], needed: list[str]) -> dict[str, float]:
-    for facet in needed:
-        if facet not in n_levels:
-            raise StatsError(f"n_levels lacks {facet!r}, a facet of the components")
-    for facet, number in n_levels.items():
-        if not (math.isfinite(number) and number >= 1):
-            raise StatsError(f"n_levels[{facet!r}] is {number}, not a number of at least 1")
-    return {facet: float(number) for facet, number in n_levels.items()}
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole > 0 else None
+    if residual in facets:
+        facets[residual] = everything
+    return {name: (facets[name], values[name]) for name in values}, unmeasured

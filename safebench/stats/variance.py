@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
-from safebench.stats._cells import Cells, make_cells
+from safebench.stats._cells import Cells, Facets, cells_of, facet_codes, union
 from safebench.stats._checks import Floats, between, finite
-from safebench.stats._mls import MeanSquares
-
-_STEPS = 45  # halvings of [0, 1] for the bounds of a share
+from safebench.stats._mls import Bounds, satterthwaite_df, share_bounds
 
 
 @dataclass(frozen=True)
 class ComponentInterval:
-    """A variance component (squared units of y), or its share of a total in [0, 1].
+    """A component (squared units of y) or a share of components, with its two-sided interval.
 
-    `df` are the degrees of freedom of the effect's own mean square, `n` the outcomes.
+    `df`: Satterthwaite's degrees of freedom of the estimate (0 when it is 0); `n`: outcomes.
     """
 
     estimate: float
     lower: float
     upper: float
-    df: int
+    df: float
     n: int
     method: str
     confidence: float
@@ -39,10 +37,10 @@ class VarianceComponents:
     `estimates` by effect (squared units of y), without the effects in `not_measured` (effect ->
     reason). `n_levels`: levels by facet; `n_cells`: cells by measured effect; `df`: degrees of
     freedom by measured effect, n_cells minus those of the effects it contains (exact for balanced
-    crossed and nested designs, nominal otherwise). `mean_squares` by measured effect: what T(a)
-    adds to the effects that a contains, by df; `weights[e][f]` is what the mean square of f
-    contributes to the estimate of e. `balanced`: every cell of an effect holds equally many
-    outcomes.
+    crossed and nested designs, nominal otherwise). `mean_squares` by measured effect, and
+    `weights`: each estimate as a sum of weight times mean square. `balanced`: equal numbers in all
+    cells, crossed effects orthogonal, and what they have in common among the effects, so that mean
+    squares are independent multiples of chi-square when effects are normal.
     """
 
     estimates: dict[str, float]
@@ -53,104 +51,105 @@ class VarianceComponents:
     effects: dict[str, tuple[str, ...]]
     n: int
     mean: float
-    mean_squares: dict[str, float] = field(repr=False)
-    weights: dict[str, dict[str, float]] = field(repr=False)
-    balanced: bool = True
     method: str = "Henderson Method I"
+    mean_squares: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, dict[str, float]] = field(default_factory=dict)
+    balanced: bool = False
 
     @property
     def shares(self) -> dict[str, float]:
         """Share of each measured effect in the total, negatives as 0; all 0 if y is constant."""
-        return self._shares(self.estimates)
-
-    def _shares(self, among: Iterable[str]) -> dict[str, float]:
-        clamped = {name: max(self.estimates[name], 0.0) for name in among}
+        clamped = {name: max(value, 0.0) for name, value in self.estimates.items()}
         total = sum(clamped.values())
         return {name: value / total if total > 0 else 0.0 for name, value in clamped.items()}
 
     def component(self, effect: str, confidence: float = 0.95) -> ComponentInterval:
-        """The variance of one effect with its two-sided modified large-sample interval.
+        """Two-sided interval of one component, unclamped, in squared units of y.
 
-        Ting et al. (1990): exact for the residual of a balanced design, and close to nominal for
-        differences of mean squares. It supposes normal effects; where the design is not balanced
-        the mean squares are not independent and `method` says approximate. Estimate and bounds may
-        be negative. Raises StatsError for an effect that was not measured, with the reason.
+        Modified large-sample bounds of a sum of mean squares with weights of either sign (Ting,
+        Burdick, Graybill, Jeyaratnam & Lu 1990, J. Stat. Comput. Simul. 35; Burdick & Graybill
+        1992, ch. 3): estimate -+ sqrt(V), V from chi-square and F quantiles of each mean square
+        and each pair; exact for the residual of a balanced design. `df` by Satterthwaite (1946).
+        The bounds take mean squares as independent chi-squares, which an unbalanced design grants
+        only roughly: `method` then says so.
+
+        Coverage of nominal 95 % for normal effects (1,000 or 2,000 tables each, Monte Carlo error
+        .007 or less): .95 for 5 seeds x 3 repeats; .93 to .96 for seeds, prompts, their interaction
+        and the residual of 3 to 5 seeds x 50 prompts x 3 repeats; .94 to .95 with 30 % of 8 x 6
+        outcomes missing.
+
+        Raises StatsError on an effect that is not measured or confidence outside (0, 1).
         """
-        self._measured([effect])
         tail = (1 - between("confidence", confidence, 0, 1)) / 2
-        found, own = self._known_squares(tail), self._coefficients({effect: 1.0})
-        bounds = found.lower(own), found.upper(own)
-        return self._interval(effect, self.estimates[effect], bounds, confidence)
+        weights, squares, df = self._combination((effect,))
+        reach = Bounds(df, tail)
+        terms = weights * squares
+        estimate = self.estimates[effect]
+        single = bool(np.count_nonzero(weights) == 1)
+        return ComponentInterval(
+            estimate=estimate,
+            lower=estimate - reach.below(terms),
+            upper=estimate + reach.above(terms),
+            df=satterthwaite_df(weights, squares, df),
+            n=self.n,
+            method=self._said("chi-square" if single else "modified large sample (Ting 1990)"),
+            confidence=float(confidence),
+        )
 
     def share(
         self, effect: str, among: Sequence[str] | None = None, confidence: float = 0.95
     ) -> ComponentInterval:
-        """Share of one effect in the sum of the components in `among` (all measured by default).
+        """Share of a component in the sum of those `among` (all measured), in [0, 1].
 
-        The estimate takes negative components as 0; with nothing to share it is 0. A share rho is
-        in the interval unless (1 - rho) sigma2_effect - rho (sum of the others) is told apart from
-        0 by its modified large-sample bound: with two mean squares, as for training seeds and the
-        repeats within them, the exact F interval of an intraclass correlation (Searle, Casella &
-        McCulloch 1992, 3.6d). Measured coverage of 95 %: .95 there, .93 to .97 for a main effect
-        of a crossed design of 5 x 3 x 2 levels with normal effects. Effects that were not measured
-        are in no share. Raises StatsError as `component`.
+        The estimate takes negative components as 0, like `shares`, and is 0 if nothing varies. The
+        interval holds every rho for which sigma^2_effect - rho * (sum among) may be 0 by the
+        modified large-sample bounds of `component`. For two mean squares (a two-level table such
+        as seeds x repeats: the intraclass correlation) these are exactly those of F = MS_b/MS_w,
+        (F/F_q - 1)/(F/F_q + k - 1) (Searle, Casella & McCulloch 1992, 3.6), and `method` says so.
+
+        Coverage of nominal 95 % in the same tables: .95 for two levels (.94 with 30 % missing), .94
+        to .97 for the crossed designs.
+
+        Raises StatsError on effects that are not measured, `effect` not `among` them, or
+        confidence outside (0, 1).
         """
-        names = list(among) if among is not None else list(self.estimates)
-        self._measured([effect, *names])
-        if effect not in names:
-            raise StatsError(f"share of {effect!r} among {names}, which do not hold it")
         tail = (1 - between("confidence", confidence, 0, 1)) / 2
-        others = [name for name in dict.fromkeys(names) if name != effect]
-
-        found, own = self._known_squares(tail), self._coefficients({effect: 1.0})
-        rest = self._coefficients(dict.fromkeys(others, 1.0))
-        low = high = 0.0
-        step = 1.0
-        for _ in range(_STEPS):
-            step /= 2
-            low += step * (found.lower(_contrast(own, rest, low + step)) >= 0)
-            high += step * (found.upper(_contrast(own, rest, high + step)) > 0)
-        if low == 0 and sum(self.mean_squares.values()) <= 0:
-            high = 1.0  # constant outcomes say nothing of shares
-        estimate = self._shares(dict.fromkeys(names))[effect]
-        return self._interval(effect, estimate, (low, min(high + step, 1.0)), confidence)
-
-    def _measured(self, names: Iterable[str]) -> None:
-        for name in names:
-            if name not in self.estimates:
-                reason = self.not_measured.get(name, f"not among {list(self.estimates)}")
-                raise StatsError(f"effect {name!r} was not measured: {reason}")
-
-    def _coefficients(self, effects: Mapping[str, float]) -> Floats:
-        """What each mean square contributes to a sum of components."""
-        return np.array(
-            [sum(w * self.weights[e][f] for e, w in effects.items()) for f in self.mean_squares]
-        )
-
-    def _known_squares(self, tail: float) -> MeanSquares:
-        squares = np.maximum(np.array(list(self.mean_squares.values())), 0.0)
-        df = np.array([max(self.df[name], 1) for name in self.mean_squares], dtype=np.float64)
-        return MeanSquares(squares, df, tail)
-
-    def _interval(
-        self, effect: str, estimate: float, bounds: tuple[float, float], confidence: float
-    ) -> ComponentInterval:
-        note = "" if self.balanced else " (approximate: unbalanced)"
+        names = tuple(dict.fromkeys(self.estimates if among is None else among))
+        part, squares, df = self._combination((effect,))
+        if effect not in names:
+            raise StatsError(f"the share of {effect!r} is asked among {list(names)}, without it")
+        whole, _, _ = self._combination(names)
+        clamped = [max(self.estimates[name], 0.0) for name in names]
+        total = sum(clamped)
+        estimate = max(self.estimates[effect], 0.0) / total if total > 0 else 0.0
+        lower, upper = share_bounds(part, whole, squares, df, tail) if total > 0 else (0.0, 1.0)
+        exact = np.count_nonzero((part != 0) | (whole != 0)) == 2
+        label = "F, exact for two levels" if exact and self.balanced else "modified large sample"
         return ComponentInterval(
             estimate=estimate,
-            lower=min(bounds[0], estimate),
-            upper=max(bounds[1], estimate),
-            df=self.df[effect],
+            lower=min(lower, estimate),
+            upper=max(upper, estimate),
+            df=satterthwaite_df(part, squares, df),
             n=self.n,
-            method=f"{self.method}, modified large sample{note}",
+            method=self._said(label if total > 0 else "nothing varies"),
             confidence=float(confidence),
         )
 
+    def _combination(self, names: Sequence[str]) -> tuple[Floats, Floats, Floats]:
+        """Weights of the sum of some components, and all mean squares with their df."""
+        for name in names:
+            if name not in self.weights:
+                reason = self.not_measured.get(name, f"measured are {list(self.estimates)}")
+                raise StatsError(f"no component of {name!r}: {reason}")
+        sources = list(self.mean_squares)
+        weights = np.array([sum(self.weights[n][source] for n in names) for source in sources])
+        weights[np.abs(weights) <= 1e-12 * np.abs(weights).max(initial=0)] = 0.0
+        squares = np.array([max(self.mean_squares[source], 0.0) for source in sources])
+        return weights, squares, np.array([max(self.df[source], 1) for source in sources], float)
 
-def _contrast(own: Floats, rest: Floats, rho: float) -> Floats:
-    """(1 - rho) own - rho rest, rounding error of what cancels set to 0."""
-    found = (1 - rho) * own - rho * rest
-    return np.where(np.abs(found) > 1e-12 * float(np.abs(found).max()), found, 0.0)
+    def _said(self, method: str) -> str:
+        rough = "approximate: in this design mean squares are not independent chi-squares"
+        return method if self.balanced else f"{method}; {rough}"
 
 
 def variance_components(
@@ -166,6 +165,8 @@ def variance_components(
     sigma^2_e (k_ae - k_mu,e), k_ae = sum over cells A of a of sum over cells E of e of n_AE^2/n_A,
     k_mu,e = sum n_E^2/n. The system is solved as it stands: unbiased for any design, crossed,
     nested or unbalanced (Searle, Casella & McCulloch 1992, 5.3), and estimates may be negative.
+    Time and memory are linear in the outcomes: they are tabulated once, and every sum comes from
+    the tables.
 
     An effect with a facet of fewer than 2 levels, or whose cells coincide with those of an earlier
     effect or hold one outcome each, is in `not_measured` with the reason, never 0.
@@ -182,119 +183,142 @@ def variance_components(
     unknown = sorted({f for facets in named.values() for f in facets} - set(factors))
     if unknown:
         raise StatsError(f"effects name {unknown}, which factors ({sorted(factors)}) lacks")
-    mean = float(values.mean())
-    cells = make_cells(values - mean, factors)
     *main, residual = named
-    not_measured = _unmeasured(cells, {name: named[name] for name in main})
-    kept = {name: named[name] for name in main if name not in not_measured}
-    system, right = _equations(values - mean, list(kept.values()), cells)
-    n_cells = {name: cells.count(facets) for name, facets in kept.items()}
-    n_cells[residual] = values.size
-    inside = _contained(kept, residual, cells)
-    df = _degrees(inside, n_cells)
-    squares, weights = _mean_squares(system, right, inside, df, values.size)
-    return VarianceComponents(
-        estimates=dict(zip(inside, np.linalg.solve(system, right).tolist(), strict=True)),
-        not_measured=not_measured,
-        n_levels={name: cells.count((name,)) for name in factors},
-        n_cells=n_cells,
-        df=df,
-        effects=named,
-        n=values.size,
-        mean=mean,
-        mean_squares=squares,
-        weights=weights,
-        balanced=all(float(np.ptp(cells.sizes(facets))) == 0 for facets in kept.values()),
+    mean = float(values.mean())
+    centred = values - mean
+    codes = {name: facet_codes(name, labels, values.size) for name, labels in factors.items()}
+    n_levels = {name: size for name, (_, size) in codes.items()}
+    used = union(named[name] for name in main)
+    varied = {name: codes[name] for name in factors if name in used and n_levels[name] > 1}
+    cells = cells_of(centred, varied)
+    not_measured = _unmeasured(cells, {name: named[name] for name in main}, n_levels, values.size)
+    design = _Design(
+        cells,
+        {name: frozenset(named[name]) for name in main if name not in not_measured},
+        residual,
+        values.size,
     )
+    return design.result(centred, not_measured, n_levels, named, mean)
 
 
-def _unmeasured(cells: Cells, effects: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+def _unmeasured(
+    cells: Cells, effects: Mapping[str, tuple[str, ...]], n_levels: Mapping[str, int], n: int
+) -> dict[str, str]:
     """Effects this design says nothing about, each with its reason."""
     reasons: dict[str, str] = {}
-    kept: list[str] = []
+    kept: dict[str, Facets] = {}
     for name, facets in effects.items():
-        single = [facet for facet in facets if cells.count((facet,)) < 2]
-        size = cells.count(facets)
-        same = [
-            other for other in kept
-            if cells.count(effects[other]) == size == cells.count((*effects[other], *facets))
-        ]  # fmt: skip
+        single = [facet for facet in facets if n_levels[facet] < 2]
         if single or not facets:
             reasons[name] = f"{', '.join(single) or 'no facet'} has fewer than 2 levels"
-        elif size == cells.n:
+            continue
+        own = frozenset(facets)
+        size = cells.count(own)
+        same = [
+            other for other, known in kept.items()
+            if cells.count(known) == size == cells.count(known | own)
+        ]  # fmt: skip
+        if size == n:
             reasons[name] = "one outcome in each cell: not to be told from the residual"
         elif same:
             reasons[name] = f"same cells as {same[0]}, whose estimate holds both"
         else:
-            kept.append(name)
+            kept[name] = own
     return reasons
 
 
-def _equations(
-    centred: Floats, effects: list[tuple[str, ...]], cells: Cells
-) -> tuple[Floats, Floats]:
-    """The linear system of Method I, divided by n; the residual is last."""
-    n = centred.size
-    size = len(effects) + 1
-    matrix, right = np.empty((size, size)), np.empty(size)
-    base = [float(np.sum(cells.sizes(e) ** 2)) / n for e in effects] + [1.0]
-    for row, a in enumerate(effects):
-        right[row] = cells.squares(a)
-        matrix[row] = [cells.overlap(a, e) for e in effects] + [float(cells.count(a))]
-    right[-1] = float(centred @ centred)
-    matrix[-1] = n
-    system = (matrix - np.array(base)) / n
-    if np.linalg.matrix_rank(system) < size:
-        raise StatsError(
-            "the effects cannot be told apart in this design: Method I's equations are singular",
-            fix="leave out an effect, or merge facets that vary together",
+@dataclass(frozen=True)
+class _Design:
+    """The measured effects in their cells."""
+
+    cells: Cells
+    effects: dict[str, Facets]
+    residual: str
+    n: int
+
+    def result(
+        self, centred: Floats, not_measured: dict[str, str], n_levels: dict[str, int],
+        named: dict[str, tuple[str, ...]], mean: float,
+    ) -> VarianceComponents:  # fmt: skip
+        """Estimates, and the mean squares they are made of."""
+        system, right = self._system(centred)
+        size = len(self.effects) + 1
+        if np.linalg.matrix_rank(system) < size:
+            raise StatsError(
+                "the effects cannot be told apart in this design: Method I's equations are "
+                "singular",
+                fix="leave out an effect, or merge facets that vary together",
+            )
+        kept = [*self.effects, self.residual]
+        df, contrasts = self._degrees()
+        divisors = np.array([max(df[name], 1) for name in kept]) / self.n
+        expected = contrasts @ system / divisors[:, None]
+        weights = np.linalg.inv(expected)
+        squares = contrasts @ right / divisors
+        n_cells = {name: self.cells.count(facets) for name, facets in self.effects.items()}
+        return VarianceComponents(
+            estimates=dict(zip(kept, np.linalg.solve(system, right).tolist(), strict=True)),
+            not_measured=not_measured,
+            n_levels=n_levels,
+            n_cells={**n_cells, self.residual: self.n},
+            df={name: df[name] for name in kept},
+            effects=named,
+            n=self.n,
+            mean=mean,
+            mean_squares=dict(zip(kept, squares.tolist(), strict=True)),
+            weights={
+                name: dict(zip(kept, row, strict=True))
+                for name, row in zip(kept, weights.tolist(), strict=True)
+            },
+            balanced=self._balanced(),
         )
-    return system, right / n
 
+    def _system(self, centred: Floats) -> tuple[Floats, Floats]:
+        """The equations of Method I divided by n; the residual is last."""
+        effects, n = list(self.effects.values()), self.n
+        matrix = np.full((len(effects) + 1, len(effects) + 1), float(n))
+        base = [self.cells.squares(e) / n for e in effects] + [1.0]
+        for row, a in enumerate(effects):
+            for column, e in enumerate(effects):
+                if not e <= a:
+                    matrix[row, column] = self.cells.overlap(a, e)
+            matrix[row, -1] = self.cells.count(a)
+        right = [self.cells.t(a) for a in effects] + [float(centred @ centred)]
+        return (matrix - np.array(base)) / n, np.array(right) / n
 
-def _contained(
-    effects: Mapping[str, tuple[str, ...]], residual: str, cells: Cells
-) -> dict[str, list[str]]:
-    """Effect -> the others whose cells it refines; the residual refines all."""
-    counts = {name: cells.count(facets) for name, facets in effects.items()}
-    inside = {
-        name: [
-            other
-            for other, fewer in effects.items()
-            if other != name
-            and counts[other] < counts[name]
-            and cells.count((*facets, *fewer)) == counts[name]
-        ]
-        for name, facets in effects.items()
-    }
-    inside[residual] = list(effects)
-    return inside
+    def _degrees(self) -> tuple[dict[str, int], Floats]:
+        """Degrees of freedom by effect, and each sum of squares as a sum of T's.
 
+        Cells (or T) minus the degrees of freedom (or squares) of every effect that these refine.
+        """
+        count = self.cells.count
+        df: dict[str, int] = {}
+        place = {name: i for i, name in enumerate(self.effects)}
+        contrasts = np.eye(len(place) + 1)
+        for name, own in sorted(self.effects.items(), key=lambda item: count(item[1])):
+            coarser = [e for e in df if count(own | self.effects[e]) == count(own)]
+            df[name] = count(own) - 1 - sum(df[e] for e in coarser)
+            contrasts[place[name]] -= sum(contrasts[place[e]] for e in coarser)
+        contrasts[-1] -= contrasts[:-1].sum(axis=0)
+        df[self.residual] = self.n - 1 - sum(df.values())
+        return df, contrasts
 
-def _degrees(inside: Mapping[str, list[str]], n_cells: Mapping[str, int]) -> dict[str, int]:
-    """Cells minus the degrees of freedom of every effect whose cells these refine."""
-    df: dict[str, int] = {}
-    for name in sorted(inside, key=lambda name: n_cells[name]):
-        if name != list(inside)[-1]:
-            df[name] = n_cells[name] - 1 - sum(df[other] for other in inside[name])
-    residual = list(inside)[-1]
-    df[residual] = n_cells[residual] - 1 - sum(df.values())
-    return {name: df[name] for name in inside}
+    def _balanced(self) -> bool:
+        """Whether the mean squares are those of an analysis of variance, orthogonal to each other.
 
-
-def _mean_squares(
-    system: Floats, right: Floats, inside: Mapping[str, list[str]], df: Mapping[str, int], n: int
-) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Mean squares, and what each contributes to the estimate of each effect.
-
-    T = A SS with A the containments, SS = df MS, estimates = system^-1 T/n.
-    """
-    names = list(inside)
-    containment = np.array([[float(f == e or f in inside[e]) for f in names] for e in names])
-    degrees = np.array([max(df[name], 1) for name in names], dtype=np.float64)
-    squares = n * np.linalg.solve(containment, right) / degrees
-    weights = np.linalg.solve(system, containment * degrees / n)
-    return (
-        dict(zip(names, squares.tolist(), strict=True)),
-        {e: dict(zip(names, weights[i].tolist(), strict=True)) for i, e in enumerate(names)},
-    )
+        The trace of the product of two effects' projections is the number of cells of what they
+        have in common exactly when nothing else of one lies in the other.
+        """
+        cells, effects = self.cells, list(self.effects.values())
+        if any(abs(cells.squares(a) * cells.count(a) - self.n**2) > 0.5 for a in effects):
+            return False
+        for i, a in enumerate(effects):
+            for e in effects[:i]:
+                both = cells.count(a | e)
+                if both in (cells.count(a), cells.count(e)):
+                    continue  # one is nested in the other
+                common = cells.count(a & e)
+                trace = cells.overlap(a, e) * cells.count(e) / self.n
+                if abs(trace - common) > 1e-6 or (common > 1 and a & e not in effects):
+                    return False
+        return True

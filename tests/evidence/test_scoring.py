@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import cProfile
 import json
+import pstats
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from safebench.card.card import Card
 from safebench.errors import EvidenceError
-from safebench.evidence.scoring import compute_results
+from safebench.evidence.scoring import blocks, compute_results
 from safebench.evidence.tables import OUTCOMES, make_table
 from safebench.stats import paired_difference, score_interval
 from tests.plans import plan_data
@@ -175,3 +178,67 @@ def test_row_order_does_not_change_a_number() -> None:
     forward = compute_results(card(), make_table(found, OUTCOMES))
     backward = compute_results(card(), make_table(list(reversed(found)), OUTCOMES))
     assert forward == backward
+
+
+def test_rows_in_any_order_and_in_pieces_make_the_same_arrays() -> None:
+    found = rows()
+    for row in found:
+        row["category"] = ("a", "b", None)[int(row["prompt_id"][1:]) % 3]
+    ordered = blocks(make_table(found, OUTCOMES))
+    np.random.default_rng(1).shuffle(found)
+    table = pa.Table.from_pylist(found, schema=OUTCOMES)
+    mixed = blocks(pa.concat_tables([table.slice(0, 100), table.slice(100)]))
+    assert [(b.condition, b.checkpoint, b.construct) for b in mixed] == [
+        (b.condition, b.checkpoint, b.construct) for b in ordered
+    ]
+    for block in mixed:
+        mine = chosen(
+            found,
+            condition=block.condition,
+            checkpoint=block.checkpoint,
+            construct=block.construct,
+        )
+        assert block.seeds == tuple(dict.fromkeys(r["training_seed"] for r in mine))
+        assert block.prompts == tuple(dict.fromkeys(r["prompt_id"] for r in mine))
+        for row in mine:
+            prompt = block.prompts.index(row["prompt_id"])
+            at = block.seeds.index(row["training_seed"]), row["repeat"] - 1, prompt
+            assert block.scores[at] == row["score"]
+            assert block.verdicts[at] == (row["verdict"] or "")
+            assert block.truncated[at] == (row["status"] == "truncated")
+            assert block.categories[prompt] == (row["category"] or "")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"score": None}, "score None"),
+        ({"score": float("nan")}, "score nan"),
+        ({"score": 2.0}, "score 2.0"),
+        ({"prompt_id": "p01"}, "a second outcome"),
+    ],
+)
+def test_the_first_wrong_row_is_named(change: dict[str, Any], said: str) -> None:
+    found = chosen(rows(), construct="harm", checkpoint=1)
+    assert (found[0]["prompt_id"], found[1]["prompt_id"]) == ("p00", "p01")
+    at = 92  # the first repeat of the next prompts of the second seed
+    found[at] = {**found[at], **change}
+    found[200]["score"] = -1.0
+    with pytest.raises(EvidenceError) as caught:
+        blocks(pa.Table.from_pylist(found, schema=OUTCOMES))
+    name = change.get("prompt_id", found[at]["prompt_id"])
+    assert (
+        str(caught.value) == f"rule/tuned/1/t07/task_harm/harm: prompt '{name}', seed 101: {said}"
+    )
+
+
+def test_python_meets_no_rows() -> None:
+    """Ten times the rows make no more Python calls: everything is done by columns."""
+
+    def calls(repeats: int) -> int:
+        table = make_table(rows(seeds=2, repeats=repeats), OUTCOMES)
+        profile = cProfile.Profile()
+        profile.runcall(blocks, table)
+        return int(pstats.Stats(profile).total_calls)
+
+    assert calls(20) < 1.1 * calls(2)

@@ -1,17 +1,14 @@
+"""D-studies against published ones, and the rules for fixed facets."""
+
 import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safebench.errors import StatsError
 from safebench.stats import d_study, variance_components
-
-BRENNAN_3 = {
-    "person": 0.5528, "item": 0.4417, "occasion": 0.0074, "person:item": 0.5750,
-    "person:occasion": 0.1009, "item:occasion": 0.1565, "residual": 0.9352,
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -19,120 +16,112 @@ def cases(shared_data):
     return json.loads((shared_data / "stats" / "cases.json").read_text())
 
 
-def two_way(table):
-    rows, columns = (index.ravel() for index in np.indices(table.shape))
-    return variance_components(
-        table.ravel(),
-        {"object": rows, "rater": columns},
-        {"object": ("object",), "rater": ("rater",), "residual": ("object", "rater")},
-    )
+def g_study(table, names):
+    indices = dict(zip(names, (i.ravel() for i in np.indices(table.shape)), strict=True))
+    effects = {"a": (names[0],), "b": (names[1],), "residual": names}
+    return variance_components(table.ravel(), indices, effects)
 
 
 def test_brennan_synthetic_1(cases):
     case = cases["brennan_synthetic_1"]
-    found = two_way(np.array(case["data_rows_person_cols_item"], dtype=float))
-    for items, published in case["d_study"].items():
-        study = d_study(found, {"rater": int(items)}, "object")
-        assert round(study.erho2, 3) == published["erho2"]
-        assert round(study.phi, 3) == published["phi"]
+    table = np.array(case["data_rows_person_cols_item"], dtype=float)
+    result = g_study(table, ("person", "item"))
+    for n, published in case["d_study"].items():
+        found = d_study(result, {"item": int(n)}, "person")
+        assert {"erho2": round(found.erho2, 3), "phi": round(found.phi, 3)} == published
 
 
 def test_brennan_synthetic_3(cases):
     case = cases["brennan_synthetic_3"]
+    found = d_study(case["variance_components"], {"item": 4, "occasion": 2}, "person")
     published = case["d_study"]["item=4,occasion=2"]
-    study = d_study(BRENNAN_3, {"item": 4, "occasion": 2}, "person")
-    assert study.erho2 == pytest.approx(published["erho2"], abs=0.005)
-    assert study.phi == pytest.approx(published["phi"], abs=0.005)
-    assert set(study.contributions) == set(BRENNAN_3) - {"person"}
+    assert {"erho2": round(found.erho2, 2), "phi": round(found.phi, 2)} == published
 
 
-def test_intraclass_correlations_of_shrout_and_fleiss(cases):
+def test_shrout_and_fleiss(cases):
     case = cases["shrout_fleiss_1979"]
-    found = two_way(np.array(case["data"], dtype=float))
-    one, four = (d_study(found, {"rater": k}, "object") for k in (1, 4))
-    published = case["icc"]
-    assert round(one.phi, 2) == published["ICC(2,1)"]
-    assert round(one.erho2, 2) == published["ICC(3,1)"]
-    assert round(four.phi, 2) == published["ICC(2,k)"]
-    assert round(four.erho2, 2) == published["ICC(3,k)"]
+    result = g_study(np.array(case["data"], dtype=float), ("target", "judge"))
+    one, four = (d_study(result, {"judge": k}, "target") for k in (1, 4))
+    icc = {"ICC(2,1)": one.phi, "ICC(3,1)": one.erho2, "ICC(2,k)": four.phi, "ICC(3,k)": four.erho2}
+    assert {name: round(value, 2) for name, value in icc.items()} == case["icc"]
 
 
-def test_a_fixed_facet_joins_the_universe_score():
-    # Brennan (2001), 4.4.2: with items fixed sigma2(tau) = sigma2_p + sigma2_pi/n_i, and effects
-    # of items alone are no error.
-    study = d_study(BRENNAN_3, {"item": 4, "occasion": 2}, "person", fixed=("item",))
-    assert study.universe == pytest.approx(0.5528 + 0.5750 / 4)
-    assert study.se_relative**2 == pytest.approx(0.1009 / 2 + 0.9352 / 8)
-    assert study.se**2 == pytest.approx(0.1009 / 2 + 0.9352 / 8 + 0.0074 / 2 + 0.1565 / 8)
-    assert "item" not in study.contributions
+PARTS = {
+    "p": 0.5, "h": 0.2, "i:h": 0.3, "p:h": 0.1, "residual": 0.8,
+}  # fmt: skip
 
 
-def test_nested_facets_divide_by_all_they_lie_in():
-    study = d_study({"t": 0.3, "t:r": 0.2, "residual": 0.5}, {"t": 3, "r": 4}, None)
-    assert study.se**2 == pytest.approx(0.3 / 3 + 0.2 / 12 + 0.5 / 12)
-    assert (study.phi, study.erho2, study.universe) == (None, None, None)
+def test_a_fixed_facet_moves_its_interaction_into_the_universe():
+    """Brennan (2001), section 4.4: p x (i:h) with h fixed."""
+    levels = {"i": 4, "h": 2}
+    mixed = d_study(PARTS, levels, "p", fixed=("h",))
+    assert mixed.universe == pytest.approx(0.5 + 0.1 / 2)
+    assert mixed.se_relative**2 == pytest.approx(0.8 / 8)
+    assert mixed.se**2 == pytest.approx(0.3 / 8 + 0.8 / 8)
+    assert mixed.contributions == pytest.approx({"i:h": 0.3 / 8, "residual": 0.1})
+    assert mixed.in_universe == pytest.approx({"p": 0.5, "p:h": 0.05})
+    random = d_study(PARTS, levels, "p")
+    assert random.se_relative**2 == pytest.approx(0.1 / 2 + 0.8 / 8)
+    assert random.se**2 == pytest.approx(0.2 / 2 + 0.3 / 8 + 0.1 / 2 + 0.8 / 8)
+    assert random.universe == 0.5
 
 
-def test_negative_components_stay_in_sums_and_no_error_is_imaginary():
-    study = d_study({"p": 0.5, "i": -0.1, "residual": 0.05}, {"i": 1}, "p")
-    assert study.contributions["i"] == -0.1
-    assert study.se == 0.0
-    assert study.phi == pytest.approx(0.5 / 0.45)
-
-
-def test_nothing_that_varies_has_no_coefficient():
-    study = d_study({"p": 0.0, "residual": 0.0, "i": 0.0}, {"i": 3}, "p")
-    assert (study.phi, study.erho2, study.se) == (None, None, 0.0)
-
-
-def test_more_levels_of_a_facet_never_measured_change_nothing():
-    seed, repeat, prompt = (index.ravel() for index in np.indices((4, 1, 9)))
-    y = np.random.default_rng(1).random(36)
-    found = variance_components(
-        y,
-        {"seed": seed, "repeat": repeat, "prompt": prompt},
-        {"seed": ("seed",), "prompt": ("prompt",), "residual": ("seed", "prompt", "repeat")},
+def test_the_grand_mean_of_one_model():
+    found = d_study({"seed": 0.3, "prompt": 2.0, "residual": 1.0}, {"seed": 5, "prompt": 100}, None)
+    assert found.se == pytest.approx(np.sqrt(0.3 / 5 + 2 / 100 + 1 / 500))
+    assert (found.phi, found.erho2, found.universe, found.se_relative) == (None,) * 4
+    fixed = d_study(
+        {"seed": 0.3, "prompt": 2.0, "residual": 1.0}, {"seed": 5, "prompt": 100}, None, ("prompt",)
     )
-    few, many = (
-        d_study(found, {"seed": 4, "prompt": 9, "repeat": repeats}, None) for repeats in (1, 50)
-    )
-    assert few.se == many.se
+    assert fixed.se == pytest.approx(np.sqrt(0.3 / 5 + 1 / 500))
+    assert fixed.method == "Brennan (2001), fixed: prompt"
 
 
-@given(st.integers(1, 50), st.integers(1, 50))
-def test_more_levels_never_harm(items, occasions):
-    less = d_study(BRENNAN_3, {"item": items, "occasion": occasions}, "person")
-    more = d_study(BRENNAN_3, {"item": items + 1, "occasion": occasions + 1}, "person")
-    assert more.se < less.se
-    assert more.phi > less.phi
-    assert less.phi <= less.erho2
+def test_the_se_of_a_mean_is_that_of_the_anova():
+    """MS_p/(SP) + MS_s/(SP) - MS_ps/(SP): negative components are kept in the sum."""
+    table = np.random.default_rng(3).normal(size=(4, 6))
+    result = g_study(table, ("seed", "prompt"))
+    seed, prompt, both = result.mean_squares.values()
+    found = d_study(result, {"seed": 4, "prompt": 6})
+    assert found.se**2 == pytest.approx((seed + prompt - both) / 24)
 
 
-@pytest.mark.parametrize(
-    ("levels", "thing", "fixed", "words"),
-    [
-        ({"item": 4}, "person", (), "n_levels lacks 'occasion'"),
-        ({"item": 0, "occasion": 2}, "person", (), r"n_levels\['item'\] is 0"),
-        ({"item": 4, "occasion": 2}, "nobody", (), "'nobody' cannot be object or fixed"),
-        ({"item": 4, "occasion": 2}, "person", ("person",), "'person' cannot be object or fixed"),
-        ({"item": 4, "occasion": 2}, "person", ("judge",), "'judge' cannot be object or fixed"),
-    ],
-)
-def test_what_does_not_fit_is_refused(levels, thing, fixed, words):
-    with pytest.raises(StatsError, match=words):
-        d_study(BRENNAN_3, levels, thing, fixed)
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.floats(-1, 1), min_size=5, max_size=5), st.integers(1, 50), st.integers(1, 50)
+)  # fmt: skip
+def test_coefficients_stay_in_range(values, items, halves):
+    found = d_study(dict(zip(PARTS, values, strict=True)), {"i": items, "h": halves}, "p")
+    assert 0 <= found.phi <= 1
+    assert 0 <= found.erho2 <= 1
+    assert found.se >= 0
+    assert sum(found.contributions.values()) <= found.se**2 + 1e-12
 
 
-def test_an_object_of_one_level_was_not_measured():
-    found = variance_components(
-        [0.0, 1.0, 1.0],
-        {"model": [0, 0, 0], "seed": [0, 1, 2]},
-        {"model": ("model",), "residual": ("model", "seed")},
-    )
-    with pytest.raises(StatsError, match="'model' was not measured: model has fewer than 2 levels"):
-        d_study(found, {"seed": 3}, "model")
+def test_no_variance_between_objects_is_zero():
+    found = d_study({"p": 0.0, "residual": 0.0}, {"i": 3}, "p")
+    assert (found.phi, found.erho2, found.se) == (0, 0, 0)
 
 
-def test_a_variance_must_be_a_number():
+def test_facets_of_one_level_need_no_number():
+    factors = {"seed": [0, 0, 1, 1], "prompt": [0, 1, 0, 1], "judge": [0] * 4}
+    effects = {"seed": ("seed",), "judge": ("judge",), "prompt": ("prompt",), "residual": ()}
+    found = d_study(variance_components([0.0, 1, 1, 1], factors, effects), {"seed": 2, "prompt": 2})
+    assert found.method == "Brennan (2001), all random; not measured: judge"
+
+
+def test_refusals():
+    with pytest.raises(StatsError, match=r"n_levels lacks \['h'\]"):
+        d_study(PARTS, {"i": 2}, "p")
+    with pytest.raises(StatsError, match="object 'x' is no facet"):
+        d_study(PARTS, {"i": 2, "h": 2}, "x")
+    with pytest.raises(StatsError, match="fixed 'x' is no facet"):
+        d_study(PARTS, {"i": 2, "h": 2}, "p", ("x",))
+    with pytest.raises(StatsError, match="object 'p' is among the fixed"):
+        d_study(PARTS, {"i": 2, "h": 2}, "p", ("p",))
+    with pytest.raises(StatsError, match=r"n_levels\['i'\] is 0"):
+        d_study(PARTS, {"i": 0, "h": 2}, "p")
     with pytest.raises(StatsError, match=r"components\['p'\] is nan"):
-        d_study({"p": float("nan"), "residual": 1.0}, {}, "p")
+        d_study({"p": float("nan")}, {}, "p")
+    with pytest.raises(StatsError, match="components is empty"):
+        d_study({}, {}, None)

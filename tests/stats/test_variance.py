@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import special
 
 from safebench.errors import StatsError
 from safebench.stats import variance_components
@@ -214,3 +215,133 @@ def test_inseparable_effects_are_refused():
     effects = {"a": ("a",), "b": ("b",), "c": ("c",), "residual": ()}
     with pytest.raises(StatsError, match="cannot be told apart"):
         variance_components([0.0, 1, 1, 0], factors, effects)
+
+
+def anova_f(table, confidence=0.95):
+    """The exact interval of the intraclass correlation, straight from Searle et al. (3.6)."""
+    seeds, repeats = table.shape
+    between = repeats * table.mean(axis=1).var(ddof=1)
+    within = table.var(axis=1, ddof=1).mean()
+    df = seeds - 1, seeds * (repeats - 1)
+    f = between / within / special.fdtri(*df, np.array([1 + confidence, 1 - confidence]) / 2)
+    return [(x - 1) / (x + repeats - 1) for x in f]
+
+
+def two_level(table):
+    seed, _ = (index.ravel() for index in np.indices(table.shape))
+    return variance_components(table.ravel(), {"seed": seed}, {"seed": ("seed",), "residual": ()})
+
+
+def test_share_of_a_two_level_table_is_the_exact_f_interval():
+    table = np.random.default_rng(4).normal(size=(5, 3)) + 2 * np.arange(5)[:, None]
+    result = two_level(table)
+    share = result.share("seed", ("seed", "residual"))
+    assert [share.lower, share.upper] == pytest.approx(anova_f(table), abs=1e-9)
+    assert share.method == "F, exact for two levels"
+    assert share.estimate == pytest.approx(result.shares["seed"])
+    rest = result.share("residual")
+    assert (rest.lower, rest.upper) == pytest.approx((1 - share.upper, 1 - share.lower), abs=1e-9)
+    residual = result.component("residual", 0.9)
+    chi2 = 2 * special.gammaincinv(5, [0.95, 0.05])
+    assert [residual.lower, residual.upper] == pytest.approx(10 * residual.estimate / chi2)
+    assert (residual.df, residual.n, residual.method) == (pytest.approx(10), 15, "chi-square")
+
+
+def test_component_bound_is_zero_where_the_f_test_just_rejects():
+    """Ting's cross term makes the bound of a difference of mean squares exact at 0."""
+    table = np.random.default_rng(0).normal(size=(6, 4))
+    means = table.mean(axis=1, keepdims=True)
+    within = table.var(axis=1, ddof=1).mean()
+    wanted = within * special.fdtri(5, 18, 0.975) / 4  # variance of the seeds' means
+    scale = np.sqrt(wanted / means.var(ddof=1))
+    seed = two_level(table - means + scale * means).component("seed")
+    assert seed.lower == pytest.approx(0, abs=1e-9)
+    assert seed.upper > seed.estimate > 0
+
+
+def test_balanced_nested_crossed_and_missing_designs_are_told_apart():
+    seed, prompt, repeat = (index.ravel() for index in np.indices((3, 4, 2)))
+    y = np.random.default_rng(1).normal(size=24)
+    effects = {
+        "seed": ("seed",), "prompt": ("prompt",), "sp": ("seed", "prompt"), "residual": ()
+    }  # fmt: skip
+    factors = {"seed": seed, "prompt": prompt}
+    assert variance_components(y, factors, effects).balanced
+    nested = {"seed": seed, "prompt": 4 * seed + prompt}  # other prompts for each seed
+    assert variance_components(
+        y, nested, {"seed": ("seed",), "p": ("seed", "prompt"), "residual": ()}
+    ).balanced
+    fewer = {name: codes[1:] for name, codes in factors.items()}
+    missing = variance_components(y[1:], fewer, effects)
+    assert not missing.balanced
+    assert "approximate" in missing.component("seed").method
+    assert "approximate" in missing.share("seed").method
+    one = {"sp": ("seed", "prompt"), "sr": ("seed", "repeat"), "residual": ()}  # without seed
+    assert not variance_components(y, {**factors, "repeat": repeat}, one).balanced
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6))
+def test_bounds_hold_their_estimate_and_shares_stay_in_range(seed):
+    y, factors, effects = ragged(np.random.default_rng(seed))
+    result = variance_components(y, factors, effects)
+    for name in result.estimates:
+        part = result.component(name)
+        assert part.lower <= part.estimate == result.estimates[name] <= part.upper
+        share = result.share(name)
+        assert 0 <= share.lower <= share.estimate <= share.upper <= 1
+        assert share.estimate == pytest.approx(result.shares[name])
+
+
+def test_intervals_refuse_what_is_not_measured():
+    result = two_level(np.zeros((2, 2)))
+    assert result.share("seed").method.startswith("nothing varies")
+    with pytest.raises(StatsError, match="no component of 'prompt': measured are"):
+        result.component("prompt")
+    with pytest.raises(StatsError, match="is asked among"):
+        result.share("seed", ("residual",))
+    with pytest.raises(StatsError, match="confidence is 1"):
+        result.component("seed", 1)
+
+
+def slow(y, factors, effects):
+    """Method I on codes of rows, in a few lines."""
+    n = y.size
+
+    def codes(facets):
+        table = np.array([factors[f] for f in facets]).reshape(len(facets), n)
+        return np.unique(table, axis=1, return_inverse=True)[1].ravel()
+
+    main = [codes(facets) for facets in list(effects.values())[:-1]] + [np.arange(n)]
+    t, k = [], []
+    for a in main:
+        size = np.bincount(a)
+        t.append(np.sum(np.bincount(a, weights=y) ** 2 / size))
+        row = []
+        for e in main:
+            pair, of = np.unique(np.stack([a, e]), axis=1, return_counts=True)
+            row.append(np.sum(of**2 / size[pair[0]]))
+        k.append(row)
+    base = [np.sum(np.bincount(e) ** 2) / n for e in main]
+    return np.linalg.solve(np.array(k) - base, np.array(t) - y.sum() ** 2 / n)
+
+
+@pytest.mark.parametrize("kind", ["complete", "missing", "sparse"])
+def test_every_kind_of_table_gives_the_same_estimates(kind):
+    random = np.random.default_rng(8)
+    prompt, seed, repeat = (index.ravel() for index in np.indices((20, 5, 3)))
+    if kind != "complete":
+        keep = random.random(prompt.size) < 0.8
+        prompt, seed, repeat = prompt[keep], seed[keep], repeat[keep]
+    if kind == "sparse":  # every repeat has a name of its own, every prompt a distant number
+        repeat, prompt = 3 * seed + repeat, 977 * prompt
+        prompt, seed = prompt * (1 + (seed > 2)), seed * 500
+    factors = {"prompt": prompt, "seed": seed, "repeat": repeat}
+    effects = {
+        "prompt": ("prompt",), "seed": ("seed",), "prompt:seed": ("prompt", "seed"),
+        "repeat": ("seed", "repeat"), "residual": ("prompt", "seed", "repeat"),
+    }  # fmt: skip
+    y = random.normal(size=prompt.size)
+    result = variance_components(y, factors, effects)
+    assert list(result.estimates.values()) == pytest.approx(slow(y, factors, effects), abs=1e-10)
+    assert result.balanced == (kind == "complete")

@@ -1,0 +1,218 @@
+"""Pigeonhole bootstrap: intervals of statistics that are not means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from safebench.errors import StatsError
+from safebench.stats._checks import Floats, Ints, between, cluster_codes, finite, positive_int
+from safebench.stats.transforms import phi
+
+#: Numbers held at once by the largest array of a block of replicates (32 MB of float64).
+BLOCK = 4_000_000
+
+
+@dataclass(frozen=True)
+class BootstrapInterval:
+    """A statistic with its percentile interval, in the statistic's own units.
+
+    `se`: SD of the replicates. `n`: outcomes (values of `scores`).
+    """
+
+    estimate: float
+    lower: float
+    upper: float
+    se: float
+    n: int
+    n_boot: int
+    n_seeds: int
+    n_prompts: int
+    n_clusters: int
+    method: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """B replicates of an (S, ..., P) array: its weights, and its weighted means when asked for.
+
+    `seeds`: (B, S) and `prompts`: (B, P), each row summing to 1. The means are computed at first
+    use, as one matrix product.
+    """
+
+    seeds: Floats
+    prompts: Floats
+    scores: Floats
+
+    @cached_property
+    def run_means(self) -> Floats:
+        """(B, S, ...): means over prompts, one for each seed and inner position."""
+        inner = self.scores.reshape(-1, self.scores.shape[-1])
+        return (self.prompts @ inner.T).reshape(-1, *self.scores.shape[:-1])
+
+    @cached_property
+    def means(self) -> Floats:
+        """(B, ...): means over prompts and seeds, one for each inner position."""
+        flat = self.run_means.reshape(*self.seeds.shape, -1)
+        means = np.einsum("bs,bsi->bi", self.seeds, flat).reshape(-1, *self.scores.shape[1:-1])
+        return np.asarray(means, dtype=np.float64)
+
+    @cached_property
+    def prompt_means(self) -> Floats:
+        """(B, ..., P): means over seeds, one for each inner position and prompt."""
+        flat = self.scores.reshape(self.scores.shape[0], -1)
+        return (self.seeds @ flat).reshape(-1, *self.scores.shape[1:])
+
+
+Statistic = Callable[[Replicates], Floats]
+
+
+def largest_mean(sample: Replicates) -> Floats:
+    """Largest mean score over all inner positions: the worst checkpoint, decoding or judge."""
+    return np.asarray(sample.means.reshape(sample.seeds.shape[0], -1).max(axis=1))
+
+
+def run_spread(sample: Replicates) -> Floats:
+    """SD over seeds of phi(run score), for one run of each seed: scores averaged over the rest.
+
+    sqrt(sum w (phi - mean)^2 * S/(S - 1)), w the seeds' weights: sigma_run of one score per seed,
+    in radians. A replicate's spread over S draws with replacement is smaller on average by
+    (S - 1)/S in variance, and its interval with it.
+    """
+    n_seeds = sample.seeds.shape[1]
+    means = sample.run_means.reshape(*sample.seeds.shape, -1).mean(axis=2)
+    angles = np.asarray(phi(np.clip(means, 0.0, 1.0)))
+    centre = np.einsum("bs,bs->b", sample.seeds, angles)
+    squares = np.einsum("bs,bs->b", sample.seeds, (angles - centre[:, None]) ** 2)
+    return np.asarray(np.sqrt(squares * n_seeds / max(n_seeds - 1, 1)))
+
+
+def worst_prompts(share: float = 0.1) -> Statistic:
+    """CVaR: mean score of the `share` of prompts with the highest scores.
+
+    A prompt's score is its mean over seeds and inner positions, its mass the replicate's weight;
+    the prompt at the edge counts with the part of its mass that fits (Rockafellar & Uryasev 2002,
+    J. Banking & Finance 26). Raises StatsError on a share outside (0, 1].
+    """
+    share = between("share", share, 0, 1, closed=True)
+    if share == 0:
+        raise StatsError("share is 0, outside (0, 1]")
+
+    def statistic(sample: Replicates) -> Floats:
+        values = sample.prompt_means.reshape(sample.seeds.shape[0], -1, sample.scores.shape[-1])
+        values = values.mean(axis=1)
+        order = np.argsort(-values, axis=1)
+        mass = np.take_along_axis(sample.prompts, order, axis=1)
+        before = np.cumsum(mass, axis=1) - mass
+        mass = np.clip(share - before, 0.0, mass)
+        ranked = np.take_along_axis(values, order, axis=1)
+        return np.asarray(np.einsum("bp,bp->b", mass, ranked) / share)
+
+    return statistic
+
+
+def pigeonhole_bootstrap(
+    scores: ArrayLike,
+    statistic: Statistic,
+    rng: np.random.Generator,
+    n_boot: int = 10_000,
+    confidence: float = 0.95,
+    clusters: ArrayLike | None = None,
+) -> BootstrapInterval:
+    """Percentile interval of any statistic of seeds x prompts (Owen 2007, Ann. Appl. Stat. 1).
+
+    Training seeds and prompts (or whole clusters of prompts) are each drawn with replacement,
+    independently: an outcome's weight is the product of its seed's and its prompt's multinomial
+    counts. `scores`: (S, ..., P), seeds first and prompts last; the positions between them
+    (checkpoints, decodings, conditions on the same prompts) are not drawn. Average repeats first,
+    or give them a position. `statistic` gets `Replicates` and returns (B,): with
+    `sample.means` of shape (B, ...) the difference of two conditions is
+    `lambda sample: sample.means[:, 1] - sample.means[:, 0]`; `largest_mean`, `run_spread` and
+    `worst_prompts(share)` are at hand. The estimate is the statistic with equal weights.
+
+    Its variance of a mean is too large by up to that of one outcome (Owen's eq. 12), its percentile
+    interval too short with few seeds: for means use `score_interval`; fewer than 10 seeds are noted
+    in `method`. Replicates are computed in blocks as matrix products, and depend on `rng` alone.
+
+    Raises StatsError on values that are not finite (with position), fewer than two dimensions,
+    fewer than 2 seeds or clusters, n_boot < 100, confidence outside (0, 1), clusters of
+    another length, or a statistic that does not return one finite number for each replicate.
+    """
+    array = finite("scores", scores)
+    if array.ndim < 2:
+        raise StatsError(f"scores has shape {array.shape}, not (seeds, ..., prompts)")
+    n_boot = positive_int("n_boot", n_boot, least=100)
+    tail = (1 - between("confidence", confidence, 0, 1)) / 2
+    n_seeds, n_prompts = array.shape[0], array.shape[-1]
+    codes, n_clusters = cluster_codes(clusters, n_prompts)
+    if n_seeds < 2 or n_clusters < 2:
+        raise StatsError(
+            f"scores has {n_seeds} seeds and {n_clusters} prompts or clusters: drawing with "
+            "replacement needs at least 2 of each"
+        )
+    whole = Replicates(
+        np.full((1, n_seeds), 1 / n_seeds), np.full((1, n_prompts), 1 / n_prompts), array
+    )
+    estimate = float(_checked(statistic, whole)[0])
+    seed_rng, prompt_rng = (np.random.default_rng(rng.integers(2**63, size=4)) for _ in range(2))
+    rows = max(1, BLOCK // max(n_prompts, array.size // n_prompts))
+    values = np.empty(n_boot)
+    for start in range(0, n_boot, rows):
+        stop = min(start + rows, n_boot)
+        sample = Replicates(
+            _weights(seed_rng, stop - start, n_seeds) / n_seeds,
+            _prompt_weights(prompt_rng, stop - start, codes, n_clusters),
+            array,
+        )
+        values[start:stop] = _checked(statistic, sample)
+    lower, upper = np.quantile(values, [tail, 1 - tail])
+    few = "" if n_seeds >= 10 else f"; only {n_seeds} seeds: too short an interval"
+    return BootstrapInterval(
+        estimate=estimate,
+        lower=min(float(lower), estimate),
+        upper=max(float(upper), estimate),
+        se=float(values.std(ddof=1)),
+        n=array.size,
+        n_boot=n_boot,
+        n_seeds=n_seeds,
+        n_prompts=n_prompts,
+        n_clusters=n_clusters,
+        method=f"pigeonhole bootstrap, percentile{few}",
+        confidence=float(confidence),
+    )
+
+
+def _weights(rng: np.random.Generator, rows: int, n: int) -> Floats:
+    """(rows, n) multinomial counts of n draws from n: whole rows, so that blocks do not matter."""
+    draws = rng.integers(n, size=(rows, n))
+    draws += n * np.arange(rows)[:, None]
+    return np.bincount(draws.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+
+
+def _prompt_weights(
+    rng: np.random.Generator, rows: int, codes: Ints, n_clusters: int
+) -> Floats:  # fmt: skip
+    """(rows, P) weights summing to 1: a cluster's prompts are drawn together."""
+    counts = _weights(rng, rows, n_clusters)
+    if n_clusters == codes.size:  # exchangeable: which column is whose does not matter
+        counts /= codes.size
+        return counts
+    weights = counts[:, codes]
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.asarray(weights, dtype=np.float64)
+
+
+def _checked(statistic: Statistic, sample: Replicates) -> Floats:
+    found = np.asarray(statistic(sample), dtype=np.float64)
+    wanted = (sample.seeds.shape[0],)
+    if found.shape != wanted:
+        raise StatsError(f"statistic returned shape {found.shape}, not {wanted} (replicates)")
+    if not np.isfinite(found).all():
+        place = int(np.argmax(~np.isfinite(found)))
+        raise StatsError(f"statistic is {found[place]} in replicate {place}")
+    return found

@@ -1,0 +1,122 @@
+"""The pigeonhole bootstrap against loops, closed forms and its own promises."""
+
+import numpy as np
+import pytest
+
+from safebench.errors import StatsError
+from safebench.stats import (
+    bootstrap,
+    largest_mean,
+    phi,
+    pigeonhole_bootstrap,
+    run_spread,
+    worst_prompts,
+)
+
+
+def scores(shape=(10, 3, 40), seed=0):
+    return np.random.default_rng(seed).random(shape)
+
+
+def mean(sample):
+    return sample.means.reshape(sample.seeds.shape[0], -1).mean(axis=1)
+
+
+def draw(array, statistic, seed=1, **options):
+    options = {"n_boot": 500, **options}
+    return pigeonhole_bootstrap(array, statistic, np.random.default_rng(seed), **options)
+
+
+@pytest.mark.parametrize(
+    ("statistic", "loop"),
+    [
+        (largest_mean, lambda a: a.mean(axis=(0, 2)).max()),
+        (run_spread, lambda a: phi(a.mean(axis=(1, 2))).std()),
+        (worst_prompts(0.25), lambda a: np.sort(a.mean(axis=(0, 1)))[-10:].mean()),
+        (lambda s: s.means[:, 1] - s.means[:, 0], lambda a: np.diff(a.mean(axis=(0, 2)))[0]),
+    ],
+)  # fmt: skip
+def test_each_replicate_is_the_statistic_of_the_drawn_seeds_and_prompts(statistic, loop):
+    """Weights of k/S and k/P are k copies of a seed and of a prompt."""
+    array = scores()
+    seen = []
+
+    def spy(sample):
+        found = statistic(sample)
+        seen.append((sample.seeds, sample.prompts, found))
+        return found
+
+    result = draw(array, spy, n_boot=100)
+    (_, _, estimate), *blocks = seen
+    seeds, prompts, found = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    assert result.estimate == estimate[0]
+    inflate = np.sqrt(10 / 9) if statistic is run_spread else 1
+    assert estimate[0] == pytest.approx(inflate * loop(array))
+    for row in range(20):
+        s = np.repeat(np.arange(10), np.rint(10 * seeds[row]).astype(int))
+        p = np.repeat(np.arange(40), np.rint(40 * prompts[row]).astype(int))
+        assert (s.size, p.size) == (10, 40)
+        assert found[row] == pytest.approx(inflate * loop(array[s][:, :, p]))
+    assert [result.lower, result.upper] == pytest.approx(np.quantile(found, [0.025, 0.975]))
+
+
+def test_blocks_do_not_matter(monkeypatch):
+    whole = draw(scores(), largest_mean)
+    monkeypatch.setattr(bootstrap, "BLOCK", 1)
+    one_by_one = draw(scores(), largest_mean)
+    assert [one_by_one.lower, one_by_one.upper] == pytest.approx([whole.lower, whole.upper])
+    assert one_by_one.se == pytest.approx(whole.se)
+    assert draw(scores(), largest_mean, seed=2).lower != whole.lower
+
+
+def test_variance_of_a_mean_is_owens():
+    """Weights of seeds and prompts multiplied: E* of the variance, exactly."""
+    array = scores((12, 30))
+    n_seeds, n_prompts = array.shape
+    centred = array - array.mean()
+    seed = (centred.mean(axis=1) ** 2).mean() / n_seeds
+    prompt = (centred.mean(axis=0) ** 2).mean() / n_prompts
+    total = (centred**2).mean() / array.size
+    # E(w w') of multinomial weights is (delta (1 - 1/n) + ... ) in each facet, hence the products
+    exact = seed * (1 - 1 / n_prompts) + prompt * (1 - 1 / n_seeds) + total
+    found = draw(array, mean, n_boot=20_000)
+    assert found.se**2 == pytest.approx(exact, rel=0.04)
+
+
+def test_clusters_are_drawn_together():
+    clusters = np.repeat([5, 7, 9, 11], 10)
+
+    def check(sample):
+        weights = sample.prompts.reshape(-1, 4, 10)
+        assert np.ptp(weights, axis=2).max() == 0
+        assert sample.prompts.sum(axis=1) == pytest.approx(1)
+        return mean(sample)
+
+    found = draw(scores(), check, clusters=clusters)
+    assert (found.n_clusters, found.n_prompts, found.n) == (4, 40, 1200)
+    assert found.se > draw(scores(), mean).se / 2
+
+
+def test_constant_scores_and_few_seeds():
+    found = draw(np.full((3, 5), 0.25), run_spread)
+    assert (found.estimate, found.lower, found.upper, found.se) == pytest.approx((0, 0, 0, 0))
+    assert found.method == "pigeonhole bootstrap, percentile; only 3 seeds: too short an interval"
+
+
+def test_refusals():
+    with pytest.raises(StatsError, match=r"scores\[0, 1\] is nan"):
+        draw([[0, np.nan], [0, 1]], mean)
+    with pytest.raises(StatsError, match=r"scores has shape \(3,\)"):
+        draw([0, 1, 1], mean)
+    with pytest.raises(StatsError, match="1 seeds and 2 prompts"):
+        draw([[0, 1]], mean)
+    with pytest.raises(StatsError, match="n_boot is 99"):
+        draw(scores(), mean, n_boot=99)
+    with pytest.raises(StatsError, match=r"clusters has shape \(2,\)"):
+        draw(scores(), mean, clusters=[1, 2])
+    with pytest.raises(StatsError, match=r"statistic returned shape \(1, 3\), not \(1,\)"):
+        draw(scores(), lambda sample: sample.means)
+    with pytest.raises(StatsError, match="statistic is nan in replicate 0"):
+        draw(scores(), lambda sample: mean(sample) * np.nan)
+    with pytest.raises(StatsError, match="share is 0"):
+        worst_prompts(0)
