@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "rules": ("safebench.cli.rules", "List the standard's rules, or explain one."),
     "score": ("safebench.cli.score", "Recompute a submission's numbers from its evidence."),
+    "plan": ("safebench.cli.plan", "How many seeds, repeats and prompts for +-x points?"),
     "rerun": ("safebench.cli.rerun", "Repeat a submission and print a reproduction verdict."),
     "compare": (
         "safebench.cli.compare",

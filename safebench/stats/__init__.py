@@ -5,6 +5,7 @@ Nothing here knows of cards or files; numpy and scipy are all it needs. Scores a
 """
 
 from safebench.stats.agreement import KrippendorffAlpha, krippendorff_alpha
+from safebench.stats.balanced import balanced_bounds
 from safebench.stats.bootstrap import (
     BootstrapInterval,
     Replicates,
@@ -14,6 +15,7 @@ from safebench.stats.bootstrap import (
     worst_prompts,
 )
 from safebench.stats.change import Change, ChangeVerdict, change_verdict, size_class
+from safebench.stats.design import DesignPlan, Split, plan_design
 from safebench.stats.differences import Difference, paired_difference
 from safebench.stats.dstudy import DStudy, d_study
 from safebench.stats.equivalence import Verdict, rerun_verdict
@@ -30,7 +32,16 @@ from safebench.stats.judge_error import (
 from safebench.stats.moderated import moderated_variances
 from safebench.stats.multiplicity import benjamini_hochberg, holm, mcnemar_exact
 from safebench.stats.p_values import PromptTests, prompt_tests, t_p_value
-from safebench.stats.planning import plan_seeds, tost_power
+from safebench.stats.planning import (
+    margin_from_points,
+    plan_prompts,
+    plan_rerun_seeds,
+    plan_seeds,
+    plan_stability,
+    sigma_from_points,
+    sigma_upper,
+    tost_power,
+)
 from safebench.stats.ranks import RankIntervals, rank_intervals
 from safebench.stats.replication import PooledSigma, Prediction, pooled_sigma, replication_interval
 from safebench.stats.stability import Stability, stability
@@ -46,6 +57,7 @@ __all__ = [
     "ChangeVerdict",
     "ComponentInterval",
     "DStudy",
+    "DesignPlan",
     "Difference",
     "FlipRate",
     "Interval",
@@ -57,12 +69,14 @@ __all__ = [
     "RankIntervals",
     "Replicates",
     "RoganGladen",
+    "Split",
     "Stability",
     "ToleranceBound",
     "VarianceComponents",
     "Verdict",
     "WorstSetting",
     "Youden",
+    "balanced_bounds",
     "benjamini_hochberg",
     "change_verdict",
     "cohens_h",
@@ -72,6 +86,7 @@ __all__ = [
     "holm",
     "krippendorff_alpha",
     "largest_mean",
+    "margin_from_points",
     "margin_points",
     "mcnemar_exact",
     "moderated_variances",
@@ -79,7 +94,11 @@ __all__ = [
     "phi",
     "phi_inverse",
     "pigeonhole_bootstrap",
+    "plan_design",
+    "plan_prompts",
+    "plan_rerun_seeds",
     "plan_seeds",
+    "plan_stability",
     "pooled_sigma",
     "ppi_estimate",
     "prompt_tests",
@@ -90,6 +109,8 @@ __all__ = [
     "run_spread",
     "score_interval",
     "score_tolerance_bound",
+    "sigma_from_points",
+    "sigma_upper",
     "size_class",
     "stability",
     "t_p_value",

@@ -1,4 +1,4 @@
-"""How many seeds an equivalence test needs: exact power of two one-sided t tests."""
+"""How many seeds or prompts a question needs: exact TOST power, and prompts for a difference."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from scipy import special
 from safebench.errors import StatsError
 from safebench.stats._checks import between, positive_int
 from safebench.stats._dist import chi2_quantile, t_quantile
+from safebench.stats.transforms import phi
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 _MOST_SEEDS = 10_000_000
@@ -65,6 +66,145 @@ def plan_seeds(
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return max(high, 2)
+
+
+def plan_rerun_seeds(
+    sigma: float, margin: float, n_original: int, power: float = 0.8, alpha: float = 0.05
+) -> int | None:
+    """Smallest number of new seeds beside `n_original` existing ones; None when none suffices.
+
+    Exact TOST power (see `tost_power`) with the original's seeds as they are and a true difference
+    of 0. New seeds take se down to sigma/sqrt(n_original) and no further, so an original that
+    spreads too much cannot be rescued. `sigma` and `margin` in one unit. None too for a single
+    original run, which says nothing of its own spread: `rerun_verdict` is then `inconclusive`.
+    Raises StatsError for sigma < 0, margin <= 0, n_original < 1, alpha outside (0, .5), power
+    outside (0, 1).
+    """
+    _check(sigma, margin, alpha)
+    power = between("power", power, 0, 1)
+    n_original = positive_int("n_original", n_original)
+
+    def enough(n: int) -> bool:
+        se = sigma * math.sqrt(1 / n_original + 1 / n)
+        return power_at(se, n_original + n - 2, margin, alpha) >= power
+
+    best = power_at(sigma / math.sqrt(n_original), math.inf, margin, alpha)
+    if n_original < 2 or best < power or not enough(_MOST_SEEDS):
+        return None
+    low, high = 0, 1
+    while not enough(high):
+        low, high = high, min(2 * high, _MOST_SEEDS)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def plan_prompts(
+    omega: float,
+    sigma_a: float,
+    sigma_b: float,
+    delta: float,
+    repeats_a: int = 1,
+    repeats_b: int = 1,
+    power: float = 0.8,
+    alpha: float = 0.05,
+) -> int:
+    """Prompts needed to see a paired difference: (z_{a/2} + z_b)^2 V/delta^2, rounded up.
+
+    V = omega^2 + sigma_a^2/K_a + sigma_b^2/K_b (Miller 2024, arXiv 2411.00640, section 5): two
+    models answer the same prompts; `omega` is the SD over prompts of the difference of their true
+    per-prompt scores, `sigma_a` and `sigma_b` the SDs of one response around its prompt's true
+    score, K the `repeats_a` and `repeats_b` per prompt, `delta` the difference to be found by a
+    two-sided test of level `alpha` with probability `power`. All in proportions.
+    Training seeds are no part of it: it compares two given models. At least 2.
+    Raises StatsError for negative SDs, delta <= 0, repeats < 1, power or alpha outside (0, 1).
+    """
+    parts = [
+        between(name, sigma, 0, math.nextafter(math.inf, 0), closed=True) ** 2 / repeats
+        for name, sigma, repeats in (
+            ("omega", omega, 1),
+            ("sigma_a", sigma_a, positive_int("repeats_a", repeats_a)),
+            ("sigma_b", sigma_b, positive_int("repeats_b", repeats_b)),
+        )
+    ]
+    between("delta", delta, 0, math.inf)
+    z = special.ndtri(1 - between("alpha", alpha, 0, 1) / 2) + special.ndtri(
+        between("power", power, 0, 1)
+    )
+    if z <= 0:
+        return 2
+    return max(2, math.ceil(float(z) ** 2 * sum(parts) / delta**2 * (1 - 1e-12)))
+
+
+def plan_stability(
+    sigma: float, lower: float, margin: float = 0.1, confidence: float = 0.95, floor: float = 0.0
+) -> int | None:
+    """Smallest number of training seeds whose stability bound is expected to reach `lower`.
+
+    The bound of `stability` at S seeds whose SD comes out as `sigma` (phi scale, radians):
+    erf(margin/(2 max(sigma sqrt((S-1)/chi2_{1-confidence,S-1}), floor))). None when even the point
+    estimate, or the floor, stays below `lower`: no number of seeds suffices at this spread.
+    Raises StatsError for sigma or floor < 0, margin <= 0, lower outside (0, 1), confidence outside
+    (.5, 1).
+    """
+    between("sigma", sigma, 0, math.nextafter(math.inf, 0), closed=True)
+    between("floor", floor, 0, math.nextafter(math.inf, 0), closed=True)
+    between("margin", margin, 0, math.inf)
+    tail = 1 - between("confidence", confidence, 0.5, 1)
+    most = margin / (2 * float(special.erfinv(between("lower", lower, 0, 1))))
+
+    def enough(n: int) -> bool:
+        return sigma * math.sqrt((n - 1) / chi2_quantile(tail, n - 1)) <= most
+
+    if max(sigma, floor) > most or not enough(_MOST_SEEDS):
+        return None
+    low, high = 1, 2
+    while not enough(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def margin_from_points(points: float, score: float) -> float:
+    """The margin on phi that keeps within +-`points` of `score`: the smaller of the two steps.
+
+    min of phi(score + points) - phi(score) and phi(score) - phi(score - points), in radians
+    (Cohen's h); a side that leaves [0, 1] sets no limit, so at 0 it is phi(points). `points` and
+    `score` are proportions. Raises StatsError for points outside (0, 1], score outside [0, 1].
+    """
+    points = between("points", points, 0, math.nextafter(1, 2))
+    score = between("score", score, 0, 1, closed=True)
+    centre = phi(score)
+    steps = [abs(phi(p) - centre) for p in (score - points, score + points) if 0 <= p <= 1]
+    return min(steps, default=math.pi)
+
+
+def sigma_from_points(sigma: float, score: float) -> float:
+    """The SD on phi (radians) of a score with SD `sigma` in points: sigma/sqrt(score(1 - score)).
+
+    The delta method, never more than the larger step that phi makes from `score` by `sigma` (cut
+    at 0 and 1), which it is at the ends: phi(sigma) at 0 and at 1. `sigma` and `score` are
+    proportions. Raises StatsError outside [0, 1].
+    """
+    sigma = between("sigma", sigma, 0, 1, closed=True)
+    score = between("score", score, 0, 1, closed=True)
+    centre = phi(score)
+    step = max(phi(min(score + sigma, 1.0)) - centre, centre - phi(max(score - sigma, 0.0)))
+    variance = score * (1 - score)
+    return min(sigma / math.sqrt(variance), step) if variance > 0 else step
+
+
+def sigma_upper(sigma: float, n: int, confidence: float = 0.95) -> float:
+    """One-sided upper bound of an SD seen in `n` runs: sigma sqrt((n - 1)/chi2_{1-confidence,n-1}).
+
+    Raises StatsError for sigma < 0, n < 2, confidence outside (.5, 1).
+    """
+    between("sigma", sigma, 0, math.nextafter(math.inf, 0), closed=True)
+    df = positive_int("n", n, 2) - 1
+    return sigma * math.sqrt(df / chi2_quantile(1 - between("confidence", confidence, 0.5, 1), df))
 
 
 def power_at(se: float, df: float, margin: float, alpha: float = 0.05, theta: float = 0.0) -> float:

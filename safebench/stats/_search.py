@@ -1,0 +1,450 @@
+"""Exact search over (seeds, repeats, prompts): branch and bound with a convex relaxation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from safebench.errors import StatsError
+from safebench.stats._checks import Floats, positive_int
+
+Bools = NDArray[np.bool_]
+Triple = tuple[int, int, int]
+_SLACK = 1e-9
+"""Relative tolerance below which two costs (or variances) are the same."""
+_ANY = 1e12
+"""Stands for any number of levels."""
+_STEPS = 44
+_CHUNK = 200_000
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Least and greatest number of seeds, repeats, prompts (infinite: no bound)."""
+
+    low: Triple
+    high: tuple[float, float, float]
+
+    @classmethod
+    def of(
+        cls,
+        facets: Iterable[str],
+        held: Mapping[str, int],
+        fixed: Iterable[str],
+        least: Mapping[str, int],
+        most: Mapping[str, int],
+    ) -> Bounds:
+        """Bounds from what is held, fixed and bounded; raises StatsError."""
+        facets = tuple(facets)
+        for name, given in (("at_least", least), ("at_most", most)):
+            if set(given) - set(facets):
+                raise StatsError(f"{name} names {sorted(set(given) - set(facets))}, not {facets}")
+        for facet, n in held.items():
+            positive_int(f"levels[{facet!r}]", n)
+        low, high = [], []
+        for facet in facets:
+            if facet in held:
+                low.append(held[facet])
+                high.append(float(held[facet]))
+                continue
+            default = 1 if facet == "repeat" or facet in fixed else 2
+            low.append(positive_int(f"at_least[{facet!r}]", least.get(facet, default)))
+            high.append(
+                float(positive_int(f"at_most[{facet!r}]", most[facet]))
+                if facet in most
+                else math.inf
+            )
+            if high[-1] < low[-1]:
+                raise StatsError(
+                    f"at_most[{facet!r}] is {high[-1]:g}, below the least number, {low[-1]}"
+                )
+        return cls((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Variances by (has seed, has repeat, has prompt); `replicate`: 0 seeds, 1 repeats."""
+
+    sums: dict[tuple[bool, bool, bool], float]
+    replicate: int
+    prompts_fixed: bool
+
+    def split(self, s: Any, r: Any) -> tuple[Any, Any]:
+        """(A, B) of V = A + B/prompts at s seeds and r repeats."""
+        parts: list[Any] = [0.0 * s * r, 0.0 * s * r]
+        for (seed, repeat, prompt), variance in self.sums.items():
+            parts[prompt] = parts[prompt] + variance / ((s if seed else 1) * (r if repeat else 1))
+        return parts[0], parts[1]
+
+    def variance(self, s: Any, r: Any, p: Any) -> Any:
+        """V at s seeds, r repeats, p prompts."""
+        a, b = self.split(s, r)
+        return a + b / p
+
+    def parts(self, n: tuple[Any, Any, Any]) -> tuple[Any, Any, Any, Any, Any]:
+        """(V_seed, V_prompt, V_cell or None, df_seed, df_prompt) of the interval.
+
+        V_cell is None where the prompts are fixed: all of V then has the seeds' df.
+        """
+        seed: Any = 0.0
+        prompt: Any = 0.0
+        cell: Any = 0.0
+        for key, variance in self.sums.items():
+            part = variance / math.prod(size for has, size in zip(key, n, strict=True) if has)
+            has_seed = key[self.replicate] or key[0]
+            seed = seed + (part if has_seed or self.prompts_fixed else 0.0)
+            prompt = prompt + (part if key[2] else 0.0)
+            cell = cell + (part if has_seed and key[2] else 0.0)
+        fixed = self.prompts_fixed
+        return seed, prompt, None if fixed else cell, n[self.replicate] - 1, n[2] - 1
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wanted; exactly one of target_se, half_width, budget."""
+
+    terms: Terms
+    bounds: Bounds
+    costs: tuple[float, float, float]  # of a seed, a response, a prompt
+    target_se: float | None
+    half_width: float | None
+    budget: float | None
+    tail: float
+
+    def cost(self, n: tuple[Any, Any, Any]) -> Any:
+        """Cost of a design."""
+        s, r, p = n
+        seed, response, prompt = self.costs
+        return seed * s + (response * s * r + prompt) * p
+
+    @property
+    def most_variance(self) -> float:
+        """V that no admissible design exceeds."""
+        if self.target_se is not None:
+            return self.target_se**2 * (1 + 1e-12)
+        if self.half_width is not None:
+            return float((self.half_width / special.ndtri(1 - self.tail)) ** 2)
+        return math.inf
+
+    def half(self, n: tuple[Any, Any, Any]) -> Floats:
+        """Half-width of the interval, elementwise; infinite where no df is left."""
+        seed, prompt, cell, df_seed, df_prompt = (np.asarray(0.0 if x is None else x, dtype=float)
+                                                  for x in self.terms.parts(n))  # fmt: skip
+        if self.terms.prompts_fixed:
+            total, df = seed, df_seed + 0.0 * seed
+            blind = (seed > 0) & (df_seed <= 0)
+        else:
+            total = np.maximum(seed + prompt - cell, 0.0)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                below = sum(
+                    np.where(part > 0, part**2 / degrees, 0.0)
+                    for part, degrees in (
+                        (seed, df_seed), (prompt, df_prompt), (cell, df_seed * df_prompt),
+                    )
+                )  # fmt: skip
+                df = np.where(below > 0, total**2 / below, 1e9)
+            blind = ((seed > 0) & (df_seed <= 0)) | ((prompt > 0) & (df_prompt <= 0))
+        quantile = special.stdtrit(np.clip(df, 1e-3, 1e9), 1 - self.tail)
+        return np.asarray(np.where(blind, np.inf, quantile * np.sqrt(total)))
+
+    def _cautious(self, n: tuple[Any, Any, Any]) -> Floats:
+        """t_{S-1}^2 (V_seed - V_cell) + t_{P-1}^2 V_prompt: no noise makes it smaller."""
+        seed, prompt, cell, df_seed, df_prompt = self.terms.parts(n)
+        if cell is None:
+            cell = prompt = 0.0
+        total: Any = 0.0
+        for part, df in ((seed - cell, df_seed), (prompt, df_prompt)):
+            quantile = special.stdtrit(np.maximum(df, 1e-3), 1 - self.tail)
+            total = total + np.where(
+                part > 0, np.where(np.asarray(df) > 0, quantile**2, np.inf) * part, 0.0
+            )
+        return np.asarray(total)
+
+    def relaxed(self, s: Floats, r: Floats) -> Floats:
+        """What is minimised (cost, or V in a budget) with a real number of prompts; inf: none."""
+        p = self._real_prompts(s, r)
+        with np.errstate(invalid="ignore", over="ignore"):
+            if self.budget is None:
+                return np.where(np.isfinite(p), self.cost((s, r, p)), np.inf)
+            return np.where(np.isfinite(p), self.terms.variance(s, r, p), np.inf)
+
+    def _real_prompts(self, s: Floats, r: Floats) -> Floats:
+        low, high = self.bounds.low[2], self.bounds.high[2]
+        seed, response, prompt = self.costs
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            if self.budget is not None:
+                p = np.minimum((self.budget - seed * s) / (response * s * r + prompt), high)
+                return np.where(p >= low * (1 - 1e-12), np.maximum(p, low), np.inf)
+            a, b = self.terms.split(s, r)
+            room = self.most_variance - a
+            p = np.where(room > 0, np.maximum(b / room, low), np.where((room == 0) & (b == 0), low,
+                                                                       np.inf))  # fmt: skip
+            return np.where(p <= high * (1 + 1e-12), np.minimum(p, high), np.inf)
+
+    def exact(self, s: Floats, r: Floats) -> tuple[Floats, Floats]:
+        """The same with the best whole number of prompts, and that number (NaN: none)."""
+        real = self._real_prompts(s, r)
+        ok = np.isfinite(real)
+        p = np.where(ok, real, self.bounds.low[2])
+        if self.budget is not None:
+            p = np.floor(p * (1 + 1e-12))
+            p = np.where(self.cost((s, r, p)) > self.budget * (1 + 1e-12), p - 1, p)
+            ok &= p >= self.bounds.low[2]
+            # in units of V, of which the relaxation's is a lower bound as t exceeds z
+            value = self._cautious((s, r, p)) / float(special.ndtri(1 - self.tail)) ** 2
+            return np.where(ok, value, np.inf), np.where(ok, p, np.nan)
+        p = np.ceil(p * (1 - 1e-12))
+        p = np.where(self.terms.variance(s, r, p) > self.most_variance, p + 1, p)
+        if self.half_width is not None:
+            p, wide = self._narrow(s, r, p)
+            ok &= wide
+        ok &= p <= self.bounds.high[2]
+        return np.where(ok, self.cost((s, r, p)), np.inf), np.where(ok, p, np.nan)
+
+    def _many(self, p: Floats) -> Floats:
+        """Any number of prompts, but those held: an interval must not be narrow by noise alone."""
+        held = self.terms.prompts_fixed or self.bounds.low[2] == self.bounds.high[2]
+        return p if held else np.full_like(p, _ANY)
+
+    def _narrow(self, s: Floats, r: Floats, p: Floats) -> tuple[Floats, Bools]:
+        """Fewest prompts from p whose interval is narrow enough and stays so with more."""
+        goal = (self.half_width or 0.0) * (1 + 1e-12)
+        most = np.full_like(p, min(self.bounds.high[2], _ANY))
+        ok = (self.half((s, r, self._many(p))) <= goal) & (self.half((s, r, most)) <= goal)
+        high = most
+        low = np.where(self.half((s, r, np.maximum(p, 1))) <= goal, p - 1, p)
+        high = np.where(low == p - 1, p, high)
+        while bool((ok & (high - low > 1)).any()):
+            middle = np.floor((low + high) / 2)
+            fits = self.half((s, r, middle)) <= goal
+            low, high = np.where(fits, low, middle), np.where(fits, middle, high)
+            low = np.where(ok, low, high - 1)
+        return high, ok
+
+
+def search(problem: Problem) -> tuple[list[Triple | None], float]:
+    """Best design and, for other numbers of seeds, the best with each; the floor if there is none.
+
+    Ties go to fewer seeds, then fewer repeats.
+    """
+    problem = _thrifty(problem)
+    start = _incumbent(problem)
+    if start is None:
+        return [None], _floor(problem)
+    value = start[0]
+    best, value = _within(problem, *_seed_range(problem, start[1], value), value, start)
+    others = []
+    low, high = problem.bounds.low[0], problem.bounds.high[0]
+    near = dict.fromkeys((best[0] - 1, best[0] + 1, best[0] - 2, best[0] + 2, 2 * best[0]))
+    for seeds in (n for n in near if low <= n <= high and n != best[0]):
+        found = _best_with(problem, seeds)
+        if found is not None:
+            others.append(found)
+    others.sort()
+    return [best, *(n for _, n in others[:4])], value
+
+
+def _thrifty(problem: Problem) -> Problem:
+    """Where a seed costs nothing and is not bounded, a repeat is never better than a seed."""
+    bounds = problem.bounds
+    only_nested = all(key[0] for key in problem.terms.sums if key[1])
+    if problem.costs[0] == 0 and math.isinf(bounds.high[0]) and only_nested:
+        high = (bounds.high[0], float(bounds.low[1]), bounds.high[2])
+        return Problem(**{**problem.__dict__, "bounds": Bounds(bounds.low, high)})
+    return problem
+
+
+def _floor(problem: Problem) -> float:
+    """The least value that can be reached (se or half-width), or the least cost."""
+    if problem.budget is not None:
+        return float(problem.cost(problem.bounds.low))
+    most = tuple(np.asarray(min(high, _ANY)) for high in problem.bounds.high)
+    n = (most[0], most[1], most[2])
+    if problem.half_width is not None:
+        return float(problem.half(n))
+    return math.sqrt(float(problem.terms.variance(*n)))
+
+
+def _grid(low: int, high: float, points: int = 40) -> Floats:
+    """Whole numbers from low to high, all at first and then geometrically."""
+    top = min(high, _ANY)
+    many = np.geomspace(low, top, points) if top > low else np.array([low])
+    first = np.arange(low, min(low + 16, top) + 1)
+    return np.unique(np.concatenate([first, np.floor(many), [top]])).astype(float)
+
+
+def _incumbent(problem: Problem) -> tuple[float, Triple] | None:
+    """A good design to begin with: a coarse grid, then ever finer ones around its best."""
+    low, high = problem.bounds.low, problem.bounds.high
+    found = _best_on(problem, _grid(low[0], high[0]), _grid(low[1], high[1]))
+    for _ in range(2):
+        if found is None:
+            return None
+        near = [
+            np.unique(np.clip(np.floor(np.linspace(n / 1.5, n * 1.5, 25)), low[i], high[i]))
+            for i, n in enumerate(found[1][:2])
+        ]
+        found = min(found, _best_on(problem, near[0], near[1]) or found)
+    return found
+
+
+def _best_on(problem: Problem, seeds: Floats, repeats: Floats) -> tuple[float, Triple] | None:
+    s, r = (x.ravel() for x in np.meshgrid(seeds, repeats, indexing="ij"))
+    return _best(problem, s, r)
+
+
+def _best(problem: Problem, s: Floats, r: Floats) -> tuple[float, Triple] | None:
+    """Best of pairs in order of seeds, then repeats; the first of equal ones."""
+    found: tuple[float, Triple] | None = None
+    for at in range(0, s.size, _CHUNK):
+        part = slice(at, at + _CHUNK)
+        value, p = problem.exact(s[part], r[part])
+        least = float(value.min())
+        if not math.isfinite(least) or (found is not None and least >= found[0] * (1 - _SLACK)):
+            continue
+        i = int(np.argmax(value <= least * (1 + _SLACK)))
+        found = (float(value[i]), (int(s[part][i]), int(r[part][i]), int(p[i])))
+    return found
+
+
+def _repeats_allowed(problem: Problem, s: Floats, value: float) -> tuple[Floats, Floats]:
+    """Real range of repeats that can be feasible and no worse than `value`, by seeds."""
+    low = np.full_like(s, float(problem.bounds.low[1]))
+    high = np.full_like(s, problem.bounds.high[1])
+    seed, response, prompt = problem.costs
+    limit = problem.budget if problem.budget is not None else value * (1 + _SLACK)
+    fewest = problem.bounds.low[2]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        high = np.minimum(high, ((limit - seed * s) / fewest - prompt) / (response * s))
+        if problem.budget is None:
+            most = min(problem.bounds.high[2], _ANY)
+            one = problem.terms.variance(s, 1e200, most)
+            nested = problem.terms.variance(s, 1.0, most) - one
+            low = np.maximum(low, np.where(nested > 0, nested / (problem.most_variance - one), 0))
+            low = np.where(problem.most_variance > one, low, np.inf)
+    return low * (1 - 1e-12), high * (1 + 1e-12)
+
+
+def _least(problem: Problem, s: Floats, value: float) -> tuple[Floats, Floats]:
+    """Least relaxed value by seeds and the (real) repeats where it is: golden section in log r."""
+    low, high = _repeats_allowed(problem, s, value)
+    ok = (low <= high) & (high > 0)
+    a, b = np.log(np.where(ok, low, 1.0)), np.log(np.where(ok, high, 1.0))
+    ratio = (math.sqrt(5) - 1) / 2
+    for _ in range(_STEPS):
+        left, right = b - ratio * (b - a), a + ratio * (b - a)
+        keep_left = problem.relaxed(s, np.exp(left)) <= problem.relaxed(s, np.exp(right))
+        a, b = np.where(keep_left, a, left), np.where(keep_left, right, b)
+    found = np.full_like(s, np.inf)
+    at = np.exp((a + b) / 2)
+    for r in (at, np.exp(a), np.exp(b), np.where(ok, low, 1.0), np.where(ok, high, 1.0)):
+        tried = problem.relaxed(s, r)
+        at, found = np.where(tried < found, r, at), np.minimum(tried, found)
+    return np.where(ok, found, np.inf), at
+
+
+def _seed_range(problem: Problem, best: Triple, value: float) -> tuple[int, int]:
+    """Numbers of seeds whose relaxation can match `value`: an interval, since it is convex."""
+
+    def worth(n: Floats) -> Bools:
+        return _least(problem, n, value)[0] <= value * (1 + _SLACK)
+
+    def edge(inside: int, outside: int) -> int:
+        """Last number from `inside` towards `outside` that is worth it, many at a time."""
+        while abs(outside - inside) > 1:
+            tried = np.unique(np.round(np.linspace(inside, outside, 34)))
+            tried = np.sort(tried[(tried != inside)])
+            tried = tried if outside > inside else tried[::-1]
+            fits = worth(tried)
+            count = int(fits.argmin()) if not fits.all() else fits.size
+            if count == fits.size:
+                return outside
+            outside, inside = int(tried[count]), int(tried[count - 1]) if count else inside
+        return inside
+
+    first = edge(best[0], problem.bounds.low[0] - 1)
+    step, inside = 8, best[0]
+    top = min(problem.bounds.high[0], _ANY) + 1
+    while True:
+        outside = int(min(inside + step, top))
+        reached = edge(inside, outside)
+        if reached < outside or outside == top:
+            return max(first, problem.bounds.low[0]), min(reached, int(top) - 1)
+        inside, step = reached, 4 * step
+
+
+def _within(
+    problem: Problem, first: int, last: int, value: float, start: tuple[float, Triple]
+) -> tuple[Triple, float]:
+    """The exact best over a range of numbers of seeds."""
+    found = start
+    for at in range(first, last + 1, 2000):
+        s = np.arange(at, min(at + 2000, last + 1), dtype=float)
+        better = _best_for(problem, s, found[0])
+        if better is not None and _beats(better, found):
+            found = better
+    return found[1], found[0]
+
+
+def _beats(new: tuple[float, Triple], old: tuple[float, Triple]) -> bool:
+    if new[0] < old[0] * (1 - _SLACK):
+        return True
+    return new[0] <= old[0] * (1 + _SLACK) and new[1] < old[1]
+
+
+def _best_for(problem: Problem, s: Floats, value: float) -> tuple[float, Triple] | None:
+    """Best over all repeats that can match `value`, for each of some numbers of seeds."""
+    least, at = _least(problem, s, value)
+    limit = value * (1 + _SLACK)
+    keep = least <= limit
+    s, at = s[keep], at[keep]
+    if not s.size:
+        return None
+    low, high = _repeats_allowed(problem, s, value)
+    bound_low, bound_high = problem.bounds.low[1], problem.bounds.high[1]
+    low = np.maximum(np.ceil(low * (1 - 1e-9)), bound_low)
+    high = np.minimum(np.minimum(np.floor(high * (1 + 1e-9)), bound_high), _ANY)
+    # the numbers no worse than `value` are an interval around the real best one
+    down = _edge(problem, s, np.clip(np.floor(at), low, high), low, limit)
+    up = _edge(problem, s, np.clip(np.ceil(at), low, high), high, limit)
+    counts = np.maximum(up - down + 1, 0).astype(np.int64)
+    if not counts.sum():
+        return None
+    offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return _best(problem, np.repeat(s, counts), np.repeat(down, counts) + offset)
+
+
+def _edge(problem: Problem, s: Floats, inside: Floats, outside: Floats, limit: float) -> Floats:
+    """Last whole number from `inside` towards `outside` that can match the limit."""
+    fits = problem.relaxed(s, outside) <= limit
+    inside = np.where(fits, outside, inside)
+    while bool((np.abs(outside - inside) > 1).any()):
+        middle = np.floor((inside + outside) / 2)
+        fits = problem.relaxed(s, middle) <= limit
+        moved = np.abs(outside - inside) > 1
+        inside, outside = (
+            np.where(moved & fits, middle, inside), np.where(moved & ~fits, middle, outside)
+        )  # fmt: skip
+    return inside
+
+
+def _best_with(problem: Problem, seeds: int) -> tuple[float, Triple] | None:
+    """Best design with a given number of seeds."""
+    low, high = problem.bounds.low, problem.bounds.high
+    held = Problem(
+        **{
+            **problem.__dict__,
+            "bounds": Bounds((seeds, low[1], low[2]), (float(seeds), high[1], high[2])),
+        }
+    )
+    start = _incumbent(held)
+    if start is None:
+        return None
+    better = _best_for(held, np.array([float(seeds)]), start[0])
+    return better if better is not None and _beats(better, start) else start

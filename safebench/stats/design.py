@@ -1,0 +1,328 @@
+"""The cheapest numbers of training seeds, repeats and prompts for a wanted precision."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from safebench.errors import StatsError
+from safebench.stats._checks import between
+from safebench.stats._dist import t_quantile
+from safebench.stats._search import Bounds, Problem, Terms, search
+from safebench.stats._twoway import satterthwaite
+from safebench.stats.variance import VarianceComponents
+
+SEED, REPEAT, PROMPT = FACETS = ("training_seed", "repeat", "prompt")
+_COSTS = {"training_seed": SEED, "fine_tune": SEED, "generation": "generation", "prompt": PROMPT}
+
+
+Components = VarianceComponents | Mapping[str, float] | Mapping[tuple[str, ...], float]
+
+
+@dataclass(frozen=True)
+class Split:
+    """One design: how many of each facet, its standard error (points), its cost."""
+
+    n_levels: dict[str, int]
+    se: float
+    half_width: float
+    cost: float
+    responses: int
+
+
+@dataclass(frozen=True)
+class DesignPlan:
+    """The design that was asked for, with what makes its standard error.
+
+    `contributions`: effect -> its part of se^2 (they add up to it). `half_width`: of the two-sided
+    interval at `confidence` with Satterthwaite's `df`. `alternatives`: the cheapest designs with
+    other numbers of training seeds that reach the same target (or the best ones of the same
+    budget), nearest first.
+    """
+
+    n_levels: dict[str, int]
+    se: float
+    half_width: float
+    df: float
+    confidence: float
+    cost: float
+    responses: int
+    target_se: float | None
+    target_half_width: float | None
+    budget: float | None
+    contributions: dict[str, float]
+    alternatives: tuple[Split, ...]
+    method: str
+
+
+def plan_design(
+    components: Components,
+    costs: Mapping[str, float],
+    target_se: float | None = None,
+    *,
+    half_width: float | None = None,
+    budget: float | None = None,
+    fixed: Iterable[str] = (),
+    levels: Mapping[str, int] | None = None,
+    at_most: Mapping[str, int] | None = None,
+    at_least: Mapping[str, int] | None = None,
+    confidence: float = 0.95,
+) -> DesignPlan:
+    """The cheapest whole numbers of seeds, repeats and prompts that reach a target, exactly.
+
+    se^2 of the grand mean = sum over effects of sigma^2_e / product of the levels of its facets (a
+    D study: Cronbach et al. 1972; Brennan 2001, ch. 4). Facets: `training_seed`, `repeat` (nested
+    in the seed: name both), `prompt`; others, such as `judge`, are held at `levels` (1 unless
+    given). Negative estimates count as 0.
+
+    `components`: a VarianceComponents, or effect -> variance with facets joined by ":" (or a
+    tuple); an effect named "residual" has every facet. In a VarianceComponents the residual falls
+    only with facets that had two levels, so that a pilot with one repeat does not promise that
+    repeats help. An effect made of `fixed` facets alone drops out (its population is measured);
+    fixed facets keep their `levels`, by default the pilot's.
+    `costs`: "training_seed" (or "fine_tune"), "generation" (one response, > 0) and "prompt"
+    (writing or labelling one); what is not given costs nothing.
+    cost = seeds c_s + seeds * repeats * prompts * (held facets but the judge) c_g + prompts c_p.
+
+    Exactly one of: `target_se`; `half_width` of the interval at `confidence` with Satterthwaite's
+    df (1946) over V_seed, V_prompt, V_cell as in `score_interval`, of which is also asked that
+    more prompts would not widen it; `budget`, for the least
+    t_{S-1}^2 (V_seed - V_cell) + t_{P-1}^2 V_prompt that it buys (squared half-widths of the parts
+    add: Graybill & Wang 1980), which noise added anywhere only makes larger.
+    `at_most`/`at_least` bound a facet; at least 2 seeds and 2 prompts (1 where held or fixed).
+    All in proportions.
+
+    Branch and bound: the real relaxation is a geometric program, convex in the logarithms (Boyd
+    et al. 2007), whose value bounds every whole-number design from below; ties go to fewer seeds,
+    then fewer repeats.
+
+    Raises StatsError: unknown facets or costs, an effect of the seed or prompt that was not
+    measured, or a target out of reach, with the least value that can be reached and why.
+    """
+    confidence = between("confidence", confidence, 0, 1)
+    aims = {"target_se": target_se, "half_width": half_width, "budget": budget}
+    given = {name: value for name, value in aims.items() if value is not None}
+    if len(given) != 1:
+        raise StatsError(
+            f"{len(given)} of target_se, half_width and budget are given, not exactly one"
+        )
+    for name, value in given.items():
+        between(name, value, 0, math.inf)
+    design = design_of(components, fixed=fixed, levels=levels, at_most=at_most, at_least=at_least)
+    problem = Problem(
+        terms=design.terms,
+        bounds=design.bounds,
+        costs=_costs(costs, design.per_cell),
+        target_se=target_se,
+        half_width=half_width,
+        budget=budget,
+        tail=(1 - confidence) / 2,
+    )
+    (best, *others), floor = search(problem)
+    if best is None:
+        raise _unreachable(design, given, floor, problem)
+    return DesignPlan(
+        **_split(design, problem, best, confidence).__dict__,
+        df=design.df(best),
+        confidence=confidence,
+        target_se=target_se,
+        target_half_width=half_width,
+        budget=budget,
+        contributions=design.contributions(best),
+        alternatives=tuple(_split(design, problem, o, confidence) for o in others if o is not None),
+        method="exact search; sum of sigma2_e / levels, negative estimates as 0" + design.note,
+    )
+
+
+@dataclass(frozen=True)
+class Design:
+    """Variances with the facets they fall with, ready to be divided by numbers of levels."""
+
+    effects: dict[str, tuple[float, tuple[str, ...]]]
+    """Effect -> its variance over held facets already divided, and which of FACETS it has."""
+    bounds: Bounds
+    held: dict[str, int]
+    fixed: frozenset[str]
+    per_cell: float
+    note: str
+
+    @property
+    def terms(self) -> Terms:
+        """The same summed by facets, for the search."""
+        sums: dict[tuple[bool, bool, bool], float] = {}
+        for variance, facets in self.effects.values():
+            seed, repeat, prompt = (f in facets for f in FACETS)
+            key = (seed, repeat, prompt)
+            sums[key] = sums.get(key, 0.0) + variance
+        replicate = REPEAT if SEED in self.fixed else SEED
+        return Terms(sums, FACETS.index(replicate), PROMPT in self.fixed)
+
+    def contributions(self, n: tuple[int, int, int]) -> dict[str, float]:
+        """Each effect's part of se^2 at n seeds, repeats, prompts."""
+        sizes = dict(zip(FACETS, n, strict=True))
+        return {
+            name: variance / math.prod(sizes[f] for f in facets)
+            for name, (variance, facets) in self.effects.items()
+        }
+
+    def df(self, n: tuple[int, int, int]) -> float:
+        """Satterthwaite's degrees of freedom of the interval."""
+        seed, prompt, cell, df_seed, df_prompt = self.terms.parts(n)
+        if cell is None:
+            return float(df_seed)
+        total = seed + prompt - cell
+        return satterthwaite(
+            total, [(seed, df_seed), (prompt, df_prompt), (cell, df_seed * df_prompt)]
+        )
+
+    def se(self, n: tuple[int, int, int]) -> float:
+        """Standard error of the grand mean."""
+        return math.sqrt(math.fsum(self.contributions(n).values()))
+
+    def half_width(self, n: tuple[int, int, int], confidence: float = 0.95) -> float:
+        """Half-width of the two-sided interval; infinite where nothing tells the spread."""
+        se = self.se(n)
+        if se == 0:
+            return 0.0
+        seed, prompt, cell, df_seed, df_prompt = self.terms.parts(n)
+        if (seed > 0 and df_seed == 0) or (cell is not None and prompt > 0 and df_prompt == 0):
+            return math.inf
+        return t_quantile((1 + confidence) / 2, self.df(n)) * se
+
+
+def design_of(
+    components: Components,
+    *,
+    fixed: Iterable[str] = (),
+    levels: Mapping[str, int] | None = None,
+    at_most: Mapping[str, int] | None = None,
+    at_least: Mapping[str, int] | None = None,
+) -> Design:
+    """Read components, held levels and bounds as `plan_design` takes them; raises StatsError."""
+    fixed = frozenset((fixed,) if isinstance(fixed, str) else fixed)
+    variances, pilot, note = _effects(components, fixed)
+    known = {f for _, facets in variances.values() for f in facets} | set(FACETS)
+    held = dict(levels or {})
+    for name, facets in (("fixed", fixed), ("levels", set(held))):
+        if facets - known:
+            raise StatsError(f"{name} names {sorted(facets - known)}, not among {sorted(known)}")
+    for facet in sorted(fixed & set(FACETS) - set(held)):
+        if facet not in pilot:
+            raise StatsError(
+                f"{facet} is fixed, but its number is not given",
+                fix=f"give levels={{{facet!r}: ...}}",
+            )
+        held[facet] = pilot[facet]
+    bounds = Bounds.of(FACETS, held, fixed, at_least or {}, at_most or {})
+    rest = {facet: held.get(facet, 1) for facet in known - set(FACETS)}
+    effects = {
+        name: (
+            max(variance, 0.0) / math.prod(rest.get(f, 1) for f in facets),
+            tuple(f for f in FACETS if f in facets),
+        )
+        for name, (variance, facets) in variances.items()
+        if not set(facets) <= fixed
+    }
+    per_cell = math.prod(n for facet, n in rest.items() if facet != "judge")
+    return Design(effects, bounds, rest, fixed, per_cell, note)
+
+
+_Effects = dict[str, tuple[float, tuple[str, ...]]]
+
+
+def _effects(components: Components, fixed: frozenset[str]) -> tuple[_Effects, dict[str, int], str]:
+    """Variance and facets of each effect; the pilot's levels; what was not measured."""
+    if isinstance(components, VarianceComponents):
+        return _measured(components, fixed)
+    found: _Effects = {}
+    for key, variance in components.items():
+        parts = tuple(key.split(":")) if isinstance(key, str) else tuple(key)
+        name = key if isinstance(key, str) else ":".join(key)
+        if not parts or not all(isinstance(f, str) and f for f in parts):
+            raise StatsError(f"components has the effect {key!r}, which names no facet")
+        if not math.isfinite(variance):
+            raise StatsError(f"components[{name!r}] is {variance}, not a finite variance")
+        found[name] = (float(variance), parts)
+    if "residual" in found:
+        others = [f for name, (_, parts) in found.items() if name != "residual" for f in parts]
+        found["residual"] = (found["residual"][0], tuple(dict.fromkeys([*others, *FACETS])))
+    return found, {}, ""
+
+
+def _measured(
+    components: VarianceComponents, fixed: frozenset[str]
+) -> tuple[_Effects, dict[str, int], str]:
+    several = tuple(f for f, n in components.n_levels.items() if n > 1)
+    for facet in (SEED, PROMPT):
+        n = components.n_levels.get(facet, 0)
+        if n < 2 and facet not in fixed:
+            raise StatsError(
+                f"{facet} is not measured: the pilot has {n} of them, and no spread over more",
+                fix=f"give a pilot with several, or treat it as fixed=({facet!r},)",
+            )
+    *_, residual = components.effects
+    found = {
+        name: (value, several if name == residual else components.effects[name])
+        for name, value in components.estimates.items()
+    }
+    absent = [name for name in components.not_measured if name not in components.estimates]
+    note = f"; not measured: {', '.join(absent)}" if absent else ""
+    return found, dict(components.n_levels), note
+
+
+def _costs(costs: Mapping[str, float], per_cell: float) -> tuple[float, float, float]:
+    """Cost of a seed, of one response in every held cell, of a prompt."""
+    found: dict[str, float] = {}
+    for name, value in costs.items():
+        if name not in _COSTS:
+            raise StatsError(f"costs has {name!r}, which is not one of {', '.join(_COSTS)}")
+        if _COSTS[name] in found:
+            raise StatsError("costs gives the fine-tune twice: as training_seed and as fine_tune")
+        found[_COSTS[name]] = between(f"costs[{name!r}]", value, 0, 1e300, closed=True)
+    if found.get("generation", 0.0) <= 0:
+        raise StatsError(
+            "costs lacks a positive generation: responses that cost nothing have no best number",
+            fix="give a small figure, such as 1e-6",
+        )
+    return found.get(SEED, 0.0), found["generation"] * per_cell, found.get(PROMPT, 0.0)
+
+
+def _split(design: Design, problem: Problem, n: tuple[int, int, int], confidence: float) -> Split:
+    return Split(
+        n_levels={**dict(zip(FACETS, n, strict=True)), **design.held},
+        se=design.se(n),
+        half_width=design.half_width(n, confidence),
+        cost=problem.cost(n),
+        responses=round(math.prod(n) * design.per_cell),
+    )
+
+
+def _unreachable(
+    design: Design, given: Mapping[str, float], floor: float, problem: Problem
+) -> StatsError:
+    ((name, value),) = given.items()
+    limits = {
+        facet: high
+        for facet, high in zip(FACETS, problem.bounds.high, strict=True)
+        if not math.isinf(high)
+    }
+    if name == "budget":
+        return StatsError(
+            f"budget is {value:g}; the smallest design allowed costs {floor:g}",
+            fix="raise it, or lower at_least",
+        )
+    at = ", ".join(f"{n:g} {facet.replace('_', ' ')}s" for facet, n in limits.items())
+    sizes = (*problem.bounds.high,)
+    worst = max(
+        (
+            (variance / math.prod(sizes[FACETS.index(f)] for f in facets), effect)
+            for effect, (variance, facets) in design.effects.items()
+        ),
+        default=(0.0, "nothing"),
+    )[1]
+    return StatsError(
+        f"{name} is {value:g}, but at most {at or 'any number of all facets'} the least that can "
+        f"be reached is {floor:.4g}, mostly from {worst}",
+        fix=f"allow more of what {worst} falls with, or ask for more than {floor:.4g}",
+    )

@@ -1,0 +1,392 @@
+"""How many seeds, repeats and prompts: from a pilot submission, or from given spreads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from safebench.card.io import load_card
+from safebench.card.results import MARGIN, PrimaryEstimand
+from safebench.errors import EvidenceError, StatsError
+from safebench.evidence.scoring import Block, blocks, primary_estimands
+from safebench.evidence.tables import OUTCOMES_FILE, read_outcomes
+from safebench.stats import flip_rate, margin_points, stability, variance_components
+from safebench.stats.balanced import balanced_bounds
+from safebench.stats.design import DesignPlan, design_of, plan_design
+from safebench.stats.planning import (
+    plan_rerun_seeds,
+    plan_seeds,
+    plan_stability,
+    sigma_from_points,
+    sigma_upper,
+)
+
+SEEDS_SHOWN = (2, 3, 5, 10, 20)
+REPEATS_SHOWN = (1, 3, 5, 10)
+POWERS = (0.8, 0.9)
+BOUNDS = (0.5, 0.8)
+_EFFECTS = {
+    "training_seed": ("training_seed",),
+    "prompt": ("prompt",),
+    "prompt:training_seed": ("prompt", "training_seed"),
+    "training_seed:repeat": ("training_seed", "repeat"),
+    "residual": ("training_seed", "repeat", "prompt"),
+}
+_WORDS = {
+    "training_seed": "training seed",
+    "prompt": "prompt",
+    "prompt:training_seed": "prompt x seed",
+    "training_seed:repeat": "repeat of a seed",
+    "residual": "single response",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One source of variation: its SD in points with a 95 % interval, or why it is unknown."""
+
+    effect: str
+    words: str
+    sd: float | None
+    lower: float | None
+    upper: float | None
+    n: int | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What is known of how scores vary, measured by a pilot or given.
+
+    `variances` (effect -> squared points) and `variances_upper` (the seed's at its one-sided 95 %
+    upper bound; None when that is unknown); `sigma_run` and `sigma_upper` are SDs of a run's
+    phi(score), seen in `sigma_seeds` seeds; `n_seeds` is 0 where no pilot stands behind it.
+    """
+
+    source: str
+    score: float
+    parts: tuple[Part, ...]
+    variances: dict[str, float]
+    variances_upper: dict[str, float] | None
+    sigma_run: float
+    sigma_upper: float | None
+    sigma_seeds: int | None
+    floor: float
+    n_seeds: int
+    n_repeats: int
+    n_prompts: int
+    repeats_known: bool
+
+
+@dataclass(frozen=True)
+class SeedsNeeded:
+    """Answers about training seeds at one spread (phi scale); None: no number suffices."""
+
+    sigma: float
+    stability_point: float
+    equality: dict[float, int | None]
+    beside_pilot: dict[float, int | None]
+    stability: dict[float, int | None]
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """All answers; `cheapest` and its companions are None without costs or out of reach."""
+
+    spread: Spread
+    target: float
+    margin: float
+    margin_points: float
+    prompts_fixed: bool
+    here: SeedsNeeded
+    at_upper: SeedsNeeded | None
+    half_widths: dict[int, dict[int, float]]
+    cheapest: DesignPlan | None
+    cheapest_at_upper: DesignPlan | None
+    best_for_budget: DesignPlan | None
+    pilot_half_width: float | None
+    pilot_cost: float | None
+    problems: tuple[str, ...]
+
+
+def read_pilot(folder: Path, wanted: Mapping[str, Any] | None = None) -> Spread:
+    """Read a submission's spread: of its primary harm estimand, or of what `wanted` names.
+
+    `wanted`: any of task, construct, decoding, checkpoint, judge; None values do not count.
+
+    Raises:
+        EvidenceError: nothing was measured of that name, or it has a single training seed.
+    """
+    card = load_card(folder / "card.yaml")
+    everything = blocks(read_outcomes(folder))
+    block = _pick(list(primary_estimands(card, everything)), everything, wanted or {}, folder)
+    if len(block.seeds) < 2:
+        raise EvidenceError(
+            f"{_place(block)}: the pilot has one training seed, which says nothing of the spread "
+            "over seeds",
+            fix="run a pilot with three or more seeds, or give --sigma-seed instead of a folder",
+        )
+    return spread_of(block)
+
+
+def _place(block: Block) -> str:
+    epoch = "" if block.checkpoint is None else f", epoch {block.checkpoint}"
+    return (
+        f"{block.construct.replace('_', '-')} ({block.condition}{epoch}, {block.decoding}), "
+        f"{block.task}, judge {block.judge}"
+    )
+
+
+def _pick(
+    primary: list[PrimaryEstimand],
+    everything: list[Block],
+    wanted: Mapping[str, Any],
+    folder: Path,
+) -> Block:
+    asked = {name: value for name, value in wanted.items() if value is not None}
+    fits = [e for e in primary if all(getattr(e, k) == asked.get(k, getattr(e, k))
+                                      for k in ("task", "construct"))]  # fmt: skip
+    fits.sort(key=lambda e: e.construct != "harm")
+    base = (fits or primary)[0] if primary else None
+    if base is not None:
+        fields = ("task", "construct", "condition", "checkpoint", "decoding", "judge")
+        named = {**{f: getattr(base, f) for f in fields}, **asked}
+        if base.checkpoint is None:
+            named.pop("checkpoint" if "checkpoint" not in asked else "", None)
+        for block in everything:
+            if all(getattr(block, name) == value for name, value in named.items()):
+                return block
+    measured = "; ".join(_place(b) for b in everything if b.condition != "base")
+    said = ", ".join(f"{k} {v}" for k, v in asked.items()) or "primary estimand"
+    raise EvidenceError(
+        f"{folder / OUTCOMES_FILE}: no outcomes of {said}",
+        fix=f"choose among: {measured or 'nothing was measured after fine-tuning'}",
+    )
+
+
+def spread_of(block: Block) -> Spread:
+    """Measure how the outcomes of one block vary."""
+    scores = block.scores
+    n_seeds, n_repeats, n_prompts = scores.shape
+    seed, repeat, prompt = (x.ravel() for x in np.indices(scores.shape))
+    if n_prompts < 2:
+        raise EvidenceError(f"{_place(block)}: one prompt says nothing of the spread over prompts")
+    found = variance_components(
+        scores.ravel(), {"training_seed": seed, "repeat": repeat, "prompt": prompt}, _EFFECTS
+    )
+    variances = dict(found.estimates)
+    # with one repeat what is left is the interaction, which repeats may not make smaller
+    if n_repeats < 2:
+        variances["prompt:training_seed"] = variances.pop("residual")
+    bounds = balanced_bounds(scores, 0.025)
+    upper = {**variances, "training_seed": balanced_bounds(scores, 0.05)["training_seed"][1]}
+    binary = bool(np.isin(scores, (0.0, 1.0)).all())
+    run = stability(
+        scores.mean(axis=2),
+        n_prompts,
+        flip_upper=flip_rate(scores[:, 0]).upper if binary else None,
+        margin=MARGIN,
+    )
+    parts = [_part(name, variances, bounds, scores.shape) for name in _EFFECTS]
+    return Spread(
+        source=_place(block),
+        score=float(scores.mean()),
+        parts=tuple(parts),
+        variances=variances,
+        variances_upper=upper,
+        sigma_run=run.sigma_run or 0.0,
+        sigma_upper=run.sigma_upper,
+        sigma_seeds=n_seeds,
+        floor=run.floor,
+        n_seeds=n_seeds,
+        n_repeats=n_repeats,
+        n_prompts=n_prompts,
+        repeats_known=n_repeats > 1,
+    )
+
+
+def _part(
+    name: str,
+    variances: Mapping[str, float],
+    bounds: Mapping[str, tuple[float, float]],
+    shape: tuple[int, ...],
+) -> Part:
+    n_seeds, n_repeats, n_prompts = shape
+    if name not in variances:
+        return Part(name, _WORDS[name], None, None, None, None, "not measured: one repeat")
+    n = {
+        "training_seed": n_seeds,
+        "prompt": n_prompts,
+        "prompt:training_seed": n_seeds * n_prompts,
+        "training_seed:repeat": n_seeds * n_repeats,
+        "residual": n_seeds * n_repeats * n_prompts,
+    }[name]
+    low, high = bounds[name]
+    note = ""
+    if name == "prompt:training_seed" and n_repeats < 2:
+        note = "one repeat: holds the noise of single responses too"
+    elif variances[name] <= 0:
+        note = "not told apart from 0"
+    sd = math.sqrt(max(variances[name], 0.0))
+    return Part(
+        name, _WORDS[name], sd, math.sqrt(max(low, 0.0)), math.sqrt(max(high, 0.0)), n, note
+    )
+
+
+def given_spread(
+    score: float,
+    sigma_seed: float,
+    sigma_prompt: float | None = None,
+    sigma_repeat: float | None = None,
+    n_prompts: int = 300,
+    from_seeds: int | None = None,
+) -> Spread:
+    """What a person knows, in points: SDs over seeds, prompts, and repeats of one response.
+
+    Outcomes in [0, 1] with mean `score` have a variance of at most score(1 - score), and 0/1
+    outcomes exactly that: what is not given goes to the prompts (or, with `sigma_prompt` given, to
+    the interaction of prompt and seed), where it costs most.
+
+    Raises:
+        StatsError: the given SDs make more variance than the score allows.
+    """
+    total = score * (1 - score)
+    known = sigma_seed**2 + (sigma_prompt or 0.0) ** 2 + (sigma_repeat or 0.0) ** 2
+    if known > total * (1 + 1e-9):
+        raise StatsError(
+            f"the SDs make a variance of {known:.4f}, but outcomes in [0, 1] with mean {score:g} "
+            f"vary by at most {total:.4f}",
+            fix="give SDs as proportions (4 points are .04), and the score that they belong to",
+        )
+    left = max(total - known, 0.0)
+    variances = {
+        "training_seed": sigma_seed**2,
+        "prompt": left if sigma_prompt is None else sigma_prompt**2,
+        "prompt:training_seed": 0.0 if sigma_prompt is None else left,
+    }
+    if sigma_repeat is not None:
+        variances["residual"] = sigma_repeat**2
+    notes = {
+        "training_seed": "given",
+        "prompt": "given" if sigma_prompt is not None else "not given: the most the score allows",
+        "prompt:training_seed": "what is left of the variance that 0/1 outcomes have",
+        "residual": "given",
+    }
+    parts = [
+        Part(name, _WORDS[name], math.sqrt(v), None, None, None, notes[name])
+        for name, v in variances.items()
+    ]
+    if sigma_repeat is None:
+        parts.append(Part("residual", _WORDS["residual"], None, None, None, None, "not given"))
+    sigma, upper, run_upper = sigma_from_points(sigma_seed, score), None, None
+    if from_seeds is not None:
+        wide = sigma_upper(sigma_seed, from_seeds)
+        upper = {**variances, "training_seed": wide**2}
+        run_upper = sigma_upper(sigma, from_seeds)
+    return Spread(
+        source="given spreads",
+        score=score,
+        parts=tuple(parts),
+        variances=variances,
+        variances_upper=upper,
+        sigma_run=sigma,
+        sigma_upper=run_upper,
+        sigma_seeds=from_seeds,
+        floor=0.0,
+        n_seeds=0,
+        n_repeats=0,
+        n_prompts=n_prompts,
+        repeats_known=sigma_repeat is not None,
+    )
+
+
+def size(
+    spread: Spread,
+    target: float,
+    costs: Mapping[str, float] | None = None,
+    *,
+    budget: float | None = None,
+    max_prompts: int | None = None,
+    prompts_fixed: bool = False,
+) -> Sizing:
+    """Answer all questions at once; what is out of reach is in `problems`, with the reason."""
+    options: dict[str, Any] = {}
+    if prompts_fixed:
+        options = {"fixed": ("prompt",), "levels": {"prompt": spread.n_prompts}}
+    elif max_prompts is not None:
+        options = {"at_most": {"prompt": max_prompts}}
+    problems: list[str] = []
+
+    def plan(variances: dict[str, float] | None, label: str, **aim: Any) -> DesignPlan | None:
+        if costs is None or variances is None:
+            return None
+        try:
+            return plan_design(variances, costs, **aim, **options)
+        except StatsError as problem:
+            problems.append(f"{label}: {problem}")
+            return None
+
+    design = design_of(
+        spread.variances, **{k: v for k, v in options.items() if k in ("fixed", "levels")}
+    )
+    repeats = REPEATS_SHOWN if spread.repeats_known else (1,)
+    half_widths = {
+        s: {r: design.half_width((s, r, spread.n_prompts)) for r in repeats} for s in SEEDS_SHOWN
+    }
+    own = (spread.n_seeds, spread.n_repeats, spread.n_prompts)
+    return Sizing(
+        spread=spread,
+        target=target,
+        margin=MARGIN,
+        margin_points=margin_points(spread.score, MARGIN),
+        prompts_fixed=prompts_fixed,
+        here=_seeds(spread.sigma_run, spread),
+        at_upper=None if spread.sigma_upper is None else _seeds(spread.sigma_upper, spread),
+        half_widths=half_widths,
+        cheapest=plan(spread.variances, "cheapest split", half_width=target),
+        cheapest_at_upper=plan(
+            spread.variances_upper, "at the upper bound of the seeds' spread", half_width=target
+        ),
+        best_for_budget=(
+            None if budget is None else plan(spread.variances, "budget", budget=budget)
+        ),
+        pilot_half_width=design.half_width(own) if spread.n_seeds else None,
+        pilot_cost=_cost(costs, own) if spread.n_seeds and costs is not None else None,
+        problems=tuple(problems),
+    )
+
+
+def _cost(costs: Mapping[str, float], n: tuple[int, int, int]) -> float:
+    s, r, p = n
+    return (
+        costs.get("fine_tune", 0.0) * s
+        + costs["generation"] * s * r * p
+        + costs.get("prompt", 0.0) * p
+    )
+
+
+def _seeds(sigma: float, spread: Spread) -> SeedsNeeded:
+    return SeedsNeeded(
+        sigma=sigma,
+        stability_point=math.erf(MARGIN / (2 * sigma)) if sigma > 0 else 1.0,
+        equality={power: _equality(sigma, power) for power in POWERS},
+        beside_pilot={
+            power: plan_rerun_seeds(sigma, MARGIN, spread.n_seeds, power)
+            if spread.n_seeds
+            else None
+            for power in POWERS
+        },
+        stability={
+            bound: plan_stability(sigma, bound, MARGIN, floor=spread.floor) for bound in BOUNDS
+        },
+    )
+
+
+def _equality(sigma: float, power: float) -> int | None:
+    """Seeds per arm; None beyond any number worth naming."""
+    return plan_seeds(sigma, MARGIN, power) if sigma < math.pi else None
