@@ -6,6 +6,7 @@ Nothing here knows of cards or files; numpy and scipy are all it needs. Scores a
 
 from safebench.stats.agreement import KrippendorffAlpha, krippendorff_alpha
 from safebench.stats.change import Change, ChangeVerdict, change_verdict, size_class
+from safebench.stats.dependability import Dependability, dependability
 from safebench.stats.differences import Difference, paired_difference
 from safebench.stats.equivalence import Verdict, rerun_verdict
 from safebench.stats.flips import FlipRate, flip_rate
@@ -38,6 +39,7 @@ __all__ = [
     "CVaR",
     "Change",
     "ChangeVerdict",
+    "Dependability",
     "Difference",
     "FlipRate",
     "Interval",
@@ -55,6 +57,7 @@ __all__ = [
     "change_verdict",
     "cohens_h",
     "cvar",
+    "dependability",
     "flip_rate",
     "holm",
     "krippendorff_alpha",
