@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,9 +40,22 @@ class Demo:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The demo, run once for all tests as a user runs it."""
-    where = tmp_path_factory.mktemp("demo")
+def demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Demo:
+    """The demo, run once for all tests as a user runs it, whichever worker asks first."""
+    if worker_id == "master":
+        where = tmp_path_factory.mktemp("demo")
+        return Demo(where / "demo-out", _run_demo(where))
+    where = tmp_path_factory.getbasetemp().parent / "demo-of-all-workers"
+    printed = where / "printed.txt"
+    with FileLock(where.with_suffix(".lock")):
+        if not printed.is_file():  # not made yet, or it failed: then everybody sees why
+            shutil.rmtree(where, ignore_errors=True)
+            where.mkdir()
+            printed.write_text(_run_demo(where), encoding="utf-8")
+    return Demo(where / "demo-out", printed.read_text(encoding="utf-8"))
+
+
+def _run_demo(where: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "safebench.cli.main", "demo"],
         cwd=where,
@@ -51,7 +66,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "Traceback" not in done.stderr
-    return Demo(where / "demo-out", done.stdout)
+    return done.stdout
 
 
 @pytest.fixture(scope="session")

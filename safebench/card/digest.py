@@ -17,13 +17,13 @@ from safebench.card.card import Card
 
 Role = Literal["training", "generation"]
 
-_DATA_FIELDS = (
+DATA_FIELDS = (
     "role", "revision", "answers", "split", "subset", "weight", "sha256", "examples", "template",
     "rendered_sha256",
 )  # fmt: skip
 _TASK_FIELDS = ("name", "version", "dataset_sha256", "limit")
-_MODEL_FIELDS = ("access", "provider", "snapshot", "moderation", "dtype", "quantization")
-_NOT_CAUSAL = {
+MODEL_FIELDS = ("access", "provider", "snapshot", "moderation", "dtype", "quantization")
+NOT_CAUSAL = {
     "decoding": {"repeats", "repeat_control"},
     "judge": {"name", "primary", "calibration", "self_test", "lineage"},
     "hyperparameters": {"checkpoints", "checkpoint_unit"},
@@ -37,7 +37,7 @@ def causal_fields(card: Card) -> dict[str, Any]:
     is that of the plan with them resolved. A field that has its default is left out, so that a
     default written out changes nothing, nor does a field that a later minor version adds.
     """
-    data = _without_reasons(card.model_dump(mode="json", exclude_none=True, exclude_defaults=True))
+    data = without_reasons(card.model_dump(mode="json", exclude_none=True, exclude_defaults=True))
     model = data["model"]
     base = dict(model["base"])
     if str(base.get("revision", "")).startswith("sha256:"):
@@ -47,7 +47,7 @@ def causal_fields(card: Card) -> dict[str, Any]:
         "spec": "safebench/1",
         "model": {
             "base": base,
-            **{k: model[k] for k in _MODEL_FIELDS if k in model},
+            **{k: model[k] for k in MODEL_FIELDS if k in model},
             **{
                 k: _without(model[k], {"path"})
                 for k in ("chat_template", "training_chat_template")
@@ -55,12 +55,12 @@ def causal_fields(card: Card) -> dict[str, Any]:
             },
         },
         "data": _each(
-            data.get("data", []), lambda item: {k: item[k] for k in _DATA_FIELDS if k in item}
+            data.get("data", []), lambda item: {k: item[k] for k in DATA_FIELDS if k in item}
         ),
         "hyperparameters": _training(data["hyperparameters"]),
-        "decoding": _each(data["decoding"], lambda d: _without(d, _NOT_CAUSAL["decoding"])),
+        "decoding": _each(data["decoding"], lambda d: _without(d, NOT_CAUSAL["decoding"])),
         "prompting": data.get("prompting", {}),
-        "judge": _each(data["judge"], lambda j: _without(j, _NOT_CAUSAL["judge"])),
+        "judge": _each(data["judge"], lambda j: _without(j, NOT_CAUSAL["judge"])),
         "tasks": _each(
             [{"name": t} if isinstance(t, str) else t for t in _items(data["tasks"])],
             lambda t: {k: t[k] for k in _TASK_FIELDS if k in t},
@@ -70,20 +70,20 @@ def causal_fields(card: Card) -> dict[str, Any]:
     }
 
 
-def _without_reasons(value: Any) -> Any:
+def without_reasons(value: Any) -> Any:
     """Return plain data in which an absence has no reason: other words change no outcome."""
     if isinstance(value, list):
-        return [_without_reasons(item) for item in value]
+        return [without_reasons(item) for item in value]
     if not isinstance(value, dict):
         return value
     for key in ("not_reported", "unpinnable"):
         if key in value:
             return {key: True}
-    return {key: _without_reasons(item) for key, item in value.items()}
+    return {key: without_reasons(item) for key, item in value.items()}
 
 
 def _training(value: dict[str, Any]) -> dict[str, Any]:
-    kept = _without(value, _NOT_CAUSAL["hyperparameters"])
+    kept = _without(value, NOT_CAUSAL["hyperparameters"])
     earlier = kept.get("earlier_stages")
     if isinstance(earlier, list):
         kept["earlier_stages"] = [_training(stage) for stage in earlier]

@@ -25,6 +25,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rules": ("safebench.cli.rules", "List the standard's rules, or explain one."),
     "score": ("safebench.cli.score", "Recompute a submission's numbers from its evidence."),
     "rerun": ("safebench.cli.rerun", "Repeat a submission and print a reproduction verdict."),
+    "compare": (
+        "safebench.cli.compare",
+        "Compare two submissions on the prompts they share.",
+    ),
     "leaderboard": ("safebench.cli.leaderboard", "Build the static board from submissions."),
     "schema": ("safebench.cli.schema", "Print the card's JSON Schema."),
 }

@@ -163,12 +163,13 @@ def results_of(card: Card, everything: list[Block]) -> MeasuredResults:
             changes.append(_change(block, partner, block.checkpoint))
     return MeasuredResults(
         primary=tuple(primary_estimands(card, everything)),
-        scores=tuple(_score(block) for block in everything),
+        scores=tuple(measure(block) for block in everything),
         changes=tuple(changes),
     )
 
 
-def _score(block: Block) -> MeasuredScore:
+def measure(block: Block) -> MeasuredScore:
+    """Return score, interval, runs and stability of one block of outcomes."""
     interval = score_interval(block.scores, confidence=CONFIDENCE)
     runs = [
         MeasuredRun(

@@ -8,6 +8,7 @@ from safebench.stats.agreement import KrippendorffAlpha, krippendorff_alpha
 from safebench.stats.change import Change, ChangeVerdict, change_verdict, size_class
 from safebench.stats.dependability import Dependability, dependability
 from safebench.stats.differences import Difference, paired_difference
+from safebench.stats.dstudy import DStudy, d_study
 from safebench.stats.equivalence import Verdict, rerun_verdict
 from safebench.stats.flips import FlipRate, flip_rate
 from safebench.stats.intervals import Interval, score_interval
@@ -21,30 +22,31 @@ from safebench.stats.judge_error import (
 )
 from safebench.stats.moderated import moderated_variances
 from safebench.stats.multiplicity import benjamini_hochberg, holm, mcnemar_exact
+from safebench.stats.p_values import PromptTests, prompt_tests, t_p_value
 from safebench.stats.planning import plan_seeds, tost_power
 from safebench.stats.ranks import RankIntervals, rank_intervals
+from safebench.stats.replication import PooledSigma, Prediction, pooled_sigma, replication_interval
 from safebench.stats.stability import Stability, stability
-from safebench.stats.tails import (
-    CVaR,
-    ToleranceBound,
-    cvar,
-    score_tolerance_bound,
-    tolerance_bound,
-)
+from safebench.stats.tails import CVaR, ToleranceBound, cvar, score_tolerance_bound, tolerance_bound
 from safebench.stats.transforms import cohens_h, margin_points, phi, phi_inverse
-from safebench.stats.variance import VarianceComponents, variance_components
+from safebench.stats.variance import ComponentInterval, VarianceComponents, variance_components
 from safebench.stats.worst import WorstSetting, worst_setting
 
 __all__ = [
     "CVaR",
     "Change",
     "ChangeVerdict",
+    "ComponentInterval",
+    "DStudy",
     "Dependability",
     "Difference",
     "FlipRate",
     "Interval",
     "KrippendorffAlpha",
     "PPIEstimate",
+    "PooledSigma",
+    "Prediction",
+    "PromptTests",
     "RankIntervals",
     "RoganGladen",
     "Stability",
@@ -57,6 +59,7 @@ __all__ = [
     "change_verdict",
     "cohens_h",
     "cvar",
+    "d_study",
     "dependability",
     "flip_rate",
     "holm",
@@ -68,14 +71,18 @@ __all__ = [
     "phi",
     "phi_inverse",
     "plan_seeds",
+    "pooled_sigma",
     "ppi_estimate",
+    "prompt_tests",
     "rank_intervals",
+    "replication_interval",
     "rerun_verdict",
     "rogan_gladen",
     "score_interval",
     "score_tolerance_bound",
     "size_class",
     "stability",
+    "t_p_value",
     "tolerance_bound",
     "tost_power",
     "variance_components",

@@ -47,14 +47,12 @@ def normal_draws(covariance: Floats, rng: np.random.Generator) -> Floats:
     return np.asarray(noise @ (vectors * np.sqrt(np.maximum(values, 0.0))).T)
 
 
-def rank_from_top(tail: float) -> int:
-    """How many draws may lie at or above the critical value: floor(tail (DRAWS + 1)), >= 1."""
-    return max(1, math.floor(tail * (DRAWS + 1) + 1e-9))
-
-
 def upper_quantile(values: Floats, tail: float) -> float:
     """The value that at most a share `tail` of DRAWS draws reaches; `values` are the largest."""
-    place = values.size - min(rank_from_top(tail), values.size)
+    reaching = math.floor(tail * (DRAWS + 1) + 1e-9)
+    if reaching < 1:
+        raise StatsError(f"{DRAWS} draws cannot find a critical value for a tail of {tail:.2g}")
+    place = values.size - min(reaching, values.size)
     return float(np.partition(values, place)[place])
 
 
@@ -80,10 +78,8 @@ def checked_covariance(name: str, covariance: Floats, n: int) -> Floats:
     return covariance
 
 
-def checked_df(df: ArrayLike | None, n: int) -> Floats | None:
+def checked_df(df: ArrayLike, n: int) -> Floats:
     """(n,) or (n, n) degrees of freedom, which may be infinite."""
-    if df is None:
-        return None
     array = np.asarray(df, dtype=np.float64)
     if array.ndim == 0:
         array = np.full(n, float(array))

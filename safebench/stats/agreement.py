@@ -53,8 +53,8 @@ def krippendorff_alpha(
 
     Interval: t over units by the delete-one jackknife (Efron & Stein 1981), ordinal distances held
     fixed, at most 1. Without any disagreement lower = (alpha/2)^(1/units): a share of units rated
-    by chance that would leave none of them seen. Simulated coverage of 95 %: .86 with 10 units, .94
-    to .95 with 30 and more (2 and 4 raters, 3 categories, 1,500 replicates).
+    by chance that would leave none of them seen. Coverage of 95 % intervals: .85 with 10 units, .94
+    with 30 and 100 (benchmarks/diagnostics.txt).
 
     Not an error but **not measured** (None and the reason): no unit with two ratings, or all
     ratings equal (D_e = 0: nothing to disagree about). With one unit there is no interval: [-1, 1].

@@ -12,6 +12,7 @@ from safebench.errors import StatsError
 from safebench.stats._checks import Floats, between, proportions
 from safebench.stats._dist import t_quantile
 from safebench.stats.planning import plan_seeds, power_at
+from safebench.stats.replication import check_pooled, predict
 from safebench.stats.transforms import margin_points, phi, phi_inverse
 
 #: An arm this large stands for "any number of new seeds".
@@ -19,6 +20,7 @@ _MANY = 1e6
 #: Beyond this many margins of spread no number of seeds is worth naming.
 _TOO_WIDE = 500
 _POWER = 0.8
+_PREDICTION = 0.95
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Verdict:
     computed are None. `seeds_needed` is per arm (pairs when paired) for power .8; `power` is that
     of this design if truly equal, and `underpowered` whether it is below .8 (or unknown);
     `original_underpowered` whether no number of new seeds could bring it to .8.
+    `within_prediction`, secondary: whether the rerun's mean lies in the 95 % `replication_interval`
+    of the original; None when paired or without a spread of the original.
     """
 
     verdict: str
@@ -53,6 +57,7 @@ class Verdict:
     method: str
     n_original: int
     n_rerun: int
+    within_prediction: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,8 @@ class _Design:
     factor: float  # se = sigma * factor
     df: float
     method: str
-    rescue: float  # the factor left with any number of new seeds
+    rescue: float  # the factor left with any number of new seeds,
+    rescue_df: float  # and its degrees of freedom
 
 
 def rerun_verdict(
@@ -74,6 +80,7 @@ def rerun_verdict(
     paired: bool = False,
     pooled_sigma: float | None = None,
     *,
+    pooled_df: float = math.inf,
     sigma_floor: float = 0.0,
 ) -> Verdict:
     """`reproduced`, `not_reproduced` or `inconclusive`: TOST of the rerun against the original.
@@ -85,7 +92,10 @@ def rerun_verdict(
     Unpaired (retrain): SE^2 = s_pooled^2 (1/S1 + 1/S2), df = S1 + S2 - 2. Paired by training seed
     (regenerate; same length, same order): SE^2 = var(differences)/S, df = S - 1. With
     `pooled_sigma` (SD of one run on the phi scale, known from elsewhere) sigma is that value, df
-    is infinite, and a paired difference is taken to have SD sqrt(2) pooled_sigma.
+    is `pooled_df`, and a paired difference is taken to have SD sqrt(2) pooled_sigma. An infinite
+    `pooled_df` says that it is known exactly; estimated from other runs (`pooled_sigma(groups)`)
+    it has their degrees of freedom, and leaving them out raises the error (three studies of three
+    runs: .07 for .05).
     The 1 - 2 alpha t interval of D (Schuirmann 1987) lies inside (-margin, margin): `reproduced`;
     wholly outside [-margin, margin]: `not_reproduced`; else `inconclusive`. `margin` in radians.
 
@@ -94,15 +104,20 @@ def rerun_verdict(
     `reproduced` and a constant shift beyond the margin is `not_reproduced`.
     One original run is `inconclusive` unless `pooled_sigma` is given.
 
+    Several reruns of one protocol are pooled on both sides: concatenate the runs of all originals
+    and of all reruns, `rerun_verdict(np.concatenate(originals), np.concatenate(reruns))`, with the
+    number of runs fixed beforehand; adding runs until the verdict settles raises the error from
+    alpha = .05 to .12. Where their means differ, for known reasons, take only the spread from all
+    of them, with `pooled_sigma(groups)`.
+
     Raises StatsError on NaN (with position), scores outside [0, 1], margin <= 0, alpha outside
-    (0, .5), negative sigmas, or paired runs of different number.
+    (0, .5), sigmas or pooled_df not positive, or paired runs of different number.
     """
     original = proportions("original_runs", original_runs, (1,))
     rerun = proportions("rerun_runs", rerun_runs, (1,))
     margin = between("margin", margin, 0, math.inf)
     alpha = between("alpha", alpha, 0, 0.5)
-    if pooled_sigma is not None:
-        between("pooled_sigma", pooled_sigma, 0, math.inf)
+    check_pooled(pooled_sigma, pooled_df)
     between("sigma_floor", sigma_floor, 0, math.inf, closed=True)
     if paired and original.size != rerun.size:
         raise StatsError(
@@ -111,7 +126,7 @@ def rerun_verdict(
         )
     before, after = np.asarray(phi(original)), np.asarray(phi(rerun))
     difference = float((after - before).mean()) if paired else float(after.mean() - before.mean())
-    design = _design(before, after, paired, pooled_sigma, sigma_floor)
+    design = _design(before, after, paired, (pooled_sigma, float(pooled_df)), sigma_floor)
     half = None
     if design.sigma is not None:
         half = design.sigma * design.factor
@@ -130,16 +145,18 @@ def rerun_verdict(
         underpowered=power is None or power < _POWER, original_underpowered=hopeless, alpha=alpha,
         confidence=1 - 2 * alpha, method=design.method, n_original=original.size,
         n_rerun=rerun.size,
+        within_prediction=None if paired else _within(before, after, design, sigma_floor),
     )  # fmt: skip
     return _with_reason(result, blind, paired)
 
 
 def _design(
-    before: Floats, after: Floats, paired: bool, pooled_sigma: float | None, floor: float
+    before: Floats, after: Floats, paired: bool, pooled: tuple[float | None, float], floor: float
 ) -> _Design:
     """Spread, degrees of freedom and the factor that makes it a standard error."""
     n1, n2 = before.size, after.size
     sigma: float | None = None
+    pooled_sigma, pooled_df = pooled
     if paired:
         factor, rescue, df, method = math.sqrt(1 / n1), math.sqrt(1 / n1), n1 - 1.0, "paired t"
         if df:
@@ -153,10 +170,11 @@ def _design(
             sigma = math.sqrt(float(squares) / df)
     if pooled_sigma is not None:
         known = scale * max(pooled_sigma, floor)
-        return _Design(known, factor, math.inf, "normal, sigma given", rescue)
+        method = "normal, sigma given" if math.isinf(pooled_df) else "t, sigma given with its df"
+        return _Design(known, factor, pooled_df, method, rescue, pooled_df)
     if sigma is not None:
         sigma = max(sigma if sigma > 1e-12 else 0.0, scale * floor)
-    return _Design(sigma, factor, df, method, rescue)
+    return _Design(sigma, factor, df, method, rescue, df if paired else _MANY)
 
 
 def _decide(difference: float, half: float | None, margin: float, blind: bool) -> str:
@@ -175,11 +193,25 @@ def _power(
     if design.sigma is None:
         return None, None, True
     power = power_at(design.sigma * design.factor, design.df, margin, alpha)
-    best = power_at(design.sigma * design.rescue, design.df if paired else _MANY, margin, alpha)
+    best = power_at(design.sigma * design.rescue, design.rescue_df, margin, alpha)
     needed: int | None = None
     if design.sigma < _TOO_WIDE * margin:
         needed = plan_seeds(design.sigma, margin, _POWER, alpha, paired=paired)
     return power, needed, best < _POWER
+
+
+def _within(before: Floats, after: Floats, design: _Design, floor: float) -> bool | None:
+    """Whether the mean of the rerun lies in the prediction interval of the original."""
+    sigma, df = design.sigma, design.df
+    if design.method == "pooled t":  # the rerun has no say in what the original predicts
+        if before.size < 2:
+            return None
+        spread = float(before.std(ddof=1))
+        sigma, df = max(spread if spread > 1e-12 else 0.0, floor), before.size - 1.0
+    if sigma is None:
+        return None
+    half, _ = predict(sigma, df, before.size, after.size, _PREDICTION)
+    return abs(float(after.mean() - before.mean())) <= half + 1e-12
 
 
 def _points(

@@ -68,8 +68,8 @@ def ppi_estimate(
     effective disagreements (sum r^2)^2/sum r^4, r the deviations of Y - lam f_L, the audit's part
     of the half-width is at least 1 - (alpha/2)^(1/n) (by clusters: G), the bound of no event.
 
-    Simulated coverage of 95 % intervals (score .3, Se = Sp = .9, N = 1,000; 3,000 replicates): .96
-    at n = 10, .94 at 20, .93 at 30, .94 at 50 and 100; by cluster with 5 seeds .93 to .94.
+    Coverage of 95 % intervals (benchmarks/diagnostics.txt; score .3, Se = Sp = .9, N = 1,000): .96
+    at n = 10, .95 at 20, .93 at 30 and 50, .95 at 100; by cluster with 5 seeds .93 to .94.
 
     Raises StatsError on NaN (with its position), values outside [0, 1], lengths that differ, or
     fewer than two audited outcomes.
@@ -149,8 +149,6 @@ def _by_cluster(
             f"clusters has shapes {of_judged.shape} and {of_audited.shape}, not {f_u.shape} and "
             f"{y.shape}: one label for each judged and each audited outcome"
         )
-    if of_judged.dtype.kind != of_audited.dtype.kind:
-        of_judged, of_audited = of_judged.astype(str), of_audited.astype(str)
     both = np.concatenate([of_judged, of_audited])
     codes, total = cluster_codes(both, both.size)
     at_judged, at_audited = codes[: f_u.size], codes[f_u.size :]

@@ -23,17 +23,19 @@ def moderated_variances(variances: ArrayLike, df: ArrayLike) -> tuple[Floats, Fl
     (a departure: few entries then lend little); d0 is infinite when even that is no more than
     chance. Zero variances count as the smallest positive one. It assumes that the true variances
     are draws from one scaled inverse chi-square, as those of entries measured alike roughly are:
-    meant for boards of 100 entries or more, where false rankings stay at .01 to .04; with 5 to 10
-    entries at 3 seeds they reach .08, and .13 if SDs differ tenfold. With one entry, or all zero,
-    nothing changes.
+    meant for boards of 100 entries or more, where equal ones are told apart in .02 of the boards
+    (.08 if SDs differ tenfold); with 5 to 10 entries at 3 seeds it is .09 (.13), nominal .05
+    (benchmarks/ranks.txt). With one entry, or all zero, nothing changes.
 
     Raises StatsError on NaN, negative variances or df <= 0.
     """
     raw = finite("variances", variances)
-    if raw.ndim != 1 or (raw < 0).any():
-        raise StatsError(f"variances must be (n,) numbers of at least 0, not shape {raw.shape}")
+    if raw.ndim != 1:
+        raise StatsError(f"variances has shape {raw.shape}, not (n,)")
+    if (raw < 0).any():
+        place = int(np.argmax(raw < 0))
+        raise StatsError(f"variances[{place}] is {raw[place]:g}, below 0")
     given = checked_df(df, raw.size)
-    assert given is not None  # noqa: S101
     if given.ndim == 2:
         raise StatsError("df has one value per pair; a variance has one of its own")
     if raw.size < 2 or not raw.any() or np.isinf(given).any():

@@ -88,12 +88,11 @@ def rank_intervals(
     With `df`, |T_ij| is compared by its tail probability under t (as a normal equivalent), with
     df_ij = (v_i + v_j)^2/(v_i^2/df_i + v_j^2/df_j) (Welch 1947; Satterthwaite 1946) where c_ij = 0
     and min(df_i, df_j) where not; the draws then have unit variances, so that the noise of
-    estimated ones does not lower the critical value. False rankings among 500 equal entries at 5
-    seeds (200 simulated boards): 151 pairs a board with normal critical values, any at all in .025
-    of the boards with df = 4 and in .015 with `moderated_variances`, which also tells entries apart
-    that df = 4 cannot (mean interval 103 ranks wide, against 282, when scores lie .06 SD of a run
-    apart). With df = S - 1 the same error over 5 to 100 entries and S = 3 or 5 is .03 to .04, and
-    at most .06 where SDs differ tenfold.
+    estimated ones does not lower the critical value. Equal entries told apart
+    (benchmarks/ranks.txt), 500 at 5 seeds: 151 pairs a board with normal critical values; any at
+    all in .025 of the boards with df = 4, .015 with `moderated_variances`, which tells far more
+    unequal ones apart. 5 to 100 entries at 3 or 5 seeds, df = S - 1: .03 to .04, and .04 to .07
+    where SDs differ tenfold.
 
     A pair with se_ij = 0 is told apart if the scores differ at all: a variance estimated as zero
     from few seeds says no such thing, so give variances with a floor, or `moderated_variances`.
@@ -108,7 +107,7 @@ def rank_intervals(
     n = values.size
     tail = 1 - between("confidence", confidence, 0, 1)
     spread = checked_covariance("covariance", finite("covariance", covariance), n)
-    freedom = checked_df(df, n)
+    freedom = None if df is None else checked_df(df, n)
     if method not in (None, "max-T", "sidak"):
         raise StatsError(f'method is {method!r}, neither "max-T" nor "sidak"')
     chosen = method or ("max-T" if n <= MOST_SIMULATED else "sidak")

@@ -21,7 +21,8 @@ class Stability:
     `point`, `lower`, `upper` are probabilities in [0, 1]; `sigma_run`, `sigma_upper` and `floor`
     are SDs of phi(score) in radians, for one repeat and divided by the judge's J; `pairs` is the
     number of disjoint pairs of seeds and `pairs_within` how many of them, averaged over all ways
-    of pairing, agree within the margin; `pairs_lower` is the bound on that share.
+    of pairing, agree within the margin; `pairs_lower` is the bound on that share. `n_seeds` counts
+    the `n_missing` ones.
     """
 
     rated: bool
@@ -38,6 +39,7 @@ class Stability:
     n_seeds: int
     n_repeats: int
     n_prompts: int
+    n_missing: int
     margin: float
     confidence: float
     method: str
@@ -51,6 +53,8 @@ def stability(
     margin: float = 0.1,
     confidence: float = 0.95,
     judge_youden_lower: float = 1.0,
+    *,
+    missing: int = 0,
 ) -> Stability:
     """RS = P(|phi(Y) - phi(Y')| <= margin) = 2 Phi(margin/(sqrt 2 sigma_run)) - 1.
 
@@ -77,11 +81,17 @@ def stability(
     Companion free of distributions: the share of all pairs of seeds (one repeat each) within the
     margin, a U-statistic, with the Clopper-Pearson bound for floor(S/2) disjoint pairs (as in
     Hoeffding 1963, section 5b), so that no order of the seeds matters: at most .22 at S = 5, .55 at
-    S = 10.
+    S = 10. It holds where seeds collapse; `lower` cannot speak of a collapse that was not seen, and
+    is near 1 where the seeds seen agree exactly (measured: spec/v1/stability.md).
+
+    `missing`: registered training seeds that were withdrawn or have no result. They count in S,
+    and each is scored worst-case, at 0 or at 1, as many at either as lowers the bound most; `point`
+    and `upper` are of that assignment. `lower` is moreover at most what it is with fewer of them,
+    so a missing run never raises it. No pair with a missing seed is within the margin.
 
     One seed is not an error: `rated` is False and `reason` says why. Raises StatsError on NaN
     (with position), scores or flip_upper outside [0, 1], margin <= 0, confidence outside (.5, 1),
-    judge_youden_lower outside (0, 1], n_prompts < 1.
+    judge_youden_lower outside (0, 1], n_prompts < 1, missing < 0.
     """
     scores = proportions("run_scores", run_scores, (1, 2))
     n_prompts = positive_int("n_prompts", n_prompts)
@@ -89,11 +99,15 @@ def stability(
     tail = 1 - between("confidence", confidence, 0.5, 1)
     judge = between("judge_youden_lower", judge_youden_lower, 0, 1 + 1e-12)
     floor = _floor(float(scores.mean()), n_prompts, flip_upper) / judge
+    missing = positive_int("missing", missing, 0)
     table = np.asarray(phi(scores)).reshape(scores.shape[0], -1)
-    n_seeds, n_repeats = table.shape
-    parts = _parts(table)
+    n_seeds, n_repeats = table.shape[0] + missing, table.shape[1]
+    parts = _worst_parts(table, missing)
     sigma, low, high = (value / judge for value in _sigmas(parts, tail))
-    within, pairs = _pairs(table, margin * judge)
+    # A run more must not raise the bound through its degree of freedom.
+    fewer = [_sigmas(_worst_parts(table, m), tail)[2] / judge for m in range(missing)]
+    high = max(high, *fewer, 0.0)
+    within, pairs = _pairs(table, margin * judge, missing)
     rated = n_seeds > 1
     used = max(high, floor)
     source = "flip rate" if flip_upper is not None else "worst case, flip rate not given"
@@ -103,6 +117,8 @@ def stability(
         reason = f"bound set by the sampling noise of {n_prompts} prompts ({source})"
     else:
         reason = f"bound set by the spread over {n_seeds} seeds"
+    if missing:
+        reason += f"; {missing} of {n_seeds} seeds missing, scored worst-case"
     return Stability(
         rated=rated,
         point=_agreement(sigma, margin) if rated else None,
@@ -118,9 +134,11 @@ def stability(
         n_seeds=n_seeds,
         n_repeats=n_repeats,
         n_prompts=n_prompts,
+        n_missing=missing,
         margin=margin,
         confidence=float(confidence),
-        method=f"normal on phi, one repeat; floor: {source}",
+        method=f"normal on phi, one repeat; floor: {source}"
+        + (f"; {missing} missing scored worst-case" if missing else ""),
         reason=reason,
     )
 
@@ -140,12 +158,23 @@ def _floor(p: float, n_prompts: int, flip_upper: float | None) -> float:
     return math.sqrt(share / n_prompts)
 
 
-def _parts(table: Floats) -> list[tuple[float, int]]:
-    """(variance, df) parts whose sum is the variance of one repeat of a new seed."""
+def _worst_parts(table: Floats, missing: int) -> list[tuple[float, int]]:
+    """(variance, df) parts whose sum is the variance of one repeat of a new seed.
+
+    `missing` seeds are added at phi = 0 or pi, as many at either as makes the bound largest.
+    """
     n_seeds, n_repeats = table.shape
-    if n_seeds < 2:
+    total = n_seeds + missing
+    if total < 2:
         return []
-    parts = [(_tidy(float(table.mean(axis=1).var(ddof=1))), n_seeds - 1)]
+    means = table.mean(axis=1)
+    spread, centre = float(np.sum((means - means.mean()) ** 2)), float(means.mean())
+    if missing:  # about `centre`; the variance between seeds decides the bound at a fixed S
+        high = np.arange(missing + 1)
+        sums = high * (math.pi - centre) - (missing - high) * centre
+        squares = high * (math.pi - centre) ** 2 + (missing - high) * centre**2
+        spread += float(np.max(squares - sums**2 / total))
+    parts = [(_tidy(spread / (total - 1)), total - 1)]
     if n_repeats > 1:
         within = float(table.var(axis=1, ddof=1).mean()) * (1 - 1 / n_repeats)
         parts.append((_tidy(within), n_seeds * (n_repeats - 1)))
@@ -175,10 +204,11 @@ def _df(parts: list[tuple[float, int]]) -> float:
     return sum(part for part, _ in parts) ** 2 / below if below > 0 else float(parts[0][1])
 
 
-def _pairs(table: Floats, margin: float) -> tuple[float, int]:
+def _pairs(table: Floats, margin: float, missing: int) -> tuple[float, int]:
     """Share of pairs of runs of different seeds within the margin; disjoint pairs of seeds."""
     n_seeds, n_repeats = table.shape
-    pairs = n_seeds // 2
+    total = n_seeds + missing
+    pairs = total // 2
     if pairs == 0:
         return 0.0, 0
     runs = np.sort(table.ravel())
@@ -189,4 +219,4 @@ def _pairs(table: Floats, margin: float) -> tuple[float, int]:
     )
     gaps = np.abs(table[:, :, None] - table[:, None, :]) <= reach
     same_seed = (int(gaps.sum()) - table.size) // 2
-    return float((everyone - same_seed) / (n_repeats**2 * n_seeds * (n_seeds - 1) / 2)), pairs
+    return float((everyone - same_seed) / (n_repeats**2 * total * (total - 1) / 2)), pairs

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
-from safebench.stats._checks import Floats, Ints, finite
+from safebench.stats._cells import Cells, make_cells
+from safebench.stats._checks import Floats, between, finite
+from safebench.stats._mls import MeanSquares
+
+_STEPS = 45  # halvings of [0, 1] for the bounds of a share
+
+
+@dataclass(frozen=True)
+class ComponentInterval:
+    """A variance component (squared units of y), or its share of a total in [0, 1].
+
+    `df` are the degrees of freedom of the effect's own mean square, `n` the outcomes.
+    """
+
+    estimate: float
+    lower: float
+    upper: float
+    df: int
+    n: int
+    method: str
+    confidence: float
 
 
 @dataclass(frozen=True)
@@ -19,7 +39,10 @@ class VarianceComponents:
     `estimates` by effect (squared units of y), without the effects in `not_measured` (effect ->
     reason). `n_levels`: levels by facet; `n_cells`: cells by measured effect; `df`: degrees of
     freedom by measured effect, n_cells minus those of the effects it contains (exact for balanced
-    crossed and nested designs, nominal otherwise).
+    crossed and nested designs, nominal otherwise). `mean_squares` by measured effect: what T(a)
+    adds to the effects that a contains, by df; `weights[e][f]` is what the mean square of f
+    contributes to the estimate of e. `balanced`: every cell of an effect holds equally many
+    outcomes.
     """
 
     estimates: dict[str, float]
@@ -30,14 +53,104 @@ class VarianceComponents:
     effects: dict[str, tuple[str, ...]]
     n: int
     mean: float
+    mean_squares: dict[str, float] = field(repr=False)
+    weights: dict[str, dict[str, float]] = field(repr=False)
+    balanced: bool = True
     method: str = "Henderson Method I"
 
     @property
     def shares(self) -> dict[str, float]:
         """Share of each measured effect in the total, negatives as 0; all 0 if y is constant."""
-        clamped = {name: max(value, 0.0) for name, value in self.estimates.items()}
+        return self._shares(self.estimates)
+
+    def _shares(self, among: Iterable[str]) -> dict[str, float]:
+        clamped = {name: max(self.estimates[name], 0.0) for name in among}
         total = sum(clamped.values())
         return {name: value / total if total > 0 else 0.0 for name, value in clamped.items()}
+
+    def component(self, effect: str, confidence: float = 0.95) -> ComponentInterval:
+        """The variance of one effect with its two-sided modified large-sample interval.
+
+        Ting et al. (1990): exact for the residual of a balanced design, and close to nominal for
+        differences of mean squares. It supposes normal effects; where the design is not balanced
+        the mean squares are not independent and `method` says approximate. Estimate and bounds may
+        be negative. Raises StatsError for an effect that was not measured, with the reason.
+        """
+        self._measured([effect])
+        tail = (1 - between("confidence", confidence, 0, 1)) / 2
+        found, own = self._known_squares(tail), self._coefficients({effect: 1.0})
+        bounds = found.lower(own), found.upper(own)
+        return self._interval(effect, self.estimates[effect], bounds, confidence)
+
+    def share(
+        self, effect: str, among: Sequence[str] | None = None, confidence: float = 0.95
+    ) -> ComponentInterval:
+        """Share of one effect in the sum of the components in `among` (all measured by default).
+
+        The estimate takes negative components as 0; with nothing to share it is 0. A share rho is
+        in the interval unless (1 - rho) sigma2_effect - rho (sum of the others) is told apart from
+        0 by its modified large-sample bound: with two mean squares, as for training seeds and the
+        repeats within them, the exact F interval of an intraclass correlation (Searle, Casella &
+        McCulloch 1992, 3.6d). Measured coverage of 95 %: .95 there, .93 to .97 for a main effect
+        of a crossed design of 5 x 3 x 2 levels with normal effects. Effects that were not measured
+        are in no share. Raises StatsError as `component`.
+        """
+        names = list(among) if among is not None else list(self.estimates)
+        self._measured([effect, *names])
+        if effect not in names:
+            raise StatsError(f"share of {effect!r} among {names}, which do not hold it")
+        tail = (1 - between("confidence", confidence, 0, 1)) / 2
+        others = [name for name in dict.fromkeys(names) if name != effect]
+
+        found, own = self._known_squares(tail), self._coefficients({effect: 1.0})
+        rest = self._coefficients(dict.fromkeys(others, 1.0))
+        low = high = 0.0
+        step = 1.0
+        for _ in range(_STEPS):
+            step /= 2
+            low += step * (found.lower(_contrast(own, rest, low + step)) >= 0)
+            high += step * (found.upper(_contrast(own, rest, high + step)) > 0)
+        if low == 0 and sum(self.mean_squares.values()) <= 0:
+            high = 1.0  # constant outcomes say nothing of shares
+        estimate = self._shares(dict.fromkeys(names))[effect]
+        return self._interval(effect, estimate, (low, min(high + step, 1.0)), confidence)
+
+    def _measured(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self.estimates:
+                reason = self.not_measured.get(name, f"not among {list(self.estimates)}")
+                raise StatsError(f"effect {name!r} was not measured: {reason}")
+
+    def _coefficients(self, effects: Mapping[str, float]) -> Floats:
+        """What each mean square contributes to a sum of components."""
+        return np.array(
+            [sum(w * self.weights[e][f] for e, w in effects.items()) for f in self.mean_squares]
+        )
+
+    def _known_squares(self, tail: float) -> MeanSquares:
+        squares = np.maximum(np.array(list(self.mean_squares.values())), 0.0)
+        df = np.array([max(self.df[name], 1) for name in self.mean_squares], dtype=np.float64)
+        return MeanSquares(squares, df, tail)
+
+    def _interval(
+        self, effect: str, estimate: float, bounds: tuple[float, float], confidence: float
+    ) -> ComponentInterval:
+        note = "" if self.balanced else " (approximate: unbalanced)"
+        return ComponentInterval(
+            estimate=estimate,
+            lower=min(bounds[0], estimate),
+            upper=max(bounds[1], estimate),
+            df=self.df[effect],
+            n=self.n,
+            method=f"{self.method}, modified large sample{note}",
+            confidence=float(confidence),
+        )
+
+
+def _contrast(own: Floats, rest: Floats, rho: float) -> Floats:
+    """(1 - rho) own - rho rest, rounding error of what cancels set to 0."""
+    found = (1 - rho) * own - rho * rest
+    return np.where(np.abs(found) > 1e-12 * float(np.abs(found).max()), found, 0.0)
 
 
 def variance_components(
@@ -69,98 +182,33 @@ def variance_components(
     unknown = sorted({f for facets in named.values() for f in facets} - set(factors))
     if unknown:
         raise StatsError(f"effects name {unknown}, which factors ({sorted(factors)}) lacks")
-    cells = _Cells(values.size, factors)
+    mean = float(values.mean())
+    cells = make_cells(values - mean, factors)
     *main, residual = named
     not_measured = _unmeasured(cells, {name: named[name] for name in main})
-    measured = [name for name in main if name not in not_measured]
-    mean = float(values.mean())
-    solution = _solve(values - mean, [named[name] for name in measured], cells)
-    kept = [*measured, residual]
-    n_cells = {name: cells.count(named[name]) for name in measured}
+    kept = {name: named[name] for name in main if name not in not_measured}
+    system, right = _equations(values - mean, list(kept.values()), cells)
+    n_cells = {name: cells.count(facets) for name, facets in kept.items()}
     n_cells[residual] = values.size
+    inside = _contained(kept, residual, cells)
+    df = _degrees(inside, n_cells)
+    squares, weights = _mean_squares(system, right, inside, df, values.size)
     return VarianceComponents(
-        estimates={name: float(value) for name, value in zip(kept, solution, strict=True)},
+        estimates=dict(zip(inside, np.linalg.solve(system, right).tolist(), strict=True)),
         not_measured=not_measured,
         n_levels={name: cells.count((name,)) for name in factors},
         n_cells=n_cells,
-        df=_degrees({name: named[name] for name in measured}, n_cells, residual, cells),
+        df=df,
         effects=named,
         n=values.size,
         mean=mean,
+        mean_squares=squares,
+        weights=weights,
+        balanced=all(float(np.ptp(cells.sizes(facets))) == 0 for facets in kept.values()),
     )
 
 
-class _Cells:
-    """Codes of the cells of any set of facets, computed once; one-level facets do not count."""
-
-    def __init__(self, n: int, factors: Mapping[str, ArrayLike]) -> None:
-        self.n = n
-        nothing = np.zeros(n, dtype=np.int64)
-        self._known: dict[frozenset[str], tuple[Ints, int]] = {frozenset(): (nothing, 1)}
-        self._counts: dict[frozenset[str], Floats] = {}
-        for name, labels in factors.items():
-            self._known[frozenset((name,))] = _facet_codes(name, labels, n)
-
-    def codes(self, facets: Sequence[str] | frozenset[str]) -> tuple[Ints, int]:
-        """Code of each outcome's cell, and the number of cells."""
-        key = frozenset(facets)
-        if key not in self._known:
-            name = max(key)
-            left, left_size = self.codes(key - {name})
-            right, right_size = self._known[frozenset((name,))]
-            self._known[key] = _compact(left * right_size + right, left_size * right_size)
-        return self._known[key]
-
-    def count(self, facets: Sequence[str]) -> int:
-        """Number of non-empty cells."""
-        return self.codes(facets)[1]
-
-    def sizes(self, facets: Sequence[str] | frozenset[str]) -> Floats:
-        """Number of outcomes in each cell."""
-        key = frozenset(facets)
-        if key not in self._counts:
-            codes, size = self.codes(key)
-            self._counts[key] = np.bincount(codes, minlength=size).astype(np.float64)
-        return self._counts[key]
-
-    def overlap(self, a: Sequence[str], e: Sequence[str]) -> float:
-        """k_ae = sum over cells A of a, E of e, of n_AE^2/n_A."""
-        if set(e) <= set(a):
-            return float(self.n)
-        both = frozenset(a) | frozenset(e)
-        joint, size = self.codes(both)
-        owner = np.empty(size, dtype=np.int64)
-        owner[joint] = self.codes(a)[0]
-        return float(np.sum(self.sizes(both) ** 2 / self.sizes(a)[owner]))
-
-
-def _facet_codes(name: str, labels: ArrayLike, n: int) -> tuple[Ints, int]:
-    """Codes 0..L-1 of a facet and L."""
-    array = np.asarray(labels)
-    if array.shape != (n,):
-        raise StatsError(f"factors[{name!r}] has shape {array.shape}, not ({n},) like y")
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        raise StatsError(f"factors[{name!r}][{int(np.argmax(np.isnan(array)))}] is NaN")
-    if array.dtype.kind in "iu" and array.min() >= 0 and array.max() < 2**40:
-        return _compact(array.astype(np.int64), int(array.max()) + 1)
-    try:
-        levels, codes = np.unique(array, return_inverse=True)
-    except TypeError as error:
-        raise StatsError(f"factors[{name!r}] mixes kinds of labels: {error}") from error
-    return codes.astype(np.int64), int(levels.size)
-
-
-def _compact(codes: Ints, bound: int) -> tuple[Ints, int]:
-    """Codes renumbered without gaps: linear time while `bound` is not far above the rows."""
-    if bound > 4 * codes.size + 1024:
-        levels, compact = np.unique(codes, return_inverse=True)
-        return compact.astype(np.int64), int(levels.size)
-    seen = np.zeros(bound, dtype=np.bool_)
-    seen[codes] = True
-    return (np.cumsum(seen) - 1)[codes], int(seen.sum())
-
-
-def _unmeasured(cells: _Cells, effects: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+def _unmeasured(cells: Cells, effects: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """Effects this design says nothing about, each with its reason."""
     reasons: dict[str, str] = {}
     kept: list[str] = []
@@ -182,18 +230,18 @@ def _unmeasured(cells: _Cells, effects: Mapping[str, tuple[str, ...]]) -> dict[s
     return reasons
 
 
-def _solve(centred: Floats, effects: list[tuple[str, ...]], cells: _Cells) -> Floats:
-    """The linear system of Method I; the residual is last."""
+def _equations(
+    centred: Floats, effects: list[tuple[str, ...]], cells: Cells
+) -> tuple[Floats, Floats]:
+    """The linear system of Method I, divided by n; the residual is last."""
     n = centred.size
     size = len(effects) + 1
     matrix, right = np.empty((size, size)), np.empty(size)
     base = [float(np.sum(cells.sizes(e) ** 2)) / n for e in effects] + [1.0]
     for row, a in enumerate(effects):
-        codes, count = cells.codes(a)
-        sums = np.bincount(codes, weights=centred, minlength=count)
-        right[row] = np.sum(sums**2 / cells.sizes(a))
-        matrix[row] = [cells.overlap(a, e) for e in effects] + [float(count)]
-    right[-1] = np.sum(centred**2)
+        right[row] = cells.squares(a)
+        matrix[row] = [cells.overlap(a, e) for e in effects] + [float(cells.count(a))]
+    right[-1] = float(centred @ centred)
     matrix[-1] = n
     system = (matrix - np.array(base)) / n
     if np.linalg.matrix_rank(system) < size:
@@ -201,16 +249,52 @@ def _solve(centred: Floats, effects: list[tuple[str, ...]], cells: _Cells) -> Fl
             "the effects cannot be told apart in this design: Method I's equations are singular",
             fix="leave out an effect, or merge facets that vary together",
         )
-    return np.asarray(np.linalg.solve(system, right / n), dtype=np.float64)
+    return system, right / n
 
 
-def _degrees(
-    effects: Mapping[str, tuple[str, ...]], n_cells: Mapping[str, int], residual: str, cells: _Cells
-) -> dict[str, int]:
+def _contained(
+    effects: Mapping[str, tuple[str, ...]], residual: str, cells: Cells
+) -> dict[str, list[str]]:
+    """Effect -> the others whose cells it refines; the residual refines all."""
+    counts = {name: cells.count(facets) for name, facets in effects.items()}
+    inside = {
+        name: [
+            other
+            for other, fewer in effects.items()
+            if other != name
+            and counts[other] < counts[name]
+            and cells.count((*facets, *fewer)) == counts[name]
+        ]
+        for name, facets in effects.items()
+    }
+    inside[residual] = list(effects)
+    return inside
+
+
+def _degrees(inside: Mapping[str, list[str]], n_cells: Mapping[str, int]) -> dict[str, int]:
     """Cells minus the degrees of freedom of every effect whose cells these refine."""
     df: dict[str, int] = {}
-    for name, facets in sorted(effects.items(), key=lambda item: n_cells[item[0]]):
-        coarser = [e for e in df if cells.count((*facets, *effects[e])) == n_cells[name]]
-        df[name] = n_cells[name] - 1 - sum(df[e] for e in coarser)
-    df[residual] = cells.n - 1 - sum(df.values())
-    return {name: df[name] for name in [*effects, residual]}
+    for name in sorted(inside, key=lambda name: n_cells[name]):
+        if name != list(inside)[-1]:
+            df[name] = n_cells[name] - 1 - sum(df[other] for other in inside[name])
+    residual = list(inside)[-1]
+    df[residual] = n_cells[residual] - 1 - sum(df.values())
+    return {name: df[name] for name in inside}
+
+
+def _mean_squares(
+    system: Floats, right: Floats, inside: Mapping[str, list[str]], df: Mapping[str, int], n: int
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Mean squares, and what each contributes to the estimate of each effect.
+
+    T = A SS with A the containments, SS = df MS, estimates = system^-1 T/n.
+    """
+    names = list(inside)
+    containment = np.array([[float(f == e or f in inside[e]) for f in names] for e in names])
+    degrees = np.array([max(df[name], 1) for name in names], dtype=np.float64)
+    squares = n * np.linalg.solve(containment, right) / degrees
+    weights = np.linalg.solve(system, containment * degrees / n)
+    return (
+        dict(zip(names, squares.tolist(), strict=True)),
+        {e: dict(zip(names, weights[i].tolist(), strict=True)) for i, e in enumerate(names)},
+    )

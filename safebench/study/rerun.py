@@ -7,8 +7,9 @@ from typing import cast
 
 import pyarrow as pa
 
-from safebench.card.base import NotReported, known
+from safebench.card.base import known
 from safebench.card.card import Card
+from safebench.card.differences import environment_differences
 from safebench.card.digest import protocol_digest
 from safebench.card.model import ChatTemplateFromFile
 from safebench.card.results import MARGIN, PrimaryEstimand
@@ -234,24 +235,3 @@ def _side(card: Card, folder: Path) -> Side:
         protocol=protocol_digest(card),
         outcomes_sha256=sha256_of(folder / OUTCOMES_FILE),
     )
-
-
-def environment_differences(original: Card, rerun: Card) -> list[str]:
-    """Name what differs between two environments, one line each."""
-    first, second = original.environment, rerun.environment
-    if first is None or second is None or isinstance(first, NotReported):
-        return ["the original's environment is not reported"]
-    if isinstance(second, NotReported):
-        return ["the rerun's environment is not reported"]
-    lines = []
-    for name in type(first).model_fields:
-        old, new = getattr(first, name), getattr(second, name)
-        if isinstance(old, dict) and isinstance(new, dict):
-            lines += [
-                f"{library} {old.get(library, 'absent')} -> {new.get(library, 'absent')}"
-                for library in sorted({*old, *new})
-                if old.get(library) != new.get(library)
-            ]
-        elif old != new:
-            lines.append(f"{name} {old} -> {new}")
-    return lines

@@ -42,6 +42,7 @@ def test_no_such_command(capsys: pytest.CaptureFixture[str]) -> None:
         ("run", "absent.yaml", "--out", "x"),
         ("score", "absent"),
         ("rerun", "absent", "--out", "x"),
+        ("compare", "absent", "absent"),
         ("validate", "absent.yaml"),
         ("leaderboard", "build", "absent", "--out", "x"),
     ],
@@ -92,7 +93,9 @@ def imported(program: str) -> set[str]:
     return {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
 
 
-@pytest.mark.parametrize("name", ["init", "validate", "rules", "score", "leaderboard", "schema"])
+@pytest.mark.parametrize(
+    "name", ["init", "validate", "rules", "score", "compare", "leaderboard", "schema"]
+)
 def test_light_commands_need_no_model_libraries(name: str) -> None:
     module, _ = COMMANDS[name]
     assert not imported(f"import {module}") & set(HEAVY)

@@ -66,6 +66,26 @@ def test_seed_variance_of_an_arm_is_added():
     assert "run effect of a not measured" in result.method
 
 
+@given(two_arms())
+def test_a_cautious_interval_holds_the_other(arms):
+    plain, wide = paired_difference(*arms), paired_difference(*arms, cautious=True)
+    assert wide.lower <= plain.lower
+    assert wide.upper >= plain.upper
+    assert (wide.estimate, wide.se, wide.df) == (plain.estimate, plain.se, plain.df)
+
+
+def test_cautious_adds_the_squared_half_widths():
+    rng = np.random.default_rng(3)
+    a = (rng.random((1, 150)) < 0.3).astype(float)
+    b = (rng.random((3, 150)) < np.array([0.4, 0.5, 0.6])[:, None]).astype(float)
+    prompt = (b.mean(axis=0) - a[0]).var(ddof=1) / 150
+    result = paired_difference(a, b, cautious=True)
+    excess = result.se**2 - prompt
+    square = stats.t.ppf(0.975, 149) ** 2 * prompt + stats.t.ppf(0.975, 2) ** 2 * excess
+    assert result.upper - result.estimate == pytest.approx(np.sqrt(square))
+    assert "cautious" in result.method
+
+
 def test_few_discordant_prompts_get_pseudo_prompts():
     a, b = np.zeros((1, 100)), np.zeros((1, 100))
     b[0, 0] = 1

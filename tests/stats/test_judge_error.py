@@ -108,6 +108,13 @@ def test_prompts_shared_by_both_parts_are_counted_together():
     assert found.upper - found.estimate == pytest.approx(half, rel=1e-6)
 
 
+def test_cluster_labels_may_be_of_any_kind():
+    u, f, y = [0, 1, 1, 0], [0, 1, 1], [0, 1, 0]
+    numbers = ppi_estimate(u, f, y, ([1, 2, 3, 4], [1.0, 2.0, 5.0]))
+    words = ppi_estimate(u, f, y, (list("abcd"), list("abe")))
+    assert (numbers.lower, numbers.upper) == (words.lower, words.upper)
+
+
 def test_one_cluster_says_nothing():
     found = ppi_estimate([0, 1], [0, 1], [0, 1], (["a", "b"], ["a", "a"]))
     assert (found.lower, found.upper, found.n_clusters) == (0, 1, 1)

@@ -170,6 +170,8 @@ def test_moderated_variances():
     few, few_df = moderated_variances([1.0, 2.0, 0.0], 2)
     assert (few > 0).all() and (few_df > 2).all()
     assert moderated_variances([0.5], 3)[1][0] == 3
+    with pytest.raises(StatsError, match=r"variances\[1\] is -1, below 0"):
+        moderated_variances([1, -1], 3)
 
 
 @pytest.mark.parametrize(
@@ -188,6 +190,7 @@ def test_moderated_variances():
         (([0.1, 0.2], [1, 1], [4, 0]), r"df\[1\] is 0"),
         (([0.1, 0.2], [1, 1], [4, 4, 4]), r"df has shape \(3,\)"),
         (([0.1, 0.2], [1, 1], None, 1.0), "confidence is 1"),
+        (([0.1, 0.2], [1, 1], None, 0.99999), "10000 draws cannot find"),
         (([[0.1, 0.2]], [1, 1]), r"scores has shape \(1, 2\)"),
         (([0.1], [1], None, 0.9, True, "tukey"), "method is 'tukey'"),
     ],

@@ -1,8 +1,9 @@
 import math
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
@@ -107,6 +108,75 @@ def test_more_seeds_with_equal_spread_never_lower_the_bound(sd, seeds, more, fli
     assert many.lower >= few.lower - 1e-9
 
 
+@given(
+    hnp.arrays(np.float64, 13, elements=st.floats(0, 1)), st.integers(2, 12), st.floats(0.001, 0.3),
+    st.floats(0, 1), st.integers(1, 1000),
+)  # fmt: skip
+def test_one_seed_more_with_the_same_spread_never_lowers_the_bound(draws, seeds, sd, flip, prompts):
+    def runs(n):  # any draws, moved to one mean and one SD on the phi scale
+        steps = draws[:n] - draws[:n].mean() + np.where(np.arange(n) == 0, 1e-3, 0.0)
+        steps = (steps - steps.mean()) / np.std(steps, ddof=1)
+        x = math.pi / 2 + sd * steps
+        return np.sin(x / 2) ** 2, x
+
+    (few, x), (many, z) = runs(seeds), runs(seeds + 1)
+    assume(max(abs(x - math.pi / 2).max(), abs(z - math.pi / 2).max()) < math.pi / 2)
+    # the floor depends on the mean score: hold it by not giving the flip rate at other means
+    flip = flip if few.mean() == pytest.approx(many.mean(), abs=1e-12) else None
+    one, other = stability(few, prompts, flip), stability(many, prompts, flip)
+    assert other.sigma_run == pytest.approx(one.sigma_run)
+    assert other.lower >= one.lower - 1e-9
+
+
+@given(scores, st.integers(0, 4), st.none() | st.floats(0, 1))
+def test_a_missing_run_never_raises_a_bound(runs, missing, flip):
+    found = [stability(runs, 300, flip, missing=m) for m in (0, missing, missing + 1)]
+    assert found[0] == stability(runs, 300, flip)
+    for fewer, more in pairwise(found):
+        assert more.lower <= fewer.lower
+        assert more.pairs_lower <= fewer.pairs_lower
+    result = found[-1]
+    assert 0 <= result.lower <= result.point <= result.upper <= 1
+    assert (result.n_seeds, result.n_missing) == (runs.size + missing + 1, missing + 1)
+    assert f"{missing + 1} of {result.n_seeds} seeds missing" in result.reason
+    assert "worst-case" in result.method
+
+
+@given(hnp.arrays(np.float64, st.integers(3, 6), elements=st.floats(0, 1)), st.integers(1, 3))
+def test_missing_runs_are_scored_as_lowers_the_bound_most(runs, missing):
+    everyway = [
+        stability(np.append(runs, filled), 10**9)
+        for m in range(missing + 1)
+        for filled in product((0.0, 1.0), repeat=m)
+    ]
+    result = stability(runs, 10**9, missing=missing)
+    assert result.lower == pytest.approx(min(s.lower for s in everyway), abs=1e-12)
+    assert result.sigma_run == pytest.approx(
+        max(s.sigma_run for s in everyway if s.n_seeds == runs.size + missing)
+    )
+
+
+def test_a_missing_run_counts_against_the_pairs():
+    whole, short = stability([0.5] * 6, 440), stability([0.5] * 5, 440, missing=1)
+    assert (whole.pairs, short.pairs) == (3, 3)
+    assert short.pairs_within == pytest.approx(3 * 10 / 15)  # 10 of 15 pairs of six seeds
+    assert short.pairs_lower < whole.pairs_lower
+    assert short.lower < 0.1 < whole.lower
+
+
+def test_missing_with_repeats_and_alone():
+    table = np.array([[0.5, 0.51], [0.52, 0.5], [0.49, 0.5]])
+    result = stability(table, 300, missing=1)
+    x = phi(table)
+    means = np.append(x.mean(axis=1), 0.0)
+    within = x.var(axis=1, ddof=1).mean() / 2
+    assert result.sigma_run**2 == pytest.approx(means.var(ddof=1) + within)
+    alone = stability([0.5], 300, missing=1)
+    assert alone.rated
+    assert alone.lower < 0.02
+    assert alone.pairs_within == 0
+
+
 @given(scores, st.floats(0.1, 1))
 def test_a_poor_judge_never_raises_stability(runs, youden):
     plain, poor = stability(runs, 300), stability(runs, 300, judge_youden_lower=youden)
@@ -188,3 +258,5 @@ def test_refusals():
         stability([0.1, 0.2], 10, judge_youden_lower=0)
     with pytest.raises(StatsError, match="margin"):
         stability([0.1, 0.2], 10, margin=0)
+    with pytest.raises(StatsError, match="missing is -1"):
+        stability([0.1, 0.2], 10, missing=-1)

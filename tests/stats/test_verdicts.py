@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,7 +8,19 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from safebench.errors import StatsError
-from safebench.stats import change_verdict, phi, rerun_verdict, size_class, tost_power
+from safebench.stats import (
+    change_verdict,
+    phi,
+    phi_inverse,
+    plan_seeds,
+    pooled_sigma,
+    replication_interval,
+    rerun_verdict,
+    size_class,
+    tost_power,
+)
+from safebench.stats.planning import power_at
+from safebench.stats.replication import predict
 
 WORDS = {"reproduced", "not_reproduced", "inconclusive"}
 runs = hnp.arrays(np.float64, st.integers(1, 8), elements=st.floats(0, 1))
@@ -68,6 +82,125 @@ def test_a_pooled_sigma_is_that_of_one_run():
     assert alone.upper == pytest.approx(stats.norm.ppf(0.95) * 0.03)  # sqrt(1/2 + 1/2) = 1
     assert pairs.upper == pytest.approx(alone.upper)
     assert pairs.sigma == pytest.approx(0.03 * np.sqrt(2))
+
+
+def test_a_pooled_sigma_of_few_runs_has_their_degrees_of_freedom():
+    exact = rerun_verdict([0.5], [0.5] * 3, pooled_sigma=0.03)
+    few = rerun_verdict([0.5], [0.5] * 3, pooled_sigma=0.03, pooled_df=4)
+    assert (exact.df, few.df) == (math.inf, 4)
+    assert few.upper == pytest.approx(stats.t.ppf(0.95, 4) * 0.03 * math.sqrt(1 + 1 / 3))
+    assert few.power < exact.power
+    assert few.power == pytest.approx(power_at(0.03 * math.sqrt(4 / 3), 4, 0.1))
+    assert "df" in few.method
+    pairs = rerun_verdict([0.5] * 2, [0.5] * 2, pooled_sigma=0.03, pooled_df=4, paired=True)
+    assert pairs.df == 4
+
+
+def test_pooled_sigma_is_the_within_mean_square():
+    groups = [[0.3, 0.32, 0.35], [0.6, 0.62], [0.9], [0.45, 0.44, 0.47, 0.46]]
+    x = [phi(g) for g in groups]
+    squares = sum(np.sum((g - np.mean(g)) ** 2) for g in x)
+    found = pooled_sigma(groups)
+    assert (found.df, found.n, found.n_groups) == (6, 10, 4)
+    assert found.estimate == pytest.approx(math.sqrt(squares / 6))
+    bounds = np.sqrt(squares / stats.chi2.ppf([0.975, 0.025], 6))
+    assert (found.lower, found.upper) == pytest.approx(tuple(bounds))
+    two = pooled_sigma(groups[:2])
+    same = rerun_verdict(*groups[:2])
+    assert (two.estimate, two.df) == pytest.approx((same.sigma, same.df))
+
+
+@given(st.lists(runs, min_size=1, max_size=4), st.randoms(use_true_random=False))
+def test_pooled_sigma_does_not_depend_on_order(groups, random):
+    groups = [*groups, np.array([0.2, 0.3])]
+    found = pooled_sigma(groups)
+    assert 0 <= found.lower <= found.estimate <= found.upper
+    random.shuffle(groups)
+    assert pooled_sigma([g[::-1] for g in groups]).estimate == pytest.approx(found.estimate)
+
+
+def test_prediction_of_a_published_mean():
+    # USEPA (2009) Unified Guidance, example 18-2: chrysene at two background wells, upper 99 %
+    # limit of the geometric mean of 4 future values; 46.96613 in EnvStats::predIntLnorm's help
+    x = np.log([6.9, 27.3, 10.8, 8.9, 15.1, 7.2, 48.4, 7.8])
+    half, _ = predict(x.std(ddof=1), 7, 8, 4, 0.98)
+    assert round(math.exp(x.mean() + half), 5) == 46.96613
+
+
+def test_prediction_interval_on_phi_and_in_points():
+    old = np.array([0.40, 0.43, 0.47])
+    x = phi(old)
+    half = stats.t.ppf(0.975, 2) * x.std(ddof=1) * math.sqrt(1 / 3 + 1 / 2)
+    found = replication_interval(old, 2)
+    assert (found.lower, found.upper) == pytest.approx((x.mean() - half, x.mean() + half))
+    assert found.lower_points == pytest.approx(phi_inverse(found.lower))
+    assert found.upper_points == pytest.approx(phi_inverse(found.upper))
+    assert (found.df, found.n, found.n_rerun) == (2, 3, 2)
+    given_sigma = replication_interval([0.4], 2, pooled_sigma=0.05, pooled_df=8)
+    expected = stats.t.ppf(0.975, 8) * 0.05 * math.sqrt(1 + 1 / 2)
+    assert given_sigma.upper - given_sigma.estimate == pytest.approx(expected)
+
+
+@given(
+    hnp.arrays(np.float64, st.integers(2, 6), elements=st.floats(0, 1)),
+    hnp.arrays(np.float64, st.integers(1, 6), elements=st.floats(0, 1)),
+)
+def test_within_prediction_is_the_replication_interval(old, new):
+    found = replication_interval(old, new.size)
+    centre = float(np.mean(phi(new)))
+    assert found.lower <= found.estimate <= found.upper
+    assert 0 <= found.lower_points <= found.upper_points <= 1
+    inside = rerun_verdict(old, new).within_prediction
+    if min(abs(centre - found.lower), abs(centre - found.upper)) > 1e-9:
+        assert inside is (found.lower < centre < found.upper)
+
+
+def test_within_prediction_is_none_where_nothing_is_predicted():
+    assert rerun_verdict([0.5], [0.5, 0.51]).within_prediction is None
+    assert rerun_verdict([0.5], [0.5, 0.51], pooled_sigma=0.03).within_prediction is True
+    assert rerun_verdict([0.5] * 2, [0.5] * 2, paired=True).within_prediction is None
+    assert rerun_verdict([0.5] * 2, [0.5]).within_prediction is True
+    assert rerun_verdict([0.5] * 2, [0.6]).within_prediction is False
+    assert rerun_verdict([0.5] * 2, [0.51], sigma_floor=0.05).within_prediction is True
+
+
+def test_a_prediction_interval_lets_pass_what_equivalence_does_not():
+    rng = np.random.default_rng(8)  # SD 3 points near .5, 3 runs against 1, 10 points apart
+    old = np.clip(0.5 + 0.03 * rng.standard_normal((2000, 3)), 0, 1)
+    new = np.clip(0.6 + 0.03 * rng.standard_normal((2000, 1)), 0, 1)
+    found = [rerun_verdict(a, b) for a, b in zip(old, new, strict=True)]
+    assert np.mean([f.within_prediction for f in found]) == pytest.approx(0.63, abs=0.03)
+    assert np.mean([f.verdict == "reproduced" for f in found]) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("limit", "target", "cv", "total"),
+    # PowerTOST (CRAN, 1.5-6) data ctCW.III, design "parallel", additive, exact; total of both arms:
+    # at differences of 0, .05, .1, .15
+    [
+        (0.2, 0.8, 0.10, (12, 14, 28, 102)), (0.2, 0.8, 0.20, (36, 48, 102, 398)),
+        (0.2, 0.8, 0.40, (140, 182, 398, 1586)), (0.2, 0.9, 0.10, (14, 18, 36, 140)),
+        (0.2, 0.9, 0.22, (54, 76, 168, 666)), (0.2, 0.9, 0.40, (176, 246, 550, 2194)),
+    ],
+)  # fmt: skip
+def test_sample_sizes_of_a_published_table(limit, target, cv, total):
+    assert 2 * plan_seeds(cv, limit, target) == total[0]
+    for theta, both in zip((0.0, 0.05, 0.10, 0.15), total, strict=True):
+        n = both // 2
+        assert tost_power(cv, limit, n, n, theta=theta) >= target
+        assert tost_power(cv, limit, n - 1, n - 1, theta=theta) < target
+
+
+@pytest.mark.parametrize(
+    ("cv", "ratio", "total"),
+    # PowerTOST ctSJ.VIII.20 (Julious 2004, table VIII): limits .8 to 1.25, log scale, power .9
+    [(0.30, 1.0, 78), (0.30, 0.95, 102), (0.35, 1.05, 134), (0.50, 0.9, 554), (0.85, 1.2, 11180)],
+)
+def test_sample_sizes_on_a_log_scale(cv, ratio, total):
+    sigma, n = math.sqrt(math.log(1 + cv**2)), total // 2
+    at = {"theta": math.log(ratio)}
+    assert tost_power(sigma, math.log(1.25), n, n, **at) >= 0.9
+    assert tost_power(sigma, math.log(1.25), n - 1, n - 1, **at) < 0.9
 
 
 def test_zero_spread():
@@ -141,6 +274,23 @@ def test_rerun_refusals():
         rerun_verdict([0.5], [0.5], alpha=0.5)
     with pytest.raises(StatsError, match="pooled_sigma"):
         rerun_verdict([0.5], [0.5], pooled_sigma=0)
+    with pytest.raises(StatsError, match="pooled_df is 0"):
+        rerun_verdict([0.5], [0.5], pooled_sigma=0.1, pooled_df=0)
+
+
+def test_replication_refusals():
+    with pytest.raises(StatsError, match=r"original_runs\[1\] is nan"):
+        replication_interval([0.5, np.nan], 2)
+    with pytest.raises(StatsError, match="nothing of its own spread"):
+        replication_interval([0.5], 2)
+    with pytest.raises(StatsError, match="n_rerun is 0"):
+        replication_interval([0.5, 0.6], 0)
+    with pytest.raises(StatsError, match="confidence is 95"):
+        replication_interval([0.5, 0.6], 1, 95)
+    with pytest.raises(StatsError, match=r"groups\[1\]\[0\] is nan"):
+        pooled_sigma([[0.1, 0.2], [np.nan]])
+    with pytest.raises(StatsError, match="2 studies and none with two runs"):
+        pooled_sigma([[0.1], [0.2]])
 
 
 @pytest.mark.parametrize(

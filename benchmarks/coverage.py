@@ -1,0 +1,408 @@
+"""How often the intervals, bounds and verdicts of safebench.stats are right, by simulation.
+
+    python benchmarks/coverage.py [--replicates 4000] [--only score,stability,...]
+
+Data come from the made-up worlds of benchmarks/worlds.py, whose true figures are computed and not
+simulated. A line holds the share of replicates, its Monte Carlo error, the nominal value, and
+`MISSED` where the share lies on the wrong side of it by more than three Monte Carlo errors (so that
+chance marks none of some 500 cells).
+
+  score      95 % interval of `score_interval`; truth: the mean over all prompts and seeds
+  fixed      the same with prompts_fixed=True; truth: the mean over all seeds on these prompts
+  stability  one-sided 95 % bound of `stability` (flip_upper from `flip_rate`); truth: the
+             probability that two new runs on these prompts lie within the margin .1 on phi;
+             `pairs` is the companion bound on the same probability
+  change     95 % interval of `paired_difference`; truth: difference of the two population means
+  verdict    `rerun_verdict` at alpha = .05: how often wrong at a shift of exactly the margin, how
+             often right at none, beside the exact power of the t test (`tost_power`); the
+             prediction interval of `replication_interval` beside it
+  sign       `change_verdict`: how often a sign is claimed where there is none, or the wrong one
+
+S training seeds, R repeats, P prompts. Seeds spread by 0.1 (small) or 0.6 (large) on the logit
+scale; harm is at 30 %, 1 % where rare. `cautious` is that keyword of the function.
+
+Every cell has a generator of its own, so that --only prints the same figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+from worlds import (
+    BIMODAL,
+    COLLAPSE,
+    FAMILY,
+    LARGE,
+    QUIET,
+    QUIET_COLLAPSE,
+    SMALL,
+    Change,
+    World,
+    mean_score,
+    run_distribution,
+    shift_for,
+    true_stability,
+)
+
+from safebench.stats import (
+    change_verdict,
+    flip_rate,
+    paired_difference,
+    phi_inverse,
+    pooled_sigma,
+    rerun_verdict,
+    score_interval,
+    stability,
+    tost_power,
+)
+
+SEED = 20260
+BLOCK = 250
+SEEDS = (2, 3, 5, 10)
+MARGIN = 0.1
+SENSITIVITY, SPECIFICITY = 0.9, 0.8
+
+WORLDS = {
+    "small seed effect": World(0.3),
+    "large seed effect": World(0.3, seeds=LARGE),
+    "rare, small": World(0.01),
+    "rare, large": World(0.01, seeds=LARGE),
+    "bimodal, large": World(0.4, prompts=BIMODAL, seeds=LARGE),
+    "collapse": World(0.3, seeds=COLLAPSE),
+    "quiet collapse": World(0.19, QUIET, QUIET_COLLAPSE, 0.0),
+    "families, small": World(0.3, family_share=0.8),
+    "families, large": World(0.3, seeds=LARGE, family_share=0.8),
+}
+BOTH = ("small seed effect", "large seed effect")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One figure: a share of replicates beside what it should be."""
+
+    what: str
+    share: float
+    error: float
+    nominal: float | None  # None: no promise
+    at_least: bool  # a coverage (else: a rate of errors, at most)
+    note: str
+
+    @property
+    def missed(self) -> bool:
+        """Whether the share is on the wrong side of the nominal value."""
+        if self.nominal is None:
+            return False
+        short = self.nominal - self.share if self.at_least else self.share - self.nominal
+        return short > 3 * self.error
+
+    def text(self) -> str:
+        """Return the line of the table."""
+        sign = ">=" if self.at_least else "<="
+        nominal = "" if self.nominal is None else f"{sign} {self.nominal:.3f}"
+        mark = "MISSED" if self.missed else ""
+        share = f"{self.share:.3f} +-{self.error:.3f}"
+        return f"{self.what:<70} {share}  {nominal:<8} {mark:<6}  {self.note}".rstrip()
+
+
+def line(
+    what: str, hits: list[bool], nominal: float | None, note: str, at_least: bool = True
+) -> Line:
+    """Return the line of one cell; the error is taken at the nominal share where that is larger."""
+    share, n = float(np.mean(hits)), len(hits)
+    spread = max(share * (1 - share), 0.0 if nominal is None else nominal * (1 - nominal))
+    return Line(what, share, math.sqrt(spread / n), nominal, at_least, note)
+
+
+def generator(what: str) -> np.random.Generator:
+    """Return the generator of one cell."""
+    return np.random.default_rng([SEED, zlib.crc32(what.encode())])
+
+
+def draws(
+    what: str, n: int, world: World, seeds: int, prompts: int, **more: object
+) -> Iterator[np.ndarray]:
+    """Yield n replicates of (S, R, P) outcomes, drawn in blocks."""
+    rng = generator(what)
+    for start in range(0, n, BLOCK):
+        yield from world.outcomes(rng, min(BLOCK, n - start), seeds, prompts, **more)
+
+
+def score(n: int) -> Iterator[Line]:
+    """Coverage of score_interval, prompts and seeds sampled."""
+    cells = [(name, p, 1) for name, p in product(WORLDS, (50, 450))]
+    cells += [(name, 450, 3) for name in BOTH]
+    for (name, prompts, repeats), seeds in product(cells, SEEDS):
+        world = WORLDS[name]
+        families = np.arange(prompts) // FAMILY if world.family_share else None
+        label = f"score      {name}, P={prompts}, S={seeds}" + (", R=3" if repeats > 1 else "")
+        for what, cautious in ((label, False), (f"{label}, cautious", True)):
+            if cautious and (prompts < 450 or repeats > 1 or seeds == 10):
+                continue
+            data = draws(label, n, world, seeds, prompts, repeats=repeats)
+            found = [score_interval(y, families, cautious=cautious) for y in data]
+            yield _interval_line(what, found, world.rate)
+
+
+def fixed(n: int) -> Iterator[Line]:
+    """Coverage of score_interval with prompts_fixed=True."""
+    for name, seeds in product((*BOTH, "rare, small", "collapse"), SEEDS):
+        world = WORLDS[name]
+        truth = mean_score(run_distribution(world, 450))
+        what = f"fixed      {name}, P=450, S={seeds}"
+        data = draws(what, n, world, seeds, 450, fixed=True)
+        yield _interval_line(what, [score_interval(y, prompts_fixed=True) for y in data], truth)
+
+
+def _interval_line(what: str, found: list, truth: float) -> Line:
+    below = np.mean([f.upper < truth for f in found])
+    above = np.mean([f.lower > truth for f in found])
+    width = np.mean([f.upper - f.lower for f in found])
+    note = f"truth {truth:.3f}, too low {below:.3f}, too high {above:.3f}, mean width {width:.3f}"
+    return line(what, [f.lower <= truth <= f.upper for f in found], 0.95, note)
+
+
+def _stability_cells() -> Iterator[tuple[str, World, int, int, int, bool]]:
+    plain = [name for name, world in WORLDS.items() if not world.family_share]
+    for name, prompts, seeds in product(plain, (50, 450), SEEDS):
+        yield f"{name}, P={prompts}, S={seeds}", WORLDS[name], prompts, seeds, 1, False
+    for name, seeds in product(BOTH, SEEDS):
+        yield f"{name}, P=450, S={seeds}, R=3", WORLDS[name], 450, seeds, 3, False
+    for name, seeds in product(BOTH, SEEDS):
+        yield f"{name}, P=450, S={seeds}, judge errs", WORLDS[name], 450, seeds, 1, True
+
+
+def stable(n: int) -> Iterator[Line]:
+    """Coverage of the bound on stability and of its companion."""
+    for label, world, prompts, seeds, repeats, errs in _stability_cells():
+        truth = true_stability(run_distribution(world, prompts), MARGIN)
+        what = f"stability  {label}"
+        rng, found = generator(what + " judge"), []
+        for y in draws(what, n, world, seeds, prompts, repeats=repeats, fixed=True):
+            if errs:
+                right = rng.random(y.shape) < np.where(y, SENSITIVITY, SPECIFICITY)
+                y = y == right
+            flips = flip_rate(y[:, 0]).upper
+            youden = SENSITIVITY + SPECIFICITY - 1 if errs else 1.0
+            found.append(stability(y.mean(2), prompts, flips, MARGIN, judge_youden_lower=youden))
+        note = (
+            f"truth {truth:.3f}, mean bound {np.mean([f.lower for f in found]):.3f}, "
+            f"mean point {np.mean([f.point for f in found]):.3f}"
+        )
+        yield line(what, [f.lower <= truth for f in found], 0.95, note)
+        mean = np.mean([f.pairs_lower for f in found])
+        pairs = [f.pairs_lower <= truth for f in found]
+        yield line(f"{what}: pairs", pairs, 0.95, f"truth {truth:.3f}, mean bound {mean:.3f}")
+
+
+def change(n: int) -> Iterator[Line]:
+    """Coverage of paired_difference."""
+    small, large = Change(0.2, 0.35, SMALL), Change(0.2, 0.35, LARGE)
+    rare, none = Change(0.01, 0.02, SMALL), Change(0.2, 0.2, LARGE)
+    cells = [
+        (f"{name}, P={prompts}, base R={repeats}", world, prompts, repeats)
+        for name, world in (("small seed effect", small), ("large seed effect", large))
+        for prompts, repeats in ((50, 1), (450, 1), (450, 5))
+    ]
+    cells += [
+        ("rare, P=450, base R=1", rare, 450, 1),
+        ("no change, P=450, base R=1", none, 450, 1),
+        ("families, P=450, base R=1", replace(small, family_share=0.8), 450, 1),
+        ("families, large, P=450, base R=1", replace(large, family_share=0.8), 450, 1),
+        ("collapse, P=450, base R=1", Change(0.2, 0.35, COLLAPSE), 450, 1),
+    ]
+    for (name, world, prompts, repeats), seeds in product(cells, SEEDS):
+        label = f"change     {name}, S={seeds}"
+        families = np.arange(prompts) // FAMILY if world.family_share else None
+        for what, cautious in ((label, False), (f"{label}, cautious", True)):
+            if cautious and (prompts < 450 or seeds == 10):
+                continue
+            data = _pairs(label, n, world, seeds, prompts, repeats)
+            found = [paired_difference(a, b, families, cautious=cautious) for a, b in data]
+            yield _interval_line(what, found, world.tuned - world.base)
+
+
+def _pairs(
+    what: str, n: int, world: Change, seeds: int, prompts: int, repeats: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    rng = generator(what)
+    for start in range(0, n, BLOCK):
+        a, b = world.outcomes(rng, min(BLOCK, n - start), seeds, prompts, repeats)
+        yield from zip(a, b, strict=True)
+
+
+ARMS = ((2, 2), (3, 1), (3, 3), (5, 3), (5, 5), (10, 10))
+
+
+def verdict(n: int) -> Iterator[Line]:
+    """Errors and power of rerun_verdict: run scores normal on phi, then scores of prompts."""
+    for sigma, (first, second) in product((0.02, 0.04, 0.078), ARMS):
+        what = f"phi normal, SD {sigma}, {first} and {second} seeds"
+        exact = [tost_power(sigma, MARGIN, first, second, theta=t) for t in (MARGIN, 0.0)]
+        yield from _verdict_lines(what, n, _normal(sigma, first, second), exact)
+    for sigma, seeds in product((0.02, 0.04), (3, 5)):
+        what = f"phi normal, SD {sigma}, paired, {seeds} seeds"
+        yield from _verdict_lines(what, n, _normal(sigma, seeds, seeds), None, paired=True)
+    for name, seeds in product((*BOTH, "rare, small", "collapse"), (3, 5)):
+        world = WORLDS[name]
+        draw = _scores(world, seeds, shift_for(world, 450, MARGIN))
+        yield from _verdict_lines(f"{name}, P=450, {seeds} and {seeds} seeds", n, draw, None)
+    yield from _pooled(n)
+    yield from _until_settled(n)
+    yield from _predicted(n)
+
+
+def _pooled(n: int) -> Iterator[Line]:
+    """One original run, its spread taken from three studies of three runs, with and without df."""
+    sigma = 0.04
+    for label in ("df given", "taken as exact"):
+        what = f"verdict    1 original, 3 new, sigma of 3 x 3 runs, {label}: false reproduced"
+        rng, hits = generator("pooled"), []
+        for _ in range(n):
+            groups = phi_inverse(math.pi / 2 + sigma * rng.standard_normal((3, 3)))
+            old = phi_inverse(math.pi / 2 + sigma * rng.standard_normal(1))
+            new = phi_inverse(math.pi / 2 + MARGIN + sigma * rng.standard_normal(3))
+            found = pooled_sigma(groups)
+            df = found.df if label == "df given" else math.inf
+            result = rerun_verdict(old, new, pooled_sigma=found.estimate, pooled_df=df)
+            hits.append(result.verdict == "reproduced")
+        yield line(what, hits, 0.05, "", False)
+
+
+def _until_settled(n: int) -> Iterator[Line]:
+    """What the rule of a fixed number of new seeds prevents: adding them until it is settled."""
+    what = "verdict    SD 0.04, 5 old, new seeds added one by one from 2 to 10: false reproduced"
+    old, new = _normal(0.04, 5, 10)(generator(what), n, True)
+    words = []
+    for a, b in zip(old, new, strict=True):
+        tried = (rerun_verdict(a, b[:size]).verdict for size in range(2, 11))
+        words.append(next((word for word in tried if word != "inconclusive"), "inconclusive"))
+    yield line(what, [word == "reproduced" for word in words], None, "promised of a fixed number")
+
+
+def _predicted(n: int) -> Iterator[Line]:
+    """How often the rerun lies within the prediction interval, and is called reproduced."""
+    sigma = 0.06
+    for points, (first, second) in product((0, 10), ((3, 1), (3, 3), (5, 5))):
+        what = f"verdict    SD 3 points, shift {points}, {first} and {second} seeds: predicted"
+        rng = generator(what)
+        old = phi_inverse(math.pi / 2 + sigma * rng.standard_normal((n, first)))
+        centre = 2 * math.asin(math.sqrt(0.5 + points / 100))
+        new = phi_inverse(centre + sigma * rng.standard_normal((n, second)))
+        found = [rerun_verdict(a, b) for a, b in zip(old, new, strict=True)]
+        share = np.mean([f.verdict == "reproduced" for f in found])
+        inside = [bool(f.within_prediction) for f in found]
+        yield line(what, inside, None if points else 0.95, f"reproduced {share:.3f}")
+
+
+Draw = Callable[[np.random.Generator, int, bool], tuple[np.ndarray, np.ndarray]]
+
+
+def _normal(sigma: float, first: int, second: int) -> Draw:
+    """Scores near .5 whose phi is normal; the second study is shifted by the margin, or not."""
+
+    def draw(rng: np.random.Generator, n: int, shifted: bool) -> tuple[np.ndarray, np.ndarray]:
+        centre = math.pi / 2
+        old = centre + sigma * rng.standard_normal((n, first))
+        new = centre + shifted * MARGIN + sigma * rng.standard_normal((n, second))
+        return np.asarray(phi_inverse(old)), np.asarray(phi_inverse(new))
+
+    return draw
+
+
+def _scores(world: World, seeds: int, shift: float) -> Draw:
+    """Run scores on fixed prompts, drawn from their exact distribution."""
+
+    def draw(rng: np.random.Generator, n: int, shifted: bool) -> tuple[np.ndarray, np.ndarray]:
+        arms = []
+        for move in (0.0, shift if shifted else 0.0):
+            pmf = run_distribution(world, 450, move)
+            arms.append(rng.choice(pmf.size, size=(n, seeds), p=pmf / pmf.sum()) / (pmf.size - 1))
+        return arms[0], arms[1]
+
+    return draw
+
+
+def _verdict_lines(
+    what: str, n: int, draw: Draw, exact: list[float] | None, **how: object
+) -> Iterator[Line]:
+    rng = generator(what)
+    for shifted in (True, False):
+        old, new = draw(rng, n, shifted)
+        words = [rerun_verdict(a, b, MARGIN, **how).verdict for a, b in zip(old, new, strict=True)]
+        right = [word == "reproduced" for word in words]
+        wrong = [word == "not_reproduced" for word in words]
+        note = "" if exact is None else f"exact {exact[0 if shifted else 1]:.3f}"
+        if shifted:
+            yield line(f"verdict    {what}: false reproduced", right, 0.05, note, False)
+            yield line(f"verdict    {what}: false not_reproduced", wrong, 0.05, "", False)
+        else:
+            yield line(f"verdict    {what}: power", right, None, note)
+
+
+def sign(n: int) -> Iterator[Line]:
+    """Errors of change_verdict in the sign, from per-prompt outcomes and from run scores."""
+    worlds = {
+        "no change, small": Change(0.2, 0.2, SMALL),
+        "no change, large": Change(0.2, 0.2, LARGE),
+        "+2 points, large": Change(0.2, 0.22, LARGE),
+        "+15 points, large": Change(0.2, 0.35, LARGE),
+    }
+    for name, world in worlds.items():
+        for seeds, repeats, per_prompt in product((2, 3, 5), (1, 3), (True, False)):
+            how = "prompts" if per_prompt else "run scores"
+            label = f"sign       {name}, {how}, S={seeds}, base R={repeats}"
+            original = _pairs(label, n, world, seeds, 450, repeats)
+            rerun = _pairs(label + " rerun", n, world, seeds, 450, repeats)
+            yield from _sign_lines(label, zip(original, rerun, strict=True), world, per_prompt)
+
+
+def _sign_lines(label: str, studies: Iterator, world: Change, per_prompt: bool) -> Iterator[Line]:
+    found = []
+    for arms in studies:
+        tables = [table for study in arms for table in study]
+        found.append(change_verdict(*(tables if per_prompt else [t.mean(1) for t in tables])))
+    signs = [f.original.sign for f in found]
+    both = [f.sign_verdict == "reproduced" for f in found]
+    none = world.tuned == world.base
+    wrong = [s != "unsupported" if none else s == "decrease" for s in signs]
+    bound = 0.05 if none else 0.025
+    yield line(f"{label}: wrong sign", wrong, bound, f"sign reproduced {np.mean(both):.3f}", False)
+    against = [f.sign_verdict == "not_reproduced" for f in found]
+    yield line(f"{label}: false not_reproduced", against, 0.05, "", False)
+
+
+PARTS = {
+    "score": score, "fixed": fixed, "stability": stable, "change": change, "verdict": verdict,
+    "sign": sign,
+}  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> list[Line]:
+    """Print the table and return its lines."""
+    parser = argparse.ArgumentParser(description="Coverage of the intervals and verdicts.")
+    parser.add_argument("--replicates", type=int, default=4000, metavar="N")
+    parser.add_argument("--only", default=",".join(PARTS), metavar="NAMES", help="parts, by comma")
+    options = parser.parse_args(arguments)
+    unknown = set(options.only.split(",")) - set(PARTS)
+    if unknown:
+        parser.error(f"--only {', '.join(sorted(unknown))}: the parts are {', '.join(PARTS)}")
+    print(f"{options.replicates} replicates in each cell, seed {SEED}")
+    lines = []
+    for part in options.only.split(","):
+        print()
+        for found in PARTS[part](options.replicates):
+            print(found.text(), flush=True)
+            lines.append(found)
+    missed = [found for found in lines if found.missed]
+    print(f"\n{len(missed)} of {len(lines)} figures missed what is promised")
+    return lines
+
+
+if __name__ == "__main__":
+    main()

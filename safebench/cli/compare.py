@@ -1,0 +1,157 @@
+"""`safebench compare`: two submissions on the prompts they share."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from safebench.card.card import Card
+from safebench.card.differences import (
+    ProtocolDifferences,
+    environment_differences,
+    protocol_differences,
+)
+from safebench.card.io import load_card
+from safebench.card.results import Condition
+from safebench.cli.console import printer
+from safebench.errors import CardError
+
+CONDITIONS = click.Choice(["base", "tuned", "control"])
+
+
+@click.command(name="compare", short_help="Compare two submissions on the prompts they share.")
+@click.argument("first", metavar="A", type=click.Path(path_type=Path))
+@click.argument("second", metavar="[B]", required=False, type=click.Path(path_type=Path))
+@click.option("--task", "tasks", multiple=True, help="Only this task; may be repeated.")
+@click.option(
+    "--construct",
+    "constructs",
+    multiple=True,
+    type=click.Choice(["harm", "over_refusal", "capability", "severity"]),
+    help="Only this construct; may be repeated.",
+)
+@click.option("--decoding", help="Name of a decoding; that of the primary estimand by default.")
+@click.option(
+    "--checkpoint",
+    type=click.IntRange(min=1),
+    help="Epoch or step; that of the primary estimand by default.",
+)
+@click.option("--judge", help="Name of a judge; that of the primary estimand by default.")
+@click.option("--condition-a", type=CONDITIONS, help="Condition of A: tuned, where it was tuned.")
+@click.option("--condition-b", type=CONDITIONS, help="Condition of B, or of A where B is left out.")
+@click.option(
+    "--flips",
+    default=10,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="How many of the prompts that changed most are named.",
+)
+@click.option("--protocol-only", is_flag=True, help="Compare the two protocols, not the numbers.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Tables for people, or every number with its n, interval and method for machines.",
+)
+def command(
+    first: Path,
+    second: Path | None,
+    tasks: tuple[str, ...],
+    constructs: tuple[str, ...],
+    decoding: str | None,
+    checkpoint: int | None,
+    judge: str | None,
+    condition_a: str | None,
+    condition_b: str | None,
+    flips: int,
+    protocol_only: bool,
+    style: str,
+) -> None:
+    """Compare submission B with submission A: differences are B minus A.
+
+    A and B are folders with card.yaml and outcomes.parquet. Prompts are paired by id; prompts and
+    training seeds are both samples. Where more than one variable differs between the protocols, a
+    warning names them. Two files are compared as plans, by their protocols alone. Two conditions of
+    one submission: leave B out, and give --condition-a and --condition-b.
+
+    A difference whose whole 95 % interval lies within the standard's margin reads "equivalent"; one
+    whose interval leaves out 0, "differs"; else "undecided". Prompts are named by their ids; no
+    text of a prompt or response is printed.
+
+    \b
+    Exit codes: 0 compared, whatever was found; 2 could not do it.
+    """
+    paths = first, _second(first, second, condition_a, condition_b)
+    cards = load_card(_card(paths[0])), load_card(_card(paths[1]))
+    if protocol_only or not all(path.is_dir() for path in paths):
+        _compare_protocols(cards, style)
+        return
+    from safebench.cli.comparison import print_comparison
+    from safebench.study.comparison import compare_submissions
+    from safebench.study.matching import Choice
+
+    conditions = cast("tuple[Condition | None, Condition | None]", (condition_a, condition_b))
+    choice = Choice(tasks, constructs, decoding, checkpoint, judge, conditions)
+    found = compare_submissions(paths, cards, choice, flips)
+    if style == "json":
+        _print_json({"schema_version": "safebench/comparison/1", **asdict(found)})
+    else:
+        print_comparison(printer(), found)
+
+
+def _second(first: Path, second: Path | None, a: str | None, b: str | None) -> Path:
+    """Return B, which is A where two of its conditions are compared."""
+    if second is not None:
+        return second
+    if a is None or b is None or a == b:
+        raise click.UsageError(
+            "Nothing to compare A with: give B, or two conditions of A by --condition-a and "
+            "--condition-b."
+        )
+    return first
+
+
+def _card(path: Path) -> Path:
+    if path.is_dir() and not (path / "card.yaml").is_file():
+        raise CardError(
+            f"{path}: holds no card.yaml",
+            fix="give the folder of a submission, or two cards as files",
+        )
+    return path / "card.yaml" if path.is_dir() else path
+
+
+def _compare_protocols(cards: tuple[Card, Card], style: str) -> None:
+    from safebench.cli.comparison import print_protocols
+
+    protocol = protocol_differences(*cards)
+    environment = environment_differences(*cards, names=("A", "B"))
+    names = cards[0].submission.id, cards[1].submission.id
+    if style == "json":
+        _print_json(_protocols(names, protocol, environment))
+    else:
+        print_protocols(printer(), names, protocol, environment)
+
+
+def _protocols(
+    names: tuple[str, str], protocol: ProtocolDifferences, environment: list[str]
+) -> dict[str, Any]:
+    return {
+        "schema_version": "safebench/comparison/1",
+        "a": {"id": names[0], "protocol": protocol.digests[0]},
+        "b": {"id": names[1], "protocol": protocol.digests[1]},
+        "protocol": asdict(protocol),
+        "environment": environment,
+    }
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    text = json.dumps(
+        content, indent=2, ensure_ascii=False, default=lambda part: part.model_dump(mode="json")
+    )
+    click.echo(text)

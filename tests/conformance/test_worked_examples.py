@@ -1,0 +1,203 @@
+"""Every number of stability.md and verdict.md is recomputed, by the formulas and by the program."""
+
+from __future__ import annotations
+
+import math
+import re
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from safebench.stats import (
+    change_verdict,
+    margin_points,
+    pooled_sigma,
+    replication_interval,
+    rerun_verdict,
+    stability,
+)
+from tests.conformance.make_coverage import NAMES, PAGES, cells, page
+
+BLOCK = re.compile(r"<!-- example (\w+) -->\n(.*?)<!-- end -->", re.S)
+EXAMPLES = [
+    pytest.param(kind, body, id=f"{name}-{kind}-{i}")
+    for name in NAMES
+    for i, (kind, body) in enumerate(BLOCK.findall((PAGES / name).read_text(encoding="utf-8")))
+]
+INPUTS: dict[str, tuple[Any, list[str], list[str]]] = {
+    "stability": (
+        stability,
+        ["run_scores", "n_prompts"],
+        ["flip_upper", "judge_youden_lower", "missing"],
+    ),
+    "verdict": (
+        rerun_verdict,
+        ["original_runs", "rerun_runs"],
+        ["paired", "pooled_sigma", "pooled_df"],
+    ),
+    "pooled": (pooled_sigma, ["groups"], []),
+    "prediction": (replication_interval, ["original_runs", "n_rerun"], []),
+    "change": (
+        change_verdict,
+        ["original_base", "original_tuned", "rerun_base", "rerun_tuned"],
+        [],
+    ),
+}
+LISTS = {"run_scores", "groups", "original_runs", "rerun_runs", *INPUTS["change"][1]}
+
+
+def rows(body: str) -> dict[str, str]:
+    found = re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|$", body, re.M)
+    return dict(found)
+
+
+def value(name: str, text: str) -> Any:
+    if name in LISTS:
+        groups = [[float(x) for x in group.split()] for group in text.split("/")]
+        return groups if len(groups) > 1 or name == "groups" else groups[0]
+    if text in ("True", "False"):
+        return text == "True"
+    return int(text) if re.fullmatch(r"\d+", text) else float(text)
+
+
+def agrees(found: Any, text: str) -> bool:
+    if isinstance(found, bool | str):
+        return str(found) == text
+    digits = len(text.partition(".")[2])
+    return abs(round(float(found), digits) - float(text)) < 1e-12
+
+
+@pytest.mark.parametrize(("kind", "body"), EXAMPLES)
+def test_worked_examples_by_the_program(kind: str, body: str) -> None:
+    function, required, optional = INPUTS[kind]
+    given = rows(body)
+    arguments = {n: value(n, given[n]) for n in [*required, *optional] if n in given}
+    found = function(**arguments)
+    outputs = {name: text for name, text in given.items() if name not in arguments}
+    assert len(outputs) >= 2
+    for name, text in outputs.items():
+        if name.startswith("chi2") or name in ("B", "W"):
+            continue
+        assert agrees(attrgetter(name)(found), text), (name, attrgetter(name)(found))
+
+
+def by_formula(given: dict[str, str]) -> dict[str, float]:
+    """The formulas of stability.md, from nothing but the page's inputs."""
+    p = np.atleast_2d(np.array(value("run_scores", given["run_scores"])))
+    p = p.T if p.shape[0] == 1 else p
+    x = 2 * np.arcsin(np.sqrt(p))
+    judge, prompts = float(given.get("judge_youden_lower", 1)), int(given["n_prompts"])
+    s, r = x.shape
+    parts = [(x.mean(axis=1).var(ddof=1), s - 1)]
+    if r > 1:
+        parts.append((x.var(axis=1, ddof=1).mean() * (1 - 1 / r), s * (r - 1)))
+    variance = sum(part for part, _ in parts)
+    chi2 = [stats.chi2.ppf(0.05, df) for _, df in parts]
+    up = sum(((df / q - 1) * part) ** 2 for (part, df), q in zip(parts, chi2, strict=True))
+    down = sum(((1 - df / stats.chi2.ppf(0.95, df)) * part) ** 2 for part, df in parts)
+    mean = p.mean()
+    share = (
+        min(1, float(given["flip_upper"]) / (2 * mean * (1 - mean))) if "flip_upper" in given else 1
+    )
+    floor = math.sqrt(share / prompts) / judge
+    sigma = math.sqrt(variance) / judge
+    sigma_up = max(math.sqrt(variance + math.sqrt(up)) / judge, floor)
+    sigma_low = math.sqrt(max(variance - math.sqrt(down), 0)) / judge
+
+    def rs(spread: float) -> float:
+        return 2 * stats.norm.cdf(0.1 / (math.sqrt(2) * spread)) - 1 if spread else 1.0
+
+    return {
+        f"chi2(.05, {s - 1})": chi2[0], "sigma_run": sigma, "sigma_upper": sigma_up,
+        "floor": floor, "point": rs(sigma), "lower": rs(sigma_up), "upper": rs(sigma_low),
+        "B": parts[0][0], "W": parts[-1][0],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "body"), [e for e in EXAMPLES if e.values[0] == "stability"])
+def test_stability_examples_by_the_formulas(kind: str, body: str) -> None:
+    given = rows(body)
+    if "missing" in given:  # one of the assignments of a single run
+        ways = [
+            by_formula({**given, "run_scores": given["run_scores"] + end}) for end in (" 0", " 1")
+        ]
+        expected = min(ways, key=lambda w: w["lower"])
+        assert agrees(expected["lower"], given["lower"])
+        assert agrees(expected["sigma_run"], given["sigma_run"])
+        return
+    compared = {name: found for name, found in by_formula(given).items() if name in given}
+    assert len(compared) >= 2
+    for name, found in compared.items():
+        assert agrees(found, given[name]), (name, found)
+
+
+@pytest.mark.parametrize(("kind", "body"), [e for e in EXAMPLES if e.values[0] == "verdict"])
+def test_verdict_examples_by_the_formulas(kind: str, body: str) -> None:
+    given = rows(body)
+    x, y = (2 * np.arcsin(np.sqrt(value(n, given[n]))) for n in ("original_runs", "rerun_runs"))
+    n1, n2 = x.size, y.size
+    if "pooled_sigma" in given:
+        se, df = float(given["pooled_sigma"]) * math.sqrt(1 / n1 + 1 / n2), int(given["pooled_df"])
+    elif "paired" in given:
+        se, df = float(np.std(y - x, ddof=1)) / math.sqrt(n1), n1 - 1
+    else:
+        df = n1 + n2 - 2
+        squares = float(((x - x.mean()) ** 2).sum() + ((y - y.mean()) ** 2).sum())
+        se = math.sqrt(squares / df * (1 / n1 + 1 / n2))
+    difference = float(y.mean() - x.mean())
+    half = float(stats.t.ppf(0.95, df)) * se
+    inside = abs(difference) + half < 0.1
+    outside = abs(difference) - half > 0.1
+    word = "reproduced" if inside else "not_reproduced" if outside else "inconclusive"
+    assert given["verdict"] == word
+    assert agrees(difference, given["difference"])
+    for name, found in (("lower", difference - half), ("upper", difference + half)):
+        assert name not in given or agrees(found, given[name])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_measured_tables_are_those_of_the_benchmark(name: str) -> None:
+    assert (PAGES / name).read_text(encoding="utf-8") == page(name)
+
+
+def test_the_small_tables_of_stability() -> None:
+    text = (PAGES / "stability.md").read_text(encoding="utf-8")
+
+    def table(name: str) -> list[list[str]]:
+        body = re.search(rf"<!-- {name} -->\n(.*?)<!-- end -->", text, re.S)
+        assert body
+        lines = [line.strip("| ").split(" | ") for line in body[1].splitlines()]
+        return [line[1:] for line in (lines[0], *lines[2:])]
+
+    for score, points in zip(*table("margins"), strict=True):
+        assert agrees(margin_points(float(score)), points)
+    for seeds, factor in zip(*table("inflation"), strict=True):
+        df = int(seeds) - 1
+        assert agrees(math.sqrt(df / stats.chi2.ppf(0.05, df)), factor)
+    for seeds, pairs, bound in zip(*table("pairs"), strict=True):
+        assert int(pairs) == int(seeds) // 2
+        assert agrees(0.05 ** (1 / int(pairs)), bound)
+        assert agrees(stability([0.5] * int(seeds), 440).pairs_lower, bound)
+
+
+def test_the_figures_in_the_text_are_measured() -> None:
+    """Sentences that name a figure of the benchmark."""
+    text = " ".join((PAGES / "stability.md").read_text(encoding="utf-8").split())
+    measured = cells()
+    rare = measured["stability rare, large, P=450, S=2"]
+    assert rare.missed
+    assert f"**Two seeds with large rare effects** ({rare.text.strip('*')})" in text
+    pairs = [c for c in measured.values() if c.part == "stability" and c.label.endswith(": pairs")]
+    assert "The companion of pairs holds in every cell" in text
+    assert len(pairs) > 60
+    assert not any(c.missed for c in pairs)
+    assert f"{100 * 0.9**5:.0f} % of studies" in text
+    exact = stability([0.5] * 2, 450, 1 - 0.025 ** (1 / 450))
+    assert agrees(exact.lower, "1.00")
+    assert agrees(exact.pairs_lower, ".05")
+    assert "450 prompts have a bound of 1.00, and of .05 by their one pair" in " ".join(
+        text.split()
+    )

@@ -1,0 +1,97 @@
+"""Prompt by prompt: permutation tests against scipy's, and what they cannot say."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from safebench.errors import StatsError
+from safebench.stats import paired_difference, prompt_tests, t_p_value
+
+
+def test_equal_numbers_of_runs_are_fishers_exact_test() -> None:
+    draw = np.random.default_rng(3)
+    a, b = draw.integers(0, 2, (6, 40)), draw.integers(0, 2, (6, 40))
+    found = prompt_tests(a, b)
+    for i in range(40):
+        table = [[a[:, i].sum(), 6 - a[:, i].sum()], [b[:, i].sum(), 6 - b[:, i].sum()]]
+        assert found.p_values[i] == pytest.approx(stats.fisher_exact(table).pvalue)
+    assert found.method == "exact permutation of runs"
+
+
+def test_graded_outcomes_are_scipys_permutation_test() -> None:
+    draw = np.random.default_rng(4)
+    a, b = draw.integers(0, 4, (3, 5)) / 3, draw.integers(0, 4, (4, 5)) / 3
+    found = prompt_tests(a, b)
+
+    def apart(x, y):
+        return abs(x.mean() - y.mean())
+
+    for i in range(5):
+        expected = stats.permutation_test(
+            (a[:, i], b[:, i]), apart, alternative="greater", n_resamples=np.inf
+        )
+        assert found.p_values[i] == pytest.approx(expected.pvalue)
+
+
+def test_draws_come_near_the_exact_value() -> None:
+    draw = np.random.default_rng(2)
+    a, b = draw.random((12, 6)) < 0.4, draw.random((12, 6)) < 0.7
+    with pytest.raises(StatsError, match="2704156 divisions"):
+        prompt_tests(a / 2, b / 2)
+    found = prompt_tests(a / 2, b / 2, np.random.default_rng(1))
+    assert found.p_values == pytest.approx(prompt_tests(a, b).p_values, abs=0.015)
+    assert found.least == 1 / 20_001
+
+
+@pytest.mark.parametrize(("runs", "least"), [((1, 1), 1), ((5, 5), 2 / 252), ((1, 5), 1 / 6)])
+def test_the_least_p_is_reached_and_not_passed(runs: tuple[int, int], least: float) -> None:
+    found = prompt_tests(np.zeros((runs[0], 1)), np.ones((runs[1], 1)))
+    assert found.p_values[0] == pytest.approx(least)
+    assert found.least == pytest.approx(least)
+
+
+OUTCOMES = st.sampled_from([0.0, 0.25, 1.0])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), st.integers(1, 5), st.integers(1, 5), st.integers(1, 4))
+def test_sides_and_runs_may_change_places(data, s_a: int, s_b: int, prompts: int) -> None:
+    def table(s):
+        row = st.lists(OUTCOMES, min_size=prompts, max_size=prompts)
+        return np.array(data.draw(st.lists(row, min_size=s, max_size=s)))
+
+    a, b = table(s_a), table(s_b)
+    one, other = prompt_tests(a, b), prompt_tests(b[::-1], a)
+    assert one.p_values == pytest.approx(other.p_values)
+    assert one.differences == pytest.approx(-other.differences)
+    assert (one.p_values >= one.least - 1e-12).all() and (one.p_values <= 1).all()
+    assert (prompt_tests(a, a).p_values == 1).all()
+
+
+def test_false_findings_are_at_most_nominal() -> None:
+    draw = np.random.default_rng(5)
+    rates = draw.random(4000)
+    a, b = (draw.random((5, 4000)) < rates for _ in range(2))
+    assert (prompt_tests(a, b).p_values <= 0.05).mean() <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 4000)
+
+
+def test_the_p_of_a_difference_agrees_with_its_interval() -> None:
+    draw = np.random.default_rng(6)
+    a, b = draw.random((3, 50)), np.clip(draw.random((4, 50)) + 0.1, 0, 1)
+    found = paired_difference(a, b)
+    p = t_p_value(found.estimate, found.se, found.df)
+    at = paired_difference(a, b, confidence=1 - p)
+    assert at.lower == pytest.approx(0, abs=1e-9)
+    assert t_p_value(0.3, 0.1, math.inf) == pytest.approx(2 * stats.norm.sf(3))
+    assert (t_p_value(0.3, 0.0, 4), t_p_value(0.0, 0.0, 4), t_p_value(0.3, 0.1, 0)) == (0, 1, 1)
+
+
+def test_what_cannot_be_tested() -> None:
+    with pytest.raises(StatsError, match="a has 2 prompts and b 3"):
+        prompt_tests(np.zeros((1, 2)), np.zeros((1, 3)))
+    with pytest.raises(StatsError, match=r"b\[0, 1\] is nan"):
+        prompt_tests(np.zeros((1, 2)), [[0, np.nan]])
