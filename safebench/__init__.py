@@ -1,12 +1,19 @@
 """safebench: an executable reporting card for the safety of fine-tuned language models."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from safebench.study.load import load
+
+__all__ = ["__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """Return the version when it is asked for: looking it up costs every start of a command."""
+    """Return a public name when it is asked for: looking them up costs every start of a command."""
+    if name == "load":
+        from safebench.study.load import load
+
+        return load
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib.metadata import PackageNotFoundError, version

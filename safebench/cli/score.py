@@ -1,18 +1,18 @@
-"""`safebench score`: recompute a submission's numbers."""
+"""`safebench score`: recompute a submission's numbers, and say what they are worth."""
 
 from __future__ import annotations
 
-import json
+import shlex
 from pathlib import Path
 
 import click
 
 from safebench.card.io import load_card
 from safebench.card.measured import complete_results
-from safebench.cli.console import printer
-from safebench.cli.summary import print_summary
-from safebench.evidence.scoring import compute_results
+from safebench.cli.score_formats import FORMATS, render
+from safebench.errors import visible
 from safebench.evidence.tables import read_outcomes
+from safebench.study.report import Report, make_report, only
 
 
 @click.command(name="score", short_help="Recompute a submission's numbers from its evidence.")
@@ -20,25 +20,49 @@ from safebench.evidence.tables import read_outcomes
 @click.option(
     "--format",
     "style",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(FORMATS),
     default="text",
     show_default=True,
-    help="A table for people, or the card's `results` section for machines.",
+    help="Tables for people, JSON for machines, or tables and a methods section for a paper.",
 )
-def command(directory: Path, style: str) -> None:
+@click.option(
+    "--task", "tasks", metavar="NAME", multiple=True, help="Only this task; may be repeated."
+)
+@click.option(
+    "--plots",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Draw what varies, the run scores, and the seeds needed, as SVG files.",
+)
+def command(directory: Path, style: str, tasks: tuple[str, ...], plots: Path | None) -> None:
     """Recompute every number of the submission in DIR from its outcomes.parquet.
 
-    Nothing is read from the card's own results, and nothing is written.
+    Beside the card's own numbers: what varies most, what is not measured, how many seeds would be
+    needed, and diagnostics. Nothing is read from the card's own results, and nothing is written
+    but the plots.
     """
     card = load_card(directory / "card.yaml")
-    results = compute_results(card, read_outcomes(directory))
-    if style == "json":
-        click.echo(json.dumps(results.model_dump(mode="json"), indent=2, ensure_ascii=False))
-        return
-    print_summary(printer(), results)
-    stated = complete_results(card)
-    if stated is not None and stated != results:
+    report = make_report(card, read_outcomes(directory), tasks)
+    click.echo(render(report, style))
+    if plots is not None:
+        _draw(report, plots)
+    if _differs(report, tasks):
         click.echo(
             "\nThe card says otherwise: safebench validate names every number that differs.",
             err=True,
         )
+    if style == "text":
+        click.echo(f"\nNext: safebench plan {visible(shlex.quote(str(directory)))} --target .05")
+
+
+def _draw(report: Report, folder: Path) -> None:
+    from safebench.site.plots import write_plots
+
+    for path in write_plots(report, folder):
+        click.echo(f"drew {visible(str(path))}", err=True)
+
+
+def _differs(report: Report, tasks: tuple[str, ...]) -> bool:
+    """Tell whether the card states other numbers than its outcomes give."""
+    stated = complete_results(report.card)
+    return stated is not None and report.results != only(stated, tasks)

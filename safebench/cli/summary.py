@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredScore
-from safebench.card.results import PrimaryEstimand
+from safebench.card.results import Place, PrimaryEstimand
 
 HEADINGS = {
     "harm": "harm\n(complied; lower is safer)",
@@ -45,6 +45,13 @@ def print_wrapped(console: Console, label: str, text: str, indent: int) -> None:
 
 def print_summary(console: Console, results: MeasuredResults) -> None:
     """Print base and tuned scores, the seeds behind them, the change, the stability."""
+    print_scores(console, results)
+    for estimand in results.primary:
+        print_primary(console, results, estimand)
+
+
+def print_scores(console: Console, results: MeasuredResults) -> None:
+    """Print base and tuned scores, and the seeds behind them."""
     tasks = sorted(
         {(s.task, s.construct) for s in results.scores},
         key=lambda place: (list(HEADINGS).index(place[1]), place[0]),
@@ -58,16 +65,20 @@ def print_summary(console: Console, results: MeasuredResults) -> None:
         table.add_column(f"{short}:\n{heading}" if several else heading, no_wrap=True)
     for key in dict.fromkeys((s.condition, s.checkpoint, s.decoding) for s in results.scores):
         cells = [_cell(results.scores, key, place) for place in tasks]
-        table.add_row(_label(*key), *cells)
+        table.add_row(label(*key), *cells)
         if key[0] != "base":
             seeds = [_seeds(results.scores, key, place) for place in tasks]
             table.add_row("  each training seed", *seeds, style="dim")
     console.print(table)
-    for estimand in results.primary:
-        _print_primary(console, results, estimand)
 
 
-def _label(condition: str, checkpoint: int | None, decoding: str) -> str:
+def construct_name(place: Place) -> str:
+    """Return what a number measures, as it is printed: `over-refusal`."""
+    return place.construct.replace("_", "-")
+
+
+def label(condition: str, checkpoint: int | None, decoding: str) -> str:
+    """Return where a number was measured: `tuned, epoch 2, greedy`."""
     epoch = "" if checkpoint is None else f", epoch {checkpoint}"
     return f"{condition}{epoch}, {decoding}"
 
@@ -109,18 +120,19 @@ def per_seed(score: MeasuredScore) -> list[float]:
     return [sum(values) / len(values) for values in totals.values()]
 
 
-def _print_primary(console: Console, results: MeasuredResults, estimand: PrimaryEstimand) -> None:
+def print_primary(console: Console, results: MeasuredResults, estimand: PrimaryEstimand) -> None:
+    """Print change, stability and basis of a primary estimand, where it was measured."""
     place = (estimand.task, estimand.construct, estimand.condition, estimand.checkpoint)
     rest = (estimand.decoding, estimand.judge)
     score = _match(results.scores, place, rest)
     change = _match(results.changes, place, rest)
     if not isinstance(score, MeasuredScore):
         return
-    title = f"{estimand.construct.replace('_', '-')} ({_label(*place[2:], estimand.decoding)})"
+    title = f"{construct_name(estimand)} ({label(*place[2:], estimand.decoding)})"
     console.print(f"\n[bold]{title}[/bold], {estimand.task}, judge {estimand.judge}")
     if isinstance(change, MeasuredChange):
-        print_wrapped(console, "  change from base", _change_text(change), 20)
-    print_wrapped(console, "  stability", _stability_text(score), 20)
+        print_wrapped(console, "  change from base", change_text(change), 20)
+    print_wrapped(console, "  stability", stability_text(score), 20)
     if score.incoherent is not None:
         without = score.without_incoherent
         rest_text = "" if without is None else f"; without them {number(without)}"
@@ -128,7 +140,10 @@ def _print_primary(console: Console, results: MeasuredResults, estimand: Primary
             console, "  incoherent", f"{score.incoherent:.1%} of responses{rest_text}", 20
         )
     print_wrapped(
-        console, "  n", f"{score.n} responses to {score.prompts} prompts; {score.method}", 20
+        console,
+        "  n",
+        f"{_count(score.n, 'response')} to {_count(score.prompts, 'prompt')}; {score.method}",
+        20,
     )
 
 
@@ -148,8 +163,15 @@ def _match(
     )
 
 
-def _change_text(change: MeasuredChange) -> str:
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun if n == 1 else noun + 's'}"
+
+
+def change_text(change: MeasuredChange) -> str:
+    """Return a change with its interval and its sign in every seed."""
     text = f"{signed(change.estimate)} [{signed(change.lower)}, {signed(change.upper)}]"
+    if change.seeds == 1:
+        return f"{text}   one seed"
     if change.seeds_up == change.seeds:
         return f"{text}   up in every one of {change.seeds} seeds"
     if change.seeds_down == change.seeds:
@@ -157,10 +179,11 @@ def _change_text(change: MeasuredChange) -> str:
     return f"{text}   up in {change.seeds_up}, down in {change.seeds_down} of {change.seeds} seeds"
 
 
-def _stability_text(score: MeasuredScore) -> str:
+def stability_text(score: MeasuredScore) -> str:
+    """Return the stability score in words, its bound first."""
     found = score.stability
     if found is None or found.point is None or found.lower is None:
-        return "not rated" if found is None else f"not rated: {found.note}"
+        return "not rated" if found is None else found.note
     pairs = (
         ""
         if found.pairs_within is None
@@ -168,12 +191,13 @@ def _stability_text(score: MeasuredScore) -> str:
     )
     return (
         f"at least {number(found.lower)} (estimate {number(found.point)}): the probability that "
-        f"another seed lands within the margin, about {number(_margin_points(score), 3)} "
+        f"another seed lands within the margin, about {number(margin_here(score), 3)} "
         f"here{pairs} ({found.seeds} seeds)"
     )
 
 
-def _margin_points(score: MeasuredScore) -> float:
+def margin_here(score: MeasuredScore) -> float:
+    """Return the standard's margin in points at a score."""
     from safebench.stats.transforms import margin_points
 
     return margin_points(score.estimate)

@@ -27,7 +27,14 @@ from safebench.card.results import MARGIN, Condition, PrimaryEstimand
 from safebench.card.task import Construct
 from safebench.card.training import NoTraining
 from safebench.errors import EvidenceError
-from safebench.stats import flip_rate, paired_difference, score_interval, stability
+from safebench.stats import (
+    FlipRate,
+    Stability,
+    flip_rate,
+    paired_difference,
+    score_interval,
+    stability,
+)
 
 CONFIDENCE = 0.95
 DIGITS = 12
@@ -210,7 +217,15 @@ def compute_results(card: Card, outcomes: pa.Table) -> MeasuredResults:
     Raises:
         EvidenceError: the outcomes are incomplete.
     """
-    everything = blocks(outcomes)
+    return results_of(card, blocks(outcomes))
+
+
+def results_of(card: Card, everything: list[Block]) -> MeasuredResults:
+    """Compute every number of a card from its blocks, in canonical order.
+
+    Raises:
+        EvidenceError: base and tuned were not asked the same prompts, or a task names no estimand.
+    """
     base = {
         (b.judge, b.decoding, b.task, b.construct): b for b in everything if b.condition == "base"
     }
@@ -267,12 +282,25 @@ def measure(block: Block) -> MeasuredScore:
     )
 
 
-def _stability(block: Block) -> MeasuredStability:
+def block_flips(block: Block) -> FlipRate | None:
+    """Return how often a prompt's outcome differs between seeds; None where it is not 0 or 1."""
     binary = bool(np.isin(block.scores, (0.0, 1.0)).all())
-    flips = flip_rate(block.scores[:, 0]).upper if binary and len(block.seeds) > 1 else None
-    found = stability(
-        block.scores.mean(axis=2), len(block.prompts), flip_upper=flips, margin=MARGIN
+    return flip_rate(block.scores[:, 0]) if binary and len(block.seeds) > 1 else None
+
+
+def block_stability(block: Block) -> Stability:
+    """Return the agreement between the training seeds of a block."""
+    flips = block_flips(block)
+    return stability(
+        block.scores.mean(axis=2),
+        len(block.prompts),
+        flip_upper=None if flips is None else flips.upper,
+        margin=MARGIN,
     )
+
+
+def _stability(block: Block) -> MeasuredStability:
+    found = block_stability(block)
     return MeasuredStability(
         point=_maybe(found.point),
         lower=_maybe(found.lower),

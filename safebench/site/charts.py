@@ -19,6 +19,8 @@ class Panel:
 
     heading: str
     picture: Markup
+    size: tuple[float, float]
+    """Width and height."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def _panel(
     if base:
         parts.insert(0, f"base model {mark(base)}")
     heading = decoding if condition == "tuned" else f"{decoding}, {condition}"
-    return Panel(heading, svg.panel(title, "; ".join(parts), groups, mark(base), top))
+    picture = svg.panel(title, "; ".join(parts), groups, mark(base), top)
+    return Panel(heading, picture, svg.panel_size(groups))
 
 
 def _epoch(score: MeasuredScore) -> str:

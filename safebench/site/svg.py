@@ -141,8 +141,7 @@ def top_of_scale(values: Sequence[float]) -> float:
 
 def panel(title: str, desc: str, groups: Sequence[Group], base: Mark | None, top: float) -> Markup:
     """Draw runs by checkpoint: the base as a band, a dot per run, the mean with its interval."""
-    columns = [len(g.seeds) + 2 for g in groups]
-    width = max(_MIN_WIDTH, _LEFT + _RIGHT + sum(columns) * _COLUMN + (len(groups) + 1) * _GAP)
+    width, height = panel_size(groups)
     usable = width - _LEFT - _RIGHT
     share = usable / max(len(groups), 1)
     body = _axes(width, top)
@@ -150,8 +149,14 @@ def panel(title: str, desc: str, groups: Sequence[Group], base: Mark | None, top
         body += _band(base, width, top)
     for i, group in enumerate(groups):
         body += _group(group, _LEFT + share * i, share, top)
-    height = _TOP + _INNER + _BOTTOM
     return _picture(width, height, "panel", title, desc, *body)
+
+
+def panel_size(groups: Sequence[Group]) -> tuple[float, float]:
+    """Return width and height of a panel."""
+    columns = [len(g.seeds) + 2 for g in groups]
+    width = _LEFT + _RIGHT + sum(columns) * _COLUMN + (len(groups) + 1) * _GAP
+    return max(_MIN_WIDTH, width), _TOP + _INNER + _BOTTOM
 
 
 def _y(value: float, top: float) -> float:

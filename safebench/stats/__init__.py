@@ -15,6 +15,7 @@ from safebench.stats.bootstrap import (
     worst_prompts,
 )
 from safebench.stats.change import Change, ChangeVerdict, change_verdict, size_class
+from safebench.stats.dependability import Dependability, dependability
 from safebench.stats.design import DesignPlan, Split, plan_design
 from safebench.stats.differences import Difference, paired_difference
 from safebench.stats.dstudy import DStudy, d_study
@@ -57,6 +58,7 @@ __all__ = [
     "ChangeVerdict",
     "ComponentInterval",
     "DStudy",
+    "Dependability",
     "DesignPlan",
     "Difference",
     "FlipRate",
@@ -82,6 +84,7 @@ __all__ = [
     "cohens_h",
     "cvar",
     "d_study",
+    "dependability",
     "flip_rate",
     "holm",
     "krippendorff_alpha",

@@ -112,7 +112,7 @@ def test_score_prints_what_the_evidence_says(
     ran = safebench(capsys, "score", done / "out", "--format", "json")
     card = load_card(done / "out" / "card.yaml")
     assert ran.code == 0
-    assert json.loads(ran.out) == card.results.model_dump(mode="json")
+    assert json.loads(ran.out)["results"] == card.results.model_dump(mode="json")
     text = safebench(capsys, "score", done / "out").out
     assert "tuned, epoch 2, greedy" in text
     assert "change from base" in text

@@ -1,0 +1,215 @@
+"""A report as parts of a paper, in plain text; LaTeX and Markdown differ in how they write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from safebench.card.measured import MeasuredScore
+from safebench.card.results import MARGIN
+from safebench.cli.score_formats import words
+from safebench.cli.score_formats.methods import card_paragraphs
+from safebench.cli.summary import (
+    change_text,
+    construct_name,
+    interval,
+    label,
+    margin_here,
+    number,
+    per_seed,
+)
+from safebench.study.measures import NotMeasured, Number
+from safebench.study.primaries import Primary
+from safebench.study.report import Report
+from safebench.study.spread import POWER, SeedsNeeded
+from safebench.study.variation import Variation
+
+_SEEDS = 5
+"""Seeds whose scores a table has room for; of more, the range."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table; the first column is text, the others are numbers."""
+
+    name: str
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A paragraph with a run-in heading."""
+
+    heading: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What a paper prints of a report."""
+
+    title: str
+    grids: tuple[Grid, ...]
+    paragraphs: tuple[Paragraph, ...]
+
+
+def paper(report: Report) -> Paper:
+    """Return the tables and the methods section of a report."""
+    grids = [_scores(report), _primaries(report), _diagnostics(report)]
+    grids += [_variation(one) for one in report.variations]
+    methods = (*card_paragraphs(report.card), *_statistics(report), _gaps(report))
+    title = report.card.submission.title
+    return Paper(
+        title=title if isinstance(title, str) else report.card.submission.id,
+        grids=tuple(grid for grid in grids if grid.rows),
+        paragraphs=tuple(Paragraph(heading, text) for heading, text in methods),
+    )
+
+
+def _scores(report: Report) -> Grid:
+    scores = report.results.scores
+    places = tuple(dict.fromkeys((s.task, s.construct, s.judge) for s in scores))
+    rows = []
+    for key in dict.fromkeys((s.condition, s.checkpoint, s.decoding) for s in scores):
+        found = {
+            (s.task, s.construct, s.judge): s
+            for s in scores
+            if (s.condition, s.checkpoint, s.decoding) == key
+        }
+        rows.append((label(*key), *(_score(found.get(place)) for place in places)))
+    head = _heads(places)
+    return Grid(
+        "scores",
+        "Scores with 95 % intervals: the share of responses that complied (harm), were refused "
+        "(over-refusal) or were correct (capability); severity is a mean degree.",
+        ("Condition", *head),
+        tuple(rows),
+    )
+
+
+def _heads(places: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
+    """Return what tells columns apart: the construct, and task and judge where they differ."""
+    tasks, constructs, judges = (len(set(part)) for part in zip(*places, strict=True))
+    heads = []
+    for task, construct, judge in places:
+        name = construct.replace("_", "-")
+        name = f"{task}: {name}" if tasks > constructs else name
+        heads.append(f"{name} ({judge})" if judges > 1 else name)
+    return tuple(heads)
+
+
+def _score(score: MeasuredScore | None) -> str:
+    if score is None:
+        return "not measured"
+    return interval(score.estimate, score.lower, score.upper)
+
+
+def _primaries(report: Report) -> Grid:
+    places = dict.fromkeys(_where(one) for one in report.primaries)
+    shared = f" ({next(iter(places))})" if len(places) == 1 else ""
+    return Grid(
+        "primary",
+        f"Primary estimands{shared}: score, change from base, the score of each training seed, "
+        "and stability (lower bound of the probability that another seed lands within the margin).",
+        ("Estimand", "Score", "Change from base", "Each seed", "Stability", "Margin", "n"),
+        tuple(_primary(one, named=len(places) > 1) for one in report.primaries),
+    )
+
+
+def _where(one: Primary) -> str:
+    place = one.estimand
+    return label(place.condition, place.checkpoint, place.decoding)
+
+
+def _primary(one: Primary, *, named: bool) -> tuple[str, ...]:
+    score, stable = one.score, one.score.stability
+    name = construct_name(one.estimand)
+    seeds = sorted(per_seed(score))
+    each = [number(value) for value in seeds]
+    return (
+        f"{name}, {_where(one)}" if named else name,
+        _score(score),
+        "not measured" if one.change is None else change_text(one.change).partition("   ")[0],
+        " ".join(each) if len(each) <= _SEEDS else f"{each[0]} to {each[-1]}",
+        "not rated" if stable is None or stable.lower is None else number(stable.lower),
+        number(margin_here(score), 3),
+        f"{score.n:,}",
+    )
+
+
+def _diagnostics(report: Report) -> Grid:
+    estimands = [p.estimand for p in report.primaries]
+    if not estimands:
+        return Grid("diagnostics", "", (), ())
+    head = _heads([(e.task, e.construct, e.judge) for e in estimands])
+    rows = [
+        (_capital(text), *(words.measure(p.diagnostics[key]) for p in report.primaries))
+        for key, text in words.DIAGNOSTICS.items()
+    ]
+    seeds = (_needed(p.seeds_needed) for p in report.primaries)
+    rows.append((f"Seeds in each arm for a rerun's verdict (power {number(POWER, 1)})", *seeds))
+    caption = "Diagnostics of the primary estimands, with 95 % intervals."
+    return Grid("diagnostics", caption, ("Diagnostic", *head), tuple(rows))
+
+
+def _needed(needed: SeedsNeeded | NotMeasured) -> str:
+    if isinstance(needed, NotMeasured):
+        return "not measured"
+    return f"{needed.seeds} [{needed.seeds_lower}, {needed.seeds_upper}]"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _variation(one: Variation) -> Grid:
+    def cell(value: object) -> str:
+        return words.share(value) if isinstance(value, Number) else "-"
+
+    rows = tuple(
+        (_capital(words.source(e, one)), f"{e.levels:,}", cell(e.of_runs), cell(e.of_answers))
+        for e in one.effects
+        if isinstance(e.of_runs, Number) or isinstance(e.of_answers, Number)
+    )
+    return Grid(
+        f"variation-{one.task}-{one.construct}",
+        f"What varies in {one.task} ({one.construct.replace('_', '-')}; {words.design(one)}): "
+        "share of the variance with 95 % intervals; a dash: not measured, or not in a run score"
+        + (f"; {words.STAR}." if words.has_fixed(one) else "."),
+        ("Source", "Levels", "Between runs", "Of single answers"),
+        rows,
+    )
+
+
+def _statistics(report: Report) -> Iterator[tuple[str, str]]:
+    scores = report.results.scores
+    sizes = sorted({f"{s.task}: {words.count(s.prompts, 'prompt')}" for s in scores})
+    if sizes:
+        yield (
+            "Sample",
+            f"{'; '.join(sizes)}. {words.count(sum(s.n for s in scores), 'judged response')} in "
+            "all; every response counts, those that were cut, blocked or incoherent too.",
+        )
+    methods = words.listed(dict.fromkeys(s.method for s in scores)) if scores else "none"
+    changes = list(dict.fromkeys(c.method for c in report.results.changes))
+    text = (
+        f"Intervals are at 95 %; of scores: {methods}"
+        + (f"; of changes from base: {words.listed(changes)}" if changes else "")
+        + ". Variance components are by Henderson's Method I. Stability is the probability that "
+        "an independent rerun of one training seed lands within the margin, a Cohen's h of "
+        f"{MARGIN:g} on the scale 2 asin sqrt(score), of which the one-sided 95 % lower bound is "
+        "given. Seeds needed: two one-sided tests at 5 % in each of two equal arms, exact power, "
+        "no true difference; in brackets at the bounds of the spread. No correction for several "
+        "estimands was made."
+    )
+    yield "Statistics", text
+    if report.variations:
+        parts = [f"{v.task}: {words.what_varies(v)}" for v in report.variations]
+        yield "What varies", " ".join(parts)
+
+
+def _gaps(report: Report) -> tuple[str, str]:
+    gaps = "; ".join(f"{gap.what} ({gap.reason})" for gap in report.not_measured)
+    return "Not measured", (gaps or "nothing that this standard asks for") + "."

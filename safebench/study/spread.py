@@ -1,0 +1,85 @@
+"""The spread over training seeds of one block: its share, and the seeds that it asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from safebench.card.results import MARGIN
+from safebench.evidence.scoring import CONFIDENCE, Block, block_stability
+from safebench.stats import plan_seeds, variance_components
+from safebench.study.measures import Measure, NotMeasured, Number, measured, tidy
+
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class SeedsNeeded:
+    """Training seeds in each arm for an equivalence verdict at the standard's margin."""
+
+    sigma: Number
+    """SD between seeds of one run, on 2 asin sqrt(score), with two one-sided bounds."""
+    seeds: int
+    seeds_lower: int
+    """At the lower bound of sigma."""
+    seeds_upper: int
+    """At its upper bound."""
+    margin: float = MARGIN
+    power: float = POWER
+
+
+def counts(block: Block) -> dict[str, int]:
+    """Return how many of each facet a block averages over."""
+    seeds, repeats, prompts = block.scores.shape
+    return {"seeds": seeds, "repeats": repeats, "prompts": prompts}
+
+
+def one_seed(block: Block) -> NotMeasured | None:
+    """Return why nothing is known of the spread over seeds; None where there are several."""
+    if block.condition == "base":
+        return NotMeasured("the base model has no training seeds")
+    if len(block.seeds) < 2:
+        return NotMeasured("one training seed says nothing of others")
+    return None
+
+
+def seeds_needed(block: Block) -> SeedsNeeded | NotMeasured:
+    """Return the seeds an equivalence verdict needs at the spread of a block."""
+    if absent := one_seed(block):
+        return absent
+    found = block_stability(block)
+    if found.sigma_run is None or found.sigma_upper is None or found.upper is None:
+        return NotMeasured(found.reason)
+    lower = 0.0 if found.upper >= 1 else MARGIN / (2 * float(special.erfinv(found.upper)))
+    sigma = Number(
+        tidy(found.sigma_run), tidy(min(lower, found.sigma_run)), tidy(found.sigma_upper),
+        {"seeds": found.n_seeds, "repeats": found.n_repeats},
+        "one-sided chi-square bounds, the upper one not below the sampling noise of the prompts",
+    )  # fmt: skip
+    return SeedsNeeded(
+        sigma=sigma,
+        seeds=plan_seeds(found.sigma_run, MARGIN, POWER),
+        seeds_lower=plan_seeds(min(lower, found.sigma_run), MARGIN, POWER),
+        seeds_upper=plan_seeds(found.sigma_upper, MARGIN, POWER),
+    )
+
+
+def seed_share(block: Block) -> Measure:
+    """Return the share of the variance between the runs of a block that is between seeds."""
+    means = block.scores.mean(axis=2)
+    seeds, repeats = means.shape
+    if absent := one_seed(block):
+        return absent
+    if repeats < 2:
+        return NotMeasured("one repeat: what a seed and what chance adds are not told apart")
+    if float(np.ptp(means)) == 0:
+        return NotMeasured("nothing varies: every run has the same score")
+    factors = {
+        "training_seed": np.repeat(np.arange(seeds), repeats),
+        "repeat": np.tile(np.arange(repeats), seeds),
+    }
+    effects = {"training_seed": ("training_seed",), "repeat": ("training_seed", "repeat")}
+    found = variance_components(means.ravel(), factors, effects)
+    return measured(found.share("training_seed", confidence=CONFIDENCE), {"runs": means.size})

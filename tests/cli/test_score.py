@@ -1,0 +1,207 @@
+"""`safebench score`: what each format says of a submission, and that no card breaks out of one."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from safebench.card.io import load_card
+from safebench.cli.score_formats import FORMATS, render
+from safebench.evidence.tables import read_outcomes
+from safebench.study.report import Report, make_report
+from tests.command import safebench
+from tests.site.made_by_code import (
+    Recipe,
+    hyperparameters,
+    plan,
+    read_yaml,
+    write_card,
+    write_submission,
+)
+
+HOSTILE = (
+    "50% & \\input{/etc/passwd} _$x^2$_ {#} ~ `id` <script>|[a](http://x)![i](y)\u202e\x07 é 試"
+)
+
+
+@pytest.fixture(scope="module")
+def submission(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    changes = {"hyperparameters": hyperparameters() | {"max_length": {"not_reported": "logs lost"}}}
+    recipe = Recipe(prompts=20, changes=changes)
+    return write_submission(tmp_path_factory.mktemp("score"), recipe)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    changes: dict[str, Any] = {"submission": plan(Recipe())["submission"] | {"title": HOSTILE}}
+    changes["data"] = [plan(Recipe())["data"][0] | {"filtered_out": {"not_reported": HOSTILE}}]
+    recipe = Recipe(prompts=6, seeds=(1, 2), changes=changes)
+    return write_submission(tmp_path_factory.mktemp("hostile"), recipe)
+
+
+@pytest.fixture(scope="module")
+def report(submission: Path) -> Report:
+    return made(submission)
+
+
+@pytest.fixture(scope="module")
+def hostile_report(hostile: Path) -> Report:
+    return made(hostile)
+
+
+def made(folder: Path) -> Report:
+    return make_report(load_card(folder / "card.yaml"), read_outcomes(folder))
+
+
+def test_text_says_what_varies_what_is_missing_and_what_is_needed(
+    submission: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = safebench(capsys, "score", submission)
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    places = [
+        lines.index(next(line for line in lines if line.startswith(start)))
+        for start in ("base, greedy", "harm (tuned, epoch 2, t07)", "diagnostics", "what varies: h",
+                      "not measured", "Next: safebench plan")
+    ]  # fmt: skip
+    assert places == sorted(places)
+    flat = " ".join(ran.out.split())
+    assert re.search(r"checkpoint explains \d+ % \[\d+ %, \d+ %\] of the variance between", flat)
+    assert re.search(r"training seed explains \d+ % \[\d+ %, \d+ %\], repeats the rest", flat)
+    assert "of the variance of single answers at one checkpoint and decoding is" in flat
+    assert re.search(r"5 seeds tell the spread only within \[\.\d+, \.\d+\]", flat)
+    assert "judge error not calibrated against human labels: rule" in flat
+    assert ran.out.endswith(f"Next: safebench plan {submission} --target .05\n")
+
+
+def test_a_task_alone(submission: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = safebench(capsys, "score", submission, "--task", "safebench_harm")
+    assert (ran.code, ran.err) == (0, "")
+    assert "over-refusal" not in ran.out
+    ran = safebench(capsys, "score", submission, "--task", "harm")
+    assert ran.code == 2
+    assert "measured are: safebench_capability, safebench_harm" in ran.err
+
+
+def test_every_number_in_json_has_its_interval_n_and_method(
+    submission: Path, report: Report
+) -> None:
+    found = json.loads(render(report, "json"))
+    assert list(found) == [
+        "format", "submission", "spec", "results", "primary", "variation", "not_measured",
+    ]  # fmt: skip
+    assert found["format"] == "safebench/score/1"
+    assert found["results"] == read_yaml(submission)["results"]
+    measures = [m for one in found["primary"] for m in one["diagnostics"].values()]
+    measures += [one["seed_share"] for one in found["primary"]]
+    measures += [one["seeds_needed"]["sigma"] for one in found["primary"]]
+    measures += [
+        e[k] for v in found["variation"] for e in v["effects"] for k in ("of_answers", "of_runs")
+    ]
+    numbers = [m for m in measures if "not_measured" not in m]
+    assert len(numbers) > 50
+    for number in numbers:
+        assert set(number) == {"estimate", "lower", "upper", "confidence", "n", "method"}
+        assert number["n"] and all(isinstance(n, int) for n in number["n"].values())
+        assert number["method"]
+        assert number["lower"] is not None or number["upper"] is not None
+    assert all(m["not_measured"] for m in measures if m not in numbers)
+
+
+def test_a_card_that_says_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_submission(tmp_path, Recipe(prompts=4, seeds=(1, 2)))
+    data = read_yaml(folder)
+    data["results"]["scores"][0]["estimate"] = 0.5
+    write_card(folder, data)
+    for style in ("text", "json"):
+        ran = safebench(capsys, "score", folder, "--format", style)
+        assert ran.code == 0
+        assert "The card says otherwise" in ran.err
+        assert "The card says otherwise" not in ran.out
+    task = data["results"]["scores"][0]["task"]
+    other = next(s["task"] for s in data["results"]["scores"] if s["task"] != task)
+    assert safebench(capsys, "score", folder, "--task", other).err == ""
+    data["results"]["scores"][0] |= {"estimate": 1.0, "task": "never_measured"}
+    write_card(folder, data)
+    assert "The card says otherwise" in safebench(capsys, "score", folder).err
+
+
+@pytest.mark.parametrize("style", ["latex", "markdown"])
+def test_a_paper_gets_tables_and_all_that_a_reviewer_asks(style: str, report: Report) -> None:
+    out = render(report, style)
+    start = "**{}.** " if style == "markdown" else "\\paragraph{{{}.}} "
+    for heading in ("Model", "Data", "Hyperparameters", "Seeds", "Decoding", "Judge", "Tasks",
+                    "Environment", "Not reported", "Sample", "Statistics", "What varies",
+                    "Not measured"):  # fmt: skip
+        assert start.format(heading) in out, heading
+    for said in ("learning rate 0.003", "rank r 8", "2804771234", "temperature 0.7", "min p 0.1",
+                 "the original authors do not say", "max length not reported: logs lost",
+                 "(logs lost)", "5 training seeds", "20 prompts", "Henderson's Method I",
+                 "one judge"):  # fmt: skip
+        assert said in out, said
+
+
+def test_latex_is_balanced_and_escaped(hostile_report: Report) -> None:
+    out = render(hostile_report, "latex")
+    assert out.isprintable() or all(c.isprintable() or c == "\n" for c in out)
+    plain = re.sub(r"\\[\\{}$&#%_]", "", out.replace("\\\\", ""))
+    assert plain.count("{") == plain.count("}")
+    # Every command is one that is meant; nothing of the card's became one.
+    commands = set(re.findall(r"\\([a-zA-Z]+)", out.replace("\\\\", " ")))
+    assert commands <= {
+        "usepackage", "begin", "end", "centering", "footnotesize", "setlength", "tabcolsep",
+        "caption", "label", "toprule", "midrule", "bottomrule", "paragraph", "textbackslash",
+        "textasciicircum", "allowbreak", "linewidth", "textasciitilde", "textless", "textgreater",
+        "textbar", "symbol",
+    }  # fmt: skip
+    assert r"50\% \& \textbackslash{}input\{/\allowbreak{}etc/\allowbreak{}passwd\}" in out
+    assert "[U+202E]" in out
+    for table in re.findall(
+        r"\\begin\{tabular\}\{(?:p\{[^}]*\}|l)(r+)\}(.*?)\\end\{tabular\}", out, re.S
+    ):
+        rows = [line for line in table[1].splitlines() if line.endswith("\\\\")]
+        assert rows
+        assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(table[0])}
+
+
+def test_markdown_is_escaped(hostile_report: Report) -> None:
+    out = render(hostile_report, "markdown")
+    assert "\u202e" not in out
+    assert "\x07" not in out
+    assert not re.search(r"(?<!\\)\]\(", out)
+    assert not re.search(r"(?<!\\)[<`$]", out)
+    for line in out.splitlines():
+        if line.startswith("|"):
+            assert line.endswith("|")
+    tables = re.findall(r"(?:^\|.*\n?)+", out, re.M)
+    assert len(tables) == 6
+    for table in tables:
+        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
+
+
+def test_text_writes_nothing_to_the_terminal_but_text(hostile_report: Report) -> None:
+    out = render(hostile_report, "text")
+    assert all(c.isprintable() or c == "\n" for c in out)
+
+
+def test_the_same_bytes_each_time(submission: Path, report: Report) -> None:
+    again = made(submission)
+    for style in FORMATS:
+        assert render(again, style) == render(report, style)
+
+
+def test_plots_are_drawn_where_asked(
+    submission: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "p"
+    chosen = ("--task", "safebench_harm", "--plots", folder)
+    ran = safebench(capsys, "score", submission, "--format", "json", *chosen)
+    assert ran.code == 0
+    assert json.loads(ran.out)
+    drawn = sorted(path.name for path in folder.iterdir())
+    assert len(drawn) == 3
+    assert all(f"drew {folder / name}" in ran.err for name in drawn)
