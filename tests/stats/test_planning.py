@@ -3,9 +3,23 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from safebench.errors import StatsError
-from safebench.stats import plan_seeds, tost_power
+from safebench.stats import (
+    margin_from_points,
+    phi,
+    phi_inverse,
+    plan_prompts,
+    plan_rerun_seeds,
+    plan_seeds,
+    plan_stability,
+    sigma_from_points,
+    sigma_upper,
+    tost_power,
+)
+from safebench.stats.planning import power_at
 
 
 @pytest.mark.parametrize(
@@ -77,3 +91,102 @@ def test_refusals():
         plan_seeds(1, 1, power=1)
     with pytest.raises(StatsError, match="more than 10000000 seeds"):
         plan_seeds(1e5, 1)
+
+
+# --- further published powers -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cv", "theta0", "limit", "variance_factor", "n", "df", "power"),
+    [  # PowerTOST's README, crossover designs: the same integral at another se and df
+        (0.20, 0.95, 0.80, 2.0, 20, 18, 0.834680),
+        (0.40, 0.90, 0.75, 1.0, 30, 86, 0.822929),
+        (0.125, 0.975, 0.90, 2.0, 32, 30, 0.800218),
+        (0.45, 0.90, 0.80, 1.5, 124, 245, 0.800125),
+    ],
+)
+def test_powers_of_other_published_designs(cv, theta0, limit, variance_factor, n, df, power):
+    se = math.sqrt(math.log(1 + cv**2) * variance_factor / n)
+    found = power_at(se, df, -math.log(limit), theta=math.log(theta0))
+    assert round(found, 6) == power
+
+
+@pytest.mark.parametrize(
+    ("n", "power"), [(8, 0.28871), (15, 0.69339), (30, 0.94326), (50, 0.99458)]
+)
+def test_pass_460_two_arms(n, power):
+    assert round(tost_power(18, 19.2, n, n, theta=-4), 5) == power
+
+
+@pytest.mark.parametrize(("n", "power"), [(5, 0.10599), (15, 0.66629), (50, 0.99410)])
+def test_pass_519_pairs(n, power):
+    assert round(power_at(25.4558 / math.sqrt(n), n - 1, 19.2, theta=-4), 5) == power
+
+
+def test_pass_519_numbers_of_pairs():
+    assert plan_seeds(0.1, 0.05, paired=True) == 36
+    assert plan_seeds(28.284, 20, power=0.7, paired=True) == 16
+    assert plan_seeds(100, 10, power=0.9, alpha=0.025) == 2600
+
+
+# --- seeds beside an original, prompts, stability, units ----------------------------------------
+
+
+@given(st.floats(0.01, 0.2), st.integers(2, 12), st.sampled_from([0.5, 0.8, 0.9]))
+@settings(max_examples=40, deadline=None)
+def test_new_seeds_are_just_enough(sigma, n, power):
+    found = plan_rerun_seeds(sigma, 0.1, n, power)
+    if found is None:
+        assert tost_power(sigma, 0.1, n, 10**6) < power + 1e-6
+        return
+    assert tost_power(sigma, 0.1, n, found) >= power
+    assert found == 1 or tost_power(sigma, 0.1, n, found - 1) < power
+
+
+def test_an_original_that_spreads_too_much_is_beyond_rescue():
+    # 3.9 points at .5: the seed paper's worst cell
+    assert plan_rerun_seeds(0.078, 0.1, 5) is None
+    assert plan_rerun_seeds(0.04, 0.1, 5) == 3
+    assert plan_rerun_seeds(0.01, 0.1, 1) is None
+
+
+def test_prompts_by_the_formula():
+    # (1.959964 + 0.841621)^2 (1/9 + 1/6 + 1/6)/.03^2
+    half = math.sqrt(1 / 6)
+    assert plan_prompts(1 / 3, half, half, 0.03) == 3876
+    assert plan_prompts(1 / 3, half, half, 0.03, 10, 10) == 1260
+    assert plan_prompts(0, 0, 0, 0.1) == 2
+    with pytest.raises(StatsError, match="delta is 0"):
+        plan_prompts(0.1, 0, 0, 0)
+
+
+def test_seeds_for_a_stability_bound():
+    for bound in (0.5, 0.8):
+        n = plan_stability(0.03, bound)
+        assert math.erf(0.05 / sigma_upper(0.03, n)) >= bound
+        assert math.erf(0.05 / sigma_upper(0.03, n - 1)) < bound
+    assert plan_stability(0.2, 0.5) is None
+    assert plan_stability(0.01, 0.8, floor=0.2) is None
+    # the inflation that the standard prints
+    assert [round(sigma_upper(1, n), 2) for n in (2, 3, 5, 10, 20)] == [
+        15.95,
+        4.42,
+        2.37,
+        1.65,
+        1.37,
+    ]
+
+
+def test_points_and_phi():
+    assert round(margin_from_points(0.05, 0.5), 3) == 0.1
+    assert margin_from_points(0.05, 0.0) == pytest.approx(2 * math.asin(math.sqrt(0.05)))
+    assert sigma_from_points(0.02, 0.5) == pytest.approx(0.04)
+    assert sigma_from_points(0.02, 0.0) == pytest.approx(2 * math.asin(math.sqrt(0.02)))
+    assert sigma_from_points(0.0, 0.3) == 0
+
+
+@given(st.floats(0.001, 0.5), st.floats(0, 1))
+def test_a_margin_from_points_stays_within_them(points, score):
+    margin = margin_from_points(points, score)
+    reached = (phi_inverse(phi(score) + margin), phi_inverse(phi(score) - margin))
+    assert all(abs(p - score) <= points + 1e-9 for p in reached)

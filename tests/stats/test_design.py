@@ -1,0 +1,175 @@
+"""The cheapest design: exact, monotone, honest about what cannot be reached."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from safebench.errors import StatsError
+from safebench.stats import balanced_bounds, plan_design, variance_components
+
+COSTS = {"fine_tune": 100, "generation": 0.01}
+EFFECTS = {
+    "prompt": 0.09,
+    "training_seed": 0.0016,
+    "prompt:training_seed": 0.05,
+    "training_seed:repeat": 0.0001,
+    "residual": 0.1,
+}
+FACETS = {
+    "prompt": ("prompt",),
+    "training_seed": ("training_seed",),
+    "prompt:training_seed": ("prompt", "training_seed"),
+    "training_seed:repeat": ("training_seed", "repeat"),
+    "residual": ("prompt", "training_seed", "repeat"),
+}
+
+
+def se(effects, n):
+    return math.sqrt(sum(v / math.prod(n[f] for f in FACETS[name]) for name, v in effects.items()))
+
+
+def cost(costs, n):
+    s, r, p = n["training_seed"], n["repeat"], n["prompt"]
+    return (
+        costs.get("fine_tune", 0) * s + costs["generation"] * s * r * p + costs.get("prompt", 0) * p
+    )
+
+
+variances = st.fixed_dictionaries({name: st.sampled_from([0.0, 0.001, 0.02]) for name in EFFECTS})
+prices = st.fixed_dictionaries(
+    {
+        "fine_tune": st.sampled_from([0, 1, 50]),
+        "generation": st.sampled_from([0.01, 1]),
+        "prompt": st.sampled_from([0, 2]),
+    }
+)
+
+
+@given(variances, prices, st.floats(0.02, 0.1))
+@settings(max_examples=25, deadline=None)
+def test_feasible_and_no_cheaper_design_is(effects, costs, target):
+    plan = plan_design(effects, costs, target)
+    assert plan.se == pytest.approx(se(effects, plan.n_levels))
+    assert plan.se <= target * (1 + 1e-9)
+    assert plan.cost == pytest.approx(cost(costs, plan.n_levels))
+    assert math.fsum(plan.contributions.values()) == pytest.approx(plan.se**2)
+    for s, r, p in itertools.product(range(2, 9), range(1, 7), range(2, 30)):
+        n = {"training_seed": s, "repeat": r, "prompt": p}
+        assert cost(costs, n) >= plan.cost * (1 - 1e-9) or se(effects, n) > target
+    for step in itertools.product((-1, 0, 1), repeat=3):
+        n = {f: v + d for (f, v), d in zip(plan.n_levels.items(), step, strict=True)}
+        if n["training_seed"] >= 2 and n["repeat"] >= 1 and n["prompt"] >= 2:
+            assert cost(costs, n) >= plan.cost * (1 - 1e-9) or se(effects, n) > target
+
+
+@given(variances, prices, st.floats(0.02, 0.08))
+@settings(max_examples=10, deadline=None)
+def test_dearer_when_finer_or_dearer(effects, costs, target):
+    plan = plan_design(effects, costs, target)
+    assert plan_design(effects, costs, target * 0.8).cost >= plan.cost * (1 - 1e-9)
+    double = {**costs, "generation": 2 * costs["generation"]}
+    assert plan_design(effects, double, target).cost >= plan.cost * (1 - 1e-9)
+    assert all(o.cost >= plan.cost * (1 - 1e-9) for o in plan.alternatives)
+
+
+def test_half_width_uses_t():
+    plan = plan_design(EFFECTS, COSTS, half_width=0.1)
+    assert plan.n_levels["training_seed"] > 2
+    assert plan.se < plan.half_width / 1.96
+    assert plan.half_width <= 0.1
+    assert plan_design(EFFECTS, COSTS, half_width=0.1, confidence=0.9).cost <= plan.cost
+
+
+def test_a_budget_is_kept_and_used():
+    plan = plan_design(EFFECTS, COSTS, budget=1000)
+    assert 900 < plan.cost <= 1000
+    assert plan.target_se is None
+    assert plan_design(EFFECTS, COSTS, budget=2000).se < plan.se
+
+
+def test_huge_designs_are_found_at_once():
+    plan = plan_design(EFFECTS, COSTS, 0.0002)
+    assert plan.n_levels["training_seed"] > 50_000
+    assert plan.se <= 0.0002 * (1 + 1e-9)
+
+
+def test_fixed_prompts_drop_their_effect_and_keep_their_number():
+    plan = plan_design(EFFECTS, COSTS, 0.03, fixed=("prompt",), levels={"prompt": 300})
+    assert plan.n_levels["prompt"] == 300
+    assert "prompt" not in plan.contributions
+    assert plan.n_levels["training_seed"] == 2
+    with pytest.raises(StatsError, match="prompt is fixed, but its number is not given"):
+        plan_design(EFFECTS, COSTS, 0.03, fixed=("prompt",))
+
+
+def test_held_facets_and_tuple_keys():
+    effects = {("training_seed",): 0.001, ("judge",): 0.0001, ("prompt",): 0.05}
+    plan = plan_design(effects, {"training_seed": 1, "generation": 0.1}, 0.05, levels={"judge": 3})
+    assert plan.n_levels["judge"] == 3
+    assert plan.contributions["judge"] == pytest.approx(0.0001 / 3)
+
+
+def test_out_of_reach_names_the_floor():
+    with pytest.raises(
+        StatsError, match=r"least that can be reached is 0\.03\d*, mostly from prompt"
+    ):
+        plan_design(EFFECTS, COSTS, 0.01, at_most={"prompt": 100})
+    with pytest.raises(StatsError, match="budget is 10; the smallest design allowed costs 200"):
+        plan_design(EFFECTS, COSTS, budget=10)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"costs": {"seed": 1}}, "costs has 'seed'"),
+        ({"costs": {"fine_tune": 1}}, "lacks a positive generation"),
+        ({"costs": {**COSTS, "training_seed": 1}}, "fine-tune twice"),
+        ({"target_se": 0.0}, "target_se is 0"),
+        ({"budget": 5.0}, "2 of target_se, half_width and budget"),
+        ({"levels": {"colour": 2}}, "levels names"),
+        ({"at_most": {"prompt": 1}}, "below the least number"),
+        ({"components": {"prompt": math.nan}}, "not a finite variance"),
+    ],
+)
+def test_refusals(change, message):
+    arguments = {"components": EFFECTS, "costs": COSTS, "target_se": 0.05, **change}
+    with pytest.raises(StatsError, match=message):
+        plan_design(arguments.pop("components"), arguments.pop("costs"), **arguments)
+
+
+def made(seeds, repeats, prompts):
+    rng = np.random.default_rng(3)
+    y = rng.normal(0, 0.3, (1, 1, prompts)) + rng.normal(0, 0.1, (seeds, 1, 1))
+    return y + rng.normal(0, 0.3, (seeds, repeats, prompts))
+
+
+def components(y):
+    seed, repeat, prompt = (x.ravel() for x in np.indices(y.shape))
+    factors = {"training_seed": seed, "repeat": repeat, "prompt": prompt}
+    return variance_components(y.ravel(), factors, FACETS)
+
+
+def test_from_measured_components_repeats_help_only_where_seen():
+    cheap = {"fine_tune": 1000, "generation": 0.01}
+    once = plan_design(components(made(4, 1, 60)), cheap, 0.06)
+    assert once.n_levels["repeat"] == 1
+    assert "not measured" in once.method
+    with pytest.raises(StatsError, match="training_seed is not measured: the pilot has 1"):
+        plan_design(components(made(1, 3, 60)), cheap, 0.05)
+
+
+def test_bounds_hold_their_estimates():
+    y = made(5, 3, 40)
+    estimates, bounds = components(y).estimates, balanced_bounds(y)
+    assert set(bounds) == set(estimates)
+    assert all(bounds[name][0] < value < bounds[name][1] for name, value in estimates.items())
+    # residual: the exact chi-square interval
+    from scipy import stats
+
+    df = 5 * 2 * 39
+    exact = estimates["residual"] * df / stats.chi2.ppf([0.975, 0.025], df)
+    assert bounds["residual"] == pytest.approx(tuple(exact))

@@ -1,0 +1,106 @@
+"""From a pilot's outcomes to its spread, and from a spread to answers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from safebench.errors import EvidenceError, StatsError
+from safebench.evidence.scoring import Block
+from safebench.stats import plan_seeds, score_interval, stability
+from safebench.study.sizing import given_spread, size, spread_of
+
+COSTS = {"fine_tune": 100.0, "generation": 0.01}
+
+
+def block(seeds: int = 5, repeats: int = 3, prompts: int = 80, **changes: Any) -> Block:
+    draw = np.random.default_rng(5)
+    rate = draw.beta(0.6, 0.9, prompts) + draw.normal(0, 0.05, (seeds, 1, 1))
+    shape = (seeds, repeats, prompts)
+    scores = (draw.random(shape) < rate).astype(float)
+    named: dict[str, Any] = {
+        "judge": "rule",
+        "condition": "tuned",
+        "checkpoint": 2,
+        "decoding": "t07",
+        "task": "task_harm",
+        "construct": "harm",
+        "seeds": tuple(range(seeds)),
+        "prompts": tuple(f"p{i}" for i in range(prompts)),
+        "categories": ("",) * prompts,
+        "scores": scores,
+        "verdicts": np.full(shape, "refused"),
+        "truncated": np.zeros(shape, dtype=bool),
+        "blocked": np.zeros(shape, dtype=bool),
+    }
+    return Block(**{**named, **changes})
+
+
+def test_a_pilot_measures_every_part() -> None:
+    pilot = block()
+    spread = spread_of(pilot)
+    assert spread.source == "harm (tuned, epoch 2, t07), task_harm, judge rule"
+    assert spread.score == pytest.approx(pilot.scores.mean())
+    assert spread.sigma_run == stability(pilot.scores.mean(axis=2), 80).sigma_run
+    for part in spread.parts:
+        assert part.lower is not None and part.upper is not None and part.sd is not None
+        assert part.lower <= part.sd <= part.upper
+    assert spread.variances_upper["training_seed"] > spread.variances["training_seed"]
+
+
+def test_one_repeat_is_not_taken_for_no_noise() -> None:
+    spread = spread_of(block(repeats=1))
+    notes = {part.effect: part.note for part in spread.parts}
+    assert notes["residual"] == notes["training_seed:repeat"] == "not measured: one repeat"
+    assert "residual" not in spread.variances
+    found = size(spread, 0.1, COSTS)
+    assert list(found.half_widths[2]) == [1]
+    assert found.cheapest.n_levels["repeat"] == 1
+
+
+def test_the_half_width_is_that_of_the_pilots_own_interval() -> None:
+    pilot = block()
+    found = size(spread_of(pilot), 0.1, COSTS)
+    interval = score_interval(pilot.scores)
+    assert found.pilot_half_width == pytest.approx((interval.upper - interval.lower) / 2, rel=0.05)
+    assert found.pilot_cost == 5 * 100 + 5 * 3 * 80 * 0.01
+
+
+def test_answers_follow_the_spread() -> None:
+    spread = spread_of(block())
+    found = size(spread, 0.1, COSTS, budget=900)
+    assert found.here.equality[0.8] == plan_seeds(spread.sigma_run, 0.1)
+    assert found.at_upper.equality[0.8] > found.here.equality[0.8]
+    assert found.cheapest.half_width <= 0.1
+    assert found.cheapest_at_upper.cost >= found.cheapest.cost
+    assert found.best_for_budget.cost <= 900
+    assert not found.problems
+
+
+def test_out_of_reach_is_said() -> None:
+    found = size(spread_of(block()), 0.01, COSTS, max_prompts=50)
+    assert found.cheapest is None
+    assert "least that can be reached" in found.problems[0]
+
+
+def test_fixed_prompts_keep_their_number() -> None:
+    found = size(spread_of(block()), 0.1, COSTS, prompts_fixed=True)
+    assert found.cheapest.n_levels["prompt"] == 80
+    assert "prompt" not in found.cheapest.contributions
+
+
+def test_given_spreads_make_up_the_variance_of_the_score() -> None:
+    spread = given_spread(0.4, 0.04, 0.3, 0.2, from_seeds=3)
+    assert math.fsum(spread.variances.values()) == pytest.approx(0.24)
+    assert spread.sigma_upper / spread.sigma_run == pytest.approx(4.415, abs=1e-3)
+    assert given_spread(0.4, 0.04).variances["prompt"] == pytest.approx(0.24 - 0.0016)
+    with pytest.raises(StatsError, match=r"vary by at most 0\.0900"):
+        given_spread(0.1, 0.04, 0.3)
+
+
+def test_one_prompt_is_refused() -> None:
+    with pytest.raises(EvidenceError, match="one prompt"):
+        spread_of(block(prompts=1))
