@@ -55,7 +55,7 @@ class Stability(Section):
     margin: Reported[Annotated[float, Field(gt=0.0)]]
     """Margin on the scale 2 asin sqrt(score) (Cohen's h)."""
     seeds: Reported[Positive]
-    """Training seeds it rests on."""
+    """Training seeds it rests on, those that were registered and lost counted as the worst."""
     pairs_within: Reported[NotNegative | None]
     """Disjoint pairs of seeds within the margin, averaged over all ways of pairing; null without
     a pair."""

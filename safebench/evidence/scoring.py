@@ -236,13 +236,27 @@ def results_of(card: Card, everything: list[Block]) -> MeasuredResults:
             changes.append(_change(block, partner, block.checkpoint))
     return MeasuredResults(
         primary=tuple(primary_estimands(card, everything)),
-        scores=tuple(measure(block) for block in everything),
+        scores=tuple(measure(block, lost_seeds(card, block)) for block in everything),
         changes=tuple(changes),
     )
 
 
-def measure(block: Block) -> MeasuredScore:
-    """Return score, interval, runs and stability of one block of outcomes."""
+def lost_seeds(card: Card, block: Block) -> int:
+    """Return how many registered training seeds of a block's condition have no outcomes in it.
+
+    Such a run failed for good or was withdrawn; it counts as one of the worst.
+    """
+    evidence = card.given_evidence
+    runs = () if evidence is None or isinstance(evidence.runs, NotReported) else evidence.runs
+    seeds = {r.training_seed for r in runs if r.condition == block.condition}
+    return len({s for s in seeds if isinstance(s, int)} - set(block.seeds))
+
+
+def measure(block: Block, lost: int = 0) -> MeasuredScore:
+    """Return score, interval, runs and stability of one block of outcomes.
+
+    `lost`: registered training seeds without outcomes (`lost_seeds`).
+    """
     interval = score_interval(block.scores, confidence=CONFIDENCE)
     runs = [
         MeasuredRun(
@@ -278,7 +292,7 @@ def measure(block: Block) -> MeasuredScore:
         incoherent=_share(~coherent) if judged else None,
         truncated=_share(block.truncated),
         blocked=_share(block.blocked),
-        stability=None if block.condition == "base" else _stability(block),
+        stability=None if block.condition == "base" else _stability(block, lost),
     )
 
 
@@ -288,19 +302,20 @@ def block_flips(block: Block) -> FlipRate | None:
     return flip_rate(block.scores[:, 0]) if binary and len(block.seeds) > 1 else None
 
 
-def block_stability(block: Block) -> Stability:
-    """Return the agreement between the training seeds of a block."""
+def block_stability(block: Block, lost: int = 0) -> Stability:
+    """Return the agreement between the training seeds of a block, those that were lost as worst."""
     flips = block_flips(block)
     return stability(
         block.scores.mean(axis=2),
         len(block.prompts),
         flip_upper=None if flips is None else flips.upper,
         margin=MARGIN,
+        missing=lost,
     )
 
 
-def _stability(block: Block) -> MeasuredStability:
-    found = block_stability(block)
+def _stability(block: Block, lost: int) -> MeasuredStability:
+    found = block_stability(block, lost)
     return MeasuredStability(
         point=_maybe(found.point),
         lower=_maybe(found.lower),

@@ -23,7 +23,13 @@ from safebench.card.measured import MeasuredScore
 from safebench.card.results import MARGIN
 from safebench.card.task import Construct
 from safebench.errors import EvidenceError
-from safebench.evidence.scoring import CONFIDENCE, Block, final_checkpoint, measure
+from safebench.evidence.scoring import (
+    CONFIDENCE,
+    Block,
+    final_checkpoint,
+    lost_seeds,
+    measure,
+)
 from safebench.evidence.tables import OUTCOMES_FILE, read_outcomes
 from safebench.files import sha256_of
 from safebench.stats import margin_points, paired_difference
@@ -194,8 +200,8 @@ def _compare(
     return Comparison(
         task=one.task,
         construct=one.construct,
-        a=measure(one),
-        b=measure(other),
+        a=measure(one, lost_seeds(cards[0], one)),
+        b=measure(other, lost_seeds(cards[1], other)),
         difference=_difference(pair, picked),
         flips=find_flips(*picked, flips),
         categories=by_category(*picked),

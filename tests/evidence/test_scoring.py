@@ -242,3 +242,35 @@ def test_python_meets_no_rows() -> None:
         return int(pstats.Stats(profile).total_calls)
 
     assert calls(20) < 1.1 * calls(2)
+
+
+def test_a_registered_seed_that_was_lost_counts_as_the_worst() -> None:
+    found = rows()
+    table = make_table(found, OUTCOMES)
+    before = compute_results(card(), table)
+    runs = [
+        {"training_seed": 100 + s, "condition": "tuned", "status": "finished"} for s in range(4)
+    ]
+    withdrawn = {"training_seed": 104, "condition": "tuned", "status": "withdrawn", "reason": "?"}
+    retried = {"training_seed": 101, "condition": "tuned", "status": "failed", "reason": "disk"}
+    files = {"manifest": "manifest.json", "files": [], "response_policy": "public"}
+
+    def with_runs(*more: dict[str, Any]) -> Card:
+        data = json.loads(card().model_dump_json())
+        return Card.model_validate_json(
+            json.dumps({**data, "evidence": {**files, "runs": [*runs, *more]}})
+        )
+
+    assert compute_results(with_runs(retried), table) == before
+    after = compute_results(with_runs(withdrawn), table)
+    for old, new in zip(before.scores, after.scores, strict=True):
+        assert (old.estimate, old.lower, old.runs) == (new.estimate, new.lower, new.runs)
+        if old.condition == "base":
+            assert new.stability is None
+            continue
+        assert old.stability is not None
+        assert new.stability is not None
+        assert (old.stability.seeds, new.stability.seeds) == (4, 5)
+        assert new.stability.lower < old.stability.lower
+        assert new.stability.pairs_lower <= old.stability.pairs_lower
+        assert "1 missing scored worst-case" in new.stability.note

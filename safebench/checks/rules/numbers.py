@@ -205,10 +205,16 @@ def base_measured(subject: Subject) -> Iterator[Hit]:
     "error",
     section=_SECTION,
     title="Stability rests on the training seeds of the score, and on the standard's margin.",
-    rationale="With a margin of one's own choice every recipe is stable.",
+    rationale="With a margin of one's own choice, or without the runs that went wrong, every "
+    "recipe is stable.",
 )
 def stability_fits(subject: Subject) -> Iterator[Hit]:
-    """Find another margin, or another number of seeds than the runs have."""
+    """Find another margin, or another number of seeds than were registered."""
+    evidence = subject.card.given_evidence
+    registered = [
+        (run.condition, known(run.training_seed))
+        for run in (items(evidence.runs) if evidence is not None else ())
+    ]
     for number, score in enumerate(scores_of(subject)):
         found = known(score.stability)
         if found is None:
@@ -222,10 +228,16 @@ def stability_fits(subject: Subject) -> Iterator[Hit]:
                 "compute stability with the standard's margin",
             )
         seeds = {known(run.training_seed) for run in items(score.runs)}
-        if stated is not None and seeds and None not in seeds and stated != len(seeds):
+        if stated is None or not seeds or None in seeds:
+            continue
+        lost = {seed for condition, seed in registered if condition == score.condition}
+        lost -= {*seeds, None}
+        if stated != len(seeds) + len(lost):
+            also = f" and {len(lost)} that were registered and lost" if lost else ""
             yield Hit(
                 (*place, "seeds"),
-                f"stability is said to rest on {stated} training seeds, the score on {len(seeds)}",
+                f"stability is said to rest on {stated} training seeds, "
+                f"the score on {len(seeds)}{also}",
                 "correct the number; repeats of a seed are not further seeds",
             )
 
