@@ -107,7 +107,7 @@ class _Coded:
 
     def at(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[object]]:
         """Return the place of each row's value among those of these rows, and those, as met."""
-        codes = self.codes[rows]
+        codes: npt.NDArray[Any] = self.codes[rows]
         if len(self.values) > 4 * rows.size:
             known, codes = np.unique(codes, return_inverse=True)
             values = [self.values[code] for code in known]

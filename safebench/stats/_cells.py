@@ -60,6 +60,7 @@ class Grid:
     even: bool  # all cells of the finest table hold as many outcomes
     tables: dict[Facets, tuple[Floats, Floats]]
     _squared: dict[Facets, Floats] = field(default_factory=dict)
+    _counts: dict[Facets, int] = field(default_factory=dict)
 
     def _table(self, facets: Facets) -> tuple[Floats, Floats]:
         if facets not in self.tables:
@@ -75,7 +76,9 @@ class Grid:
 
     def count(self, facets: Facets) -> int:
         """Number of cells that occur."""
-        return int(np.count_nonzero(self._table(facets)[0]))
+        if facets not in self._counts:
+            self._counts[facets] = int(np.count_nonzero(self._table(facets)[0]))
+        return self._counts[facets]
 
     def squares(self, facets: Facets) -> float:
         """Sum over cells of n^2."""
