@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+_NO_CODES: Codes = np.zeros(0, dtype=np.int32)
 
 
 def distinct(table: pa.Table, names: list[str]) -> list[tuple[Any, ...]]:
@@ -22,7 +24,7 @@ def distinct(table: pa.Table, names: list[str]) -> list[tuple[Any, ...]]:
         return []
     place: Ints = np.zeros(table.num_rows, dtype=np.int64)
     first: Ints = place
-    columns = [_encoded(table, name) for name in names]
+    columns = [encoded(table, name) for name in names]
     for codes, values in columns:
         _, first, place = np.unique(
             place * len(values) + codes, return_index=True, return_inverse=True
@@ -35,17 +37,37 @@ def rows_with(table: pa.Table, wanted: Mapping[str, Any]) -> pa.Table:
     mask = np.ones(table.num_rows, dtype=bool)
     for name, value in wanted.items():
         if table.num_rows:
-            codes, values = _encoded(table, name)
+            codes, values = encoded(table, name)
             mask &= codes == (values.index(value) if value in values else -1)
     rows = np.flatnonzero(mask).astype(np.int64)
     return table.take(pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows)]))
 
 
-def _encoded(table: pa.Table, name: str) -> tuple[Ints, list[Any]]:
-    """Return a column as codes and the values they stand for."""
-    column = pa.concat_arrays(table.column(name).chunks)
-    encoded = column.dictionary_encode(null_encoding="encode")
-    indices = encoded.indices
-    codes = np.frombuffer(indices.buffers()[1], dtype=np.int32)
-    codes = codes[indices.offset : indices.offset + len(indices)]
-    return codes.astype(np.int64), encoded.dictionary.to_pylist()
+def encoded(table: pa.Table, name: str) -> tuple[Codes, list[Any]]:
+    """Return a column as codes (rows,) and the values they stand for, None among them."""
+    column = _whole(table, name).dictionary_encode(null_encoding="encode")
+    indices = column.indices
+    codes = np.frombuffer(indices.buffers()[1], dtype=np.int32) if len(indices) else _NO_CODES
+    return codes[indices.offset : indices.offset + len(indices)], column.dictionary.to_pylist()
+
+
+def floats(table: pa.Table, name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Return a column of float64 (rows,), NaN for null, and where there is a value."""
+    column = _whole(table, name)
+    valid, data = column.buffers()
+    rows = slice(column.offset, column.offset + len(column))
+    given = np.ones(len(column), dtype=np.bool_)
+    if valid is not None:
+        bits = np.unpackbits(np.frombuffer(valid, dtype=np.uint8), bitorder="little")
+        given = bits[rows].astype(np.bool_)
+    if not len(column):
+        return np.zeros(0), given
+    return np.where(given, np.frombuffer(data, dtype=np.float64)[rows], np.nan), given
+
+
+def _whole(table: pa.Table, name: str) -> pa.Array:
+    column = table.column(name)
+    chunks = column.chunks
+    if len(chunks) == 1:
+        return chunks[0]
+    return pa.concat_arrays(chunks) if chunks else pa.nulls(0, column.type)

@@ -12,7 +12,6 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
@@ -27,6 +26,7 @@ from safebench.card.results import MARGIN, Condition, PrimaryEstimand
 from safebench.card.task import Construct
 from safebench.card.training import NoTraining
 from safebench.errors import EvidenceError
+from safebench.evidence.rows import encoded, floats
 from safebench.stats import (
     FlipRate,
     Stability,
@@ -100,10 +100,7 @@ class _Coded:
 
     @classmethod
     def of(cls, table: pa.Table, name: str) -> _Coded:
-        encoded = pc.dictionary_encode(table.column(name), null_encoding="encode").combine_chunks()
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.chunk(0)
-        return cls(encoded.indices.to_numpy(), encoded.dictionary.to_pylist())
+        return cls(*encoded(table, name))
 
     def at(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[object]]:
         """Return the place of each row's value among those of these rows, and those, as met."""
@@ -131,9 +128,7 @@ class _Columns:
         self.category = _Coded.of(table, "category")
         self.verdict = _Coded.of(table, "verdict")
         self.status = _Coded.of(table, "status")
-        score = table.column("score")
-        self.scored = score.is_valid().to_numpy()
-        self.score = score.to_numpy()
+        self.score, self.scored = floats(table, "score")
 
 
 def _block(key: tuple[object, ...], rows: npt.NDArray[np.int64], columns: _Columns) -> Block:

@@ -56,7 +56,6 @@ def write_submission(
             "spec": SPEC,
             "model": plan.card.model.model_copy(update={"weights": weights or None}),
             "environment": environment,
-            "results": compute_results(plan.card, outcomes),
             "evidence": Evidence(
                 manifest=MANIFEST_FILE,
                 files=files,
@@ -65,6 +64,7 @@ def write_submission(
             ),
         }
     )
+    card = card.model_copy(update={"results": compute_results(card, outcomes)})
     card = Card.model_validate_json(card.model_dump_json())
     dump_card(card, folder / CARD_FILE)
     return card
