@@ -75,8 +75,8 @@ class VarianceComponents:
 
         Coverage of nominal 95 % for normal effects (1,000 or 2,000 tables each, Monte Carlo error
         .007 or less): .95 for 5 seeds x 3 repeats; .93 to .96 for seeds, prompts, their interaction
-        and the residual of 3 to 5 seeds x 50 prompts x 3 repeats; .94 to .95 with 30 % of 8 x 6
-        outcomes missing.
+        and the residual of 3 to 10 seeds x 50 prompts x 3 repeats; .94 to .95 with 30 % of 8 x 6
+        outcomes missing, .93 to .96 with 30 % of 5 x 50 x 3.
 
         Raises StatsError on an effect that is not measured or confidence outside (0, 1).
         """
@@ -108,7 +108,7 @@ class VarianceComponents:
         (F/F_q - 1)/(F/F_q + k - 1) (Searle, Casella & McCulloch 1992, 3.6), and `method` says so.
 
         Coverage of nominal 95 % in the same tables: .95 for two levels (.94 with 30 % missing), .94
-        to .97 for the crossed designs.
+        to .97 for the crossed designs (.92 to .96 with 30 % missing).
 
         Raises StatsError on effects that are not measured, `effect` not `among` them, or
         confidence outside (0, 1).
