@@ -45,28 +45,43 @@ def rows_with(table: pa.Table, wanted: Mapping[str, Any]) -> pa.Table:
 
 def encoded(table: pa.Table, name: str) -> tuple[Codes, list[Any]]:
     """Return a column as codes (rows,) and the values they stand for, None among them."""
-    column = _whole(table, name).dictionary_encode(null_encoding="encode")
-    indices = column.indices
-    codes = np.frombuffer(indices.buffers()[1], dtype=np.int32) if len(indices) else _NO_CODES
-    return codes[indices.offset : indices.offset + len(indices)], column.dictionary.to_pylist()
+    column = _whole(table, name)
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode(null_encoding="encode")
+    indices, values = column.indices, column.dictionary.to_pylist()
+    if not len(indices):
+        return _NO_CODES, values
+    codes, given = _numbers(indices, np.int32)
+    if not given.all():
+        codes = np.where(given, codes, len(values)).astype(np.int32)
+        values.append(None)
+    return codes, values
 
 
 def floats(table: pa.Table, name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Return a column of float64 (rows,), NaN for null, and where there is a value."""
     column = _whole(table, name)
+    if not len(column):
+        return np.zeros(0), np.ones(0, dtype=np.bool_)
+    numbers, given = _numbers(column, np.float64)
+    return (numbers if given.all() else np.where(given, numbers, np.nan)), given
+
+
+def _numbers(column: pa.Array, kind: type) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """The numbers of a column, anything for null, and where there is one."""
     valid, data = column.buffers()
     rows = slice(column.offset, column.offset + len(column))
     given = np.ones(len(column), dtype=np.bool_)
     if valid is not None:
         bits = np.unpackbits(np.frombuffer(valid, dtype=np.uint8), bitorder="little")
         given = bits[rows].astype(np.bool_)
-    if not len(column):
-        return np.zeros(0), given
-    return np.where(given, np.frombuffer(data, dtype=np.float64)[rows], np.nan), given
+    return np.frombuffer(data, dtype=kind)[rows], given
 
 
 def _whole(table: pa.Table, name: str) -> pa.Array:
     column = table.column(name)
+    if pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
     chunks = column.chunks
     if len(chunks) == 1:
         return chunks[0]

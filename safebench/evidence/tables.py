@@ -76,8 +76,11 @@ def write_table(table: pa.Table, path: Path) -> None:
     replace_file(path, sink.getvalue().to_pybytes())
 
 
-def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+def read_table(path: Path, schema: pa.Schema, *, coded: bool = False) -> pa.Table:
     """Read a table and see that it has the columns of a schema.
+
+    `coded`: text comes as codes into its distinct values (Arrow's dictionary type), which takes
+    a fraction of the time and memory where few values make many rows.
 
     Raises:
         EvidenceError: the file is absent, is not Parquet, or has other columns.
@@ -88,21 +91,30 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
         # A file object of our own, since pyarrow would take a path for a URL or a glob; and not
         # `read_table`, which loads pandas.
         with path.open("rb") as source:
-            table = pq.ParquetFile(source).read()
+            file = pq.ParquetFile(source)
+            if coded:
+                words = [f.name for f in file.schema_arrow if f.type == pa.string()]
+                file = pq.ParquetFile(source, read_dictionary=words)
+            table = file.read()
     except (pa.ArrowInvalid, OSError) as problem:
         raise EvidenceError(f"{path}: not a readable Parquet file ({problem})") from problem
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         raise EvidenceError(f"{path}: column {', '.join(missing)} missing")
     try:
-        return table.select(schema.names).cast(schema)
-    except (pa.ArrowInvalid, ValueError) as problem:
+        return table.select(schema.names).cast(_coded(schema) if coded else schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as problem:
         raise EvidenceError(f"{path}: a column has another type ({problem})") from problem
 
 
+def _coded(schema: pa.Schema) -> pa.Schema:
+    codes = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema([f.with_type(codes) if f.type == pa.string() else f for f in schema])
+
+
 def read_outcomes(folder: Path) -> pa.Table:
-    """Read a submission's outcomes; raises EvidenceError."""
-    return read_table(folder / OUTCOMES_FILE, OUTCOMES)
+    """Read a submission's outcomes, text as codes; raises EvidenceError."""
+    return read_table(folder / OUTCOMES_FILE, OUTCOMES, coded=True)
 
 
 def read_responses(folder: Path) -> pa.Table:
