@@ -144,7 +144,7 @@ def _report(folder: Path, replicates: int) -> None:
     for decoding in range(len(decodings)):
         stats.pigeonhole_bootstrap(
             means[:, decoding].swapaxes(0, 1),
-            stats.worst_setting,
+            stats.largest_mean,
             np.random.default_rng(SEED),
             replicates,
         )
@@ -224,7 +224,7 @@ def _memory_inside(folder: Path, replicates: int) -> int:
     before = _peak()
     _report(folder, replicates)
     peak = _peak() - before
-    table = read_outcomes(folder)
+    table = pq.read_table(folder / OUTCOMES_FILE)
     seeds, prompts = (len(table.column(n).unique()) for n in ("training_seed", "prompt_id"))
     print(json.dumps([peak, table.nbytes, 8 * replicates * (seeds + prompts)]))
     return 0

@@ -34,6 +34,7 @@ def draw(array, statistic, seed=1, **options):
         (run_spread, lambda a: phi(a.mean(axis=(1, 2))).std()),
         (worst_prompts(0.25), lambda a: np.sort(a.mean(axis=(0, 1)))[-10:].mean()),
         (lambda s: s.means[:, 1] - s.means[:, 0], lambda a: np.diff(a.mean(axis=(0, 2)))[0]),
+        (lambda s: s.means[:, 1] / s.means[:, 0], lambda a: a[:, 1].mean() / a[:, 0].mean()),
     ],
 )  # fmt: skip
 def test_each_replicate_is_the_statistic_of_the_drawn_seeds_and_prompts(statistic, loop):
@@ -57,6 +58,7 @@ def test_each_replicate_is_the_statistic_of_the_drawn_seeds_and_prompts(statisti
         p = np.repeat(np.arange(40), np.rint(40 * prompts[row]).astype(int))
         assert (s.size, p.size) == (10, 40)
         assert found[row] == pytest.approx(inflate * loop(array[s][:, :, p]))
+    assert (result.replicates == found).all()
     assert [result.lower, result.upper] == pytest.approx(np.quantile(found, [0.025, 0.975]))
 
 
@@ -65,7 +67,8 @@ def test_blocks_do_not_matter(monkeypatch):
     monkeypatch.setattr(bootstrap, "BLOCK", 1)
     one_by_one = draw(scores(), largest_mean)
     assert [one_by_one.lower, one_by_one.upper] == pytest.approx([whole.lower, whole.upper])
-    assert one_by_one.se == pytest.approx(whole.se)
+    assert one_by_one.replicates == pytest.approx(whole.replicates)
+    assert draw(scores(), largest_mean) == draw(scores(), largest_mean)
     assert draw(scores(), largest_mean, seed=2).lower != whole.lower
 
 
@@ -97,6 +100,40 @@ def test_clusters_are_drawn_together():
     assert found.se > draw(scores(), mean).se / 2
 
 
+def test_blocks_are_bounded_for_prompt_means_too(monkeypatch):
+    """Inner positions x prompts is the widest array when seeds are few."""
+    monkeypatch.setattr(bootstrap, "BLOCK", 4000)
+    sizes = []
+
+    def spy(sample):
+        sizes.append(sample.prompt_means.size)
+        return mean(sample)
+
+    draw(scores((2, 20, 40)), spy)
+    assert max(sizes) == 4000
+
+
+def test_fixed_prompts_leave_the_variance_of_seeds():
+    array = scores((12, 3, 30))
+    runs = array.mean(axis=(1, 2))
+    found = draw(array, mean, n_boot=20_000, prompts_fixed=True)
+    assert found.se**2 == pytest.approx(runs.var() / 12, rel=0.04)
+    assert found.method == "pigeonhole bootstrap, percentile; prompts fixed"
+
+
+def test_a_single_seed_or_cluster_is_not_drawn_and_said_so():
+    array = scores((1, 3, 30))
+    found = draw(array, mean, n_boot=20_000)
+    assert found.se**2 == pytest.approx(array.mean(axis=(0, 1)).var() / 30, rel=0.04)
+    assert "1 seed, not drawn" in found.method
+    array = scores((12, 3, 30))
+    whole = draw(array, mean, clusters=np.zeros(30))
+    assert whole.replicates == pytest.approx(draw(array, mean, prompts_fixed=True).replicates)
+    assert "1 prompt or cluster, not drawn" in whole.method
+    with pytest.raises(StatsError, match="1 seed and prompts are fixed: nothing to draw"):
+        draw(scores((1, 3, 30)), mean, prompts_fixed=True)
+
+
 def test_constant_scores_and_few_seeds():
     found = draw(np.full((3, 5), 0.25), run_spread)
     assert (found.estimate, found.lower, found.upper, found.se) == pytest.approx((0, 0, 0, 0))
@@ -108,15 +145,19 @@ def test_refusals():
         draw([[0, np.nan], [0, 1]], mean)
     with pytest.raises(StatsError, match=r"scores has shape \(3,\)"):
         draw([0, 1, 1], mean)
-    with pytest.raises(StatsError, match="1 seeds and 2 prompts"):
-        draw([[0, 1]], mean)
+    with pytest.raises(StatsError, match=r"scores\[0, 1\] is 40, outside \[0, 1\]"):
+        draw([[0, 40], [0, 1]], mean)
+    with pytest.raises(StatsError, match="1 seed and 1 prompt or cluster: nothing to draw"):
+        draw([[1]], mean)
     with pytest.raises(StatsError, match="n_boot is 99"):
         draw(scores(), mean, n_boot=99)
     with pytest.raises(StatsError, match=r"clusters has shape \(2,\)"):
         draw(scores(), mean, clusters=[1, 2])
     with pytest.raises(StatsError, match=r"statistic returned shape \(1, 3\), not \(1,\)"):
         draw(scores(), lambda sample: sample.means)
-    with pytest.raises(StatsError, match="statistic is nan in replicate 0"):
+    with pytest.raises(StatsError, match="statistic is nan in the estimate"):
         draw(scores(), lambda sample: mean(sample) * np.nan)
+    with pytest.raises(StatsError, match=r"statistic is inf in replicate \d+"):
+        draw(np.eye(4), lambda s: np.divide(1, mean(s), out=mean(s) + np.inf, where=mean(s) > 0))
     with pytest.raises(StatsError, match="share is 0"):
         worst_prompts(0)
