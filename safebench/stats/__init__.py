@@ -21,7 +21,7 @@ from safebench.stats.judge_error import (
 )
 from safebench.stats.moderated import moderated_variances
 from safebench.stats.multiplicity import benjamini_hochberg, holm, mcnemar_exact
-from safebench.stats.p_values import PromptTests, prompt_tests, t_p_value
+from safebench.stats.p_values import PromptTests, prompt_tests
 from safebench.stats.planning import plan_seeds, tost_power
 from safebench.stats.ranks import RankIntervals, rank_intervals
 from safebench.stats.replication import PooledSigma, Prediction, pooled_sigma, replication_interval
@@ -79,7 +79,6 @@ __all__ = [
     "score_tolerance_bound",
     "size_class",
     "stability",
-    "t_p_value",
     "tolerance_bound",
     "tost_power",
     "variance_components",
