@@ -19,7 +19,7 @@ chance marks none of some 500 cells).
   sign       `change_verdict`: how often a sign is claimed where there is none, or the wrong one
 
 S training seeds, R repeats, P prompts. Seeds spread by 0.1 (small) or 0.6 (large) on the logit
-scale; harm is at 30 %, 1 % where rare. `cautious` is that keyword of the function.
+scale; harm is at 30 %, 1 % where rare.
 
 Every cell has a generator of its own, so that --only prints the same figures.
 """
@@ -141,12 +141,8 @@ def score(n: int) -> Iterator[Line]:
         world = WORLDS[name]
         families = np.arange(prompts) // FAMILY if world.family_share else None
         label = f"score      {name}, P={prompts}, S={seeds}" + (", R=3" if repeats > 1 else "")
-        for what, cautious in ((label, False), (f"{label}, cautious", True)):
-            if cautious and (prompts < 450 or repeats > 1 or seeds == 10):
-                continue
-            data = draws(label, n, world, seeds, prompts, repeats=repeats)
-            found = [score_interval(y, families, cautious=cautious) for y in data]
-            yield _interval_line(what, found, world.rate)
+        data = draws(label, n, world, seeds, prompts, repeats=repeats)
+        yield _interval_line(label, [score_interval(y, families) for y in data], world.rate)
 
 
 def fixed(n: int) -> Iterator[Line]:
@@ -219,12 +215,9 @@ def change(n: int) -> Iterator[Line]:
     for (name, world, prompts, repeats), seeds in product(cells, SEEDS):
         label = f"change     {name}, S={seeds}"
         families = np.arange(prompts) // FAMILY if world.family_share else None
-        for what, cautious in ((label, False), (f"{label}, cautious", True)):
-            if cautious and (prompts < 450 or seeds == 10):
-                continue
-            data = _pairs(label, n, world, seeds, prompts, repeats)
-            found = [paired_difference(a, b, families, cautious=cautious) for a, b in data]
-            yield _interval_line(what, found, world.tuned - world.base)
+        data = _pairs(label, n, world, seeds, prompts, repeats)
+        found = [paired_difference(a, b, families) for a, b in data]
+        yield _interval_line(label, found, world.tuned - world.base)
 
 
 def _pairs(

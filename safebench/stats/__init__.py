@@ -116,7 +116,6 @@ __all__ = [
     "sigma_upper",
     "size_class",
     "stability",
-    "t_p_value",
     "tolerance_bound",
     "tost_power",
     "variance_components",

@@ -69,8 +69,8 @@ def change_verdict(
     S are training seeds. The interval of a change at `confidence`:
     per-run scores: t interval of mean phi(tuned) - mean phi(base) with Welch's df; a base measured
     once borrows the tuned runs' spread, df = S - 1 (taking it as exact covers .73 of 95 %);
-    per-prompt outcomes: the cautious `paired_difference` (prompts a sample too), mapped to h at the
-    midpoint m of both scores by d -> phi(m + d/2) - phi(m - d/2), which keeps 0 at 0.
+    per-prompt outcomes: `paired_difference` (prompts a sample too), mapped to h at the midpoint m
+    of both scores by d -> phi(m + d/2) - phi(m - d/2), which keeps 0 at 0.
     A tuned model with one seed has no interval: its sign is "unsupported".
 
     Sign: `reproduced` when both signs are supported and equal, or both intervals lie within
@@ -165,7 +165,7 @@ def _from_prompts(
     base: Floats, tuned: Floats, clusters: ArrayLike | None, tail: float
 ) -> tuple[float, float | None, float | None, float | None, float | None, str]:
     """h, bounds, SE, df and method from per-prompt outcomes."""
-    d = paired_difference(base, tuned, clusters, 1 - 2 * tail, cautious=True)
+    d = paired_difference(base, tuned, clusters, 1 - 2 * tail)
     middle = float(base.mean() + tuned.mean()) / 2
     h = _at(d.estimate, middle)
     if tuned.shape[0] < 2:

@@ -21,11 +21,17 @@ from safebench.stats._twoway import (
 
 #: With fewer effective clusters than this behind the variance, pseudo-prompts are added.
 RARE = 10.0
+#: p values are not told apart below this.
+SMALLEST = 1e-15
 
 
 @dataclass(frozen=True)
 class Difference:
-    """mean(b) - mean(a) with its two-sided interval, in proportions (in [-1, 1])."""
+    """mean(b) - mean(a) with its two-sided interval, in proportions (in [-1, 1]).
+
+    `parts`: (variance, degrees of freedom) of the prompts and of the seeds of each arm, whose
+    variances add up to `se` squared.
+    """
 
     estimate: float
     lower: float
@@ -37,6 +43,21 @@ class Difference:
     n_runs: tuple[int, int]
     method: str
     confidence: float
+    parts: tuple[tuple[float, float], ...]
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided p of no difference, by bisection: at the confidence 1 - p an end is at 0."""
+        if self.df == 0:  # one prompt
+            return 1.0
+        low, high = math.log(SMALLEST), 0.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            if _half_width(self.df, self.parts, math.exp(middle) / 2) > abs(self.estimate):
+                low = middle
+            else:
+                high = middle
+        return math.exp(high)
 
 
 def paired_difference(
@@ -46,7 +67,6 @@ def paired_difference(
     confidence: float = 0.95,
     *,
     names: tuple[str, str] = ("a", "b"),
-    cautious: bool = False,
 ) -> Difference:
     """Interval of mean(b) - mean(a) over the same prompts, prompts and runs both samples.
 
@@ -66,11 +86,12 @@ def paired_difference(
 
     V_seed = var(run means)/S and V_cell, the interaction, per arm: the main effect of the training
     seed. An arm with one run has its seed effect **not measured**, which `method` says.
-    Satterthwaite df, t quantile, clipped to [-1, 1]; one prompt (or cluster) gives [-1, 1].
-    `cautious=True` takes the larger of that quantile and of the one at which squared half-widths
-    add, t^2 = (t_{G-1}^2 V_d + sum over arms of t_{S-1}^2 (V_seed - V_cell)^+)/V (Graybill & Wang
-    1980): at 3 seeds that spread much the estimated df alone covers .92 to .93 of 95 %, the larger
-    .94 to .95. A card's changes are without it, `change_verdict` uses it.
+
+    The interval is estimate -+ q sqrt(V), clipped to [-1, 1], q the larger of t_df with
+    Satterthwaite's `df`, itself estimated from few seeds, and of the q at which squared half-widths
+    add: q^2 = (t_{G-1}^2 V_d + sum over arms of t_{S-1}^2 (V_seed - V_cell)^+)/V (Graybill & Wang
+    1980). At 3 seeds that spread much t_df alone covers .92 to .93 of 95 %, the larger .94 to .95.
+    One prompt (or cluster) gives [-1, 1].
 
     Raises StatsError on NaN (with position), scores outside [0, 1], or different prompts.
     """
@@ -96,13 +117,9 @@ def paired_difference(
             s = arm.n_seeds - 1
             parts += [(arm.seed, s), (arm.cell, s * (groups - 1))]
     df = satterthwaite(total, parts)
-    half = 2.0
-    if groups > 1:
-        quantile = t_quantile(1 - tail, df)
-        if cautious and total > 0:
-            shares = [(e / total, arm.n_seeds - 1.0) for e, arm in zip(excess, arms, strict=True)]
-            quantile = max(quantile, combined_quantile(groups - 1, shares, tail))
-        half = quantile * math.sqrt(total)
+    main = [(e, arm.n_seeds - 1.0) for e, arm in zip(excess, arms, strict=True)]
+    added = ((prompt, groups - 1.0), *main)
+    half = _half_width(df, added, tail) if groups > 1 else 2.0
     single = [name for name, arm in zip(names, arms, strict=True) if arm.n_seeds == 1]
     note = f"; run effect of {' and '.join(single)} not measured" if single else ""
     kind = "prompt" if clusters is None else "cluster"
@@ -115,9 +132,18 @@ def paired_difference(
         n_prompts=n_prompts,
         n_clusters=groups,
         n_runs=(first.shape[0], second.shape[0]),
-        method=f"paired by {kind}, {'cautious ' if cautious else ''}two-way t{note}",
+        method=f"paired by {kind}, two-way t{note}",
         confidence=float(confidence),
+        parts=added,
     )
+
+
+def _half_width(df: float, parts: tuple[tuple[float, float], ...], tail: float) -> float:
+    """Return q sqrt(V), q the larger of both quantiles."""
+    total = sum(variance for variance, _ in parts)
+    shares = [(variance / total, s) for variance, s in parts[1:]]
+    added = combined_quantile(parts[0][1], shares, tail)
+    return max(t_quantile(1 - tail, df), added) * math.sqrt(total)
 
 
 def _rarity(codes: Ints, deviations: Floats) -> float:

@@ -46,8 +46,6 @@ def score_interval(
     clusters: ArrayLike | None = None,
     confidence: float = 0.95,
     prompts_fixed: bool = False,
-    *,
-    cautious: bool = False,
 ) -> Interval:
     """Two-sided interval of the mean score when seeds and prompts are both samples.
 
@@ -58,19 +56,19 @@ def score_interval(
     independent outcomes: V_prompt = G/(G-1) sum over clusters of (summed deviation)^2 / P^2
     (Miller 2024, arXiv 2411.00640), V_seed = var(seed means)/S, V_cell the same for the
     interaction (Cameron, Gelbach & Miller 2011; with single-prompt clusters the ANOVA estimate
-    (MS_p + MS_s - MS_ps)/(SP)). Degrees of freedom by Satterthwaite (1946). With S = 1 only
-    V_prompt is measured, and `method` says so.
+    (MS_p + MS_s - MS_ps)/(SP)). With S = 1 only V_prompt is measured, and `method` says so.
+
+    The quantile q is the larger of t_df with Satterthwaite's (1946) `df`, itself estimated from
+    few seeds, and of the q at which the squared half-widths of the components add (Graybill & Wang
+    1980): q^2 = (t_{G-1}^2 V_prompt + t_{S-1}^2 (V - V_prompt))/V. With fewer than 10 effective
+    events (or non-events) that df is noise, and the second is taken alone. At 3 seeds that spread
+    much t_df alone covers .93 of 95 %, the larger .94; the price is width where they hardly spread,
+    a tenth at 3 seeds, nearly half at 2 (benchmarks/coverage.txt).
 
     The bounds are Korn & Graubard's (1998, Survey Methodology 24): Clopper-Pearson (Beta) with
-    n_eff = p(1-p)/V * (t_{n-1}/t_df)^2 trials, n = p(1-p)/V. Away from 0 and 1 this is
-    p -+ t_df sqrt(V); near them both tails keep their nominal error where the clipped t interval
-    misses 5 to 8 % above; with one seed and binary outcomes it is Clopper-Pearson itself. With
-    fewer than 10 effective events (or non-events) Satterthwaite's df is noise, and
-    t_df^2 = (t_{G-1}^2 V_prompt + t_{S-1}^2 (V - V_prompt))/V in its place (the squared
-    half-widths of the components add; Graybill & Wang 1980). `cautious=True` takes the larger of
-    the two quantiles everywhere: at 3 seeds that spread much the estimated df alone covers .93 of
-    95 %, the larger .94; where seeds hardly spread the two are nearly the same. A card's intervals
-    are without it.
+    n_eff = p(1-p)/V * (t_{n-1}/q)^2 trials, n = p(1-p)/V. Away from 0 and 1 this is p -+ q sqrt(V);
+    near them both tails keep their nominal error where the clipped t interval misses 5 to 8 %
+    above; with one seed and binary outcomes it is Clopper-Pearson itself.
 
     Without any event, or without any spread, the design effect cannot be estimated: each prompt
     cluster then counts as **one** trial however many seeds saw it (n_eff = G), since outcomes of
@@ -99,7 +97,7 @@ def score_interval(
         spread = _random_spread(moments, array)
         label = "two-way, seeds x " if moments.n_seeds > 1 else "one seed, "
         label += "prompts" if clusters is None else "prompt clusters"
-    n_effective = _effective(moments.mean, spread, tail, cautious)
+    n_effective = _effective(moments.mean, spread, tail)
     lower = beta_lower(n_effective * moments.mean, n_effective, tail)
     upper = beta_upper(n_effective * moments.mean, n_effective, tail)
     return Interval(
@@ -107,7 +105,7 @@ def score_interval(
         lower=min(lower, tail ** (1 / spread.trials), moments.mean),
         upper=max(upper, 1 - tail ** (1 / spread.trials), moments.mean),
         n=array.size,
-        method=f"beta ({label}{', cautious' if cautious else ''})",
+        method=f"beta ({label})",
         df=float(spread.df),
         confidence=float(confidence),
         n_seeds=array.shape[0],
@@ -157,18 +155,16 @@ def _fixed_spread(table: Floats, tail: float) -> _Spread:
     return _Spread(variance, n_seeds - 1, max(table.shape), 0.0, 0.0, n_seeds - 1)
 
 
-def _effective(p: float, spread: _Spread, tail: float, cautious: bool) -> float:
+def _effective(p: float, spread: _Spread, tail: float) -> float:
     """The number of independent trials the outcomes are worth."""
     outcome = p * (1 - p)
     if outcome <= 0 or spread.variance <= 1e-18 * outcome:
         return float(spread.trials)
     n_raw = outcome / spread.variance
     n_raw = max(n_raw, min(n_raw * spread.trials / max(spread.trials - 1, 1), spread.trials))
-    quantile = t_quantile(1 - tail, spread.df)
-    rare = n_raw * min(p, 1 - p) < RARE
-    if rare or cautious:
-        share = spread.seed_excess / spread.variance
-        added = combined_quantile(spread.main_df, [(share, spread.seed_df)], tail)
-        quantile = added if rare else max(quantile, added)
+    share = spread.seed_excess / spread.variance
+    quantile = combined_quantile(spread.main_df, [(share, spread.seed_df)], tail)
+    if n_raw * min(p, 1 - p) >= RARE:
+        quantile = max(quantile, t_quantile(1 - tail, spread.df))
     implied = t_quantile(1 - tail, max(n_raw - 1, spread.df))
     return n_raw * min(1.0, implied / quantile) ** 2

@@ -1,4 +1,4 @@
-"""P values of differences: of one mean, and of every prompt between two sets of runs."""
+"""P values of the differences of every prompt between two sets of runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from safebench.errors import StatsError
-from safebench.stats._checks import Floats, between, proportions
+from safebench.stats._checks import Floats, proportions
 
 #: Up to this many ways to divide the runs all of them are looked at, beyond it this many draws.
 WAYS = 20_000
@@ -112,20 +112,3 @@ def _graded(pooled: Floats, few: int, distances: Floats, rng: np.random.Generato
         hits = (apart >= distances[start : start + _BLOCK] - _TIE).sum(axis=0)
         result[start : start + _BLOCK] = (hits + extra) / (len(chosen) + extra)
     return result
-
-
-def t_p_value(estimate: float, se: float, df: float) -> float:
-    """Two-sided p of estimate/se under Student's t: 2 T_df(-|estimate|/se); normal at infinite df.
-
-    `df` 0 (one prompt: nothing is known of others) gives 1; `se` 0 gives 1 at estimate 0, else 0.
-    Raises StatsError on negative `se` or `df`.
-    """
-    se = between("se", se, 0, math.inf, closed=True)
-    df = between("df", df, 0, math.inf, closed=True)
-    if df == 0 or estimate == 0:
-        return 1.0
-    if se == 0:
-        return 0.0
-    ratio = -abs(float(estimate)) / se
-    tail = special.ndtr(ratio) if math.isinf(df) else special.stdtr(df, ratio)
-    return float(2 * tail)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from safebench.evidence.scoring import CONFIDENCE, DIGITS, Block, Floats
-from safebench.stats import paired_difference, prompt_tests, t_p_value
+from safebench.stats import paired_difference, prompt_tests
 from safebench.stats.multiplicity import benjamini_hochberg, holm, mcnemar_exact
 
 LEVEL = 0.05
@@ -162,7 +162,7 @@ def by_category(a: Block, b: Block) -> tuple[CategoryDifference, ...]:
         )
         for mask in masks
     ]
-    adjusted = holm([t_p_value(d.estimate, d.se, d.df) for d in found])
+    adjusted = holm([d.p_value for d in found])
     return tuple(
         CategoryDifference(
             name=name,

@@ -49,10 +49,10 @@ def score(y: Any) -> dict[str, float]:
         df = total**2 / below if below else math.nan
         m = p * (1 - p) / total
         m = max(m, min(m * n / (n - 1), n))
-        q = t(df)
-        if m * min(p, 1 - p) < 10:
-            c = (u - v["V_p"]) / total
-            q = math.sqrt((1 - c) * t(n - 1) ** 2 + (c * t(s - 1) ** 2 if c > 0 else 0))
+        c = (u - v["V_p"]) / total
+        q = math.sqrt((1 - c) * t(n - 1) ** 2 + (c * t(s - 1) ** 2 if c > 0 else 0))
+        if m * min(p, 1 - p) >= 10:
+            q = max(q, t(df))
         worth = m * min(1, t(max(m - 1, df)) / q) ** 2
     lower = stats.beta.ppf(0.025, worth * p, worth * (1 - p) + 1) if p > 0 else 0.0
     upper = stats.beta.ppf(0.975, worth * p + 1, worth * (1 - p)) if p < 1 else 1.0
@@ -70,14 +70,15 @@ def change(a: Any, b: Any) -> dict[str, float]:
     if (r**2).sum() >= 1e-16:
         w = max(0.0, 1 - (r**2).sum() ** 2 / (r**4).sum() / 10)
     v_d = d.var(ddof=1) / n + 2 * w / n**2
-    total, below = v_d, v_d**2 / (n - 1)
+    total, below, square = v_d, v_d**2 / (n - 1), v_d * t(n - 1) ** 2
     for y in (a, b):
         v = parts(y)
         if v["V_s"] - v["V_c"] > 1e-9 * v["V_c"]:
             total += v["V_s"] - v["V_c"]
+            square += (v["V_s"] - v["V_c"]) * t(len(y) - 1) ** 2
             below += v["V_s"] ** 2 / (len(y) - 1) + v["V_c"] ** 2 / ((len(y) - 1) * (n - 1))
     df = total**2 / below
-    half = t(df) * math.sqrt(total)
+    half = max(math.sqrt(square), t(df) * math.sqrt(total))
     mean = float(d.mean())
     return {
         "w": w, "V_d": v_d, "estimate": mean, "df": df,

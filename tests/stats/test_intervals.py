@@ -129,17 +129,7 @@ def test_seed_spread_widens_the_interval():
     assert width[1] > 2 * width[0]
 
 
-@given(tables)
-def test_a_cautious_interval_holds_the_other(table):
-    plain, wide = score_interval(table), score_interval(table, cautious=True)
-    assert wide.lower <= plain.lower
-    assert wide.upper >= plain.upper
-    assert wide.estimate == plain.estimate
-    if table.shape[0] == 1:
-        assert (wide.lower, wide.upper) == (plain.lower, plain.upper)
-
-
-def test_cautious_adds_the_squared_half_widths():
+def test_squared_half_widths_add_where_seeds_spread():
     from scipy import stats
 
     rng = np.random.default_rng(2)
@@ -149,14 +139,13 @@ def test_cautious_adds_the_squared_half_widths():
     residual = y - y.mean(0) - y.mean(1)[:, None] + y.mean()
     cell = (residual**2).sum() / (2 * 399) / 1200
     square = stats.t.ppf(0.975, 399) ** 2 * prompt + stats.t.ppf(0.975, 2) ** 2 * (seed - cell)
-    interval = score_interval(y, cautious=True)
+    interval = score_interval(y)
     quantile = stats.t.ppf(0.975, interval.df)
     n_raw = y.mean() * (1 - y.mean()) / (prompt + seed - cell) * 400 / 399
     implied = stats.t.ppf(0.975, max(n_raw - 1, interval.df))
     assert square > quantile**2 * (prompt + seed - cell)
     expected = n_raw * (implied**2 * (prompt + seed - cell)) / square
     assert interval.n_effective == pytest.approx(expected)
-    assert "cautious" in interval.method
 
 
 def test_one_prompt_says_nothing_of_others():

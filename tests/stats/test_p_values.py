@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from safebench.errors import StatsError
-from safebench.stats import paired_difference, prompt_tests, t_p_value
+from safebench.stats import paired_difference, prompt_tests
 
 
 def test_equal_numbers_of_runs_are_fishers_exact_test() -> None:
@@ -82,12 +82,21 @@ def test_false_findings_are_at_most_nominal() -> None:
 def test_the_p_of_a_difference_agrees_with_its_interval() -> None:
     draw = np.random.default_rng(6)
     a, b = draw.random((3, 50)), np.clip(draw.random((4, 50)) + 0.1, 0, 1)
+    b[0] = 1  # one seed apart, so that the squared half-widths decide
     found = paired_difference(a, b)
-    p = t_p_value(found.estimate, found.se, found.df)
-    at = paired_difference(a, b, confidence=1 - p)
+    at = paired_difference(a, b, confidence=1 - found.p_value)
     assert at.lower == pytest.approx(0, abs=1e-9)
-    assert t_p_value(0.3, 0.1, math.inf) == pytest.approx(2 * stats.norm.sf(3))
-    assert (t_p_value(0.3, 0.0, 4), t_p_value(0.0, 0.0, 4), t_p_value(0.3, 0.1, 0)) == (0, 1, 1)
+    assert paired_difference(b, a).p_value == pytest.approx(found.p_value)
+    assert paired_difference(a[:, :1], b[:, :1]).p_value == 1
+    assert paired_difference(a, a).p_value == pytest.approx(1)
+
+
+def test_the_p_of_one_run_each_is_the_paired_t() -> None:
+    draw = np.random.default_rng(7)
+    a, b = draw.random(60), draw.random(60) + 0.2
+    expected = stats.ttest_rel(a, np.clip(b, 0, 1)).pvalue
+    found = paired_difference(a[None], np.clip(b, 0, 1)[None])
+    assert found.p_value == pytest.approx(expected, rel=1e-9)
 
 
 def test_what_cannot_be_tested() -> None:
