@@ -32,7 +32,7 @@ from safebench.stats.judge_error import (
 )
 from safebench.stats.moderated import moderated_variances
 from safebench.stats.multiplicity import benjamini_hochberg, holm, mcnemar_exact
-from safebench.stats.p_values import PromptTests, prompt_tests, t_p_value
+from safebench.stats.p_values import PromptTests, prompt_tests
 from safebench.stats.planning import (
     margin_from_points,
     plan_prompts,

@@ -133,7 +133,10 @@ class Problem:
         return math.inf
 
     def half(self, n: tuple[Any, Any, Any]) -> Floats:
-        """Half-width of the interval, elementwise; infinite where no df is left."""
+        """Half-width of the interval, elementwise; infinite where no df is left.
+
+        As for a score: the larger of Satterthwaite's and of what adds the squared half-widths.
+        """
         seed, prompt, cell, df_seed, df_prompt = (np.asarray(0.0 if x is None else x, dtype=float)
                                                   for x in self.terms.parts(n))  # fmt: skip
         if self.terms.prompts_fixed:
@@ -151,9 +154,10 @@ class Problem:
                 df = np.where(below > 0, total**2 / below, 1e9)
             blind = ((seed > 0) & (df_seed <= 0)) | ((prompt > 0) & (df_prompt <= 0))
         quantile = special.stdtrit(np.clip(df, 1e-3, 1e9), 1 - self.tail)
-        return np.asarray(np.where(blind, np.inf, quantile * np.sqrt(total)))
+        widest = np.maximum(quantile * np.sqrt(total), np.sqrt(self._added(n)))
+        return np.asarray(np.where(blind, np.inf, widest))
 
-    def _cautious(self, n: tuple[Any, Any, Any]) -> Floats:
+    def _added(self, n: tuple[Any, Any, Any]) -> Floats:
         """t_{S-1}^2 (V_seed - V_cell) + t_{P-1}^2 V_prompt: no noise makes it smaller."""
         seed, prompt, cell, df_seed, df_prompt = self.terms.parts(n)
         if cell is None:
@@ -197,7 +201,7 @@ class Problem:
             p = np.where(self.cost((s, r, p)) > self.budget * (1 + 1e-12), p - 1, p)
             ok &= p >= self.bounds.low[2]
             # in units of V, of which the relaxation's is a lower bound as t exceeds z
-            value = self._cautious((s, r, p)) / float(special.ndtri(1 - self.tail)) ** 2
+            value = self._added((s, r, p)) / float(special.ndtri(1 - self.tail)) ** 2
             return np.where(ok, value, np.inf), np.where(ok, p, np.nan)
         p = np.ceil(p * (1 - 1e-12))
         p = np.where(self.terms.variance(s, r, p) > self.most_variance, p + 1, p)

@@ -181,14 +181,21 @@ class Design:
         return math.sqrt(math.fsum(self.contributions(n).values()))
 
     def half_width(self, n: tuple[int, int, int], confidence: float = 0.95) -> float:
-        """Half-width of the two-sided interval; infinite where nothing tells the spread."""
+        """Half-width of the two-sided interval; infinite where nothing tells the spread.
+
+        As for a score (`score_interval`): the larger of Satterthwaite's and of what adds the
+        squared half-widths of seeds and prompts.
+        """
         se = self.se(n)
         if se == 0:
             return 0.0
         seed, prompt, cell, df_seed, df_prompt = self.terms.parts(n)
         if (seed > 0 and df_seed == 0) or (cell is not None and prompt > 0 and df_prompt == 0):
             return math.inf
-        return t_quantile((1 + confidence) / 2, self.df(n)) * se
+        q = (1 + confidence) / 2
+        parts = [(seed - (cell or 0.0), df_seed), (0.0 if cell is None else prompt, df_prompt)]
+        added = sum(part * t_quantile(q, df) ** 2 for part, df in parts if part > 0)
+        return max(t_quantile(q, self.df(n)) * se, math.sqrt(added))
 
 
 def design_of(
