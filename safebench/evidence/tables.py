@@ -70,7 +70,12 @@ def sort_table(table: pa.Table) -> pa.Table:
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write a table as Parquet, all at once or not at all."""
+    """Write a table as Parquet, all at once or not at all; text is text, coded or not."""
+    plain = [
+        f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f
+        for f in table.schema
+    ]
+    table = table.cast(pa.schema(plain))
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", write_statistics=False, store_schema=True)
     replace_file(path, sink.getvalue().to_pybytes())

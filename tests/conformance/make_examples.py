@@ -208,7 +208,7 @@ REPORTS: dict[str, Callable[[Data], None]] = {
     "SB-EVI-012": _reruns({}, {"id": "rerun-1"}),
     "SB-EVI-013": _reruns({}, {"training_seeds": [1, 2]}),
     "SB-EVI-014": lambda card: card["evidence"]["runs"].append(
-        {"training_seed": 7, "condition": "tuned", "status": "withdrawn"}
+        card["evidence"]["runs"][1] | {"status": "failed"}
     ),
     "SB-EVI-015": lambda card: card["evidence"]["runs"].pop(),
     "SB-EVI-016": lambda card: card["evidence"].update(response_policy="public"),

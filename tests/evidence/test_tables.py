@@ -93,3 +93,17 @@ def test_a_failed_write_leaves_the_old_file(
         write_table(make_table(rows()[:3], OUTCOMES), path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["outcomes.parquet"]
+
+
+def test_what_was_read_as_codes_is_written_as_the_same_bytes(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    mixed = [row | ({"verdict": None} if i % 3 else {}) for i, row in enumerate(rows())]
+    write_table(make_table(mixed, OUTCOMES), first / "outcomes.parquet")
+    found = read_outcomes(first)
+    assert pa.types.is_dictionary(found.schema.field("prompt_id").type)
+    assert found.to_pylist() == make_table(mixed, OUTCOMES).to_pylist()
+    write_table(found, second / "outcomes.parquet")
+    written = [(folder / "outcomes.parquet").read_bytes() for folder in (first, second)]
+    assert written[0] == written[1]
