@@ -128,5 +128,12 @@ def _project(found: VarianceComponents, seeds: int, repeats: int, prompts: int) 
     variance = max(study.se**2, independent, *(part for part, _ in parts))
     below = sum(part**2 / df for part, df in parts if df > 0)
     df = max(variance**2 / below, 1.0) if below > 0 else math.inf
-    half = float(special.stdtrit(df, (1 + CONFIDENCE) / 2)) * math.sqrt(variance)
+    # The larger of Satterthwaite's width and of what adds the squared widths of seeds and prompts.
+    level = (1 + CONFIDENCE) / 2
+    added = 0.0
+    for name, value in study.contributions.items():
+        freedom = (prompts if "prompt" in name or name == "residual" else seeds) - 1
+        if value > 0 and freedom > 0:
+            added += value * float(special.stdtrit(freedom, level)) ** 2
+    half = max(float(special.stdtrit(df, level)) * math.sqrt(variance), math.sqrt(added))
     return Projection(seeds, repeats, prompts, tidy(math.sqrt(variance)), tidy(half))
