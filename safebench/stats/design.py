@@ -319,7 +319,7 @@ def _unreachable(
             f"budget is {value:g}; the smallest design allowed costs {floor:g}",
             fix="raise it, or lower at_least",
         )
-    at = ", ".join(f"{n:g} {facet.replace('_', ' ')}s" for facet, n in limits.items())
+    at = ", ".join(f"at most {n:g} {facet.replace('_', ' ')}s" for facet, n in limits.items())
     sizes = (*problem.bounds.high,)
     worst = max(
         (
@@ -328,8 +328,9 @@ def _unreachable(
         ),
         default=(0.0, "nothing"),
     )[1]
+    words = {"half_width": "a half-width", "target_se": "a standard error"}.get(name, f"a {name}")
     return StatsError(
-        f"{name} is {value:g}, but at most {at or 'any number of all facets'} the least that can "
-        f"be reached is {floor:.4g}, mostly from {worst}",
+        f"{words} of {value:g} is out of reach: with {at or 'any number of everything'} the least "
+        f"that can be reached is {floor:.4g}, mostly from {worst.replace(':', ' x ')}",
         fix=f"allow more of what {worst} falls with, or ask for more than {floor:.4g}",
     )

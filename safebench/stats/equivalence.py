@@ -59,6 +59,11 @@ class Verdict:
     n_rerun: int
     within_prediction: bool | None = None
 
+    @property
+    def estimate(self) -> float:
+        """The difference, as the middle of `lower` and `upper` is called elsewhere."""
+        return self.difference
+
 
 @dataclass(frozen=True)
 class _Design:

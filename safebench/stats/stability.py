@@ -45,6 +45,11 @@ class Stability:
     method: str
     reason: str
 
+    @property
+    def estimate(self) -> float | None:
+        """The point estimate, as it is called elsewhere."""
+        return self.point
+
 
 def stability(
     run_scores: ArrayLike,

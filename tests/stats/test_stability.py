@@ -260,3 +260,9 @@ def test_refusals():
         stability([0.1, 0.2], 10, margin=0)
     with pytest.raises(StatsError, match="missing is -1"):
         stability([0.1, 0.2], 10, missing=-1)
+
+
+def test_the_point_is_an_estimate_too():
+    found = stability([0.41, 0.42, 0.40], 450)
+    assert found.estimate == found.point
+    assert stability([0.41], 450).estimate is None

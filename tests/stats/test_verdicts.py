@@ -379,3 +379,9 @@ def test_change_refusals():
         change_verdict([0.1], [0.1], [0.1], [np.nan])
     with pytest.raises(StatsError, match="per-run scores"):
         change_verdict([0.1], [[0.1]], [0.1], [0.1])
+
+
+def test_the_middle_of_an_interval_is_called_the_same_everywhere():
+    verdict = rerun_verdict([0.41, 0.42, 0.40], [0.42, 0.41, 0.43])
+    assert verdict.estimate == verdict.difference
+    assert verdict.estimate == pytest.approx((verdict.lower + verdict.upper) / 2)
