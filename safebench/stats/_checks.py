@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -60,7 +62,8 @@ def between(name: str, value: float, low: float, high: float, *, closed: bool = 
 
 def positive_int(name: str, value: int, least: int = 1) -> int:
     """`value` as an integer of at least `least`; else StatsError."""
-    if isinstance(value, bool) or int(value) != value or value < least:
+    whole = not isinstance(value, bool) and math.isfinite(value) and int(value) == value
+    if not whole or value < least:
         raise StatsError(f"{name} is {value!r}, not a whole number of at least {least}")
     return int(value)
 

@@ -190,3 +190,9 @@ def test_a_margin_from_points_stays_within_them(points, score):
     margin = margin_from_points(points, score)
     reached = (phi_inverse(phi(score) + margin), phi_inverse(phi(score) - margin))
     assert all(abs(p - score) <= points + 1e-9 for p in reached)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 2.5, 0, True])
+def test_a_number_of_runs_is_a_whole_number(bad):
+    with pytest.raises(StatsError, match="n1 is"):
+        tost_power(0.1, 0.1, bad, 3)
