@@ -54,9 +54,7 @@ def causal_fields(card: Card) -> dict[str, Any]:
                 if k in model
             },
         },
-        "data": _each(
-            data.get("data", []), lambda item: {k: item[k] for k in DATA_FIELDS if k in item}
-        ),
+        "data": _each(data.get("data", []), _dataset),
         "hyperparameters": _training(data["hyperparameters"]),
         "decoding": _each(data["decoding"], lambda d: _without(d, NOT_CAUSAL["decoding"])),
         "prompting": data.get("prompting", {}),
@@ -80,6 +78,13 @@ def without_reasons(value: Any) -> Any:
         if key in value:
             return {key: True}
     return {key: without_reasons(item) for key, item in value.items()}
+
+
+def _dataset(value: dict[str, Any]) -> dict[str, Any]:
+    kept = {k: value[k] for k in DATA_FIELDS if k in value}
+    if isinstance(kept.get("template"), dict):
+        kept["template"] = _without(kept["template"], {"path"})
+    return kept
 
 
 def _training(value: dict[str, Any]) -> dict[str, Any]:

@@ -173,3 +173,12 @@ def test_days_of_requests_are_filled_in_without_drawing_other_seeds() -> None:
     assert protocol_digest(card(judge=[{**judge, "revision": other}])) == plan
     absent = {"not_reported": "the provider does not say"}
     assert protocol_digest(card(judge=[{**judge, "revision": absent}])) != plan
+
+
+def test_where_a_rendering_template_lies_is_not_causal() -> None:
+    def rendered(path: str, digest: str) -> str:
+        template = {"path": path, "sha256": digest * 64}
+        return protocol_digest(changed("data/0/template", template))
+
+    assert rendered("a.txt", "a") == rendered("elsewhere/b.txt", "a")
+    assert rendered("a.txt", "a") != rendered("a.txt", "b")
