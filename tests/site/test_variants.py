@@ -189,7 +189,7 @@ def test_evidence_that_leaves_things_out_says_so(tmp_path: Path) -> None:
     evidence["response_policy"] = ABSENT
     for file in evidence["files"]:
         file["rows"] = ABSENT
-    evidence["runs"][-1].update(training_seed=ABSENT, reason=ABSENT)
+    evidence["runs"][1].update(training_seed=ABSENT, reason=ABSENT)
     _, page, entry = built(tmp_path, recipe, evidence=evidence)
     assert "withheld (not reported: the paper does not say)" in page
     assert page.count('<td class="num">not reported: the paper does not say</td>') == 1

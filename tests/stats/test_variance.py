@@ -345,3 +345,19 @@ def test_every_kind_of_table_gives_the_same_estimates(kind):
     result = variance_components(y, factors, effects)
     assert list(result.estimates.values()) == pytest.approx(slow(y, factors, effects), abs=1e-10)
     assert result.balanced == (kind == "complete")
+
+
+def test_snedecor_and_cochrans_turnip_leaves():
+    # Snedecor & Cochran (1967, p. 286), calcium: 4 plants, 3 leaves of each, 2 samples of each;
+    # estimates as SAS's NESTED procedure documents them.
+    text = (
+        "3.28 3.09 3.52 3.48 2.88 2.80 2.46 2.44 1.87 1.92 2.19 2.19 "
+        "2.77 2.66 3.74 3.44 2.55 2.55 3.78 3.87 4.07 4.12 3.31 3.31"
+    )
+    y, row = np.array(text.split(), dtype=float), np.arange(24)
+    effects = {"plant": ("plant",), "leaf": ("plant", "leaf"), "residual": ("plant", "leaf")}
+    found = variance_components(y, {"plant": row // 6, "leaf": row % 6 // 2}, effects)
+    assert found.estimates == pytest.approx(
+        {"plant": 0.365223, "leaf": 0.161060, "residual": 0.006655}, abs=1.1e-6
+    )
+    assert found.df == {"plant": 3, "leaf": 8, "residual": 12}
