@@ -1,4 +1,4 @@
-"""Getting a model's responses to tasks through lm-eval."""
+"""Getting a model's responses to tasks: lm-eval builds the prompts, an engine answers them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lm_eval import evaluator
+from lm_eval.api.instance import Instance
 
 from safebench.card.base import known
 from safebench.card.decoding import Decoding
-from safebench.errors import ModelError
+from safebench.errors import ModelError, SafebenchError, TaskError
 from safebench.harness.tasks import LoadedTask, quiet
-from safebench.models.lm import SafebenchLM
+from safebench.models.engine import Arrangement, Engine
 from safebench.models.rng import preserved_random_state
 from safebench.models.sampling import Stream
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt as the model is given it."""
+
+    task: str
+    document: dict[str, Any]
+    context: Any
+    """Text, or what stands for a conversation in the lm-eval model that built it."""
 
 
 @dataclass(frozen=True)
@@ -26,49 +36,101 @@ class Response:
     repeat: int
     text: str
     status: str
-    new_tokens: int
+    new_tokens: int | None
+
+
+def build_prompts(
+    engine: Engine, tasks: Sequence[LoadedTask], *, chat: bool, system_prompt: str | None
+) -> list[Prompt]:
+    """Return every prompt of the tasks as lm-eval builds it for the engine's model.
+
+    `chat` applies the chat template. The weights in place do not matter.
+
+    Raises:
+        TaskError: a prompt cannot be built.
+    """
+    found = []
+    for loaded in tasks:
+        try:
+            with quiet(), preserved_random_state():
+                loaded.task.build_all_requests(
+                    samples=list(range(len(loaded.documents))),
+                    system_instruction=system_prompt,
+                    apply_chat_template=chat,
+                    chat_template=engine.lm.apply_chat_template if chat else None,
+                    tokenizer_name=engine.lm.tokenizer_name if chat else "",
+                )
+        except SafebenchError:
+            raise
+        except Exception as problem:  # a template raises whatever it likes
+            raise TaskError(f"task {loaded.name}: its prompts cannot be built: {problem}") from (
+                problem
+            )
+        for instance in sorted(loaded.task.instances, key=lambda i: int(i.doc_id)):
+            found.append(Prompt(loaded.name, dict(instance.doc), instance.args[0]))
+    return found
 
 
 def generate(
-    lm: SafebenchLM,
-    tasks: Sequence[LoadedTask],
+    engine: Engine,
+    prompts: Sequence[Prompt],
     decoding: Decoding,
     stream: Stream,
     *,
-    chat: bool,
-    system_prompt: str | None,
+    batch_size: int,
     on_batch: Callable[[int], None],
 ) -> list[Response]:
-    """Return the responses of one model under one decoding to every prompt of the tasks.
+    """Return the responses of the weights in place to every prompt, repeat by repeat.
 
-    Repeats of a prompt share a batch. lm-eval builds the prompts; `chat` applies the tokenizer's
-    template.
+    Repeats of a prompt share a batch. Under `repeat_control` (greedy only) every repeat after the
+    first has another batch size and order instead, since nothing else could make it differ.
 
     Raises:
         ModelError: the model failed on a prompt.
     """
-    for loaded in tasks:
-        loaded.task.set_config(key="generation_kwargs", value=_settings(decoding))
-        loaded.task.set_config(key="repeats", value=known(decoding.repeats, "decoding.repeats"))
-    lm.stream, lm.on_batch = stream, on_batch
-    limit = _limits(tasks)
-    try:
-        with quiet(), preserved_random_state():
-            result = evaluator.evaluate(
-                lm,
-                {loaded.name: loaded.task for loaded in tasks},
-                samples=limit,
-                bootstrap_iters=0,
-                apply_chat_template=chat,
-                system_instruction=system_prompt,
+    repeats = int(known(decoding.repeats, "decoding.repeats"))
+    settings = _settings(decoding)
+    requests = [_request(prompt, number, settings) for number, prompt in enumerate(prompts)]
+    if not known(decoding.repeat_control, "decoding.repeat_control"):
+        asked = [(r, n) for r in range(len(requests)) for n in range(1, repeats + 1)]
+        passes = [(asked, Arrangement(batch_size))]
+    else:
+        passes = [
+            ([(r, n) for r in range(len(requests))], _arranged(n, len(requests), batch_size))
+            for n in range(1, repeats + 1)
+        ]
+    found: dict[tuple[int, int], Response] = {}
+    for asked, arrangement in passes:
+        try:
+            with quiet(), preserved_random_state():
+                answers = engine.generate(
+                    [requests[r] for r, _ in asked], stream, arrangement, on_batch
+                )
+        except (RuntimeError, ValueError, IndexError) as problem:
+            raise ModelError(f"generation failed ({decoding.name}): {problem}") from problem
+        for (r, n), answer in zip(asked, answers, strict=True):
+            prompt = prompts[r]
+            found[r, n] = Response(
+                prompt.task, prompt.document, n, answer.text, answer.status, answer.new_tokens
             )
-    except (RuntimeError, ValueError, IndexError) as problem:
-        raise ModelError(f"generation failed ({decoding.name}): {problem}") from problem
-    return _collect(lm, tasks, result["samples"], int(known(decoding.repeats, "decoding.repeats")))
+    return [found[place] for place in sorted(found)]
 
 
-def _limits(tasks: Sequence[LoadedTask]) -> dict[str, list[int]]:
-    return {loaded.name: list(range(len(loaded.documents))) for loaded in tasks}
+def _arranged(repeat: int, prompts: int, batch_size: int) -> Arrangement:
+    """Return a control's arrangement: the first repeat is as always, the others are not."""
+    if repeat == 1:
+        return Arrangement(batch_size)
+    return Arrangement(max(1, min(batch_size, prompts) // repeat), shuffled=repeat)
+
+
+def _request(prompt: Prompt, number: int, settings: dict[str, Any]) -> Instance:
+    return Instance(
+        request_type="generate_until",
+        doc=prompt.document,
+        arguments=(prompt.context, settings),
+        idx=0,
+        metadata=(prompt.task, number, 1),
+    )
 
 
 def _settings(decoding: Decoding) -> dict[str, Any]:
@@ -85,29 +147,3 @@ def _settings(decoding: Decoding) -> dict[str, Any]:
                 settings[name] = value
         settings.setdefault("temperature", 1.0)
     return settings
-
-
-def _collect(
-    lm: SafebenchLM, tasks: Sequence[LoadedTask], samples: dict[str, list[Any]], repeats: int
-) -> list[Response]:
-    """Join lm-eval's samples with what the model noted beside the text, in request order."""
-    noted = iter(lm.generated)
-    responses = []
-    for loaded in tasks:
-        for sample in sorted(samples[loaded.name], key=lambda s: int(s["doc_id"])):
-            texts = sample["resps"][0]
-            for repeat in range(1, repeats + 1):
-                generated = next(noted)
-                if texts[repeat - 1] != generated.text:
-                    raise ModelError("lm-eval returned responses in another order than asked for")
-                responses.append(
-                    Response(
-                        loaded.name,
-                        dict(sample["doc"]),
-                        repeat,
-                        generated.text,
-                        generated.status,
-                        generated.new_tokens,
-                    )
-                )
-    return responses
