@@ -82,6 +82,8 @@ def without_reasons(value: Any) -> Any:
 
 def _dataset(value: dict[str, Any]) -> dict[str, Any]:
     kept = {k: value[k] for k in DATA_FIELDS if k in value}
+    if "answers" in kept:  # what the base model will answer follows from the rest, and from a seed
+        kept = _without(kept, {"sha256", "rendered_sha256"})
     if isinstance(kept.get("template"), dict):
         kept["template"] = _without(kept["template"], {"path"})
     return kept

@@ -18,6 +18,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("safebench.cli.demo", "Watch fine-tuning lower safety, on an embedded model."),
     "init": ("safebench.cli.init", "Make a card, from adapters, trainers and lm-eval's results."),
     "run": ("safebench.cli.run", "Execute a card: fine-tune, generate, judge, score."),
+    "status": ("safebench.cli.status", "How far is a run?"),
+    "merge": ("safebench.cli.merge", "Join the shards of one grid."),
+    "withdraw": ("safebench.cli.withdraw", "Give up a registered run, with a reason."),
     "validate": (
         "safebench.cli.validate",
         "Check cards and their evidence; explain each problem.",

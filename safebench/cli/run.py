@@ -2,71 +2,160 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from safebench.card.measured import complete_results
 from safebench.cli.console import TerminalProgress, printer
+from safebench.cli.dry_run import FORMATS, print_plan
 from safebench.cli.summary import print_summary
+
+if TYPE_CHECKING:
+    from safebench.study.execute import Outcome
+    from safebench.study.plan import Plan
 
 
 @click.command(name="run", short_help="Execute a card.")
 @click.argument("card", type=click.Path(path_type=Path))
 @click.option(
     "--out",
-    required=True,
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the submission that is written; a new one, or that of an interrupted run.",
 )
-@click.option("--batch-size", default=256, show_default=True, type=click.IntRange(min=1))
-@click.option("--device", help="cpu, cuda, ...; the accelerator if there is one by default.")
+@click.option("--dry-run", is_flag=True, help="List the cells and what they take; touch nothing.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True,
+              help="Of --dry-run.")  # fmt: skip
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="KEY=VALUE[,...]",
+    help="Only these cells, by condition, seed (a value, or #1 for the first), checkpoint, "
+    "decoding. Again for more of them. The card is written when no cell is left.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Only the first N prompts of every task: a trial, which the card then says.",
+)
+@click.option(
+    "--shard", default="1/1", metavar="i/n",
+    help="Part i of n of the grid, in a folder of its own; `safebench merge` joins them.",
+)  # fmt: skip
+@click.option("--batch-size", default=256, show_default=True, type=click.IntRange(min=1),
+              help="Responses generated at once; halved where memory is short.")  # fmt: skip
+@click.option(
+    "--device",
+    help="cpu, cuda, ...; auto spreads one model over all accelerators. The accelerator if there "
+    "is one by default.",
+)
 @click.option(
     "--threads", type=click.IntRange(min=1), help="Threads of one CPU operation; torch's choice."
 )
+@click.option("--attention", help="Attention implementation of transformers, e.g. sdpa, eager.")
+@click.option(
+    "--backend", default="hf", show_default=True, metavar="NAME",
+    help="What generates: hf is transformers with reproducible sampling; else any lm-eval model, "
+    "e.g. vllm, local-chat-completions.",
+)  # fmt: skip
+@click.option("--backend-args", default="", metavar="k=v,...",
+              help="Its arguments, as lm-eval's --model_args; {base}, {adapter}, {seed} and the "
+              "like are filled in.")  # fmt: skip
 def command(
-    card: Path, out: Path, batch_size: int, device: str | None, threads: int | None
+    card: Path,
+    out: Path | None,
+    dry_run: bool,
+    form: str,
+    only: tuple[str, ...],
+    limit: int | None,
+    shard: str,
+    **settings: Any,
 ) -> None:
     """Execute CARD: fine-tune, generate through lm-eval, judge, and fill in the results.
 
     \b
     The card, outcomes.parquet, responses.parquet, manifest.json, the adapters and the training
-    data are written to --out. An interrupted run goes on where it stopped when the same command
-    is given again.
+    data are written to --out, with journal.jsonl, in which every run is registered before it
+    starts. An interrupted run goes on where it stopped when the same command is given again;
+    `safebench status` tells from another terminal how far it is.
+    Adapters that the card lists in model.weights are used; nothing is fine-tuned then.
     """
     from safebench.cli.heavy import needs_models
     from safebench.cli.sound import load_sound_card
 
+    if out is None and not dry_run:
+        raise click.UsageError("give --out DIR, or --dry-run")
     loaded = load_sound_card(card)
     with needs_models("run"):
-        from safebench.study.execute import Settings, execute
+        from safebench.study.cells import pick_only
+        from safebench.study.execute import Settings, execute, finished_earlier
         from safebench.study.plan import make_plan
-    with TerminalProgress() as progress:
-        plan = make_plan(loaded, card.parent, out)
+    with TerminalProgress() as progress, _stoppable():
+        plan = make_plan(loaded, card.parent, out or card.parent, shard=shard, limit=limit)
+        chosen = pick_only(only, plan.blocks)
+        if dry_run or out is None:
+            print_plan(plan, chosen, out, form)
+            return
         progress.say(describe(plan))
-        filled = execute(plan, out, Settings(batch_size, device, threads), progress)
-    results = complete_results(filled)
+        before = finished_earlier(plan, out)
+        outcome = before or execute(plan, out, Settings(**settings), progress, only=chosen)
+    report(outcome, out, shard, again=before is not None)
+
+
+def report(outcome: Outcome, out: Path, shard: str, *, again: bool = False) -> None:
+    """Print what came out, and what to do next."""
+    if outcome.card is None:
+        whole = outcome.done == outcome.cells
+        part = f"shard {shard}" if shard != "1/1" else "the grid"
+        click.echo(f"\n{outcome.done} of {outcome.cells} cells of {part} are finished in {out}.")
+        if whole and shard != "1/1":
+            click.echo("Next: safebench merge DIR... --out DIR, with the folders of all shards")
+        else:
+            click.echo("Next: run without --only for the others · safebench status " + str(out))
+        return
+    results = complete_results(outcome.card)
     if results is not None:
         click.echo("")
         print_summary(printer(), results)
-    click.echo(f"\nWrote {out / 'card.yaml'}.")
+    for (condition, seed), reason in outcome.lost.items():
+        click.echo(f"\n{condition}, training seed {seed} is lost: {reason}")
+    click.echo(f"\n{'Finished earlier' if again else 'Wrote'}: {out / 'card.yaml'}.")
     click.echo(f"Next: safebench validate {out} · safebench rerun {out} --out DIR")
 
 
-def describe(plan: object) -> str:
-    """Return one line that says what a plan will do."""
-    from safebench.study.plan import Plan
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Take a scheduler's SIGTERM as Ctrl-C: finished work is kept, and that is said."""
 
-    assert isinstance(plan, Plan)  # noqa: S101 - keeps torch out of this module's import
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def describe(plan: Plan) -> str:
+    """Return one line that says what a plan will do."""
     seeds = {b.training_seed for b in plan.blocks if b.training_seed is not None}
     epochs = {b.checkpoint for b in plan.blocks if b.checkpoint is not None}
+    conditions = list(dict.fromkeys(b.condition for b in plan.blocks))
     repeats = {b.decoding: b.repeats for b in plan.blocks}
     decodings = ", ".join(f"{name} x{count}" for name, count in repeats.items())
     cells = sum(b.repeats for b in plan.blocks) * len(plan.tasks)
-    tuned = f"{_count(len(seeds), 'training seed')} x {_count(len(epochs), 'checkpoint')} + "
+    tuned = " and ".join(c for c in conditions if c != "base")
+    grid = f"{tuned} x {_count(len(seeds), 'training seed')} x {_count(len(epochs), 'checkpoint')}"
+    what = [*([grid] if seeds else []), *(["base"] if "base" in conditions else [])]
+    part = "" if plan.shard == "1/1" else f", shard {plan.shard}"
     return (
-        f"plan: ({tuned if seeds else ''}base) x decodings ({decodings}) x "
-        f"{_count(len(plan.tasks), 'task')}: {cells} cells, {plan.responses:,} responses"
+        f"plan{part}: ({' + '.join(what) or 'nothing'}) x decodings ({decodings}) x "
+        f"{_count(len(plan.tasks), 'task')}: {_count(cells, 'cell')}, {plan.responses:,} responses"
     )
 
 

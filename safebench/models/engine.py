@@ -32,7 +32,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How requests are put together, which must not matter, and is varied to see whether it does."""
+    """How requests are put together; it must not matter, and is varied to see whether it does."""
 
     batch_size: int
     """Responses generated at once."""

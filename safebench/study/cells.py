@@ -7,14 +7,17 @@ repeats share a batch: that is a block, the unit that is committed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from safebench.card.base import known
 from safebench.card.card import Card
 from safebench.card.results import Condition
-from safebench.study.runnable import trained
+from safebench.card.training import Training
+from safebench.errors import RunError
+from safebench.evidence.journal import Run
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,18 @@ class Block:
     checkpoint: int | None
     decoding: str
     repeats: int
+    unit: str = "epoch"
+    """What checkpoints are counted in."""
+
+    @property
+    def run(self) -> Run:
+        """Condition and training seed: what is registered, fine-tuned, and lost as one."""
+        return self.condition, self.training_seed
+
+    @property
+    def weights(self) -> tuple[Condition, int | None, int | None]:
+        """Condition, training seed and checkpoint: what is put in place."""
+        return self.condition, self.training_seed, self.checkpoint
 
     @property
     def name(self) -> str:
@@ -33,7 +48,8 @@ class Block:
         if self.training_seed is None:
             return f"{self.condition}--{self.decoding}"
         return (
-            f"{self.condition}-seed-{self.training_seed}-epoch-{self.checkpoint}--{self.decoding}"
+            f"{self.condition}-seed-{self.training_seed}-{self.unit}-{self.checkpoint}"
+            f"--{self.decoding}"
         )
 
 
@@ -43,21 +59,100 @@ def list_blocks(card: Card) -> Iterator[Block]:
     repeats = {d.name: int(known(d.repeats, "decoding.repeats")) for d in decodings}
     for name, count in repeats.items():
         yield Block("base", None, None, name, count)
-    recipe = trained(card)
+    recipe = known(card.hyperparameters, "hyperparameters")
     seeds = known(known(card.seeds, "seeds").training, "seeds.training")
-    if not isinstance(seeds, tuple) or recipe is None:
+    if not isinstance(seeds, tuple) or not isinstance(recipe, Training):
         return
-    roles = {dataset.role for dataset in known(card.data, "data")}
-    conditions: tuple[Condition, ...] = ("tuned", "control")
-    for condition in conditions:
-        if condition not in roles:
-            continue
+    unit = str(known(recipe.checkpoint_unit, "hyperparameters.checkpoint_unit"))
+    for condition in _tuned_conditions(card):
         for seed in seeds:
             for checkpoint in known(recipe.checkpoints, "hyperparameters.checkpoints"):
                 for name, count in repeats.items():
-                    yield Block(condition, seed, checkpoint, name, count)
+                    yield Block(condition, seed, checkpoint, name, count, unit)
+
+
+def _tuned_conditions(card: Card) -> list[Condition]:
+    roles = {dataset.role for dataset in known(card.data, "data")}
+    both: tuple[Condition, ...] = ("tuned", "control")
+    return [condition for condition in both if condition in roles]
+
+
+def runs_of(blocks: Iterable[Block]) -> list[Run]:
+    """Return the runs that blocks belong to, in order."""
+    return list(dict.fromkeys(block.run for block in blocks))
 
 
 def weights_folder(out: Path, condition: str, seed: int) -> Path:
     """Return where the checkpoints of one training seed lie in a submission."""
     return out / "adapters" / f"{condition}-seed-{seed}"
+
+
+_SHARD = re.compile(r"([1-9][0-9]*)/([1-9][0-9]*)")
+_KEYS = ("condition", "seed", "checkpoint", "decoding")
+Wanted = Callable[[Block], bool]
+
+
+def pick_shard(text: str) -> Callable[[list[Block]], list[Block]]:
+    """Return what keeps part i of n of a grid, given `i/n`; parts are whole runs.
+
+    Raises:
+        RunError: not `i/n` with 1 <= i <= n.
+    """
+    found = _SHARD.fullmatch(text)
+    number, count = (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+    if not 1 <= number <= count:
+        raise RunError(f"--shard {text!r} is not i/n", fix="give --shard 1/4, 2/4, 3/4, 4/4")
+
+    def part(blocks: list[Block]) -> list[Block]:
+        mine = set(runs_of(blocks)[number - 1 :: count])
+        return [block for block in blocks if block.run in mine]
+
+    return part
+
+
+def pick_only(texts: Iterable[str], blocks: Iterable[Block]) -> Wanted:
+    """Return what tells whether a block is among those that `--only` names.
+
+    A text is `key=value` with a key of condition, seed, checkpoint, decoding, or several joined
+    by commas, all of which must hold; of several texts one must. A seed is a value, or `#1` for
+    the first one.
+
+    Raises:
+        RunError: not such a text, or a value that no block has.
+    """
+    blocks = list(blocks)
+    seeds = list(dict.fromkeys(b.training_seed for b in blocks if b.training_seed is not None))
+    choices = [_choice(text, blocks, seeds) for text in texts]
+
+    def wanted(block: Block) -> bool:
+        has = _values(block)
+        return any(all(has[key] == value for key, value in c.items()) for c in choices)
+
+    return wanted if choices else lambda block: True
+
+
+def _values(block: Block) -> dict[str, str]:
+    values = (block.condition, block.training_seed, block.checkpoint, block.decoding)
+    return {k: "" if v is None else str(v) for k, v in zip(_KEYS, values, strict=True)}
+
+
+def _choice(text: str, blocks: list[Block], seeds: list[int]) -> dict[str, str]:
+    choice = {}
+    for part in text.split(","):
+        key, equals, value = part.strip().partition("=")
+        if not equals or key not in _KEYS:
+            raise RunError(
+                f"--only {text!r}: {part.strip()!r} is not KEY=VALUE",
+                fix=f"keys are {', '.join(_KEYS)}; e.g. --only condition=tuned,seed=#1",
+            )
+        if key == "seed" and re.fullmatch("#[1-9][0-9]*", value):
+            position = int(value[1:]) - 1
+            value = str(seeds[position]) if position < len(seeds) else value
+        there = list(dict.fromkeys(_values(b)[key] for b in blocks if _values(b)[key]))
+        if value not in there:
+            raise RunError(
+                f"--only {text!r}: no cell has {key} {value!r}",
+                fix=f"there are: {', '.join(there)}" if there else "nothing is fine-tuned",
+            )
+        choice[key] = value
+    return choice

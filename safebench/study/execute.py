@@ -2,46 +2,48 @@
 
 from __future__ import annotations
 
+import errno
+import gc
+import json
 import platform
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import torch
 
 from safebench.card.base import known
 from safebench.card.card import Card
-from safebench.card.digest import protocol_digest
 from safebench.card.environment import Environment
+from safebench.card.io import load_card
 from safebench.card.seeds import Seeds
-from safebench.card.training import FullTraining, LoraTraining
-from safebench.errors import SafebenchError
-from safebench.evidence.store import Store
-from safebench.evidence.tables import (
-    RESPONSES,
-    make_table,
-)
-from safebench.harness.evaluate import Response, generate
-from safebench.models.lm import SafebenchLM
+from safebench.errors import DivergedError, ModelError, RunError, SafebenchError, TuningError
+from safebench.evidence.journal import Run
+from safebench.evidence.store import CARD_FILE, Claim, Size, Store, same_study
+from safebench.evidence.tables import RESPONSES, make_table
+from safebench.files import replace_file, sync_tree
+from safebench.harness.evaluate import Prompt, Response, build_prompts, generate
+from safebench.models.engine import Engine, HfEngine, Placed
 from safebench.models.loading import (
-    Located,
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
     default_device,
     load_base,
     see_device,
-    with_adapter,
 )
-from safebench.models.sampling import SCHEME, Stream
-from safebench.study.cells import Block, weights_folder
+from safebench.models.sampling import Stream
+from safebench.study.answers import write_answers
+from safebench.study.cells import Block, runs_of, weights_folder
 from safebench.study.plan import Plan
 from safebench.study.progress import Progress
 from safebench.study.runnable import loadable, trained
 from safebench.study.submission import write_submission
-from safebench.tuning.train import fine_tune
 
 _LIBRARIES = (
     "safebench",
@@ -54,6 +56,7 @@ _LIBRARIES = (
     "numpy",
     "scipy",
 )
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -66,29 +69,115 @@ class Settings:
     """Threads of one CPU operation; the library's choice if None."""
 
 
-def execute(plan: Plan, out: Path, settings: Settings, progress: Progress) -> Card:
-    """Execute a plan into a folder and return the filled card, which is written last.
+@dataclass(frozen=True)
+class Outcome:
+    """How an execution ended."""
 
-    An interrupted run is continued by the same call.
+    card: Card | None
+    """The filled card; None when cells are left that were not asked for."""
+    done: int
+    """Cells of the grid, or of this shard, that are finished."""
+    cells: int
+    """Cells of the grid, or of this shard, without those of lost runs."""
+    lost: dict[Run, str] = field(default_factory=dict)
+    """Runs that failed or were withdrawn, with the reason."""
+
+
+def execute(
+    plan: Plan,
+    out: Path,
+    settings: Settings,
+    progress: Progress,
+    *,
+    only: Callable[[Block], bool] = lambda block: True,
+) -> Outcome:
+    """Execute a plan into a folder; the filled card is written last.
+
+    An interrupted run is continued by the same call. `only` leaves other cells for another call;
+    the card is written when none is left.
 
     Raises:
         SafebenchError: something a person can put right; finished work is kept.
     """
     see_device(settings.device or default_device())
     store = Store(out)
-    protocol = protocol_digest(plan.card) + _seed_line(plan.card)
-    with store.opened(protocol), _threads(settings.threads):
-        store.note("started", protocol=protocol_digest(plan.card))
+    with store.opened(claim_of(plan)), _threads(settings.threads):
         try:
-            runner = _Runner(plan, store, settings, progress)
-            runner.run()
-            card = write_submission(plan, store, runner.environment(), progress)
+            store.journal.note(
+                "session", batch_size=settings.batch_size, device=settings.device,
+                threads=torch.get_num_threads(), shard=plan.shard,
+            )  # fmt: skip
+            return _Runner(plan, store, settings, progress, only).run()
         except (SafebenchError, KeyboardInterrupt) as problem:
-            store.note("stopped", reason=str(problem) or type(problem).__name__)
+            _stopped(store, str(problem) or type(problem).__name__)
             raise
-        store.note("finished")
-        store.finish()
-    return card
+        except Exception as problem:
+            full = _disk_full(problem, out)
+            if full is None:
+                raise
+            _stopped(store, str(full))
+            raise full from problem
+
+
+def finished_earlier(plan: Plan, out: Path) -> Outcome | None:
+    """Return the outcome of a finished run of this plan; None where the folder holds none.
+
+    Raises:
+        RunError: it holds a finished submission of another card.
+    """
+    store = Store(out)
+    if not store.is_finished or plan.shard != "1/1":
+        return None
+    card = load_card(out / CARD_FILE)
+    cleared = card.model_copy(
+        update={
+            "model": loadable(card).model_copy(update={"weights": loadable(plan.card).weights}),
+            "data": plan.with_answers(out).data,
+            "spec": plan.card.spec,
+            "environment": None,
+            "results": None,
+            "evidence": None,
+        }
+    )
+    if same_study(cleared) != same_study(plan.with_answers(out)):
+        raise RunError(
+            f"{out}: already holds a finished submission of another card",
+            fix="look at it with `safebench score`, or give another --out",
+        )
+    states = store.journal.states()
+    lost = {run: state.reason or "" for run, state in states.items() if run in store.journal.lost()}
+    return Outcome(card, 0, 0, lost)
+
+
+def claim_of(plan: Plan) -> Claim:
+    """Return what a folder says that it is for."""
+    sizes = {
+        b.name: Size(
+            b.condition, b.training_seed, b.repeats * len(plan.tasks), b.repeats * plan.prompts
+        )
+        for b in plan.blocks
+    }
+    return Claim(plan.card, sizes, plan.shard)
+
+
+def _stopped(store: Store, reason: str) -> None:
+    try:
+        store.journal.note("stopped", reason=reason)
+    except OSError:
+        return  # the disk is full: the message says so
+
+
+def _disk_full(problem: BaseException | None, out: Path) -> RunError | None:
+    """Return a message if this is what libraries raise when a disk is full."""
+    while problem is not None:
+        coded = isinstance(problem, OSError) and problem.errno in _FULL
+        if coded or "No space left on device" in str(problem) or "os error 28" in str(problem):
+            return RunError(
+                f"{out}: no space left on the disk; finished cells are kept",
+                fix="make room, then run the same command again",
+            )
+        problem = problem.__cause__ or problem.__context__
+    return None
 
 
 @contextmanager
@@ -113,149 +202,285 @@ def _fixed(seeds: Seeds) -> dict[str, int]:
     }
 
 
-def _seed_line(card: Card) -> str:
-    seeds = known(card.seeds, "seeds")
-    return f"\n{seeds.training} {seeds.generation}\n"
-
-
 class _Runner:
     """Puts weights in place and commits one block after another."""
 
-    def __init__(self, plan: Plan, store: Store, settings: Settings, progress: Progress) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        settings: Settings,
+        progress: Progress,
+        only: Callable[[Block], bool],
+    ) -> None:
         self.plan = plan
         self.store = store
+        self.settings = settings
         self.progress = progress
+        self.only = only
         self.device = settings.device or default_device()
         self.dtype = str(known(loadable(plan.card).dtype, "model.dtype"))
-        self.base = load_base(plan.base, self.dtype, self.device)
-        self.lm = SafebenchLM(self.base, plan.tokenizer, settings.batch_size)
         self.seeds = known(plan.card.seeds, "seeds")
+        self.root = int(known(self.seeds.generation, "seeds.generation") or 0)
+        self.problems: list[str] = []
+        self._engine: Engine | None = None
+        self._prompts: list[Prompt] = []
 
-    def run(self) -> None:
-        self._tune_all()
-        blocks = self.plan.blocks
-        total = sum(b.repeats for b in blocks) * self.plan.prompts
-        self.progress.start("generate", total)
-        for condition, seed, checkpoint in dict.fromkeys(
-            (b.condition, b.training_seed, b.checkpoint) for b in blocks
-        ):
-            chosen = [
-                b
-                for b in blocks
-                if (b.condition, b.training_seed, b.checkpoint) == (condition, seed, checkpoint)
-            ]
-            with self._weights(condition, seed, checkpoint) as model:
-                self.lm.use(model)
-                for block in chosen:
-                    self._generate(block)
-        self.progress.stop()
+    def run(self) -> Outcome:
+        """Do what is left to do; write the submission when nothing is."""
+        store, journal = self.store, self.store.journal
+        journal.register(runs_of(self.plan.blocks))
+        for name, source in self.plan.files.items():
+            replace_file(store.folder / name, source.read_bytes())
+        if self._left():
+            store.see_environment(
+                {
+                    "python": platform.python_version(),
+                    "libraries": {name: version(name) for name in _LIBRARIES},
+                    "threads": torch.get_num_threads(),
+                    "batch_size": self.settings.batch_size,
+                }
+            )
+            self._take_weights()
+            self._answer()
+            self._tune_all()
+            self._generate_all()
+        if self.problems:
+            more = f"; and {len(self.problems) - 1} more like it" if len(self.problems) > 1 else ""
+            raise RunError(
+                f"{self.problems[0]}{more}; finished cells are kept",
+                fix="put it right and run the same command again; journal.jsonl lists every one",
+            )
+        lost = {r: s.reason or "" for r, s in journal.states().items() if r in journal.lost()}
+        blocks = [b for b in self.plan.blocks if b.run not in lost]
+        tasks = len(self.plan.tasks)
+        cells = sum(b.repeats * tasks for b in blocks)
+        done = sum(b.repeats * tasks for b in blocks if store.has(b.name))
+        card = None
+        if done == cells and self.plan.shard == "1/1":
+            if not any(b.condition == "tuned" for b in blocks) and self._tunes():
+                raise RunError(
+                    f"every training seed was lost; the first: {next(iter(lost.values()))}",
+                    fix="change the recipe: there is nothing to report",
+                )
+            card = write_submission(self.plan, store, self._environment(), self.progress)
+            journal.note("finished")
+            store.finish()
+        return Outcome(card, done, cells, lost)
 
-    def environment(self) -> Environment:
-        """Return what the responses are made with, as used."""
-        return Environment(
-            harness=f"lm-eval {version('lm-eval')}",
-            python=platform.python_version(),
-            libraries={name: version(name) for name in _LIBRARIES},
-            backend="hf",
-            device=(
-                torch.cuda.get_device_name(self.device)
-                if self.device.startswith("cuda")
-                else self.device
-            ),
-            threads=torch.get_num_threads(),
-            batch_size=int(self.lm.batch_size),
-            attention=str(self.base.config._attn_implementation),
-            sampling_scheme=SCHEME,
-        )
+    def _tunes(self) -> bool:
+        return any(b.condition == "tuned" for b in self.plan.blocks)
+
+    def _left(self) -> list[Block]:
+        """Return the blocks that are to be made now."""
+        lost = self.store.journal.lost()
+        return [
+            b
+            for b in self.plan.blocks
+            if b.run not in lost and self.only(b) and not self.store.has(b.name)
+        ]
+
+    def _environment(self) -> Environment:
+        return Environment.model_validate_json(json.dumps(self.store.environment()))
+
+    @property
+    def engine(self) -> Engine:
+        """What generates; loaded when something is to be generated."""
+        if self._engine is None:
+            self._engine = HfEngine(
+                self.plan.base,
+                self.plan.tokenizer,
+                dtype=self.dtype,
+                device=self.device,
+                batch_size=self.settings.batch_size,
+            )
+            self.store.see_environment(self._engine.environment())
+        return self._engine
+
+    def _release(self) -> None:
+        """Give the memory of the model back, for a fine-tuning to have it."""
+        self._engine = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _attempt(self, what: str, work: Callable[[], None]) -> None:
+        """Do something whose failure leaves other cells possible."""
+        try:
+            work()
+        except (ModelError, TuningError, MemoryError, torch.OutOfMemoryError) as problem:
+            if isinstance(problem, DivergedError) or _disk_full(problem, self.store.folder):
+                raise
+            text = f"{what}: {str(problem).strip() or 'out of memory'}"
+            fix = getattr(problem, "fix", None)
+            self.problems.append(f"{text} ({fix})" if fix else text)
+            self.store.journal.note("problem", what=what, reason=str(problem))
+            self.progress.say(f"{text}; going on with the others")
+
+    def _take_weights(self) -> None:
+        """Copy the adapters that the card gives into the submission; whole models stay."""
+        for (condition, seed, checkpoint), placed in self.plan.weights.items():
+            if placed.form != "adapter" or placed.folder is None or seed is None:
+                continue
+            target = weights_folder(self.store.folder, condition, seed) / f"checkpoint-{checkpoint}"
+            if target.is_dir():
+                continue
+            scratch = self.store.work / "given"
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir(parents=True)
+            for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
+                shutil.copyfile(placed.folder / name, scratch / name)
+            sync_tree(scratch)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            scratch.rename(target)
+
+    def _answer(self) -> None:
+        """Let the base model answer the questions of the sets that it answers itself."""
+        tuning = {b.condition for b in self._left() if self._needs_tuning(b)}
+        for asked in self.plan.self_answered:
+            if asked.dataset.role in tuning:
+                write_answers(
+                    asked, self.store, lambda: self.engine, self.root, chat=self.plan.chat,
+                    system_prompt=self.plan.system_prompt, batch_size=self.settings.batch_size,
+                    progress=self.progress,
+                )  # fmt: skip
+                rows = self.plan.rows_of(asked, self.store.folder)
+                self.plan.rows.setdefault(asked.dataset.role, []).extend(rows)
+        if tuning:
+            self._release()
+
+    def _needs_tuning(self, block: Block) -> bool:
+        if block.training_seed is None or block.weights in self.plan.weights:
+            return False
+        return not weights_folder(self.store.folder, block.condition, block.training_seed).is_dir()
 
     def _tune_all(self) -> None:
+        left = [b for b in self._left() if b.training_seed is not None]
+        wanted = [r for r in runs_of(left) if any(self._needs_tuning(b) for b in left if b.run == r)]
+        for number, (condition, seed) in enumerate(wanted, start=1):
+            what = f"{condition}, training seed {seed}"
+            label = f"tune {number}/{len(wanted)}"
+            self._attempt(what, lambda c=condition, s=seed, n=label: self._tune(c, int(s or 0), n))
+
+    def _tune(self, condition: str, seed: int, label: str) -> None:
+        from safebench.tuning.train import fine_tune
+
         training = trained(self.plan.card)
         if training is None:
-            return
-        wanted = dict.fromkeys(
-            (b.condition, b.training_seed) for b in self.plan.blocks if b.training_seed is not None
-        )
-        epochs = float(known(training.epochs, "hyperparameters.epochs") or 0)
-        for number, (condition, seed) in enumerate(wanted, start=1):
-            label = f"tune {number}/{len(wanted)}"
-            folder = weights_folder(self.store.folder, condition, int(seed or 0))
-            self.progress.start(label, epochs)
-            if not folder.is_dir():
-                self.store.note("tuning", condition=condition, training_seed=seed)
-                self._tune(training, condition, int(seed or 0), folder, epochs)
-            else:
-                self.progress.advance(epochs, "finished earlier")
-            self.progress.stop()
-
-    def _tune(
-        self,
-        training: LoraTraining | FullTraining,
-        condition: str,
-        seed: int,
-        folder: Path,
-        epochs: float,
-    ) -> None:
-        reached = 0.0
+            raise RunError("there is nothing to fine-tune")
+        unit, length = ("epoch", training.epochs) if training.epochs else ("step", training.steps)
+        total = float(known(length, f"hyperparameters.{unit}s") or 0)
+        reached: float = 0.0
         last: float | None = None
 
-        def report(epoch: float, loss: float | None) -> None:
+        def report(at: float, loss: float | None) -> None:
             nonlocal reached, last
             last = loss if loss is not None else last
-            note = f"epoch {min(epoch, epochs):.1f}" + (
-                "" if last is None else f"  loss {last:.2f}"
-            )
-            self.progress.advance(epoch - reached, note)
-            reached = epoch
+            note = f"{unit} {min(at, total):.1f}"
+            self.progress.advance(at - reached, note + ("" if last is None else f"  loss {last:.2f}"))
+            reached = at
 
+        folder = weights_folder(self.store.folder, condition, seed)
         scratch = self.store.work / "tuning"
         shutil.rmtree(scratch, ignore_errors=True)
         precision = str(known(training.precision, "hyperparameters.precision"))
-        fine_tune(
-            load_base(self.plan.base, precision, self.device),
-            self.plan.tokenizer,
-            self.plan.rows[condition],
-            training,
-            seed=seed,
-            controls=known(self.seeds.controls, "seeds.controls"),
-            fixed=_fixed(self.seeds),
-            base_name=known(self.plan.card.model.base.id, "model.base.id"),
-            out=scratch,
-            progress=report,
-        )
+        self.progress.start(label, total)
+        began = time.monotonic()
+        try:
+            fine_tune(
+                load_base(self.plan.base, precision, self.device),
+                self.plan.tokenizer,
+                self.plan.rows[condition],
+                training,
+                seed=seed,
+                controls=known(self.seeds.controls, "seeds.controls"),
+                fixed=_fixed(self.seeds),
+                base_name=known(self.plan.card.model.base.id, "model.base.id"),
+                out=scratch,
+                progress=report,
+            )
+        except DivergedError as problem:
+            self._fail((condition, seed), str(problem))
+            return
+        finally:
+            self.progress.stop()
+        sync_tree(scratch)
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch.rename(folder)
+        self.store.journal.note(
+            "tuned", condition=condition, training_seed=seed, seconds=_since(began)
+        )
 
-    @contextmanager
-    def _weights(self, condition: str, seed: int | None, checkpoint: int | None) -> Iterator[Any]:
-        """Put the weights of a block in place."""
-        if seed is None:
-            yield self.base
-            return
-        folder = weights_folder(self.store.folder, condition, seed) / f"checkpoint-{checkpoint}"
-        if isinstance(self.plan.card.hyperparameters, FullTraining):
-            yield load_base(Located(str(folder), None, ""), self.dtype, self.device)
-            return
-        with with_adapter(self.base, folder) as model:
-            yield model
+    def _fail(self, run: Run, reason: str) -> None:
+        condition, seed = run
+        self.store.journal.note("failed", condition=condition, training_seed=seed, reason=reason)
+        self.progress.say(
+            f"{condition}, training seed {seed} failed: {reason}; "
+            "the card will list it and count it as the worst"
+        )
+
+    def _generate_all(self) -> None:
+        left = self._left()
+        self.progress.start("generate", sum(b.repeats for b in left) * self.plan.prompts)
+        for weights in dict.fromkeys(b.weights for b in left):
+            blocks = [b for b in left if b.weights == weights]
+            placed = self._placed(blocks[0])
+            if placed is None:
+                continue  # its fine-tuning did not end well, and that was said
+            self._attempt(
+                blocks[0].name, lambda p=placed, bs=blocks: self._generate_with(p, bs)
+            )
+        self.progress.stop()
+
+    def _placed(self, block: Block) -> Placed | None:
+        if block.training_seed is None:
+            return Placed(*block.weights, "base", None)
+        given = self.plan.weights.get(block.weights)
+        if given is not None:
+            return given
+        folder = weights_folder(self.store.folder, block.condition, block.training_seed)
+        if not folder.is_dir():
+            return None
+        form = "full" if getattr(self.plan.card.hyperparameters, "method", "") == "full" else "adapter"
+        return Placed(*block.weights, form, folder / f"checkpoint-{block.checkpoint}")
+
+    def _generate_with(self, placed: Placed, blocks: list[Block]) -> None:
+        if not self._prompts:
+            self._prompts = build_prompts(
+                self.engine,
+                self.plan.tasks,
+                chat=self.plan.chat,
+                system_prompt=self.plan.system_prompt,
+            )
+        with self.engine.using(placed):
+            for block in blocks:
+                self._attempt(block.name, lambda b=block: self._generate(b))
 
     def _generate(self, block: Block) -> None:
-        if self.store.has(block.name):
-            self.progress.advance(block.repeats * self.plan.prompts, block.name)
-            return
         decodings = known(self.plan.card.decoding, "decoding")
         decoding = next(d for d in decodings if d.name == block.decoding)
-        root = int(known(self.seeds.generation, "seeds.generation") or 0)
+        began = time.monotonic()
         responses = generate(
-            self.lm,
-            self.plan.tasks,
+            self.engine,
+            self._prompts,
             decoding,
-            Stream(root, block.condition, block.training_seed, block.checkpoint, block.decoding),
-            chat=self.plan.chat,
-            system_prompt=self.plan.system_prompt,
+            Stream(self.root, *block.weights, block.decoding),
+            batch_size=self.settings.batch_size,
             on_batch=lambda count: self.progress.advance(count, block.name),
         )
-        seed = root if decoding.do_sample else None
+        seed = self.root if decoding.do_sample else None
         self.store.commit(block.name, _rows(block, seed, responses))
+        self.store.journal.note(
+            "block", block=block.name, responses=len(responses), seconds=_since(began)
+        )
+        if responses and not any(r.text for r in responses):
+            self.progress.say(
+                f"{block.name}: all {len(responses)} responses are empty: the model ends at once"
+            )
+
+
+def _since(began: float) -> float:
+    return round(time.monotonic() - began, 3)
 
 
 def _rows(block: Block, generation_seed: int | None, responses: list[Response]) -> pa.Table:

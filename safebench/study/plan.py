@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from safebench.card.card import Card
 from safebench.card.model import ChatTemplateFromFile, WeightsModel
 from safebench.errors import CardError
 from safebench.harness.tasks import LoadedTask
-from safebench.models.loading import Located, load_tokenizer, locate
-from safebench.study.cells import Block, list_blocks
+from safebench.models.engine import Placed
+from safebench.models.loading import Located, given_weights, load_tokenizer, locate
+from safebench.study.cells import Block, list_blocks, pick_shard
 from safebench.study.pins import pin_data, pin_seeds, pin_tasks, pin_template, update
 from safebench.study.runnable import loadable, see_runnable
 
@@ -34,6 +35,41 @@ class Plan:
     files: dict[str, Path]
     """Local files that become part of the submission, by their path in it."""
     blocks: tuple[Block, ...]
+    """The part of the grid that is executed here."""
+    shard: str = "1/1"
+    """Which part of the grid that is, `i/n`."""
+    self_answered: tuple[SelfAnswered, ...] = ()
+    """Sets whose answers the base model gives itself, before anything is fine-tuned."""
+    weights: dict[tuple[str, int | None, int | None], Placed] = field(default_factory=dict)
+    """Weights that the card gives, by condition, training seed and checkpoint."""
+
+    training_tokenizer: Any = None
+    """The tokenizer whose template renders training examples."""
+
+    def rows_of(self, asked: SelfAnswered, out: Path) -> list[dict[str, Any]]:
+        """Return a self-answered set, which lies in `out`, as the trainer takes it."""
+        return as_rows(self._read(asked, out), asked.template, self.system_prompt)
+
+    def with_answers(self, out: Path) -> Card:
+        """Return the card with the digests of the self-answered sets that lie in `out`."""
+        pinned = []
+        found = {a.dataset.name: a for a in self.self_answered if (out / a.path).is_file()}
+        for dataset in known(self.card.data, "data"):
+            asked = found.get(dataset.name)
+            if asked is None:
+                pinned.append(dataset)
+                continue
+            rendered = rendered_sha256(self.rows_of(asked, out), self.training_tokenizer)
+            sha256 = self._read(asked, out).sha256
+            pinned.append(
+                dataset.model_copy(
+                    update={"path": asked.path, "sha256": sha256, "rendered_sha256": rendered}
+                )
+            )
+        return self.card.model_copy(update={"data": tuple(pinned)})
+
+    def _read(self, asked: SelfAnswered, out: Path) -> Examples:
+        return read_examples(out / asked.path, allow_empty=True)
 
     @property
     def prompts(self) -> int:
@@ -47,18 +83,27 @@ class Plan:
 
 
 def make_plan(
-    card: Card, folder: Path, out: Path, wanted: Callable[[Block], bool] | None = None
+    card: Card,
+    folder: Path,
+    out: Path,
+    wanted: Callable[[Block], bool] | None = None,
+    *,
+    shard: str = "1/1",
+    limit: int | None = None,
 ) -> Plan:
     """Find and pin everything a card names.
 
     The card's relative paths start at `folder`; those of the plan's card start at `out`. `wanted`
-    keeps some of the blocks; all by default.
+    keeps some of the blocks; all by default. `shard` is the part `i/n` of the grid that is executed.
+    `limit` takes the first prompts of every task alone, which the card then says.
 
     Raises:
         SafebenchError: something is missing, is not what the card says, or cannot be run.
     """
+    part = pick_shard(shard)
     see_runnable(card)
     model = loadable(card)
+    card = _limited(card, limit)
     base = locate(known(model.base.id, "model.base.id"), _revision(model), folder)
     tokenizer = load_tokenizer(base)
     card, chat = pin_template(card, folder, tokenizer)
@@ -68,9 +113,58 @@ def make_plan(
     system_prompt = known(prompting.system_prompt, "prompting.system_prompt")
     card, rows, files = pin_data(card, folder, tokenizer, system_prompt)
     card = pin_seeds(card)
-    blocks = tuple(b for b in list_blocks(card) if wanted is None or wanted(b))
-    card = _relocate(card, folder, out)
-    return Plan(card, base, tokenizer, chat, system_prompt, tasks, rows, files, blocks)
+    answered = tuple(d for d in known(card.data, "data") if d.answers is not None)
+    blocks = [b for b in list_blocks(card) if wanted is None or wanted(b)]
+    weights = _given_weights(card, folder, blocks)
+    return Plan(
+        _relocate(card, folder, out), base, tokenizer, chat, system_prompt, tasks, rows, files,
+        tuple(part(blocks)), shard, answered, weights,
+    )  # fmt: skip
+
+
+def _limited(card: Card, limit: int | None) -> Card:
+    """Return a card that measures only the first prompts of every task."""
+    if limit is None:
+        return card
+    tasks = tuple(
+        task.model_copy(
+            update={"limit": limit if task.limit is None else min(limit, known(task.limit, "limit"))}
+        )
+        for task in card.task_list()
+    )
+    return card.model_copy(update={"tasks": tasks})
+
+
+def _given_weights(
+    card: Card, folder: Path, blocks: list[Block]
+) -> dict[tuple[str, int | None, int | None], Placed]:
+    """Find the weights that a card gives, and see that they are the ones it means.
+
+    Raises:
+        CardError: it gives some, but not all that its cells need.
+        ModelError: they are not there, or have another digest.
+    """
+    given = known(loadable(card).weights, "model.weights")
+    if not given:
+        return {}
+    found: dict[tuple[str, int | None, int | None], Placed] = {}
+    for number, entry in enumerate(given):
+        place = f"model.weights[{number}]"
+        key = (
+            entry.condition,
+            int(known(entry.training_seed, f"{place}.training_seed")),
+            int(known(entry.checkpoint, f"{place}.checkpoint")),
+        )
+        form = known(entry.form, f"{place}.form")
+        found[key] = Placed(*key, form, given_weights(entry, folder))
+    for block in blocks:
+        if block.training_seed is not None and block.weights not in found:
+            raise CardError(
+                f"model.weights lists {len(found)} sets of weights, but none for {block.condition}, "
+                f"training seed {block.training_seed}, {block.unit} {block.checkpoint}",
+                fix="list the weights of every cell, or leave model.weights out to fine-tune",
+            )
+    return found
 
 
 def _revision(model: WeightsModel) -> str | None:

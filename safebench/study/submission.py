@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 
@@ -12,27 +13,31 @@ from safebench.card.card import SPEC, Card
 from safebench.card.environment import Environment
 from safebench.card.io import dump_card
 from safebench.card.model import Weights
-from safebench.card.results import Evidence, RegisteredRun
+from safebench.card.results import Condition, Evidence, RegisteredRun
 from safebench.card.training import FullTraining
 from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_manifest
 from safebench.evidence.scoring import compute_results
-from safebench.evidence.store import Store
+from safebench.evidence.store import CARD_FILE, Store
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, sort_table, write_table
-from safebench.files import replace_file, sha256_of
-from safebench.study.cells import weights_folder
+from safebench.files import sha256_of
+from safebench.study.cells import Block, runs_of, weights_folder
 from safebench.study.judging import judge_responses
 from safebench.study.plan import Plan
 from safebench.study.progress import Progress
+from safebench.study.runnable import loadable
 from safebench.tuning.train import weights_file
-
-CARD_FILE = "card.yaml"
 
 
 def write_submission(
-    plan: Plan, store: Store, environment: Environment, progress: Progress
+    plan: Plan,
+    store: Store,
+    environment: Environment,
+    progress: Progress,
 ) -> Card:
     """Judge, write the evidence, fill the card."""
-    responses = sort_table(pa.concat_tables([store.load(block.name) for block in plan.blocks]))
+    lost = store.journal.lost()
+    blocks = [block for block in plan.blocks if block.run not in lost]
+    responses = sort_table(pa.concat_tables([store.load(block.name) for block in blocks]))
     judges = known(plan.card.judge, "judge")
     progress.start("judge", responses.num_rows * len(judges))
     outcomes = judge_responses(responses, plan.tasks, judges, progress)
@@ -40,27 +45,27 @@ def write_submission(
     folder = store.folder
     write_table(responses, folder / RESPONSES_FILE)
     write_table(outcomes, folder / OUTCOMES_FILE)
-    for name, source in plan.files.items():
-        replace_file(folder / name, source.read_bytes())
-    weights = _weights(plan, folder)
+    weights = _weights(plan, blocks, folder)
     paths = [
         OUTCOMES_FILE,
         RESPONSES_FILE,
         *plan.files,
+        *(asked.path for asked in plan.self_answered if (folder / asked.path).is_file()),
         *_below(folder, "adapters"),
     ]
     files = describe_files(folder, paths)
     write_manifest(folder, files)
-    card = plan.card.model_copy(
+    card = plan.with_answers(folder)
+    card = card.model_copy(
         update={
             "spec": SPEC,
-            "model": plan.card.model.model_copy(update={"weights": weights or None}),
+            "model": card.model.model_copy(update={"weights": weights or None}),
             "environment": environment,
             "evidence": Evidence(
                 manifest=MANIFEST_FILE,
                 files=files,
                 response_policy="redacted",
-                runs=tuple(_registered(plan)),
+                runs=tuple(_registered(plan, store)),
             ),
         }
     )
@@ -75,28 +80,41 @@ def _below(folder: Path, name: str) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in files if path.is_file()]
 
 
-def _weights(plan: Plan, folder: Path) -> tuple[Weights, ...]:
+def _weights(plan: Plan, blocks: list[Block], folder: Path) -> tuple[Weights, ...]:
     """List the weights that made the responses, by condition, training seed and checkpoint."""
+    stated = known(loadable(plan.card).weights, "model.weights") or ()
+    given = {(w.condition, w.training_seed, w.checkpoint): w for w in stated}
+    form = "full" if isinstance(plan.card.hyperparameters, FullTraining) else "adapter"
     found = []
-    full = isinstance(plan.card.hyperparameters, FullTraining)
-    for condition, seed, checkpoint in dict.fromkeys(
-        (b.condition, b.training_seed, b.checkpoint) for b in plan.blocks
-    ):
-        if condition != "base" and seed is not None and checkpoint is not None:
-            path = weights_folder(folder, condition, seed) / f"checkpoint-{checkpoint}"
-            found.append(
-                Weights(
-                    condition=condition,
-                    form="full" if full else "adapter",
-                    training_seed=seed,
-                    checkpoint=checkpoint,
-                    path=path.relative_to(folder).as_posix(),
-                    sha256=sha256_of(weights_file(path)),
-                )
+    for condition, seed, checkpoint in dict.fromkeys(b.weights for b in blocks):
+        if condition == "base" or seed is None or checkpoint is None:
+            continue
+        path = weights_folder(folder, condition, seed) / f"checkpoint-{checkpoint}"
+        entry = given.get((condition, seed, checkpoint))
+        if entry is not None and not path.is_dir():
+            found.append(entry)  # it stays where it lies
+            continue
+        found.append(
+            Weights(
+                condition=condition,
+                form=form if entry is None else entry.form,
+                training_seed=seed,
+                checkpoint=checkpoint,
+                path=path.relative_to(folder).as_posix(),
+                sha256=sha256_of(weights_file(path)) if entry is None else entry.sha256,
             )
+        )
     return tuple(found)
 
 
-def _registered(plan: Plan) -> Iterator[RegisteredRun]:
-    for condition, seed in dict.fromkeys((b.condition, b.training_seed) for b in plan.blocks):
-        yield RegisteredRun(training_seed=seed, condition=condition, status="finished")
+def _registered(plan: Plan, store: Store) -> Iterator[RegisteredRun]:
+    """List every run that was registered, in the order of the grid, however it ended."""
+    states = store.journal.states()
+    for condition, seed in runs_of(plan.blocks):
+        state = states[condition, seed]
+        yield RegisteredRun(
+            training_seed=seed,
+            condition=cast("Condition", condition),
+            status="finished" if state.status == "registered" else state.status,
+            reason=state.reason,
+        )

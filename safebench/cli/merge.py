@@ -1,0 +1,38 @@
+"""`safebench merge`: join the shards of one grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from safebench.cli.console import TerminalProgress
+from safebench.cli.heavy import needs_models
+
+
+@click.command(name="merge", short_help="Join the shards of one grid.")
+@click.argument(
+    "shards",
+    metavar="DIR...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the submission that is written.",
+)
+def command(shards: tuple[Path, ...], out: Path) -> None:
+    """Make one submission of the folders of `safebench run --shard 1/n` to `n/n`.
+
+    Every file but the journal has the bytes that one run of the whole grid would have written.
+    Nothing is generated, and the shards are left as they are.
+    """
+    with needs_models("merge"):
+        from safebench.cli.run import report
+        from safebench.study.merge import merge
+    with TerminalProgress() as progress:
+        outcome = merge(shards, out, progress)
+    report(outcome, out, "1/1")

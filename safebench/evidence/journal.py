@@ -1,0 +1,103 @@
+"""journal.jsonl: what happened in a run's folder, and when; runs are registered before they start.
+
+A line is one JSON object with `time` (UTC) and `event`:
+
+| event | further keys |
+|---|---|
+| `session` | a start: `process`, `host`, `batch_size`, `device`, `threads`, `shard` |
+| `registered` | `condition`, `training_seed` |
+| `tuned` | `condition`, `training_seed`, `seconds` |
+| `block` | `block`, `responses`, `seconds` |
+| `failed` | `condition`, `training_seed`, `reason`: a result, not an accident |
+| `withdrawn` | `condition`, `training_seed`, `reason`: by whoever runs it |
+| `problem` | `what`, `reason`: an accident; the next session tries again |
+| `stopped` | `reason` why a session ended early |
+| `merged` | `shards`: folders whose events stand above |
+| `finished` | |
+
+Times live here alone, so that everything else is the same bytes whenever it was made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+JOURNAL_FILE = "journal.jsonl"
+Run = tuple[str, int | None]
+"""Condition and training seed."""
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What became of a registered run so far."""
+
+    condition: str
+    training_seed: int | None
+    status: Literal["registered", "failed", "withdrawn"]
+    reason: str | None = None
+
+
+class Journal:
+    """Appends to, and reads, a folder's journal."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the run's folder; nothing is touched yet."""
+        self.path = folder / JOURNAL_FILE
+
+    def note(self, event: str, **details: Any) -> None:
+        """Append an event, durably."""
+        head = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event}
+        line = json.dumps({**head, **details}, ensure_ascii=False) + "\n"
+        with self.path.open("ab") as file:
+            if file.tell() and not self._ends_whole():
+                line = "\n" + line  # a crash tore the last one
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _ends_whole(self) -> bool:
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+
+    def register(self, runs: Iterable[Run]) -> None:
+        """Register runs that are not registered yet."""
+        known = set(self.states())
+        for condition, seed in runs:
+            if (condition, seed) not in known:
+                self.note("registered", condition=condition, training_seed=seed)
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return the events in order; a line that a crash tore is passed over."""
+        if not self.path.is_file():
+            return []
+        found = []
+        for line in self.path.read_bytes().split(b"\n"):
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict) and "event" in event:
+                found.append(event)
+        return found
+
+    def states(self) -> dict[Run, RunState]:
+        """Return what became of every registered run, in the order of registration."""
+        found: dict[Run, RunState] = {}
+        for event in self.read():
+            if event["event"] not in ("registered", "failed", "withdrawn"):
+                continue
+            run = (str(event.get("condition")), event.get("training_seed"))
+            if event["event"] != "registered" or run not in found:
+                found[run] = RunState(*run, event["event"], event.get("reason"))
+        return found
+
+    def lost(self) -> set[Run]:
+        """Return the runs that failed or were withdrawn."""
+        return {run for run, state in self.states().items() if state.status != "registered"}

@@ -1,0 +1,107 @@
+"""Training data that the base model writes itself: the control of experiment E4.
+
+The questions of another set are answered through the same path as any prompt: the same model,
+chat template, decoding and sampling. The noise of an answer has the key of condition `base`, task
+`data/NAME`, the question's number and repeat 1 (spec/v1/sampling.md).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from safebench.card.base import known
+from safebench.card.data import Dataset
+from safebench.card.decoding import Decoding
+from safebench.evidence.store import Store
+from safebench.files import replace_file
+from safebench.harness.evaluate import Prompt, generate
+from safebench.models.engine import Engine, Placed
+from safebench.models.sampling import Stream
+from safebench.study.progress import Progress
+
+
+@dataclass(frozen=True)
+class SelfAnswered:
+    """A set whose answers the base model gives itself."""
+
+    dataset: Dataset
+    questions: tuple[Any, ...]
+    """Prompts of the set that is asked, in its order: texts, or lists of messages."""
+    decoding: Decoding
+    """How the answers are generated; one for every question."""
+
+    @property
+    def path(self) -> str:
+        """Where the set lies in the submission."""
+        return f"data/{self.dataset.name}.jsonl"
+
+
+def write_answers(
+    asked: SelfAnswered,
+    store: Store,
+    engine: Callable[[], Engine],
+    generation_seed: int,
+    *,
+    chat: bool,
+    system_prompt: str | None,
+    batch_size: int,
+    progress: Progress,
+) -> None:
+    """Write a self-answered set into the run's folder, unless it is there.
+
+    Raises:
+        ModelError: the base model failed on a question.
+    """
+    target = store.folder / asked.path
+    if target.is_file():
+        return
+    prompts = [
+        Prompt(
+            f"data/{asked.dataset.name}",
+            {"prompt_id": str(number)},
+            _context(question, engine(), chat=chat, system_prompt=system_prompt),
+        )
+        for number, question in enumerate(asked.questions, start=1)
+    ]
+    progress.start("answer", len(prompts))
+    decoding = asked.decoding.model_copy(update={"repeats": 1, "repeat_control": False})
+    with engine().using(Placed("base", None, None, "base", None)):
+        answers = generate(
+            engine(),
+            prompts,
+            decoding,
+            Stream(generation_seed, "base", None, None, decoding.name),
+            batch_size=batch_size,
+            on_batch=lambda count: progress.advance(count, asked.dataset.name),
+        )
+    progress.stop()
+    rows = (
+        {"prompt": question, "completion": _completion(question, answer.text)}
+        for question, answer in zip(asked.questions, answers, strict=True)
+    )
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    replace_file(target, text.encode())
+
+
+def _context(question: Any, engine: Engine, *, chat: bool, system_prompt: str | None) -> Any:
+    if not chat:
+        return question if isinstance(question, str) else question[-1]["content"]
+    turns = [{"role": "user", "content": question}] if isinstance(question, str) else question
+    system = [{"role": "system", "content": system_prompt}] if system_prompt else []
+    if turns and turns[0]["role"] == "system":
+        system = []
+    return engine.lm.apply_chat_template([*system, *turns], add_generation_prompt=True)
+
+
+def _completion(question: Any, answer: str) -> Any:
+    return answer if isinstance(question, str) else [{"role": "assistant", "content": answer}]
+
+
+def chosen_decoding(dataset: Dataset, decodings: tuple[Decoding, ...]) -> Decoding:
+    """Return the decoding that a set's answers name; a rule has seen that it is declared."""
+    answers = known(dataset.answers, f"data {dataset.name}: answers")
+    assert answers is not None  # noqa: S101 - for the type checker
+    return next(d for d in decodings if d.name == answers.decoding)

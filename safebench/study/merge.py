@@ -1,0 +1,112 @@
+"""Putting the shards of one grid together: the same submission as from one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from safebench.errors import RunError
+from safebench.evidence.journal import JOURNAL_FILE, Journal
+from safebench.evidence.store import Claim, Store, same_study
+from safebench.files import replace_file, sync_tree
+from safebench.study.execute import Outcome, Settings, claim_of, execute
+from safebench.study.plan import make_plan
+from safebench.study.progress import Progress
+
+
+def merge(shards: Sequence[Path], out: Path, progress: Progress) -> Outcome:
+    """Make a submission of finished shards; they are left as they are.
+
+    Raises:
+        RunError: they are not the shards of one card, one is missing or unfinished, or they were
+            made in different environments.
+    """
+    stores = [Store(folder) for folder in shards]
+    claims = [store.claim() for store in stores]
+    _see_whole(stores, claims)
+    plan = make_plan(claims[0].card, shards[0], out)
+    target = Store(out)
+    with target.opened(claim_of(plan)):
+        for store in stores:
+            try:
+                target.see_environment(store.environment())
+            except RunError as problem:
+                raise RunError(
+                    f"{store.folder}: {str(problem).removeprefix(f'{out}: ')}",
+                    fix="make all shards on machines with the same software and devices",
+                ) from problem
+            _take(store.work / "responses", target.work / "responses")
+            _take(store.folder / "adapters", out / "adapters")
+            _take(store.folder / "data", out / "data")
+        _join_journals(stores, target.journal)
+    return execute(plan, out, Settings(), progress)
+
+
+def _see_whole(stores: list[Store], claims: list[Claim]) -> None:
+    first = claims[0]
+    count = int(first.shard.partition("/")[2])
+    for store, claim in zip(stores, claims, strict=True):
+        if same_study(claim.card) != same_study(first.card) or not claim.shard.endswith(f"/{count}"):
+            raise RunError(
+                f"{store.folder} is shard {claim.shard} of another card than {stores[0].folder}, "
+                f"shard {first.shard}",
+                fix="merge the shards of one card",
+            )
+        lost = store.journal.lost()
+        missing = [
+            name
+            for name, size in claim.blocks.items()
+            if not store.has(name) and (size.condition, size.training_seed) not in lost
+        ]
+        if missing:
+            raise RunError(
+                f"{store.folder}: shard {claim.shard} is not finished: "
+                f"{len(missing)} of {len(claim.blocks)} blocks are missing, the first {missing[0]}",
+                fix="run the shard's command again, then merge",
+            )
+    numbers = [int(claim.shard.partition("/")[0]) for claim in claims]
+    absent = sorted(set(range(1, count + 1)) - set(numbers))
+    if absent:
+        raise RunError(
+            f"shard {', '.join(f'{i}/{count}' for i in absent)} is missing",
+            fix="give the folders of all shards",
+        )
+    if len(numbers) > count:
+        twice = next(i for i in numbers if numbers.count(i) > 1)
+        raise RunError(f"shard {twice}/{count} is given twice", fix="give every shard once")
+
+
+def _take(source: Path, target: Path) -> None:
+    """Copy files that are not there, by hard links where the disk has them."""
+    if not source.is_dir():
+        return
+    for path in sorted(p for p in source.rglob("*") if p.is_file() and not p.name.startswith(".")):
+        place = target / path.relative_to(source)
+        if place.is_file():
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path, place)
+        except OSError:
+            scratch = place.with_name(f".{place.name}.copy")
+            shutil.copyfile(path, scratch)
+            scratch.rename(place)
+    if target.is_dir():
+        sync_tree(target)
+
+
+def _join_journals(stores: list[Store], target: Journal) -> None:
+    """Write one journal of all shards' events, by time; once, however often it is begun."""
+    before = target.read()
+    if any(event["event"] == "merged" for event in before):
+        return
+    events = sorted(
+        (event for store in stores for event in store.journal.read()),
+        key=lambda event: str(event.get("time")),
+    )
+    lines = "".join(json.dumps(e, ensure_ascii=False) + "\n" for e in [*events, *before])
+    replace_file(target.path.with_name(JOURNAL_FILE), lines.encode())
+    target.note("merged", shards=[str(store.folder) for store in stores])
