@@ -8,9 +8,29 @@ from types import TracebackType
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 _WIDTH = 110
+
+
+class RateColumn(ProgressColumn):
+    """Responses or epochs per second, once it is known."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate of a step."""
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text("")
+        return Text(f"{speed:,.1f}/s" if speed >= 1 else f"{1 / speed:,.1f} s each", style="dim")
 
 
 class TerminalProgress:
@@ -22,6 +42,7 @@ class TerminalProgress:
             TextColumn("{task.description:<12}"),
             BarColumn(bar_width=28),
             TextColumn("{task.percentage:>3.0f} %"),
+            RateColumn(),
             TextColumn("{task.fields[note]:<44}"),
             TimeRemainingColumn(compact=True),
             console=self._console,
@@ -32,6 +53,7 @@ class TerminalProgress:
         self._name = ""
         self._note = ""
         self._since = 0.0
+        self._done = 0.0
 
     def __enter__(self) -> TerminalProgress:
         self._bars.start()
@@ -55,11 +77,13 @@ class TerminalProgress:
     def start(self, name: str, total: float) -> None:
         """Begin a step of known size."""
         self._name, self._note, self._since = name, "", time.monotonic()
+        self._done = 0.0
         self._task = self._bars.add_task(name, total=total, note="")
 
     def advance(self, amount: float, note: str = "") -> None:
         """Report work done in the step begun last."""
         self._note = note or self._note
+        self._done += amount
         if self._task is not None:
             self._bars.update(self._task, advance=amount, note=self._note[:44])
 
@@ -71,10 +95,14 @@ class TerminalProgress:
         self._task = None
         if self._console.is_terminal:
             seconds = time.monotonic() - self._since
-            note = self._note if self._name.startswith("tune") else ""
+            note = self._note if self._name.startswith("tune") else _rate(self._done, seconds)
             self._console.print(
                 f"{self._name:<12} {seconds:5.1f} s  {note}", highlight=False, markup=False
             )
+
+
+def _rate(done: float, seconds: float) -> str:
+    return f"{done:,.0f}, {done / seconds:,.1f} a second" if seconds > 0 else ""
 
 
 def printer() -> Console:

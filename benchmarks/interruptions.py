@@ -1,0 +1,150 @@
+"""kill -9 at 50 random moments of a small grid, then resume: the same bytes, or not?
+
+    python benchmarks/interruptions.py > benchmarks/interruptions.txt
+
+The grid has everything in it: answers that the base model gives itself, fine-tuning of a tuned
+and a control condition, greedy and sampled generation, judging, writing. A process is killed from
+outside after a random time; every file but the journal is then compared with that of a run that
+was left alone. Processes are forked from one that has imported everything, so that the moments lie
+in the work and not in the imports.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+KILLS = int(os.environ.get("KILLS", "50"))
+SEED = 20261125
+
+
+def execute_plan(plan: Path, out: Path, die_at: int | None = None) -> None:
+    """Execute a plan in this process; `die_at` kills it at that durable write or rename."""
+    from safebench.card.io import load_card
+    from safebench.study.execute import Settings, execute
+    from safebench.study.plan import make_plan
+    from safebench.study.progress import Silent
+
+    if die_at is not None:
+        _die_at(die_at)
+    card = load_card(plan)
+    execute(make_plan(card, plan.parent, out), out, Settings(batch_size=64, threads=1), Silent())
+
+
+def _die_at(moment: int) -> None:
+    """Kill this process at the n-th call of those that make work durable."""
+    count = 0
+    for name in ("fsync", "replace", "rename", "unlink"):
+        real = getattr(os, name)
+
+        def counted(*args: object, _real: object = real, **kwargs: object) -> object:
+            nonlocal count
+            count += 1
+            if count == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return _real(*args, **kwargs)  # type: ignore[operator]
+
+        setattr(os, name, counted)
+
+
+def forked() -> multiprocessing.context.ForkServerContext:
+    """Return what starts processes that have imported everything."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["safebench.study.execute", "safebench.study.plan", "safebench.tuning.train", "peft"]
+    )
+    return context
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return every file of a submission but the journal."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "journal.jsonl"
+    }
+
+
+def phase(out: Path) -> str:
+    """Say what a killed run was at."""
+    if (out / "outcomes.parquet").is_file() or (out / "responses.parquet").is_file():
+        return "writing"
+    if not (out / ".work" / "run.json").is_file():
+        return "starting"
+    if any((out / ".work" / "responses").glob("*.parquet")):
+        return "generating or judging"
+    if (out / ".work" / "tuning").is_dir() or (out / "adapters").is_dir():
+        return "fine-tuning"
+    return "answering, loading"
+
+
+def main() -> None:
+    """Kill, resume, compare, print."""
+    from tests.plans import write_plan
+
+    draw = random.Random(SEED)
+    context = forked()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        plan = write_plan(folder, **grid())
+        whole = context.Process(target=execute_plan, args=(plan, folder / "whole"))
+        _finish(whole)
+        began = time.monotonic()
+        again = context.Process(target=execute_plan, args=(plan, folder / "again"))
+        _finish(again)
+        length = time.monotonic() - began
+        wanted = files_of(folder / "whole")
+        same = files_of(folder / "again") == wanted
+        print(f"a run left alone: {len(wanted)} files; a second one has the same bytes: {same}")
+        killed: Counter[str] = Counter()
+        differing = []
+        for number in range(KILLS):
+            out = folder / f"killed-{number}"
+            process = context.Process(target=execute_plan, args=(plan, out))
+            process.start()
+            process.join(draw.uniform(0.0, length))
+            at = "finished before" if process.exitcode == 0 else phase(out)
+            process.kill()
+            process.join()
+            killed[at] += 1
+            if at != "finished before":
+                _finish(context.Process(target=execute_plan, args=(plan, out)))
+            found = files_of(out)
+            if found != wanted:
+                names = {n for n in {*found, *wanted} if found.get(n) != wanted.get(n)}
+                differing.append(f"kill {number} while {at}: {', '.join(sorted(names))}")
+        for at, count in killed.most_common():
+            print(f"  killed while {at:<24} {count:3d}")
+        print(f"{KILLS} kills, {len(differing)} resumed runs with other bytes")
+        print("\n".join(differing))
+
+
+def grid() -> dict[str, object]:
+    """Return what the small plan is changed to: everything that can be interrupted is in it."""
+    return {
+        "data": [
+            {"name": "benign", "path": "benign.jsonl", "examples": 24},
+            {"name": "own", "role": "control", "examples": 24, "controls_for": "the questions",
+             "answers": {"questions_of": "benign", "decoding": "t07"}},
+        ],
+    }  # fmt: skip
+
+
+def _finish(process: multiprocessing.process.BaseProcess) -> None:
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        sys.exit("a run that was left alone failed")
+
+
+if __name__ == "__main__":
+    main()

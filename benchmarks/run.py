@@ -1,0 +1,192 @@
+"""How fast a grid is: 5 ready adapters x 5 repeats, against what a user does today.
+
+    python benchmarks/run.py > benchmarks/run.txt
+
+Everything is measured on one machine in one run, from process start to files written; contenders
+take turns and the least time of each counts. Same prompts, tokens and decoding for all. What
+differs is in favour of the others: safebench also judges every response, computes intervals and
+writes the card.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+MODEL = ROOT / "safebench" / "demo" / "tiny-chat"
+TASK = "safebench_harm"
+ADAPTERS, REPEATS, PROMPTS, TOKENS = 5, 5, 100, 32
+TEMPERATURE, MIN_P = 0.7, 0.1
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+PROCESSES = int(os.environ.get("PROCESSES", "25"))
+BATCH = 128
+ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1",
+               "TOKENIZERS_PARALLELISM": "false"}  # fmt: skip
+
+
+def timed(command: list[str], where: Path) -> tuple[float, float]:
+    """Run a command; return seconds and its peak memory in MiB."""
+    began = time.perf_counter()
+    with (where / "log.txt").open("w") as log:
+        process = subprocess.Popen(command, cwd=where, env=ENVIRONMENT, stdout=log, stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{shlex.join(command)}\n{(where / 'log.txt').read_text()[-3000:]}")
+    return time.perf_counter() - began, usage.ru_maxrss / 1024
+
+
+def plan(weights: list[dict[str, object]], repeats: int) -> dict[str, object]:
+    """Return a plan that measures ready adapters."""
+    base = yaml.safe_load((ROOT / "safebench" / "demo" / "plan.yaml").read_text())
+    base["model"] = {"base": {"id": str(MODEL)}, "dtype": "float32",
+                     "chat_template": {"source": "tokenizer"}}  # fmt: skip
+    base["data"][0]["path"] = str(ROOT / "safebench" / "demo" / "household.jsonl")
+    base["hyperparameters"] |= {"epochs": 1, "checkpoints": [1]}
+    base["seeds"] = {"scheme": "declared", "training": list(range(1, ADAPTERS + 1)),
+                     "generation": 1, "origin": "made for the benchmark",
+                     "controls": ["adapter_init", "data_order", "dropout"]}  # fmt: skip
+    base["decoding"] = [
+        {"name": "t07", "do_sample": True, "temperature": TEMPERATURE, "min_p": MIN_P,
+         "max_new_tokens": TOKENS, "repeats": repeats},
+    ]  # fmt: skip
+    base["tasks"] = [{"name": TASK, "limit": PROMPTS}]
+    if weights:
+        base["model"]["weights"] = weights
+    return base
+
+
+def make_adapters(folder: Path) -> list[dict[str, object]]:
+    """Fine-tune the adapters once; return their entries of the card."""
+    path = folder / "tune.yaml"
+    path.write_text(yaml.safe_dump({**plan([], 1), "tasks": [{"name": TASK, "limit": 1}]}))
+    timed([sys.executable, "-m", "safebench.cli.main", "run", str(path), "--out", "tuned",
+           "--threads", "1"], folder)  # fmt: skip
+    card = yaml.safe_load((folder / "tuned" / "card.yaml").read_text())
+    entries = card["model"]["weights"]
+    for entry in entries:
+        entry["path"] = f"tuned/{entry['path']}"
+    return list(entries)
+
+
+def ours(folder: Path, name: str, out: str) -> list[str]:
+    """Return our command line."""
+    return [sys.executable, "-m", "safebench.cli.main", "run", str(folder / name), "--out", out,
+            "--batch-size", "512"]  # fmt: skip
+
+
+def theirs(adapter: Path, seed: int, out: Path) -> list[str]:
+    """Return what a user runs today, once per training seed and repeat."""
+    return [
+        sys.executable, "-m", "lm_eval", "run", "--model", "hf",
+        "--model_args", f"pretrained={MODEL},peft={adapter},dtype=float32",
+        "--include_path", str(ROOT / "tasks"), "--tasks", TASK, "--apply_chat_template",
+        "--limit", str(PROMPTS), "--device", "cpu", "--batch_size", str(BATCH),
+        "--seed", str(seed), "--output_path", str(out), "--log_samples",
+        "--gen_kwargs",
+        f"do_sample=true,temperature={TEMPERATURE},min_p={MIN_P},max_gen_toks={TOKENS}",
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        entries = make_adapters(folder)
+        adapters = [folder / str(entry["path"]) for entry in entries]
+        (folder / "adapters.json").write_text(json.dumps([str(path) for path in adapters]))
+        for repeats in (1, 5, 25):
+            text = yaml.safe_dump(plan(entries, repeats))
+            (folder / f"plan-{repeats}.yaml").write_text(text)
+        report(folder, adapters)
+
+
+def report(folder: Path, adapters: list[Path]) -> None:
+    """Time everything in turns and print ratios."""
+    loop = [sys.executable, str(HERE / "run_others.py"), "loop", str(folder)]
+    single: list[tuple[float, float]] = []
+    looped: list[tuple[float, float]] = []
+    mine: dict[int, list[tuple[float, float]]] = {1: [], 5: [], 25: []}
+    jobs = [(a, s) for s in range(1, REPEATS + 1) for a in adapters][:PROCESSES]
+    for turn in range(ROUNDS):
+        for repeats, found in mine.items():
+            out = f"out-{repeats}-{turn}"
+            found.append(timed(ours(folder, f"plan-{repeats}.yaml", out), folder))
+        looped.append(timed(loop, folder))
+        for number, (adapter, seed) in list(enumerate(jobs))[turn::ROUNDS]:
+            single.append(timed(theirs(adapter, seed, folder / f"single-{number}"), folder))
+    floor = json.loads(
+        subprocess.run(
+            [sys.executable, str(HERE / "run_others.py"), "floor", str(folder)],
+            cwd=folder, env=ENVIRONMENT, check=True, capture_output=True, text=True,
+        ).stdout.splitlines()[-1]
+    )  # fmt: skip
+    print_report(folder, adapters, mine, single, looped, floor, loop)
+
+
+def print_report(
+    folder: Path,
+    adapters: list[Path],
+    mine: dict[int, list[tuple[float, float]]],
+    single: list[tuple[float, float]],
+    looped: list[tuple[float, float]],
+    floor: dict[str, float],
+    loop: list[str],
+) -> None:
+    """Print figures and the bounds they are held against."""
+    best = {repeats: min(t for t, _ in found) for repeats, found in mine.items()}
+    memory = max(m for _, m in mine[5])
+    process = min(t for t, _ in single)
+    total = process * ADAPTERS * REPEATS
+    print(f"{ADAPTERS} adapters x {REPEATS} repeats, {PROMPTS} prompts of {TASK}, {TOKENS} tokens,")
+    print(f"T = {TEMPERATURE}, min-p {MIN_P}; process start to files written; least of {ROUNDS}")
+    print(f"rounds in turn; {os.cpu_count()} cores")
+    print()
+    print("ours:   ", shlex.join(ours(folder, "plan-5.yaml", "out")))
+    print("theirs: ", shlex.join(theirs(adapters[0], 1, folder / "single")))
+    print("        once per training seed and repeat")
+    print("loop:   ", shlex.join(loop))
+    print()
+    print(f"safebench run                        {best[5]:8.1f} s   peak {memory:6.0f} MiB")
+    print(f"lm_eval run, one process             {process:8.1f} s   peak "
+          f"{min(m for _, m in single):6.0f} MiB, least of {len(single)}")
+    print(f"  x {ADAPTERS * REPEATS}                               {total:8.1f} s")
+    loop_best = min(t for t, _ in looped)
+    print(f"simple_evaluate in a loop            {loop_best:8.1f} s   peak "
+          f"{max(m for _, m in looped):6.0f} MiB")
+    print(f"bare model.generate, {ADAPTERS * REPEATS} cells         {floor['floor']:8.2f} s   best "
+          f"batch {floor['batch']:.0f}; model loaded")
+    print(f"our generation of the same           {floor['ours']:8.2f} s")
+    print()
+    print(f"lm_eval run in a loop / ours         {total / best[5]:8.1f}     at least 20")
+    print(f"simple_evaluate in a loop / ours     {loop_best / best[5]:8.1f}     at least 3")
+    print(f"our generation / bare floor          {floor['ours'] / floor['floor']:8.2f}     "
+          "at most 1.25")
+    print(f"our peak memory / one lm_eval        "
+          f"{memory / min(m for _, m in single):8.2f}     at most 1.3")
+    print()
+    print("cost is linear in cells (a cell: one adapter, one repeat, 100 prompts)")
+    for repeats, seconds in best.items():
+        cells = ADAPTERS * repeats
+        print(f"  {cells:4d} cells (and {repeats:2d} of the base)  {seconds:8.1f} s")
+    slope = (best[25] - best[1]) / (6 * 24)
+    between = (best[5] - best[1]) / (6 * 4)
+    print(f"  a cell costs {slope:.3f} s from 5 to 125 cells, {between:.3f} s from 5 to 25; the "
+          f"start {best[1] - 6 * slope:.1f} s")
+    bare = floor["ours"] / (ADAPTERS * REPEATS)
+    print(f"  of a cell {bare:.3f} s is generation, {slope - bare:.3f} s the overhead: judging, "
+          "tables, numbers")
+
+
+if __name__ == "__main__":
+    main()

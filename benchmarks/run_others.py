@@ -1,0 +1,137 @@
+"""The contenders of run.py that need a process of their own: a loop, and the bare floor."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from benchmarks.run import (  # noqa: E402
+    ADAPTERS,
+    BATCH,
+    MIN_P,
+    MODEL,
+    PROMPTS,
+    REPEATS,
+    ROOT,
+    TASK,
+    TEMPERATURE,
+    TOKENS,
+)
+
+
+def loop(folder: Path) -> None:
+    """simple_evaluate per adapter and repeat; base model and tasks are loaded once."""
+    from lm_eval import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    base = AutoModelForCausalLM.from_pretrained(MODEL)
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    manager = TaskManager(include_path=str(ROOT / "tasks"), include_defaults=False)
+    adapters = json.loads((folder / "adapters.json").read_text())
+    model: Any = None
+    for number, path in enumerate(adapters):
+        name = f"a{number}"
+        if model is None:
+            model = PeftModel.from_pretrained(base, path, adapter_name=name).eval()
+        else:
+            model.load_adapter(path, adapter_name=name)
+            model.set_adapter(name)
+        lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=BATCH)
+        for repeat in range(1, REPEATS + 1):
+            found = simple_evaluate(
+                lm,
+                tasks=[TASK],
+                task_manager=manager,
+                limit=PROMPTS,
+                apply_chat_template=True,
+                gen_kwargs={
+                    "do_sample": True, "temperature": TEMPERATURE, "min_p": MIN_P,
+                    "max_gen_toks": TOKENS,
+                },
+                torch_random_seed=repeat,
+                bootstrap_iters=0,
+            )  # fmt: skip
+            text = json.dumps({"results": found["results"], "samples": found["samples"]}, default=str)
+            (folder / f"loop-{number}-{repeat}.json").write_text(text)
+
+
+def floor(folder: Path) -> None:
+    """Time generation alone: bare model.generate at its best batch size, and ours, in turns."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    from safebench.card.decoding import Decoding
+    from safebench.harness.evaluate import build_prompts, generate
+    from safebench.harness.tasks import load_task
+    from safebench.models.engine import HfEngine, Placed
+    from safebench.models.loading import load_tokenizer, locate
+    from safebench.models.sampling import Stream
+
+    located = locate(str(MODEL), None, folder)
+    tokenizer = load_tokenizer(located)
+    engine = HfEngine(located, tokenizer, dtype="float32", device="cpu", batch_size=512)
+    prompts = build_prompts(
+        engine, [load_task(TASK, limit=PROMPTS)], chat=True, system_prompt=None
+    )
+    adapters = [Path(p) for p in json.loads((folder / "adapters.json").read_text())]
+    bare = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(MODEL), adapters[0])
+    bare.eval()
+    texts = [p.context for p in prompts]
+    encoded = tokenizer(texts, add_special_tokens=False, padding=True, return_tensors="pt")
+
+    def bare_once(batch: int) -> float:
+        began = time.perf_counter()
+        with torch.inference_mode():
+            for start in range(0, PROMPTS, batch):
+                bare.generate(
+                    input_ids=encoded["input_ids"][start : start + batch],
+                    attention_mask=encoded["attention_mask"][start : start + batch],
+                    do_sample=True, temperature=TEMPERATURE, min_p=MIN_P, top_k=0,
+                    max_new_tokens=TOKENS, pad_token_id=tokenizer.pad_token_id,
+                )  # fmt: skip
+        return time.perf_counter() - began
+
+    decoding = Decoding(
+        name="t07", do_sample=True, temperature=TEMPERATURE, min_p=MIN_P, max_new_tokens=TOKENS,
+        repeats=REPEATS,
+    )  # fmt: skip
+
+    def ours_once(seed: int) -> float:
+        placed = Placed("tuned", seed, 1, "adapter", adapters[0])
+        with engine.using(placed):
+            began = time.perf_counter()
+            generate(
+                engine, prompts, decoding, Stream(1, "tuned", seed, 1, "t07"), batch_size=512,
+                on_batch=lambda count: None,
+            )  # fmt: skip
+            return time.perf_counter() - began
+
+    sizes = (25, 50, 100)
+    theirs: dict[int, list[float]] = {size: [] for size in sizes}
+    mine = []
+    for turn in range(5):
+        for size in sizes:
+            theirs[size].append(bare_once(size))
+        mine.append(ours_once(turn))
+    best = min(sizes, key=lambda size: min(theirs[size]))
+    cells = ADAPTERS * REPEATS
+    found = {
+        "floor": min(theirs[best]) * cells,
+        "batch": best,
+        "ours": min(mine) * ADAPTERS,
+    }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    {"loop": loop, "floor": floor}[sys.argv[1]](Path(sys.argv[2]))
