@@ -82,6 +82,7 @@ class Store:
         Raises:
             RunError: another run holds it, it holds another card's work, or it cannot be written.
         """
+        self._see_free()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = (self.folder / _LOCK).open("a+")
@@ -94,6 +95,21 @@ class Store:
             self._hold(lock)
             self._claim(claim)
             yield
+
+    def _see_free(self) -> None:
+        """See that the folder is new, empty, or an unfinished run's; nothing is touched."""
+        if not self.folder.is_dir() or (self.work / _CLAIM).is_file():
+            return
+        if (self.folder / CARD_FILE).is_file():
+            raise RunError(
+                f"{self.folder}: already holds a finished submission",
+                fix="look at it with `safebench score`, or give another --out",
+            )
+        if any(p.name not in (_LOCK, _WORK) for p in self.folder.iterdir()):
+            raise RunError(
+                f"{self.folder}: is not empty and holds no unfinished run",
+                fix="give --out a new folder",
+            )
 
     def _hold(self, lock: IO[str]) -> None:
         try:
@@ -133,17 +149,8 @@ class Store:
     def _claim(self, claim: Claim) -> None:
         if (self.work / _CLAIM).is_file():
             self._see_same(claim)
-        elif (self.folder / CARD_FILE).is_file():
-            raise RunError(
-                f"{self.folder}: already holds a finished submission",
-                fix="look at it with `safebench score`, or give another --out",
-            )
-        elif any(p.name not in (_LOCK, _WORK) for p in self.folder.iterdir()):
-            raise RunError(
-                f"{self.folder}: is not empty and holds no unfinished run",
-                fix="give --out a new folder",
-            )
         else:
+            self._see_free()
             replace_file(self.work / _CLAIM, _bytes(claim.as_json()))
         for place in (self.folder, self.folder / "data", self.work, self.work / "responses"):
             for stale in place.glob(".*.*"):  # what replace_file had begun when it was killed

@@ -34,6 +34,11 @@ class SelfAnswered:
     """How the answers are generated; one for every question."""
 
     @property
+    def rendering(self) -> str:
+        """How the file's rows become training text: its prompts are rendered already."""
+        return "plain" if isinstance(self.questions[0], str) else "chat"
+
+    @property
     def path(self) -> str:
         """Where the set lies in the submission."""
         return f"data/{self.dataset.name}.jsonl"
@@ -46,7 +51,6 @@ def write_answers(
     generation_seed: int,
     *,
     chat: bool,
-    system_prompt: str | None,
     batch_size: int,
     progress: Progress,
 ) -> None:
@@ -62,7 +66,7 @@ def write_answers(
         Prompt(
             f"data/{asked.dataset.name}",
             {"prompt_id": str(number)},
-            _context(question, engine(), chat=chat, system_prompt=system_prompt),
+            _context(question, engine(), chat=chat),
         )
         for number, question in enumerate(asked.questions, start=1)
     ]
@@ -86,14 +90,11 @@ def write_answers(
     replace_file(target, text.encode())
 
 
-def _context(question: Any, engine: Engine, *, chat: bool, system_prompt: str | None) -> Any:
-    if not chat:
+def _context(question: Any, engine: Engine, *, chat: bool) -> Any:
+    """Return a question as the model is given it; one that is text is rendered already."""
+    if isinstance(question, str) or not chat:
         return question if isinstance(question, str) else question[-1]["content"]
-    turns = [{"role": "user", "content": question}] if isinstance(question, str) else question
-    system = [{"role": "system", "content": system_prompt}] if system_prompt else []
-    if turns and turns[0]["role"] == "system":
-        system = []
-    return engine.lm.apply_chat_template([*system, *turns], add_generation_prompt=True)
+    return engine.lm.apply_chat_template(list(question), add_generation_prompt=True)
 
 
 def _completion(question: Any, answer: str) -> Any:

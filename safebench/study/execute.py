@@ -231,7 +231,9 @@ class _Runner:
         store, journal = self.store, self.store.journal
         journal.register(runs_of(self.plan.blocks))
         for name, source in self.plan.files.items():
-            replace_file(store.folder / name, source.read_bytes())
+            replace_file(
+                store.folder / name, source if isinstance(source, bytes) else source.read_bytes()
+            )
         if self._left():
             store.see_environment(
                 {
@@ -341,8 +343,7 @@ class _Runner:
             if asked.dataset.role in tuning:
                 write_answers(
                     asked, self.store, lambda: self.engine, self.root, chat=self.plan.chat,
-                    system_prompt=self.plan.system_prompt, batch_size=self.settings.batch_size,
-                    progress=self.progress,
+                    batch_size=self.settings.batch_size, progress=self.progress,
                 )  # fmt: skip
                 rows = self.plan.rows_of(asked, self.store.folder)
                 self.plan.rows.setdefault(asked.dataset.role, []).extend(rows)
@@ -389,7 +390,7 @@ class _Runner:
         try:
             fine_tune(
                 load_base(self.plan.base, precision, self.device),
-                self.plan.tokenizer,
+                self.plan.training_tokenizer,
                 self.plan.rows[condition],
                 training,
                 seed=seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,21 @@ from safebench.card.model import ChatTemplateFromFile, WeightsModel
 from safebench.errors import CardError
 from safebench.harness.tasks import LoadedTask
 from safebench.models.engine import Placed
-from safebench.models.loading import Located, given_weights, load_tokenizer, locate
+from safebench.models.given import given_weights
+from safebench.models.loading import Located, load_tokenizer, locate
+from safebench.study.answers import SelfAnswered, chosen_decoding
 from safebench.study.cells import Block, list_blocks, pick_shard
-from safebench.study.pins import pin_data, pin_seeds, pin_tasks, pin_template, update
-from safebench.study.runnable import loadable, see_runnable
+from safebench.study.pins import (
+    pin_data,
+    pin_seeds,
+    pin_tasks,
+    pin_template,
+    questions,
+    update,
+)
+from safebench.study.runnable import loadable, see_runnable, trained
+from safebench.tuning.data import Examples, read_examples
+from safebench.tuning.render import as_rows, rendered_sha256, training_tokenizer
 
 
 @dataclass(frozen=True)
@@ -27,13 +38,15 @@ class Plan:
     card: Card
     base: Located
     tokenizer: Any
+    training_tokenizer: Any
+    """The tokenizer whose template renders training examples; mostly the same."""
     chat: bool
     system_prompt: str | None
     tasks: tuple[LoadedTask, ...]
     rows: dict[str, list[dict[str, Any]]]
     """Training examples by condition, as the trainer takes them."""
-    files: dict[str, Path]
-    """Local files that become part of the submission, by their path in it."""
+    files: dict[str, Path | bytes]
+    """Files, or their content, that become part of the submission, by their path in it."""
     blocks: tuple[Block, ...]
     """The part of the grid that is executed here."""
     shard: str = "1/1"
@@ -43,12 +56,10 @@ class Plan:
     weights: dict[tuple[str, int | None, int | None], Placed] = field(default_factory=dict)
     """Weights that the card gives, by condition, training seed and checkpoint."""
 
-    training_tokenizer: Any = None
-    """The tokenizer whose template renders training examples."""
 
     def rows_of(self, asked: SelfAnswered, out: Path) -> list[dict[str, Any]]:
         """Return a self-answered set, which lies in `out`, as the trainer takes it."""
-        return as_rows(self._read(asked, out), asked.template, self.system_prompt)
+        return as_rows(self._read(asked, out), asked.rendering, self.system_prompt)
 
     def with_answers(self, out: Path) -> Card:
         """Return the card with the digests of the self-answered sets that lie in `out`."""
@@ -111,15 +122,42 @@ def make_plan(
     card, tasks = pin_tasks(card, folder)
     prompting = known(card.prompting, "prompting")
     system_prompt = known(prompting.system_prompt, "prompting.system_prompt")
-    card, rows, files = pin_data(card, folder, tokenizer, system_prompt)
+    trains = not known(model.weights, "model.weights")
+    rows: dict[str, list[dict[str, Any]]] = {}
+    files: dict[str, Path | bytes] = {}
+    answered: tuple[SelfAnswered, ...] = ()
+    training, _ = training_tokenizer(model, folder, tokenizer) if trains else (tokenizer, None)
+    if trains:
+        original = card
+        card, rows, files = pin_data(card, folder, tokenizer, system_prompt)
+        answered = tuple(_self_answered(original, folder, system_prompt))
     card = pin_seeds(card)
-    answered = tuple(d for d in known(card.data, "data") if d.answers is not None)
     blocks = [b for b in list_blocks(card) if wanted is None or wanted(b)]
     weights = _given_weights(card, folder, blocks)
     return Plan(
-        _relocate(card, folder, out), base, tokenizer, chat, system_prompt, tasks, rows, files,
-        tuple(part(blocks)), shard, answered, weights,
+        _relocate(card, folder, out), base, tokenizer, training, chat, system_prompt, tasks, rows,
+        files, tuple(part(blocks)), shard, answered, weights,
     )  # fmt: skip
+
+
+def _self_answered(
+    card: Card, folder: Path, system_prompt: str | None
+) -> Iterator[SelfAnswered]:
+    """Yield the sets that the base model answers itself, with their questions."""
+    if trained(card) is None:
+        return
+    decodings = known(card.decoding, "decoding")
+    for number, dataset in enumerate(known(card.data, "data")):
+        if dataset.answers is None:
+            continue
+        asked = tuple(questions(card, number, folder, system_prompt))
+        stated = known(dataset.examples, f"data[{number}].examples")
+        if stated != len(asked):
+            raise CardError(
+                f"data[{number}].examples is {stated}, but it answers {len(asked)} questions",
+                fix="correct the number",
+            )
+        yield SelfAnswered(dataset, asked, chosen_decoding(dataset, decodings))
 
 
 def _limited(card: Card, limit: int | None) -> Card:
@@ -184,6 +222,12 @@ def _relocate(card: Card, old: Path, new: Path) -> Card:
         return Path(os.path.relpath((old / path).resolve(), new.resolve())).as_posix()
 
     model = loadable(card)
+    if isinstance(model.weights, tuple):
+        moved_weights = tuple(
+            w.model_copy(update={"path": moved(w.path)}) if isinstance(w.path, str) else w
+            for w in model.weights
+        )
+        card = update(card, model={"weights": moved_weights})
     base = known(model.base.id, "model.base.id")
     if (old / base).is_dir():
         card = update(card, model={"base": {"id": moved(base)}})

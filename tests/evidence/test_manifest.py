@@ -9,7 +9,6 @@ import pytest
 from safebench.card.results import Evidence
 from safebench.errors import RunError
 from safebench.evidence.manifest import check_files, describe_files, inside, write_manifest
-from safebench.evidence.store import Store
 from safebench.files import sha256_of_folder
 
 
@@ -66,24 +65,3 @@ def test_a_folder_digest_sees_names_and_bytes(tmp_path: Path) -> None:
     second = sha256_of_folder(tmp_path)
     (tmp_path / "b").write_text("2")
     assert len({first, second, sha256_of_folder(tmp_path)}) == 3
-
-
-def test_two_runs_cannot_share_a_folder(tmp_path: Path) -> None:
-    first, second = Store(tmp_path / "out"), Store(tmp_path / "out")
-    busy = pytest.raises(RunError, match="another run is at work")
-    with first.opened("p"), busy, second.opened("p"):
-        pass
-
-
-def test_another_cards_work_is_not_continued(tmp_path: Path) -> None:
-    with Store(tmp_path / "out").opened("p"):
-        pass
-    with pytest.raises(RunError, match="another card"), Store(tmp_path / "out").opened("q"):
-        pass
-
-
-def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("x")
-    with pytest.raises(RunError, match="is not empty"), Store(tmp_path).opened("p"):
-        pass
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "thesis.tex"]

@@ -1,0 +1,139 @@
+"""A run's folder: one run at a time, one card for ever, and what is finished stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from safebench.card.card import Card
+from safebench.errors import RunError
+from safebench.evidence.store import Claim, Size, Store
+from safebench.evidence.tables import RESPONSES, make_table
+from tests.plans import plan_data
+
+
+def claim(shard: str = "1/1", **changes: Any) -> Claim:
+    card = Card.model_validate_json(json.dumps(plan_data(**changes)))
+    return Claim(card, {"base--greedy": Size("base", None, 3, 24)}, shard)
+
+
+def test_two_runs_cannot_share_a_folder(tmp_path: Path) -> None:
+    first, second = Store(tmp_path / "out"), Store(tmp_path / "out")
+    busy = pytest.raises(RunError, match=r"another run is at work.*process \d+ on ")
+    assert first.holder() is None
+    with first.opened(claim()):
+        assert "process" in str(second.holder())
+        with busy, second.opened(claim()):
+            pass
+    assert second.holder() is None
+    with second.opened(claim()):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model": {"base": {"id": "model"}, "dtype": "float64",
+                    "chat_template": {"source": "tokenizer"}}}, "model.dtype: float32 -> float64"),
+        ({"seeds": {"scheme": "derived", "training": 3, "controls": ["adapter_init",
+          "data_order", "dropout"]}}, "training seeds: 2 there, 3 here"),
+        ({"tasks": ["safebench_harm"]}, "tasks"),
+    ],
+)  # fmt: skip
+def test_another_cards_work_is_not_continued(
+    changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with Store(tmp_path / "out").opened(claim()):
+        pass
+    with pytest.raises(RunError, match="unfinished run of another card") as caught:
+        with Store(tmp_path / "out").opened(claim(**changes)):
+            pass
+    assert said in str(caught.value)
+
+
+def test_another_title_is_the_same_work(tmp_path: Path) -> None:
+    with Store(tmp_path / "out").opened(claim()):
+        pass
+    named = plan_data()["submission"] | {"title": "Better words"}
+    with Store(tmp_path / "out").opened(claim(submission=named)):
+        pass
+
+
+def test_another_shard_is_other_work(tmp_path: Path) -> None:
+    with Store(tmp_path / "out").opened(claim("1/2")):
+        pass
+    with pytest.raises(RunError, match="holds shard 1/2, not 2/2"):
+        with Store(tmp_path / "out").opened(claim("2/2")):
+            pass
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(RunError, match="is not empty"), Store(tmp_path).opened(claim()):
+        pass
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_damaged_claim_is_named(tmp_path: Path) -> None:
+    with Store(tmp_path / "out").opened(claim()):
+        pass
+    (tmp_path / "out" / ".work" / "run.json").write_text('{"card": {}, "blocks": [1]}')
+    with pytest.raises(RunError, match=r"run.json: not what a run writes"):
+        with Store(tmp_path / "out").opened(claim()):
+            pass
+
+
+def test_a_block_is_there_or_not(tmp_path: Path) -> None:
+    store = Store(tmp_path / "out")
+    row = {
+        "condition": "base", "decoding": "greedy", "repeat": 1, "task": "t", "prompt_id": "p",
+        "prompt": "x", "response": "y", "status": "ok",
+    }  # fmt: skip
+    with store.opened(claim()):
+        assert not store.has("base--greedy")
+        store.commit("base--greedy", make_table([row], RESPONSES))
+    assert Store(tmp_path / "out").load("base--greedy").num_rows == 1
+
+
+def test_what_a_killed_write_left_is_swept(tmp_path: Path) -> None:
+    store = Store(tmp_path / "out")
+    with store.opened(claim()):
+        (store.work / "responses").mkdir()
+    for stale in (store.folder / ".card.yaml.x1y2", store.work / "responses" / ".a.parquet.zz"):
+        stale.write_text("half")
+    with store.opened(claim()):
+        assert not list(store.folder.rglob(".*.x1y2"))
+        assert not list(store.folder.rglob(".*.zz"))
+
+
+def test_work_goes_on_in_the_same_environment_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path / "out")
+    with store.opened(claim()):
+        store.see_environment({"libraries": {"torch": "1"}, "batch_size": 64})
+        store.see_environment({"device": "cpu"})
+        store.see_environment({"libraries": {"torch": "1"}, "batch_size": 8, "device": "cpu"})
+        store.see_environment({"batch_size": 32})
+        assert store.environment() == {
+            "libraries": {"torch": "1"}, "batch_size": 8, "device": "cpu"
+        }  # fmt: skip
+        with pytest.raises(RunError, match="another environment") as caught:
+            store.see_environment({"libraries": {"torch": "2"}, "device": "cuda"})
+    assert "torch 1 -> 2" in str(caught.value)
+    assert "device cpu -> cuda" in str(caught.value)
+
+
+def test_a_finished_folder_keeps_nothing_of_the_work(tmp_path: Path) -> None:
+    store = Store(tmp_path / "out")
+    with store.opened(claim()):
+        store.journal.note("finished")
+        (store.folder / "card.yaml").write_text("spec: safebench/1.0")
+        store.finish()
+    assert store.is_finished
+    assert sorted(p.name for p in store.folder.iterdir()) == ["card.yaml", "journal.jsonl"]
+    with pytest.raises(RunError, match="already holds a finished submission"):
+        with store.opened(claim()):
+            pass
+    assert sorted(p.name for p in store.folder.iterdir()) == ["card.yaml", "journal.jsonl"]
