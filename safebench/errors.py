@@ -12,6 +12,7 @@ SafebenchError                something a person can put right; the message says
 ├── TaskError                 no such task, or its data cannot be loaded
 ├── ModelError                a model, tokenizer or adapter cannot be loaded or used
 ├── TuningError               fine-tuning could not start or did not end well
+│   └── DivergedError         its loss or weights are no numbers any more: the run's own result
 ├── RunError                  a run cannot start, continue or be written
 └── MissingDependencyError    an optional package is needed: names the extra to install
 
@@ -67,6 +68,10 @@ class ModelError(SafebenchError):
 
 class TuningError(SafebenchError):
     """Fine-tuning could not start or did not end well."""
+
+
+class DivergedError(TuningError):
+    """Loss or weights are no finite numbers any more; the same seed would end there again."""
 
 
 class RunError(SafebenchError):

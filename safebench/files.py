@@ -34,6 +34,16 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def sync_tree(folder: Path) -> None:
+    """Make everything in a folder durable: its files, its folders, and itself."""
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir():
+            sync_folder(path)
+        elif path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, 64 hexadecimal digits."""
     with path.open("rb") as file:

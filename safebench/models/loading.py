@@ -1,33 +1,27 @@
-"""Finding and loading weights: built in, a local folder, or a pinned Hub revision.
+"""Finding and loading a base model: built in, a local folder, or a pinned Hub revision.
 
-Safetensors only, no remote code, no pickles.
+Safetensors only, no remote code, no pickles. Adapters on it: adapters.py; weights that a card
+brings: given.py.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from safebench.errors import ModelError
 from safebench.files import sha256_of_folder
+from safebench.models.adapters import with_adapter
+from safebench.models.explained import ADAPTER_WEIGHTS, PEFT_NOTE, explained
+from safebench.models.quantized import quantization_config
 from safebench.resources import builtin_model_dir
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
-
-
-# peft 0.21 asks transformers 5.23 for a property under its old name.
-PEFT_NOTE = "`is_gradient_checkpointing` is deprecated"
 
 
 @dataclass(frozen=True)
@@ -107,7 +101,7 @@ def load_tokenizer(located: Located) -> Any:
     Raises:
         ModelError: it cannot be loaded.
     """
-    with _explained(f"tokenizer of {located.source!r}"):
+    with explained(f"tokenizer of {located.source!r}"):
         tokenizer = AutoTokenizer.from_pretrained(
             located.source, revision=located.commit, trust_remote_code=False
         )
@@ -119,13 +113,42 @@ def load_tokenizer(located: Located) -> Any:
     return tokenizer
 
 
-def load_base(located: Located, dtype: str, device: str) -> Any:
+def load_base(
+    located: Located,
+    dtype: str,
+    device: str,
+    *,
+    quantization: str = "none",
+    attention: str | None = None,
+    double: bool = False,
+    compute_dtype: str | None = None,
+) -> Any:
     """Load a causal language model's weights, ready to generate.
+
+    Args:
+        located: What `locate` found.
+        dtype: Type of the weights that are not quantized.
+        device: Where they go; `auto` spreads a model over all devices there are.
+        quantization: `nf4`, `fp4` or `int8` (through bitsandbytes), or `none`.
+        attention: Attention implementation, by its name in transformers; its choice if None.
+        double: Whether the constants of nf4 and fp4 are quantized too.
+        compute_dtype: Type that nf4 and fp4 are expanded to; `dtype` if None.
 
     Raises:
         ModelError: the weights cannot be loaded, are not safetensors, or are no causal model.
+        MissingDependencyError: bitsandbytes is needed and absent.
     """
-    with _explained(f"model {located.source!r}"):
+    quantized = quantization_config(quantization, compute_dtype or dtype, double=double)
+    wanted: dict[str, Any] = {}
+    if attention is not None:
+        wanted["attn_implementation"] = attention
+    if quantized is not None:
+        wanted["quantization_config"] = quantized
+    if device == "auto":
+        wanted["device_map"] = "auto"
+    elif quantized is not None:  # such weights cannot be moved afterwards
+        wanted["device_map"] = {"": device}
+    with explained(f"model {located.source!r}"):
         model = AutoModelForCausalLM.from_pretrained(
             located.source,
             revision=located.commit,
@@ -133,39 +156,22 @@ def load_base(located: Located, dtype: str, device: str) -> Any:
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=located.commit is None,
+            **wanted,
         )
-    return model.to(device).eval()
-
-
-@contextmanager
-def with_adapter(base: Any, folder: Path) -> Iterator[Any]:
-    """Put an adapter into the base model for the time of the block.
-
-    Raises:
-        ModelError: the folder holds no safetensors adapter, or it does not fit.
-    """
-    from peft import PeftModel
-
-    if not (folder / ADAPTER_WEIGHTS).is_file():
+    if quantized is None and getattr(model.config, "quantization_config", None) is not None:
         raise ModelError(
-            f"{folder}: no {ADAPTER_WEIGHTS}", fix="adapters are read from safetensors only"
+            f"model {located.source!r} is stored quantized, but model.quantization is `none`",
+            fix="say in the card how it is quantized, or use the weights that are not",
         )
-    before = {name: bias.detach().clone() for name, bias in _biases(base)}
-    with _explained(f"adapter {folder}"):
-        tuned = PeftModel.from_pretrained(base, folder, is_trainable=False)
-    try:
-        yield tuned.eval()
-    finally:
-        tuned.unload()
-        with torch.no_grad():  # an adapter that trained biases has put its own into the base
-            for name, bias in _biases(base):
-                bias.copy_(before[name])
-        if hasattr(base, "peft_config"):
-            del base.peft_config
+    return (model if "device_map" in wanted else model.to(device)).eval()
 
 
-def _biases(model: Any) -> Iterator[tuple[str, torch.nn.Parameter]]:
-    return ((name, value) for name, value in model.named_parameters() if name.endswith("bias"))
+def input_device(model: Any) -> torch.device:
+    """Return the device that a model's token ids go to, whatever it is spread over."""
+    device: torch.device = model.get_input_embeddings().weight.device
+    if device.type != "meta":  # else accelerate keeps them elsewhere until they are used
+        return device
+    return next((p.device for p in model.parameters() if p.device.type != "meta"), device)
 
 
 def default_device() -> str:
@@ -174,11 +180,13 @@ def default_device() -> str:
 
 
 def see_device(device: str) -> None:
-    """See that tensors can be put on a device.
+    """See that tensors can be put on a device; `auto` is whatever there is.
 
     Raises:
         ModelError: there is no such device here.
     """
+    if device == "auto":
+        return
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as problem:
@@ -197,18 +205,18 @@ def context_length(model: Any) -> int | None:
     return None
 
 
-@contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Turn what transformers raises into one message."""
-    verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=PEFT_NOTE, category=FutureWarning)
-            yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, json.JSONDecodeError) as e:
-        first = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
-        raise ModelError(f"{what} cannot be loaded: {first}") from e
-    finally:
-        transformers.logging.set_verbosity(verbosity)
+__all__ = [
+    "ADAPTER_WEIGHTS",
+    "COMMIT",
+    "PEFT_NOTE",
+    "Located",
+    "context_length",
+    "default_device",
+    "input_device",
+    "load_base",
+    "load_tokenizer",
+    "locate",
+    "see_device",
+    "weight_files",
+    "with_adapter",
+]

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from safebench.card.base import NotReported, known
 from safebench.card.card import Card
-from safebench.card.data import Dataset
+from safebench.card.data import Dataset, RenderingTemplate
 from safebench.card.digest import derive_seeds, generation_seed
 from safebench.card.model import (
     ChatTemplateFromFile,
@@ -17,12 +17,19 @@ from safebench.card.model import (
     NoChatTemplate,
 )
 from safebench.card.task import METRICS, Estimand, Task
-from safebench.errors import CardError, TuningError
+from safebench.errors import CardError
 from safebench.evidence.scoring import final_checkpoint
 from safebench.harness.tasks import LoadedTask, load_task
-from safebench.resources import demo_dir
 from safebench.study.runnable import loadable, trained
-from safebench.tuning.data import Examples, as_rows, read_examples, rendered_sha256
+from safebench.tuning.recipe import Recipe
+from safebench.tuning.render import (
+    FileTemplate,
+    as_rows,
+    read_template,
+    rendered_sha256,
+    training_tokenizer,
+)
+from safebench.tuning.sets import LoadedSet, load_set, mixed, one_form, stated_template
 
 # Why a task's data set has no commit, by whether it was published elsewhere.
 _NO_COMMIT = {
@@ -120,67 +127,116 @@ def _default_estimand(card: Card) -> Estimand:
 
 def pin_data(
     card: Card, folder: Path, tokenizer: Any, system_prompt: str | None
-) -> tuple[Card, dict[str, list[dict[str, Any]]], dict[str, Path]]:
-    """Read the training data; return the card, rows by condition, files by their new path."""
+) -> tuple[Card, dict[str, list[dict[str, Any]]], dict[str, Path | bytes]]:
+    """Read the training data; return the card, rows by condition, files by their new path.
+
+    Sets that the base model answers itself are left as they are: `questions` has their prompts.
+    `tokenizer` is the one for evaluation.
+    """
     recipe = trained(card)
     if recipe is None:
         return card, {}, {}
+    card = _pin_batch(card, recipe)
+    tokenizer, digest = training_tokenizer(loadable(card), folder, tokenizer)
+    if digest is not None:
+        card = update(card, model={"training_chat_template": {"sha256": digest}})
+    pinned = list(known(card.data, "data"))
+    read = {
+        number: load_set(dataset, folder, number)
+        for number, dataset in enumerate(pinned)
+        if dataset.answers is None
+    }
+    trained_on = known(recipe.data, "hyperparameters.data")
+    rows: dict[str, list[dict[str, Any]]] = {}
+    files: dict[str, Path | bytes] = {}
+    for condition in dict.fromkeys(dataset.role for dataset in pinned):
+        numbers = [n for n in read if pinned[n].role == condition]
+        used = [n for n in numbers if trained_on is None or pinned[n].name in trained_on]
+        chosen = mixed([(pinned[n], read[n].examples) for n in used])
+        for number in numbers:
+            found = read[number]
+            examples = chosen[used.index(number)] if number in used else found.examples.examples
+            rendered = as_rows(examples, found.template, system_prompt)
+            if number in used:
+                rows.setdefault(condition, []).extend(rendered)
+            _see_same(f"data[{number}].sha256", pinned[number].sha256, found.examples.sha256)
+            pinned[number] = _pinned_set(
+                pinned[number], found, rendered_sha256(rendered, tokenizer), files
+            )
+        one_form(rows.get(condition, ()), condition)
+    _see_conditions(pinned, trained_on)
+    return card.model_copy(update={"data": tuple(pinned)}), rows, files
+
+
+def _pin_batch(card: Card, recipe: Recipe) -> Card:
     batch = known(recipe.batch_size, "hyperparameters.batch_size")
     effective = math.prod(
         known(getattr(batch, name), f"hyperparameters.batch_size.{name}")
         for name in ("per_device", "gradient_accumulation", "devices")
     )
-    card = update(
+    return update(
         card, hyperparameters={"batch_size": batch.model_copy(update={"effective": effective})}
     )
-    pinned, files = [], {}
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for number, dataset in enumerate(known(card.data, "data")):
-        path = _data_path(dataset, folder, number)
-        examples = read_examples(path)
-        _see_dataset(dataset, examples, number)
-        rendered = as_rows(examples, str(known(dataset.template, "template")), system_prompt)
-        name = f"data/{dataset.name}.jsonl"
-        files[name] = path
-        pinned.append(
-            dataset.model_copy(
-                update={
-                    "path": name,
-                    "sha256": examples.sha256,
-                    "rendered_sha256": rendered_sha256(rendered, tokenizer),
-                }
+
+
+def _pinned_set(
+    dataset: Dataset, found: LoadedSet, rendered: str, files: dict[str, Path | bytes]
+) -> Dataset:
+    """Return the card's entry of a set that was read; note the files that carry it."""
+    name = f"data/{dataset.name}{found.suffix}"
+    files[name] = found.file
+    changes: dict[str, Any] = {
+        "path": name,
+        "sha256": found.examples.sha256,
+        "rendered_sha256": rendered,
+    }
+    if isinstance(found.template, FileTemplate):
+        beside = f"data/{dataset.name}.template.jinja"
+        files[beside] = found.template.path
+        changes["template"] = RenderingTemplate(path=beside, sha256=found.template.sha256)
+    return dataset.model_copy(update=changes)
+
+
+def _see_conditions(data: list[Dataset], trained_on: tuple[str, ...] | None) -> None:
+    """See that every condition has something to train on."""
+    for condition in ("tuned", *dict.fromkeys(d.role for d in data if d.role != "tuned")):
+        sets = [d for d in data if d.role == condition]
+        if not sets:
+            raise CardError(
+                f"data has no set with role `{condition}`, but hyperparameters.method fine-tunes",
+                fix="add the training data, or set method: none",
             )
-        )
-        rows.setdefault(dataset.role, []).extend(rendered)
-    if "tuned" not in rows:
+        if trained_on is not None and not any(d.name in trained_on for d in sets):
+            raise CardError(
+                f"hyperparameters.data names no set of the condition `{condition}`",
+                fix="name one of each condition's sets, or leave it out to train on all",
+            )
+
+
+def questions(card: Card, number: int, folder: Path, system_prompt: str | None) -> list[Any]:
+    """Return the prompts that `data[number].answers` has the base model answer, in file order.
+
+    Each has the form it is trained in, by the template of `data[number]`: a list of messages
+    (the system prompt among them), or a text.
+
+    Raises:
+        CardError: the set answers nothing, or the set of the questions does not exist.
+    """
+    data = known(card.data, "data")
+    dataset = data[number]
+    answers = known(dataset.answers, f"data[{number}].answers")
+    if answers is None:
+        raise CardError(f"data[{number}].answers is missing", fix="name the set to answer")
+    source = next((n for n, d in enumerate(data) if d.name == answers.questions_of), None)
+    if source is None or data[source].answers is not None:
         raise CardError(
-            "data has no set with role `tuned`, but hyperparameters.method fine-tunes",
-            fix="add the training data, or set method: none",
+            f"data[{number}].answers.questions_of is {answers.questions_of!r}, no set of examples",
+            fix="name a set that has examples of its own",
         )
-    return card.model_copy(update={"data": tuple(pinned)}), rows, files
-
-
-def _data_path(dataset: Dataset, folder: Path, number: int) -> Path:
-    path = known(dataset.path, f"data[{number}].path")
-    if path is not None:
-        return folder / path
-    name = known(dataset.id, f"data[{number}].id")
-    if name is not None and name.startswith("builtin:"):
-        return demo_dir() / f"{name.removeprefix('builtin:')}.jsonl"
-    raise TuningError(
-        f"data[{number}] ({dataset.name}) names no local file; this version trains on local files",
-        fix="export the set to JSON Lines with `prompt` and `completion`, and give its `path`",
-    )
-
-
-def _see_dataset(dataset: Dataset, examples: Examples, number: int) -> None:
-    _see_same(f"data[{number}].sha256", dataset.sha256, examples.sha256)
-    stated = known(dataset.examples, f"data[{number}].examples")
-    if stated != len(examples.pairs):
-        raise CardError(
-            f"data[{number}].examples is {stated}, but the file has {len(examples.pairs)}",
-            fix="correct the number, or give the file that was meant",
-        )
+    pointer = f"data[{number}].template"
+    template = read_template(stated_template(dataset, pointer), folder, pointer)
+    examples = load_set(data[source], folder, source).examples
+    return [row["prompt"] for row in as_rows(examples, template, system_prompt)]
 
 
 def _see_same(pointer: str, stated: Any, found: str) -> None:

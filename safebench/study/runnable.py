@@ -16,15 +16,15 @@ from safebench.card.training import (
     BatchSize,
     FullTraining,
     Hyperparameters,
-    LoraTraining,
     NoTraining,
-    Training,
+    QloraTraining,
 )
 from safebench.errors import CardError
 from safebench.judges import get_judge
+from safebench.tuning.recipe import Recipe
 
 # Field, and the values that are executed; None stands for leaving it out.
-_MODEL: dict[str, tuple[Any, ...]] = {"quantization": ("none",), "training_chat_template": (None,)}
+_MODEL: dict[str, tuple[Any, ...]] = {"quantization": ("none", "nf4", "fp4", "int8")}
 _PROMPTING: dict[str, tuple[Any, ...]] = {
     "few_shot": (0,), "prefill": (None,), "turns": (1,), "attack": ("none",),
 }  # fmt: skip
@@ -32,13 +32,9 @@ _DECODING: dict[str, tuple[Any, ...]] = {
     "frequency_penalty": (None, 0.0), "presence_penalty": (None, 0.0),
     "reasoning_budget": (None, 0), "repeat_control": (False,), "extra": (None, {}),
 }  # fmt: skip
-_DATASET: dict[str, tuple[Any, ...]] = {
-    "answers": (None,), "subset": (None,), "weight": (None, 1.0), "template": ("chat", "plain"),
-}  # fmt: skip
+_DATASET: dict[str, tuple[Any, ...]] = {}
 _TRAINING: dict[str, tuple[Any, ...]] = {
-    "objective": ("sft",), "data": (None,), "optimizer_args": (None, {}),
-    "lr_scheduler_args": (None, {}), "steps": (None,), "checkpoint_unit": ("epoch",),
-    "sharding": ("none",), "extra": (None, {}), "earlier_stages": (None, ()),
+    "objective": ("sft",), "sharding": ("none",), "earlier_stages": (None, ()),
 }  # fmt: skip
 _JUDGE: dict[str, tuple[Any, ...]] = {"votes": (1,), "labels": (None,)}
 _BATCH: dict[str, tuple[Any, ...]] = {"devices": (1,)}
@@ -67,7 +63,7 @@ def loadable(card: Card) -> WeightsModel:
     )
 
 
-def trained(card: Card) -> LoraTraining | FullTraining | None:
+def trained(card: Card) -> Recipe | None:
     """Return how a card's model is fine-tuned; None when nothing is.
 
     Raises:
@@ -76,10 +72,11 @@ def trained(card: Card) -> LoraTraining | FullTraining | None:
     recipe = cast("Hyperparameters", known(card.hyperparameters, "hyperparameters"))
     if isinstance(recipe, NoTraining):
         return None
-    if isinstance(recipe, LoraTraining | FullTraining):
+    if isinstance(recipe, Recipe):
         return recipe
     raise CardError(
-        f"hyperparameters.method is `{recipe.method}`; this version trains lora, dora and full",
+        f"hyperparameters.method is `{recipe.method}`; this version trains lora, dora, qlora and "
+        "full",
         fix="train with one of them, or describe the run that was made elsewhere",
     )
 
@@ -109,7 +106,7 @@ def see_runnable(card: Card) -> None:
                 fix="give temperature, or set do_sample: false",
             )
     for number, dataset in enumerate(known(card.data, "data")):
-        _only(f"data[{number}]", dataset, _DATASET)
+        _see_set(f"data[{number}]", dataset)
     known(card.tasks, "tasks")
     recipe = trained(card)
     if recipe is not None:
@@ -121,16 +118,40 @@ def see_runnable(card: Card) -> None:
         _only("seeds.fixed", fixed, {})
 
 
-def _see_training(recipe: Training) -> None:
+def _see_set(place: str, dataset: Dataset) -> None:
+    _only(place, dataset, _DATASET)
+    subset = known(dataset.subset, f"{place}.subset")
+    if dataset.answers is None:
+        if subset is not None:
+            _only(f"{place}.subset", subset, {})
+        return
+    for field, value in (("subset", subset), ("weight", dataset.weight)):
+        if value not in (None, 1.0):
+            raise CardError(
+                f"{place} has answers that the model writes, and a {field}, which is not executed",
+                fix=f"give {field} to the set whose questions are answered, or leave it out",
+            )
+
+
+def _see_training(recipe: Recipe) -> None:
     _only("hyperparameters", recipe, _TRAINING)
     batch = known(recipe.batch_size, "hyperparameters.batch_size")
     _only("hyperparameters.batch_size", batch, _BATCH)
-    if isinstance(recipe, LoraTraining):
+    if not isinstance(recipe, FullTraining):
         _only("hyperparameters.lora", known(recipe.lora, "hyperparameters.lora"), {})
-    if isinstance(recipe, FullTraining):
-        _only("hyperparameters", recipe, {"trainable": ("all",)})
-    if recipe.epochs is None:
-        raise CardError("hyperparameters.epochs is missing", fix="give the number of epochs")
+    if isinstance(recipe, QloraTraining):
+        pointer = "hyperparameters.quantization"
+        _only(pointer, known(recipe.quantization, pointer), {})
+    if (recipe.epochs is None) == (recipe.steps is None):
+        raise CardError(
+            "hyperparameters needs epochs or steps, one of them",
+            fix="give the number of epochs, or that of optimizer steps",
+        )
+    if recipe.epochs is None and recipe.checkpoint_unit == "epoch":
+        raise CardError(
+            "hyperparameters counts steps, but checkpoints are counted in epochs",
+            fix="set checkpoint_unit: step",
+        )
 
 
 def _only(place: str, section: Section, executed: dict[str, tuple[Any, ...]]) -> None:

@@ -1,87 +1,68 @@
-"""Training examples: reading them, rendering them, and the digests that pin them."""
+"""Training examples: reading them from a file, with the digest that pins them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from safebench.errors import TuningError
 from safebench.files import sha256_of
-
-_MAX_BYTES = 4 * 2**30
+from safebench.tuning.formats import read_rows
+from safebench.tuning.render import as_rows, rendered_sha256
+from safebench.tuning.shapes import Example, to_example
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Prompts and completions in training order, with the digest of their file."""
+    """Examples in the order of their file, with its digest."""
 
-    pairs: tuple[tuple[str, str], ...]
+    examples: tuple[Example, ...]
     sha256: str
+    """Digest of the whole file, whichever of its examples are here."""
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Prompt and completion of every example as text."""
+        return tuple(example.pair for example in self.examples)
+
+    def __len__(self) -> int:
+        return len(self.examples)
 
 
-def read_examples(path: Path) -> Examples:
-    """Read JSON Lines with the string fields `prompt` and `completion`.
+def read_examples(path: Path, *, allow_empty: bool = False) -> Examples:
+    """Read JSON, JSON Lines, Parquet or CSV; shapes.py has the columns that are known.
+
+    `allow_empty` accepts completions without text, as a model may write them.
 
     Raises:
-        TuningError: no such file, not UTF-8, or a line that is no such object, with its number.
+        TuningError: no such file, not readable, or a row that is no example, with its place.
     """
-    if not path.is_file():
-        raise TuningError(f"{path}: no such file", fix="give `path` relative to the card")
-    if path.stat().st_size > _MAX_BYTES:
-        raise TuningError(f"{path}: larger than {_MAX_BYTES // 2**30} GiB")
-    pairs = []
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    pairs.append(_pair(line, f"{path}:{number}"))
-    except UnicodeDecodeError as problem:
-        raise TuningError(f"{path}: not UTF-8 ({problem.reason})") from problem
-    if not pairs:
-        raise TuningError(f"{path}: no examples", fix="give at least one line")
-    return Examples(tuple(pairs), sha256_of(path))
+    found = to_examples(read_rows(path), str(path), allow_empty=allow_empty)
+    return Examples(found, sha256_of(path))
 
 
-def _pair(line: str, where: str) -> tuple[str, str]:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as problem:
-        raise TuningError(f"{where}: not JSON ({problem})") from problem
-    if not isinstance(value, dict):
-        raise TuningError(f"{where}: expected an object, found {type(value).__name__}")
-    for name in ("prompt", "completion"):
-        if not isinstance(value.get(name), str) or not value[name].strip():
+def to_examples(
+    rows: Iterable[tuple[str, dict[str, Any]]], source: str, *, allow_empty: bool = False
+) -> tuple[Example, ...]:
+    """Return the examples of rows, both sides of all of them in one form.
+
+    Raises:
+        TuningError: a row that is no example, none at all, or texts and messages mixed.
+    """
+    found = tuple(to_example(row, where, allow_empty=allow_empty) for where, row in rows)
+    if not found:
+        raise TuningError(f"{source}: no examples", fix="give at least one")
+    first = isinstance(found[0].prompt, str)
+    for example in found:
+        if isinstance(example.prompt, str) != first:
             raise TuningError(
-                f"{where}: {name!r} is missing, empty or no string",
-                fix='every line is {"prompt": "...", "completion": "..."}',
+                f"{example.where}: messages, where the first example has texts, or the reverse",
+                fix="give all examples of a set in one form",
             )
-    return value["prompt"], value["completion"]
+    return found
 
 
-def as_rows(examples: Examples, template: str, system_prompt: str | None) -> list[dict[str, Any]]:
-    """Return examples as the trainer takes them: conversations, or plain prompt and completion."""
-    if template == "plain":
-        return [{"prompt": prompt, "completion": text} for prompt, text in examples.pairs]
-    system = [{"role": "system", "content": system_prompt}] if system_prompt else []
-    return [
-        {
-            "prompt": [*system, {"role": "user", "content": prompt}],
-            "completion": [{"role": "assistant", "content": text}],
-        }
-        for prompt, text in examples.pairs
-    ]
-
-
-def rendered_sha256(rows: list[dict[str, Any]], tokenizer: Any) -> str:
-    """Return the digest of the examples as text, one JSON string a line."""
-    digest = hashlib.sha256()
-    for row in rows:
-        if isinstance(row["prompt"], str):
-            text = row["prompt"] + row["completion"]
-        else:
-            text = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=False)
-        digest.update(json.dumps(text, ensure_ascii=False).encode() + b"\n")
-    return digest.hexdigest()
+__all__ = ["Examples", "as_rows", "read_examples", "rendered_sha256", "to_examples"]

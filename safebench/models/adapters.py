@@ -1,0 +1,81 @@
+"""Putting an adapter into a base model and taking it out again, leaving nothing behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from safebench.errors import ModelError
+from safebench.models.explained import ADAPTER_WEIGHTS, explained
+from safebench.models.rng import preserved_random_state
+
+_CHANGES_BASE = ("pissa", "olora", "corda", "loftq")
+
+
+@contextmanager
+def with_adapter(base: Any, folder: Path) -> Iterator[Any]:
+    """Put an adapter into the base model for the time of the block.
+
+    The base is restored exactly: its own modules are put back, and trained biases undone.
+
+    Raises:
+        ModelError: the folder holds no safetensors adapter, or it does not fit.
+    """
+    from peft import PeftModel
+
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise ModelError(
+            f"{folder}: no {ADAPTER_WEIGHTS}", fix="adapters are read from safetensors only"
+        )
+    config = _config(folder)
+    modules = [(module, dict(module._modules)) for module in base.modules()]
+    trained_biases = config.get("bias", "none") != "none"
+    biases = [(p, p.detach().clone()) for p in _biases(base)] if trained_biases else []
+    try:
+        # peft draws initial weights before it puts the file's in their place.
+        with explained(f"adapter {folder}"), preserved_random_state():
+            tuned = PeftModel.from_pretrained(base, folder, is_trainable=False)
+        yield tuned.eval()
+    finally:
+        for module, children in modules:
+            module._modules.clear()
+            module._modules.update(children)
+        with torch.no_grad():
+            for parameter, before in biases:
+                parameter.copy_(before)
+        if hasattr(base, "peft_config"):
+            del base.peft_config
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """Return an adapter's configuration; refuse kinds that would change the base for good."""
+    path = folder / "adapter_config.json"
+    try:
+        config = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as problem:
+        raise ModelError(
+            f"{path}: missing or not JSON", fix="give the folder that peft saved"
+        ) from problem
+    kind = config.get("peft_type") if isinstance(config, dict) else None
+    if kind != "LORA":
+        raise ModelError(
+            f"{path}: peft_type is {kind!r}; LORA adapters are loaded",
+            fix="merge the adapter into its base and give the weights as `form: full`",
+        )
+    start = config.get("init_lora_weights")
+    if isinstance(start, str) and start.lower().startswith(_CHANGES_BASE):
+        raise ModelError(
+            f"{path}: init_lora_weights is {start!r}, which changes the base model's own weights",
+            fix="save it with path_initial_model_for_weight_conversion, as a plain LoRA adapter",
+        )
+    found: dict[str, Any] = config
+    return found
+
+
+def _biases(model: Any) -> Iterator[torch.nn.Parameter]:
+    return (value for name, value in model.named_parameters() if name.endswith("bias"))

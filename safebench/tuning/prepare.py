@@ -1,0 +1,107 @@
+"""Making the parameters that a method trains: adapters, named modules, or all of them."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+from transformers import set_seed
+
+from safebench.card.base import known
+from safebench.card.training import FullTraining, LoraTraining, QloraTraining
+from safebench.errors import TuningError
+from safebench.models.loading import Located, load_base
+from safebench.tuning.arguments import extra_settings
+from safebench.tuning.recipe import Recipe
+
+
+def load_for_training(located: Located, recipe: Recipe, device: str) -> Any:
+    """Load a base model as a recipe trains it: in its precision, quantized for qlora.
+
+    Raises:
+        ModelError: it cannot be loaded.
+        MissingDependencyError: qlora without bitsandbytes.
+    """
+    precision = str(known(recipe.precision, "hyperparameters.precision"))
+    if not isinstance(recipe, QloraTraining):
+        return load_base(located, precision, device)
+    how = known(recipe.quantization, "hyperparameters.quantization")
+    pointer = "hyperparameters.quantization"
+    return load_base(
+        located,
+        precision,
+        device,
+        quantization=str(known(how.type, f"{pointer}.type")),
+        double=bool(known(how.double, f"{pointer}.double")),
+        compute_dtype=str(known(how.compute_dtype, f"{pointer}.compute_dtype")),
+    )
+
+
+def prepare(model: Any, recipe: Recipe, seed: int) -> Any:
+    """Return a model whose trainable parameters are those of the recipe.
+
+    Sets the global random state to `seed`; the caller restores it.
+
+    Raises:
+        TuningError: a module is not in the model, or qlora was given weights not quantized.
+    """
+    if isinstance(recipe, FullTraining):
+        return _unfrozen(model, recipe)
+    if isinstance(recipe, QloraTraining):
+        model = _quantized(model, recipe)
+    set_seed(seed)
+    return get_peft_model(model, _lora(recipe))
+
+
+def _lora(recipe: LoraTraining | QloraTraining) -> LoraConfig:
+    lora = known(recipe.lora, "hyperparameters.lora")
+    targets = known(lora.target_modules, "hyperparameters.lora.target_modules")
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=known(lora.r, "hyperparameters.lora.r"),
+        lora_alpha=known(lora.alpha, "hyperparameters.lora.alpha"),
+        lora_dropout=known(lora.dropout, "hyperparameters.lora.dropout"),
+        bias=known(lora.bias, "hyperparameters.lora.bias"),
+        use_rslora=known(lora.rslora, "hyperparameters.lora.rslora"),
+        use_dora=recipe.method == "dora",
+        target_modules=targets if isinstance(targets, str) else list(targets),
+    )
+
+
+def _quantized(model: Any, recipe: QloraTraining) -> Any:
+    if not (
+        getattr(model, "is_loaded_in_4bit", False) or getattr(model, "is_loaded_in_8bit", False)
+    ):
+        raise TuningError(
+            "hyperparameters.method is `qlora`, but the base weights are not quantized",
+            fix="load them with load_for_training",
+        )
+    return prepare_model_for_kbit_training(
+        model,
+        use_gradient_checkpointing=bool(
+            extra_settings(recipe).get("activation_checkpointing", False)
+        ),
+    )
+
+
+def _unfrozen(model: Any, recipe: FullTraining) -> Any:
+    wanted = known(recipe.trainable, "hyperparameters.trainable")
+    if wanted == "all":
+        return model
+    modules = dict(model.named_modules())
+    model.requires_grad_(False)
+    for name in wanted:
+        chosen = [m for full, m in modules.items() if full == name or full.endswith(f".{name}")]
+        if not chosen or not any(True for m in chosen for _ in m.parameters()):
+            last = {full.rsplit(".", 1)[-1] for full in modules if full}
+            near = difflib.get_close_matches(
+                name, sorted({*modules, *last} - {""}), n=3, cutoff=0.4
+            )
+            raise TuningError(
+                f"hyperparameters.trainable: the model has no module {name!r} with weights",
+                fix=f"near it: {', '.join(near)}" if near else "name modules of the model",
+            )
+        for module in chosen:
+            module.requires_grad_(True)
+    return model

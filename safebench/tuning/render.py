@@ -1,0 +1,213 @@
+"""From examples to training text: chat template, plain text, or a rendering template."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import StrictUndefined, Template, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from safebench.card.base import known
+from safebench.card.data import RenderingTemplate
+from safebench.card.model import (
+    ChatTemplateFromFile,
+    NoChatTemplate,
+    WeightsModel,
+)
+from safebench.errors import CardError, TuningError
+from safebench.models.loading import load_tokenizer, locate
+from safebench.tuning.shapes import Example, text_of
+
+if TYPE_CHECKING:
+    from safebench.tuning.data import Examples
+
+_MOST_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class FileTemplate:
+    """A Jinja template that renders the prompt of an example; its completion stays as it is."""
+
+    template: Template
+    path: Path
+    sha256: str
+
+
+def read_template(
+    template: str | RenderingTemplate, folder: Path, pointer: str
+) -> str | FileTemplate:
+    """Return `chat` or `plain` as it is, a file's template compiled.
+
+    Raises:
+        CardError: no such file, not UTF-8, other bytes than the card says, or no Jinja.
+    """
+    if isinstance(template, str):
+        return template
+    path = folder / known(template.path, f"{pointer}.path")
+    if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+        raise CardError(
+            f"{pointer}.path: {path}: no such file, or larger than 1 MiB",
+            fix="give a Jinja file relative to the card",
+        )
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if template.sha256 != digest:
+        raise CardError(
+            f"{pointer}.sha256 is not that of {path}, which is {digest}",
+            fix="use the file that the card was made with, or give the digest found",
+        )
+    # Training text is no web page: nothing is to be escaped.
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
+    )
+    try:
+        return FileTemplate(environment.from_string(content.decode()), path, digest)
+    except (UnicodeDecodeError, TemplateError, RecursionError) as problem:
+        raise CardError(
+            f"{pointer}.path: {path}: not a Jinja template in UTF-8 ({problem})",
+            fix="correct the template",
+        ) from problem
+
+
+def as_rows(
+    examples: Examples | Sequence[Example],
+    template: str | FileTemplate,
+    system_prompt: str | None,
+) -> list[dict[str, Any]]:
+    """Return examples as the trainer takes them: conversations, or plain prompt and completion.
+
+    The system prompt goes before conversations that bring none of their own. A rendering template
+    may name `prompt`, `completion` (as text) and the columns of the file.
+
+    Raises:
+        TuningError: messages where texts are needed, or the template cannot render an example.
+    """
+    found = examples if isinstance(examples, Sequence) else examples.examples
+    return [_row(example, template, system_prompt) for example in found]
+
+
+def _row(
+    example: Example, template: str | FileTemplate, system_prompt: str | None
+) -> dict[str, Any]:
+    prompt, completion = example.prompt, example.completion
+    if isinstance(template, FileTemplate):
+        return {"prompt": _rendered(example, template), "completion": text_of(completion)}
+    if template == "plain":
+        if isinstance(prompt, str):
+            return {"prompt": prompt, "completion": completion}
+        raise TuningError(
+            f"{example.where}: messages cannot be joined as plain text",
+            fix="set template: chat, or give a rendering template",
+        )
+    if isinstance(prompt, str):
+        prompt = [{"role": "user", "content": prompt}]
+    if isinstance(completion, str):
+        completion = [{"role": "assistant", "content": completion}]
+    if system_prompt and prompt[0]["role"] != "system":
+        prompt = [{"role": "system", "content": system_prompt}, *prompt]
+    return {"prompt": prompt, "completion": completion}
+
+
+def _rendered(example: Example, template: FileTemplate) -> str:
+    prompt, completion = example.pair
+    values = {**example.fields, "prompt": prompt, "completion": completion}
+    try:
+        text = template.template.render(values)
+        text.encode()
+    # A template may do whatever Jinja's language can, and fail in as many ways.
+    except Exception as problem:
+        raise TuningError(
+            f"{example.where}: {template.path} cannot render this example: {problem}",
+            fix="name only columns that every example has",
+        ) from problem
+    if not text.strip():
+        raise TuningError(
+            f"{example.where}: {template.path} renders this example as nothing",
+            fix="correct the template",
+        )
+    return text
+
+
+def rendered_sha256(rows: Sequence[dict[str, Any]], tokenizer: Any) -> str:
+    """Return the digest of the examples as text, one JSON string a line.
+
+    Raises:
+        TuningError: there is no chat template, or it refuses an example.
+    """
+    digest = hashlib.sha256()
+    for number, row in enumerate(rows, start=1):
+        if isinstance(row["prompt"], str):
+            text = row["prompt"] + row["completion"]
+        else:
+            text = _conversation(row["prompt"] + row["completion"], tokenizer, number)
+        digest.update(json.dumps(text, ensure_ascii=False).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _conversation(messages: list[dict[str, str]], tokenizer: Any, number: int) -> str:
+    if not tokenizer.chat_template:
+        raise TuningError(
+            "data.template is `chat`, but there is no chat template for training",
+            fix="give model.chat_template or model.training_chat_template, or set template: plain",
+        )
+    try:
+        return str(tokenizer.apply_chat_template(messages, tokenize=False))
+    except (TemplateError, ValueError, TypeError, KeyError) as problem:
+        raise TuningError(
+            f"the chat template cannot render training example {number}: {problem}",
+            fix="leave out a role that it does not know (often `system`), or give another template",
+        ) from problem
+
+
+def training_tokenizer(model: WeightsModel, folder: Path, tokenizer: Any) -> tuple[Any, str | None]:
+    """Return the tokenizer for training, and the digest of its template where it is another one.
+
+    `tokenizer` is the one for evaluation: returned as it is when `training_chat_template` is
+    absent, else a copy with that template.
+
+    Raises:
+        CardError: the template's file is missing, has other bytes, or the tokenizer has none.
+    """
+    pointer = "model.training_chat_template"
+    template = known(model.training_chat_template, pointer)
+    if template is None:
+        return tokenizer, None
+    found = copy.deepcopy(tokenizer)
+    if isinstance(template, NoChatTemplate):
+        found.chat_template = None
+        return found, None
+    if isinstance(template, ChatTemplateFromFile):
+        path = folder / known(template.path, f"{pointer}.path")
+        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+            raise CardError(
+                f"{pointer}.path: {path}: no such file, or larger than 1 MiB",
+                fix="give a Jinja file relative to the card",
+            )
+        try:
+            found.chat_template = path.read_bytes().decode()
+        except UnicodeDecodeError as problem:
+            raise CardError(f"{pointer}.path: {path}: not UTF-8", fix="save it so") from problem
+    elif isinstance(model.chat_template, ChatTemplateFromFile):
+        # The evaluation's template stands in the tokenizer's place; its own is read again.
+        revision = model.base.revision if isinstance(model.base.revision, str) else None
+        own = load_tokenizer(locate(known(model.base.id, "model.base.id"), revision, folder))
+        found.chat_template = own.chat_template
+    if not found.chat_template:
+        raise CardError(
+            f"{pointer}.source is `tokenizer`, but the tokenizer carries no template",
+            fix="set source: file with a path",
+        )
+    digest = hashlib.sha256(str(found.chat_template).encode()).hexdigest()
+    stated = template.sha256
+    if isinstance(stated, str) and stated != digest:
+        raise CardError(
+            f"{pointer}.sha256 is {stated}, but what was found has {digest}",
+            fix="use what the card was made with, or remove the value to pin what is here",
+        )
+    return found, digest

@@ -1,0 +1,141 @@
+"""What one example looks like in the data sets that people fine-tune on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from safebench.errors import TuningError
+
+Message = dict[str, str]
+"""`role` (system, user or assistant) and `content`."""
+Side = str | list[Message]
+"""One side of an example: a text, or messages."""
+
+_ROLES = ("system", "user", "assistant")
+_SHAPES = {
+    "prompt and completion": ("prompt", "completion"),
+    "messages": ("messages",),
+    "Alpaca": ("instruction", "output"),
+    "Dolly": ("instruction", "response"),
+}
+_KNOWN = (
+    "`prompt` and `completion` (texts, or lists of messages), `messages`, "
+    "`instruction`, `input` and `output`, or `instruction`, `context` and `response`"
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example: both sides as texts, or both as messages."""
+
+    prompt: Side
+    completion: Side
+    fields: dict[str, Any] = field(default_factory=dict)
+    """The columns as they were read: what a rendering template may name."""
+    where: str = ""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Both sides as text; of messages, their contents with an empty line between."""
+        return text_of(self.prompt), text_of(self.completion)
+
+
+def text_of(side: Side) -> str:
+    """Return a side as text."""
+    return side if isinstance(side, str) else "\n\n".join(m["content"] for m in side)
+
+
+def to_example(row: dict[str, Any], where: str, *, allow_empty: bool = False) -> Example:
+    """Return the example that a row holds, by the names of its columns.
+
+    Other columns are kept in `fields`. `allow_empty` accepts a completion without text.
+
+    Raises:
+        TuningError: the columns fit none of the shapes, or several, or one holds no text.
+    """
+    shapes = [name for name, columns in _SHAPES.items() if all(c in row for c in columns)]
+    if len(shapes) != 1:
+        found = ", ".join(repr(name)[:60] for name in list(row)[:12]) or "none"
+        raise TuningError(
+            f"{where}: the columns fit {'several shapes' if shapes else 'no known shape'}: {found}",
+            fix=f"name the columns {_KNOWN}" + ("; keep one of them" if shapes else ""),
+        )
+    if shapes[0] == "messages":
+        prompt, completion = _split(_messages(row["messages"], "messages", where, ""), where)
+    elif shapes[0] == "prompt and completion":
+        prompt, completion = _two_sides(row, where, "completion" if allow_empty else "")
+    else:
+        more, answer = ("input", "output") if shapes[0] == "Alpaca" else ("context", "response")
+        prompt = _text(row["instruction"], "instruction", where)
+        if row.get(more) not in (None, ""):
+            prompt = f"{prompt}\n\n{_text(row[more], more, where, empty=True)}".rstrip()
+        completion = _text(row[answer], answer, where, empty=allow_empty)
+    return Example(prompt, completion, row, where)
+
+
+def _two_sides(row: dict[str, Any], where: str, may_be_empty: str) -> tuple[Side, Side]:
+    if isinstance(row["prompt"], list) != isinstance(row["completion"], list):
+        raise TuningError(
+            f"{where}: of `prompt` and `completion` one is a list of messages, the other is not",
+            fix="give two texts, or two lists of messages",
+        )
+    if not isinstance(row["prompt"], list):
+        return (
+            _text(row["prompt"], "prompt", where),
+            _text(row["completion"], "completion", where, empty=may_be_empty == "completion"),
+        )
+    prompt = _messages(row["prompt"], "prompt", where, "")
+    completion = _messages(row["completion"], "completion", where, may_be_empty)
+    _, last = _split([*prompt, *completion], where)
+    if any(message["role"] != "assistant" for message in completion) or not last:
+        raise TuningError(
+            f"{where}: `completion` holds a message that is not the assistant's",
+            fix="put everything before the answer into `prompt`",
+        )
+    return prompt, completion
+
+
+def _split(messages: list[Message], where: str) -> tuple[Side, Side]:
+    if messages[-1]["role"] != "assistant" or not any(m["role"] == "user" for m in messages[:-1]):
+        raise TuningError(
+            f"{where}: a conversation has a user's message, and ends with the assistant's",
+            fix="leave out conversations without an answer",
+        )
+    return messages[:-1], messages[-1:]
+
+
+def _messages(value: Any, name: str, where: str, may_be_empty: str) -> list[Message]:
+    fix = 'a message is {"role": "user", "content": "..."}'
+    if not isinstance(value, list) or not value:
+        raise TuningError(f"{where}: {name!r} is no list of messages, or empty", fix=fix)
+    found = []
+    for number, message in enumerate(value):
+        place = f"{name}[{number}]"
+        if not isinstance(message, dict) or message.get("role") not in _ROLES:
+            raise TuningError(f"{where}: {place} has no role among {', '.join(_ROLES)}", fix=fix)
+        more = [n for n, v in message.items() if n not in ("role", "content") and v is not None]
+        if more:
+            raise TuningError(
+                f"{where}: {place} has {more[0]!r}, which is not trained on here", fix=fix
+            )
+        empty = name == may_be_empty or message["role"] == "system"
+        content = _text(message.get("content"), f"{place}.content", where, empty=empty)
+        found.append({"role": str(message["role"]), "content": content})
+    return found
+
+
+def _text(value: Any, name: str, where: str, *, empty: bool = False) -> str:
+    if not isinstance(value, str) or not (empty or value.strip()):
+        raise TuningError(
+            f"{where}: {name!r} is missing, empty or no string",
+            fix="give it a text, or leave the example out",
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError as problem:
+        raise TuningError(
+            f"{where}: {name!r} holds half of a character (a lone surrogate)",
+            fix="write the file again as UTF-8",
+        ) from problem
+    return value
