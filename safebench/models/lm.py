@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import logging
+import random
+import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
-from lm_eval.models.utils_hf import stop_sequences_criteria
+from lm_eval.models.utils import has_bos_prefix
 
 from safebench.errors import ModelError
+from safebench.models.decoding import Decoder, Job
+from safebench.models.endings import Endings, Generated
+from safebench.models.fallback import LibraryDecoder
 from safebench.models.loading import context_length
-from safebench.models.sampling import Stream, seeded_processors
+from safebench.models.sampling import Sampling, Stream
+from safebench.models.support import bare, is_plain
 
-
-@dataclass(frozen=True)
-class Generated:
-    """One response as the model gave it."""
-
-    text: str
-    status: str
-    """`ok`, or `truncated` when it was cut at the longest length."""
-    new_tokens: int | None
-    """Tokens generated, the end token not counted; None where the backend does not say."""
+__all__ = ["Generated", "SafebenchLM"]
 
 
 @register_model("safebench_hf")
@@ -33,11 +31,12 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
     """transformers weights behind lm-eval's interface, one noise stream per response.
 
     `stream` is set before an evaluation; `generated` then holds, for every request in order, what
-    was generated, since lm-eval's own interface returns text alone.
+    was generated, since lm-eval's own interface returns text alone. `on_batch` hears how many
+    responses have ended since it was last called.
     """
 
     def __init__(self, model: Any, tokenizer: Any, batch_size: int) -> None:
-        """Take loaded weights and a tokenizer that pads on the left."""
+        """Take loaded weights, a tokenizer, and the most responses in one forward pass."""
         logger = logging.getLogger("lm_eval")
         level = logger.level
         logger.setLevel(logging.ERROR)  # it warns that a loaded model was given: that is the plan
@@ -48,28 +47,57 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         self.stream: Stream | None = None
         self.generated: list[Generated] = []
         self.on_batch: Callable[[int], None] = lambda count: None
+        self.shuffled: int | None = None
+        """A seed: requests are taken in an order drawn from it, instead of by length."""
+        self.smallest_batch = int(batch_size)
+        """The fewest rows that memory has forced a batch down to."""
+        self._plain: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
     def use(self, model: Any) -> None:
         """Generate from these weights from now on."""
         self._model = model
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
-        """Answer requests, whose documents carry `prompt_id`; repeats are counted in order."""
-        keys = self._keys(requests)
-        prompts = [self.tok_encode(request.args[0]) for request in requests]
-        order = sorted(range(len(requests)), key=lambda i: (len(prompts[i]), i))
+        """Answer requests, whose documents carry `prompt_id`; repeats are counted in order.
+
+        Raises:
+            ModelError: no stream was set, a prompt is empty or too long, the logits are not finite
+                numbers, or memory does not suffice for one row.
+        """
+        jobs = self._jobs(requests)
+        groups: dict[str, list[Job]] = {}
+        for job in jobs:
+            settings = json.dumps(requests[job.number].args[1], sort_keys=True)
+            groups.setdefault(settings, []).append(job)
         done: dict[int, Generated] = {}
-        size = int(self.batch_size)
-        for start in range(0, len(order), size):
-            chosen = order[start : start + size]
-            settings = requests[chosen[0]].args[1]
-            batch = self._generate(
-                [prompts[i] for i in chosen], [keys[i] for i in chosen], settings
-            )
-            done.update(zip(chosen, batch, strict=True))
-            self.on_batch(len(chosen))
+        for settings, group in groups.items():
+            self._generate(group, json.loads(settings), done)
         self.generated = [done[i] for i in range(len(requests))]
         return [item.text for item in self.generated]
+
+    def _jobs(self, requests: Sequence[Any]) -> list[Job]:
+        prompts = self._encoded([request.args[0] for request in requests])
+        return [
+            Job(number, prompts[request.args[0]], key)
+            for number, (request, key) in enumerate(
+                zip(requests, self._keys(requests), strict=True)
+            )
+        ]
+
+    def _encoded(self, contexts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        """Return each distinct context's tokens, as `tok_encode` gives them."""
+        begins = self.tokenizer.decode(self.prefix_token_id)
+        usual = {} if self.add_bos_token is None else {"add_special_tokens": self.add_bos_token}
+        found: dict[str, tuple[int, ...]] = {}
+        for has_bos in (False, True):
+            texts = [c for c in dict.fromkeys(contexts) if has_bos_prefix(c, begins) is has_bos]
+            if texts:
+                how = {"add_special_tokens": False} if has_bos else usual
+                encoded = self.tokenizer(texts, **how)["input_ids"]
+                found.update(zip(texts, map(tuple, encoded), strict=True))
+        if () in found.values():
+            raise ModelError("a prompt has no tokens", fix="leave empty prompts out of the task")
+        return found
 
     def _keys(self, requests: Sequence[Any]) -> list[int]:
         if self.stream is None:
@@ -83,55 +111,55 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         return keys
 
     def _generate(
-        self, prompts: list[list[int]], keys: list[int], settings: dict[str, Any]
-    ) -> list[Generated]:
-        tokenizer = self.tokenizer
-        new_tokens = int(settings["max_gen_toks"])
-        width = max(len(prompt) for prompt in prompts)
-        self._check_length(width, new_tokens)
-        padded = [[tokenizer.pad_token_id] * (width - len(p)) + p for p in prompts]
-        context = torch.tensor(padded, device=self.device)
-        mask = torch.tensor(
-            [[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=self.device
-        )
-        stop = [text for text in settings.get("until") or [] if text]
-        with torch.inference_mode():
-            output = self._model.generate(
-                input_ids=context,
-                attention_mask=mask,
-                max_new_tokens=new_tokens,
-                do_sample=False,
-                num_beams=1,
-                # Neutral values: nothing of the model's own generation_config may leak in.
-                temperature=1.0,
-                top_p=1.0,
-                top_k=50,
-                repetition_penalty=float(settings.get("repetition_penalty", 1.0)),
-                logits_processor=seeded_processors(
-                    torch.tensor(keys, device=self.device),
-                    width,
-                    temperature=float(settings["temperature"]) if settings["do_sample"] else 0.0,
-                    top_k=settings.get("top_k"),
-                    top_p=settings.get("top_p"),
-                    min_p=settings.get("min_p"),
-                ),
-                stopping_criteria=stop_sequences_criteria(tokenizer, stop, width, len(prompts)),
-                pad_token_id=tokenizer.pad_token_id,
-                use_cache=True,
-            )
-        rows = output[:, width:].tolist()
-        return [self._finish(row, stop, new_tokens) for row in rows]
+        self, jobs: list[Job], settings: dict[str, Any], done: dict[int, Generated]
+    ) -> None:
+        """Make the responses of requests that share their settings, in as many rows as fit."""
+        limit = int(settings["max_gen_toks"])
+        self._check_length(max(len(job.prompt) for job in jobs), limit)
+        endings = Endings(self.tokenizer, self._end_tokens(), settings.get("until") or [], limit)
+        how = Sampling.of(settings)
+        size = int(self.batch_size)
 
-    def _finish(self, row: list[int], stop: list[str], limit: int) -> Generated:
-        ends = self._end_tokens()
-        count = next((i for i, token in enumerate(row) if token in ends), len(row))
-        ended = count < len(row)
-        text = self.tokenizer.decode(row[:count], skip_special_tokens=True)
-        cuts = [position for mark in stop if (position := text.find(mark)) >= 0]
-        if cuts:
-            text = text[: min(cuts)]
-        status = "ok" if ended or cuts or count < limit else "truncated"
-        return Generated(text.strip(), status, count)
+        def finished(group: dict[int, Generated]) -> None:
+            done.update(group)
+            self.on_batch(len(group))
+
+        while jobs := [job for job in self._ordered(jobs) if job.number not in done]:
+            try:
+                self._decoder(how, endings, size).run(jobs, finished)
+            except RuntimeError as problem:
+                if not _out_of_memory(problem):
+                    raise
+                told = str(problem).splitlines()[0]
+            else:
+                return
+            # Outside the handler, where nothing holds the tensors of the failed pass any more.
+            if size == 1:
+                raise ModelError(
+                    f"out of memory with one response at a time: {told}",
+                    fix="lower max_new_tokens, or use a smaller dtype, quantization or a larger device",
+                )
+            size = size // 2
+            self.smallest_batch = min(self.smallest_batch, size)
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def _ordered(self, jobs: list[Job]) -> list[Job]:
+        """Longest prompts first, which tells at once whether memory suffices."""
+        if self.shuffled is None:
+            return sorted(jobs, key=lambda job: (-len(job.prompt), job.prompt, job.number))
+        order = sorted(jobs, key=lambda job: job.number)
+        random.Random(self.shuffled).shuffle(order)
+        return order
+
+    def _decoder(self, how: Sampling, endings: Endings, size: int) -> Decoder | LibraryDecoder:
+        inner = bare(self._model)
+        if inner not in self._plain:
+            self._plain[inner] = is_plain(inner)
+        if self._plain[inner]:
+            return Decoder(inner, how, endings, size)
+        return LibraryDecoder(self._model, self.tokenizer.pad_token_id, how, endings, size)
 
     def _end_tokens(self) -> set[int]:
         configured = self._model.generation_config.eos_token_id
@@ -146,3 +174,12 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
                 f"{longest} positions",
                 fix="lower max_new_tokens, or leave the longest prompts out by `limit`",
             )
+
+
+def _out_of_memory(problem: RuntimeError) -> bool:
+    text = str(problem).lower()
+    return (
+        isinstance(problem, torch.OutOfMemoryError)
+        or "out of memory" in text
+        or "can't allocate memory" in text
+    )

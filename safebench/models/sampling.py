@@ -14,18 +14,12 @@ is touched, so a response is the same alone, in any batch, in any order and afte
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import rfc8785
 import torch
-from transformers import (
-    LogitsProcessor,
-    LogitsProcessorList,
-    MinPLogitsWarper,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
 
 SCHEME = "safebench/gumbel-splitmix64/1"
 
@@ -33,6 +27,9 @@ _G = 0x9E3779B97F4A7C15
 _C = 0x5851F42D4C957F2D
 _M1 = 0xBF58476D1CE4E5B9
 _M2 = 0x94D049BB133111EB
+_REMOVED = float("-inf")
+NONE = -1
+"""In place of a token: the row's logits have no largest finite number."""
 
 
 @dataclass(frozen=True)
@@ -80,55 +77,156 @@ def _mix(x: torch.Tensor) -> torch.Tensor:
     return x ^ _shift(x, 31)
 
 
-def gumbel_noise(keys: torch.Tensor, step: int, tokens: torch.Tensor) -> torch.Tensor:
-    """Return Gumbel noise, float64, for int64 keys and token ids that broadcast together."""
-    s = _mix(keys + _signed((step + 1) * _G % 2**64))
-    g = _mix(s ^ _C) | 1
-    z = _mix(s + (tokens + 1) * g)
-    uniform = (_shift(z, 11).to(torch.float64) + 0.5) * 2.0**-53
+def gumbel_noise(
+    keys: torch.Tensor, step: int | torch.Tensor, tokens: torch.Tensor
+) -> torch.Tensor:
+    """Return Gumbel noise, float64, for int64 keys, steps and token ids that broadcast together."""
+    s, g = _sequences(keys, step)
+    return _noise(_mix(s + (tokens + 1) * g))
+
+
+def _sequences(keys: torch.Tensor, step: int | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return start and increment of the words of a step, shaped as keys and steps."""
+    if isinstance(step, int):
+        advance: int | torch.Tensor = _signed((step + 1) * _G % 2**64)
+    else:
+        advance = (step + 1) * _signed(_G)
+    s = _mix(keys + advance)
+    return s, _mix(s ^ _C) | 1
+
+
+def _noise(words: torch.Tensor) -> torch.Tensor:
+    uniform = (_shift(words, 11).to(torch.float64) + 0.5) * 2.0**-53
     return -torch.log(-torch.log(uniform))
 
 
-class SeededSampler(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
-    """Adds each row's own noise, so that greedy search draws a sample."""
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is chosen from logits; temperature 0 is greedy."""
 
-    def __init__(self, keys: torch.Tensor, prompt_length: int) -> None:
-        """Take the rows' keys, shape (rows,), and the padded prompt's length in tokens."""
-        self.keys = keys
-        self.prompt_length = prompt_length
+    temperature: float = 0.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float = 1.0
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Return scores plus noise; shapes (rows, tokens so far), (rows, vocabulary)."""
-        step = input_ids.shape[1] - self.prompt_length
-        noisy = scores.double()
-        rows, tokens = torch.isfinite(scores).nonzero(as_tuple=True)  # filters leave few
-        noisy[rows, tokens] += gumbel_noise(self.keys[rows], step, tokens)
-        return noisy
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Sampling:
+        """Read lm-eval's generation arguments; values that remove nothing become None."""
+        penalty = float(settings.get("repetition_penalty", 1.0))
+        if not settings["do_sample"]:
+            return cls(repetition_penalty=penalty)
+        top_p, min_p = settings.get("top_p"), settings.get("min_p")
+        return cls(
+            temperature=float(settings["temperature"]),
+            top_k=settings.get("top_k"),
+            top_p=top_p if top_p is not None and top_p < 1.0 else None,
+            min_p=min_p if min_p is not None and min_p > 0.0 else None,
+            repetition_penalty=penalty,
+        )
 
 
-def seeded_processors(
-    keys: torch.Tensor,
-    prompt_length: int,
-    *,
-    temperature: float,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    min_p: float | None = None,
-) -> LogitsProcessorList:
-    """Return temperature, filters and noise, in the order transformers applies the filters.
+def penalised(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch.Tensor:
+    """Return logits (rows, vocabulary) with the tokens `seen` (same shape, bool) made less likely.
 
-    Temperature 0 is greedy: no processor.
+    Prompt and response count as seen, padding does not.
     """
-    processors = LogitsProcessorList()
-    if temperature == 0.0:
-        return processors
-    if temperature != 1.0:
-        processors.append(TemperatureLogitsWarper(float(temperature)))
-    if top_k is not None:
-        processors.append(TopKLogitsWarper(top_k))
-    if top_p is not None and top_p < 1.0:
-        processors.append(TopPLogitsWarper(top_p))
-    if min_p is not None and min_p > 0.0:
-        processors.append(MinPLogitsWarper(min_p))
-    processors.append(SeededSampler(keys, prompt_length))
-    return processors
+    return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
+
+
+def filtered(logits: torch.Tensor, how: Sampling) -> torch.Tensor:
+    """Return logits / T with -inf where a filter removed a token; shape (rows, vocabulary), float32.
+
+    The filters keep what transformers' keep: top-k, then top-p of the rest, then min-p of the rest.
+    """
+    scores = logits if how.temperature == 1.0 else logits / how.temperature
+    if how.top_k is not None:
+        worst = scores.topk(min(how.top_k, scores.shape[-1])).values[:, -1:]
+        scores = scores.masked_fill(scores < worst, _REMOVED)
+    if how.top_p is not None:
+        ranked, order = scores.sort(dim=-1, stable=True)
+        below = ranked.softmax(dim=-1).cumsum(dim=-1) <= 1 - how.top_p
+        below[:, -1] = False
+        scores = scores.masked_fill(below.scatter(1, order, below), _REMOVED)
+    if how.min_p is not None:
+        shares = scores.softmax(dim=-1)
+        unlikely = shares < how.min_p * shares.amax(dim=-1, keepdim=True)
+        scores = scores.masked_fill(unlikely, _REMOVED)
+    return scores
+
+
+def choose(
+    logits: torch.Tensor, keys: torch.Tensor, step: int | torch.Tensor, how: Sampling
+) -> torch.Tensor:
+    """Return the token of each row, shape (rows,), int64; NONE where the logits are not numbers.
+
+    Args:
+        logits: float32, shape (rows, vocabulary), the repetition penalty applied.
+        keys: the rows' keys, int64, shape (rows,).
+        step: how many new tokens came before: a number, or int64 of shape (rows,).
+        how: temperature and filters.
+    """
+    usable = logits.amax(dim=-1).isfinite()
+    if how.temperature == 0.0:
+        token = logits.argmax(dim=-1)
+    else:
+        scores = filtered(logits, how)
+        s, g = _sequences(keys, step)
+        if logits.device.type == "cpu":
+            token = _among_few(scores, s, g, how)
+        else:  # noise for every token costs less than asking the device which are left
+            tokens = torch.arange(scores.shape[1], device=scores.device)
+            words = _mix(s[:, None] + (tokens + 1) * g[:, None])
+            token = (scores.double() + _noise(words)).argmax(dim=-1)
+    return torch.where(usable, token, NONE)
+
+
+def _among_few(
+    scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor, how: Sampling
+) -> torch.Tensor:
+    """Return each row's token from the noise of those tokens alone that can win."""
+    if how.top_k is None and how.top_p is None and how.min_p is None:
+        left = _in_reach(scores, s, g)
+    else:
+        left = scores > _REMOVED
+    rows, tokens = left.nonzero(as_tuple=True)
+    sums = scores[rows, tokens].double() + _noise(_mix(s[rows] + (tokens + 1) * g[rows]))
+    best = sums.new_full((len(scores),), _REMOVED).scatter_reduce_(0, rows, sums, "amax")
+    wins = sums == best[rows]
+    lowest = tokens.new_full((len(scores),), scores.shape[1])
+    return lowest.scatter_reduce_(0, rows[wins], tokens[wins], "amin")
+
+
+def _in_reach(scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+    """Return which tokens could win, bool, shape (rows, vocabulary): all who can, and few others.
+
+    With L the sum of one likely token, v can win only if its noise is at least L - score, that is
+    if 1 - u <= 1 - exp(-exp(score - L)) <= exp(score - L). The upper 31 bits of the complement of
+    v's word bound 1 - u from below, so that two logarithms for every token are spared.
+    """
+    likely, tokens = scores.topk(min(4, scores.shape[1]))
+    sums = likely.double() + _noise(_mix(s[:, None] + (tokens + 1) * g[:, None]))
+    reached = sums.amax(dim=1, keepdim=True)
+    slack = 1e-3 + 1e-6 * reached.abs()  # covers rounding to float32, here and below
+    limit = (scores - (reached - slack).float()).exp_().mul_(2.0**31).add_(1.0)
+    limit.masked_fill_(scores == _REMOVED, -1.0)
+    left = torch.empty(scores.shape, dtype=torch.bool, device=scores.device)
+    plus_one = torch.arange(1, scores.shape[1] + 1, device=scores.device)
+    size = max(1, _CHUNK // scores.shape[1])
+    for start in range(0, len(scores), size):  # the words of a chunk stay in the processor's cache
+        part = slice(start, start + size)
+        words = _half_mixed(torch.addcmul(s[part, None], plus_one, g[part, None]))
+        torch.le(words.float(), limit[part], out=left[part])
+    return left
+
+
+_CHUNK = 1 << 16
+
+
+def _half_mixed(x: torch.Tensor) -> torch.Tensor:
+    """Return the upper 31 bits of the complement of mix(x), in place of x."""
+    y = x >> 30
+    x.bitwise_xor_(y.bitwise_and_((1 << 34) - 1)).mul_(_signed(_M1))
+    torch.bitwise_right_shift(x, 27, out=y)
+    x.bitwise_xor_(y.bitwise_and_((1 << 37) - 1)).mul_(_signed(_M2))
+    return x.bitwise_right_shift_(33).bitwise_not_().bitwise_and_((1 << 31) - 1)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import stats
 
-from safebench.models.sampling import Stream, gumbel_noise, seeded_processors
+from safebench.models.sampling import Sampling, Stream, choose, gumbel_noise
 
 SPEC = Path(__file__).resolve().parents[2] / "spec" / "v1" / "sampling.md"
 KEY = ("safebench_harm", "harm-001", 1)
@@ -57,9 +57,7 @@ def test_tensor_arithmetic_equals_plain_integers(key: int) -> None:
 
 def draws(count: int, logits: torch.Tensor, **settings: float) -> torch.Tensor:
     keys = torch.randint(-(2**63), 2**63 - 1, (count,), generator=torch.Generator().manual_seed(0))
-    processors = seeded_processors(keys, 4, **settings)
-    scores = logits.expand(count, -1).clone()
-    return processors(torch.zeros(count, 9, dtype=torch.long), scores).argmax(dim=1)
+    return choose(logits.expand(count, -1), keys, 5, Sampling(**settings))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -91,10 +89,6 @@ def test_the_distribution_is_the_filtered_softmax(settings: dict[str, float]) ->
     if keep.sum() > 1:
         test = stats.chisquare(observed[keep].numpy(), expected[keep].numpy())
         assert test.pvalue > 1e-4
-
-
-def test_temperature_zero_is_greedy() -> None:
-    assert len(seeded_processors(torch.tensor([1]), 4, temperature=0.0)) == 0
 
 
 def test_every_part_of_the_key_changes_the_noise() -> None:

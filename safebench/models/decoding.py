@@ -1,0 +1,202 @@
+"""The decode loop: every prompt read once, rows that ended leave, waiting ones take their places."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+from safebench.errors import ModelError
+from safebench.models.endings import Endings, Generated
+from safebench.models.sampling import NONE, Sampling, choose, penalised
+from safebench.models.slots import SlotCache, rounded
+
+STEPS_BETWEEN_LOOKS = {"cpu": 1}
+"""Steps between looks at the new tokens; on an accelerator each look makes it wait."""
+STEPS_ON_ACCELERATOR = 8
+
+
+@dataclass(frozen=True)
+class Job:
+    """One response to be made."""
+
+    number: int
+    prompt: tuple[int, ...]
+    key: int
+
+
+@dataclass
+class _Row:
+    job: Job
+    tokens: list[int] = field(default_factory=list)
+
+
+class Decoder:
+    """Makes the responses of one model under one decoding, at most `size` rows at a time."""
+
+    def __init__(self, model: Any, how: Sampling, endings: Endings, size: int) -> None:
+        """Take a model that `is_plain`, in evaluation mode."""
+        self.model, self.how, self.endings, self.size = model, how, endings, size
+        self.rows: list[_Row] = []
+        self.unread: list[torch.Tensor] = []
+        self.kept: tuple[tuple[int, ...], DynamicCache] | None = None
+        self.every = STEPS_BETWEEN_LOOKS.get(model.device.type, STEPS_ON_ACCELERATOR)
+
+    def run(self, jobs: Sequence[Job], done: Callable[[dict[int, Generated]], None]) -> None:
+        """Make the responses in about this order, telling `done` about each group that ended.
+
+        Raises:
+            ModelError: the logits are not finite numbers.
+        """
+        if not jobs:
+            return
+        waiting = deque(jobs)
+        slots = min(self.size, len(jobs))
+        with torch.inference_mode():
+            self._allocate(slots, max(len(job.prompt) for job in jobs))
+            while waiting or self.rows:
+                free = slots - len(self.rows)
+                # A few at a time: reading prompts one by one costs a step each.
+                if waiting and (not self.rows or free >= max(1, slots // 4)):
+                    self._admit([waiting.popleft() for _ in range(min(free, len(waiting)))])
+                for _ in range(self._steps_until_look()):
+                    self._step()
+                finished = self._look()
+                if finished:
+                    done(finished)
+
+    def _allocate(self, slots: int, longest: int) -> None:
+        device, config = self.model.device, self.model.config
+        capacity = rounded(longest + self.endings.limit)
+        layers = len(DynamicCache(config=config).layers)
+        self.cache = SlotCache(layers, slots, capacity, self.model)
+        # Of each slot: where its next token goes, how many are new, its key, its last token.
+        self.position, self.step, self.key, self.token = (
+            torch.zeros(slots, dtype=torch.long, device=device) for _ in range(4)
+        )
+        penalised_tokens = 0
+        if self.how.repetition_penalty != 1.0:
+            penalised_tokens = config.get_text_config(decoder=True).vocab_size
+        self.seen = torch.zeros(slots, penalised_tokens, dtype=torch.bool, device=device)
+
+    def _admit(self, jobs: Sequence[Job]) -> None:
+        """Put jobs behind the active rows, each with its prompt read but for the last token."""
+        first = len(self.rows)
+        slots = list(range(first, first + len(jobs)))
+        lengths = [len(job.prompt) - 1 for job in jobs]
+        self._read(jobs, slots)
+        self.cache.show(slots, lengths)
+        part = slice(first, first + len(jobs))
+        for kept, values in (
+            (self.position, lengths),
+            (self.token, [job.prompt[-1] for job in jobs]),
+            (self.key, [job.key for job in jobs]),
+        ):
+            kept[part] = torch.tensor(values, device=kept.device)
+        self.step[part] = 0
+        if self.seen.shape[1]:
+            self.seen[part] = False
+            for slot, job in zip(slots, jobs, strict=True):
+                self.seen[slot, torch.tensor(job.prompt, device=self.seen.device)] = True
+        self.rows.extend(_Row(job) for job in jobs)
+
+    def _read(self, jobs: Sequence[Job], slots: Sequence[int]) -> None:
+        """Fill slots with the keys and values of their prompts, each prompt read once."""
+        places: dict[tuple[int, ...], list[int]] = {}
+        for job, slot in zip(jobs, slots, strict=True):
+            places.setdefault(job.prompt[:-1], []).append(slot)
+        places.pop((), None)
+        if self.kept is not None and (known := places.pop(self.kept[0], None)):
+            self.cache.fill(known, self.kept[1], [0] * len(known))
+        if not places:
+            return
+        texts = list(places)
+        width = rounded(max(map(len, texts)))
+        # Filled up behind, where no token of the text looks, with a token that is no padding.
+        padded = [text + text[-1:] * (width - len(text)) for text in texts]
+        read = DynamicCache(config=self.model.config)
+        self.model(
+            input_ids=torch.tensor(padded, device=self.model.device),
+            past_key_values=read,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        rows = [row for row, text in enumerate(texts) for _ in places[text]]
+        self.cache.fill([slot for text in texts for slot in places[text]], read, rows)
+        # Repeats of a prompt follow one another: those that found no place need it again.
+        read.batch_select_indices(torch.tensor([len(texts) - 1], device=self.model.device))
+        self.kept = (texts[-1], read)
+
+    def _steps_until_look(self) -> int:
+        longest = max(len(row.tokens) for row in self.rows)
+        return min(self.every, self.endings.limit - longest)
+
+    def _step(self) -> None:
+        """Give every active row its next token, without asking the device for anything."""
+        count = len(self.rows)
+        taken = len(self.unread) + 1
+        width = max(len(row.job.prompt) + len(row.tokens) for row in self.rows) + taken - 1
+        position, step, token = self.position[:count], self.step[:count], self.token[:count]
+        mask = self.cache.aim(position, width)
+        logits = self.model(
+            input_ids=token.unsqueeze(1),
+            attention_mask=mask,
+            position_ids=position.unsqueeze(1),
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        logits = logits.to(self.model.device, torch.float32)
+        if self.seen.shape[1]:
+            seen = self.seen[:count]
+            logits = penalised(logits, seen, self.how.repetition_penalty)
+        chosen = choose(logits, self.key[:count], step, self.how)
+        self.unread.append(chosen)
+        token.copy_(chosen.clamp(min=0))
+        if self.seen.shape[1]:
+            seen.scatter_(1, token.unsqueeze(1), True)
+        position += 1
+        step += 1
+
+    def _look(self) -> dict[int, Generated]:
+        """Read the new tokens; take out and return the rows that are over."""
+        columns = torch.stack(self.unread).tolist()
+        self.unread = []
+        over = []
+        for place, row in enumerate(self.rows):
+            for column in columns:
+                row.tokens.append(column[place])
+                if self.endings.is_over(row.tokens):
+                    over.append(place)
+                    break
+            if NONE in row.tokens[-len(columns) :]:
+                raise ModelError(
+                    "the model's logits are not finite numbers",
+                    fix="look at its weights and dtype: float16 overflows where bfloat16 does not",
+                )
+        if not over:
+            return {}
+        finished = {self.rows[i].job.number: self.endings.finish(self.rows[i].tokens) for i in over}
+        self._remove(over)
+        return finished
+
+    def _remove(self, over: Sequence[int]) -> None:
+        """Fill the places of rows that are over with the last of the others."""
+        gone = set(over)
+        count = len(self.rows) - len(gone)
+        holes = [place for place in over if place < count]
+        movers = [place for place in range(count, len(self.rows)) if place not in gone]
+        for hole, mover in zip(holes, movers, strict=True):
+            self.rows[hole] = self.rows[mover]
+        del self.rows[count:]
+        if not holes:
+            return
+        target, source = (torch.tensor(x, device=self.model.device) for x in (holes, movers))
+        width = max(len(row.job.prompt) + len(row.tokens) for row in self.rows)
+        self.cache.move(target, source, width)
+        for values in (self.position, self.step, self.key, self.token, self.seen):
+            values[target] = values[source]
