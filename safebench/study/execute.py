@@ -37,6 +37,7 @@ from safebench.models.loading import (
 )
 from safebench.models.sampling import SCHEME, Stream
 from safebench.study.cells import Block, weights_folder
+from safebench.study.open_judges import see_judges_usable
 from safebench.study.plan import Plan
 from safebench.study.progress import Progress
 from safebench.study.runnable import loadable, trained
@@ -75,6 +76,7 @@ def execute(plan: Plan, out: Path, settings: Settings, progress: Progress) -> Ca
         SafebenchError: something a person can put right; finished work is kept.
     """
     see_device(settings.device or default_device())
+    see_judges_usable(plan.card)
     store = Store(out)
     protocol = protocol_digest(plan.card) + _seed_line(plan.card)
     with store.opened(protocol), _threads(settings.threads):

@@ -21,7 +21,7 @@ from safebench.errors import CardError, TuningError
 from safebench.evidence.scoring import final_checkpoint
 from safebench.harness.tasks import LoadedTask, load_task
 from safebench.resources import demo_dir
-from safebench.study.runnable import loadable, trained
+from safebench.study.runnable import loadable, measures_severity, trained
 from safebench.tuning.data import Examples, as_rows, read_examples, rendered_sha256
 
 # Why a task's data set has no commit, by whether it was published elsewhere.
@@ -82,6 +82,11 @@ def pin_tasks(card: Card, folder: Path) -> tuple[Card, tuple[LoadedTask, ...]]:
         )
         _see_same(f"tasks[{number}].dataset_sha256", task.dataset_sha256, found.dataset_sha256)
         _see_same(f"tasks[{number}].version", task.version, found.version)
+        if measures_severity(task) and not {"harm", "severity"} & set(found.constructs):
+            raise CardError(
+                f"tasks[{number}].construct lists severity, but none of its prompts asks for harm",
+                fix="take severity out, or name a task of harm",
+            )
         pinned.append(_pinned_task(task, found, default))
         loaded.append(found)
     if not loaded:
@@ -91,6 +96,8 @@ def pin_tasks(card: Card, folder: Path) -> tuple[Card, tuple[LoadedTask, ...]]:
 
 def _pinned_task(task: Task, found: LoadedTask, default: Estimand) -> Task:
     constructs = found.constructs
+    if measures_severity(task):  # a second thing measured on the prompts that ask for harm
+        constructs = tuple(dict.fromkeys((*constructs, "severity")))
     metric, direction = METRICS[constructs[0]] if len(constructs) == 1 else (None, None)
     return task.model_copy(
         update={

@@ -10,11 +10,13 @@ from typing import Any
 
 from safebench.card.base import known
 from safebench.card.card import Card
+from safebench.card.judge import ModelJudge
 from safebench.card.model import ChatTemplateFromFile, WeightsModel
 from safebench.errors import CardError
 from safebench.harness.tasks import LoadedTask
 from safebench.models.loading import Located, load_tokenizer, locate
 from safebench.study.cells import Block, list_blocks
+from safebench.study.open_judges import see_judges
 from safebench.study.pins import pin_data, pin_seeds, pin_tasks, pin_template, update
 from safebench.study.runnable import loadable, see_runnable
 
@@ -58,6 +60,7 @@ def make_plan(
         SafebenchError: something is missing, is not what the card says, or cannot be run.
     """
     see_runnable(card)
+    see_judges(card, folder)
     model = loadable(card)
     base = locate(known(model.base.id, "model.base.id"), _revision(model), folder)
     tokenizer = load_tokenizer(base)
@@ -101,4 +104,10 @@ def _relocate(card: Card, old: Path, new: Path) -> Card:
         task.model_copy(update={"path": moved(task.path)}) if isinstance(task.path, str) else task
         for task in card.task_list()
     )
-    return card.model_copy(update={"tasks": tasks})
+    judges = tuple(
+        judge.model_copy(update={"id": moved(judge.id)})
+        if isinstance(judge, ModelJudge) and isinstance(judge.id, str) and (old / judge.id).is_dir()
+        else judge
+        for judge in known(card.judge, "judge")
+    )
+    return card.model_copy(update={"tasks": tasks, "judge": judges})
