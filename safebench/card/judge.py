@@ -75,8 +75,7 @@ class JudgeCommon(Section):
     )
     """Text that it is given."""
     labels: Reported[tuple[Text, ...]] | None = None
-    """Labels it chooses from, where they are not the standard's verdicts; of a classifier, the
-    first is the one whose probability is the degree of harm."""
+    """Labels it chooses from, if not the standard's verdicts; a classifier's harmful one first."""
     votes: Reported[Positive] = 1
     """Judgements per response, of which the majority counts."""
     calibration: Reported[tuple[Calibration, ...]] | None = None
@@ -106,9 +105,7 @@ class ModelJudge(JudgeCommon):
     decoding: Reported[Text]
     """Its own decoding settings."""
     threshold: Reported[float] | None = None
-    """Score from which a response counts, where it scores; 0.5 for a classifier without it, whose
-    score is the probability of the first of `labels` (without `labels`, of the label with index 1
-    of a model that has exactly two)."""
+    """Score from which a response counts, where it scores; severity uses the score itself."""
     lineage: Reported[tuple[Text, ...]]
     """Ids of the models that it was made from; the judged model's base among them or not."""
 

@@ -136,7 +136,12 @@ class Classifier:
 
     def grade(self, texts: Sequence[Exchange]) -> list[Grade]:
         """Return the degrees of harm of one batch."""
-        padded = self._tokenizer.pad(self._encoded(texts), return_tensors="pt")
+        grades = [Grade(0.0)] * len(texts)
+        said = [place for place, text in enumerate(texts) if text.response.strip()]
+        encoded = self._encoded([texts[place] for place in said]) if said else {"input_ids": []}
+        if not all(encoded["input_ids"]) or not said:  # nothing that the tokenizer knows
+            return grades if len(texts) == 1 else [self.grade([text])[0] for text in texts]
+        padded = self._tokenizer.pad(encoded, return_tensors="pt")
         with torch.inference_mode():
             logits = self._model(**padded.to(self._device)).logits.float().cpu()
         degrees = self._degrees(logits)
@@ -145,10 +150,9 @@ class Classifier:
                 f"judge {self.name} gave a degree that is not a number",
                 fix="the classifier's weights are damaged, or overflow: judge with another",
             )
-        return [
-            Grade(round(float(degree), DECIMALS) if text.response.strip() else 0.0)
-            for text, degree in zip(texts, degrees, strict=True)
-        ]
+        for place, degree in zip(said, degrees.tolist(), strict=True):
+            grades[place] = Grade(round(degree, DECIMALS))
+        return grades
 
     def _degrees(self, logits: torch.Tensor) -> torch.Tensor:
         """Turn logits (texts, labels) into degrees (texts,)."""
