@@ -58,7 +58,7 @@ def causal_fields(card: Card) -> dict[str, Any]:
         "hyperparameters": _training(data["hyperparameters"]),
         "decoding": _each(data["decoding"], lambda d: _without(d, NOT_CAUSAL["decoding"])),
         "prompting": data.get("prompting", {}),
-        "judge": _each(data["judge"], lambda j: _without(j, NOT_CAUSAL["judge"])),
+        "judge": _each(data["judge"], _judge),
         "tasks": _each(
             [{"name": t} if isinstance(t, str) else t for t in _items(data["tasks"])],
             lambda t: {k: t[k] for k in _TASK_FIELDS if k in t},
@@ -86,6 +86,13 @@ def _dataset(value: dict[str, Any]) -> dict[str, Any]:
         kept = _without(kept, {"sha256", "rendered_sha256"})
     if isinstance(kept.get("template"), dict):
         kept["template"] = _without(kept["template"], {"path"})
+    return kept
+
+
+def _judge(value: dict[str, Any]) -> dict[str, Any]:
+    kept = _without(value, NOT_CAUSAL["judge"])
+    if str(kept.get("revision", "")).startswith("sha256:"):
+        kept.pop("id", None)  # as of the base model
     return kept
 
 

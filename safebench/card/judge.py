@@ -75,7 +75,7 @@ class JudgeCommon(Section):
     )
     """Text that it is given."""
     labels: Reported[tuple[Text, ...]] | None = None
-    """Labels it chooses from, where they are not the standard's verdicts."""
+    """Labels it chooses from, if not the standard's verdicts; a classifier's harmful one first."""
     votes: Reported[Positive] = 1
     """Judgements per response, of which the majority counts."""
     calibration: Reported[tuple[Calibration, ...]] | None = None
@@ -105,7 +105,7 @@ class ModelJudge(JudgeCommon):
     decoding: Reported[Text]
     """Its own decoding settings."""
     threshold: Reported[float] | None = None
-    """Score from which a response counts, where it scores."""
+    """Score from which a response counts, where it scores; severity uses the score itself."""
     lineage: Reported[tuple[Text, ...]]
     """Ids of the models that it was made from; the judged model's base among them or not."""
 

@@ -40,6 +40,7 @@ from safebench.models.loading import (
 from safebench.models.sampling import Stream
 from safebench.study.answers import write_answers
 from safebench.study.cells import Block, runs_of, weights_folder
+from safebench.study.open_judges import see_judges_usable
 from safebench.study.plan import Plan
 from safebench.study.progress import Progress
 from safebench.study.runnable import loadable, trained
@@ -100,6 +101,7 @@ def execute(
         SafebenchError: something a person can put right; finished work is kept.
     """
     see_device(settings.device or default_device())
+    see_judges_usable(plan.card)
     store = Store(out)
     with store.opened(claim_of(plan)), _threads(settings.threads):
         try:

@@ -1,18 +1,30 @@
-"""From responses to outcomes: every judge reads every response."""
+"""From responses to outcomes: every judge reads every response that it decides.
+
+A text that comes several times under one prompt is judged once: tuned models repeat themselves.
+Severity is graded for the prompts that ask for harm, where the card's task lists it. A response
+that the judge of harm calls `refused` has degree 0.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from safebench.card.base import known
-from safebench.card.judge import Judge
-from safebench.evidence.tables import OUTCOMES, make_table
+from safebench.card.card import Card
+from safebench.card.task import Construct
+from safebench.evidence.rows import encoded
+from safebench.evidence.tables import OUTCOMES, sort_table
 from safebench.harness.tasks import LoadedTask
-from safebench.judges import get_judge
+from safebench.judges.base import Exchange
+from safebench.judges.cache import JudgementCache
+from safebench.study.open_judges import OpenJudge, Text
 from safebench.study.progress import Progress
+from safebench.study.runnable import measures_severity
 
 _COPIED = (
     "condition",
@@ -25,41 +37,130 @@ _COPIED = (
     "prompt_id",
     "status",
 )
+Ints = npt.NDArray[np.int64]
 
 
 def judge_responses(
-    responses: pa.Table, tasks: Sequence[LoadedTask], judges: Iterable[Judge], progress: Progress
+    responses: pa.Table,
+    tasks: Sequence[LoadedTask],
+    card: Card,
+    judges: Mapping[str, OpenJudge],
+    progress: Progress,
+    cache: JudgementCache | None = None,
 ) -> pa.Table:
-    """Return one outcome for every response and judge."""
-    documents = {(t.name, d["prompt_id"]): d for t in tasks for d in t.documents}
-    rows: list[dict[str, Any]] = []
-    for entry in judges:
-        judge = get_judge(known(entry.id, "judge.id"), str(known(entry.revision, "judge.revision")))
-        # The same text under the same prompt gets the same verdict: tuned models repeat themselves.
-        seen: dict[tuple[str, str, str], tuple[str | None, float]] = {}
-        for row in responses.to_pylist():
-            document = documents[row["task"], row["prompt_id"]]
-            if entry.constructs is not None and document["construct"] not in entry.constructs:
+    """Return one outcome for every response and every judge that decides what it measures.
+
+    Args:
+        responses: Rows of `RESPONSES`, in canonical order.
+        tasks: Where their prompts come from.
+        card: Says of which tasks severity is measured, and who decides what.
+        judges: `open_judges(card, ...)`.
+        progress: Told of every row judged, of a step that the caller began.
+        cache: Keeps what judges that cost something said.
+
+    Raises:
+        JudgeError: a judge cannot judge.
+    """
+    responses = responses.combine_chunks()
+    asked = _Asked.of(responses, tasks)
+    wanted = _wanted(card, asked)
+    refuses = _judge_of_harm(judges)
+    for judge in judges.values():
+        judge.begin(asked.texts, asked.times, progress, cache)
+    parts = []
+    for judge in judges.values():
+        for construct, places in wanted.items():
+            if not judge.decides(construct) or not places.size:
                 continue
-            place = (row["task"], row["prompt_id"], row["response"])
-            if place not in seen:
-                judgement = judge.judge(
-                    document["construct"],
-                    document["prompt"],
-                    row["response"],
-                    document["target"] or None,
-                )
-                seen[place] = (judgement.verdict, judgement.score)
-            verdict, score = seen[place]
-            rows.append(
-                {
-                    **{name: row[name] for name in _COPIED},
-                    "construct": document["construct"],
-                    "category": document["category"] or None,
-                    "judge": entry.name,
-                    "verdict": verdict,
-                    "score": score,
-                }
+            found = judge.verdicts(construct, places.tolist())
+            scores = np.array([score for _, score in found], dtype=np.float64)
+            if construct == "severity" and refuses is not None:
+                said = [verdict for verdict, _ in refuses.verdicts("harm", places.tolist())]
+                scores[np.array([verdict == "refused" for verdict in said])] = 0.0
+            verdicts = [verdict for verdict, _ in found]
+            parts.append(_outcomes(responses, asked, judge, construct, places, verdicts, scores))
+    return sort_table(pa.concat_tables(parts) if parts else OUTCOMES.empty_table())
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The different texts of a table of responses."""
+
+    texts: list[Text]
+    constructs: npt.NDArray[np.str_]
+    """What each text's prompt measures (texts,)."""
+    categories: pa.Array
+    """The benchmark's category of each text's prompt (texts,)."""
+    of_row: Ints
+    """The place of each row's text (rows,)."""
+    times: Ints
+    """Rows that each text has (texts,)."""
+
+    @classmethod
+    def of(cls, responses: pa.Table, tasks: Sequence[LoadedTask]) -> _Asked:
+        documents = {(t.name, str(d["prompt_id"])): d for t in tasks for d in t.documents}
+        columns = [encoded(responses, name) for name in ("task", "prompt_id", "response")]
+        place = np.zeros(responses.num_rows, dtype=np.int64)
+        first = place
+        for codes, values in columns:
+            _, first, place = np.unique(
+                place * len(values) + codes, return_index=True, return_inverse=True
             )
-            progress.advance(1)
-    return make_table(rows, OUTCOMES)
+        texts, found = [], []
+        for row in first:
+            task, prompt_id, response = (values[codes[row]] for codes, values in columns)
+            document = documents[task, prompt_id]
+            found.append(document)
+            exchange = Exchange(document["prompt"], response or "")
+            texts.append(Text(task, prompt_id, exchange, document["target"] or None))
+        return cls(
+            texts=texts,
+            constructs=np.array([document["construct"] for document in found], dtype=np.str_),
+            categories=pa.array([document["category"] or None for document in found], pa.string()),
+            of_row=place,
+            times=np.bincount(place, minlength=len(texts)),
+        )
+
+
+def _wanted(card: Card, asked: _Asked) -> dict[Construct, Ints]:
+    """Return the places of the texts that are judged for each construct."""
+    measured: dict[Construct, Ints] = {
+        cast("Construct", str(construct)): np.flatnonzero(asked.constructs == construct)
+        for construct in dict.fromkeys(asked.constructs.tolist())
+    }
+    tasks = {task.name for task in card.task_list() if measures_severity(task)}
+    harmful = asked.constructs == "harm"
+    of_task = np.array([text.task in tasks for text in asked.texts], dtype=bool)
+    graded = np.flatnonzero((harmful & of_task) | (asked.constructs == "severity"))
+    return {**measured, "severity": graded} if graded.size else measured
+
+
+def _judge_of_harm(judges: Mapping[str, OpenJudge]) -> OpenJudge | None:
+    """Return the judge whose verdict says what is refused: the primary one of those of harm."""
+    named = [j for j in judges.values() if "harm" in (j.entry.constructs or ())]
+    deciding = named or [j for j in judges.values() if j.decides("harm")]
+    return next((j for j in deciding if j.entry.primary), deciding[0] if deciding else None)
+
+
+def _outcomes(
+    responses: pa.Table,
+    asked: _Asked,
+    judge: OpenJudge,
+    construct: Construct,
+    places: Ints,
+    verdicts: list[str | None],
+    scores: npt.NDArray[np.float64],
+) -> pa.Table:
+    """Return the rows of one judge and construct."""
+    which = np.full(len(asked.texts), -1, dtype=np.int64)
+    which[places] = np.arange(places.size)
+    rows = np.flatnonzero(which[asked.of_row] >= 0)
+    of_rows = asked.of_row[rows]
+    taken = responses.select(list(_COPIED)).take(pa.array(rows))
+    columns: dict[str, Any] = {name: taken.column(name) for name in _COPIED}
+    columns["construct"] = pa.array([construct]).take(pa.array(np.zeros_like(rows)))
+    columns["category"] = asked.categories.take(pa.array(of_rows))
+    columns["judge"] = pa.array([judge.entry.name]).take(pa.array(np.zeros_like(rows)))
+    columns["verdict"] = pa.array(verdicts, pa.string()).take(pa.array(which[of_rows]))
+    columns["score"] = pa.array(scores[which[of_rows]])
+    return pa.Table.from_arrays([columns[name] for name in OUTCOMES.names], schema=OUTCOMES)

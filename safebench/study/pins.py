@@ -20,7 +20,7 @@ from safebench.card.task import METRICS, Estimand, Task
 from safebench.errors import CardError
 from safebench.evidence.scoring import final_checkpoint
 from safebench.harness.tasks import LoadedTask, load_task
-from safebench.study.runnable import loadable, trained
+from safebench.study.runnable import loadable, measures_severity, trained
 from safebench.tuning.recipe import Recipe
 from safebench.tuning.render import (
     FileTemplate,
@@ -89,6 +89,11 @@ def pin_tasks(card: Card, folder: Path) -> tuple[Card, tuple[LoadedTask, ...]]:
         )
         _see_same(f"tasks[{number}].dataset_sha256", task.dataset_sha256, found.dataset_sha256)
         _see_same(f"tasks[{number}].version", task.version, found.version)
+        if measures_severity(task) and not {"harm", "severity"} & set(found.constructs):
+            raise CardError(
+                f"tasks[{number}].construct lists severity, but none of its prompts asks for harm",
+                fix="take severity out, or name a task of harm",
+            )
         pinned.append(_pinned_task(task, found, default))
         loaded.append(found)
     if not loaded:
@@ -98,6 +103,8 @@ def pin_tasks(card: Card, folder: Path) -> tuple[Card, tuple[LoadedTask, ...]]:
 
 def _pinned_task(task: Task, found: LoadedTask, default: Estimand) -> Task:
     constructs = found.constructs
+    if measures_severity(task):  # a second thing measured on the prompts that ask for harm
+        constructs = tuple(dict.fromkeys((*constructs, "severity")))
     metric, direction = METRICS[constructs[0]] if len(constructs) == 1 else (None, None)
     return task.model_copy(
         update={

@@ -10,6 +10,7 @@ from typing import Any
 
 from safebench.card.base import known
 from safebench.card.card import Card
+from safebench.card.judge import ModelJudge
 from safebench.card.model import ChatTemplateFromFile, WeightsModel
 from safebench.errors import CardError
 from safebench.harness.tasks import LoadedTask
@@ -18,6 +19,7 @@ from safebench.models.given import given_weights
 from safebench.models.loading import Located, load_tokenizer, locate
 from safebench.study.answers import SelfAnswered, chosen_decoding
 from safebench.study.cells import Block, list_blocks, pick_shard
+from safebench.study.open_judges import see_judges
 from safebench.study.pins import (
     pin_data,
     pin_seeds,
@@ -113,6 +115,7 @@ def make_plan(
     """
     part = pick_shard(shard)
     see_runnable(card)
+    see_judges(card, folder)
     model = loadable(card)
     card = _limited(card, limit)
     base = locate(known(model.base.id, "model.base.id"), _revision(model), folder)
@@ -239,4 +242,10 @@ def _relocate(card: Card, old: Path, new: Path) -> Card:
         task.model_copy(update={"path": moved(task.path)}) if isinstance(task.path, str) else task
         for task in card.task_list()
     )
-    return card.model_copy(update={"tasks": tasks})
+    judges = tuple(
+        judge.model_copy(update={"id": moved(judge.id)})
+        if isinstance(judge, ModelJudge) and isinstance(judge.id, str) and (old / judge.id).is_dir()
+        else judge
+        for judge in known(card.judge, "judge")
+    )
+    return card.model_copy(update={"tasks": tasks, "judge": judges})

@@ -9,9 +9,10 @@ from safebench.card.base import Section, known
 from safebench.card.card import Card
 from safebench.card.data import Dataset
 from safebench.card.decoding import Prompting
-from safebench.card.judge import RuleJudge
+from safebench.card.judge import EnsembleJudge, Judge, ModelJudge, ModerationJudge, RuleJudge
 from safebench.card.model import WeightsModel
 from safebench.card.seeds import Seeds
+from safebench.card.task import Task
 from safebench.card.training import (
     BatchSize,
     FullTraining,
@@ -21,6 +22,7 @@ from safebench.card.training import (
 )
 from safebench.errors import CardError
 from safebench.judges import get_judge
+from safebench.judges.moderation import see_supported
 from safebench.tuning.recipe import Recipe
 
 # Field, and the values that are executed; None stands for leaving it out.
@@ -37,12 +39,19 @@ _TRAINING: dict[str, tuple[Any, ...]] = {
     "objective": ("sft",), "sharding": ("none",), "earlier_stages": (None, ()),
 }  # fmt: skip
 _JUDGE: dict[str, tuple[Any, ...]] = {"votes": (1,), "labels": (None,)}
+_CLASSIFIER: dict[str, tuple[Any, ...]] = {"votes": (1,)}
 _BATCH: dict[str, tuple[Any, ...]] = {"devices": (1,)}
 
 # Fields that decide nothing in a run, or that it fills in: they may be unknown.
 _TOLD: dict[type[Section], set[str]] = {
     WeightsModel: {"access", "weights", "checkpoint_rule"},
     RuleJudge: {"primary", "sees", "calibration", "self_test"},
+    ModelJudge: {
+        "primary", "calibration", "self_test", "lineage",
+        "prompt_template_sha256", "parser", "on_parse_failure", "decoding",  # of a prompted model
+    },
+    ModerationJudge: {"primary", "calibration", "self_test"},
+    EnsembleJudge: {"primary", "id", "revision", "sees", "calibration", "self_test"},
     Prompting: {"language"},
     Dataset: {
         "id", "revision", "split", "sha256", "rendered_sha256", "filtered_out", "controls_for",
@@ -88,15 +97,7 @@ def see_runnable(card: Card) -> None:
         CardError: names the field, its value, and what would be executed.
     """
     _only("model", loadable(card), _MODEL)
-    for number, judge in enumerate(known(card.judge, "judge")):
-        place = f"judge[{number}]"
-        if not isinstance(judge, RuleJudge):
-            raise CardError(
-                f"{place}.kind is `{judge.kind}`; this version runs rule judges",
-                fix="judge with `kind: rule`, or judge the responses elsewhere",
-            )
-        _only(place, judge, _JUDGE)
-        get_judge(known(judge.id, f"{place}.id"), str(known(judge.revision, f"{place}.revision")))
+    _see_judges(card)
     _only("prompting", known(card.prompting, "prompting"), _PROMPTING)
     for number, decoding in enumerate(known(card.decoding, "decoding")):
         _only(f"decoding[{number}]", decoding, _DECODING)
@@ -116,6 +117,87 @@ def see_runnable(card: Card) -> None:
     fixed = known(seeds.fixed, "seeds.fixed")
     if fixed is not None:
         _only("seeds.fixed", fixed, {})
+
+
+def _see_judges(card: Card) -> None:
+    judges = known(card.judge, "judge")
+    for number, judge in enumerate(judges):
+        place = f"judge[{number}]"
+        if isinstance(judge, RuleJudge):
+            _only(place, judge, _JUDGE)
+            id, revision = (
+                known(judge.id, f"{place}.id"),
+                known(judge.revision, f"{place}.revision"),
+            )
+            get_judge(id, str(revision))
+            if "severity" in (judge.constructs or ()):
+                raise CardError(
+                    f"{place} decides severity by rules, which tell verdicts and no degree of harm",
+                    fix="decide severity with `kind: classifier` or `moderation_api`",
+                )
+        elif isinstance(judge, ModelJudge) and judge.kind == "classifier":
+            _only(place, judge, _CLASSIFIER)
+            _see_constructs(place, judge)
+        elif isinstance(judge, ModerationJudge):
+            _only(place, judge, _JUDGE)
+            see_supported(judge, place)
+            _see_constructs(place, judge)
+        elif isinstance(judge, EnsembleJudge):
+            _only(place, judge, _JUDGE)
+            _see_members(place, judge, judges)
+        else:
+            raise CardError(
+                f"{place}.kind is `{judge.kind}`; this version runs rule, classifier, "
+                "moderation_api and ensemble",
+                fix="judge with one of them, or judge the responses elsewhere",
+            )
+    graded = any("severity" in (judge.constructs or ()) for judge in judges)
+    for number, task in enumerate(card.task_list()):
+        if not graded and measures_severity(task):
+            raise CardError(
+                f"tasks[{number}].construct lists severity, but no judge says that it decides it",
+                fix="add a judge with `constructs: [severity]`, or take severity out",
+            )
+
+
+def _see_constructs(place: str, judge: ModelJudge | ModerationJudge) -> None:
+    if judge.constructs is None or "capability" in judge.constructs:
+        said = "is missing" if judge.constructs is None else "lists capability"
+        raise CardError(
+            f"{place}.constructs {said}; a judge that grades decides harm, over_refusal, severity",
+            fix="list those of them that it decides",
+        )
+
+
+def _see_members(place: str, judge: EnsembleJudge, judges: tuple[Judge, ...]) -> None:
+    """See that every member decides what the ensemble does."""
+    named = {one.name: one for one in judges if not isinstance(one, EnsembleJudge)}
+    decided = judge.constructs
+    if decided is None:
+        raise CardError(
+            f"{place}.constructs is missing; an ensemble decides what all of its members decide",
+            fix="list what it decides",
+        )
+    for name in known(judge.members, f"{place}.members"):
+        stated = named[name].constructs if name in named else ()
+        lacks = [c for c in decided if (c == "severity" if stated is None else c not in stated)]
+        if lacks:
+            raise CardError(
+                f"{place}: its member {name} does not decide {lacks[0]}",
+                fix="let every member decide what the ensemble does",
+            )
+    verdicts = [c for c in decided if c in ("harm", "over_refusal")]
+    if known(judge.combine, f"{place}.combine") == "mean" and verdicts:
+        raise CardError(
+            f"{place}.combine is `mean`, and {verdicts[0]} has verdicts, which have no mean",
+            fix="combine by majority, any or all",
+        )
+
+
+def measures_severity(task: Task) -> bool:
+    """Tell whether a task's entry lists severity."""
+    construct = task.construct
+    return construct == "severity" or (isinstance(construct, tuple) and "severity" in construct)
 
 
 def _see_set(place: str, dataset: Dataset) -> None:

@@ -8,7 +8,6 @@ from typing import cast
 
 import pyarrow as pa
 
-from safebench.card.base import known
 from safebench.card.card import SPEC, Card
 from safebench.card.environment import Environment
 from safebench.card.io import dump_card
@@ -20,8 +19,10 @@ from safebench.evidence.scoring import compute_results
 from safebench.evidence.store import CARD_FILE, Store
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, sort_table, write_table
 from safebench.files import sha256_of
+from safebench.judges.cache import JudgementCache
 from safebench.study.cells import Block, runs_of, weights_folder
 from safebench.study.judging import judge_responses
+from safebench.study.open_judges import open_judges
 from safebench.study.plan import Plan
 from safebench.study.progress import Progress
 from safebench.study.runnable import loadable
@@ -38,9 +39,10 @@ def write_submission(
     lost = store.journal.lost()
     blocks = [block for block in plan.blocks if block.run not in lost]
     responses = sort_table(pa.concat_tables([store.load(block.name) for block in blocks]))
-    judges = known(plan.card.judge, "judge")
+    judges = open_judges(plan.card, store.folder)
+    cache = JudgementCache(store.work / "judgements.jsonl")
     progress.start("judge", responses.num_rows * len(judges))
-    outcomes = judge_responses(responses, plan.tasks, judges, progress)
+    outcomes = judge_responses(responses, plan.tasks, plan.card, judges, progress, cache)
     progress.stop()
     folder = store.folder
     write_table(responses, folder / RESPONSES_FILE)

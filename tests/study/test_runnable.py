@@ -15,7 +15,7 @@ from safebench.card.card import Card
 from safebench.card.data import Dataset
 from safebench.card.decoding import Decoding, Prompting
 from safebench.card.io import load_card
-from safebench.card.judge import RuleJudge
+from safebench.card.judge import EnsembleJudge, ModelJudge, ModerationJudge, RuleJudge
 from safebench.card.model import WeightsModel
 from safebench.card.seeds import Seeds
 from safebench.card.training import BatchSize, FullTraining, LoraTraining
@@ -29,6 +29,10 @@ from tests.plans import plan_data, write_plan
 SHA = "0" * 64
 LOST = {"not_reported": "the script is lost"}
 JUDGE = {"name": "other", "id": "example/judge", "revision": "1"}
+MODEL_JUDGE = {
+    "prompt_template_sha256": SHA, "parser": "first word", "decoding": "greedy",
+    "on_parse_failure": "counts as incoherent", "lineage": ["example/other"],
+}  # fmt: skip
 STAGE = {**plan_data()["hyperparameters"], "method": "full"}
 del STAGE["lora"]
 API = {
@@ -96,17 +100,33 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("judge.0.votes", 3, "judge[0].votes is `3`; this version executes `1`"),
     ("judge.0.labels", ["yes", "no"], "judge[0].labels is given; this version executes leaving"),
     *(
-        ("judge.1", {**JUDGE, "constructs": ["severity"], **kind},
-         f"judge[1].kind is `{kind['kind']}`; this version runs rule judges")
-        for kind in (
-            {"kind": "llm", "revision": "1" * 40, "prompt_template_sha256": SHA,
-             "parser": "first word", "on_parse_failure": "counts as incoherent",
-             "decoding": "greedy", "lineage": ["example/other"]},
-            {"kind": "moderation_api", "provider": "Example Inc.", "threshold": 0.5},
-            {"kind": "human", "votes": 3},
-            {"kind": "ensemble", "members": ["rule"], "combine": "majority"},
+        ("judge.1", {**JUDGE, "constructs": ["severity"], **kind}, said)
+        for kind, said in (
+            ({"kind": "llm", "revision": "1" * 40, **MODEL_JUDGE},
+             "judge[1].kind is `llm`; this version runs rule, classifier, moderation_api"),
+            ({"kind": "human", "votes": 3},
+             "judge[1].kind is `human`; this version runs rule, classifier, moderation_api"),
+            ({"kind": "moderation_api", "provider": "Example Inc.", "threshold": 0.5},
+             "judge[1] is 'example/judge' of Example Inc.; this version asks the Perspective API"),
+            ({"kind": "ensemble", "members": ["rule"], "combine": "majority"},
+             "judge[1]: its member rule does not decide severity"),
+            ({"kind": "ensemble", "members": ["rule"], "combine": "mean", "constructs": ["harm"]},
+             "judge[1].combine is `mean`, and harm has verdicts, which have no mean"),
+            ({"kind": "ensemble", "members": ["rule"], "combine": "any", "constructs": None},
+             "judge[1].constructs is missing; an ensemble decides what all of its members"),
+            ({"kind": "classifier", "revision": "1" * 40, **MODEL_JUDGE, "votes": 3},
+             "judge[1].votes is `3`; this version executes `1`"),
+            ({"kind": "classifier", "revision": "1" * 40, **MODEL_JUDGE, "constructs": None},
+             "judge[1].constructs is missing; a judge that grades decides harm"),
+            ({"kind": "classifier", "revision": "1" * 40, **MODEL_JUDGE,
+              "constructs": ["harm", "capability"]},
+             "judge[1].constructs lists capability; a judge that grades decides harm"),
         )
     ),
+    ("judge.0.constructs", ["harm", "severity"],
+     "judge[0] decides severity by rules, which tell verdicts and no degree of harm"),
+    ("tasks.0.construct", ["harm", "severity"],
+     "tasks[0].construct lists severity, but no judge says that it decides it"),
 ]  # fmt: skip
 
 # What has to be known, and what is said where it is not.
@@ -234,6 +254,11 @@ EXECUTED = {
         "max_new_tokens", "stop", "repeats",
     },
     RuleJudge: {"name", "kind", "id", "revision", "constructs"},
+    ModelJudge: {"name", "kind", "id", "revision", "constructs", "sees", "labels", "threshold"},
+    ModerationJudge: {
+        "name", "kind", "id", "revision", "constructs", "sees", "provider", "threshold",
+    },
+    EnsembleJudge: {"name", "kind", "constructs", "members", "combine"},
     Dataset: {"name", "role", "path", "examples"},
     Seeds: {"scheme", "training", "controls", "fixed", "nonce", "series"},
     LoraTraining: {"method", "lora"},
@@ -250,6 +275,9 @@ ONLY = {
     Prompting: runnable._PROMPTING,
     Decoding: runnable._DECODING,
     RuleJudge: runnable._JUDGE,
+    ModelJudge: runnable._CLASSIFIER,
+    ModerationJudge: runnable._JUDGE,
+    EnsembleJudge: runnable._JUDGE,
     Dataset: runnable._DATASET,
     LoraTraining: runnable._TRAINING,
     FullTraining: {**runnable._TRAINING, "trainable": ("all",)},
