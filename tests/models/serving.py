@@ -54,7 +54,7 @@ def recording(answer: Answer) -> Iterator[Recorder]:
     under_way = 0
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - http.server's name
+        def do_POST(self) -> None:
             nonlocal under_way
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
