@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from safebench.card.base import Positive, Reported, Section, Text, Texts
+from safebench.card.base import Positive, Reported, Section, Settings, Text, Texts
 
 
 class Environment(Section):
@@ -15,7 +15,9 @@ class Environment(Section):
     libraries: Reported[Texts]
     """Library name to version."""
     backend: Reported[Text]
-    """What generates: `hf` is transformers."""
+    """What generates: `hf` is transformers, any other name lm-eval's model of that name."""
+    backend_args: Reported[Settings] | None = None
+    """Arguments of the backend, by name, as used; secrets are never among them."""
     device: Reported[Text]
     """`cpu`, or the accelerator's name."""
     threads: Reported[Positive] | None = None

@@ -1,0 +1,168 @@
+"""Arguments of a backend: read from a line, free of secrets, filled in for each weights.
+
+An argument may hold placeholders, so that one line serves the base model and every checkpoint:
+
+    {base}        the base model: a folder, or its Hub id
+    {revision}    its Hub commit
+    {weights}     the folder that holds all weights of the checkpoint; {base} for the base model,
+                  and under an adapter, which goes on top of it
+    {adapter}     the folder of the adapter
+    {model}       the name that a server knows the weights by: the snapshot that the card names;
+                  without one {base}, or {condition}-seed-{seed}-epoch-{checkpoint}
+    {condition}   `base`, `tuned` or `control`
+    {seed}, {checkpoint}
+
+An argument whose placeholder has no value for the weights is left out for them: the base model
+has no {adapter}, {seed} or {checkpoint}, a local folder no {revision}. So
+
+    vllm                     pretrained={weights},lora_local_path={adapter},dtype=bfloat16
+    local-chat-completions   base_url=http://127.0.0.1:8000/v1/chat/completions,model={model}
+
+serve every condition. There is no second line for the base model: a server names its models
+(vLLM: --served-model-name and --lora-modules), so it can name them as {model} does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from safebench.card.scalars import NotANumberError, resolve
+from safebench.errors import ModelError, visible
+
+if TYPE_CHECKING:
+    from safebench.models.engine import Placed
+
+Value = str | int | float | bool | None
+PLACEHOLDERS = (
+    "base",
+    "revision",
+    "weights",
+    "adapter",
+    "model",
+    "condition",
+    "seed",
+    "checkpoint",
+)
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_HOLE = re.compile(r"\{([A-Za-z_]+)\}")
+_SECRET_NAME = re.compile(
+    r"((.*[_-])?(api[_-]?key|auth|authorization|headers?|password|passwd|secret|credentials?)"
+    r"|(.*[_-])?(auth|access|bearer|hf|api|secret|session)[_-]token|token)",
+    re.IGNORECASE,
+)
+_SECRET_VALUE = re.compile(
+    r"(//[^/@\s]+@)|([?&](api[-_]?key|key|token|access_token|sig|signature)=)|(\bbearer\s)"
+    r"|(\b(sk|hf|pk)[-_][A-Za-z0-9_-]{16,})",
+    re.IGNORECASE,
+)
+_USE_ENVIRONMENT = (
+    "leave it out and set the environment variable that the backend reads, "
+    "such as OPENAI_API_KEY: arguments are written into the card"
+)
+
+
+def parse_backend_args(text: str) -> dict[str, Value]:
+    """Return the arguments of a line `name=value,name=value`.
+
+    Numbers, `true`, `false` and `none` are read as such unless they are quoted. No value holds a
+    comma.
+
+    Raises:
+        ModelError: something is no argument, is given twice, holds an unknown placeholder, or is
+            a secret.
+    """
+    found: dict[str, Value] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not _NAME.fullmatch(name):
+            # The text is not quoted: it may be the rest of a secret that holds a comma.
+            raise ModelError(
+                f"backend arguments: part {len(found) + 1} is not name=value",
+                fix="write name=value,name=value; a value cannot hold a comma",
+            )
+        if name in found:
+            raise ModelError(f"backend argument {name!r} is given twice", fix="keep one of them")
+        found[name] = _value(name, value)
+    see_arguments(found)
+    return found
+
+
+def see_arguments(args: Mapping[str, Value]) -> None:
+    """See that arguments hold no secret and only placeholders that there are.
+
+    Raises:
+        ModelError: one does.
+    """
+    for name, value in args.items():
+        if _SECRET_NAME.fullmatch(name):
+            raise ModelError(f"backend argument {name!r} is a secret", fix=_USE_ENVIRONMENT)
+        if not isinstance(value, str):
+            continue
+        if _SECRET_VALUE.search(value):
+            raise ModelError(f"backend argument {name!r} holds a secret", fix=_USE_ENVIRONMENT)
+        for hole in _HOLE.findall(value):
+            if hole not in PLACEHOLDERS:
+                near = get_close_matches(hole, PLACEHOLDERS, n=1)
+                shown = ", ".join(f"{{{known}}}" for known in PLACEHOLDERS)
+                raise ModelError(
+                    f"backend argument {name!r}: no placeholder {{{visible(hole)}}}",
+                    fix=f"did you mean {{{near[0]}}}?" if near else f"one of: {shown}",
+                )
+
+
+def fill(args: Mapping[str, Value], values: Mapping[str, str | None]) -> dict[str, Value]:
+    """Return the arguments with their placeholders filled; those without a value are left out."""
+    filled: dict[str, Value] = {}
+    for name, value in args.items():
+        holes = _HOLE.findall(value) if isinstance(value, str) else []
+        if any(values.get(hole) is None for hole in holes):
+            continue
+        filled[name] = (
+            _HOLE.sub(lambda hole: str(values[hole[1]]), value) if isinstance(value, str) else value
+        )
+    return filled
+
+
+def values_for(
+    weights: Placed, base: str, revision: str | None, names: Mapping[int | None, str]
+) -> dict[str, str | None]:
+    """Return what the placeholders stand for.
+
+    `names` are a provider's for the base model (None) and the tuned ones, by training seed.
+    """
+    is_adapter = weights.folder is not None and weights.form == "adapter"
+    is_whole = weights.folder is not None and not is_adapter
+    tuned = f"{weights.condition}-seed-{weights.training_seed}-epoch-{weights.checkpoint}"
+    usual = base if weights.condition == "base" else tuned
+    named = None if weights.condition == "control" else names.get(weights.training_seed)
+    return {
+        "base": base,
+        "revision": None if is_whole else revision,
+        "weights": str(weights.folder) if is_whole else base,
+        "adapter": str(weights.folder) if is_adapter else None,
+        "model": named or usual,
+        "condition": weights.condition,
+        "seed": None if weights.training_seed is None else str(weights.training_seed),
+        "checkpoint": None if weights.checkpoint is None else str(weights.checkpoint),
+    }
+
+
+def recorded(args: Mapping[str, Value]) -> dict[str, bool | int | float | str]:
+    """Return arguments as the card records them: placeholders unfilled, so no machine's paths."""
+    return {name: "none" if value is None else value for name, value in args.items()}
+
+
+def _value(name: str, text: str) -> Value:
+    if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
+        return text[1:-1]
+    if text.lower() in ("none", "true", "false"):
+        return {"none": None, "true": True, "false": False}[text.lower()]
+    try:
+        value = resolve(text)
+    except NotANumberError as problem:
+        raise ModelError(f"backend argument {name!r}: {problem}") from problem
+    return text if value is None else value

@@ -1,0 +1,387 @@
+"""Any lm-eval model by its name, answering instead of our own engine.
+
+What is added to lm-eval's class: its arguments are filled in for each weights (backend_args.py),
+every sampled request carries a seed of its own where the class can send one, and an API is asked
+so that a reply's end and a refusal's reason are seen (backend_api.py).
+
+The seed of a request is its key (spec/v1/sampling.md) mod 2**31. That it is sent does not promise
+that the server draws by it. Where a class sends none, the scheme is `NAME/unseeded`; one that
+draws from torch's generator in this process is at least given another state for each cell, since
+cells that shared their noise would not be independent.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from lm_eval.api.instance import Instance
+from lm_eval.api.registry import get_model, model_registry
+from lm_eval.models.api_models import JsonChatStr, TemplateAPI
+
+from safebench.card.base import NotReported
+from safebench.errors import MissingDependencyError, ModelError, SafebenchError, visible
+from safebench.models.backend_api import ATTEMPTS, REPLY_SECONDS, Server
+from safebench.models.backend_args import (
+    Value,
+    fill,
+    parse_backend_args,
+    recorded,
+    see_arguments,
+    values_for,
+)
+from safebench.models.engine import Arrangement, Placed
+from safebench.models.lm import Generated
+from safebench.models.rng import preserved_random_state
+from safebench.models.sampling import Stream
+
+__all__ = ["BACKENDS_OF_OURS", "NamedEngine", "backend_names", "parse_backend_args"]
+
+BACKENDS_OF_OURS = frozenset({"hf", "hf-auto", "huggingface", "safebench_hf"})
+"""Names under which our own engine answers."""
+
+_OPENAI = frozenset(
+    {
+        "azure-openai-chat-completions",
+        "litellm",
+        "litellm-chat",
+        "litellm-chat-completions",
+        "local-chat-completions",
+        "local-completions",
+        "openai-chat-completions",
+        "openai-completions",
+    }
+)
+"""Classes whose requests have OpenAI's form, with a field for a seed."""
+_SEEDED = _OPENAI | {"vllm"}
+_CHAT = ("chat", "litellm")
+_EXTRAS = {"vllm": "vllm", "vllm-vlm": "vllm", "openvino": "optimum"}
+_BASE = Placed("base", None, None, "base", None)
+
+
+def backend_names() -> list[str]:
+    """Return the names of lm-eval's models that can answer."""
+    return sorted(name for name in model_registry if name not in BACKENDS_OF_OURS)
+
+
+class NamedEngine:
+    """An lm-eval model by name, made once for every distinct set of arguments."""
+
+    def __init__(
+        self,
+        name: str,
+        args: Mapping[str, Value],
+        *,
+        base: str,
+        revision: str | None = None,
+        tokenizer: Any = None,
+        batch_size: int = 1,
+        names: Mapping[int | None, str] | None = None,
+    ) -> None:
+        """Find the class; its model is made when weights are put in place, or its prompts asked.
+
+        `base` is a folder or a Hub id at the commit `revision`. `tokenizer` counts tokens; without
+        one the server's count is taken, if it gives one. `batch_size` is ignored by an API, of
+        which `num_concurrent` requests are under way at once. `names` are a provider's names of
+        the base model (key None) and of the tuned ones, by training seed.
+
+        Raises:
+            ModelError: no such backend, or an argument is wrong.
+            MissingDependencyError: its package is not installed.
+        """
+        see_arguments(args)
+        self.name, self.args = name, dict(args)
+        self.base, self.revision, self.names = base, revision, dict(names or {})
+        self.tokenizer = tokenizer
+        self.scheme = f"{name}/{'request-seed' if name in _SEEDED else 'unseeded'}"
+        self._class = _find(name)
+        self.is_api = issubclass(self._class, TemplateAPI)
+        self.batch_size = batch_size
+        if self.is_api:
+            self._prepare_api()
+        self._made_for: dict[str, Value] | None = None
+        self._lm: Any = None
+        self._server: Server | None = None
+        self._owners = {_key(self._filled(_BASE)): _BASE}
+
+    @property
+    def lm(self) -> Any:
+        """The lm-eval model in place, the base model's if there is none yet; raises ModelError."""
+        if self._lm is None:
+            self._put(self._filled(_BASE))
+        return self._lm
+
+    @contextmanager
+    def using(self, weights: Placed) -> Iterator[None]:
+        """Put weights in place for the time of the block; raises ModelError."""
+        filled = self._filled(weights)
+        owner = self._owners.setdefault(_key(filled), weights)
+        if (owner.condition, owner.training_seed, owner.checkpoint) != (
+            weights.condition,
+            weights.training_seed,
+            weights.checkpoint,
+        ):
+            raise ModelError(
+                f"backend {self.name}: its arguments are the same for {_called(owner)} and "
+                f"{_called(weights)}, so one model would answer for both",
+                fix="name the weights in --backend-args: model={model} for a server, "
+                "pretrained={weights},lora_local_path={adapter} for vllm",
+            )
+        self._put(filled)
+        yield
+
+    def generate(
+        self,
+        requests: Sequence[Any],
+        stream: Stream,
+        arrangement: Arrangement,
+        on_batch: Callable[[int], None],
+    ) -> list[Generated]:
+        """Answer lm-eval requests, in their order; repeats of a prompt are consecutive.
+
+        Raises:
+            ModelError: the model failed, or its server did.
+        """
+        lm = self.lm
+        asked = [
+            self._request(request, key)
+            for request, key in zip(requests, _keys(stream, requests), strict=True)
+        ]
+        order = list(range(len(asked)))
+        if arrangement.shuffled is not None:
+            random.Random(arrangement.shuffled).shuffle(order)  # noqa: S311 - no secret
+        chosen = [asked[i] for i in order]
+        try:
+            if self._server is not None:
+                concurrent = max(1, min(self._server.concurrent, arrangement.batch_size))
+                answers = self._server.ask(chosen, concurrent, on_batch)
+            else:
+                answers = self._in_process(lm, chosen, stream, arrangement.batch_size, on_batch)
+        except SafebenchError:
+            raise
+        except Exception as problem:  # lm-eval's classes raise whatever their libraries raise
+            raise ModelError(f"backend {self.name} failed: {_first_line(problem)}") from problem
+        done = dict(zip(order, answers, strict=True))
+        return [self._finish(asked[i].args[1], *done[i]) for i in range(len(asked))]
+
+    def environment(self) -> dict[str, Any]:
+        """Return the fields of the card's environment that this engine decides, as used."""
+        fields: dict[str, Any] = {
+            "harness": f"lm-eval {version('lm-eval')}",
+            "backend": self.name,
+            "batch_size": self.batch_size,
+            "attention": NotReported(not_reported=f"the backend {self.name} chooses it"),
+            "sampling_scheme": self.scheme,
+            "backend_args": recorded(self.args),
+        }
+        if self.is_api:
+            unseen = NotReported(not_reported="a server generated, which does not say")
+            places = ("device", "tensor_parallel", "kv_cache_dtype", "serving_quantization")
+            return {**fields, **dict.fromkeys(places, unseen)}
+        on_gpu = torch.cuda.is_available()
+        fields["device"] = torch.cuda.get_device_name() if on_gpu else "cpu"
+        for field, argument in (
+            ("tensor_parallel", "tensor_parallel_size"),
+            ("kv_cache_dtype", "kv_cache_dtype"),
+            ("serving_quantization", "quantization"),
+        ):
+            if self.args.get(argument) is not None:
+                fields[field] = self.args[argument]
+        return fields
+
+    def _prepare_api(self) -> None:
+        """Give an API's class its defaults, and see that it takes the arguments."""
+        known = {
+            parameter
+            for cls in self._class.__mro__
+            for parameter in inspect.signature(cls.__init__).parameters
+        } - {"self", "args", "kwargs"}
+        for name in self.args:
+            if name not in known:
+                near = get_close_matches(name, sorted(known), n=1)
+                raise ModelError(
+                    f"backend {self.name} takes no argument {name!r}",
+                    fix=f"did you mean {near[0]}?" if near else "leave it out",
+                )
+        if not {"model", "pretrained"} & set(self.args):
+            self.args["model"] = "{model}"
+        if self.name == "local-completions" and not {"tokenizer", "tokenizer_backend"} & set(
+            self.args
+        ):  # lm-eval would ask the server, then the Hub for one of the model's name
+            self.args["tokenizer_backend"], self.args["tokenizer"] = "huggingface", "{base}"
+            self.args.setdefault("revision", "{revision}")
+        if self.name.startswith("local-") and not self.args.get("base_url"):
+            raise ModelError(
+                f"backend {self.name} needs the address of its server",
+                fix="give base_url=http://HOST:PORT/v1/chat/completions (or /v1/completions)",
+            )
+        self.batch_size = self._positive("num_concurrent", 1)
+        self._attempts = self._positive("max_retries", ATTEMPTS)
+        self._positive("timeout", REPLY_SECONDS)
+
+    def _positive(self, name: str, default: int) -> int:
+        value = self.args.get(name, default)
+        if type(value) is not int or value < 1:
+            raise ModelError(
+                f"backend argument {name}={value!r} is not a whole number of at least 1",
+                fix=f"give {name}={default}",
+            )
+        return value
+
+    def _filled(self, weights: Placed) -> dict[str, Value]:
+        return fill(self.args, values_for(weights, self.base, self.revision, self.names))
+
+    def _put(self, filled: dict[str, Value]) -> None:
+        """Make the model of these arguments the one in place, the previous one let go before."""
+        if self._lm is not None and filled == self._made_for:
+            return
+        self._lm = self._server = self._made_for = None
+        if not self.is_api:
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        self._lm = self._make(filled)
+        self._made_for = filled
+        if self.is_api:
+            self._server = Server(self._lm, self.name, self.batch_size, self._attempts)
+
+    def _make(self, filled: dict[str, Value]) -> Any:
+        given = dict(filled)
+        if self.is_api:
+            given.setdefault("timeout", REPLY_SECONDS)
+            given["batch_size"] = 1
+        else:
+            given.setdefault("batch_size", self.batch_size)
+        try:
+            with preserved_random_state():
+                lm = self._class.create_from_arg_obj(given)
+                if self.is_api:
+                    _ = lm.header  # reads the key from the environment, or says that there is none
+            return lm
+        except ImportError as problem:
+            raise _missing(self.name, problem) from problem
+        except Exception as problem:  # whatever its library raises
+            raise ModelError(
+                f"backend {self.name} cannot start: {_first_line(problem)}",
+                fix="correct --backend-args, or what the message names",
+            ) from problem
+
+    def _request(self, request: Any, key: int) -> Instance:
+        context, settings = request.args
+        self._see_context(context)
+        settings = {name: value for name, value in settings.items() if value is not None}
+        if settings.get("repetition_penalty") == 1.0:
+            del settings["repetition_penalty"]
+        if settings["do_sample"]:
+            if self.name in _OPENAI:
+                settings.setdefault("top_p", 1.0)  # not the server's default, nor the model's
+            if self.name in _SEEDED:
+                settings["seed"] = key % 2**31
+        return Instance("generate_until", request.doc, (context, settings), 0)
+
+    def _see_context(self, context: Any) -> None:
+        if not self.is_api:
+            return
+        takes_chat = any(word in self.name for word in _CHAT)
+        if takes_chat and not isinstance(context, JsonChatStr):
+            raise ModelError(
+                f"backend {self.name} takes conversations, and the card has no chat template",
+                fix="use local-completions, or give the card a chat_template",
+            )
+        if not takes_chat and isinstance(context, JsonChatStr):
+            raise ModelError(
+                f"backend {self.name} takes text, and was given a conversation",
+                fix="use local-chat-completions, or leave tokenized_requests=False and "
+                "tokenizer_backend=None out, so that the chat template is applied here",
+            )
+
+    def _in_process(
+        self,
+        lm: Any,
+        asked: list[Instance],
+        stream: Stream,
+        size: int,
+        on_batch: Callable[[int], None],
+    ) -> list[tuple[str, str, int | None]]:
+        takes = inspect.signature(lm.generate_until).parameters
+        quiet = {"disable_tqdm": True} if "disable_tqdm" in takes else {}
+        texts: list[str] = []
+        with preserved_random_state():
+            if self.name not in _SEEDED:
+                torch.manual_seed(stream.key("", "", 0) % 2**63)
+            for start in range(0, len(asked), size):
+                chunk = asked[start : start + size]
+                texts += lm.generate_until(chunk, **quiet)
+                on_batch(len(chunk))
+        return [(text or "", "ok", None) for text in texts]
+
+    def _finish(
+        self, settings: dict[str, Any], text: str, status: str, tokens: int | None
+    ) -> Generated:
+        """Cut a text at what ends it, and see whether it was cut at the longest length."""
+        if self.tokenizer is not None:
+            tokens = len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+            if not self.is_api and tokens >= settings["max_gen_toks"]:
+                status = "truncated"
+        cuts = [place for mark in settings["until"] if mark and (place := text.find(mark)) >= 0]
+        if cuts:
+            text, status = text[: min(cuts)], "ok" if status == "truncated" else status
+        return Generated(text.strip(), status, tokens)
+
+
+def _find(name: str) -> Any:
+    if name in BACKENDS_OF_OURS:
+        raise ModelError(
+            f"backend {name!r} is lm-eval's own for transformers",
+            fix="leave --backend out: safebench loads transformers weights itself",
+        )
+    if name not in model_registry:
+        known = backend_names()
+        near = get_close_matches(name, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"one of: {', '.join(known)}"
+        raise ModelError(f"no backend named {name!r}", fix=hint)
+    try:
+        return get_model(name)
+    except ImportError as problem:
+        raise _missing(name, problem) from problem
+
+
+def _missing(name: str, problem: ImportError) -> MissingDependencyError:
+    extra = "litellm" if name.startswith("litellm") else _EXTRAS.get(name)
+    if extra is None and (name in _OPENAI or "api" in str(problem)):
+        extra = "api"
+    return MissingDependencyError(
+        f"backend {name!r} needs a package that is not installed: {_first_line(problem)}",
+        fix=f'pip install "lm-eval[{extra}]"' if extra else f"pip install {problem.name or name}",
+    )
+
+
+def _keys(stream: Stream, requests: Sequence[Any]) -> Iterator[int]:
+    """Yield every request's key; repeats of a prompt are counted in their order."""
+    seen: dict[tuple[str, str], int] = {}
+    for request in requests:
+        place = (request.task_name, str(request.doc["prompt_id"]))
+        seen[place] = seen.get(place, 0) + 1
+        yield stream.key(*place, seen[place])
+
+
+def _key(filled: dict[str, Value]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, repr(value)) for name, value in sorted(filled.items()))
+
+
+def _called(weights: Placed) -> str:
+    if weights.training_seed is None:
+        return f"the {weights.condition} model"
+    return f"{weights.condition}-seed-{weights.training_seed}-epoch-{weights.checkpoint}"
+
+
+def _first_line(problem: BaseException) -> str:
+    lines = str(problem).strip().splitlines()
+    return visible(lines[0][:300]) if lines else type(problem).__name__
