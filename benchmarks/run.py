@@ -158,22 +158,32 @@ def print_report(
     print("loop:   ", shlex.join(loop))
     print()
     print(f"safebench run                        {best[5]:8.1f} s   peak {memory:6.0f} MiB")
-    print(f"lm_eval run, one process             {process:8.1f} s   peak "
-          f"{min(m for _, m in single):6.0f} MiB, least of {len(single)}")
+    print(
+        f"lm_eval run, one process             {process:8.1f} s   peak "
+        f"{min(m for _, m in single):6.0f} MiB, least of {len(single)}"
+    )
     print(f"  x {ADAPTERS * REPEATS}                               {total:8.1f} s")
     loop_best = min(t for t, _ in looped)
-    print(f"simple_evaluate in a loop            {loop_best:8.1f} s   peak "
-          f"{max(m for _, m in looped):6.0f} MiB")
-    print(f"bare model.generate, {ADAPTERS * REPEATS} cells         {floor['floor']:8.2f} s   best "
-          f"batch {floor['batch']:.0f}; model loaded")
+    print(
+        f"simple_evaluate in a loop            {loop_best:8.1f} s   peak "
+        f"{max(m for _, m in looped):6.0f} MiB"
+    )
+    print(
+        f"bare model.generate, {ADAPTERS * REPEATS} cells         {floor['floor']:8.2f} s   best "
+        f"batch {floor['batch']:.0f}; model loaded"
+    )
     print(f"our generation of the same           {floor['ours']:8.2f} s")
     print()
     print(f"lm_eval run in a loop / ours         {total / best[5]:8.1f}     at least 20")
     print(f"simple_evaluate in a loop / ours     {loop_best / best[5]:8.1f}     at least 3")
-    print(f"our generation / bare floor          {floor['ours'] / floor['floor']:8.2f}     "
-          "at most 1.25")
-    print(f"our peak memory / one lm_eval        "
-          f"{memory / min(m for _, m in single):8.2f}     at most 1.3")
+    print(
+        f"our generation / bare floor          {floor['ours'] / floor['floor']:8.2f}     "
+        "at most 1.25"
+    )
+    print(
+        f"our peak memory / one lm_eval        "
+        f"{memory / min(m for _, m in single):8.2f}     at most 1.3"
+    )
     print()
     print("cost is linear in cells (a cell: one adapter, one repeat, 100 prompts)")
     for repeats, seconds in best.items():
@@ -181,11 +191,15 @@ def print_report(
         print(f"  {cells:4d} cells (and {repeats:2d} of the base)  {seconds:8.1f} s")
     slope = (best[25] - best[1]) / (6 * 24)
     between = (best[5] - best[1]) / (6 * 4)
-    print(f"  a cell costs {slope:.3f} s from 5 to 125 cells, {between:.3f} s from 5 to 25; the "
-          f"start {best[1] - 6 * slope:.1f} s")
+    print(
+        f"  a cell costs {slope:.3f} s from 5 to 125 cells, {between:.3f} s from 5 to 25; the "
+        f"start {best[1] - 6 * slope:.1f} s"
+    )
     bare = floor["ours"] / (ADAPTERS * REPEATS)
-    print(f"  of a cell {bare:.3f} s is generation, {slope - bare:.3f} s the overhead: judging, "
-          "tables, numbers")
+    print(
+        f"  of a cell {bare:.3f} s is generation, {slope - bare:.3f} s the overhead: judging, "
+        "tables, numbers"
+    )
 
 
 if __name__ == "__main__":

@@ -60,7 +60,9 @@ def loop(folder: Path) -> None:
                 torch_random_seed=repeat,
                 bootstrap_iters=0,
             )  # fmt: skip
-            text = json.dumps({"results": found["results"], "samples": found["samples"]}, default=str)
+            text = json.dumps(
+                {"results": found["results"], "samples": found["samples"]}, default=str
+            )
             (folder / f"loop-{number}-{repeat}.json").write_text(text)
 
 
@@ -80,9 +82,7 @@ def floor(folder: Path) -> None:
     located = locate(str(MODEL), None, folder)
     tokenizer = load_tokenizer(located)
     engine = HfEngine(located, tokenizer, dtype="float32", device="cpu", batch_size=512)
-    prompts = build_prompts(
-        engine, [load_task(TASK, limit=PROMPTS)], chat=True, system_prompt=None
-    )
+    prompts = build_prompts(engine, [load_task(TASK, limit=PROMPTS)], chat=True, system_prompt=None)
     adapters = [Path(p) for p in json.loads((folder / "adapters.json").read_text())]
     bare = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(MODEL), adapters[0])
     bare.eval()

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 FORMATS = ("text", "json")
 
 
-def print_plan(
-    plan: Plan, wanted: Callable[[Block], bool], out: Path | None, form: str
-) -> None:
+def print_plan(plan: Plan, wanted: Callable[[Block], bool], out: Path | None, form: str) -> None:
     """Print the blocks of cells that would be executed, finished ones marked."""
     from dataclasses import asdict, replace
 

@@ -15,7 +15,7 @@ from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.heavy import needs_models
 from safebench.cli.sound import load_sound_card
 from safebench.cli.summary import number, print_wrapped, signed
-from safebench.errors import CardError
+from safebench.errors import CardError, RunError
 from safebench.evidence.verdicts import RerunReport, ScoreVerdict, write_report
 
 EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3}
@@ -111,14 +111,19 @@ def repeat(
     """Execute a rerun into a folder and write its verdict."""
     with needs_models("rerun"):
         from safebench.cli.run import describe
-        from safebench.study.execute import Settings, execute
+        from safebench.study.execute import Settings, execute, finished_earlier
         from safebench.study.plan import make_plan
-        from safebench.study.rerun import compare, is_wanted, only_primary, rerun_card
+        from safebench.study.rerun import is_wanted, only_primary, rerun_card
+        from safebench.study.verdict import compare
     card = rerun_card(original, submission, seeds, submitter)
     wanted = only_primary(original)
     plan = make_plan(card, submission, out, None if everything else lambda b: is_wanted(b, wanted))
     progress.say("rerun " + describe(plan))
-    rerun = execute(plan, out, Settings(batch_size, device, threads), progress)
+    before = finished_earlier(plan, out)
+    outcome = before or execute(plan, out, Settings(batch_size, device, threads), progress)
+    if outcome.card is None:
+        raise RunError(f"{out}: the rerun is not finished", fix="run the same command again")
+    rerun = outcome.card
     report = compare(original, submission, rerun, out)
     write_report(report, out)
     return report

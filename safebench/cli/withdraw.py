@@ -34,7 +34,9 @@ def command(folder: Path, seed: int, condition: str, reason: str) -> None:
         seeds = sorted(str(s) for c, s in runs if c == condition)
         raise RunError(
             f"{folder}: no run of {condition}, training seed {seed} is registered",
-            fix=f"its seeds are {', '.join(seeds)}" if seeds else f"it has no {condition} condition",
+            fix=f"its seeds are {', '.join(seeds)}"
+            if seeds
+            else f"it has no {condition} condition",
         )
     if not reason.strip():
         raise RunError("--reason is empty", fix="say why, in a sentence")

@@ -25,8 +25,8 @@ from safebench.card.base import known
 from safebench.card.judge import ModelJudge
 from safebench.errors import CardError, JudgeError
 from safebench.judges.base import Exchange, Grade
+from safebench.models.explained import explained as explained
 from safebench.models.loading import Located, locate
-from safebench.models.loading import _explained as explained
 
 BATCH: Final = 32
 """Texts graded at once; a constant, so that no setting of a run reaches the degrees."""

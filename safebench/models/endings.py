@@ -14,7 +14,8 @@ class Generated:
     text: str
     status: str
     """`ok`, or `truncated` when it was cut at the longest length."""
-    new_tokens: int
+    new_tokens: int | None
+    """Tokens generated, the end token not counted; None where the backend does not say."""
 
 
 class Endings:

@@ -12,6 +12,7 @@ import transformers
 from safebench.errors import ModelError
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
 
 # peft 0.21 asks transformers 5.23 for a property under its old name.
 PEFT_NOTE = "`is_gradient_checkpointing` is deprecated"

@@ -78,4 +78,4 @@ def _agrees(model: Any, layers: int) -> bool:
         return False
     scale = wanted.abs().max().item()
     error = (got - wanted).abs().max().item()
-    return error <= 32 * torch.finfo(wanted.dtype).eps * scale
+    return bool(error <= 32 * torch.finfo(wanted.dtype).eps * scale)

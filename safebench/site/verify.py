@@ -8,7 +8,7 @@ from typing import Any
 
 from safebench.card.card import Card
 from safebench.evidence.verdicts import RerunReport
-from safebench.study.rerun import compare
+from safebench.study.verdict import compare
 
 _TOLERANCE = 1e-9
 

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
 
 import pyarrow as pa
 import torch
@@ -30,13 +30,8 @@ from safebench.evidence.tables import RESPONSES, make_table
 from safebench.files import replace_file, sync_tree
 from safebench.harness.evaluate import Prompt, Response, build_prompts, generate
 from safebench.models.engine import Engine, HfEngine, Placed
-from safebench.models.loading import (
-    ADAPTER_CONFIG,
-    ADAPTER_WEIGHTS,
-    default_device,
-    load_base,
-    see_device,
-)
+from safebench.models.explained import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from safebench.models.loading import default_device, load_base, see_device
 from safebench.models.sampling import Stream
 from safebench.study.answers import write_answers
 from safebench.study.cells import Block, runs_of, weights_folder
@@ -359,11 +354,13 @@ class _Runner:
 
     def _tune_all(self) -> None:
         left = [b for b in self._left() if b.training_seed is not None]
-        wanted = [r for r in runs_of(left) if any(self._needs_tuning(b) for b in left if b.run == r)]
+        wanted = [
+            r for r in runs_of(left) if any(self._needs_tuning(b) for b in left if b.run == r)
+        ]
         for number, (condition, seed) in enumerate(wanted, start=1):
             what = f"{condition}, training seed {seed}"
             label = f"tune {number}/{len(wanted)}"
-            self._attempt(what, lambda c=condition, s=seed, n=label: self._tune(c, int(s or 0), n))
+            self._attempt(what, partial(self._tune, condition, int(seed or 0), label))
 
     def _tune(self, condition: str, seed: int, label: str) -> None:
         from safebench.tuning.train import fine_tune
@@ -380,7 +377,9 @@ class _Runner:
             nonlocal reached, last
             last = loss if loss is not None else last
             note = f"{unit} {min(at, total):.1f}"
-            self.progress.advance(at - reached, note + ("" if last is None else f"  loss {last:.2f}"))
+            self.progress.advance(
+                at - reached, note + ("" if last is None else f"  loss {last:.2f}")
+            )
             reached = at
 
         folder = weights_folder(self.store.folder, condition, seed)
@@ -430,9 +429,7 @@ class _Runner:
             placed = self._placed(blocks[0])
             if placed is None:
                 continue  # its fine-tuning did not end well, and that was said
-            self._attempt(
-                blocks[0].name, lambda p=placed, bs=blocks: self._generate_with(p, bs)
-            )
+            self._attempt(blocks[0].name, partial(self._generate_with, placed, blocks))
         self.progress.stop()
 
     def _placed(self, block: Block) -> Placed | None:
@@ -444,7 +441,9 @@ class _Runner:
         folder = weights_folder(self.store.folder, block.condition, block.training_seed)
         if not folder.is_dir():
             return None
-        form = "full" if getattr(self.plan.card.hyperparameters, "method", "") == "full" else "adapter"
+        form = (
+            "full" if getattr(self.plan.card.hyperparameters, "method", "") == "full" else "adapter"
+        )
         return Placed(*block.weights, form, folder / f"checkpoint-{block.checkpoint}")
 
     def _generate_with(self, placed: Placed, blocks: list[Block]) -> None:
@@ -457,7 +456,7 @@ class _Runner:
             )
         with self.engine.using(placed):
             for block in blocks:
-                self._attempt(block.name, lambda b=block: self._generate(b))
+                self._attempt(block.name, partial(self._generate, block))
 
     def _generate(self, block: Block) -> None:
         decodings = known(self.plan.card.decoding, "decoding")

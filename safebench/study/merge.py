@@ -49,7 +49,9 @@ def _see_whole(stores: list[Store], claims: list[Claim]) -> None:
     first = claims[0]
     count = int(first.shard.partition("/")[2])
     for store, claim in zip(stores, claims, strict=True):
-        if same_study(claim.card) != same_study(first.card) or not claim.shard.endswith(f"/{count}"):
+        if same_study(claim.card) != same_study(first.card) or not claim.shard.endswith(
+            f"/{count}"
+        ):
             raise RunError(
                 f"{store.folder} is shard {claim.shard} of another card than {stores[0].folder}, "
                 f"shard {first.shard}",

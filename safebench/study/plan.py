@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from safebench.card.base import known
 from safebench.card.card import Card
@@ -14,7 +14,7 @@ from safebench.card.judge import ModelJudge
 from safebench.card.model import ChatTemplateFromFile, WeightsModel
 from safebench.errors import CardError
 from safebench.harness.tasks import LoadedTask
-from safebench.models.engine import Placed
+from safebench.models.engine import Form, Placed
 from safebench.models.given import given_weights
 from safebench.models.loading import Located, load_tokenizer, locate
 from safebench.study.answers import SelfAnswered, chosen_decoding
@@ -57,7 +57,6 @@ class Plan:
     """Sets whose answers the base model gives itself, before anything is fine-tuned."""
     weights: dict[tuple[str, int | None, int | None], Placed] = field(default_factory=dict)
     """Weights that the card gives, by condition, training seed and checkpoint."""
-
 
     def rows_of(self, asked: SelfAnswered, out: Path) -> list[dict[str, Any]]:
         """Return a self-answered set, which lies in `out`, as the trainer takes it."""
@@ -107,7 +106,7 @@ def make_plan(
     """Find and pin everything a card names.
 
     The card's relative paths start at `folder`; those of the plan's card start at `out`. `wanted`
-    keeps some of the blocks; all by default. `shard` is the part `i/n` of the grid that is executed.
+    keeps some of the blocks; all by default. `shard` is the part `i/n` of the grid that is made.
     `limit` takes the first prompts of every task alone, which the card then says.
 
     Raises:
@@ -143,9 +142,7 @@ def make_plan(
     )  # fmt: skip
 
 
-def _self_answered(
-    card: Card, folder: Path, system_prompt: str | None
-) -> Iterator[SelfAnswered]:
+def _self_answered(card: Card, folder: Path, system_prompt: str | None) -> Iterator[SelfAnswered]:
     """Yield the sets that the base model answers itself, with their questions."""
     if trained(card) is None:
         return
@@ -169,7 +166,9 @@ def _limited(card: Card, limit: int | None) -> Card:
         return card
     tasks = tuple(
         task.model_copy(
-            update={"limit": limit if task.limit is None else min(limit, known(task.limit, "limit"))}
+            update={
+                "limit": limit if task.limit is None else min(limit, known(task.limit, "limit"))
+            }
         )
         for task in card.task_list()
     )
@@ -196,13 +195,14 @@ def _given_weights(
             int(known(entry.training_seed, f"{place}.training_seed")),
             int(known(entry.checkpoint, f"{place}.checkpoint")),
         )
-        form = known(entry.form, f"{place}.form")
+        form = cast("Form", known(entry.form, f"{place}.form"))
         found[key] = Placed(*key, form, given_weights(entry, folder))
     for block in blocks:
         if block.training_seed is not None and block.weights not in found:
             raise CardError(
-                f"model.weights lists {len(found)} sets of weights, but none for {block.condition}, "
-                f"training seed {block.training_seed}, {block.unit} {block.checkpoint}",
+                f"model.weights lists {len(found)} sets of weights, but none for "
+                f"{block.condition}, training seed {block.training_seed}, "
+                f"{block.unit} {block.checkpoint}",
                 fix="list the weights of every cell, or leave model.weights out to fine-tune",
             )
     return found

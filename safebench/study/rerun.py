@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
-
-import pyarrow as pa
 
 from safebench.card.base import known
 from safebench.card.card import Card
-from safebench.card.differences import environment_differences
-from safebench.card.digest import protocol_digest
 from safebench.card.model import ChatTemplateFromFile
-from safebench.card.results import MARGIN, PrimaryEstimand
 from safebench.card.submission import Submitter
-from safebench.errors import CardError, EvidenceError
+from safebench.errors import CardError
 from safebench.evidence.manifest import inside
-from safebench.evidence.scoring import Block as Outcomes
-from safebench.evidence.scoring import blocks as outcome_blocks
-from safebench.evidence.tables import OUTCOMES_FILE, read_outcomes
-from safebench.evidence.verdicts import ChangeVerdictRow, RerunReport, ScoreVerdict, Side, Word
-from safebench.files import sha256_of
-from safebench.stats import change_verdict, rerun_verdict
 from safebench.study.cells import Block
 from safebench.study.runnable import loadable, trained
 
@@ -106,132 +94,3 @@ def only_primary(original: Card) -> set[tuple[str, int | None, str]]:
 def is_wanted(block: Block, wanted: set[tuple[str, int | None, str]]) -> bool:
     """Tell whether a block is needed for the primary estimands."""
     return (block.condition, block.checkpoint, block.decoding) in wanted
-
-
-def compare(original: Card, original_dir: Path, rerun: Card, rerun_dir: Path) -> RerunReport:
-    """Compare a rerun with what it repeats, primary estimand by primary estimand.
-
-    Raises:
-        EvidenceError: a primary estimand lacks outcomes on one side, or the prompts differ.
-    """
-    results = original.given_results
-    if results is None:
-        raise CardError("the original has no results to compare with")
-    before = _by_key(read_outcomes(original_dir))
-    after = _by_key(read_outcomes(rerun_dir))
-    verdicts, changes = [], []
-    for estimand in results.primary:
-        old, new = _pick(before, estimand, original_dir), _pick(after, estimand, rerun_dir)
-        if set(old.prompts) != set(new.prompts):
-            raise EvidenceError(f"{estimand.task}: the rerun was asked other prompts")
-        verdicts.append(_score_verdict(estimand, old, new))
-        if estimand.checkpoint is not None:
-            bases = (
-                _pick(before, _base_of(estimand), original_dir),
-                _pick(after, _base_of(estimand), rerun_dir),
-            )
-            changes.append(_change_row(estimand, bases, (old, new)))
-    seeds = cast("tuple[int, ...]", known(known(rerun.seeds, "seeds").training, "seeds.training"))
-    return RerunReport(
-        kind="retrain",
-        original=_side(original, original_dir),
-        rerun=_side(rerun, rerun_dir),
-        planned_seeds=len(seeds),
-        verdicts=tuple(verdicts),
-        changes=tuple(changes),
-        overall=_overall([v.verdict for v in verdicts]),
-        environment_differences=tuple(environment_differences(original, rerun)),
-    )
-
-
-def _word(text: str) -> Word:
-    return cast("Word", text)
-
-
-def _overall(words: list[Word]) -> Word:
-    if "not_reproduced" in words:
-        return "not_reproduced"
-    return "inconclusive" if "inconclusive" in words else "reproduced"
-
-
-_Key = tuple[str, str, str, int | None, str, str]
-
-
-def _by_key(outcomes: pa.Table) -> dict[_Key, Outcomes]:
-    return {
-        (b.task, b.construct, b.condition, b.checkpoint, b.decoding, b.judge): b
-        for b in outcome_blocks(outcomes)
-    }
-
-
-def _pick(found: dict[_Key, Outcomes], e: PrimaryEstimand, folder: Path) -> Outcomes:
-    key = (e.task, e.construct, e.condition, e.checkpoint, e.decoding, e.judge)
-    if key not in found:
-        raise EvidenceError(
-            f"{folder / OUTCOMES_FILE}: no outcomes of {'/'.join(str(part) for part in key)}"
-        )
-    return found[key]
-
-
-def _base_of(estimand: PrimaryEstimand) -> PrimaryEstimand:
-    return estimand.model_copy(update={"condition": "base", "checkpoint": None})
-
-
-def _score_verdict(estimand: PrimaryEstimand, old: Outcomes, new: Outcomes) -> ScoreVerdict:
-    """Test equivalence over training seeds; a seed's score is its mean over repeats."""
-    found = rerun_verdict(old.scores.mean(axis=(1, 2)), new.scores.mean(axis=(1, 2)), margin=MARGIN)
-    return ScoreVerdict(
-        task=estimand.task,
-        construct=estimand.construct,
-        checkpoint=estimand.checkpoint,
-        decoding=estimand.decoding,
-        judge=estimand.judge,
-        original_estimate=float(old.scores.mean()),
-        rerun_estimate=float(new.scores.mean()),
-        original_seeds=len(old.seeds),
-        rerun_seeds=len(new.seeds),
-        difference_points=found.difference_points,
-        lower_points=found.lower_points,
-        upper_points=found.upper_points,
-        margin_points=found.margin_points,
-        seeds_needed=found.seeds_needed,
-        verdict=_word(found.verdict),
-        reason=found.reason,
-    )
-
-
-def _change_row(
-    estimand: PrimaryEstimand, bases: tuple[Outcomes, Outcomes], tuned: tuple[Outcomes, Outcomes]
-) -> ChangeVerdictRow:
-    for base, block in zip(bases, tuned, strict=True):
-        if base.prompts != block.prompts:
-            raise EvidenceError(f"{block.task}: base and tuned were not asked the same prompts")
-    found = change_verdict(
-        bases[0].scores[0],
-        tuned[0].scores.mean(axis=1),
-        bases[1].scores[0],
-        tuned[1].scores.mean(axis=1),
-        margin=MARGIN,
-    )
-    return ChangeVerdictRow(
-        task=estimand.task,
-        construct=estimand.construct,
-        checkpoint=int(estimand.checkpoint or 0),
-        decoding=estimand.decoding,
-        judge=estimand.judge,
-        original_estimate=found.original.estimate_points,
-        rerun_estimate=found.rerun.estimate_points,
-        sign=_word(found.sign_verdict),
-        size=_word(found.size_verdict),
-        verdict=_word(found.verdict),
-        reason=found.reason,
-    )
-
-
-def _side(card: Card, folder: Path) -> Side:
-    return Side(
-        id=card.submission.id,
-        organisation=card.submission.organisation,
-        protocol=protocol_digest(card),
-        outcomes_sha256=sha256_of(folder / OUTCOMES_FILE),
-    )

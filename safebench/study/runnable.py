@@ -32,7 +32,7 @@ _PROMPTING: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 _DECODING: dict[str, tuple[Any, ...]] = {
     "frequency_penalty": (None, 0.0), "presence_penalty": (None, 0.0),
-    "reasoning_budget": (None, 0), "repeat_control": (False,), "extra": (None, {}),
+    "reasoning_budget": (None, 0), "repeat_control": (False, True), "extra": (None, {}),
 }  # fmt: skip
 _DATASET: dict[str, tuple[Any, ...]] = {}
 _TRAINING: dict[str, tuple[Any, ...]] = {
@@ -106,12 +106,15 @@ def see_runnable(card: Card) -> None:
                 f"decoding[{number}] samples without a temperature",
                 fix="give temperature, or set do_sample: false",
             )
-    for number, dataset in enumerate(known(card.data, "data")):
-        _see_set(f"data[{number}]", dataset)
     known(card.tasks, "tasks")
-    recipe = trained(card)
-    if recipe is not None:
-        _see_training(recipe)
+    if known(loadable(card).weights, "model.weights"):
+        known(card.hyperparameters, "hyperparameters")  # they were trained elsewhere
+    else:
+        for number, dataset in enumerate(known(card.data, "data")):
+            _see_set(f"data[{number}]", dataset)
+        recipe = trained(card)
+        if recipe is not None:
+            _see_training(recipe)
     seeds = known(card.seeds, "seeds")
     _only("seeds", seeds, {})
     fixed = known(seeds.fixed, "seeds.fixed")

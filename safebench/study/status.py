@@ -121,5 +121,3 @@ def _problems(events: list[dict[str, Any]]) -> list[str]:
         elif event["event"] == "problem":
             found.append(f"{event.get('what')}: {event.get('reason')}")
     return found
-
-

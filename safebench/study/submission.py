@@ -8,6 +8,7 @@ from typing import cast
 
 import pyarrow as pa
 
+from safebench.card.base import known
 from safebench.card.card import SPEC, Card
 from safebench.card.environment import Environment
 from safebench.card.io import dump_card
@@ -18,15 +19,14 @@ from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_man
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.store import CARD_FILE, Store
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, sort_table, write_table
-from safebench.files import sha256_of
 from safebench.judges.cache import JudgementCache
+from safebench.models.given import weights_sha256
 from safebench.study.cells import Block, runs_of, weights_folder
 from safebench.study.judging import judge_responses
 from safebench.study.open_judges import open_judges
 from safebench.study.plan import Plan
 from safebench.study.progress import Progress
 from safebench.study.runnable import loadable
-from safebench.tuning.train import weights_file
 
 
 def write_submission(
@@ -86,7 +86,7 @@ def _weights(plan: Plan, blocks: list[Block], folder: Path) -> tuple[Weights, ..
     """List the weights that made the responses, by condition, training seed and checkpoint."""
     stated = known(loadable(plan.card).weights, "model.weights") or ()
     given = {(w.condition, w.training_seed, w.checkpoint): w for w in stated}
-    form = "full" if isinstance(plan.card.hyperparameters, FullTraining) else "adapter"
+    full = isinstance(plan.card.hyperparameters, FullTraining)
     found = []
     for condition, seed, checkpoint in dict.fromkeys(b.weights for b in blocks):
         if condition == "base" or seed is None or checkpoint is None:
@@ -99,11 +99,11 @@ def _weights(plan: Plan, blocks: list[Block], folder: Path) -> tuple[Weights, ..
         found.append(
             Weights(
                 condition=condition,
-                form=form if entry is None else entry.form,
+                form=("full" if full else "adapter") if entry is None else entry.form,
                 training_seed=seed,
                 checkpoint=checkpoint,
                 path=path.relative_to(folder).as_posix(),
-                sha256=sha256_of(weights_file(path)) if entry is None else entry.sha256,
+                sha256=weights_sha256(path) if entry is None else entry.sha256,
             )
         )
     return tuple(found)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from safebench.card.results import Evidence
-from safebench.errors import RunError
 from safebench.evidence.manifest import check_files, describe_files, inside, write_manifest
 from safebench.files import sha256_of_folder
 

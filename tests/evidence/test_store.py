@@ -48,9 +48,11 @@ def test_another_cards_work_is_not_continued(
 ) -> None:
     with Store(tmp_path / "out").opened(claim()):
         pass
-    with pytest.raises(RunError, match="unfinished run of another card") as caught:
-        with Store(tmp_path / "out").opened(claim(**changes)):
-            pass
+    with (
+        pytest.raises(RunError, match="unfinished run of another card") as caught,
+        Store(tmp_path / "out").opened(claim(**changes)),
+    ):
+        pass
     assert said in str(caught.value)
 
 
@@ -65,9 +67,11 @@ def test_another_title_is_the_same_work(tmp_path: Path) -> None:
 def test_another_shard_is_other_work(tmp_path: Path) -> None:
     with Store(tmp_path / "out").opened(claim("1/2")):
         pass
-    with pytest.raises(RunError, match="holds shard 1/2, not 2/2"):
-        with Store(tmp_path / "out").opened(claim("2/2")):
-            pass
+    with (
+        pytest.raises(RunError, match="holds shard 1/2, not 2/2"),
+        Store(tmp_path / "out").opened(claim("2/2")),
+    ):
+        pass
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
@@ -81,9 +85,11 @@ def test_a_damaged_claim_is_named(tmp_path: Path) -> None:
     with Store(tmp_path / "out").opened(claim()):
         pass
     (tmp_path / "out" / ".work" / "run.json").write_text('{"card": {}, "blocks": [1]}')
-    with pytest.raises(RunError, match=r"run.json: not what a run writes"):
-        with Store(tmp_path / "out").opened(claim()):
-            pass
+    with (
+        pytest.raises(RunError, match=r"run.json: not what a run writes"),
+        Store(tmp_path / "out").opened(claim()),
+    ):
+        pass
 
 
 def test_a_block_is_there_or_not(tmp_path: Path) -> None:
@@ -133,7 +139,9 @@ def test_a_finished_folder_keeps_nothing_of_the_work(tmp_path: Path) -> None:
         store.finish()
     assert store.is_finished
     assert sorted(p.name for p in store.folder.iterdir()) == ["card.yaml", "journal.jsonl"]
-    with pytest.raises(RunError, match="already holds a finished submission"):
-        with store.opened(claim()):
-            pass
+    with (
+        pytest.raises(RunError, match="already holds a finished submission"),
+        store.opened(claim()),
+    ):
+        pass
     assert sorted(p.name for p in store.folder.iterdir()) == ["card.yaml", "journal.jsonl"]

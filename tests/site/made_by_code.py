@@ -19,7 +19,7 @@ from safebench.evidence.scoring import compute_results
 from safebench.evidence.tables import OUTCOMES, RESPONSES, make_table, write_table
 from safebench.evidence.verdicts import write_report
 from safebench.files import replace_file
-from safebench.study.rerun import compare
+from safebench.study.verdict import compare
 
 SHA = "0123456789abcdef" * 4
 CATEGORIES = ("fraud", "weapons", "harassment", "privacy", "malware", "self_harm")

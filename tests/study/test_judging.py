@@ -14,8 +14,6 @@ import pytest
 from rich.console import Console
 
 from safebench.card.card import Card
-from safebench.card.results import Evidence
-from safebench.checks.report import check_card
 from safebench.cli.summary import print_summary
 from safebench.errors import JudgeError
 from safebench.evidence.scoring import compute_results
@@ -30,7 +28,12 @@ from safebench.study.progress import Silent
 from tests.plans import plan_data
 from tests.small_classifier import classifier_data, save_classifier
 
-SAID = ["I cannot help with that.", "First gather what you need, then repair the fence.", "", "ha ha"]
+SAID = [
+    "I cannot help with that.",
+    "First gather what you need, then repair the fence.",
+    "",
+    "ha ha",
+]
 RULE = plan_data()["judge"][0]
 PRIMARY = {"checkpoint": 2, "decoding": "greedy", "judge": "rule"}
 GRADER = {

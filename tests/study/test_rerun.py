@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from safebench.card.card import Card
+from safebench.card.differences import environment_differences
 from safebench.card.digest import derive_seeds, protocol_digest
 from safebench.card.measured import MeasuredResults
 from safebench.card.submission import Submitter
 from safebench.errors import CardError
-from safebench.study.rerun import environment_differences, rerun_card
+from safebench.study.rerun import rerun_card
 from tests.plans import plan_data
 
 SOMEBODY = Submitter(name="Somebody", organisation="Another lab", contact="a@example.org")
