@@ -433,6 +433,7 @@ class _Runner:
         self.progress.stop()
 
     def _placed(self, block: Block) -> Placed | None:
+        """Return the weights of a block; None where its fine-tuning did not end well."""
         if block.training_seed is None:
             return Placed(*block.weights, "base", None)
         given = self.plan.weights.get(block.weights)

@@ -115,6 +115,13 @@ def see_runnable(card: Card) -> None:
         recipe = trained(card)
         if recipe is not None:
             _see_training(recipe)
+        _see_seeds(card)
+    seeds = known(card.seeds, "seeds")
+    known(seeds.training, "seeds.training")
+
+
+def _see_seeds(card: Card) -> None:
+    """See that what the training seeds set is known; of ready weights it may not be."""
     seeds = known(card.seeds, "seeds")
     _only("seeds", seeds, {})
     fixed = known(seeds.fixed, "seeds.fixed")

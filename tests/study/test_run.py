@@ -138,6 +138,9 @@ def test_a_finished_folder_is_not_overwritten(
 ) -> None:
     before = (done / "out" / "card.yaml").read_bytes()
     ran = safebench(capsys, "run", done / "plan.yaml", "--out", done / "out")
+    assert ran.code == 0
+    assert "Finished earlier" in ran.out
+    ran = safebench(capsys, "run", done / "plan.yaml", "--out", done / "out", "--limit", "3")
     assert ran.code == 2
-    assert "already holds a finished submission" in ran.err
+    assert "already holds a finished submission of another card" in ran.err
     assert (done / "out" / "card.yaml").read_bytes() == before
