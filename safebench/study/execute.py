@@ -442,9 +442,8 @@ class _Runner:
         folder = weights_folder(self.store.folder, block.condition, block.training_seed)
         if not folder.is_dir():
             return None
-        form = (
-            "full" if getattr(self.plan.card.hyperparameters, "method", "") == "full" else "adapter"
-        )
+        full = isinstance(self.plan.card.hyperparameters, FullTraining)
+        form: Form = "full" if full else "adapter"
         return Placed(*block.weights, form, folder / f"checkpoint-{block.checkpoint}")
 
     def _generate_with(self, placed: Placed, blocks: list[Block]) -> None:
