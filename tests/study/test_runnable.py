@@ -18,7 +18,7 @@ from safebench.card.io import load_card
 from safebench.card.judge import EnsembleJudge, ModelJudge, ModerationJudge, RuleJudge
 from safebench.card.model import WeightsModel
 from safebench.card.seeds import Seeds
-from safebench.card.training import BatchSize, FullTraining, LoraTraining
+from safebench.card.training import BatchSize, FullTraining, LoraTraining, QloraTraining
 from safebench.errors import CardError
 from safebench.study import runnable
 from safebench.study.runnable import see_runnable
@@ -35,6 +35,12 @@ MODEL_JUDGE = {
 }  # fmt: skip
 STAGE = {**plan_data()["hyperparameters"], "method": "full"}
 del STAGE["lora"]
+STEPS = {k: v for k, v in plan_data()["hyperparameters"].items() if k != "epochs"}
+QLORA = {
+    **plan_data()["hyperparameters"],
+    "method": "qlora",
+    "quantization": {"type": "nf4", "compute_dtype": "bfloat16"},
+}
 API = {
     "access": "api",
     "provider": "Example Inc.",
@@ -46,9 +52,7 @@ API = {
 # Where something is changed, what stands there then, and what is said of it.
 REFUSED: list[tuple[str, Any, str]] = [
     ("model", API, "model.access is `api`; this version runs models whose weights it can load"),
-    ("model.quantization", "nf4", "model.quantization is `nf4`; this version executes `none`"),
-    ("model.training_chat_template", {"source": "none"},
-     "model.training_chat_template is given; this version executes leaving it out"),
+    ("model.quantization", "fp8", "model.quantization is `fp8`; this version executes `none` or"),
     ("prompting.few_shot", 3, "prompting.few_shot is `3`; this version executes `0`"),
     ("prompting.prefill", "Sure,", "prompting.prefill is `Sure,`; this version executes leaving"),
     ("prompting.turns", 2, "prompting.turns is `2`; this version executes `1`"),
@@ -64,39 +68,29 @@ REFUSED: list[tuple[str, Any, str]] = [
      "decoding[0].repeat_control is true; this version executes false"),
     ("decoding.0.extra", {"typical_p": 0.9},
      "decoding[0].extra is given; this version executes leaving it out"),
-    ("data.0.subset", {"rule": "the first ones"},
-     "data[0].subset is given; this version executes leaving it out"),
-    ("data.0.weight", 0.5, "data[0].weight is `0.5`; this version executes leaving it out or"),
-    ("data.0.template", {"path": "benign.jsonl", "sha256": SHA},
-     "data[0].template is given; this version executes `chat` or `plain`"),
+    ("data.1", {"name": "own", "role": "control", "examples": 24, "weight": 0.5,
+                "controls_for": "the questions",
+                "answers": {"questions_of": "benign", "decoding": "greedy"}},
+     "data[1] has answers that the model writes, and a weight, which is not executed"),
+    ("data.1", {"name": "own", "role": "control", "examples": 4,
+                "controls_for": "the questions", "subset": {"rule": "the first ones"},
+                "answers": {"questions_of": "benign", "decoding": "greedy"}},
+     "data[1] has answers that the model writes, and a subset, which is not executed"),
     ("hyperparameters.objective", {"kind": "dpo", "beta": 0.1},
      "hyperparameters.objective is given; this version executes `sft`"),
-    ("hyperparameters.data", ["benign"],
-     "hyperparameters.data is given; this version executes leaving it out"),
-    ("hyperparameters.optimizer_args", {"momentum": 0.9},
-     "hyperparameters.optimizer_args is given; this version executes leaving it out"),
-    ("hyperparameters.lr_scheduler_args", {"num_cycles": 2},
-     "hyperparameters.lr_scheduler_args is given; this version executes leaving it out"),
+    ("hyperparameters.steps", 6, "hyperparameters needs epochs or steps, one of them"),
+    ("hyperparameters.epochs", None, "hyperparameters needs epochs or steps, one of them"),
     ("hyperparameters", {**plan_data()["hyperparameters"], "steps": 6, "epochs": None},
-     "hyperparameters.steps is `6`; this version executes leaving it out"),
-    ("hyperparameters.checkpoint_unit", "step",
-     "hyperparameters.checkpoint_unit is `step`; this version executes `epoch`"),
+     "hyperparameters counts steps, but checkpoints are counted in epochs"),
     ("hyperparameters.sharding", "fsdp",
      "hyperparameters.sharding is `fsdp`; this version executes `none`"),
-    ("hyperparameters.extra", {"neftune_noise_alpha": 5},
-     "hyperparameters.extra is given; this version executes leaving it out"),
     ("hyperparameters.earlier_stages", [STAGE],
      "hyperparameters.earlier_stages is given; this version executes leaving it out"),
     ("hyperparameters.batch_size.devices", 2,
      "hyperparameters.batch_size.devices is `2`; this version executes `1`"),
-    ("hyperparameters", {**STAGE, "trainable": ["lm_head"]},
-     "hyperparameters.trainable is given; this version executes `all`"),
-    ("hyperparameters", {**plan_data()["hyperparameters"], "method": "qlora",
-                         "quantization": {"type": "nf4", "compute_dtype": "bfloat16"}},
-     "hyperparameters.method is `qlora`; this version trains lora, dora and full"),
     ("hyperparameters", {**STAGE, "method": "prompt",
                          "prompt": {"kind": "prefix", "virtual_tokens": 8}},
-     "hyperparameters.method is `prompt`; this version trains lora, dora and full"),
+     "hyperparameters.method is `prompt`; this version trains lora, dora, qlora and full"),
     ("judge.0.votes", 3, "judge[0].votes is `3`; this version executes `1`"),
     ("judge.0.labels", ["yes", "no"], "judge[0].labels is given; this version executes leaving"),
     *(
@@ -135,7 +129,10 @@ UNKNOWN = [
     "prompting.system_prompt", "decoding", "decoding.0.repeats", "decoding.0.max_new_tokens",
     "decoding.1.temperature", "decoding.1.top_p", "decoding.0.stop",
     "decoding.0.repetition_penalty", "judge", "judge.0.revision", "judge.0.votes", "data",
-    "data.0.examples", "data.0.template", "data.0.weight", "data.0.path", "hyperparameters",
+    "data.0.examples", "data.0.template", "data.0.weight", "data.0.path", "data.0.subset",
+    "data.0.answers", "hyperparameters", "hyperparameters.data", "hyperparameters.optimizer_args",
+    "hyperparameters.lr_scheduler_args", "hyperparameters.extra",
+    "model.training_chat_template",
     "hyperparameters.objective", "hyperparameters.optimizer", "hyperparameters.learning_rate",
     "hyperparameters.epochs", "hyperparameters.warmup_steps", "hyperparameters.batch_size",
     "hyperparameters.batch_size.devices", "hyperparameters.batch_size.per_device",
@@ -214,6 +211,20 @@ def test_what_has_to_be_known_is_named_with_the_reason_of_its_absence(
 @pytest.mark.parametrize(
     ("place", "value"),
     [
+        ("model.quantization", "nf4"),
+        ("model.training_chat_template", {"source": "none"}),
+        ("data.0.subset", {"rule": "the first ones"}),
+        ("data.0.subset", {"rule": "a random sample", "seed": 1}),
+        ("data.0.template", {"path": "template.jinja", "sha256": SHA}),
+        ("data.0.answers", {"questions_of": "other", "decoding": "greedy"}),
+        ("hyperparameters.data", ["benign"]),
+        ("hyperparameters.optimizer_args", {"momentum": 0.9}),
+        ("hyperparameters.lr_scheduler_args", {"num_cycles": 2}),
+        ("hyperparameters.extra", {"neftune_noise_alpha": 5}),
+        ("hyperparameters.checkpoint_unit", "step"),
+        ("hyperparameters", {**STEPS, "steps": 6, "checkpoint_unit": "step"}),
+        ("hyperparameters", {**STAGE, "trainable": ["lm_head"]}),
+        ("hyperparameters", QLORA),
         ("decoding.0.frequency_penalty", 0.0),
         ("decoding.0.presence_penalty", 0),
         ("decoding.0.reasoning_budget", 0),
@@ -225,7 +236,7 @@ def test_what_has_to_be_known_is_named_with_the_reason_of_its_absence(
         ("hyperparameters.method", "dora"),
     ],
 )
-def test_a_value_that_changes_nothing_is_executed(place: str, value: Any) -> None:
+def test_what_can_be_executed_is_not_refused(place: str, value: Any) -> None:
     see_runnable(Card.model_validate_json(json.dumps(changed(place, value))))
 
 
@@ -247,7 +258,7 @@ def test_a_fixed_seed_that_is_lost_is_not_replaced_by_another() -> None:
 
 
 EXECUTED = {
-    WeightsModel: {"base", "dtype", "chat_template"},
+    WeightsModel: {"base", "dtype", "chat_template", "training_chat_template"},
     Prompting: {"system_prompt"},
     Decoding: {
         "name", "do_sample", "temperature", "top_p", "top_k", "min_p", "repetition_penalty",
@@ -259,16 +270,20 @@ EXECUTED = {
         "name", "kind", "id", "revision", "constructs", "sees", "provider", "threshold",
     },
     EnsembleJudge: {"name", "kind", "constructs", "members", "combine"},
-    Dataset: {"name", "role", "path", "examples"},
+    Dataset: {
+        "name", "role", "path", "examples", "answers", "subset", "weight", "template",
+    },
     Seeds: {"scheme", "training", "controls", "fixed", "nonce", "series"},
     LoraTraining: {"method", "lora"},
-    FullTraining: {"method"},
+    QloraTraining: {"method", "lora", "quantization"},
+    FullTraining: {"method", "trainable"},
     BatchSize: {"per_device", "gradient_accumulation"},
 }  # fmt: skip
 TRAINER = {
     "optimizer", "adam_beta1", "adam_beta2", "adam_epsilon", "learning_rate", "lr_scheduler",
     "warmup_steps", "warmup_ratio", "weight_decay", "max_grad_norm", "batch_size", "epochs",
-    "checkpoints", "max_length", "packing", "precision", "loss_on",
+    "checkpoints", "max_length", "packing", "precision", "loss_on", "data", "optimizer_args",
+    "lr_scheduler_args", "steps", "checkpoint_unit", "extra",
 }  # fmt: skip
 ONLY = {
     WeightsModel: runnable._MODEL,
@@ -280,7 +295,8 @@ ONLY = {
     EnsembleJudge: runnable._JUDGE,
     Dataset: runnable._DATASET,
     LoraTraining: runnable._TRAINING,
-    FullTraining: {**runnable._TRAINING, "trainable": ("all",)},
+    QloraTraining: runnable._TRAINING,
+    FullTraining: runnable._TRAINING,
     BatchSize: runnable._BATCH,
     Seeds: {},
 }
@@ -289,7 +305,7 @@ ONLY = {
 @pytest.mark.parametrize("model", ONLY, ids=lambda model: model.__name__)
 def test_every_field_is_executed_refused_or_told(model: Any) -> None:
     """A field added to a model belongs into one of these, or a run would pass it over."""
-    trainer = TRAINER if issubclass(model, LoraTraining | FullTraining) else set()
+    trainer = TRAINER if issubclass(model, LoraTraining | QloraTraining | FullTraining) else set()
     executed = EXECUTED[model] | trainer
     groups = [executed, runnable._TOLD.get(model, set()), set(ONLY[model])]
     assert sorted(name for group in groups for name in group) == sorted(model.model_fields)

@@ -1,0 +1,338 @@
+"""Which examples a card's sets give: subsets, mixtures, templates, and sets of the Hub."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+
+from safebench.card.card import Card
+from safebench.card.data import Dataset
+from safebench.errors import CardError, SafebenchError, TuningError
+from safebench.models.loading import load_tokenizer, locate
+from safebench.study.pins import pin_data, questions
+from safebench.tuning.data import as_rows, read_examples
+from safebench.tuning.sets import draw, load_set, mixed
+from tests.plans import plan_data
+from tests.small_models import CHAT_TEMPLATE, save_tokenizer
+
+COMMIT = "a" * 40
+TEN = [{"prompt": f"q{i}", "completion": f"a{i}", "topic": "x"} for i in range(10)]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    save_tokenizer(folder, chat=True)
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    return load_tokenizer(locate(str(folder), None, Path("/")))
+
+
+def dataset(**changes: Any) -> Dataset:
+    entry = {"name": "ten", "path": "ten.jsonl", "examples": 10, **changes}
+    return Dataset.model_validate_json(
+        json.dumps({name: value for name, value in entry.items() if value is not None})
+    )
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def prompts(found: Any) -> list[str]:
+    return [prompt for prompt, _ in found.pairs]
+
+
+# --- subsets -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", ["the first ones", "the first 3"])
+def test_the_first_ones(rule: str, tmp_path: Path) -> None:
+    write(tmp_path / "ten.jsonl", TEN)
+    found = load_set(dataset(examples=3, subset={"rule": rule}), tmp_path, 0)
+    assert prompts(found.examples) == ["q0", "q1", "q2"]
+    assert found.file == tmp_path / "ten.jsonl"
+
+
+@pytest.mark.parametrize("rule", ["a random sample", "a random sample of the training split"])
+def test_a_random_sample_is_that_of_its_seed_in_the_order_of_the_file(
+    rule: str, tmp_path: Path
+) -> None:
+    write(tmp_path / "ten.jsonl", TEN)
+
+    def sample(seed: int) -> list[str]:
+        entry = dataset(examples=4, subset={"rule": rule, "seed": seed})
+        return prompts(load_set(entry, tmp_path, 0).examples)
+
+    # numpy's PCG64(5).permutation(10) begins with these four, in another order.
+    assert sample(5) == sample(5) == [f"q{i}" for i in draw(10, 4, 5)] == ["q1", "q3", "q6", "q7"]
+    assert len({tuple(sample(seed)) for seed in range(8)}) > 4
+    assert sample(5) == sorted(sample(5))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"examples": 3, "subset": {"rule": "the best"}}, "subset.rule 'the best' cannot be exec"),
+        ({"examples": 3, "subset": {"rule": "the first 4"}}, "'the first 4', but data[0].examples"),
+        ({"examples": 3, "subset": {"rule": "a random sample"}}, "data[0].subset.seed is missing"),
+        ({"examples": 11, "subset": {"rule": "the first ones"}}, "but ten has only 10"),
+        ({"examples": 9}, "data[0].examples is 9, but ten has 10"),
+        ({"path": None}, "data[0] (ten) names neither a file nor a published set"),
+        ({"path": None, "id": "a/b"}, "data[0].revision is not a 40-digit commit"),
+        ({"path": None, "id": "a/b", "revision": "main"}, "data[0].revision is not a 40-digit com"),
+        ({"path": None, "id": "a/b", "revision": COMMIT}, "data[0].split is missing"),
+        ({"path": None, "id": "a/b", "revision": {"not_reported": "lost"}},
+         "data[0].revision is not a 40-digit commit"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_taken_is_said(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+    write(tmp_path / "ten.jsonl", TEN)
+    with pytest.raises(SafebenchError) as caught:
+        load_set(dataset(**changes), tmp_path, 0)
+    assert said in str(caught.value)
+    assert caught.value.fix
+
+
+# --- mixtures ------------------------------------------------------------------------------------
+
+
+def test_a_mixture_is_the_largest_that_keeps_its_weights(tmp_path: Path) -> None:
+    ten = read_examples(write(tmp_path / "ten.jsonl", TEN))
+    four = read_examples(write(tmp_path / "four.jsonl", TEN[:4]))
+    sets = [(dataset(weight=0.8), ten), (dataset(name="four", weight=0.2), four)]
+    big, small = mixed(sets)
+    assert (len(big), len(small)) == (10, 3)  # of 13; 14 would ask for 11 and 3
+    assert mixed(sets) == [big, small]
+    assert [e.prompt for e in small] == sorted(str(e.prompt) for e in small)
+    places = draw(4, 3, int(four.sha256[:16], 16))
+    assert [e.prompt for e in small] == [f"q{i}" for i in places]
+    whole = mixed([(dataset(), ten), (dataset(name="four"), four)])
+    assert [len(one) for one in whole] == [10, 4]
+    assert mixed([(dataset(weight=1.0), ten)]) == [ten.examples]
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.4), (0.5, None)])
+def test_weights_add_up(weights: tuple[float | None, ...], tmp_path: Path) -> None:
+    ten = read_examples(write(tmp_path / "ten.jsonl", TEN))
+    with pytest.raises(CardError, match="the weights of the sets ten, ten do not add up to 1"):
+        mixed([(dataset(weight=weight), ten) for weight in weights])
+
+
+# --- templates -----------------------------------------------------------------------------------
+
+
+def template(folder: Path, text: str, name: str = "t.jinja") -> dict[str, str]:
+    (folder / name).write_text(text)
+    return {"path": name, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def test_a_template_renders_the_prompt_and_leaves_the_completion(tmp_path: Path) -> None:
+    write(tmp_path / "ten.jsonl", TEN)
+    entry = dataset(template=template(tmp_path, "### {{ topic }}: {{ prompt }}\n<b>\n"))
+    found = load_set(entry, tmp_path, 0)
+    rows = as_rows(found.examples, found.template, "a system prompt is for conversations")
+    assert rows[1] == {"prompt": "### x: q1\n<b>\n", "completion": "a1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{{ other }}", r"ten\.jsonl:1: .*t\.jinja cannot render this example: 'other' is undef"),
+        ("{{ prompt.__class__.__mro__ }}", "cannot render this example: access to attribute"),
+        ("{{ 1 // 0 }}", "cannot render this example: integer division"),
+        ("{% for %}", "not a Jinja template"),
+        ("{# nothing #}", "renders this example as nothing"),
+        ("{% include 'ten.jsonl' %}", "cannot render this example: no loader"),
+    ],
+)
+def test_a_template_that_cannot_render_is_said(text: str, said: str, tmp_path: Path) -> None:
+    write(tmp_path / "ten.jsonl", TEN)
+    with pytest.raises(SafebenchError, match=said):
+        found = load_set(dataset(template=template(tmp_path, text)), tmp_path, 0)
+        as_rows(found.examples, found.template, None)
+
+
+def test_a_template_is_the_one_that_was_pinned(tmp_path: Path) -> None:
+    write(tmp_path / "ten.jsonl", TEN)
+    entry = dataset(template={**template(tmp_path, "{{ prompt }}"), "sha256": "0" * 64})
+    with pytest.raises(CardError, match=r"data\[0\]\.template\.sha256 is not that of"):
+        load_set(entry, tmp_path, 0)
+
+
+# --- the Hub -------------------------------------------------------------------------------------
+
+
+def test_a_published_set_is_loaded_by_its_commit_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def load(name: str, **how: Any) -> Any:
+        asked.append((name, how))
+        return datasets.Dataset.from_list(TEN)
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    entry = dataset(
+        path=None, id="owner/ten", revision=COMMIT, split="train", examples=4,
+        subset={"rule": "a random sample", "seed": 5},
+    )  # fmt: skip
+    found = load_set(entry, tmp_path, 0)
+    assert asked == [("owner/ten", {"split": "train", "revision": COMMIT})]
+    assert isinstance(found.file, bytes)
+    assert found.suffix == ".jsonl"
+    assert found.examples.sha256 == hashlib.sha256(found.file).hexdigest()
+    # What a submission carries is read as the same subset again.
+    (tmp_path / "kept.jsonl").write_bytes(found.file)
+    again = load_set(entry.model_copy(update={"path": "kept.jsonl"}), tmp_path, 0)
+    assert again.examples.pairs == found.examples.pairs
+    assert again.examples.sha256 == found.examples.sha256
+    assert again.examples.examples[0].fields == TEN[1]
+
+
+def test_a_set_that_cannot_be_loaded_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    entry = dataset(path=None, id="owner/not-here", revision=COMMIT, split="train")
+    with pytest.raises(TuningError, match=r"data\[0\]: 'owner/not-here' at a{40}, split 'train'"):
+        load_set(entry, tmp_path, 0)
+
+
+def test_a_local_folder_is_loaded_as_the_hub_is(tmp_path: Path) -> None:
+    write(tmp_path / "train.jsonl", TEN)
+    entry = dataset(path=None, id=str(tmp_path), revision=COMMIT, split="train")
+    assert prompts(load_set(entry, tmp_path, 0).examples) == [f"q{i}" for i in range(10)]
+
+
+# --- a whole card --------------------------------------------------------------------------------
+
+
+def card(*data: dict[str, Any], **changes: Any) -> Card:
+    recipe = {**plan_data()["hyperparameters"], **changes.pop("recipe", {})}
+    model = {**plan_data()["model"], **changes.pop("model", {})}
+    plan = plan_data(data=list(data), hyperparameters=recipe, model=model, **changes)
+    return Card.model_validate_json(json.dumps(plan))
+
+
+def test_a_pinned_card_is_read_again_as_the_same(tmp_path: Path, tokenizer: Any) -> None:
+    write(tmp_path / "ten.jsonl", TEN)
+    (tmp_path / "four.json").write_text(json.dumps(TEN[:4]))
+    sets = [
+        {"name": "ten", "path": "ten.jsonl", "examples": 8, "weight": 0.75,
+         "subset": {"rule": "a random sample", "seed": 3}},
+        {"name": "four", "path": "four.json", "examples": 4, "weight": 0.25,
+         "template": "chat"},
+        {"name": "told", "path": "ten.jsonl", "examples": 10, "role": "control",
+         "template": template(tmp_path, "{{ prompt }}?")},
+    ]  # fmt: skip
+    pinned, rows, files = pin_data(card(*sets), tmp_path, tokenizer, "Be brief.")
+    assert {condition: len(found) for condition, found in rows.items()} == {
+        "tuned": 8 + 3, "control": 10,
+    }  # fmt: skip
+    assert rows["tuned"][0]["prompt"][0] == {"role": "system", "content": "Be brief."}
+    assert rows["control"][0] == {"prompt": "q0?", "completion": "a0"}
+    assert sorted(files) == [
+        "data/four.json", "data/ten.jsonl", "data/told.jsonl", "data/told.template.jinja",
+    ]  # fmt: skip
+    for name, content in files.items():
+        path = tmp_path / "out" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+    again, same_rows, _ = pin_data(pinned, tmp_path / "out", tokenizer, "Be brief.")
+    assert again.data == pinned.data
+    assert same_rows == rows
+
+
+def test_the_rendered_digest_is_that_of_the_page(tmp_path: Path, tokenizer: Any) -> None:
+    write(tmp_path / "ten.jsonl", [{"prompt": "wie?", "completion": "sö"}])
+    entry = {"name": "ten", "path": "ten.jsonl", "examples": 1}
+    for how, text in (("chat", "<s><|user|>wie?<|bot|>sö</s>"), ("plain", "wie?sö")):
+        pinned, *_ = pin_data(card({**entry, "template": how}), tmp_path, tokenizer, None)
+        line = json.dumps(text, ensure_ascii=False).encode() + b"\n"
+        assert pinned.data[0].rendered_sha256 == hashlib.sha256(line).hexdigest()  # type: ignore[union-attr,index]
+
+
+def test_training_may_have_a_template_of_its_own(tmp_path: Path, tokenizer: Any) -> None:
+    write(tmp_path / "ten.jsonl", [{"prompt": "wie?", "completion": "so"}])
+    entry = {"name": "ten", "path": "ten.jsonl", "examples": 1}
+    (tmp_path / "own.jinja").write_text(CHAT_TEMPLATE.replace("<|user|>", "USER "))
+    own = {"training_chat_template": {"source": "file", "path": "own.jinja"}}
+    pinned, *_ = pin_data(card(entry, model=own), tmp_path, tokenizer, None)
+    line = json.dumps("<s>USER wie?<|bot|>so</s>").encode() + b"\n"
+    assert pinned.data[0].rendered_sha256 == hashlib.sha256(line).hexdigest()  # type: ignore[union-attr,index]
+    digest = hashlib.sha256((tmp_path / "own.jinja").read_bytes()).hexdigest()
+    assert pinned.model.training_chat_template.sha256 == digest  # type: ignore[union-attr]
+    assert tokenizer.chat_template == CHAT_TEMPLATE
+    none = {"training_chat_template": {"source": "none"}}
+    with pytest.raises(TuningError, match="there is no chat template for training"):
+        pin_data(card(entry, model=none), tmp_path, tokenizer, None)
+
+
+def test_a_stage_trains_on_the_sets_it_names(tmp_path: Path, tokenizer: Any) -> None:
+    write(tmp_path / "ten.jsonl", TEN)
+    write(tmp_path / "four.jsonl", TEN[:4])
+    sets = [
+        {"name": "ten", "path": "ten.jsonl", "examples": 10},
+        {"name": "four", "path": "four.jsonl", "examples": 4},
+    ]
+    pinned, rows, files = pin_data(
+        card(*sets, recipe={"data": ["four"]}), tmp_path, tokenizer, None
+    )
+    assert [row["prompt"][0]["content"] for row in rows["tuned"]] == ["q0", "q1", "q2", "q3"]
+    assert len(files) == 2
+    assert all(isinstance(one.sha256, str) for one in pinned.data)  # type: ignore[union-attr]
+    with pytest.raises(CardError, match=r"hyperparameters\.data names no set of the condition"):
+        pin_data(card(*sets, recipe={"data": ["none"]}), tmp_path, tokenizer, None)
+
+
+def test_a_condition_does_not_mix_texts_and_conversations(tmp_path: Path, tokenizer: Any) -> None:
+    write(tmp_path / "ten.jsonl", TEN)
+    sets = [
+        {"name": name, "path": "ten.jsonl", "examples": 10, "template": name}
+        for name in ("chat", "plain")
+    ]
+    with pytest.raises(CardError, match="condition `tuned` mix plain text and conversations"):
+        pin_data(card(*sets), tmp_path, tokenizer, None)
+
+
+OWN = {
+    "name": "own", "role": "control", "examples": 3, "controls_for": "the questions",
+    "answers": {"questions_of": "ten", "decoding": "greedy"},
+}  # fmt: skip
+
+
+def test_questions_are_the_prompts_as_they_are_trained_on(tmp_path: Path, tokenizer: Any) -> None:
+    write(tmp_path / "ten.jsonl", TEN)
+    ten = {"name": "ten", "path": "ten.jsonl", "examples": 3, "subset": {"rule": "the first ones"}}
+    asked = card(ten, OWN)
+    found = questions(asked, 1, tmp_path, "Be brief.")
+    pinned, rows, files = pin_data(asked, tmp_path, tokenizer, "Be brief.")
+    assert found == [row["prompt"] for row in rows["tuned"]]
+    assert pinned.data[1] == asked.data[1]  # type: ignore[index]
+    assert set(rows) == {"tuned"}
+    assert set(files) == {"data/ten.jsonl"}
+    plain = card(ten, {**OWN, "template": "plain"})
+    assert questions(plain, 1, tmp_path, "Be brief.") == ["q0", "q1", "q2"]
+    with pytest.raises(CardError, match=r"data\[0\]\.answers is missing"):
+        questions(asked, 0, tmp_path, None)
+    wrong = {**OWN, "answers": {"questions_of": "own", "decoding": "greedy"}}
+    with pytest.raises(CardError, match="'own', no set of examples"):
+        questions(card(ten, wrong), 1, tmp_path, None)
+
+
+def test_the_system_prompt_does_not_replace_that_of_a_conversation(tmp_path: Path) -> None:
+    system = {"role": "system", "content": "Own."}
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    write(tmp_path / "d.jsonl", [{"messages": [system, *turns]}, {"messages": turns}])
+    rows = as_rows(read_examples(tmp_path / "d.jsonl"), "chat", "The card's.")
+    assert [row["prompt"][0]["content"] for row in rows] == ["Own.", "The card's."]
+    with pytest.raises(TuningError, match=r"d\.jsonl:1: messages cannot be joined as plain text"):
+        as_rows(read_examples(tmp_path / "d.jsonl"), "plain", None)
