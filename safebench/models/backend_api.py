@@ -25,6 +25,7 @@ from safebench.errors import ModelError, visible
 CONNECT_SECONDS = 10.0
 REPLY_SECONDS = 120
 ATTEMPTS = 3
+LONGEST_PAUSE_SECONDS = 60.0
 
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _STATUS = {
@@ -75,6 +76,7 @@ class Server:
 
     def _one(self, request: Instance) -> tuple[str, str, int | None]:
         for attempt in range(1, self.attempts + 1):
+            pause = min(2.0 ** (attempt - 1), 10.0)
             self._thread.reply = None
             try:
                 texts = self.lm.generate_until([request])
@@ -85,12 +87,15 @@ class Server:
                     return "", "blocked", None
                 if reply.status_code not in _AGAIN or attempt == self.attempts:
                     raise self._refused(reply) from problem
+                asked_for = reply.headers.get("Retry-After", "")
+                if asked_for.isdecimal():
+                    pause = min(float(asked_for), LONGEST_PAUSE_SECONDS)
             except requests.RequestException as problem:
                 # A reply that takes too long would take too long again.
                 slow = isinstance(problem, requests.ReadTimeout)
                 if slow or attempt == self.attempts:
                     raise self._unreachable(problem, slow) from problem
-            if self._stop.wait(min(2.0 ** (attempt - 1), 10.0)):
+            if self._stop.wait(pause):
                 raise ModelError("another request failed")
         text = next((text for text in texts if text), "")
         status, tokens = _read(self._thread.reply)
