@@ -34,6 +34,7 @@ _STATUS = {
     "content_filter": "blocked",
     "refusal": "blocked",
 }
+_ANSWERS = frozenset({"choices", "content", "text"})
 _SHOWN = 300
 
 
@@ -98,6 +99,8 @@ class Server:
             if self._stop.wait(pause):
                 raise ModelError("another request failed")
         text = next((text for text in texts if text), "")
+        if not isinstance(text, str):
+            raise ModelError(f"{self._where()} replied with something that is no text")
         status, tokens = _read(self._thread.reply)
         return text, status, tokens
 
@@ -107,8 +110,13 @@ class Server:
 
         def parsed(outputs: Any, **rest: Any) -> Any:
             self._thread.reply = outputs
-            if isinstance(outputs, dict) and "error" in outputs and not outputs.get("choices"):
-                raise ModelError(f"{self._where()} replied {_shown(str(outputs['error']))}")
+            # Without this a reply of another kind would pass for an empty response.
+            if not isinstance(outputs, dict) or not _ANSWERS & {k for k in outputs if outputs[k]}:
+                said = outputs.get("error", outputs) if isinstance(outputs, dict) else outputs
+                raise ModelError(
+                    f"{self._where()} replied without an answer: {_shown(str(said))}",
+                    fix="see that base_url is the address of this backend's kind of API",
+                )
             return parse(outputs=outputs, **rest)
 
         def sent(messages: Any, **rest: Any) -> Any:
@@ -151,6 +159,11 @@ class Server:
             return ModelError(
                 f"{self._where()} gave no reply within {self.reply_seconds:g} s",
                 fix="give a longer timeout=SECONDS in --backend-args, or a lower num_concurrent",
+            )
+        if isinstance(problem, requests.exceptions.SSLError):
+            return ModelError(
+                f"{self._where()}: its certificate is not trusted: {_shown(str(problem))}",
+                fix="set REQUESTS_CA_BUNDLE to the file of the certificate that signed it",
             )
         if isinstance(problem, requests.ConnectionError):
             return ModelError(

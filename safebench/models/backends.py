@@ -5,9 +5,10 @@ every sampled request carries a seed of its own where the class can send one, an
 so that a reply's end and a refusal's reason are seen (backend_api.py).
 
 The seed of a request is its key (spec/v1/sampling.md) mod 2**31. That it is sent does not promise
-that the server draws by it. Where a class sends none, the scheme is `NAME/unseeded`; one that
-draws from torch's generator in this process is at least given another state for each cell, since
-cells that shared their noise would not be independent.
+that the server draws by it: transformers' own does if it is asked for one response at a time, and
+does not under num_concurrent, since it seeds one generator for all. Where a class sends none, the
+scheme is `NAME/unseeded`; one that draws from torch's generator in this process is at least given
+another state for each cell, since cells that shared their noise would not be independent.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import inspect
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -143,6 +145,7 @@ class NamedEngine:
             self._request(request, key)
             for request, key in zip(requests, _keys(stream, requests), strict=True)
         ]
+        self._see_lengths(lm, asked)
         order = list(range(len(asked)))
         if arrangement.shuffled is not None:
             random.Random(arrangement.shuffled).shuffle(order)  # noqa: S311 - no secret
@@ -251,6 +254,25 @@ class NamedEngine:
                 fix="use local-chat-completions, or leave tokenized_requests=False and "
                 "tokenizer_backend=None out, so that the chat template is applied here",
             )
+
+    def _see_lengths(self, lm: Any, asked: list[Instance]) -> None:
+        """See that no prompt is too long: lm-eval would cut its beginning off and go on."""
+        if self.is_api:
+            if not lm.tokenized_requests:
+                return  # the server sees to it
+            encode = partial(lm.tok_encode, add_special_tokens=lm.add_bos_token)
+        elif self.name in ("vllm", "sglang"):
+            encode = lm.tok_encode
+        else:
+            return
+        for context, new in {(i.args[0], i.args[1]["max_gen_toks"]) for i in asked}:
+            if (tokens := len(encode(context))) + new > lm.max_length:
+                raise ModelError(
+                    f"backend {self.name}: a prompt of {tokens} tokens and {new} new ones exceed "
+                    f"the {lm.max_length} that it takes",
+                    fix="give a larger max_length=TOKENS in --backend-args, if the model takes "
+                    "it, or lower max_new_tokens",
+                )
 
     def _in_process(
         self,

@@ -258,7 +258,10 @@ def test_stop_strings_the_server_ignored_are_cut_here() -> None:
         (401, {"error": {"message": "bad key sk-hidden-key"}}, r"401: bad key \*\*\*", "API_KEY"),
         (404, {"detail": "no such model"}, "404: no such model", "base_url"),
         (500, {"odd": "thing"}, "500: .*odd", "log"),
-        (200, {"error": {"message": "overloaded"}}, "overloaded", ""),
+        (200, {"error": {"message": "overloaded"}}, "without an answer: .*overloaded", "base_url"),
+        (200, {"text_of": "something else"}, "without an answer: .*something else", "base_url"),
+        (200, ["odd"], "without an answer: .*odd", "base_url"),
+        (200, chat_reply(["a", "part"]), "no text", ""),
     ],
 )
 def test_a_refusal_is_quoted(
@@ -301,7 +304,25 @@ def test_a_server_that_is_too_slow_is_named() -> None:
         answers(api(server.url, ",timeout=1"), count=1)
 
 
+def test_an_address_that_is_none_is_said() -> None:
+    with pytest.raises(ModelError, match="Invalid URL 'here'") as problem:
+        answers(api("here"))
+    assert "base_url" in str(problem.value.fix)
+
+
 # What cannot be
+
+
+def test_a_prompt_too_long_is_refused_not_cut() -> None:
+    with recording(lambda body, n: (200, chat_reply("ok"))) as server:
+        engine = NamedEngine(
+            "local-completions",
+            {"base_url": server.url, "max_length": 30},
+            base=str(builtin_model_dir("tiny-chat")),
+        )
+        with pytest.raises(ModelError, match=r"exceed the 29 that it takes"):
+            answers(engine)
+    assert not server.bodies
 
 
 def test_conversations_and_text_are_not_mixed_up() -> None:
