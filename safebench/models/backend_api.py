@@ -25,6 +25,7 @@ from safebench.errors import ModelError, visible
 CONNECT_SECONDS = 10.0
 REPLY_SECONDS = 120
 ATTEMPTS = 3
+LONGEST_PAUSE_SECONDS = 60.0
 
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _STATUS = {
@@ -33,6 +34,7 @@ _STATUS = {
     "content_filter": "blocked",
     "refusal": "blocked",
 }
+_ANSWERS = frozenset({"choices", "content", "text"})
 _SHOWN = 300
 
 
@@ -75,6 +77,7 @@ class Server:
 
     def _one(self, request: Instance) -> tuple[str, str, int | None]:
         for attempt in range(1, self.attempts + 1):
+            pause = min(2.0 ** (attempt - 1), 10.0)
             self._thread.reply = None
             try:
                 texts = self.lm.generate_until([request])
@@ -85,14 +88,19 @@ class Server:
                     return "", "blocked", None
                 if reply.status_code not in _AGAIN or attempt == self.attempts:
                     raise self._refused(reply) from problem
+                asked_for = reply.headers.get("Retry-After", "")
+                if asked_for.isdecimal():
+                    pause = min(float(asked_for), LONGEST_PAUSE_SECONDS)
             except requests.RequestException as problem:
                 # A reply that takes too long would take too long again.
                 slow = isinstance(problem, requests.ReadTimeout)
                 if slow or attempt == self.attempts:
                     raise self._unreachable(problem, slow) from problem
-            if self._stop.wait(min(2.0 ** (attempt - 1), 10.0)):
+            if self._stop.wait(pause):
                 raise ModelError("another request failed")
         text = next((text for text in texts if text), "")
+        if not isinstance(text, str):
+            raise ModelError(f"{self._where()} replied with something that is no text")
         status, tokens = _read(self._thread.reply)
         return text, status, tokens
 
@@ -102,8 +110,13 @@ class Server:
 
         def parsed(outputs: Any, **rest: Any) -> Any:
             self._thread.reply = outputs
-            if isinstance(outputs, dict) and "error" in outputs and not outputs.get("choices"):
-                raise ModelError(f"{self._where()} replied {_shown(str(outputs['error']))}")
+            # Without this a reply of another kind would pass for an empty response.
+            if not isinstance(outputs, dict) or not _ANSWERS & {k for k in outputs if outputs[k]}:
+                said = outputs.get("error", outputs) if isinstance(outputs, dict) else outputs
+                raise ModelError(
+                    f"{self._where()} replied without an answer: {_shown(str(said))}",
+                    fix="see that base_url is the address of this backend's kind of API",
+                )
             return parse(outputs=outputs, **rest)
 
         def sent(messages: Any, **rest: Any) -> Any:
@@ -146,6 +159,11 @@ class Server:
             return ModelError(
                 f"{self._where()} gave no reply within {self.reply_seconds:g} s",
                 fix="give a longer timeout=SECONDS in --backend-args, or a lower num_concurrent",
+            )
+        if isinstance(problem, requests.exceptions.SSLError):
+            return ModelError(
+                f"{self._where()}: its certificate is not trusted: {_shown(str(problem))}",
+                fix="set REQUESTS_CA_BUNDLE to the file of the certificate that signed it",
             )
         if isinstance(problem, requests.ConnectionError):
             return ModelError(

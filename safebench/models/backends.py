@@ -5,9 +5,10 @@ every sampled request carries a seed of its own where the class can send one, an
 so that a reply's end and a refusal's reason are seen (backend_api.py).
 
 The seed of a request is its key (spec/v1/sampling.md) mod 2**31. That it is sent does not promise
-that the server draws by it. Where a class sends none, the scheme is `NAME/unseeded`; one that
-draws from torch's generator in this process is at least given another state for each cell, since
-cells that shared their noise would not be independent.
+that the server draws by it: transformers' own does if it is asked for one response at a time, and
+does not under num_concurrent, since it seeds one generator for all. Where a class sends none, the
+scheme is `NAME/unseeded`; one that draws from torch's generator in this process is at least given
+another state for each cell, since cells that shared their noise would not be independent.
 """
 
 from __future__ import annotations
@@ -17,17 +18,16 @@ import inspect
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import torch
 from lm_eval.api.instance import Instance
-from lm_eval.api.registry import get_model, model_registry
 from lm_eval.models.api_models import JsonChatStr, TemplateAPI
 
 from safebench.card.base import NotReported
-from safebench.errors import MissingDependencyError, ModelError, SafebenchError, visible
+from safebench.errors import ModelError, SafebenchError
 from safebench.models.backend_api import ATTEMPTS, REPLY_SECONDS, Server
 from safebench.models.backend_args import (
     Value,
@@ -37,38 +37,26 @@ from safebench.models.backend_args import (
     see_arguments,
     values_for,
 )
+from safebench.models.backend_classes import (
+    OPENAI,
+    SEEDED,
+    api_arguments,
+    backend_names,
+    find_class,
+    first_line,
+    missing,
+    positive,
+    quiet,
+)
 from safebench.models.engine import Arrangement, Placed
 from safebench.models.lm import Generated
 from safebench.models.rng import preserved_random_state
 from safebench.models.sampling import Stream
 
-__all__ = ["BACKENDS_OF_OURS", "NamedEngine", "backend_names", "parse_backend_args"]
+__all__ = ["NamedEngine", "backend_names", "parse_backend_args"]
 
-BACKENDS_OF_OURS = frozenset({"hf", "hf-auto", "huggingface", "safebench_hf"})
-"""Names under which our own engine answers."""
-
-_OPENAI = frozenset(
-    {
-        "azure-openai-chat-completions",
-        "litellm",
-        "litellm-chat",
-        "litellm-chat-completions",
-        "local-chat-completions",
-        "local-completions",
-        "openai-chat-completions",
-        "openai-completions",
-    }
-)
-"""Classes whose requests have OpenAI's form, with a field for a seed."""
-_SEEDED = _OPENAI | {"vllm"}
 _CHAT = ("chat", "litellm")
-_EXTRAS = {"vllm": "vllm", "vllm-vlm": "vllm", "openvino": "optimum"}
 _BASE = Placed("base", None, None, "base", None)
-
-
-def backend_names() -> list[str]:
-    """Return the names of lm-eval's models that can answer."""
-    return sorted(name for name in model_registry if name not in BACKENDS_OF_OURS)
 
 
 class NamedEngine:
@@ -100,12 +88,15 @@ class NamedEngine:
         self.name, self.args = name, dict(args)
         self.base, self.revision, self.names = base, revision, dict(names or {})
         self.tokenizer = tokenizer
-        self.scheme = f"{name}/{'request-seed' if name in _SEEDED else 'unseeded'}"
-        self._class = _find(name)
+        self.scheme = f"{name}/{'request-seed' if name in SEEDED else 'unseeded'}"
+        self._class = find_class(name)
         self.is_api = issubclass(self._class, TemplateAPI)
         self.batch_size = batch_size
+        self.attempts = ATTEMPTS
         if self.is_api:
-            self._prepare_api()
+            self.args = api_arguments(name, self._class, self.args)
+            self.batch_size = positive(self.args, "num_concurrent", 1)
+            self.attempts = positive(self.args, "max_retries", ATTEMPTS)
         self._made_for: dict[str, Value] | None = None
         self._lm: Any = None
         self._server: Server | None = None
@@ -154,6 +145,7 @@ class NamedEngine:
             self._request(request, key)
             for request, key in zip(requests, _keys(stream, requests), strict=True)
         ]
+        self._see_lengths(lm, asked)
         order = list(range(len(asked)))
         if arrangement.shuffled is not None:
             random.Random(arrangement.shuffled).shuffle(order)  # noqa: S311 - no secret
@@ -167,7 +159,7 @@ class NamedEngine:
         except SafebenchError:
             raise
         except Exception as problem:  # lm-eval's classes raise whatever their libraries raise
-            raise ModelError(f"backend {self.name} failed: {_first_line(problem)}") from problem
+            raise ModelError(f"backend {self.name} failed: {first_line(problem)}") from problem
         done = dict(zip(order, answers, strict=True))
         return [self._finish(asked[i].args[1], *done[i]) for i in range(len(asked))]
 
@@ -196,45 +188,6 @@ class NamedEngine:
                 fields[field] = self.args[argument]
         return fields
 
-    def _prepare_api(self) -> None:
-        """Give an API's class its defaults, and see that it takes the arguments."""
-        known = {
-            parameter
-            for cls in self._class.__mro__
-            for parameter in inspect.signature(cls.__init__).parameters
-        } - {"self", "args", "kwargs"}
-        for name in self.args:
-            if name not in known:
-                near = get_close_matches(name, sorted(known), n=1)
-                raise ModelError(
-                    f"backend {self.name} takes no argument {name!r}",
-                    fix=f"did you mean {near[0]}?" if near else "leave it out",
-                )
-        if not {"model", "pretrained"} & set(self.args):
-            self.args["model"] = "{model}"
-        if self.name == "local-completions" and not {"tokenizer", "tokenizer_backend"} & set(
-            self.args
-        ):  # lm-eval would ask the server, then the Hub for one of the model's name
-            self.args["tokenizer_backend"], self.args["tokenizer"] = "huggingface", "{base}"
-            self.args.setdefault("revision", "{revision}")
-        if self.name.startswith("local-") and not self.args.get("base_url"):
-            raise ModelError(
-                f"backend {self.name} needs the address of its server",
-                fix="give base_url=http://HOST:PORT/v1/chat/completions (or /v1/completions)",
-            )
-        self.batch_size = self._positive("num_concurrent", 1)
-        self._attempts = self._positive("max_retries", ATTEMPTS)
-        self._positive("timeout", REPLY_SECONDS)
-
-    def _positive(self, name: str, default: int) -> int:
-        value = self.args.get(name, default)
-        if type(value) is not int or value < 1:
-            raise ModelError(
-                f"backend argument {name}={value!r} is not a whole number of at least 1",
-                fix=f"give {name}={default}",
-            )
-        return value
-
     def _filled(self, weights: Placed) -> dict[str, Value]:
         return fill(self.args, values_for(weights, self.base, self.revision, self.names))
 
@@ -250,7 +203,7 @@ class NamedEngine:
         self._lm = self._make(filled)
         self._made_for = filled
         if self.is_api:
-            self._server = Server(self._lm, self.name, self.batch_size, self._attempts)
+            self._server = Server(self._lm, self.name, self.batch_size, self.attempts)
 
     def _make(self, filled: dict[str, Value]) -> Any:
         given = dict(filled)
@@ -260,16 +213,16 @@ class NamedEngine:
         else:
             given.setdefault("batch_size", self.batch_size)
         try:
-            with preserved_random_state():
+            with quiet(), preserved_random_state():
                 lm = self._class.create_from_arg_obj(given)
                 if self.is_api:
                     _ = lm.header  # reads the key from the environment, or says that there is none
             return lm
         except ImportError as problem:
-            raise _missing(self.name, problem) from problem
+            raise missing(self.name, problem) from problem
         except Exception as problem:  # whatever its library raises
             raise ModelError(
-                f"backend {self.name} cannot start: {_first_line(problem)}",
+                f"backend {self.name} cannot start: {first_line(problem)}",
                 fix="correct --backend-args, or what the message names",
             ) from problem
 
@@ -280,9 +233,9 @@ class NamedEngine:
         if settings.get("repetition_penalty") == 1.0:
             del settings["repetition_penalty"]
         if settings["do_sample"]:
-            if self.name in _OPENAI:
+            if self.name in OPENAI:
                 settings.setdefault("top_p", 1.0)  # not the server's default, nor the model's
-            if self.name in _SEEDED:
+            if self.name in SEEDED:
                 settings["seed"] = key % 2**31
         return Instance("generate_until", request.doc, (context, settings), 0)
 
@@ -302,6 +255,25 @@ class NamedEngine:
                 "tokenizer_backend=None out, so that the chat template is applied here",
             )
 
+    def _see_lengths(self, lm: Any, asked: list[Instance]) -> None:
+        """See that no prompt is too long: lm-eval would cut its beginning off and go on."""
+        if self.is_api:
+            if not lm.tokenized_requests:
+                return  # the server sees to it
+            encode = partial(lm.tok_encode, add_special_tokens=lm.add_bos_token)
+        elif self.name in ("vllm", "sglang"):
+            encode = lm.tok_encode
+        else:
+            return
+        for context, new in {(i.args[0], i.args[1]["max_gen_toks"]) for i in asked}:
+            if (tokens := len(encode(context))) + new > lm.max_length:
+                raise ModelError(
+                    f"backend {self.name}: a prompt of {tokens} tokens and {new} new ones exceed "
+                    f"the {lm.max_length} that it takes",
+                    fix="give a larger max_length=TOKENS in --backend-args, if the model takes "
+                    "it, or lower max_new_tokens",
+                )
+
     def _in_process(
         self,
         lm: Any,
@@ -314,7 +286,7 @@ class NamedEngine:
         quiet = {"disable_tqdm": True} if "disable_tqdm" in takes else {}
         texts: list[str] = []
         with preserved_random_state():
-            if self.name not in _SEEDED:
+            if self.name not in SEEDED:
                 torch.manual_seed(stream.key("", "", 0) % 2**63)
             for start in range(0, len(asked), size):
                 chunk = asked[start : start + size]
@@ -336,33 +308,6 @@ class NamedEngine:
         return Generated(text.strip(), status, tokens)
 
 
-def _find(name: str) -> Any:
-    if name in BACKENDS_OF_OURS:
-        raise ModelError(
-            f"backend {name!r} is lm-eval's own for transformers",
-            fix="leave --backend out: safebench loads transformers weights itself",
-        )
-    if name not in model_registry:
-        known = backend_names()
-        near = get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"one of: {', '.join(known)}"
-        raise ModelError(f"no backend named {name!r}", fix=hint)
-    try:
-        return get_model(name)
-    except ImportError as problem:
-        raise _missing(name, problem) from problem
-
-
-def _missing(name: str, problem: ImportError) -> MissingDependencyError:
-    extra = "litellm" if name.startswith("litellm") else _EXTRAS.get(name)
-    if extra is None and (name in _OPENAI or "api" in str(problem)):
-        extra = "api"
-    return MissingDependencyError(
-        f"backend {name!r} needs a package that is not installed: {_first_line(problem)}",
-        fix=f'pip install "lm-eval[{extra}]"' if extra else f"pip install {problem.name or name}",
-    )
-
-
 def _keys(stream: Stream, requests: Sequence[Any]) -> Iterator[int]:
     """Yield every request's key; repeats of a prompt are counted in their order."""
     seen: dict[tuple[str, str], int] = {}
@@ -380,8 +325,3 @@ def _called(weights: Placed) -> str:
     if weights.training_seed is None:
         return f"the {weights.condition} model"
     return f"{weights.condition}-seed-{weights.training_seed}-epoch-{weights.checkpoint}"
-
-
-def _first_line(problem: BaseException) -> str:
-    lines = str(problem).strip().splitlines()
-    return visible(lines[0][:300]) if lines else type(problem).__name__

@@ -38,7 +38,7 @@ class Recorder:
 Answer = Callable[[dict[str, Any], int], tuple[int, dict[str, Any]]]
 
 
-def chat_reply(text: str | None, ended: str = "stop", tokens: int = 3) -> dict[str, Any]:
+def chat_reply(text: Any, ended: str = "stop", tokens: int = 3) -> dict[str, Any]:
     """Return a chat completion's body."""
     return {
         "choices": [{"index": 0, "message": {"content": text}, "finish_reason": ended}],

@@ -19,6 +19,7 @@ from safebench.models.backends import NamedEngine, parse_backend_args
 from safebench.models.engine import HfEngine, Placed
 from safebench.models.loading import Located, load_tokenizer
 from safebench.models.sampling import Stream
+from safebench.resources import builtin_model_dir
 from tests.models.serving import (
     Served,
     chat_reply,
@@ -76,6 +77,11 @@ def ours(folder: Path) -> HfEngine:
     return HfEngine(located, load_tokenizer(located), dtype="float32", device="cpu", batch_size=8)
 
 
+def log(served: Served) -> str:
+    return served.log.read_text(errors="replace")[-3000:]
+
+
+@pytest.mark.slow
 def test_a_real_server_answers_as_our_engine_does(served: Served) -> None:
     engine = api(
         served.url,
@@ -86,25 +92,36 @@ def test_a_real_server_answers_as_our_engine_does(served: Served) -> None:
     for decoding in (GREEDY, short):
         mine = answers(ours(served.model), decoding, count=12)
         theirs = answers(engine, decoding, count=12)
-        assert texts(theirs) == texts(mine), served.log.read_text()[-3000:]
+        assert texts(theirs) == texts(mine), log(served)
         assert [r.status for r in theirs] == [r.status for r in mine]
         assert all(abs(a.new_tokens - b.new_tokens) <= 1 for a, b in zip(theirs, mine, strict=True))
     assert "truncated" in {r.status for r in mine}
 
 
+@pytest.mark.slow
+def test_a_real_server_completes_text(served: Served) -> None:
+    line = f"base_url={served.url.replace('/chat', '')},model={{base}},tokenized_requests=false"
+    engine = NamedEngine("local-completions", parse_backend_args(line), base=str(served.model))
+    mine = answers(ours(served.model), count=3, chat=False)
+    assert texts(answers(engine, count=3, chat=False)) == texts(mine), log(served)
+
+
+@pytest.mark.slow
 def test_a_real_server_draws_by_the_seed_of_the_request(served: Served) -> None:
     first = answers(api(served.url, base=str(served.sampling)), SAMPLED)
     again = answers(api(served.url, base=str(served.sampling)), SAMPLED)
-    assert texts(first) == texts(again), served.log.read_text()[-3000:]
+    assert texts(first) == texts(again), log(served)
     assert len(set(texts(first))) > len(first) // 2
 
 
+@pytest.mark.slow
 def test_a_real_server_says_which_setting_it_does_not_take(served: Served) -> None:
     with pytest.raises(ModelError, match=r"replied 422: Unexpected fields.*top_k") as problem:
         answers(api(served.url, base=str(served.model)), SAMPLED.model_copy(update={"top_k": 5}))
     assert "decoding" in str(problem.value.fix)
 
 
+@pytest.mark.slow
 def test_weights_are_served_under_their_own_names(served: Served) -> None:
     engine = api(
         served.url, base="unused/id", names={None: str(served.model), 3: str(served.sampling)}
@@ -159,6 +176,20 @@ def test_a_control_has_fewer_requests_at_once_and_another_order() -> None:
     assert asked[:6] != asked[6:]
     assert sorted(asked[:6]) == sorted(asked[6:])
     assert all(r.document["prompt"].strip() in r.text for r in found)
+
+
+def test_text_is_sent_as_the_tokens_that_our_engine_would_see() -> None:
+    model = builtin_model_dir("tiny-chat")
+    assert model is not None
+    reply = {"choices": [{"index": 0, "text": "ok", "finish_reason": "stop"}]}
+    with recording(lambda body, n: (200, reply)) as server:
+        engine = NamedEngine("local-completions", {"base_url": server.url}, base=str(model))
+        assert texts(answers(engine, count=2)) == ["ok"] * 2
+    lm = ours(model).lm
+    tasks = [load_task("safebench_harm", limit=2)]
+    prompts = build_prompts(ours(model), tasks, chat=True, system_prompt=None)
+    wanted = [lm.tok_encode(prompt.context) for prompt in prompts]
+    assert [body["prompt"] for body in server.bodies] == [[tokens] for tokens in wanted]
 
 
 def test_base_and_tuned_reach_their_own_names() -> None:
@@ -227,7 +258,10 @@ def test_stop_strings_the_server_ignored_are_cut_here() -> None:
         (401, {"error": {"message": "bad key sk-hidden-key"}}, r"401: bad key \*\*\*", "API_KEY"),
         (404, {"detail": "no such model"}, "404: no such model", "base_url"),
         (500, {"odd": "thing"}, "500: .*odd", "log"),
-        (200, {"error": {"message": "overloaded"}}, "overloaded", ""),
+        (200, {"error": {"message": "overloaded"}}, "without an answer: .*overloaded", "base_url"),
+        (200, {"text_of": "something else"}, "without an answer: .*something else", "base_url"),
+        (200, ["odd"], "without an answer: .*odd", "base_url"),
+        (200, chat_reply(["a", "part"]), "no text", ""),
     ],
 )
 def test_a_refusal_is_quoted(
@@ -251,6 +285,7 @@ def test_a_passing_fault_is_asked_again() -> None:
     with recording(busy_once) as server:
         engine = NamedEngine("local-chat-completions", {"base_url": server.url}, base="b")
         assert texts(answers(engine, count=1)) == ["ok"]
+    assert len(server.bodies) == 2
 
 
 def test_a_server_that_is_not_there_is_named() -> None:
@@ -269,7 +304,25 @@ def test_a_server_that_is_too_slow_is_named() -> None:
         answers(api(server.url, ",timeout=1"), count=1)
 
 
+def test_an_address_that_is_none_is_said() -> None:
+    with pytest.raises(ModelError, match="Invalid URL 'here'") as problem:
+        answers(api("here"))
+    assert "base_url" in str(problem.value.fix)
+
+
 # What cannot be
+
+
+def test_a_prompt_too_long_is_refused_not_cut() -> None:
+    with recording(lambda body, n: (200, chat_reply("ok"))) as server:
+        engine = NamedEngine(
+            "local-completions",
+            {"base_url": server.url, "max_length": 30},
+            base=str(builtin_model_dir("tiny-chat")),
+        )
+        with pytest.raises(ModelError, match=r"exceed the 29 that it takes"):
+            answers(engine)
+    assert not server.bodies
 
 
 def test_conversations_and_text_are_not_mixed_up() -> None:
