@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -86,15 +87,28 @@ class HfEngine:
         dtype: str,
         device: str,
         batch_size: int,
+        quantization: str = "none",
+        attention: str | None = None,
     ) -> None:
-        """Load the base model.
+        """Take what to load, which happens when it is first used."""
+        self.device, self.batch_size = device, batch_size
+        self._located, self._tokenizer = located, tokenizer
+        self._how: dict[str, Any] = {
+            "dtype": dtype,
+            "device": device,
+            "quantization": quantization,
+            "attention": attention,
+        }
 
-        Raises:
-            ModelError: it cannot be loaded.
-        """
-        self.dtype, self.device, self.batch_size = dtype, device, batch_size
-        self.base = load_base(located, dtype, device)
-        self.lm = SafebenchLM(self.base, tokenizer, batch_size)
+    @cached_property
+    def base(self) -> Any:
+        """The base model; raises ModelError."""
+        return load_base(self._located, **self._how)
+
+    @cached_property
+    def lm(self) -> SafebenchLM:
+        """The lm-eval model around the weights in place; raises ModelError."""
+        return SafebenchLM(self.base, self._tokenizer, self.batch_size)
 
     @contextmanager
     def using(self, weights: Placed) -> Iterator[None]:
@@ -107,7 +121,7 @@ class HfEngine:
                 self.lm.use(model)
                 yield
         else:
-            self.lm.use(load_base(Located(str(weights.folder), None, ""), self.dtype, self.device))
+            self.lm.use(load_base(Located(str(weights.folder), None, ""), **self._how))
             yield
         self.lm.use(self.base)
 
@@ -128,13 +142,22 @@ class HfEngine:
 
     def environment(self) -> dict[str, Any]:
         """Return the fields of the card's environment that this engine decides, as used."""
-        on_gpu = self.device.startswith("cuda")
         return {
             "harness": f"lm-eval {version('lm-eval')}",
             "backend": self.name,
-            "device": torch.cuda.get_device_name(self.device) if on_gpu else self.device,
-            "threads": torch.get_num_threads(),
-            "batch_size": self.batch_size,
+            "device": device_name(self.base),
+            "batch_size": min(self.batch_size, self.lm.smallest_batch),
             "attention": str(self.base.config._attn_implementation),
             "sampling_scheme": self.scheme,
         }
+
+
+def device_name(model: Any) -> str:
+    """Return what a model lies on: `cpu`, or the accelerators' names."""
+    devices = {p.device for p in model.parameters() if p.device.type != "meta"}
+    names = {
+        torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        for device in devices
+    }
+    count = len([device for device in devices if device.type == "cuda"])
+    return ", ".join(sorted(names)) + (f" x {count}" if count > 1 else "")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from safebench.card.base import known
 from safebench.card.training import Training
@@ -54,15 +56,26 @@ def estimate(plan: Plan) -> Estimate:
     )
 
 
+def length_in_epochs(recipe: Training, rows: Sequence[Any]) -> float:
+    """Return how many passes over its examples a fine-tuning makes, where steps are given too."""
+    epochs, steps = known(recipe.epochs, "epochs"), known(recipe.steps, "steps")
+    if epochs is not None:
+        return float(epochs)
+    return int(steps or 0) / max(1, math.ceil(len(rows) / _batch(recipe)))
+
+
+def _batch(recipe: Training) -> int:
+    batch = known(recipe.batch_size, "hyperparameters.batch_size")
+    factors = (batch.per_device, batch.gradient_accumulation)
+    return math.prod(int(known(factor, "hyperparameters.batch_size")) for factor in factors)
+
+
 def _training(plan: Plan) -> tuple[int, int]:
     recipe = known(plan.card.hyperparameters, "hyperparameters")
     if not isinstance(recipe, Training) or plan.weights:
         return 0, 0
     rows = max((len(rows) for rows in plan.rows.values()), default=0)
-    batch = known(recipe.batch_size, "hyperparameters.batch_size")
-    size = int(known(batch.per_device, "per_device")) * int(
-        known(batch.gradient_accumulation, "gradient_accumulation")
-    )
+    size = _batch(recipe)
     steps, epochs = known(recipe.steps, "steps"), known(recipe.epochs, "epochs")
     if steps is not None:
         return int(steps), int(steps) * size

@@ -23,18 +23,21 @@ from safebench.card.card import Card
 from safebench.card.environment import Environment
 from safebench.card.io import load_card
 from safebench.card.seeds import Seeds
+from safebench.card.training import FullTraining
 from safebench.errors import DivergedError, ModelError, RunError, SafebenchError, TuningError
 from safebench.evidence.journal import Run
 from safebench.evidence.store import CARD_FILE, Claim, Size, Store, same_study
 from safebench.evidence.tables import RESPONSES, make_table
 from safebench.files import replace_file, sync_tree
 from safebench.harness.evaluate import Prompt, Response, build_prompts, generate
-from safebench.models.engine import Engine, HfEngine, Placed
+from safebench.models.engine import Engine, Form, Placed
 from safebench.models.explained import ADAPTER_CONFIG, ADAPTER_WEIGHTS
-from safebench.models.loading import default_device, load_base, see_device
+from safebench.models.loading import default_device, see_device
 from safebench.models.sampling import Stream
 from safebench.study.answers import write_answers
 from safebench.study.cells import Block, runs_of, weights_folder
+from safebench.study.engines import Settings, described, make_engine
+from safebench.study.estimate import length_in_epochs
 from safebench.study.open_judges import see_judges_usable
 from safebench.study.plan import Plan
 from safebench.study.progress import Progress
@@ -53,16 +56,6 @@ _LIBRARIES = (
     "scipy",
 )
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to execute, as far as it is not the card's to say."""
-
-    batch_size: int = 256
-    device: str | None = None
-    threads: int | None = None
-    """Threads of one CPU operation; the library's choice if None."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +209,6 @@ class _Runner:
         self.progress = progress
         self.only = only
         self.device = settings.device or default_device()
-        self.dtype = str(known(loadable(plan.card).dtype, "model.dtype"))
         self.seeds = known(plan.card.seeds, "seeds")
         self.root = int(known(self.seeds.generation, "seeds.generation") or 0)
         self.problems: list[str] = []
@@ -284,16 +276,10 @@ class _Runner:
 
     @property
     def engine(self) -> Engine:
-        """What generates; loaded when something is to be generated."""
+        """What generates; made when something is to be generated."""
         if self._engine is None:
-            self._engine = HfEngine(
-                self.plan.base,
-                self.plan.tokenizer,
-                dtype=self.dtype,
-                device=self.device,
-                batch_size=self.settings.batch_size,
-            )
-            self.store.see_environment(self._engine.environment())
+            self._engine = make_engine(self.plan, self.settings, self.device)
+            self.store.see_environment(described(self._engine))
         return self._engine
 
     def _release(self) -> None:
@@ -363,20 +349,20 @@ class _Runner:
             self._attempt(what, partial(self._tune, condition, int(seed or 0), label))
 
     def _tune(self, condition: str, seed: int, label: str) -> None:
+        from safebench.tuning.prepare import load_for_training
         from safebench.tuning.train import fine_tune
 
         training = trained(self.plan.card)
         if training is None:
             raise RunError("there is nothing to fine-tune")
-        unit, length = ("epoch", training.epochs) if training.epochs else ("step", training.steps)
-        total = float(known(length, f"hyperparameters.{unit}s") or 0)
+        total = length_in_epochs(training, self.plan.rows[condition])
         reached: float = 0.0
         last: float | None = None
 
         def report(at: float, loss: float | None) -> None:
             nonlocal reached, last
             last = loss if loss is not None else last
-            note = f"{unit} {min(at, total):.1f}"
+            note = f"epoch {min(at, total):.1f}"
             self.progress.advance(
                 at - reached, note + ("" if last is None else f"  loss {last:.2f}")
             )
@@ -385,12 +371,11 @@ class _Runner:
         folder = weights_folder(self.store.folder, condition, seed)
         scratch = self.store.work / "tuning"
         shutil.rmtree(scratch, ignore_errors=True)
-        precision = str(known(training.precision, "hyperparameters.precision"))
         self.progress.start(label, total)
         began = time.monotonic()
         try:
             fine_tune(
-                load_base(self.plan.base, precision, self.device),
+                load_for_training(self.plan.base, training, self.device),
                 self.plan.training_tokenizer,
                 self.plan.rows[condition],
                 training,
@@ -406,7 +391,6 @@ class _Runner:
             return
         finally:
             self.progress.stop()
-        sync_tree(scratch)
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch.rename(folder)
         self.store.journal.note(
