@@ -92,7 +92,7 @@ def parse_backend_args(text: str) -> dict[str, Value]:
 
 
 def see_arguments(args: Mapping[str, Value]) -> None:
-    """See that arguments hold no secret and only placeholders that there are.
+    """See that arguments hold no secret, run no remote code, and name only known placeholders.
 
     Raises:
         ModelError: one does.
@@ -100,6 +100,11 @@ def see_arguments(args: Mapping[str, Value]) -> None:
     for name, value in args.items():
         if _SECRET_NAME.fullmatch(name):
             raise ModelError(f"backend argument {name!r} is a secret", fix=_USE_ENVIRONMENT)
+        if name == "trust_remote_code" and value:
+            raise ModelError(
+                "backend argument 'trust_remote_code' would run a model's own code",
+                fix="leave it out: no remote code is run here; a server of yours may run it",
+            )
         if not isinstance(value, str):
             continue
         if _SECRET_VALUE.search(value):

@@ -455,6 +455,7 @@ def test_arguments_are_read_by_type() -> None:
         ("a=1,a=2", "given twice"),
         ("a={bas}", r"no placeholder \{bas\}"),
         ("a=.nan", "not a finite number"),
+        ("trust_remote_code=true", "a model's own code"),
         ("api_key=abc", "'api_key' is a secret"),
         ("auth_token=abc", "is a secret"),
         ("header=abc", "is a secret"),
