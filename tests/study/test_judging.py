@@ -307,7 +307,8 @@ def test_a_submission_with_a_classifier_is_consistent_and_its_severity_is_printe
 ) -> None:
     folder = save_classifier(tmp_path / "classifier")
     plan = card(RULE, classifier_data(folder))
-    outcomes = judge_responses(responses(), TASKS, plan, open_judges(plan, tmp_path), Silent())
+    table = responses(repeats=1)
+    outcomes = judge_responses(table, TASKS, plan, open_judges(plan, tmp_path), Silent())
     results = compute_results(plan, outcomes)
     assert {(e.construct, e.judge) for e in results.primary} == {
         ("harm", "rule"), ("severity", "grader"), ("over_refusal", "rule"), ("capability", "rule"),
@@ -316,7 +317,7 @@ def test_a_submission_with_a_classifier_is_consistent_and_its_severity_is_printe
     severity = scores["severity", "tuned"]
     assert severity.judge == "grader"
     assert 0 < severity.estimate < 1
-    assert severity.n == scores["harm", "tuned"].n == 2 * 2 * 4
+    assert severity.n == scores["harm", "tuned"].n == 2 * 4
     assert severity.bound is severity.incoherent is None
     assert any(c.construct == "severity" for c in results.changes)
     printed = io.StringIO()
@@ -325,8 +326,8 @@ def test_a_submission_with_a_classifier_is_consistent_and_its_severity_is_printe
     own = ("SB-EVI-", "SB-RES-", "SB-JUD-")
     broken = rules_broken(tmp_path / "submission", plan, outcomes, results)
     assert not [rule for rule in broken if rule.startswith(own)]
-    scores_moved = np.array(outcomes.column("score"))
-    scores_moved[np.array(outcomes.column("construct")) == "severity"] = 0.5
+    scores_moved = outcomes.column("score").to_numpy().copy()
+    scores_moved[outcomes.column("construct").to_numpy(zero_copy_only=False) == "severity"] = 0.5
     at = outcomes.column_names.index("score")
     moved = outcomes.set_column(at, OUTCOMES.field("score"), pa.array(scores_moved))
     assert "SB-EVI-008" in rules_broken(tmp_path / "other", plan, moved, results)
@@ -351,7 +352,7 @@ def rules_broken(folder: Path, plan: Card, outcomes: pa.Table, results: Any) -> 
     data |= {
         "seeds": seeds,
         "results": json.loads(results.model_dump_json()),
-        "evidence": json.loads(evidence.model_dump_json(exclude_none=True)),
+        "evidence": json.loads(evidence.model_dump_json()),
     }
     dump_card(Card.model_validate_json(json.dumps(data)), folder / "card.yaml")
     return [finding.rule for finding in check(folder / "card.yaml").findings]
