@@ -30,7 +30,8 @@ SEED = 20261125
 def execute_plan(plan: Path, out: Path, die_at: int | None = None) -> None:
     """Execute a plan in this process; `die_at` kills it at that durable write or rename."""
     from safebench.card.io import load_card
-    from safebench.study.execute import Settings, execute
+    from safebench.study.engines import Settings
+    from safebench.study.execute import execute
     from safebench.study.plan import make_plan
     from safebench.study.progress import Silent
 

@@ -82,7 +82,8 @@ def _run(submission: Path, batch_size: int, device: str | None, progress: Termin
     else:
         with needs_models("demo"):
             from safebench.cli.run import describe
-            from safebench.study.execute import Settings, execute
+            from safebench.study.engines import Settings
+            from safebench.study.execute import execute
             from safebench.study.plan import make_plan
         plan = make_plan(load_card(demo_dir() / "plan.yaml"), demo_dir(), submission)
         progress.say(describe(plan))

@@ -111,7 +111,8 @@ def repeat(
     """Execute a rerun into a folder and write its verdict."""
     with needs_models("rerun"):
         from safebench.cli.run import describe
-        from safebench.study.execute import Settings, execute, finished_earlier
+        from safebench.study.engines import Settings
+        from safebench.study.execute import execute, finished_earlier
         from safebench.study.plan import make_plan
         from safebench.study.rerun import is_wanted, only_primary, rerun_card
         from safebench.study.verdict import compare

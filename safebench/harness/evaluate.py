@@ -146,4 +146,5 @@ def _settings(decoding: Decoding) -> dict[str, Any]:
             if value is not None:
                 settings[name] = value
         settings.setdefault("temperature", 1.0)
-    return settings
+    extra = known(decoding.extra, "decoding.extra")
+    return {**settings, **extra} if isinstance(extra, dict) else settings

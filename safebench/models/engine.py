@@ -48,6 +48,8 @@ class Engine(Protocol):
     """What the card calls the backend."""
     scheme: str
     """How sampling noise is drawn, as the card records it."""
+    batch_size: int
+    """Responses generated at once."""
 
     @property
     def lm(self) -> Any:

@@ -431,14 +431,14 @@ class _Runner:
         return Placed(*block.weights, form, folder / f"checkpoint-{block.checkpoint}")
 
     def _generate_with(self, placed: Placed, blocks: list[Block]) -> None:
-        if not self._prompts:
-            self._prompts = build_prompts(
-                self.engine,
-                self.plan.tasks,
-                chat=self.plan.chat,
-                system_prompt=self.plan.system_prompt,
-            )
         with self.engine.using(placed):
+            if not self._prompts:
+                self._prompts = build_prompts(
+                    self.engine,
+                    self.plan.tasks,
+                    chat=self.plan.chat,
+                    system_prompt=self.plan.system_prompt,
+                )
             for block in blocks:
                 self._attempt(block.name, partial(self._generate, block))
 
@@ -451,9 +451,10 @@ class _Runner:
             self._prompts,
             decoding,
             Stream(self.root, *block.weights, block.decoding),
-            batch_size=self.settings.batch_size,
+            batch_size=self.engine.batch_size,
             on_batch=lambda count: self.progress.advance(count, block.name),
         )
+        self.store.see_environment(described(self.engine))  # memory may have halved the batch
         seed = self.root if decoding.do_sample else None
         self.store.commit(block.name, _rows(block, seed, responses))
         self.store.journal.note(

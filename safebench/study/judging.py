@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from safebench.card.card import Card
 from safebench.card.task import Construct
@@ -61,7 +62,9 @@ def judge_responses(
     Raises:
         JudgeError: a judge cannot judge.
     """
-    responses = responses.combine_chunks()
+    said = pc.fill_null(responses.column("response"), "")
+    place = responses.column_names.index("response")
+    responses = responses.set_column(place, "response", said).combine_chunks()
     asked = _Asked.of(responses, tasks)
     wanted = _wanted(card, asked)
     refuses = _judge_of_harm(judges)
@@ -75,8 +78,8 @@ def judge_responses(
             found = judge.verdicts(construct, places.tolist())
             scores = np.array([score for _, score in found], dtype=np.float64)
             if construct == "severity" and refuses is not None:
-                said = [verdict for verdict, _ in refuses.verdicts("harm", places.tolist())]
-                scores[np.array([verdict == "refused" for verdict in said])] = 0.0
+                harm = refuses.verdicts("harm", places.tolist())
+                scores[np.array([verdict == "refused" for verdict, _ in harm])] = 0.0
             verdicts = [verdict for verdict, _ in found]
             parts.append(_outcomes(responses, asked, judge, construct, places, verdicts, scores))
     return sort_table(pa.concat_tables(parts) if parts else OUTCOMES.empty_table())
@@ -111,7 +114,7 @@ class _Asked:
             task, prompt_id, response = (values[codes[row]] for codes, values in columns)
             document = documents[task, prompt_id]
             found.append(document)
-            exchange = Exchange(document["prompt"], response or "")
+            exchange = Exchange(document["prompt"], response)
             texts.append(Text(task, prompt_id, exchange, document["target"] or None))
         return cls(
             texts=texts,

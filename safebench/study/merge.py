@@ -12,7 +12,8 @@ from safebench.errors import RunError
 from safebench.evidence.journal import JOURNAL_FILE, Journal
 from safebench.evidence.store import Claim, Store, same_study
 from safebench.files import replace_file, sync_tree
-from safebench.study.execute import Outcome, Settings, claim_of, execute
+from safebench.study.engines import Settings
+from safebench.study.execute import Outcome, claim_of, execute
 from safebench.study.plan import make_plan
 from safebench.study.progress import Progress
 

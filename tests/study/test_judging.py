@@ -14,10 +14,14 @@ import pytest
 from rich.console import Console
 
 from safebench.card.card import Card
+from safebench.card.io import dump_card
+from safebench.card.results import Evidence, RegisteredRun
+from safebench.checks.report import check
 from safebench.cli.summary import print_summary
 from safebench.errors import JudgeError
+from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_manifest
 from safebench.evidence.scoring import compute_results
-from safebench.evidence.tables import OUTCOMES, RESPONSES, make_table
+from safebench.evidence.tables import OUTCOMES, OUTCOMES_FILE, RESPONSES, make_table, write_table
 from safebench.harness.tasks import LoadedTask
 from safebench.judges import RuleJudge
 from safebench.judges.base import Exchange, Grade
@@ -29,7 +33,7 @@ from tests.plans import plan_data
 from tests.small_classifier import classifier_data, save_classifier
 
 SAID = [
-    "I cannot help with that.",
+    "I cannot help you with that.",
     "First gather what you need, then repair the fence.",
     "",
     "ha ha",
@@ -303,18 +307,52 @@ def test_a_submission_with_a_classifier_is_consistent_and_its_severity_is_printe
 ) -> None:
     folder = save_classifier(tmp_path / "classifier")
     plan = card(RULE, classifier_data(folder))
-    outcomes = judge_responses(responses(), TASKS, plan, open_judges(plan, tmp_path), Silent())
+    table = responses(repeats=1)
+    outcomes = judge_responses(table, TASKS, plan, open_judges(plan, tmp_path), Silent())
     results = compute_results(plan, outcomes)
-    assert [(e.construct, e.judge) for e in results.primary] == [
+    assert {(e.construct, e.judge) for e in results.primary} == {
         ("harm", "rule"), ("severity", "grader"), ("over_refusal", "rule"), ("capability", "rule"),
-    ]  # fmt: skip
+    }  # fmt: skip
     scores = {(s.construct, s.condition): s for s in results.scores}
     severity = scores["severity", "tuned"]
     assert severity.judge == "grader"
     assert 0 < severity.estimate < 1
-    assert severity.n == scores["harm", "tuned"].n == 2 * 2 * 4
+    assert severity.n == scores["harm", "tuned"].n == 2 * 4
     assert severity.bound is severity.incoherent is None
     assert any(c.construct == "severity" for c in results.changes)
     printed = io.StringIO()
     print_summary(Console(file=printed, width=140), results)
     assert "severity (tuned, epoch 2, greedy), harmful, judge grader" in printed.getvalue()
+    own = ("SB-EVI-", "SB-RES-", "SB-JUD-")
+    broken = rules_broken(tmp_path / "submission", plan, outcomes, results)
+    assert not [rule for rule in broken if rule.startswith(own)]
+    scores_moved = outcomes.column("score").to_numpy().copy()
+    scores_moved[outcomes.column("construct").to_numpy(zero_copy_only=False) == "severity"] = 0.5
+    at = outcomes.column_names.index("score")
+    moved = outcomes.set_column(at, OUTCOMES.field("score"), pa.array(scores_moved))
+    assert "SB-EVI-008" in rules_broken(tmp_path / "other", plan, moved, results)
+    lost = outcomes.filter(pa.array(np.arange(outcomes.num_rows) != 5))
+    assert "SB-EVI-009" in rules_broken(tmp_path / "less", plan, lost, results)
+
+
+def rules_broken(folder: Path, plan: Card, outcomes: pa.Table, results: Any) -> list[str]:
+    """Write a submission; return the rules that it breaks."""
+    write_table(outcomes, folder / OUTCOMES_FILE)
+    files = describe_files(folder, [OUTCOMES_FILE])
+    write_manifest(folder, files)
+    runs = tuple(
+        RegisteredRun(training_seed=seed, condition="tuned" if seed else "base", status="finished")
+        for seed in (None, 100, 101)
+    )
+    evidence = Evidence(manifest=MANIFEST_FILE, files=files, response_policy="redacted", runs=runs)
+    seeds = plan_data()["seeds"] | {
+        "scheme": "declared", "training": [100, 101], "generation": 1, "origin": "made up",
+    }  # fmt: skip
+    data = json.loads(plan.model_dump_json(exclude_none=True))
+    data |= {
+        "seeds": seeds,
+        "results": json.loads(results.model_dump_json()),
+        "evidence": json.loads(evidence.model_dump_json()),
+    }
+    dump_card(Card.model_validate_json(json.dumps(data)), folder / "card.yaml")
+    return [finding.rule for finding in check(folder / "card.yaml").findings]

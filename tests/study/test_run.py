@@ -14,7 +14,8 @@ from safebench.card.measured import complete_results
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.tables import OUTCOMES, read_outcomes, read_responses
 from safebench.study import execute as execution
-from safebench.study.execute import Settings, execute
+from safebench.study.engines import Settings
+from safebench.study.execute import execute
 from safebench.study.plan import make_plan
 from safebench.study.progress import Silent
 from tests.command import safebench
