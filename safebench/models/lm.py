@@ -137,7 +137,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             if size == 1:
                 raise ModelError(
                     f"out of memory with one response at a time: {told}",
-                    fix="lower max_new_tokens, or use a smaller dtype, quantization or a larger device",
+                    fix="lower max_new_tokens, load the model smaller, or use a larger device",
                 )
             size = size // 2
             self.smallest_batch = min(self.smallest_batch, size)
@@ -150,7 +150,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         if self.shuffled is None:
             return sorted(jobs, key=lambda job: (-len(job.prompt), job.prompt, job.number))
         order = sorted(jobs, key=lambda job: job.number)
-        random.Random(self.shuffled).shuffle(order)
+        random.Random(self.shuffled).shuffle(order)  # noqa: S311 - an order is no secret
         return order
 
     def _decoder(self, how: Sampling, endings: Endings, size: int) -> Decoder | LibraryDecoder:
