@@ -1,4 +1,4 @@
-"""The decode loop: every prompt read once, rows that ended leave, waiting ones take their places."""
+"""The decode loop: a prompt is read once, rows that ended leave, waiting ones take their places."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Decoder:
         waiting = deque(jobs)
         slots = min(self.size, len(jobs))
         with torch.inference_mode():
-            self._allocate(slots, max(len(job.prompt) for job in jobs))
+            self._allocate(slots)
             while waiting or self.rows:
                 free = slots - len(self.rows)
                 # A few at a time: reading prompts one by one costs a step each.
@@ -69,11 +69,10 @@ class Decoder:
                 if finished:
                     done(finished)
 
-    def _allocate(self, slots: int, longest: int) -> None:
+    def _allocate(self, slots: int) -> None:
         device, config = self.model.device, self.model.config
-        capacity = rounded(longest + self.endings.limit)
         layers = len(DynamicCache(config=config).layers)
-        self.cache = SlotCache(layers, slots, capacity, self.model)
+        self.cache = SlotCache(layers, slots, self.model)
         # Of each slot: where its next token goes, how many are new, its key, its last token.
         self.position, self.step, self.key, self.token = (
             torch.zeros(slots, dtype=torch.long, device=device) for _ in range(4)
@@ -88,6 +87,7 @@ class Decoder:
         first = len(self.rows)
         slots = list(range(first, first + len(jobs)))
         lengths = [len(job.prompt) - 1 for job in jobs]
+        self.cache.reserve(rounded(max(lengths) + 1))
         self._read(jobs, slots)
         self.cache.show(slots, lengths)
         part = slice(first, first + len(jobs))

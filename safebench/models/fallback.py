@@ -74,11 +74,11 @@ class LibraryDecoder:
         Raises:
             ModelError: the logits are not finite numbers.
         """
-        with torch.inference_mode(), _neutral(self.model, self.pad, self.endings):
+        with torch.inference_mode(), _neutral(self.model, self.pad, self.endings) as config:
             for start in range(0, len(jobs), self.size):
-                done(self._batch(jobs[start : start + self.size]))
+                done(self._batch(jobs[start : start + self.size], config))
 
-    def _batch(self, jobs: Sequence[Job]) -> dict[int, Generated]:
+    def _batch(self, jobs: Sequence[Job], config: GenerationConfig) -> dict[int, Generated]:
         device = self.model.device
         width = max(len(job.prompt) for job in jobs)
         padded = [(self.pad,) * (width - len(job.prompt)) + job.prompt for job in jobs]
@@ -88,6 +88,7 @@ class LibraryDecoder:
         output = self.model.generate(
             input_ids=torch.tensor(padded, device=device),
             attention_mask=attended,
+            generation_config=config,
             logits_processor=LogitsProcessorList([SeededSampler(keys, attended, self.how)]),
             stopping_criteria=StoppingCriteriaList([_Over(self.endings, width)]),
         )
@@ -104,7 +105,7 @@ class LibraryDecoder:
 
 
 @contextmanager
-def _neutral(model: Any, pad: int, endings: Endings) -> Iterator[None]:
+def _neutral(model: Any, pad: int, endings: Endings) -> Iterator[GenerationConfig]:
     """Let nothing of the model's own generation settings leak in."""
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
     before = inner.generation_config
@@ -117,6 +118,6 @@ def _neutral(model: Any, pad: int, endings: Endings) -> Iterator[None]:
         use_cache=True,
     )
     try:
-        yield
+        yield inner.generation_config
     finally:
         inner.generation_config = before

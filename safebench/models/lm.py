@@ -21,7 +21,7 @@ from safebench.models.endings import Endings, Generated
 from safebench.models.fallback import LibraryDecoder
 from safebench.models.loading import context_length
 from safebench.models.sampling import Sampling, Stream
-from safebench.models.support import bare, is_plain
+from safebench.models.support import bare, is_out_of_memory, is_plain
 
 __all__ = ["Generated", "SafebenchLM"]
 
@@ -128,7 +128,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             try:
                 self._decoder(how, endings, size).run(jobs, finished)
             except RuntimeError as problem:
-                if not _out_of_memory(problem):
+                if not is_out_of_memory(problem):
                     raise
                 told = str(problem).splitlines()[0]
             else:
@@ -137,7 +137,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             if size == 1:
                 raise ModelError(
                     f"out of memory with one response at a time: {told}",
-                    fix="lower max_new_tokens, or use a smaller dtype, quantization or a larger device",
+                    fix="lower max_new_tokens, load the model smaller, or use a larger device",
                 )
             size = size // 2
             self.smallest_batch = min(self.smallest_batch, size)
@@ -150,7 +150,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         if self.shuffled is None:
             return sorted(jobs, key=lambda job: (-len(job.prompt), job.prompt, job.number))
         order = sorted(jobs, key=lambda job: job.number)
-        random.Random(self.shuffled).shuffle(order)
+        random.Random(self.shuffled).shuffle(order)  # noqa: S311 - an order is no secret
         return order
 
     def _decoder(self, how: Sampling, endings: Endings, size: int) -> Decoder | LibraryDecoder:
@@ -174,12 +174,3 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
                 f"{longest} positions",
                 fix="lower max_new_tokens, or leave the longest prompts out by `limit`",
             )
-
-
-def _out_of_memory(problem: RuntimeError) -> bool:
-    text = str(problem).lower()
-    return (
-        isinstance(problem, torch.OutOfMemoryError)
-        or "out of memory" in text
-        or "can't allocate memory" in text
-    )

@@ -135,9 +135,9 @@ def penalised(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch
 
 
 def filtered(logits: torch.Tensor, how: Sampling) -> torch.Tensor:
-    """Return logits / T with -inf where a filter removed a token; shape (rows, vocabulary), float32.
+    """Return logits / T with -inf where a filter removed a token; float32, (rows, vocabulary).
 
-    The filters keep what transformers' keep: top-k, then top-p of the rest, then min-p of the rest.
+    The filters keep what transformers' keep: top-k, then top-p of the rest, then min-p of that.
     """
     scores = logits if how.temperature == 1.0 else logits / how.temperature
     if how.top_k is not None:

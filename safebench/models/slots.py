@@ -12,6 +12,8 @@ import torch
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import CacheLayerMixin
 
+GROWTH = 32
+"""Tokens of room that are made beyond those asked for."""
 BLOCK = 16
 """Widths are multiples of this many tokens: aligned for kernels, alike in many batches."""
 
@@ -22,20 +24,20 @@ def rounded(tokens: int) -> int:
 
 
 class Layer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
-    """One layer's keys and values, each (slots, capacity, heads, size of a head)."""
+    """One layer's keys and values, each (slots, heads, capacity, size of a head)."""
 
     def __init__(self, slots: int, capacity: int) -> None:
         """Allocate nothing yet: heads and types are known when the first keys arrive."""
         super().__init__()
         self.slots, self.capacity = slots, capacity
-        self.rows = self.width = 0
-        self.places = torch.empty(0, dtype=torch.long)
+        self.width = 0
+        self.places = self.positions = torch.empty(0, dtype=torch.long)
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         """Make room for states shaped (rows, heads, tokens, size of a head)."""
         self.keys, self.values = (
             # Zeros: what is masked is multiplied by 0, which NaN would survive.
-            states.new_zeros(self.slots, self.capacity, states.shape[1], states.shape[3])
+            states.new_zeros(self.slots, states.shape[1], self.capacity, states.shape[3])
             for states in (key_states, value_states)
         )
         self.is_initialized = True
@@ -46,14 +48,21 @@ class Layer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
         """Put one new token of every active row in its place; return what the rows attend to."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        places = self.places.to(key_states.device)
-        both = []
-        for kept, states in ((self.keys, key_states), (self.values, value_states)):
-            kept.flatten(0, 1).flatten(1).index_copy_(
-                0, places, states.transpose(1, 2).reshape(len(places), -1)
-            )
-            both.append(kept[: self.rows, : self.width].transpose(1, 2))
-        return both[0], both[1]
+        places, positions = (x.to(key_states.device) for x in (self.places, self.positions))
+        self.keys[places, :, positions] = key_states[:, :, 0]
+        self.values[places, :, positions] = value_states[:, :, 0]
+        rows, width = len(places), self.width
+        return self.keys[:rows, :, :width], self.values[:rows, :, :width]
+
+    def grow(self, capacity: int) -> None:
+        """Make room for more tokens in every slot."""
+        self.capacity = capacity
+        if self.is_initialized:
+            for name in ("keys", "values"):
+                kept = getattr(self, name)
+                larger = kept.new_zeros(*kept.shape[:2], capacity, kept.shape[3])
+                larger[:, :, : kept.shape[2]] = kept
+                setattr(self, name, larger)
 
     def fill(self, slots: torch.Tensor, source: Any, rows: torch.Tensor) -> None:
         """Put the rows of a prefilled layer (rows, heads, tokens, size) into slots."""
@@ -61,14 +70,14 @@ class Layer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
             self.lazy_initialization(source.keys, source.values)
         slots, rows = slots.to(self.keys.device), rows.to(self.keys.device)
         for kept, states in ((self.keys, source.keys), (self.values, source.values)):
-            kept[slots, : states.shape[2]] = states[rows].transpose(1, 2)
+            kept[slots, :, : states.shape[2]] = states[rows]
 
     def move(self, target: torch.Tensor, source: torch.Tensor, width: int) -> None:
         """Copy the first `width` tokens of slots into others."""
         if self.is_initialized:
             target, source = target.to(self.keys.device), source.to(self.keys.device)
             for kept in (self.keys, self.values):
-                kept[target, :width] = kept[source, :width]
+                kept[target, :, :width] = kept[source, :, :width]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Return the width that is attended to, and where it begins."""
@@ -86,17 +95,24 @@ class Layer(CacheLayerMixin):  # type: ignore[misc]  # transformers is untyped
 class SlotCache(Cache):  # type: ignore[misc]  # transformers is untyped
     """All layers of one model, and the mask that says how far each row goes."""
 
-    def __init__(self, layers: int, slots: int, capacity: int, model: Any) -> None:
-        """Make room for `slots` rows of at most `capacity` tokens, a whole number of blocks."""
-        super().__init__(layers=[Layer(slots, capacity) for _ in range(layers)])
-        self.capacity = capacity
-        self.mask = torch.full(
-            (slots, 1, 1, capacity),
-            torch.finfo(model.dtype).min,
-            dtype=model.dtype,
-            device=model.device,
-        )
-        self.starts = torch.arange(slots, device=model.device) * capacity
+    def __init__(self, layers: int, slots: int, model: Any) -> None:
+        """Make room for `slots` rows, of no tokens yet."""
+        super().__init__(layers=[Layer(slots, 0) for _ in range(layers)])
+        self.capacity = 0
+        self.hidden = torch.finfo(model.dtype).min
+        self.mask = torch.empty((slots, 1, 1, 0), dtype=model.dtype, device=model.device)
+        self.places = torch.arange(slots, device=model.device)
+
+    def reserve(self, width: int) -> None:
+        """Make room for rows of this many tokens, and some more."""
+        if width <= self.capacity:
+            return
+        more = rounded(max(width, self.capacity + self.capacity // 2) + GROWTH)
+        mask = self.mask.new_full((*self.mask.shape[:3], more), self.hidden)
+        mask[..., : self.capacity] = self.mask
+        self.mask, self.capacity = mask, more
+        for layer in self.layers:
+            layer.grow(more)
 
     def fill(self, slots: list[int], prefilled: DynamicCache, rows: list[int]) -> None:
         """Put prefilled rows into slots."""
@@ -107,12 +123,10 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers is untyped
     def show(self, slots: list[int], lengths: list[int]) -> None:
         """Let slots attend to their first tokens, and to nothing behind them."""
         device = self.mask.device
-        inside = torch.arange(self.capacity, device=device) < torch.tensor(
-            lengths, device=device
-        ).unsqueeze(1)
-        hidden = torch.finfo(self.mask.dtype).min
-        rows = torch.zeros(inside.shape, dtype=self.mask.dtype, device=device)
-        self.mask[torch.tensor(slots, device=device), 0, 0] = rows.masked_fill(~inside, hidden)
+        places = torch.arange(self.capacity, device=device)
+        behind = places >= torch.tensor(lengths, device=device).unsqueeze(1)
+        rows = self.mask.new_zeros(behind.shape).masked_fill_(behind, self.hidden)
+        self.mask[torch.tensor(slots, device=device), 0, 0] = rows
 
     def move(self, target: torch.Tensor, source: torch.Tensor, width: int) -> None:
         """Copy slots, mask and all."""
@@ -125,12 +139,12 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers is untyped
 
         Args:
             positions: int64, shape (rows,).
-            width: tokens that the longest row then has, at most the capacity.
+            width: tokens that the longest row then has.
         """
-        rows = len(positions)
-        width = rounded(width)
-        places = self.starts[:rows] + positions
-        self.mask.view(-1).index_fill_(0, places, 0.0)
+        rows, width = len(positions), rounded(width)
+        self.reserve(width)
+        places = self.places[:rows]
+        self.mask.view(-1).index_fill_(0, places * self.capacity + positions, 0.0)
         for layer in self.layers:
-            layer.rows, layer.width, layer.places = rows, width, places
+            layer.width, layer.places, layer.positions = width, places, positions
         return self.mask[:rows, ..., :width]

@@ -49,13 +49,22 @@ def is_plain(model: Any) -> bool:
     return _agrees(model, len(layers))
 
 
+def is_out_of_memory(problem: BaseException) -> bool:
+    """Tell whether an error says that memory does not suffice, on whatever device."""
+    text = str(problem).lower()
+    return (
+        isinstance(problem, torch.OutOfMemoryError)
+        or "out of memory" in text
+        or "can't allocate memory" in text
+    )
+
+
 @torch.inference_mode()
 def _agrees(model: Any, layers: int) -> bool:
     """Compare the cache's way with a plain forward pass, on tokens that mean nothing."""
     size = model.config.get_text_config(decoder=True).vocab_size
     tokens = torch.arange(1, 13, device=model.device) * 7 % size
-    cache = SlotCache(layers, 2, 16, model)
-    cache.show([0, 1], [0, 0])
+    cache = SlotCache(layers, 2, model)
     starts = (0, 5)
     try:
         for step in range(12):
@@ -72,10 +81,12 @@ def _agrees(model: Any, layers: int) -> bool:
         wanted = torch.stack(
             [model(input_ids=tokens[None, : 12 - start]).logits[0, -1] for start in starts]
         )
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError):
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as problem:
+        if is_out_of_memory(problem):
+            raise
         return False
     scale = wanted.abs().max().item()
     error = (got - wanted).abs().max().item()
-    return bool(error <= 32 * torch.finfo(wanted.dtype).eps * scale)
+    # Some attention takes its softmax in float32 whatever the dtype.
+    exact = max(torch.finfo(wanted.dtype).eps, torch.finfo(torch.float32).eps)
+    return bool(error <= 32 * exact * scale)
