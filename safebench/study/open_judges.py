@@ -21,7 +21,7 @@ from safebench.judges.base import Construct as Judged
 from safebench.judges.base import Exchange, Grade, Grader, graded
 from safebench.judges.cache import JudgementCache, key_of
 from safebench.judges.ensemble import combine
-from safebench.judges.registry import open_grader, see_grader, see_keys
+from safebench.judges.graders import open_grader, see_grader, see_keys
 from safebench.judges.rule import RuleJudge
 from safebench.study.progress import Progress, Silent
 
