@@ -21,7 +21,7 @@ from safebench.files import replace_file, sha256_of
 from safebench.judges.cache import JudgementCache
 from safebench.study.cells import weights_folder
 from safebench.study.judging import judge_responses
-from safebench.study.open_judges import open_judges
+from safebench.study.open_judges import open_judges, with_days
 from safebench.study.plan import Plan
 from safebench.study.progress import Progress
 from safebench.tuning.train import weights_file
@@ -53,7 +53,7 @@ def write_submission(
     ]
     files = describe_files(folder, paths)
     write_manifest(folder, files)
-    card = plan.card.model_copy(
+    card = with_days(plan.card, judges).model_copy(
         update={
             "spec": SPEC,
             "model": plan.card.model.model_copy(update={"weights": weights or None}),
