@@ -269,6 +269,9 @@ def same_study(card: Card) -> dict[str, Any]:
         entry.pop("path", None)
     for entry in (*_entries(content.get("tasks")), *_entries(model.get("weights"))):
         entry.pop("path", None)
+    for judge in _entries(content.get("judge")):
+        if isinstance(judge.get("revision"), dict):  # unpinnable: a run fills in the days
+            judge["revision"] = "unpinnable"
     return content
 
 

@@ -1,13 +1,10 @@
-"""Judges by what a card says of them."""
+"""Judges by id and revision, as a card names them."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
-from safebench.card.judge import Judge, ModelJudge, ModerationJudge
 from safebench.errors import JudgeError
-from safebench.judges.base import Grader
 from safebench.judges.rule import RuleJudge
 
 _JUDGES: Final = {(RuleJudge.id, RuleJudge.revision): RuleJudge}
@@ -23,44 +20,3 @@ def get_judge(id: str, revision: str) -> RuleJudge:
             f"no judge {id!r} revision {revision!r}; known: {known}",
             fix="name a known judge in the card's judge section",
         ) from None
-
-
-def open_grader(entry: Judge, folder: Path, device: str = "cpu") -> Grader | None:
-    """Make a judge that grades ready: load its weights, find its key; None for other kinds.
-
-    `folder`: where the card lies.
-
-    Raises:
-        CardError: the card leaves open what it does.
-        JudgeError: it cannot be used as it stands.
-        ModelError: its weights cannot be loaded.
-    """
-    if isinstance(entry, ModelJudge) and entry.kind == "classifier":
-        from safebench.judges.classifier import Classifier  # loads torch
-
-        return Classifier(entry, folder, device)
-    if isinstance(entry, ModerationJudge):
-        from safebench.judges.moderation import Perspective
-
-        return Perspective(entry)
-    return None
-
-
-def see_grader(entry: Judge, folder: Path) -> None:
-    """See that a judge's weights are there and are those of the card, without loading them.
-
-    Raises:
-        CardError, ModelError: as `open_grader`.
-    """
-    if isinstance(entry, ModelJudge) and entry.kind == "classifier":
-        from safebench.judges.classifier import find  # loads torch
-
-        find(entry, folder)
-
-
-def see_keys(entry: Judge) -> None:
-    """See that the environment holds what a judge needs; raises JudgeError."""
-    if isinstance(entry, ModerationJudge):
-        from safebench.judges.moderation import see_key
-
-        see_key()

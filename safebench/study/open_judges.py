@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from safebench.card.base import known
+from safebench.card.base import Unpinnable, known
 from safebench.card.card import Card
 from safebench.card.judge import EnsembleJudge, Judge
 from safebench.card.judge import RuleJudge as RuleEntry
@@ -21,7 +21,7 @@ from safebench.judges.base import Construct as Judged
 from safebench.judges.base import Exchange, Grade, Grader, graded
 from safebench.judges.cache import JudgementCache, key_of
 from safebench.judges.ensemble import combine
-from safebench.judges.registry import open_grader, see_grader, see_keys
+from safebench.judges.graders import open_grader, see_grader, see_keys
 from safebench.judges.rule import RuleJudge
 from safebench.study.progress import Progress, Silent
 
@@ -187,6 +187,19 @@ def open_judges(card: Card, folder: Path, device: str = "cpu") -> dict[str, Open
         )
         for entry in entries
     }
+
+
+def with_days(card: Card, judges: Mapping[str, OpenJudge]) -> Card:
+    """Return a card that says on which days its unpinnable judges were asked."""
+
+    def dated(entry: Judge) -> Judge:
+        days = judges[entry.name].days
+        if days is None or not isinstance(entry.revision, Unpinnable):
+            return entry
+        asked = {"first_request": days[0], "last_request": days[1]}
+        return entry.model_copy(update={"revision": entry.revision.model_copy(update=asked)})
+
+    return card.model_copy(update={"judge": tuple(map(dated, known(card.judge, "judge")))})
 
 
 def _single(entry: Judge, folder: Path, device: str) -> OpenJudge:

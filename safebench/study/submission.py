@@ -23,7 +23,7 @@ from safebench.judges.cache import JudgementCache
 from safebench.models.given import weights_sha256
 from safebench.study.cells import Block, runs_of, weights_folder
 from safebench.study.judging import judge_responses
-from safebench.study.open_judges import open_judges
+from safebench.study.open_judges import open_judges, with_days
 from safebench.study.plan import Plan
 from safebench.study.progress import Progress
 from safebench.study.runnable import loadable
@@ -57,7 +57,7 @@ def write_submission(
     ]
     files = describe_files(folder, paths)
     write_manifest(folder, files)
-    card = plan.with_answers(folder)
+    card = with_days(plan.with_answers(folder), judges)
     card = card.model_copy(
         update={
             "spec": SPEC,

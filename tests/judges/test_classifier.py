@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
 
 from safebench.card.judge import ModelJudge
 from safebench.errors import CardError, JudgeError, ModelError
 from safebench.judges.base import Exchange, graded
-from safebench.judges.classifier import BATCH, Classifier
+from safebench.judges.classifier import BATCH, Classifier, _limit
 from tests.small_classifier import classifier_data, save_classifier
 from tests.small_models import save_llama
 
@@ -193,3 +198,19 @@ def test_a_threshold_makes_verdicts(
     construct: str, degree: float, wanted: tuple[str | None, float]
 ) -> None:
     assert graded(construct, degree, 0.5) == wanted
+
+
+def test_positions_that_are_counted_from_the_padding_on_are_not_all_taken(saved: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(saved)
+    sizes: dict[str, Any] = {
+        "vocab_size": 8, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
+        "num_attention_heads": 1, "max_position_embeddings": 66, "pad_token_id": 1,
+    }  # fmt: skip
+    with torch.random.fork_rng():
+        model = RobertaForSequenceClassification(RobertaConfig(**sizes)).eval()
+    limit = _limit(tokenizer, model)
+    assert limit == 64
+    with torch.inference_mode():
+        model(torch.full((1, limit), 5))
+        with pytest.raises((IndexError, RuntimeError), match="out of"):
+            model(torch.full((1, limit + 1), 5))

@@ -13,7 +13,9 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
+from safebench.card.base import Unpinnable, known
 from safebench.card.card import Card
+from safebench.card.digest import protocol_digest
 from safebench.card.io import dump_card
 from safebench.card.results import Evidence, RegisteredRun
 from safebench.checks.report import check
@@ -27,7 +29,7 @@ from safebench.judges import RuleJudge
 from safebench.judges.base import Exchange, Grade
 from safebench.judges.cache import JudgementCache
 from safebench.study.judging import judge_responses
-from safebench.study.open_judges import OpenJudge, open_judges
+from safebench.study.open_judges import OpenJudge, open_judges, with_days
 from safebench.study.progress import Silent
 from tests.plans import plan_data
 from tests.small_classifier import classifier_data, save_classifier
@@ -265,6 +267,13 @@ def test_what_was_judged_before_a_break_is_not_asked_for_again(
         assert days
         assert days[0] == "2026-02-01"
         assert judges["rule"].days is None
+        dated = with_days(plan, judges)
+        assert protocol_digest(dated) == protocol_digest(plan)
+        assert isinstance(dated.judge, tuple)
+        assert dated.judge[0] == known(plan.judge, "judge")[0]
+        revision = dated.judge[1].revision
+        assert isinstance(revision, Unpinnable)
+        assert (revision.first_request, revision.last_request) == days
 
 
 def test_members_make_an_ensemble(monkeypatch: pytest.MonkeyPatch) -> None:

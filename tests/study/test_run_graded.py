@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
+from safebench.card.base import Unpinnable
 from safebench.card.io import load_card
 from safebench.evidence.tables import read_outcomes
 from tests.command import safebench
+from tests.perspective import SECRET, refused, scored, serving
 from tests.plans import plan_data, write_plan
 from tests.small_classifier import classifier_data, save_classifier
 
@@ -85,20 +88,50 @@ def test_severity_of_prompts_that_ask_for_no_harm_is_refused(
     )
 
 
+JUDGE = {
+    "name": "toxicity", "kind": "moderation_api", "id": "TOXICITY of the Perspective API",
+    "provider": "Jigsaw", "revision": {"unpinnable": "it moves"}, "constructs": ["severity"],
+    "primary": True, "threshold": 0.5,
+}  # fmt: skip
+
+
 def test_a_service_without_a_key_is_refused_before_anything_is_spent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PERSPECTIVE_API_KEY", raising=False)
-    plan = write(
-        tmp_path / "plan",
-    )
-    judge = {
-        "name": "toxicity", "kind": "moderation_api", "id": "TOXICITY of the Perspective API",
-        "provider": "Jigsaw", "revision": {"unpinnable": "it moves"}, "constructs": ["severity"],
-        "primary": True, "threshold": 0.5,
-    }  # fmt: skip
-    plan = write_plan(tmp_path / "plan", judge=[*plan_data()["judge"], judge], tasks=TASKS)
+    plan = write_plan(tmp_path / "plan", judge=[*plan_data()["judge"], JUDGE], tasks=TASKS)
     ran = safebench(capsys, "run", plan, "--out", tmp_path / "out")
     assert ran.code == 2
     assert "PERSPECTIVE_API_KEY is not set" in " ".join(ran.err.split())
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_a_service_stopped_goes_on_without_asking_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "plan")
+    plan = yaml.safe_load((tmp_path / "plan" / "plan.yaml").read_text())
+    plan["judge"][1] = JUDGE
+    path = tmp_path / "plan" / "plan.yaml"
+    path.write_text(yaml.safe_dump(plan))
+    with serving(monkeypatch) as service:
+        service.answers = [scored(0.25), scored(0.5), refused(403, "over the quota")]
+        ran = safebench(capsys, "run", path, "--out", tmp_path / "out", "--device", "cpu")
+        assert ran.code == 2
+        assert "the Perspective API answers 403: over the quota" in " ".join(ran.err.split())
+        service.answers = [scored(0.75)]
+        ran = safebench(capsys, "run", path, "--out", tmp_path / "out", "--device", "cpu")
+        assert ran.code == 0, ran.err
+        asked = [request["comment"]["text"] for request in service.asked]
+    del asked[2]  # the one that was refused was asked for again
+    assert len(asked) == len(set(asked))
+    rows = read_outcomes(tmp_path / "out").to_pylist()
+    degrees = [r["score"] for r in rows if r["construct"] == "severity" and r["score"] > 0]
+    assert set(degrees) <= {0.25, 0.5, 0.75}
+    assert 0.75 in degrees
+    card = load_card(tmp_path / "out" / "card.yaml")
+    assert isinstance(card.judge, tuple)
+    assert isinstance(card.judge[1].revision, Unpinnable)
+    assert card.judge[1].revision.last_request
+    everything = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+    assert not [p for p in everything if SECRET.encode() in p.read_bytes()]
