@@ -174,8 +174,12 @@ def test_filters_keep_what_those_of_transformers_keep() -> None:
             theirs.append(TopPLogitsWarper(p))
         if m is not None:
             theirs.append(MinPLogitsWarper(m))
+        expected = theirs(torch.zeros(200, 1, dtype=torch.long), logits.clone())
         ours = filtered(logits, Sampling(t, k, p, m))
-        assert torch.equal(ours, theirs(torch.zeros(200, 1, dtype=torch.long), logits.clone()))
+        if p is not None:  # which of equals top-p removes is open there, the lowest ids here
+            assert torch.equal(ours[:100], expected[:100])
+            ours, expected = ours.sort(dim=1).values, expected.sort(dim=1).values
+        assert torch.equal(ours, expected)
 
 
 def test_the_penalty_is_that_of_transformers() -> None:
