@@ -1,6 +1,6 @@
 """How fast responses are made, and whether they are the same in any batch: the embedded model.
 
-    python benchmarks/sampling.py [--small]
+    python benchmarks/sampling.py [--small] [--rounds N] [--same PROMPTS]
 
 Time: 100 prompts of safebench_harm, 5 repeats, the model loaded. The floor is `model.generate` with
 sampling on the same tokenized prompts, sorted by length, at the batch size of the list at which it
@@ -33,7 +33,7 @@ from safebench.models.sampling import Sampling, Stream, filtered, gumbel_noise
 from safebench.resources import tasks_dir
 
 BOUND = 1.25
-SIZES = (64, 250, 500)
+SIZES = (64, 500)
 REPEATS = 5
 CASES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "T = 0.7, min-p 0.1": ({"temperature": 0.7, "min_p": 0.1}, (32, 72)),
@@ -45,14 +45,17 @@ def main() -> int:
     """Measure, print, and return 1 if a bound is broken."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--small", action="store_true", help="tiny sizes: does it still run?")
-    small = parser.parse_args().small
-    prompts, rounds = (6, 1) if small else (100, 3)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of timing")
+    parser.add_argument("--same", type=int, default=100, help="prompts compared between batches")
+    arguments = parser.parse_args()
+    small = arguments.small
+    prompts, rounds, same = (6, 1, 6) if small else (100, arguments.rounds, arguments.same)
     print(
         f"{os.cpu_count()} CPUs, {torch.get_num_threads()} threads, {platform.machine()}, Python "
         f"{platform.python_version()}; torch {version('torch')}, "
         f"transformers {version('transformers')}"
     )
-    broken = [*_times(prompts, rounds), *_sameness(prompts)]
+    broken = [*_times(prompts, rounds), *_sameness(same)]
     if small:
         return 0  # a few prompts are all overhead
     print("\nwithin the bounds" if not broken else f"\nOVER THE BOUND: {', '.join(broken)}")
@@ -133,7 +136,7 @@ def _times(prompts: int, rounds: int) -> list[str]:
                 calls["floor", size] = bench.floor(how, new_tokens, size)
                 calls["ours", size] = lambda lm=lm, asked=asked: lm.generate_until(asked)
             best = _least(calls, rounds)
-            print(f"\n{name}, {new_tokens} new tokens")
+            print(f"\n{name}, {new_tokens} new tokens", flush=True)
             for (who, size), (wall, processor) in best.items():
                 print(f"  {who:5} batch {size:3}: {wall:6.2f} ({processor:.2f})")
             ratios = []
@@ -170,7 +173,10 @@ def _sameness(prompts: int) -> list[str]:
         bench = Bench(dtype, prompts)
         asked = bench.requests(how, new_tokens)
         expected = bench.lm(64).generate_until(asked)
-        print(f"\nsame text as in batches of 64 by length, {dtype}, T = 2, {new_tokens} new tokens")
+        print(
+            f"\nsame text as in batches of 64 by length, {dtype}, T = 2, {new_tokens} new tokens, "
+            f"{len(set(expected))} texts in {len(asked)} responses"
+        )
         kept = [i for i in range(len(asked)) if (i // REPEATS) % 3]
         for name, size, shuffled, chosen in (
             ("batch 1", 1, None, range(len(asked))),

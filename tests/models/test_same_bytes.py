@@ -13,23 +13,23 @@ from safebench.models.loading import load_base, load_tokenizer, locate
 from safebench.models.sampling import Stream
 from safebench.resources import tasks_dir
 
-PROMPTS, REPEATS = 24, 3
+PROMPTS, REPEATS = 14, 3
 DECODINGS = {
-    "t20": {"do_sample": True, "temperature": 2.0, "max_gen_toks": 24, "until": []},
+    "t20": {"do_sample": True, "temperature": 2.0, "max_gen_toks": 16, "until": []},
     "t07": {
         "do_sample": True,
         "temperature": 0.7,
         "min_p": 0.1,
-        "max_gen_toks": 24,
+        "max_gen_toks": 16,
         "until": [],
     },
-    "t0": {"do_sample": False, "max_gen_toks": 24, "until": []},
+    "t0": {"do_sample": False, "max_gen_toks": 16, "until": []},
 }
 
 
 def asked(lm: SafebenchLM, decoding: str) -> list[Any]:
     lines = (tasks_dir() / "safebench_harm" / "harm.jsonl").read_text().splitlines()
-    documents = [json.loads(line) for line in lines][::4][:PROMPTS]
+    documents = [json.loads(line) for line in lines][::7][:PROMPTS]
     return [
         SimpleNamespace(
             args=(
@@ -56,13 +56,16 @@ def test_the_same_text_in_any_batch_and_order(dtype: str, share: float) -> None:
         expected = lm.generate_until(requests)
         if decoding == "t20":
             assert len(set(expected)) > 2 * PROMPTS  # where texts differ, a slip would show
-        for batch, shuffled in ((1, None), (7, 3), (64, 4)):
+        others = [(7, 3), (64, 4)]
+        if decoding == "t20":
+            others.append((1, None))
+        for batch, shuffled in others:
             other = SafebenchLM(model, tokenizer, batch)
             other.stream, other.shuffled = lm.stream, shuffled
             found = other.generate_until(requests)
             same += [a == b for a, b in zip(expected, found, strict=True)]
-        rest = slice(10 * REPEATS, 19 * REPEATS)  # as after a run that was interrupted
+        rest = slice(5 * REPEATS, 12 * REPEATS)  # as after a run that was interrupted
         found = lm.generate_until(requests[rest])
         same += [a == b for a, b in zip(expected[rest], found, strict=True)]
-    assert len(same) == 3 * (3 * PROMPTS + 9) * REPEATS
+    assert len(same) == (7 * PROMPTS + 3 * 7) * REPEATS
     assert sum(same) >= share * len(same)
