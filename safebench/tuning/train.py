@@ -31,6 +31,7 @@ _THIRD_PARTY_NOTES = (
     PEFT_NOTE,
     "fan_in_fan_out is set to False but the target module is",
     "`label_smoothing_factor` is deprecated in `SFTTrainer`",
+    "The `'keep_end'` truncation mode is deprecated",
 )
 _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 

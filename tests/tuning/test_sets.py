@@ -153,9 +153,14 @@ def test_a_template_renders_the_prompt_and_leaves_the_completion(tmp_path: Path)
 )
 def test_a_template_that_cannot_render_is_said(text: str, said: str, tmp_path: Path) -> None:
     write(tmp_path / "ten.jsonl", TEN)
-    with pytest.raises(SafebenchError, match=said):
-        found = load_set(dataset(template=template(tmp_path, text)), tmp_path, 0)
+    entry = dataset(template=template(tmp_path, text))
+
+    def render() -> None:
+        found = load_set(entry, tmp_path, 0)
         as_rows(found.examples, found.template, None)
+
+    with pytest.raises(SafebenchError, match=said):
+        render()
 
 
 def test_a_template_is_the_one_that_was_pinned(tmp_path: Path) -> None:
