@@ -33,6 +33,11 @@ def with_adapter(base: Any, folder: Path) -> Iterator[Any]:
             f"{folder}: no {ADAPTER_WEIGHTS}", fix="adapters are read from safetensors only"
         )
     config = _config(folder)
+    if config.get("use_dora") and getattr(base, "is_loaded_in_8bit", False):
+        raise ModelError(
+            f"{folder}: a DoRA adapter needs the base weights back, which int8 does not give",
+            fix="set model.quantization to nf4, fp4 or none",
+        )
     modules = [(module, dict(module._modules)) for module in base.modules()]
     trained_biases = config.get("bias", "none") != "none"
     biases = [(p, p.detach().clone()) for p in _biases(base)] if trained_biases else []
