@@ -153,11 +153,12 @@ def test_an_adapter_made_elsewhere_loads(llama: Path, tmp_path: Path) -> None:
     [
         ({"peft_type": "IA3"}, "peft_type is 'IA3'; LORA adapters are loaded"),
         ({"init_lora_weights": "pissa"}, "init_lora_weights is 'pissa', which changes the base"),
+        ({"layer_replication": [[0, 2], [1, 2]]}, "layer_replication is given, which changes"),
         ({"target_modules": ["nowhere"]}, "cannot be loaded: Target modules"),
         ({"r": 8}, "cannot be loaded: Error"),
         ({"modules_to_save": ["lm_head"]}, "cannot be loaded: .*lm_head"),
         ({"use_dora": True}, "cannot be loaded: .*magnitude"),
-        ({"layers_to_transform": [5]}, "cannot be loaded: "),
+        ({"target_modules": ["q_proj"]}, "28 tensors in the file, 4 in the model"),
     ],
     ids=str,
 )
