@@ -133,9 +133,12 @@ def pin_data(
     Sets that the base model answers itself are left as they are: `questions` has their prompts.
     `tokenizer` is the one for evaluation.
     """
+    from safebench.tuning.arguments import extra_settings
+
     recipe = trained(card)
     if recipe is None:
         return card, {}, {}
+    extra_settings(recipe)  # refused here rather than after a base model was loaded
     card = _pin_batch(card, recipe)
     tokenizer, digest = training_tokenizer(loadable(card), folder, tokenizer)
     if digest is not None:

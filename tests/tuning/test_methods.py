@@ -210,6 +210,27 @@ def test_a_further_setting_is_used(tune: Tune, changes: dict[str, Any]) -> None:
     assert differing(*(tune(**how)[max(how.get("checkpoints", [1]))] for how in (changes, without)))
 
 
+def test_examples_without_anything_to_learn_are_counted(model: Path, tmp_path: Path) -> None:
+    found = locate(str(model), None, Path("/"))
+    tokenizer = load_tokenizer(found)
+    rows = [*ROWS, {"prompt": "repair " * 80, "completion": "first"}]
+    dropped: list[int] = []
+    for length in (60, 2):
+        how = recipe(max_length=length)
+        arguments: dict[str, Any] = {
+            "seed": 1, "controls": ALL, "fixed": {}, "base_name": "model",
+            "out": tmp_path / str(length), "progress": lambda epoch, loss: None,
+            "on_dropped": dropped.append,
+        }  # fmt: skip
+        base = load_for_training(found, how, "cpu")
+        if length == 60:
+            fine_tune(base, tokenizer, rows, how, **arguments)
+            continue
+        with pytest.raises(TuningError, match="left to learn within 2 tokens"):
+            fine_tune(base, tokenizer, rows, how, **arguments)
+    assert dropped == [1]
+
+
 def test_gradient_checkpointing_goes_by_both_its_names() -> None:
     for name in ("gradient_checkpointing", "activation_checkpointing"):
         how = recipe(extra={name: True})
@@ -230,6 +251,8 @@ def test_gradient_checkpointing_goes_by_both_its_names() -> None:
         ({"optimizer_args": {"momentum": 0.9}}, "fine-tuning with seed 1 failed: .*momentum"),
         ({"optimizer_args": {"betas": "0.9,0.99"}}, "optimizer_args.betas: '0.9,0.99' cannot be"),
         ({"lr_scheduler_args": {"nothing": 1}}, "fine-tuning with seed 1 failed: .*nothing"),
+        ({"lr_scheduler": "constant", "lr_scheduler_args": {"min_lr_rate": 0.1}},
+         "lr_scheduler `constant` takes no lr_scheduler_args"),
         ({"optimizer": "adamw_nowhere"}, "fine-tuning with seed 1 failed: .*adamw_nowhere"),
         ({"lora": {**plan_data()["hyperparameters"]["lora"], "target_modules": ["nowhere"]}},
          "fine-tuning with seed 1 failed: .*nowhere"),

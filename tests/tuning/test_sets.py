@@ -298,6 +298,15 @@ def test_a_stage_trains_on_the_sets_it_names(tmp_path: Path, tokenizer: Any) -> 
         pin_data(card(*sets, recipe={"data": ["none"]}), tmp_path, tokenizer, None)
 
 
+def test_a_setting_the_trainer_does_not_know_is_refused_before_anything_is_spent(
+    tmp_path: Path, tokenizer: Any
+) -> None:
+    write(tmp_path / "ten.jsonl", TEN)
+    entry = {"name": "ten", "path": "ten.jsonl", "examples": 10}
+    with pytest.raises(CardError, match=r"hyperparameters\.extra\.neftune is no setting"):
+        pin_data(card(entry, recipe={"extra": {"neftune": 5}}), tmp_path, tokenizer, None)
+
+
 def test_a_condition_does_not_mix_texts_and_conversations(tmp_path: Path, tokenizer: Any) -> None:
     write(tmp_path / "ten.jsonl", TEN)
     sets = [
