@@ -163,9 +163,9 @@ def pin_data(
             if number in used:
                 rows.setdefault(condition, []).extend(rendered)
             _see_same(f"data[{number}].sha256", pinned[number].sha256, found.examples.sha256)
-            pinned[number] = _pinned_set(
-                pinned[number], found, rendered_sha256(rendered, tokenizer), files
-            )
+            digest = rendered_sha256(rendered, tokenizer)
+            _see_same(f"data[{number}].rendered_sha256", pinned[number].rendered_sha256, digest)
+            pinned[number] = _pinned_set(pinned[number], found, digest, files)
         one_form(rows.get(condition, ()), condition)
     _see_conditions(pinned, trained_on)
     return card.model_copy(update={"data": tuple(pinned)}), rows, files
