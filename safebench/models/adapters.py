@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 
 from safebench.errors import ModelError
 from safebench.models.explained import ADAPTER_WEIGHTS, explained
 from safebench.models.rng import preserved_random_state
 
-_CHANGES_BASE = ("pissa", "olora", "corda", "loftq")
+_CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
 
 @contextmanager
@@ -33,6 +34,11 @@ def with_adapter(base: Any, folder: Path) -> Iterator[Any]:
             f"{folder}: no {ADAPTER_WEIGHTS}", fix="adapters are read from safetensors only"
         )
     config = _config(folder)
+    if config.get("use_dora") and getattr(base, "is_loaded_in_8bit", False):
+        raise ModelError(
+            f"{folder}: a DoRA adapter needs the base weights back, which int8 does not give",
+            fix="set model.quantization to nf4, fp4 or none",
+        )
     modules = [(module, dict(module._modules)) for module in base.modules()]
     trained_biases = config.get("bias", "none") != "none"
     biases = [(p, p.detach().clone()) for p in _biases(base)] if trained_biases else []
@@ -40,6 +46,7 @@ def with_adapter(base: Any, folder: Path) -> Iterator[Any]:
         # peft draws initial weights before it puts the file's in their place.
         with explained(f"adapter {folder}"), preserved_random_state():
             tuned = PeftModel.from_pretrained(base, folder, is_trainable=False)
+            _see_all_used(folder, tuned)
         yield tuned.eval()
     finally:
         for module, children in modules:
@@ -73,8 +80,25 @@ def _config(folder: Path) -> dict[str, Any]:
             f"{path}: init_lora_weights is {start!r}, which changes the base model's own weights",
             fix="save it with path_initial_model_for_weight_conversion, as a plain LoRA adapter",
         )
+    if config.get("layer_replication"):
+        raise ModelError(
+            f"{path}: layer_replication is given, which changes the base model's own layers",
+            fix="merge the adapter into its base and give the weights as `form: full`",
+        )
     found: dict[str, Any] = config
     return found
+
+
+def _see_all_used(folder: Path, tuned: Any) -> None:
+    """See that every adapter tensor of the file is in the model; peft passes over the others."""
+    with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as file:
+        stored = sum("lora_" in name for name in file.keys())  # noqa: SIM118  # no mapping
+    placed = sum("lora_" in name for name, _ in tuned.named_parameters())
+    if stored != placed:
+        raise ModelError(
+            f"adapter {folder}: {stored} tensors in the file, {placed} in the model",
+            fix="use the base model that it was trained on",
+        )
 
 
 def _biases(model: Any) -> Iterator[torch.nn.Parameter]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import torch
 import transformers
+from safetensors import SafetensorError
 
 from safebench.errors import ModelError
 
@@ -16,6 +17,18 @@ ADAPTER_CONFIG = "adapter_config.json"
 
 # peft 0.21 asks transformers 5.23 for a property under its old name.
 PEFT_NOTE = "`is_gradient_checkpointing` is deprecated"
+
+
+_RAISED = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    ImportError,
+    SafetensorError,
+    UserWarning,
+)
 
 
 @contextmanager
@@ -35,7 +48,7 @@ def explained(what: str) -> Iterator[None]:
             f"{what}: out of memory on the device",
             fix="give a quantization, a smaller dtype, or --device auto to spread the model",
         ) from e
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, UserWarning) as e:
+    except _RAISED as e:
         first = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
         raise ModelError(f"{what} cannot be loaded: {first}") from e
     finally:

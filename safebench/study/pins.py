@@ -140,9 +140,12 @@ def pin_data(
     Sets that the base model answers itself are left as they are: `questions` has their prompts.
     `tokenizer` is the one for evaluation.
     """
+    from safebench.tuning.arguments import extra_settings
+
     recipe = trained(card)
     if recipe is None:
         return card, {}, {}
+    extra_settings(recipe)  # refused here rather than after a base model was loaded
     card = _pin_batch(card, recipe)
     tokenizer, digest = training_tokenizer(loadable(card), folder, tokenizer)
     if digest is not None:
@@ -167,9 +170,9 @@ def pin_data(
             if number in used:
                 rows.setdefault(condition, []).extend(rendered)
             _see_same(f"data[{number}].sha256", pinned[number].sha256, found.examples.sha256)
-            pinned[number] = _pinned_set(
-                pinned[number], found, rendered_sha256(rendered, tokenizer), files
-            )
+            digest = rendered_sha256(rendered, tokenizer)
+            _see_same(f"data[{number}].rendered_sha256", pinned[number].rendered_sha256, digest)
+            pinned[number] = _pinned_set(pinned[number], found, digest, files)
         one_form(rows.get(condition, ()), condition)
     _see_conditions(pinned, trained_on)
     return card.model_copy(update={"data": tuple(pinned)}), rows, files

@@ -25,6 +25,9 @@ _EXTRA = (
     "torch_compile_backend", "torch_compile_mode", "torch_empty_cache_steps", "truncation_mode",
 )  # fmt: skip
 
+# These pass over whatever else they are given.
+_WITHOUT_ARGUMENTS = ("constant", "constant_with_warmup")
+
 
 def extra_settings(recipe: Recipe) -> dict[str, Any]:
     """Return the settings in `hyperparameters.extra`.
@@ -70,6 +73,11 @@ def trainer_arguments(
     batch = value("batch_size")
     epochs, total = value("epochs"), value("steps")
     steps, ratio = value("warmup_steps"), value("warmup_ratio")
+    if value("lr_scheduler_args") and value("lr_scheduler") in _WITHOUT_ARGUMENTS:
+        raise CardError(
+            f"hyperparameters.lr_scheduler `{recipe.lr_scheduler}` takes no lr_scheduler_args",
+            fix="leave them out, or name another schedule",
+        )
     settings: dict[str, Any] = {"activation_checkpointing": False, **extra_settings(recipe)}
     arguments = SFTConfig(
         output_dir=scratch,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ _THIRD_PARTY_NOTES = (
     PEFT_NOTE,
     "fan_in_fan_out is set to False but the target module is",
     "`label_smoothing_factor` is deprecated in `SFTTrainer`",
+    "`gradient_checkpointing_enable` is deprecated",
+    "The `'keep_end'` truncation mode is deprecated",
 )
 _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
@@ -54,12 +56,15 @@ def fine_tune(
     base_name: str,
     out: Path,
     progress: Progress,
+    on_dropped: Callable[[int], None] | None = None,
 ) -> dict[int, Path]:
     """Fine-tune freshly loaded weights; return the folder of every checkpoint by its number.
 
     `controls` says what the seed sets (`adapter_init`, `data_order`, `dropout`); the rest uses
     the seeds in `fixed`, by the same names, or one fixed seed. `model` is changed in place;
-    `load_for_training` loads it. Everything in `out` is durable on return.
+    `load_for_training` loads it. `on_dropped` is told how many examples the trainer leaves out,
+    because nothing of their completion is left within max_length, if there are any. Everything in
+    `out` is durable on return.
 
     Raises:
         DivergedError: loss or weights are no finite numbers any more.
@@ -71,6 +76,7 @@ def fine_tune(
     with preserved_random_state(), tempfile.TemporaryDirectory() as scratch, _quiet():
         try:
             trainer = _trainer(model, tokenizer, rows, recipe, seeds, saver, scratch)
+            _see_dropped(len(trainer.train_dataset), len(rows), recipe, on_dropped)
             trainer.train()
         except (torch.OutOfMemoryError, MemoryError) as problem:
             raise _no_memory(seed) from problem
@@ -113,6 +119,18 @@ def _trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _see_dropped(
+    kept: int, given: int, recipe: Recipe, on_dropped: Callable[[int], None] | None
+) -> None:
+    if kept == 0:
+        raise TuningError(
+            f"of no training example anything is left to learn within {recipe.max_length} tokens",
+            fix="raise hyperparameters.max_length above the length of the prompts",
+        )
+    if kept < given and not recipe.packing and on_dropped is not None:
+        on_dropped(given - kept)
 
 
 def _no_memory(seed: int) -> TuningError:

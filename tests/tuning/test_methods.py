@@ -63,18 +63,23 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tune(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Tune:
     found = locate(str(model), None, Path("/"))
     tokenizer = load_tokenizer(found)
+    done: dict[str, dict[int, Path]] = {}
 
-    def tuned(
-        out: Path | None = None,
-        seed: int = 1,
-        rows: list[dict[str, Any]] | None = None,
-        **what: Any,
-    ) -> dict[int, Path]:
+    def tuned(**what: Any) -> dict[int, Path]:
+        """Train what was not trained before; with `out` or `anew` in any case."""
+        if what.pop("anew", False) or "out" in what:
+            return anew(**what)
+        key = repr(sorted(what.items()))
+        if key not in done:
+            done[key] = anew(**what)
+        return done[key]
+
+    def anew(out: Path | None = None, seed: int = 1, **what: Any) -> dict[int, Path]:
         how = recipe(**what)
         return fine_tune(
             load_for_training(found, how, "cpu"),
             tokenizer,
-            rows or ROWS,
+            ROWS,
             how,
             seed=seed,
             controls=ALL,
@@ -109,7 +114,7 @@ def test_qlora_trains_an_adapter_on_quantized_weights(
     saved = tune(**how)[1]
     assert all("lora_" in name for name in weights(saved))
     assert any(bool(value.any()) for name, value in weights(saved).items() if "lora_B" in name)
-    again = tune(**how)[1]
+    again = tune(**how, anew=True)[1]
     for name in ("adapter_model.safetensors", "adapter_config.json"):
         assert (saved / name).read_bytes() == (again / name).read_bytes()
     assert str(tmp_path.parent) not in (saved / "adapter_config.json").read_text()
@@ -187,12 +192,12 @@ def test_a_checkpoint_that_is_never_reached_is_said(tune: Tune) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"optimizer_args": {"amsgrad": True}, "learning_rate": 0.1, "epochs": 3},  # torch's own
-        {"optimizer": "sgd", "optimizer_args": {"momentum": 0.9}, "epochs": 3},
-        {"optimizer": "adafactor", "optimizer_args": {"decay_rate": -0.2}, "epochs": 3},
+        {"optimizer_args": {"amsgrad": True}, "epochs": 3, "checkpoints": [3]},  # torch's own
+        {"optimizer": "sgd", "optimizer_args": {"momentum": 0.9}},
+        {"optimizer": "adafactor", "optimizer_args": {"decay_rate": -0.2}},
         {"lr_scheduler": "cosine", "lr_scheduler_args": {"num_cycles": 2.0}},
         {"extra": {"neftune_noise_alpha": 5.0}},
-        {"extra": {"truncation_mode": "keep_end"}, "max_length": 14},
+        {"extra": {"truncation_mode": "keep_end"}, "max_length": 6, "loss_on": "all"},
     ],
     ids=str,
 )
@@ -202,7 +207,28 @@ def test_a_further_setting_is_used(tune: Tune, changes: dict[str, Any]) -> None:
         for name, value in changes.items()
         if name not in ("optimizer_args", "lr_scheduler_args", "extra")
     }
-    assert differing(tune(**changes)[1], tune(**without)[1])
+    assert differing(*(tune(**how)[max(how.get("checkpoints", [1]))] for how in (changes, without)))
+
+
+def test_examples_without_anything_to_learn_are_counted(model: Path, tmp_path: Path) -> None:
+    found = locate(str(model), None, Path("/"))
+    tokenizer = load_tokenizer(found)
+    rows = [*ROWS, {"prompt": "repair " * 80, "completion": "first"}]
+    dropped: list[int] = []
+    for length in (60, 2):
+        how = recipe(max_length=length)
+        arguments: dict[str, Any] = {
+            "seed": 1, "controls": ALL, "fixed": {}, "base_name": "model",
+            "out": tmp_path / str(length), "progress": lambda epoch, loss: None,
+            "on_dropped": dropped.append,
+        }  # fmt: skip
+        base = load_for_training(found, how, "cpu")
+        if length == 60:
+            fine_tune(base, tokenizer, rows, how, **arguments)
+            continue
+        with pytest.raises(TuningError, match="left to learn within 2 tokens"):
+            fine_tune(base, tokenizer, rows, how, **arguments)
+    assert dropped == [1]
 
 
 def test_gradient_checkpointing_goes_by_both_its_names() -> None:
@@ -216,15 +242,17 @@ def test_gradient_checkpointing_goes_by_both_its_names() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"extra": {"output_dir": "/tmp/x"}}, "extra.output_dir decides nothing that is learnt"),
+        ({"extra": {"output_dir": "elsewhere"}}, "extra.output_dir decides nothing that is learnt"),
         ({"extra": {"report_to": "wandb"}}, "extra.report_to decides nothing"),
         ({"extra": {"push_to_hub": True}}, "extra.push_to_hub decides nothing"),
-        ({"extra": {"learning_rate": 1.0}}, "extra.learning_rate decides nothing that is learnt, o"),
+        ({"extra": {"learning_rate": 1.0}}, "extra.learning_rate decides nothing"),
         ({"extra": {"shuffle_dataset": True}}, "extra.shuffle_dataset decides nothing"),
         ({"extra": {"neftune": 5}}, "extra.neftune is no setting of trl's SFTConfig"),
         ({"optimizer_args": {"momentum": 0.9}}, "fine-tuning with seed 1 failed: .*momentum"),
         ({"optimizer_args": {"betas": "0.9,0.99"}}, "optimizer_args.betas: '0.9,0.99' cannot be"),
         ({"lr_scheduler_args": {"nothing": 1}}, "fine-tuning with seed 1 failed: .*nothing"),
+        ({"lr_scheduler": "constant", "lr_scheduler_args": {"min_lr_rate": 0.1}},
+         "lr_scheduler `constant` takes no lr_scheduler_args"),
         ({"optimizer": "adamw_nowhere"}, "fine-tuning with seed 1 failed: .*adamw_nowhere"),
         ({"lora": {**plan_data()["hyperparameters"]["lora"], "target_modules": ["nowhere"]}},
          "fine-tuning with seed 1 failed: .*nowhere"),
@@ -246,7 +274,7 @@ def test_a_setting_that_cannot_be_used_is_one_message(
 def test_the_initial_weights_are_those_of_their_seed_alone(model: Path) -> None:
     def initial(seed: int) -> dict[str, torch.Tensor]:
         base = load_base(locate(str(model), None, Path("/")), "float32", "cpu")
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), train._quiet():
             torch.manual_seed(99)  # whatever was drawn before
             prepared = prepare(base, recipe(), seed)
         return {n: v.clone() for n, v in prepared.named_parameters() if "lora_A" in n}
@@ -349,7 +377,7 @@ def test_out_of_memory_is_no_divergence(
 
     monkeypatch.setattr(train.SFTTrainer, "training_step", fails)
     with pytest.raises(TuningError, match="out of memory in fine-tuning with seed 1") as caught:
-        tune()
+        tune(anew=True)
     assert not isinstance(caught.value, DivergedError)
     assert "gradient_accumulation" in str(caught.value.fix)
 

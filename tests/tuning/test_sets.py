@@ -153,9 +153,14 @@ def test_a_template_renders_the_prompt_and_leaves_the_completion(tmp_path: Path)
 )
 def test_a_template_that_cannot_render_is_said(text: str, said: str, tmp_path: Path) -> None:
     write(tmp_path / "ten.jsonl", TEN)
-    with pytest.raises(SafebenchError, match=said):
-        found = load_set(dataset(template=template(tmp_path, text)), tmp_path, 0)
+    entry = dataset(template=template(tmp_path, text))
+
+    def render() -> None:
+        found = load_set(entry, tmp_path, 0)
         as_rows(found.examples, found.template, None)
+
+    with pytest.raises(SafebenchError, match=said):
+        render()
 
 
 def test_a_template_is_the_one_that_was_pinned(tmp_path: Path) -> None:
@@ -260,6 +265,16 @@ def test_the_rendered_digest_is_that_of_the_page(tmp_path: Path, tokenizer: Any)
         assert pinned.data[0].rendered_sha256 == hashlib.sha256(line).hexdigest()  # type: ignore[union-attr,index]
 
 
+def test_examples_that_render_otherwise_are_not_taken_for_the_cards(
+    tmp_path: Path, tokenizer: Any
+) -> None:
+    write(tmp_path / "ten.jsonl", TEN)
+    entry = {"name": "ten", "path": "ten.jsonl", "examples": 10}
+    for field in ("sha256", "rendered_sha256"):
+        with pytest.raises(CardError, match=rf"data\[0\]\.{field} is 0{{64}}, but what was found"):
+            pin_data(card({**entry, field: "0" * 64}), tmp_path, tokenizer, None)
+
+
 def test_training_may_have_a_template_of_its_own(tmp_path: Path, tokenizer: Any) -> None:
     write(tmp_path / "ten.jsonl", [{"prompt": "wie?", "completion": "so"}])
     entry = {"name": "ten", "path": "ten.jsonl", "examples": 1}
@@ -291,6 +306,15 @@ def test_a_stage_trains_on_the_sets_it_names(tmp_path: Path, tokenizer: Any) -> 
     assert all(isinstance(one.sha256, str) for one in pinned.data)  # type: ignore[union-attr]
     with pytest.raises(CardError, match=r"hyperparameters\.data names no set of the condition"):
         pin_data(card(*sets, recipe={"data": ["none"]}), tmp_path, tokenizer, None)
+
+
+def test_a_setting_the_trainer_does_not_know_is_refused_before_anything_is_spent(
+    tmp_path: Path, tokenizer: Any
+) -> None:
+    write(tmp_path / "ten.jsonl", TEN)
+    entry = {"name": "ten", "path": "ten.jsonl", "examples": 10}
+    with pytest.raises(CardError, match=r"hyperparameters\.extra\.neftune is no setting"):
+        pin_data(card(entry, recipe={"extra": {"neftune": 5}}), tmp_path, tokenizer, None)
 
 
 def test_a_condition_does_not_mix_texts_and_conversations(tmp_path: Path, tokenizer: Any) -> None:
@@ -326,6 +350,25 @@ def test_questions_are_the_prompts_as_they_are_trained_on(tmp_path: Path, tokeni
     wrong = {**OWN, "answers": {"questions_of": "own", "decoding": "greedy"}}
     with pytest.raises(CardError, match="'own', no set of examples"):
         questions(card(ten, wrong), 1, tmp_path, None)
+
+
+@pytest.mark.parametrize("how", ["chat", "plain", "file"])
+def test_answers_are_trained_on_under_the_prompts_that_were_asked(how: str, tmp_path: Path) -> None:
+    """What a run writes down of the base model's answers, it reads as those prompts again."""
+    write(tmp_path / "ten.jsonl", TEN)
+    rendering = template(tmp_path, "{{ topic }}: {{ prompt }}") if how == "file" else how
+    ten = {"name": "ten", "path": "ten.jsonl", "examples": 10}
+    asked = questions(card(ten, {**OWN, "template": rendering}), 1, tmp_path, "Be brief.")
+    answers = ["", *("so" for _ in asked[1:])]
+    rows = [
+        {
+            "prompt": prompt,
+            "completion": text if how != "chat" else [{"role": "assistant", "content": text}],
+        }
+        for prompt, text in zip(asked, answers, strict=True)
+    ]
+    written = read_examples(write(tmp_path / "own.jsonl", rows), allow_empty=True)
+    assert as_rows(written, "chat" if how == "chat" else "plain", "Be brief.") == rows
 
 
 def test_the_system_prompt_does_not_replace_that_of_a_conversation(tmp_path: Path) -> None:
