@@ -11,7 +11,7 @@ setup: .venv/.ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[run,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[run,qlora,api,dev]'
 	touch $@
 
 demo: setup
