@@ -22,7 +22,8 @@ class Subset(Section):
     """Which examples of a larger set were taken."""
 
     rule: Reported[Text]
-    """How they were chosen, e.g. `a random sample`, `the first ones`."""
+    """How they were chosen. A run executes `the first ones`, `the first N` and `a random sample`
+    (or `a random sample of ...`): drawn by PCG64 from `seed`, the order of the file kept."""
     seed: Reported[Seed] | None = None
     """Seed of the choice, where it was random."""
 
@@ -37,7 +38,8 @@ class SelfGenerated(Section):
 
 
 class RenderingTemplate(Section):
-    """A text with placeholders that turns an example into training text."""
+    """A Jinja text that turns the prompt of an example into training text; it may name `prompt`,
+    `completion` and the columns of the file. The completion follows unchanged."""
 
     path: Reported[Text]
     """File, relative to the card."""
@@ -65,7 +67,8 @@ class Dataset(Section):
     subset: Reported[Subset] | None = None
     """Which part of the split was used; absent is all of it."""
     weight: Reported[Annotated[float, Field(gt=0.0, le=1.0)]] | None = None
-    """Share of the training examples drawn from this set, where sets are mixed by weight."""
+    """Share of the training examples drawn from this set, where sets are mixed by weight: the
+    largest total at which every set has round(weight x total) examples."""
     sha256: Reported[Sha256] | None = None
     """Digest of the file; filled by a run."""
     examples: Reported[Positive]

@@ -234,10 +234,11 @@ def _relocate(card: Card, old: Path, new: Path) -> Card:
     base = known(model.base.id, "model.base.id")
     if (old / base).is_dir():
         card = update(card, model={"base": {"id": moved(base)}})
-    template = model.chat_template
-    if isinstance(template, ChatTemplateFromFile):
-        path = known(template.path, "model.chat_template.path")
-        card = update(card, model={"chat_template": {"path": moved(path)}})
+    for field in ("chat_template", "training_chat_template"):
+        template = getattr(model, field)
+        if isinstance(template, ChatTemplateFromFile):
+            path = known(template.path, f"model.{field}.path")
+            card = update(card, model={field: {"path": moved(path)}})
     tasks = tuple(
         task.model_copy(update={"path": moved(task.path)}) if isinstance(task.path, str) else task
         for task in card.task_list()

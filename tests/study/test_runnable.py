@@ -64,8 +64,6 @@ REFUSED: list[tuple[str, Any, str]] = [
      "decoding[1].presence_penalty is `0.5`; this version executes leaving it out or `0.0`"),
     ("decoding.0.reasoning_budget", 64,
      "decoding[0].reasoning_budget is `64`; this version executes leaving it out or `0`"),
-    ("decoding.0", {**plan_data()["decoding"][0], "repeats": 2, "repeat_control": True},
-     "decoding[0].repeat_control is true; this version executes false"),
     ("decoding.0.extra", {"typical_p": 0.9},
      "decoding[0].extra is given; this version executes leaving it out"),
     ("data.1", {"name": "own", "role": "control", "examples": 24, "weight": 0.5,
