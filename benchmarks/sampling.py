@@ -200,7 +200,7 @@ def _sameness(prompts: int) -> list[str]:
 
 
 def _flip(bench: Bench, asked: list[Any], number: int, one: str, other: str) -> str:
-    """Say at which new token two texts part, and how near the two best noisy scores are there."""
+    """Say where two texts, encoded again, part, and how near the two best noisy scores are."""
     request = asked[number]
     encode = bench.tokenizer
     prompt = encode(request.args[0], add_special_tokens=False)["input_ids"]

@@ -152,3 +152,20 @@ def test_an_adapter_without_safetensors_is_refused(folder: Path, tmp_path: Path)
         with_adapter(base, tmp_path),
     ):
         pass
+
+
+def test_lm_evals_own_requests_still_work(folder: Path) -> None:
+    lm = model(folder, 4, "float64")
+    asked = [
+        SimpleNamespace(args=("how do i", text), arguments=("how do i", text))
+        for text in (" repair", " need")
+    ]
+    found = lm.loglikelihood(asked, disable_tqdm=True)
+    for request, (share, greedy) in zip(asked, found, strict=True):
+        context, rest = (lm.tok_encode(text) for text in request.args)
+        with torch.inference_mode():
+            logits = lm.model(torch.tensor([context + rest])).logits[0].double()
+        places = torch.arange(len(context) - 1, len(context) + len(rest) - 1)
+        said = logits[places].log_softmax(-1)[torch.arange(len(rest)), torch.tensor(rest)].sum()
+        assert share == pytest.approx(said.item(), rel=1e-5)
+        assert not greedy
