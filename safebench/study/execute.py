@@ -134,6 +134,7 @@ def finished_earlier(plan: Plan, out: Path) -> Outcome | None:
             f"{out}: already holds a finished submission of another card",
             fix="look at it with `safebench score`, or give another --out",
         )
+    store.finish()  # whatever a run that was killed while it tidied up has left
     states = store.journal.states()
     lost = {run: state.reason or "" for run, state in states.items() if run in store.journal.lost()}
     return Outcome(card, 0, 0, lost)
