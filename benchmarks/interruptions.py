@@ -11,6 +11,8 @@ in the work and not in the imports.
 
 from __future__ import annotations
 
+import gc
+import itertools
 import multiprocessing
 import os
 import random
@@ -19,42 +21,68 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 KILLS = int(os.environ.get("KILLS", "50"))
 SEED = 20261125
+DURABLE = ("fsync", "replace", "rename", "link", "unlink", "rmdir")
 
 
 def execute_plan(plan: Path, out: Path, die_at: int | None = None) -> None:
     """Execute a plan in this process; `die_at` kills it at that durable write or rename."""
+    gc.freeze()  # what was imported before the fork need not be looked through again and again
+    moments = itertools.count(1)
+
+    def die(_: str) -> None:
+        if next(moments) == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with watched(die):
+        _execute(plan, out)
+
+
+def count_moments(plan: Path, out: Path, counted: Path) -> None:
+    """Execute a plan in this process, and write down how many moments it could die at."""
+    gc.freeze()
+    calls: list[str] = []
+    with watched(calls.append):
+        _execute(plan, out)
+    counted.write_text(str(len(calls)))
+
+
+def _execute(plan: Path, out: Path) -> None:
     from safebench.card.io import load_card
     from safebench.study.engines import Settings
-    from safebench.study.execute import execute
+    from safebench.study.execute import execute, finished_earlier
     from safebench.study.plan import make_plan
     from safebench.study.progress import Silent
 
-    if die_at is not None:
-        _die_at(die_at)
-    card = load_card(plan)
-    execute(make_plan(card, plan.parent, out), out, Settings(batch_size=64, threads=1), Silent())
+    made = make_plan(load_card(plan), plan.parent, out)
+    if finished_earlier(made, out) is None:
+        execute(made, out, Settings(batch_size=64, threads=1), Silent())
 
 
-def _die_at(moment: int) -> None:
-    """Kill this process at the n-th call of those that make work durable."""
-    count = 0
-    for name in ("fsync", "replace", "rename", "unlink"):
-        real = getattr(os, name)
+@contextmanager
+def watched(hear: Callable[[str], object]) -> Iterator[None]:
+    """Call `hear` with the name of each call that makes work durable, just before it is made."""
+    real = {name: getattr(os, name) for name in DURABLE}
+    for name in DURABLE:
 
-        def counted(*args: object, _real: object = real, **kwargs: object) -> object:
-            nonlocal count
-            count += 1
-            if count == moment:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return _real(*args, **kwargs)  # type: ignore[operator]
+        def call(*args: Any, _name: str = name, **kwargs: Any) -> Any:
+            hear(_name)
+            return real[_name](*args, **kwargs)
 
-        setattr(os, name, counted)
+        setattr(os, name, call)
+    try:
+        yield
+    finally:
+        for name, function in real.items():
+            setattr(os, name, function)
 
 
 def forked() -> multiprocessing.context.ForkServerContext:

@@ -30,7 +30,7 @@ def print_plan(plan: Plan, wanted: Callable[[Block], bool], out: Path | None, fo
     rows = []
     for block in plan.blocks:
         if wanted(block):
-            done = store is not None and store.has(block.name)
+            done = store is not None and (store.is_finished or store.has(block.name))
             rows.append((block, "finished" if done else "to do"))
     chosen = replace(plan, blocks=tuple(block for block, _ in rows))
     found = estimate(chosen)

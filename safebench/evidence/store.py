@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -113,7 +114,7 @@ class Store:
 
     def _hold(self, lock: IO[str]) -> None:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(lock)
         except OSError as problem:
             lock.seek(0)
             who = lock.read().strip()
@@ -181,12 +182,11 @@ class Store:
             return
         if found.shard != claim.shard:
             what = f"shard {found.shard}, not {claim.shard}"
+            fix = f"give --shard {found.shard} to go on, or another --out"
         else:
             what = f"an unfinished run of another card ({_differing(found, claim)})"
-        raise RunError(
-            f"{self.folder}: holds {what}; finished work there is kept",
-            fix="restore the card to go on, or give another --out",
-        )
+            fix = "restore the card to go on, or give another --out"
+        raise RunError(f"{self.folder}: holds {what}; finished work there is kept", fix=fix)
 
     def see_environment(self, environment: dict[str, Any]) -> None:
         """Record what work is done with, or see that it is what earlier work was done with.
@@ -242,6 +242,17 @@ class Store:
         (self.work / _CLAIM).unlink(missing_ok=True)
         shutil.rmtree(self.work, ignore_errors=True)
         (self.folder / _LOCK).unlink(missing_ok=True)
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock a file; whoever only looks whether it is locked (`holder`) is waited for."""
+    for wait in (0.05, 0.2, None):
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if wait is None:
+                raise
+            time.sleep(wait)
 
 
 def _bytes(content: dict[str, Any]) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from lm_eval.api.instance import Instance
 
 from safebench.card.base import known
@@ -15,6 +16,9 @@ from safebench.harness.tasks import LoadedTask, quiet
 from safebench.models.engine import Arrangement, Engine
 from safebench.models.rng import preserved_random_state
 from safebench.models.sampling import Stream
+
+LESS_MEMORY = "lower --batch-size, or use a larger --device"
+"""What helps when memory runs out in generation."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,11 @@ def generate(
                     [requests[r] for r, _ in asked], stream, arrangement, on_batch
                 )
         except (RuntimeError, ValueError, IndexError) as problem:
-            raise ModelError(f"generation failed ({decoding.name}): {problem}") from problem
+            short = "out of memory" in str(problem).lower()
+            raise ModelError(
+                f"generation failed ({decoding.name}): {problem}",
+                fix=LESS_MEMORY if short or isinstance(problem, torch.OutOfMemoryError) else None,
+            ) from problem
         for (r, n), answer in zip(asked, answers, strict=True):
             prompt = prompts[r]
             found[r, n] = Response(

@@ -40,9 +40,11 @@ def estimate(plan: Plan) -> Estimate:
         for name, d in decodings.items()
     }
     responses = sum(b.repeats for b in plan.blocks) * plan.prompts
-    answered = sum(len(asked.questions) for asked in plan.self_answered)
+    conditions = {block.condition for block in plan.blocks}
+    asked = [a for a in plan.self_answered if a.dataset.role in conditions]
+    answered = sum(len(a.questions) for a in asked)
     tokens = sum(b.repeats * plan.prompts * longest[b.decoding] for b in plan.blocks)
-    tokens += sum(len(a.questions) * longest[a.decoding.name] for a in plan.self_answered)
+    tokens += sum(len(a.questions) * longest[a.decoding.name] for a in asked)
     updates, examples = _training(plan)
     trained = [] if plan.weights else [run for run in runs_of(plan.blocks) if run[1] is not None]
     return Estimate(

@@ -29,7 +29,7 @@ from safebench.evidence.journal import Run
 from safebench.evidence.store import CARD_FILE, Claim, Size, Store, same_study
 from safebench.evidence.tables import RESPONSES, make_table
 from safebench.files import replace_file, sync_tree
-from safebench.harness.evaluate import Prompt, Response, build_prompts, generate
+from safebench.harness.evaluate import LESS_MEMORY, Prompt, Response, build_prompts, generate
 from safebench.models.engine import Engine, Form, Placed
 from safebench.models.explained import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from safebench.models.loading import default_device, see_device
@@ -91,22 +91,17 @@ def execute(
     see_device(settings.device or default_device())
     see_judges_usable(plan.card)
     store = Store(out)
-    with store.opened(claim_of(plan)), _threads(settings.threads):
+    with told_when_full(out), store.opened(claim_of(plan)), _threads(settings.threads):
         try:
             store.journal.note(
                 "session", batch_size=settings.batch_size, device=settings.device,
                 threads=torch.get_num_threads(), shard=plan.shard,
             )  # fmt: skip
             return _Runner(plan, store, settings, progress, only).run()
-        except (SafebenchError, KeyboardInterrupt) as problem:
-            _stopped(store, str(problem) or type(problem).__name__)
+        except (Exception, KeyboardInterrupt) as problem:
+            known_one = isinstance(problem, SafebenchError)
+            _stopped(store, str(problem) if known_one else repr(problem))
             raise
-        except Exception as problem:
-            full = _disk_full(problem, out)
-            if full is None:
-                raise
-            _stopped(store, str(full))
-            raise full from problem
 
 
 def finished_earlier(plan: Plan, out: Path) -> Outcome | None:
@@ -134,6 +129,7 @@ def finished_earlier(plan: Plan, out: Path) -> Outcome | None:
             f"{out}: already holds a finished submission of another card",
             fix="look at it with `safebench score`, or give another --out",
         )
+    store.finish()  # whatever a run that was killed while it tidied up has left
     states = store.journal.states()
     lost = {run: state.reason or "" for run, state in states.items() if run in store.journal.lost()}
     return Outcome(card, 0, 0, lost)
@@ -155,6 +151,18 @@ def _stopped(store: Store, reason: str) -> None:
         store.journal.note("stopped", reason=reason)
     except OSError:
         return  # the disk is full: the message says so
+
+
+@contextmanager
+def told_when_full(out: Path) -> Iterator[None]:
+    """Say in one message that a disk is full, whatever a library raises then; raises RunError."""
+    try:
+        yield
+    except Exception as problem:
+        full = _disk_full(problem, out)
+        if full is None:
+            raise
+        raise full from problem
 
 
 def _disk_full(problem: BaseException | None, out: Path) -> RunError | None:
@@ -297,7 +305,8 @@ class _Runner:
             if isinstance(problem, DivergedError) or _disk_full(problem, self.store.folder):
                 raise
             text = f"{what}: {str(problem).strip() or 'out of memory'}"
-            fix = getattr(problem, "fix", None)
+            short = isinstance(problem, MemoryError | torch.OutOfMemoryError)
+            fix = LESS_MEMORY if short else getattr(problem, "fix", None)
             self.problems.append(f"{text} ({fix})" if fix else text)
             self.store.journal.note("problem", what=what, reason=str(problem))
             self.progress.say(f"{text}; going on with the others")

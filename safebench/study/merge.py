@@ -13,7 +13,7 @@ from safebench.evidence.journal import JOURNAL_FILE, Journal
 from safebench.evidence.store import Claim, Store, same_study
 from safebench.files import replace_file, sync_tree
 from safebench.study.engines import Settings
-from safebench.study.execute import Outcome, claim_of, execute
+from safebench.study.execute import Outcome, claim_of, execute, finished_earlier, told_when_full
 from safebench.study.plan import make_plan
 from safebench.study.progress import Progress
 
@@ -26,11 +26,20 @@ def merge(shards: Sequence[Path], out: Path, progress: Progress) -> Outcome:
             made in different environments.
     """
     stores = [Store(folder) for folder in shards]
+    for store in stores:
+        if store.is_finished:
+            raise RunError(
+                f"{store.folder}: is a finished submission of a whole grid, not a shard",
+                fix="give the folders of `safebench run --shard`, and --out apart from them",
+            )
     claims = [store.claim() for store in stores]
     _see_whole(stores, claims)
     plan = make_plan(claims[0].card, shards[0], out)
+    before = finished_earlier(plan, out)
+    if before is not None:
+        return before
     target = Store(out)
-    with target.opened(claim_of(plan)):
+    with told_when_full(out), target.opened(claim_of(plan)):
         for store in stores:
             try:
                 target.see_environment(store.environment())
@@ -50,13 +59,13 @@ def _see_whole(stores: list[Store], claims: list[Claim]) -> None:
     first = claims[0]
     count = int(first.shard.partition("/")[2])
     for store, claim in zip(stores, claims, strict=True):
-        if same_study(claim.card) != same_study(first.card) or not claim.shard.endswith(
-            f"/{count}"
-        ):
+        both = f"{store.folder} is shard {claim.shard}, {stores[0].folder} is shard {first.shard}"
+        if same_study(claim.card) != same_study(first.card):
+            raise RunError(f"{both} of another card", fix="merge the shards of one card")
+        if not claim.shard.endswith(f"/{count}"):
             raise RunError(
-                f"{store.folder} is shard {claim.shard} of another card than {stores[0].folder}, "
-                f"shard {first.shard}",
-                fix="merge the shards of one card",
+                f"{both}: the grid was cut in different ways",
+                fix="merge the shards 1/n to n/n of one n",
             )
         lost = store.journal.lost()
         missing = [
