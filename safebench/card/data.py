@@ -38,8 +38,10 @@ class SelfGenerated(Section):
 
 
 class RenderingTemplate(Section):
-    """A Jinja text that turns the prompt of an example into training text; it may name `prompt`,
-    `completion` and the columns of the file. The completion follows unchanged."""
+    """A Jinja text that turns the prompt of an example into training text.
+
+    It may name `prompt`, `completion` and the columns of the file. The completion follows as it is.
+    """
 
     path: Reported[Text]
     """File, relative to the card."""

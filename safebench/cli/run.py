@@ -92,11 +92,12 @@ def command(
     loaded = load_sound_card(card)
     with needs_models("run"):
         from safebench.study.cells import pick_only
-        from safebench.study.engines import Settings
+        from safebench.study.engines import OURS, Settings
         from safebench.study.execute import execute, finished_earlier
         from safebench.study.plan import make_plan
     with TerminalProgress() as progress, _stoppable():
-        plan = make_plan(loaded, card.parent, out or card.parent, shard=shard, limit=limit)
+        plan = make_plan(loaded, card.parent, out or card.parent, shard=shard, limit=limit,
+                         elsewhere=settings["backend"] != OURS)  # fmt: skip
         chosen = pick_only(only, plan.blocks)
         if dry_run or out is None:
             print_plan(plan, chosen, out, form)

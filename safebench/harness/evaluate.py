@@ -154,5 +154,9 @@ def _settings(decoding: Decoding) -> dict[str, Any]:
             if value is not None:
                 settings[name] = value
         settings.setdefault("temperature", 1.0)
+    for name in ("frequency_penalty", "presence_penalty"):  # of other backends than ours
+        value = known(getattr(decoding, name), f"decoding.{name}")
+        if value:
+            settings[name] = value
     extra = known(decoding.extra, "decoding.extra")
     return {**settings, **extra} if isinstance(extra, dict) else settings

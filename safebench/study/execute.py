@@ -391,7 +391,7 @@ class _Runner:
                 seed=seed,
                 controls=known(self.seeds.controls, "seeds.controls"),
                 fixed=_fixed(self.seeds),
-                base_name=known(self.plan.card.model.base.id, "model.base.id"),
+                base_name=self._base_name(),
                 out=scratch,
                 progress=report,
             )
@@ -405,6 +405,12 @@ class _Runner:
         self.store.journal.note(
             "tuned", condition=condition, training_seed=seed, seconds=_since(began)
         )
+
+    def _base_name(self) -> str:
+        """Return what adapters call their base: of a local folder its digest, wherever it lies."""
+        name = known(self.plan.card.model.base.id, "model.base.id")
+        is_local = self.plan.base.commit is None and not name.startswith("builtin:")
+        return self.plan.base.revision if is_local else name
 
     def _fail(self, run: Run, reason: str) -> None:
         condition, seed = run

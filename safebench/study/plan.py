@@ -102,18 +102,20 @@ def make_plan(
     *,
     shard: str = "1/1",
     limit: int | None = None,
+    elsewhere: bool = False,
 ) -> Plan:
     """Find and pin everything a card names.
 
     The card's relative paths start at `folder`; those of the plan's card start at `out`. `wanted`
     keeps some of the blocks; all by default. `shard` is the part `i/n` of the grid that is made.
-    `limit` takes the first prompts of every task alone, which the card then says.
+    `limit` takes the first prompts of every task alone, which the card then says. `elsewhere`:
+    another backend generates, which takes settings that ours does not have.
 
     Raises:
         SafebenchError: something is missing, is not what the card says, or cannot be run.
     """
     part = pick_shard(shard)
-    see_runnable(card)
+    see_runnable(card, elsewhere=elsewhere)
     see_judges(card, folder)
     model = loadable(card)
     card = _limited(card, limit)
@@ -234,11 +236,11 @@ def _relocate(card: Card, old: Path, new: Path) -> Card:
     base = known(model.base.id, "model.base.id")
     if (old / base).is_dir():
         card = update(card, model={"base": {"id": moved(base)}})
-    for field in ("chat_template", "training_chat_template"):
-        template = getattr(model, field)
+    for name in ("chat_template", "training_chat_template"):
+        template = getattr(model, name)
         if isinstance(template, ChatTemplateFromFile):
-            path = known(template.path, f"model.{field}.path")
-            card = update(card, model={field: {"path": moved(path)}})
+            path = known(template.path, f"model.{name}.path")
+            card = update(card, model={name: {"path": moved(path)}})
     tasks = tuple(
         task.model_copy(update={"path": moved(task.path)}) if isinstance(task.path, str) else task
         for task in card.task_list()

@@ -32,8 +32,9 @@ _PROMPTING: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 _DECODING: dict[str, tuple[Any, ...]] = {
     "frequency_penalty": (None, 0.0), "presence_penalty": (None, 0.0),
-    "reasoning_budget": (None, 0), "repeat_control": (False, True), "extra": (None, {}),
+    "reasoning_budget": (None, 0), "extra": (None, {}),
 }  # fmt: skip
+_DECODING_ELSEWHERE: dict[str, tuple[Any, ...]] = {"reasoning_budget": (None, 0)}
 _DATASET: dict[str, tuple[Any, ...]] = {}
 _TRAINING: dict[str, tuple[Any, ...]] = {
     "objective": ("sft",), "sharding": ("none",), "earlier_stages": (None, ()),
@@ -90,8 +91,10 @@ def trained(card: Card) -> Recipe | None:
     )
 
 
-def see_runnable(card: Card) -> None:
+def see_runnable(card: Card, *, elsewhere: bool = False) -> None:
     """Refuse a card that this version cannot execute as it stands.
+
+    `elsewhere`: another backend generates, which takes settings that ours does not have.
 
     Raises:
         CardError: names the field, its value, and what would be executed.
@@ -100,7 +103,7 @@ def see_runnable(card: Card) -> None:
     _see_judges(card)
     _only("prompting", known(card.prompting, "prompting"), _PROMPTING)
     for number, decoding in enumerate(known(card.decoding, "decoding")):
-        _only(f"decoding[{number}]", decoding, _DECODING)
+        _only(f"decoding[{number}]", decoding, _DECODING_ELSEWHERE if elsewhere else _DECODING)
         if decoding.do_sample and decoding.temperature is None:
             raise CardError(
                 f"decoding[{number}] samples without a temperature",

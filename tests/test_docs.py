@@ -1,0 +1,60 @@
+"""Every command that the pages in docs/ show is run, in order, on a small plan."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from safebench.evidence.store import Store
+from tests.command import safebench
+from tests.models.serving import chat_reply, recording
+from tests.plans import write_plan
+
+pytestmark = pytest.mark.slow
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+SERVER = "http://127.0.0.1:8000/v1/chat/completions"
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Return the commands of a page, lines joined where they are broken."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.M | re.S)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line) for line in lines if line.strip()]
+
+
+def test_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_plan(tmp_path).rename(tmp_path / "my-plan.yaml")
+    monkeypatch.chdir(tmp_path)
+    base = ("run", "my-plan.yaml", "--out", "my-unfinished", "--only", "condition=base")
+    assert safebench(capsys, *base, "--limit", "2").code == 0
+    seed = max(s.training_seed or 0 for s in Store(Path("my-unfinished")).claim().blocks.values())
+    shown = [c for c in commands(DOCS / "running.md") if c[0] != "pip"]
+    assert {c[1] for c in shown} == {"run", "status", "withdraw", "merge"}
+    assert all(c[0] == "safebench" for c in shown)
+    with recording(lambda body, number: (200, chat_reply("I cannot help with that."))) as server:
+        for _, *arguments in shown:
+            place = [a.replace(SERVER, server.url) for a in arguments]
+            if place[0] == "withdraw":
+                place[place.index("--seed") + 1] = str(seed)
+            if "--backend" in place:
+                place += ["--limit", "2"]
+            ran = safebench(capsys, *place)
+            assert ran.code == 0, (place, ran.out, ran.err)
+            assert ran.out
+    assert server.bodies
+    merged, part = Path("my-merged"), Path("my-trial")
+    for name in ("outcomes.parquet", "responses.parquet", "manifest.json", "card.yaml"):
+        assert (merged / name).read_bytes() == (part / name).read_bytes(), name
+    assert "withdrawn" in safebench(capsys, "status", "my-unfinished").out
+
+
+def test_links_lead_somewhere() -> None:
+    for page in DOCS.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
