@@ -7,6 +7,7 @@ chat template, decoding and sampling. The noise of an answer has the key of cond
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 from safebench.card.base import known
 from safebench.card.data import Dataset
 from safebench.card.decoding import Decoding
+from safebench.errors import CardError
 from safebench.evidence.store import Store
 from safebench.files import replace_file
 from safebench.harness.evaluate import Prompt, generate
@@ -58,6 +60,7 @@ def write_answers(
 
     Raises:
         ModelError: the base model failed on a question.
+        CardError: the card has the digest of other answers.
     """
     target = store.folder / asked.path
     if target.is_file():
@@ -86,8 +89,15 @@ def write_answers(
         {"prompt": question, "completion": _completion(question, answer.text)}
         for question, answer in zip(asked.questions, answers, strict=True)
     )
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    replace_file(target, text.encode())
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    digest, stated = hashlib.sha256(text).hexdigest(), asked.dataset.sha256
+    if isinstance(stated, str) and stated != digest:
+        raise CardError(
+            f"data ({asked.dataset.name}).sha256 is {stated}, but the answers given here have "
+            f"{digest}",
+            fix="remove the value to train on the answers of this machine",
+        )
+    replace_file(target, text)
 
 
 def _context(question: Any, engine: Engine, *, chat: bool) -> Any:

@@ -60,6 +60,13 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
             "origin": None,
         }
     )
+    data = tuple(
+        # What the base model answers itself, it answers anew.
+        d.model_copy(update={"path": None, "sha256": None, "rendered_sha256": None})
+        if d.answers is not None
+        else d
+        for d in known(original.data, "data")
+    )
     submission = original.submission.model_copy(
         update={
             "id": f"{original.submission.id[:57]}-rerun",
@@ -72,6 +79,7 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
         update={
             "submission": submission,
             "model": loadable(original).model_copy(update={"weights": None}),
+            "data": data,
             "seeds": new,
             "tasks": tasks,
             "environment": None,
