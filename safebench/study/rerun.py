@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from safebench.card.base import known
 from safebench.card.card import Card
+from safebench.card.data import RenderingTemplate
 from safebench.card.model import ChatTemplateFromFile
 from safebench.card.submission import Submitter
 from safebench.errors import CardError
@@ -30,20 +32,12 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
         raise CardError(
             "the card has no results to compare with", fix="execute it first: safebench run"
         )
-    for number, dataset in enumerate(known(original.data, "data")):
-        path = known(dataset.path, f"data[{number}].path")
-        if path is not None and inside(folder, path) is None:
+    for pointer, path, what in _files(original):
+        if inside(folder, path) is None:
             raise CardError(
-                f"data[{number}].path {path!r} leaves the submission",
-                fix="a submission carries its training data inside its folder",
+                f"{pointer} {path!r} leaves the submission",
+                fix=f"a submission carries its {what} inside its folder",
             )
-    template = loadable(original).chat_template
-    file = template.path if isinstance(template, ChatTemplateFromFile) else None
-    if file is not None and inside(folder, known(file, "model.chat_template.path")) is None:
-        raise CardError(
-            f"model.chat_template.path {file!r} leaves the submission",
-            fix="a submission carries its chat template inside its folder",
-        )
     tasks = tuple(
         task.model_copy(update={"path": None})
         if isinstance(task.path, str) and inside(folder, task.path) is None
@@ -87,6 +81,24 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
             "evidence": None,
         }
     )
+
+
+def _files(card: Card) -> Iterator[tuple[str, str, str]]:
+    """Yield every local file that a recipe is made of: where it stands, its path, what it is."""
+    for number, dataset in enumerate(known(card.data, "data")):
+        pointer = f"data[{number}]"
+        if isinstance(dataset.template, RenderingTemplate):
+            path = known(dataset.template.path, f"{pointer}.template.path")
+            yield f"{pointer}.template.path", path, "rendering template"
+        data = known(dataset.path, f"{pointer}.path")
+        if data is not None:
+            yield f"{pointer}.path", data, "training data"
+    model = loadable(card)
+    for name in ("chat_template", "training_chat_template"):
+        template = getattr(model, name)
+        if isinstance(template, ChatTemplateFromFile):
+            path = known(template.path, f"model.{name}.path")
+            yield f"model.{name}.path", path, "chat template"
 
 
 def only_primary(original: Card) -> set[tuple[str, int | None, str]]:
