@@ -67,7 +67,10 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def same_files(one: Path, other: Path) -> None:
-    """See that two submissions have the same files but for the journal; name those that differ."""
+    """See that two submissions have the same files but for the journal; name those that differ.
+
+    Both lie in the plan's folder: a card names its model by a path from where it is.
+    """
     first, second = files_of(one), files_of(other)
-    assert sorted(first) == sorted(second)
-    assert [name for name in first if first[name] != second[name]] == []
+    differing = [n for n in sorted({*first, *second}) if first.get(n) != second.get(n)]
+    assert not differing, differing
