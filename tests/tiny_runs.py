@@ -7,9 +7,10 @@ from typing import Any
 
 from safebench.card.io import load_card
 from safebench.study.engines import Settings
-from safebench.study.execute import Outcome, execute, finished_earlier
+from safebench.study.execute import execute, finished_earlier
 from safebench.study.plan import make_plan
 from safebench.study.progress import Silent
+from safebench.study.runner import Outcome
 from tests.plans import plan_data, write_plan
 
 SETTINGS = Settings(batch_size=64, threads=1)

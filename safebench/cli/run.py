@@ -16,8 +16,8 @@ from safebench.cli.dry_run import FORMATS, print_plan
 from safebench.cli.summary import print_summary
 
 if TYPE_CHECKING:
-    from safebench.study.execute import Outcome
     from safebench.study.plan import Plan
+    from safebench.study.runner import Outcome
 
 
 @click.command(name="run", short_help="Execute a card.")

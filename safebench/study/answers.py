@@ -53,7 +53,6 @@ def write_answers(
     generation_seed: int,
     *,
     chat: bool,
-    batch_size: int,
     progress: Progress,
 ) -> None:
     """Write a self-answered set into the run's folder, unless it is there.
@@ -81,7 +80,7 @@ def write_answers(
             prompts,
             decoding,
             Stream(generation_seed, "base", None, None, decoding.name),
-            batch_size=batch_size,
+            batch_size=engine().batch_size,
             on_batch=lambda count: progress.advance(count, asked.dataset.name),
         )
     progress.stop()

@@ -12,10 +12,12 @@ from safebench.errors import RunError
 from safebench.evidence.journal import JOURNAL_FILE, Journal
 from safebench.evidence.store import Claim, Store, same_study
 from safebench.files import replace_file, sync_tree
+from safebench.study.disk import told_when_full
 from safebench.study.engines import Settings
-from safebench.study.execute import Outcome, claim_of, execute, finished_earlier, told_when_full
+from safebench.study.execute import claim_of, execute, finished_earlier
 from safebench.study.plan import make_plan
 from safebench.study.progress import Progress
+from safebench.study.runner import Outcome
 
 
 def merge(shards: Sequence[Path], out: Path, progress: Progress) -> Outcome:

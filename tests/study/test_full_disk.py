@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import safebench.tuning.train as train
-from safebench.study import execute as execution
+from safebench.study import runner as execution
 from safebench.study import submission
 from tests.command import safebench
 from tests.tiny_runs import QUICK, run_tiny, same_files, write_tiny

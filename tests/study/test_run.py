@@ -13,7 +13,7 @@ from safebench.card.io import load_card
 from safebench.card.measured import complete_results
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.tables import OUTCOMES, read_outcomes, read_responses
-from safebench.study import execute as execution
+from safebench.study import runner as execution
 from safebench.study.engines import Settings
 from safebench.study.execute import execute
 from safebench.study.plan import make_plan

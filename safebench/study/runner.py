@@ -1,0 +1,244 @@
+"""The work of a run, block by block: what is left is made, and committed whole."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+
+import pyarrow as pa
+import torch
+
+from safebench.card.base import known
+from safebench.card.card import Card
+from safebench.card.environment import Environment
+from safebench.errors import DivergedError, ModelError, RunError, TuningError
+from safebench.evidence.journal import Run
+from safebench.evidence.store import Store
+from safebench.evidence.tables import RESPONSES, make_table
+from safebench.files import replace_file
+from safebench.harness.evaluate import LESS_MEMORY, Prompt, Response, build_prompts, generate
+from safebench.models.engine import Engine, Placed
+from safebench.models.loading import default_device
+from safebench.models.sampling import Stream
+from safebench.study.cells import Block, runs_of
+from safebench.study.disk import disk_full
+from safebench.study.engines import Settings, described, make_engine
+from safebench.study.plan import Plan
+from safebench.study.progress import Progress
+from safebench.study.submission import write_submission
+from safebench.study.weights import Weights, free_memory
+
+_LIBRARIES = (
+    "safebench",
+    "lm-eval",
+    "transformers",
+    "peft",
+    "trl",
+    "torch",
+    "tokenizers",
+    "numpy",
+    "scipy",
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an execution ended."""
+
+    card: Card | None
+    """The filled card; None when cells are left that were not asked for."""
+    done: int
+    """Cells of the grid, or of this shard, that are finished."""
+    cells: int
+    """Cells of the grid, or of this shard, without those of lost runs."""
+    lost: dict[Run, str] = field(default_factory=dict)
+    """Runs that failed or were withdrawn, with the reason."""
+
+
+class Runner:
+    """Puts weights in place and commits one block after another."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        settings: Settings,
+        progress: Progress,
+        only: Callable[[Block], bool],
+    ) -> None:
+        self.plan = plan
+        self.store = store
+        self.settings = settings
+        self.progress = progress
+        self.only = only
+        self.device = settings.device or default_device()
+        seeds = known(plan.card.seeds, "seeds")
+        self.root = int(known(seeds.generation, "seeds.generation") or 0)
+        self.weights = Weights(
+            plan, store, progress, self.device, lambda: self.engine, self._attempt
+        )
+        self.problems: list[str] = []
+        self._engine: Engine | None = None
+        self._prompts: list[Prompt] = []
+
+    def run(self) -> Outcome:
+        """Do what is left to do; write the submission when nothing is."""
+        store, journal = self.store, self.store.journal
+        journal.register(runs_of(self.plan.blocks))
+        for name, source in self.plan.files.items():
+            replace_file(
+                store.folder / name, source if isinstance(source, bytes) else source.read_bytes()
+            )
+        if self._left():
+            store.see_environment(
+                {
+                    "python": platform.python_version(),
+                    "libraries": {name: version(name) for name in _LIBRARIES},
+                    "threads": torch.get_num_threads(),
+                    "batch_size": self.settings.batch_size,
+                }
+            )
+            self.weights.take_weights()
+            self.weights.answer(self._left())
+            if any(self.weights.needs(block) for block in self._left()):
+                self._engine = None  # for a fine-tuning to have its memory
+                free_memory()
+                self.weights.tune_all(self._left())
+            self._generate_all()
+        if self.problems:
+            more = f"; and {len(self.problems) - 1} more like it" if len(self.problems) > 1 else ""
+            raise RunError(
+                f"{self.problems[0]}{more}; finished cells are kept",
+                fix="put it right and run the same command again; journal.jsonl lists every one",
+            )
+        lost = {r: s.reason or "" for r, s in journal.states().items() if r in journal.lost()}
+        blocks = [b for b in self.plan.blocks if b.run not in lost]
+        tasks = len(self.plan.tasks)
+        cells = sum(b.repeats * tasks for b in blocks)
+        done = sum(b.repeats * tasks for b in blocks if store.has(b.name))
+        card = None
+        if done == cells and self.plan.shard == "1/1":
+            if not any(b.condition == "tuned" for b in blocks) and self._tunes():
+                raise RunError(
+                    f"every training seed was lost; the first: {next(iter(lost.values()))}",
+                    fix="change the recipe: there is nothing to report",
+                )
+            card = write_submission(self.plan, store, self._environment(), self.progress)
+            journal.note("finished")
+            store.finish()
+        return Outcome(card, done, cells, lost)
+
+    def _tunes(self) -> bool:
+        return any(b.condition == "tuned" for b in self.plan.blocks)
+
+    def _left(self) -> list[Block]:
+        """Return the blocks that are to be made now."""
+        lost = self.store.journal.lost()
+        return [
+            b
+            for b in self.plan.blocks
+            if b.run not in lost and self.only(b) and not self.store.has(b.name)
+        ]
+
+    def _environment(self) -> Environment:
+        return Environment.model_validate_json(json.dumps(self.store.environment()))
+
+    @property
+    def engine(self) -> Engine:
+        """What generates; made when something is to be generated."""
+        if self._engine is None:
+            self._engine = make_engine(self.plan, self.settings, self.device)
+            self.store.see_environment(described(self._engine))
+        return self._engine
+
+    def _attempt(self, what: str, work: Callable[[], None]) -> None:
+        """Do something whose failure leaves other cells possible."""
+        try:
+            work()
+        except (ModelError, TuningError, MemoryError, torch.OutOfMemoryError) as problem:
+            if isinstance(problem, DivergedError) or disk_full(problem, self.store.folder):
+                raise
+            text = f"{what}: {str(problem).strip() or 'out of memory'}"
+            short = isinstance(problem, MemoryError | torch.OutOfMemoryError)
+            fix = LESS_MEMORY if short else getattr(problem, "fix", None)
+            self.problems.append(f"{text} ({fix})" if fix else text)
+            self.store.journal.note("problem", what=what, reason=str(problem))
+            self.progress.say(f"{text}; going on with the others")
+
+    def _generate_all(self) -> None:
+        left = self._left()
+        self.progress.start("generate", sum(b.repeats for b in left) * self.plan.prompts)
+        for weights in dict.fromkeys(b.weights for b in left):
+            blocks = [b for b in left if b.weights == weights]
+            placed = self.weights.placed(blocks[0])
+            if placed is None:
+                continue  # its fine-tuning did not end well, and that was said
+            self._attempt(blocks[0].name, partial(self._generate_with, placed, blocks))
+        self.progress.stop()
+
+    def _generate_with(self, placed: Placed, blocks: list[Block]) -> None:
+        with self.engine.using(placed):
+            if not self._prompts:
+                self._prompts = build_prompts(
+                    self.engine,
+                    self.plan.tasks,
+                    chat=self.plan.chat,
+                    system_prompt=self.plan.system_prompt,
+                )
+            for block in blocks:
+                self._attempt(block.name, partial(self._generate, block))
+
+    def _generate(self, block: Block) -> None:
+        decodings = known(self.plan.card.decoding, "decoding")
+        decoding = next(d for d in decodings if d.name == block.decoding)
+        began = time.monotonic()
+        responses = generate(
+            self.engine,
+            self._prompts,
+            decoding,
+            Stream(self.root, *block.weights, block.decoding),
+            batch_size=self.engine.batch_size,
+            on_batch=lambda count: self.progress.advance(count, block.name),
+        )
+        self.store.see_environment(described(self.engine))  # memory may have halved the batch
+        seed = self.root if decoding.do_sample else None
+        self.store.commit(block.name, _rows(block, seed, responses))
+        self.store.journal.note(
+            "block", block=block.name, responses=len(responses), seconds=_since(began)
+        )
+        if responses and not any(r.text for r in responses):
+            self.progress.say(
+                f"{block.name}: all {len(responses)} responses are empty: the model ends at once"
+            )
+
+
+def _since(began: float) -> float:
+    return round(time.monotonic() - began, 3)
+
+
+def _rows(block: Block, generation_seed: int | None, responses: list[Response]) -> pa.Table:
+    return make_table(
+        [
+            {
+                "condition": block.condition,
+                "training_seed": block.training_seed,
+                "checkpoint": block.checkpoint,
+                "decoding": block.decoding,
+                "repeat": response.repeat,
+                "generation_seed": generation_seed,
+                "task": response.task,
+                "prompt_id": response.document["prompt_id"],
+                "prompt": response.document["prompt"],
+                "response": response.text,
+                "status": response.status,
+                "new_tokens": response.new_tokens,
+            }
+            for response in responses
+        ],
+        RESPONSES,
+    )
