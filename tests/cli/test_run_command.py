@@ -223,3 +223,4 @@ def test_a_run_that_is_withdrawn_stands_in_the_card(
     assert f"  failed    tuned, training seed {second}: training seed {second}: the loss" in told
     ran = safebench(capsys, "withdraw", out, "--seed", third, *why)
     assert ran.code == 2
+    assert "its run is finished, and its card is written" in ran.err
