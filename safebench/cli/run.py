@@ -151,7 +151,8 @@ def describe(plan: Plan) -> str:
     repeats = {b.decoding: b.repeats for b in plan.blocks}
     decodings = ", ".join(f"{name} x{count}" for name, count in repeats.items())
     cells = sum(b.repeats for b in plan.blocks) * len(plan.tasks)
-    tuned = " and ".join(c for c in conditions if c != "base")
+    tuned = " + ".join(c for c in conditions if c != "base")
+    tuned = f"({tuned})" if "+" in tuned else tuned
     grid = f"{tuned} x {_count(len(seeds), 'training seed')} x {_count(len(epochs), 'checkpoint')}"
     what = [*([grid] if seeds else []), *(["base"] if "base" in conditions else [])]
     part = "" if plan.shard == "1/1" else f", shard {plan.shard}"

@@ -58,6 +58,8 @@ def lines_of(status: Status) -> list[str]:
     lines += [f"  problem   {problem}" for problem in status.problems]
     if status.last:
         lines.append(f"  last      {status.last.get('event')}, {status.last.get('time')}")
+    if status.state == "finished" and status.shard != "1/1":
+        lines.append("Next: safebench merge, with the folders of all shards")
     if status.state == "interrupted":
         lines.append("Next: the same `safebench run` command goes on")
     return lines

@@ -43,6 +43,12 @@ class RunState:
     reason: str | None = None
 
 
+def as_line(event: str, **details: Any) -> str:
+    """Return an event of now as a line of the journal."""
+    head = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event}
+    return json.dumps({**head, **details}, ensure_ascii=False) + "\n"
+
+
 class Journal:
     """Appends to, and reads, a folder's journal."""
 
@@ -52,8 +58,7 @@ class Journal:
 
     def note(self, event: str, **details: Any) -> None:
         """Append an event, durably."""
-        head = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event}
-        line = json.dumps({**head, **details}, ensure_ascii=False) + "\n"
+        line = as_line(event, **details)
         with self.path.open("ab") as file:
             if file.tell() and not self._ends_whole():
                 line = "\n" + line  # a crash tore the last one

@@ -167,6 +167,11 @@ class Store:
             blocks = {str(name): Size(**size) for name, size in found["blocks"].items()}
             return Claim(card, blocks, str(found["shard"]))
         except FileNotFoundError as problem:
+            if self.is_finished:
+                raise RunError(
+                    f"{self.folder}: its run is finished, and its card is written",
+                    fix="look at it with `safebench score`",
+                ) from problem
             raise RunError(
                 f"{self.folder}: holds no unfinished run", fix="give the folder of `safebench run`"
             ) from problem

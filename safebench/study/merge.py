@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from safebench.errors import RunError
-from safebench.evidence.journal import JOURNAL_FILE, Journal
+from safebench.evidence.journal import Journal, as_line
 from safebench.evidence.store import Claim, Store, same_study
 from safebench.files import replace_file, sync_tree
 from safebench.study.disk import told_when_full
@@ -121,6 +121,6 @@ def _join_journals(stores: list[Store], target: Journal) -> None:
         (event for store in stores for event in store.journal.read()),
         key=lambda event: str(event.get("time")),
     )
-    lines = "".join(json.dumps(e, ensure_ascii=False) + "\n" for e in [*events, *before])
-    replace_file(target.path.with_name(JOURNAL_FILE), lines.encode())
-    target.note("merged", shards=[str(store.folder) for store in stores])
+    lines = [json.dumps(e, ensure_ascii=False) + "\n" for e in [*events, *before]]
+    lines.append(as_line("merged", shards=[str(store.folder) for store in stores]))
+    replace_file(target.path, "".join(lines).encode())

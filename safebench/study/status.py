@@ -64,11 +64,14 @@ def read_status(folder: Path) -> Status:
     done = {n: s for n, s in blocks.items() if store.has(n)}
     open_runs = {(s.condition, s.training_seed) for n, s in blocks.items() if n not in done}
     holder = store.holder()
+    state: State = "interrupted" if holder is None else "running"
+    if claim.shard != "1/1" and not open_runs:
+        state = "finished"  # a shard ends here; merging writes the card
     left = sum(s.responses for s in blocks.values()) - sum(s.responses for s in done.values())
     rate = _rate(events)
     return Status(
         folder=folder,
-        state="interrupted" if holder is None else "running",
+        state=state,
         holder=holder,
         shard=claim.shard,
         cells=(sum(s.cells for s in done.values()), sum(s.cells for s in blocks.values())),

@@ -84,6 +84,9 @@ def test_a_shard_without_cells_says_so(done: Path, capsys: Capture) -> None:
     assert ran.code == 0, ran.err
     assert "0 of 0 cells of shard 5/5 are finished" in ran.out
     assert "Next: safebench merge DIR... --out DIR" in ran.out
+    state = safebench(capsys, "status", shards(done, 2)[0]).out
+    assert "shard-1-2: finished, shard 1/2\n  runs      2 of 2 finished\n" in state
+    assert "Next: safebench merge, with the folders of all shards" in state
 
 
 class Killed(BaseException):
@@ -114,6 +117,8 @@ def test_a_merge_that_was_killed_goes_on(done: Path) -> None:
         merge_until(shards(done, 2), out, moment)
         merge(shards(done, 2), out, Silent())
         same_files(out, done / "out")
+        kinds = [event["event"] for event in Store(out).journal.read()]
+        assert (kinds.count("block"), kinds.count("merged")) == (6, 1)
 
 
 def test_what_cannot_be_merged(done: Path, tmp_path: Path, capsys: Capture) -> None:
