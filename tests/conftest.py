@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+# Before torch is imported: as many test processes run as there are cores, and its threads would
+# only wait for each other. Processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

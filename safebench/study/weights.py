@@ -16,7 +16,7 @@ from safebench.card.training import FullTraining
 from safebench.errors import DivergedError, RunError
 from safebench.evidence.journal import Run
 from safebench.evidence.store import Store
-from safebench.files import sync_tree
+from safebench.files import sync_folder, sync_tree
 from safebench.models.engine import Engine, Form, Placed
 from safebench.models.explained import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from safebench.study.answers import write_answers
@@ -82,6 +82,7 @@ class Weights:
             sync_tree(scratch)
             target.parent.mkdir(parents=True, exist_ok=True)
             scratch.rename(target)
+            sync_folder(target.parent)
 
     def answer(self, left: list[Block]) -> None:
         """Let the base model answer the questions of the sets that it answers itself."""
@@ -155,6 +156,7 @@ class Weights:
             free_memory()
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch.rename(folder)
+        sync_folder(folder.parent)
         self.store.journal.note(
             "tuned",
             condition=condition,
