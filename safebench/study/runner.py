@@ -126,7 +126,7 @@ class Runner:
             if not any(b.condition == "tuned" for b in blocks) and self._tunes():
                 raise RunError(
                     f"every training seed was lost; the first: {next(iter(lost.values()))}",
-                    fix="change the recipe: there is nothing to report",
+                    fix="lower hyperparameters.learning_rate: there is nothing to report",
                 )
             card = write_submission(self.plan, store, self._environment(), self.progress)
             journal.note("finished")

@@ -107,7 +107,7 @@ def test_without_any_training_seed_there_is_nothing_to_report(
     ran = run(capsys, done / "plan.yaml", out)
     assert ran.code == 2
     assert "error: every training seed was lost; the first: training seed" in ran.err
-    assert "the loss became nan at step 1 Fix: change the recipe" in ran.err
+    assert "the loss became nan at step 1 Fix: lower hyperparameters.learning_rate" in ran.err
     assert not (out / "card.yaml").exists()
     assert len(events(out, "failed")) == 2
 

@@ -260,7 +260,7 @@ EXECUTED = {
     Prompting: {"system_prompt"},
     Decoding: {
         "name", "do_sample", "temperature", "top_p", "top_k", "min_p", "repetition_penalty",
-        "max_new_tokens", "stop", "repeats",
+        "max_new_tokens", "stop", "repeats", "repeat_control",
     },
     RuleJudge: {"name", "kind", "id", "revision", "constructs"},
     ModelJudge: {"name", "kind", "id", "revision", "constructs", "sees", "labels", "threshold"},

@@ -138,7 +138,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "but the card says",
     ),
     ({"data": [{"name": "benign", "path": "none.jsonl", "examples": 24}]}, "no such file"),
-    ({"data": [{"name": "benign", "path": "benign.jsonl", "examples": 25}]}, "the file has 24"),
+    ({"data": [{"name": "benign", "path": "benign.jsonl", "examples": 25}]}, "benign has 24"),
     (
         {
             "judge": [
@@ -230,7 +230,7 @@ def test_a_submission_that_was_tampered_with_is_not_rerun(
         ("", "no examples"),
         ("not json", "benign.jsonl:1: not JSON"),
         ("[1]", "benign.jsonl:1: expected an object, found list"),
-        ('{"prompt": "x"}', "benign.jsonl:1: 'completion' is missing"),
+        ('{"prompt": "x"}', "benign.jsonl:1: the columns fit no"),
     ],
 )
 def test_training_data_that_cannot_be_read(
