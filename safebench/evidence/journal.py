@@ -1,20 +1,7 @@
 """journal.jsonl: what happened in a run's folder, and when; runs are registered before they start.
 
-A line is one JSON object with `time` (UTC) and `event`:
-
-| event | further keys |
-|---|---|
-| `session` | a start: `process`, `host`, `batch_size`, `device`, `threads`, `shard` |
-| `registered` | `condition`, `training_seed` |
-| `tuned` | `condition`, `training_seed`, `seconds` |
-| `block` | `block`, `responses`, `seconds` |
-| `failed` | `condition`, `training_seed`, `reason`: a result, not an accident |
-| `withdrawn` | `condition`, `training_seed`, `reason`: by whoever runs it |
-| `problem` | `what`, `reason`: an accident; the next session tries again |
-| `stopped` | `reason` why a session ended early |
-| `merged` | `shards`: folders whose events stand above |
-| `finished` | |
-
+Its events are those of spec/v1/evidence.md. What failed or was withdrawn is a result; a `problem` is
+an accident, which the next session tries again.
 Times live here alone, so that everything else is the same bytes whenever it was made.
 """
 

@@ -36,7 +36,7 @@ def merge(shards: Sequence[Path], out: Path, progress: Progress) -> Outcome:
             )
     claims = [store.claim() for store in stores]
     _see_whole(stores, claims)
-    plan = make_plan(claims[0].card, shards[0], out)
+    plan = make_plan(claims[0].card, shards[0], out, elsewhere=True)
     before = finished_earlier(plan, out)
     if before is not None:
         return before
