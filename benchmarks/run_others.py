@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -38,9 +39,13 @@ def loop(folder: Path) -> None:
     manager = TaskManager(include_path=str(ROOT / "tasks"), include_defaults=False)
     adapters = json.loads((folder / "adapters.json").read_text())
     model: Any = None
-    for number, path in enumerate(adapters):
+    began = float(os.environ["STARTED"])
+    for number, path in enumerate([*adapters, None]):
         name = f"a{number}"
-        if model is None:
+        if path is None:  # the base model, which safebench measures too
+            print(json.dumps({"adapters": time.time() - began}), flush=True)
+            model = model.unload()
+        elif model is None:
             model = PeftModel.from_pretrained(base, path, adapter_name=name).eval()
         else:
             model.load_adapter(path, adapter_name=name)

@@ -1,8 +1,8 @@
 """journal.jsonl: what happened in a run's folder, and when; runs are registered before they start.
 
-Its events are those of spec/v1/evidence.md. What failed or was withdrawn is a result; a `problem` is
-an accident, which the next session tries again.
-Times live here alone, so that everything else is the same bytes whenever it was made.
+Its events are those of spec/v1/evidence.md. What failed or was withdrawn is a result; a `problem`
+is an accident, which the next session tries again. Times live here alone, so that everything else
+is the same bytes whenever it was made.
 """
 
 from __future__ import annotations

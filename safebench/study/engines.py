@@ -8,7 +8,6 @@ from typing import Any
 from safebench.card.base import Section, known
 from safebench.card.model import WeightsModel
 from safebench.errors import RunError
-from safebench.models.backends import NamedEngine, parse_backend_args
 from safebench.models.engine import Engine, HfEngine
 from safebench.study.plan import Plan
 from safebench.study.runnable import loadable
@@ -47,6 +46,9 @@ def make_engine(plan: Plan, settings: Settings, device: str) -> Engine:
                 f"--attention is for the backend {OURS}, and --backend is {settings.backend}",
                 fix="name it in --backend-args, as that backend calls it",
             )
+        # lm-eval's clients of servers are not imported for nothing.
+        from safebench.models.backends import NamedEngine, parse_backend_args
+
         return NamedEngine(
             settings.backend,
             parse_backend_args(settings.backend_args),
