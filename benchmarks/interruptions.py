@@ -152,7 +152,8 @@ def main() -> None:
                 names = {n for n in {*found, *wanted} if found.get(n) != wanted.get(n)}
                 differing.append(f"kill {number} while {at}: {', '.join(sorted(names))}")
         for at, count in killed.most_common():
-            print(f"  killed while {at:<24} {count:3d}")
+            what = at if at == "finished before" else f"killed while {at}"
+            print(f"  {what:<37} {count:3d}")
         print(f"{KILLS} kills, {len(differing)} resumed runs with other bytes")
         print("\n".join(differing))
 
