@@ -135,6 +135,12 @@ def report(folder: Path, adapters: list[Path]) -> None:
         ).stdout.splitlines()[-1]
     )  # fmt: skip
     print_report(folder, adapters, mine, single, looped, floor, loop)
+    print()
+    print("where the time of `safebench run` goes (25 cells and 5 of the base)", flush=True)
+    subprocess.run(
+        [sys.executable, str(HERE / "run_others.py"), "profile", str(folder)],
+        cwd=folder, env=ENVIRONMENT, check=True,
+    )  # fmt: skip
 
 
 def print_report(

@@ -1,7 +1,8 @@
-"""The contenders of run.py that need a process of their own: a loop, and the bare floor."""
+"""What run.py needs a process of its own for: a loop, the bare floor, and where our time goes."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -138,5 +139,42 @@ def floor(folder: Path) -> None:
     print(json.dumps(found))
 
 
+def profile(folder: Path) -> None:
+    """Print where the time of `safebench run` goes, step by step, in the order of a run."""
+    began = last = time.perf_counter()
+
+    def told(what: str) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        print(f"  {now - last:6.2f} s  {what}")
+        last = now
+
+    from safebench.cli.sound import load_sound_card
+
+    card = load_sound_card(folder / "plan-5.yaml")
+    told("import the command line, read and check the card")
+    importlib.import_module("torch")
+    told("import torch")
+    importlib.import_module("transformers")
+    importlib.import_module("lm_eval.models.huggingface")
+    importlib.import_module("lm_eval.tasks")
+    told("import transformers, lm-eval, datasets")
+    from safebench.study.engines import Settings
+    from safebench.study.execute import execute
+    from safebench.study.plan import make_plan
+    from safebench.study.progress import Silent
+
+    told("import the rest of safebench")
+    plan = make_plan(card, folder, folder / "profiled")
+    told("plan: transformers imports the architecture; tokenizer, prompts, digests")
+    importlib.import_module("peft")
+    told("import peft, which imports bitsandbytes where it is installed")
+    execute(plan, folder / "profiled", Settings(batch_size=512), Silent())
+    events = [json.loads(line) for line in (folder / "profiled/journal.jsonl").open()]
+    cells = sum(event["seconds"] for event in events if event["event"] == "block")
+    told(f"run: {cells:.2f} s of it generating 30 cells; loading, judging, numbers, files")
+    print(f"  {time.perf_counter() - began:6.2f} s  in all")
+
+
 if __name__ == "__main__":
-    {"loop": loop, "floor": floor}[sys.argv[1]](Path(sys.argv[2]))
+    {"loop": loop, "floor": floor, "profile": profile}[sys.argv[1]](Path(sys.argv[2]))
