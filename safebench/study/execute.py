@@ -58,7 +58,7 @@ def finished_earlier(plan: Plan, out: Path) -> Outcome | None:
     """Return the outcome of a finished run of this plan; None where the folder holds none.
 
     Raises:
-        RunError: it holds a finished submission of another card.
+        RunError: it holds a finished submission of another card, or of fewer cells.
     """
     store = Store(out)
     if not store.is_finished or plan.shard != "1/1":
@@ -74,9 +74,16 @@ def finished_earlier(plan: Plan, out: Path) -> Outcome | None:
             "evidence": None,
         }
     )
-    if same_study(cleared) != same_study(plan.with_answers(out)):
+    results = card.given_results
+    measured = (
+        {(s.condition, s.checkpoint, s.decoding) for s in results.scores} if results else set()
+    )
+    fewer = {(b.condition, b.checkpoint, b.decoding) for b in plan.blocks} - measured
+    other = same_study(cleared) != same_study(plan.with_answers(out))
+    if other or fewer:
         raise RunError(
-            f"{out}: already holds a finished submission of another card",
+            f"{out}: already holds a finished submission of "
+            f"{'another card' if other else 'fewer cells'}",
             fix="look at it with `safebench score`, or give another --out",
         )
     store.finish()  # whatever a run that was killed while it tidied up has left

@@ -280,6 +280,12 @@ def test_an_out_that_is_something_else(done: Path, out: Path, capsys: Capture) -
     assert files_of(out) == {"thesis.tex": b"x"}
 
 
+def test_a_submission_of_fewer_cells_is_not_the_whole(done: Path, out: Path) -> None:
+    run_tiny(done / "plan.yaml", out, wanted=lambda block: block.decoding == "greedy")
+    with pytest.raises(RunError, match="already holds a finished submission of fewer cells"):
+        run_tiny(done / "plan.yaml", out)
+
+
 def test_the_first_of_several_problems_is_told(done: Path, out: Path, monkeypatch: Patch) -> None:
     def short(*args: Any, **kwargs: Any) -> Any:
         raise MemoryError
