@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ class Text:
     target: str | None
 
 
-class OpenJudge:
+class OpenJudge(ABC):
     """One judge of a card; says the same of a text however often it is asked."""
 
     def __init__(self, entry: Judge) -> None:
@@ -73,9 +74,9 @@ class OpenJudge:
         self._texts, self._times = texts, times
         self._progress, self._cache = progress, cache
 
+    @abstractmethod
     def verdicts(self, construct: Construct, places: Sequence[int]) -> list[Outcome]:
         """Return what it says of the texts at these places; raises JudgeError."""
-        raise NotImplementedError
 
     def _advance(self, places: Sequence[int]) -> None:
         self._progress.advance(float(self._times[list(places)].sum()), self.entry.name)
