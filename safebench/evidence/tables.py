@@ -19,7 +19,7 @@ from safebench.files import replace_file
 OUTCOMES_FILE = "outcomes.parquet"
 RESPONSES_FILE = "responses.parquet"
 
-Status = Literal["ok", "truncated", "blocked", "error", "not_run"]
+Status = Literal["ok", "truncated", "blocked", "error", "not_run", "unrecorded"]
 
 _KEY = [
     pa.field("condition", pa.string(), nullable=False),  # base, tuned, control

@@ -1,0 +1,129 @@
+"""Responses that were sampled elsewhere, as every reader of them gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safebench.card.results import Condition
+from safebench.errors import InteropError, visible
+from safebench.evidence.tables import Status
+from safebench.interop.facts import Fact
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where a response stands, for messages."""
+
+    file: Path
+    number: int
+    """Line or row, from 1."""
+    unit: str = "line"
+    """`line` of a text file, else what is counted: `row`, `sample`."""
+
+    def __str__(self) -> str:
+        """Return `FILE:12`, or `FILE: row 12`."""
+        if self.unit == "line":
+            return visible(f"{self.file}:{self.number}")
+        return visible(f"{self.file}: {self.unit} {self.number}")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelKey:
+    """Which model answered."""
+
+    condition: Condition
+    training_seed: int | None = None
+    """None for the base model alone."""
+    checkpoint: int | None = None
+    """None for the base model, and where nothing has said it yet."""
+
+    def __str__(self) -> str:
+        """Return the words of messages: `tuned, seed 1, checkpoint 2`."""
+        parts: list[str] = [self.condition]
+        if self.training_seed is not None:
+            parts.append(f"seed {self.training_seed}")
+        if self.checkpoint is not None:
+            parts.append(f"checkpoint {self.checkpoint}")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a judge elsewhere said of one response."""
+
+    verdict: str | None = None
+    """`refused`, `partial`, `complied` or `incoherent`; None where only a score came along."""
+    score: float | None = None
+    """In [0, 1]; None where it follows from the verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """One response."""
+
+    model: ModelKey
+    decoding: str
+    """Key under which the decoding's facts stand: `("decoding", KEY, ...)`."""
+    repeat: int
+    """From 1."""
+    task: str
+    prompt: str
+    """The prompt as the task has it: without chat template or examples, where they can be told."""
+    response: str | None
+    """None where there was none."""
+    at: At
+    prompt_id: str | None = None
+    """The task's own id; None where the file has none, and the prompt's text tells which it is."""
+    category: str | None = None
+    construct: str | None = None
+    target: str | None = None
+    status: Status = "unrecorded"
+    """`unrecorded` where the sampler did not keep how a response ended."""
+    new_tokens: int | None = None
+    generation_seed: int | None = None
+    """None where decoding is greedy or nothing says it."""
+    judged: Mapping[str, Judged] = field(default_factory=dict)
+    """Verdicts that came along, by the judge's name: facts at `("judge", NAME, ...)`."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the file that the standard has no place for; plain data."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What one or several files of a sampler hold."""
+
+    samples: tuple[Sampled, ...]
+    facts: tuple[Fact, ...] = ()
+    """What the files say of the card's fields."""
+    files: tuple[Path, ...] = ()
+    """Files that were read."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know and no field holds."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """By file name: what it says beside its responses and no field of the card holds."""
+
+
+def wrong(at: At, what: str, fix: str) -> InteropError:
+    """Return the error for a response that cannot be used."""
+    return InteropError(f"{at}: {visible(what)}", fix=fix)
+
+
+def joined(parts: list[Collected]) -> Collected:
+    """Return several files' content as one."""
+    extra: dict[str, Any] = {}
+    for part in parts:
+        for name, said in part.extra.items():
+            key, number = name, 2
+            while key in extra and extra[key] != said:
+                key, number = f"{name} ({number})", number + 1
+            extra[key] = said
+    return Collected(
+        samples=tuple(sample for part in parts for sample in part.samples),
+        facts=tuple(fact for part in parts for fact in part.facts),
+        files=tuple(file for part in parts for file in part.files),
+        remarks=tuple(dict.fromkeys(remark for part in parts for remark in part.remarks)),
+        extra=extra,
+    )
