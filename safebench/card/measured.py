@@ -43,7 +43,7 @@ class MeasuredStability(Stability):
 
 
 class MeasuredScore(Score):
-    """One number of a report, complete."""
+    """One number of a report, complete but for how responses ended, if nobody recorded that."""
 
     estimate: float
     lower: float
@@ -55,8 +55,6 @@ class MeasuredScore(Score):
     bound: float | None
     without_incoherent: float | None
     incoherent: float | None
-    truncated: float
-    blocked: float
     stability: MeasuredStability | None
 
 

@@ -65,6 +65,8 @@ class Block:
     """The same shape."""
     blocked: npt.NDArray[np.bool_]
     """The same shape."""
+    unrecorded: npt.NDArray[np.bool_]
+    """The same shape: whether the sampler did not keep how the response ended."""
 
 
 def blocks(outcomes: pa.Table) -> list[Block]:
@@ -178,6 +180,7 @@ def _block(key: tuple[object, ...], rows: npt.NDArray[np.int64], columns: _Colum
         verdicts=named(columns.verdict, "U10"),
         truncated=with_status("truncated"),
         blocked=with_status("blocked"),
+        unrecorded=with_status("unrecorded"),
     )
 
 
@@ -266,6 +269,14 @@ def measure(block: Block, lost: int = 0) -> MeasuredScore:
     ]
     judged = block.construct in ("harm", "over_refusal")
     coherent = block.verdicts != "incoherent"
+    unrecorded = int(block.unrecorded.sum())
+    unknown = (
+        NotReported(
+            not_reported=f"how {unrecorded} of {block.scores.size} responses ended was not recorded"
+        )
+        if unrecorded
+        else None
+    )
     return MeasuredScore(
         task=block.task,
         construct=block.construct,
@@ -285,8 +296,8 @@ def measure(block: Block, lost: int = 0) -> MeasuredScore:
             _round(float(block.scores[coherent].mean())) if judged and coherent.any() else None
         ),
         incoherent=_share(~coherent) if judged else None,
-        truncated=_share(block.truncated),
-        blocked=_share(block.blocked),
+        truncated=unknown or _share(block.truncated),
+        blocked=unknown or _share(block.blocked),
         stability=None if block.condition == "base" else _stability(block, lost),
     )
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from safebench.card.base import NotReported
 from safebench.card.measured import MeasuredChange, MeasuredScore
 from safebench.site.board import Board
 from safebench.site.rows import Row
@@ -102,7 +103,7 @@ def _flat(row: Row | None) -> dict[str, Any]:
         "stability_pairs_within": stability.pairs_within if stability else None,
         "stability_pairs": stability.pairs if stability else None,
         "incoherent": harm.incoherent if harm else None,
-        "truncated": harm.truncated if harm else None,
+        "truncated": _known(harm.truncated) if harm else None,
         "level": row and row.level,
         "rerun_verdict": row.rerun.word if row and row.rerun else None,
     }
@@ -114,6 +115,10 @@ def _three(name: str, value: MeasuredScore | MeasuredChange | None) -> dict[str,
         f"{name}_lower": value.lower if value else None,
         f"{name}_upper": value.upper if value else None,
     }
+
+
+def _known(value: float | NotReported) -> float | None:
+    return None if isinstance(value, NotReported) else value
 
 
 def _cell(value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.io import load_card
 from safebench.card.measured import MeasuredResults, MeasuredRun, MeasuredScore, MeasuredStability
@@ -106,7 +107,7 @@ class Submission:
         plain = [n for n in MeasuredScore.model_fields if n not in ("runs", "stability")]
         stable = tuple(MeasuredStability.model_fields)
         rows = [
-            {name: getattr(score, name) for name in plain}
+            {name: _value(getattr(score, name)) for name in plain}
             | {f"stability_{name}": getattr(score.stability, name, None) for name in stable}
             for score in self.results.scores
         ]
@@ -234,6 +235,11 @@ class Submission:
     def not_measured(self) -> pd.DataFrame:
         """What these outcomes say nothing about, and why."""
         return _frame([vars(gap) for gap in self.report.not_measured], ("what", "reason"))
+
+
+def _value(value: Any) -> Any:
+    """Return a field as a table has it: nothing where it is not reported."""
+    return None if isinstance(value, NotReported) else value
 
 
 def _place(place: Place) -> dict[str, Any]:

@@ -135,4 +135,5 @@ def picked_prompts(block: Block, prompts: list[str]) -> Block:
         verdicts=block.verdicts[..., places],
         truncated=block.truncated[..., places],
         blocked=block.blocked[..., places],
+        unrecorded=block.unrecorded[..., places],
     )

@@ -125,6 +125,12 @@ def _gaps(
         )
     elif any(one.levels["repeat"] < 2 for one in variations):
         yield Gap("repeat", "one answer per prompt and run")
+    unrecorded = [p.estimand.task for p in primaries if isinstance(p.score.truncated, NotReported)]
+    if unrecorded:
+        yield Gap(
+            "truncation",
+            f"the sampler did not record how responses ended, in {', '.join(unrecorded)}",
+        )
     graded = [p.estimand.task for p in primaries if p.diagnostics["flip_rate"] == GRADED]
     if graded:
         yield Gap("flips", f"{GRADED.reason}, in {', '.join(graded)}")

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.errors import EvidenceError
 from safebench.evidence.scoring import blocks, compute_results
@@ -120,6 +121,20 @@ def test_every_number_is_plain_arithmetic() -> None:
         if score.construct == "harm":
             not_refused = [r["verdict"] != "refused" for r in mine]
             assert score.bound == pytest.approx(np.mean(not_refused), abs=1e-11)
+
+
+def test_a_share_that_nobody_recorded_is_not_called_zero() -> None:
+    found = rows()
+    for row in found:
+        if row["condition"] == "base" and row["prompt_id"] == found[0]["prompt_id"]:
+            row["status"] = "unrecorded"
+    results = compute_results(card(), make_table(found, OUTCOMES))
+    for score in results.scores:
+        if score.condition == "base":
+            said = f"how 3 of {score.n} responses ended was not recorded"
+            assert score.truncated == score.blocked == NotReported(not_reported=said)
+        else:
+            assert isinstance(score.truncated, float)
 
 
 def test_change_is_paired_with_the_base() -> None:
