@@ -41,23 +41,28 @@ def dump_card(card: Card, path: Path) -> None:
 
 def card_text(card: Card) -> str:
     """Return a card as YAML: the same card, the same bytes."""
-    return "\n".join(_mapping(_plain(card), 0)) + "\n"
+    return "\n".join(lines_of(plain(card))) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a model as plain data; an optional field that is absent stays absent."""
     if isinstance(value, Section):
         fields = type(value).model_fields
         return {
-            name: _plain(getattr(value, name))
+            name: plain(getattr(value, name))
             for name in field_order(type(value))
             if fields[name].is_required() or getattr(value, name) is not None
         }
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
+
+
+def lines_of(data: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of plain data as a card has them."""
+    yield from _mapping(data, 0)
 
 
 def field_order(section: type[Section]) -> list[str]:

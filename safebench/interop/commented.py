@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from safebench.card.document import Pointer
-from safebench.card.write import flow, key
+from safebench.card.write import flow, key, lines_of
 from safebench.errors import visible
 
 _WIDTH = 100
@@ -28,6 +28,9 @@ def commented(
     """Return plain data as YAML; `comments` stand behind values, `asides` above them."""
     blocks = []
     for name, value in data.items():
+        if not any(at[0] == name for at in (*comments, *asides)):
+            blocks.append("\n".join(lines_of({name: value})))
+            continue
         lines = list(_field(name, value, (name,), 0, comments, asides))
         blocks.append("\n".join(_aligned(lines)))
     return "\n".join(blocks) + "\n"

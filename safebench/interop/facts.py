@@ -13,7 +13,7 @@ from safebench.errors import visible
 Place = tuple[str, ...]
 """A field of the card; items of a list stand under a key of their own until they are counted."""
 
-STATED, INDIRECT = 0, 1
+ASKED, STATED, INDIRECT = -1, 0, 1
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Fact:
     note: str = ""
     """What a reader of the card has to know about the value."""
     rank: int = STATED
-    """`STATED` counts before `INDIRECT`: a file that speaks of the field, or of something near."""
+    """`ASKED` (whoever makes the card says it) counts before `STATED` (a file that speaks of the
+    field), and that before `INDIRECT` (one that speaks of something near)."""
     varies: bool = False
     """Whether differing values are no contradiction: the card then says all of them."""
     about: str | None = None

@@ -58,18 +58,20 @@ class Found:
     """As it was given, or under the folder that was given."""
 
 
-def find(paths: Iterable[Path]) -> list[Found]:
+def find(paths: Iterable[Path], weights: Iterable[Path] = ()) -> list[Found]:
     """Return what can be read, each file once, in a fixed order.
 
     Folders are searched; a symbolic link is followed only to a file in the same folder's tree.
+    `weights` are folders that need hold nothing else.
 
     Raises:
         InteropError: a path is not there, or holds nothing that can be read.
     """
     found: dict[Path, Found] = {}
-    for path in paths:
+    asked = [*((path, _MAIN) for path in paths), *((path, (*_MAIN, "weights")) for path in weights)]
+    for path, enough in asked:
         here = list(_search(path) if path.is_dir() else [_file(path)])
-        if not any(one.kind in _MAIN for one in here):
+        if not any(one.kind in enough for one in here):
             raise _nothing(path, here)
         for one in here:
             found.setdefault(one.file.resolve(), one)

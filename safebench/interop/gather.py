@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,20 +24,40 @@ class Gathered:
     """Files that were read."""
     remarks: tuple[str, ...] = ()
     """What a person should know and no field holds."""
+    weights: tuple[weights.Known, ...] = ()
+    """Weights that were found and are listed."""
 
 
-def gather(paths: Iterable[Path], start: Path, extra: Sequence[Fact] = ()) -> Gathered:
+Choose = Callable[[list[weights.Known], Fact | None], list[weights.Known]]
+
+
+def gather(
+    paths: Iterable[Path],
+    start: Path,
+    extra: Sequence[Fact] = (),
+    *,
+    stated: Sequence[weights.Stated] = (),
+    choose: Choose = lambda known, in_steps: known,
+) -> Gathered:
     """Read everything under the paths; folders of weights are named from `start`.
 
-    `extra` are facts from elsewhere, such as options of a command line.
+    `extra` are facts from elsewhere, such as options of a command line. `stated` says of folders
+    of weights what they are, and `choose` picks those that are listed, given what says that
+    training was counted in steps.
 
     Raises:
         InteropError: nothing can be read, a file is damaged, or two files contradict each other.
     """
     given = tuple(paths)
-    found = find(given)
+    found = find(given, [one.folder for one in stated])
     remarks: list[str] = []
-    facts = [*extra, *_facts(found, start, remarks)]
+    listed: list[weights.Known] = []
+
+    def chosen(known: list[weights.Known], in_steps: Fact | None) -> list[weights.Known]:
+        listed.extend(choose(known, in_steps))
+        return listed
+
+    facts = [*extra, *_facts(found, start, remarks, stated, chosen)]
     filled = merge(facts, remarks)
     files = tuple(one.file for one in found if one.kind not in ("pickle", "generation config"))
     if METHOD not in filled:
@@ -45,10 +65,16 @@ def gather(paths: Iterable[Path], start: Path, extra: Sequence[Fact] = ()) -> Ga
             "no file says what was fine-tuned, if anything: give the adapter's folder with --from, "
             "or --method"
         )
-    return Gathered(filled, given, files, tuple(dict.fromkeys(remarks)))
+    return Gathered(filled, given, files, tuple(dict.fromkeys(remarks)), tuple(listed))
 
 
-def _facts(found: list[Found], start: Path, remarks: list[str]) -> Iterator[Fact]:
+def _facts(
+    found: list[Found],
+    start: Path,
+    remarks: list[str],
+    stated: Sequence[weights.Stated],
+    choose: Choose,
+) -> Iterator[Fact]:
     by_kind: dict[Kind, list[Path]] = {}
     for one in found:
         by_kind.setdefault(one.kind, []).append(one.file)
@@ -67,9 +93,11 @@ def _facts(found: list[Found], start: Path, remarks: list[str]) -> Iterator[Fact
                 f"{record.file} calls {best} the best checkpoint: if the numbers are about it for "
                 "that reason, say so in model.checkpoint_rule"
             )
-    known = weights.known_weights(adapters, by_kind.get("weights", []), states, given)
+    in_steps = weights.length_in_steps(training)
+    known = weights.known_weights(adapters, by_kind.get("weights", []), states, given, stated)
+    known = choose(known, in_steps)
     yield from training
-    yield from weights.facts(known, start, weights.length_in_steps(training))
+    yield from weights.facts(known, start, in_steps)
     if not known:
         yield from weights.seeds_of_arguments(given)
     yield from _templates(by_kind)

@@ -35,8 +35,9 @@ class Tree:
         if METHOD not in filled:
             self._set_aside({p: one for p, one in filled.items() if p[0] == TRAINING})
         self.open(("model", "base"))
+        names = list(decoding_names(filled).values())
         for number, settings in enumerate(self.data.get("decoding", ())):
-            settings.setdefault("name", self._decoding_name(number, settings))
+            settings.setdefault("name", names[number])
 
     def _set_aside(self, known: dict[Place, Filled]) -> None:
         """Keep what is known of a training as a comment, while nothing says what was trained."""
@@ -90,15 +91,24 @@ class Tree:
             node = node[part]
         return node
 
-    def _decoding_name(self, number: int, settings: dict[str, Any]) -> str:
-        temperature = settings.get("temperature")
+
+def decoding_names(filled: Mapping[Place, Filled]) -> dict[str, str]:
+    """Return the name of every decoding by its key: the one it was given, or one of its own."""
+    settings: dict[str, dict[str, Any]] = {}
+    for place, one in filled.items():
+        if place[0] == "decoding":
+            settings.setdefault(place[1], {})[place[-1]] = one.value
+    names = {key: str(values["name"]) for key, values in settings.items() if "name" in values}
+    for key, values in settings.items():
+        temperature = values.get("temperature")
         name = "greedy"
-        if settings["do_sample"]:
+        if values.get("do_sample"):
             known = isinstance(temperature, int | float)
             name = f"t{temperature:g}".replace(".", "") if known else "sampled"
-        taken = {s.get("name") for s in self.data["decoding"][:number]}
-        names = (name, *(f"{name}-{n}" for n in range(2, number + 3)))
-        return next(one for one in names if one not in taken)
+        taken = {names[other] for other in settings if other != key and other in names}
+        choices = (name, *(f"{name}-{n}" for n in range(2, len(settings) + 2)))
+        names.setdefault(key, next(one for one in choices if one not in taken))
+    return {key: names[key] for key in settings}
 
 
 def absence(at: Pointer) -> dict[str, str]:

@@ -15,8 +15,20 @@ from safebench.interop.record import Record
 from safebench.interop.trainer import Reached, reached
 
 ADAPTER = "adapter_model.safetensors"
-WEIGHTS = {"adapter": ADAPTER, "full": "model.safetensors"}
+WHOLE = "model.safetensors"
 _PLACE = ("model", "weights")
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a person says of the weights in a folder, or of those in the folders below it."""
+
+    folder: Path
+    seed: int
+    form: str
+    """`adapter`, `merged` or `full`."""
+    checkpoint: int | None = None
+    condition: str = "tuned"
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,12 @@ class Known:
     seed_source: tuple[Path, str]
     """File and key, or file and the folder's name, that say the seed."""
     reached: Reached | None
+    stated: Stated | None = None
+
+    @property
+    def condition(self) -> str:
+        """Condition that they belong to."""
+        return "tuned" if self.stated is None else self.stated.condition
 
 
 def known_weights(
@@ -39,31 +57,46 @@ def known_weights(
     whole: Sequence[Path],
     states: dict[Path, Record],
     arguments: dict[Path, Record],
+    stated: Sequence[Stated] = (),
 ) -> list[Known]:
     """Return every set of weights once; a copy of a checkpoint is not counted beside it.
 
-    Whole models (`whole`) count where a trainer's state lies beside them.
+    Whole models (`whole`) count where a trainer's state lies beside them, or a person says so.
 
     Raises:
-        InteropError: arguments and folder name different training seeds.
+        InteropError: arguments and folder, or a person, name different training seeds.
     """
-    found = [_known(file, "adapter", states, arguments) for file in adapters]
+    by_folder = {one.folder.resolve(): one for one in stated}
+
+    def said(folder: Path) -> Stated | None:
+        resolved = folder.resolve()
+        near = (by_folder.get(place) for place in (resolved, *resolved.parents))
+        return next((one for one in near if one is not None), None)
+
+    found = [_known(file, "adapter", states, arguments, said(file.parent)) for file in adapters]
     with_adapter = {one.folder for one in found}
     for folder in sorted({file.parent for file in whole}):
-        if folder in states and folder not in with_adapter:
+        told = said(folder)
+        if (folder in states or told is not None) and folder not in with_adapter:
             file = min(file for file in whole if file.parent == folder)
-            found.append(_known(file, "full", states, arguments))
+            form = "full" if told is None or told.form == "adapter" else told.form
+            found.append(_known(file, form, states, arguments, told))
     found.sort(key=lambda one: natural(one.folder))
     return [one for one in found if not _is_copy(one, found)]
 
 
 def _known(
-    file: Path, form: str, states: dict[Path, Record], arguments: dict[Path, Record]
+    file: Path,
+    form: str,
+    states: dict[Path, Record],
+    arguments: dict[Path, Record],
+    stated: Stated | None,
 ) -> Known:
     folder = file.parent
     state = states.get(folder)
-    seed, source = _seed(file, arguments)
+    seed, source = _seed(file, arguments, stated)
     return Known(
+        stated=stated,
         folder=folder,
         file=file,
         form=form,
@@ -78,19 +111,29 @@ def _digest(folder: Path, form: str) -> str | None:
     if form == "adapter":
         file = folder / ADAPTER
         return sha256_of(file) if file.is_file() else None
-    single = folder / "model.safetensors"
+    single = folder / WHOLE
     if single.is_file():
         return sha256_of(single)
     shards = tuple(sorted(p.name for p in folder.glob("model-*.safetensors")))
     return sha256_of_folder(folder, shards) if shards else None
 
 
-def _seed(file: Path, arguments: dict[Path, Record]) -> tuple[int | None, tuple[Path, str]]:
-    """Return the seed of the nearest arguments around a file, else of its folder's name."""
+def _seed(
+    file: Path, arguments: dict[Path, Record], told: Stated | None
+) -> tuple[int | None, tuple[Path, str]]:
+    """Return the seed that a person says, of the nearest arguments, or of the folder's name."""
     folder = file.parent
     near = next((f for f in (folder, *folder.parents) if f in arguments), None)
     named = seed_in(folder)
     stated = arguments[near].whole("seed") if near is not None else None
+    if told is not None:
+        if near is not None and stated not in (None, told.seed):
+            raise InteropError(
+                f"{visible(str(folder))} is said to be of seed {told.seed}, "
+                f"but {visible(str(arguments[near].file))} says seed {stated}",
+                fix="a training seed is the value the trainer was given: name that one everywhere",
+            )
+        return told.seed, (told.folder, "said on the command line")
     if near is not None and stated is not None:
         source = arguments[near].file
         if named is not None and named[0] != stated:
@@ -123,6 +166,15 @@ def length_in_steps(said: Iterable[Fact]) -> Fact | None:
     return next((f for f in lengths if f.rank == best and f.place[1:] == ("steps",)), None)
 
 
+def checkpoint_of(one: Known, found: Sequence[Known], *, in_steps: bool) -> int | None:
+    """Return epoch or step of one of several weights; None where nothing says it.
+
+    `in_steps`: something says that training was counted in steps.
+    """
+    at = _checkpoint(one, _unit(found, in_steps=in_steps))
+    return at if isinstance(at, int) else None
+
+
 def _unit(found: Iterable[Known], *, in_steps: bool) -> str | None:
     """Return what checkpoints are counted in: epochs where every one ends an epoch."""
     states = [one.reached for one in found if one.reached is not None]
@@ -149,12 +201,15 @@ def facts(found: Sequence[Known], start: Path, steps: Fact | None) -> Iterator[F
         state = one.folder / "trainer_state.json" if one.reached else one.file
         key = "epoch" if unit == "epoch" else "global_step"
         yield Fact((*place, "checkpoint"), checkpoint, state, key if one.reached else "")
+        if one.condition != "tuned":
+            yield Fact((*place, "condition"), one.condition, None)
         yield Fact((*place, "form"), one.form, one.file)
         yield Fact((*place, "path"), _relative(one.folder, start), None)
         digest: object = one.sha256
         if digest is None:
             digest = Absent(f"there is no {ADAPTER} beside {one.file.name}")
-        yield Fact((*place, "sha256"), digest, one.folder / WEIGHTS[one.form])
+        file = one.folder / (ADAPTER if one.form == "adapter" else WHOLE)
+        yield Fact((*place, "sha256"), digest, file)
     yield from _checkpoints(found, unit)
     yield from _seeds(found)
     full = next((one for one in found if one.form == "full"), None)
@@ -164,6 +219,8 @@ def facts(found: Sequence[Known], start: Path, steps: Fact | None) -> Iterator[F
 
 
 def _checkpoint(one: Known, unit: str | None) -> int | Absent:
+    if one.stated is not None and one.stated.checkpoint is not None:
+        return one.stated.checkpoint
     if one.reached is not None:
         at = one.reached.whole_epoch if unit == "epoch" else one.reached.step
         if at is not None:
