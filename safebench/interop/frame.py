@@ -14,7 +14,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 UNNAMED = "my-card"
 """Name of a card to which nobody gave one."""
 _ALL = ["adapter_init", "data_order", "dropout"]
-_RULE = {"name": "rule", "kind": "rule", "id": "safebench/refusal-rule", "revision": "1"}
+RULE = {"name": "rule", "kind": "rule", "id": "safebench/refusal-rule", "revision": "1"}
 _REFERENCE: dict[str, dict[str, Any]] = {
     "greedy": {"do_sample": False},
     "t07": {"do_sample": True, "temperature": 0.7, "min_p": 0.1, "repeats": 3},
@@ -90,7 +90,7 @@ def _plan(said: Said) -> Iterator[Fact]:
         yield _fact(("decoding", name, "name"), name, note)
         for field, value in settings.items():
             yield _fact(("decoding", name, field), value)
-    for field, value in {**_RULE, "primary": True}.items():
+    for field, value in {**RULE, "primary": True}.items():
         note = "the judge that `safebench run` has" if field == "name" else ""
         yield _fact(("judge", "rule", field), value, note)
     for task in _TASKS:

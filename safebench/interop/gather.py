@@ -28,7 +28,9 @@ class Gathered:
     """Weights that were found and are listed."""
 
 
-Choose = Callable[[list[weights.Known], Fact | None], list[weights.Known]]
+Choose = Callable[[list[weights.Known], Fact | None], tuple[list[weights.Known], list[Fact]]]
+"""Given all weights and what says that training was counted in steps: those that are listed, and
+what follows from that."""
 
 
 def gather(
@@ -37,13 +39,12 @@ def gather(
     extra: Sequence[Fact] = (),
     *,
     stated: Sequence[weights.Stated] = (),
-    choose: Choose = lambda known, in_steps: known,
+    choose: Choose = lambda known, in_steps: (known, []),
 ) -> Gathered:
     """Read everything under the paths; folders of weights are named from `start`.
 
     `extra` are facts from elsewhere, such as options of a command line. `stated` says of folders
-    of weights what they are, and `choose` picks those that are listed, given what says that
-    training was counted in steps.
+    of weights what they are, and `choose` picks those that are listed.
 
     Raises:
         InteropError: nothing can be read, a file is damaged, or two files contradict each other.
@@ -53,9 +54,12 @@ def gather(
     remarks: list[str] = []
     listed: list[weights.Known] = []
 
-    def chosen(known: list[weights.Known], in_steps: Fact | None) -> list[weights.Known]:
-        listed.extend(choose(known, in_steps))
-        return listed
+    def chosen(
+        known: list[weights.Known], in_steps: Fact | None
+    ) -> tuple[list[weights.Known], list[Fact]]:
+        kept, more = choose(known, in_steps)
+        listed.extend(kept)
+        return kept, more
 
     facts = [*extra, *_facts(found, start, remarks, stated, chosen)]
     filled = merge(facts, remarks)
@@ -95,7 +99,8 @@ def _facts(
             )
     in_steps = weights.length_in_steps(training)
     known = weights.known_weights(adapters, by_kind.get("weights", []), states, given, stated)
-    known = choose(known, in_steps)
+    known, more = choose(known, in_steps)
+    yield from more
     yield from training
     yield from weights.facts(known, start, in_steps)
     if not known:

@@ -94,14 +94,15 @@ def pin_tasks(card: Card, folder: Path) -> tuple[Card, tuple[LoadedTask, ...]]:
                 f"tasks[{number}].construct lists severity, but none of its prompts asks for harm",
                 fix="take severity out, or name a task of harm",
             )
-        pinned.append(_pinned_task(task, found, default))
+        pinned.append(pinned_task(task, found, default))
         loaded.append(found)
     if not loaded:
         raise CardError("tasks is empty: nothing would be measured", fix="name at least one task")
     return card.model_copy(update={"tasks": tuple(pinned)}), tuple(loaded)
 
 
-def _pinned_task(task: Task, found: LoadedTask, default: Estimand) -> Task:
+def pinned_task(task: Task, found: LoadedTask, default: Estimand) -> Task:
+    """Return a card's entry of a task with everything filled in that its prompts say."""
     constructs = found.constructs
     if measures_severity(task):  # a second thing measured on the prompts that ask for harm
         constructs = tuple(dict.fromkeys((*constructs, "severity")))

@@ -1,0 +1,103 @@
+"""What an import computes for the card: entries of tasks, digests of rendered examples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from safebench.card.base import NotReported
+from safebench.card.card import Card
+from safebench.card.data import Dataset
+from safebench.card.task import Estimand, Task
+from safebench.evidence.scoring import final_checkpoint
+from safebench.harness.tasks import LoadedTask
+from safebench.interop.facts import Fact
+from safebench.study.imported.tasks import Placed
+from safebench.study.imported.verdicts import primary_judge
+from safebench.study.pins import pin_template, pinned_task
+
+_STATED = ("construct", "primary", "limit")
+_NO_COMMIT = NotReported(not_reported="the sampler did not record which commit it loaded")
+
+
+def task_facts(
+    tasks: Sequence[LoadedTask],
+    card: Card,
+    facts: Iterable[Fact],
+    found: Sequence[Placed],
+    names: dict[str, str],
+) -> Iterator[Fact]:
+    """Yield what is computed of every task: its prompts, and the estimand that answers for it.
+
+    Args:
+        tasks: The tasks that were answered.
+        card: The draft without them, whose decodings and judges are known.
+        facts: What files and a person say.
+        found: The responses.
+        names: Decodings' names by their keys.
+    """
+    stated: dict[str, dict[str, Any]] = {}
+    for fact in facts:
+        if fact.place[0] == "tasks":
+            stated.setdefault(fact.place[1], {})[fact.place[-1]] = fact.value
+    judges = card.judge if isinstance(card.judge, tuple) else ()
+    for task in tasks:
+        said = stated.get(task.name, {})
+        mine = {k: said[k] for k in _STATED if k in said}
+        used = [one.sample.decoding for one in found if one.sample.task == task.name]
+        default = Estimand(
+            checkpoint=final_checkpoint(card),
+            decoding=names[used[0]],
+            judge=primary_judge(judges, task, found),
+        )
+        entry = Task.model_validate_json(json.dumps({"name": task.name, **mine}))
+        pinned = pinned_task(entry, task, default)
+        if task.task is None and task.dataset_revision is None:
+            pinned = pinned.model_copy(update={"dataset_revision": _NO_COMMIT})
+        plain = json.loads(pinned.model_dump_json(exclude_none=True, exclude_defaults=True))
+        for field, value in plain.items():
+            if field in mine or (field in said and (field == "name" or task.task is None)):
+                continue
+            note = "chosen after the fact: no plan declares it" if field == "primary" else ""
+            yield Fact(("tasks", task.name, field), value, None, note=note)
+
+
+def rendered_facts(card: Card, folder: Path, base: Path | None) -> Iterator[Fact]:
+    """Yield the digests of the rendered examples, where card and base model say how they render.
+
+    Args:
+        card: The draft.
+        folder: Where its training files lie.
+        base: Folder of the base model, whose tokenizer renders; None where it is not here.
+
+    Raises:
+        CardError: its chat template is not the one that was applied.
+    """
+    from safebench.card.model import WeightsModel
+    from safebench.models.loading import load_tokenizer, locate
+    from safebench.tuning.render import as_rows, rendered_sha256, training_tokenizer
+    from safebench.tuning.sets import load_set
+
+    prompting = card.prompting
+    if base is None or isinstance(card.data, NotReported) or isinstance(prompting, NotReported):
+        return
+    model = card.model
+    system = prompting.system_prompt
+    if not isinstance(model, WeightsModel) or isinstance(system, NotReported):
+        return
+    if isinstance(model.chat_template, NotReported):
+        return
+    own = load_tokenizer(locate(str(base), None, Path()))
+    card, _ = pin_template(card, folder, own)
+    tokenizer, _ = training_tokenizer(model, folder, own)
+    for number, dataset in enumerate(cast("tuple[Dataset, ...]", card.data)):
+        open_ = (dataset.template, dataset.subset, dataset.weight)
+        if not isinstance(dataset.path, str) or any(isinstance(v, NotReported) for v in open_):
+            continue
+        loaded = load_set(dataset, folder, number)
+        rows = as_rows(loaded.examples.examples, loaded.template, system)
+        digest = rendered_sha256(rows, tokenizer)
+        place = ("data", dataset.name, "rendered_sha256")
+        yield Fact(place, digest, None, note="rendered here with the base model's tokenizer")

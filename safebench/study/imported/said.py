@@ -1,0 +1,155 @@
+"""Everything that is said of imported runs, as one value per field of the card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from safebench.errors import InteropError
+from safebench.files import sha256_of
+from safebench.harness.tasks import LoadedTask
+from safebench.interop.facts import ASKED, Fact, Place
+from safebench.interop.frame import frame
+from safebench.interop.gather import Gathered, gather
+from safebench.interop.merge import BASE
+from safebench.interop.samples import ModelKey, Sampled
+from safebench.interop.tree import decoding_names
+from safebench.study.imported.models import Models, seed_facts
+from safebench.study.imported.request import Request, TrainingFile
+from safebench.study.imported.stated import card_facts, keyed, seen_from, setting_facts
+
+_OF_PROMPTS = frozenset(
+    {"dataset_id", "dataset_revision", "metric", "direction", "prompts", "version"}
+)
+"""Of safebench's tasks: what their prompts say, and no file of results."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of an import before anything is judged."""
+
+    gathered: Gathered
+    models: dict[ModelKey, ModelKey]
+    """Every model as it was read, and with its checkpoint."""
+    names: dict[str, str]
+    """Decodings' names by their keys."""
+    files: dict[str, Path]
+    """Training files by their path in the submission."""
+
+
+def said_facts(request: Request) -> list[Fact]:
+    """Return what the files of responses and a person say: a card, options.
+
+    Raises:
+        InteropError: a card is none, or its decodings are not those that answered.
+    """
+    theirs = list(request.collected.facts)
+    stated = [] if request.card is None else card_facts(request.card, request.out)
+    by_name = [*(f for f in stated if f.place[0] == "decoding"), *setting_facts(request.settings)]
+    mine = [*(f for f in stated if f.place[0] != "decoding"), *keyed(theirs, by_name)]
+    spoken = {fact.place for fact in mine}
+    trained = any(s.model.condition != "base" for s in request.collected.samples)
+    method = request.said.method or (None if trained else "none")
+    begun = frame(replace(request.said, method=method), plan=False)
+    facts = [f for f in begun if f.place not in spoken or f.key.startswith("--")]
+    if request.artefact:
+        place = ("submission", "object")
+        facts = [f for f in facts if f.place != place]
+        facts.append(Fact(place, "artefact", None, key="--object", rank=ASKED))
+    return [*facts, *theirs, *mine, *_repeats(request.collected.samples)]
+
+
+def _repeats(samples: Iterable[Sampled]) -> Iterator[Fact]:
+    """Yield how many responses to a prompt each decoding has."""
+    most: dict[str, int] = {}
+    for sample in samples:
+        most[sample.decoding] = max(most.get(sample.decoding, 1), sample.repeat)
+    for key, repeats in most.items():
+        yield Fact(("decoding", key, "repeats"), repeats, None, note="counted", rank=ASKED)
+
+
+def gather_said(request: Request, tasks: Sequence[LoadedTask], facts: Sequence[Fact]) -> Known:
+    """Return everything that is said, and every model's checkpoint.
+
+    `facts` are those of `said_facts` and of judges; the entries of tasks are still to come.
+
+    Raises:
+        InteropError: two sources contradict each other, or something is open that has to be known.
+    """
+    models = Models(request)
+    ours = {task.name for task in tasks if task.task is not None}
+    training = {f"data/{t.name}{t.file.suffix.lower()}": t for t in _training(request, facts)}
+    gathered = gather(
+        request.paths,
+        request.out,
+        [
+            *(fact for fact in facts if not _superseded(fact, ours)),
+            *_data_facts(training),
+            *_model_facts(request),
+            *seed_facts(request),
+        ],
+        stated=request.weights,
+        choose=models.choose,
+    )
+    remarks = (*request.collected.remarks, *gathered.remarks, *models.remarks)
+    return Known(
+        gathered=replace(
+            gathered,
+            files=(*request.collected.files, *gathered.files),
+            remarks=tuple(dict.fromkeys(remarks)),
+        ),
+        models=models.keys,
+        names=decoding_names(gathered.filled),
+        files={path: one.file for path, one in training.items()},
+    )
+
+
+def _superseded(fact: Fact, ours: set[str]) -> bool:
+    """Whether something else says it: the prompts of our tasks, a copy of a training file."""
+    at = fact.place
+    if at[0] == "data":
+        return at[-1] == "path"
+    return at[0] == "tasks" and at[1] in ours and at[-1] in _OF_PROMPTS
+
+
+def _training(request: Request, facts: Iterable[Fact]) -> list[TrainingFile]:
+    """Return the files of training examples, those that a card names among them."""
+    of_data = {f.place: f.value for f in facts if f.place[0] == "data"}
+    found = {one.name: one for one in request.data}
+    for (_, name, *field), value in of_data.items():
+        if field == ["path"] and name not in found:
+            role = str(of_data.get(("data", name, "role"), "tuned"))
+            found[name] = TrainingFile(name, request.out / str(value), role)
+    return list(found.values())
+
+
+def _data_facts(files: dict[str, TrainingFile]) -> Iterator[Fact]:
+    """Yield what files of training examples say; raises InteropError where one is not there."""
+    from safebench.tuning.data import read_examples
+
+    for path, one in files.items():
+        if not one.file.is_file():
+            raise InteropError(
+                f"data {one.name}: {one.file} is no file", fix="check the path of the training data"
+            )
+        place: Place = ("data", one.name)
+        yield Fact((*place, "name"), one.name, None)
+        yield Fact((*place, "role"), one.role, None)
+        yield Fact((*place, "path"), path, None, note=f"a copy of {one.file.name}")
+        yield Fact((*place, "sha256"), sha256_of(one.file), None)
+        examples = len(read_examples(one.file))
+        yield Fact((*place, "examples"), examples, one.file, note="counted")
+
+
+def _model_facts(request: Request) -> Iterator[Fact]:
+    """Yield the name and digest of the folder that is the base model."""
+    if request.model is None:
+        return
+    from safebench.models.loading import locate
+
+    base = locate(str(request.model), None, Path())
+    named = (BASE, seen_from(request.model, request.out)), (("model", "base", "revision"),
+                                                            base.revision)  # fmt: skip
+    for place, value in named:
+        yield Fact(place, value, None, key="--model", rank=ASKED)

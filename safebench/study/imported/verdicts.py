@@ -1,0 +1,209 @@
+"""Who judged imported responses: verdicts that came along, and the judges that are asked here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from safebench.card.card import Card
+from safebench.card.judge import Judge
+from safebench.card.task import Construct
+from safebench.errors import InteropError
+from safebench.evidence.tables import OUTCOMES, make_table
+from safebench.harness.tasks import LoadedTask
+from safebench.interop.facts import Absent, Fact
+from safebench.interop.frame import RULE
+from safebench.interop.samples import Judged, wrong
+from safebench.judges.base import score_of
+from safebench.study.imported.tasks import Placed
+
+_WITH_VERDICTS = ("harm", "over_refusal")
+
+
+def came_along(found: Iterable[Placed]) -> dict[str, list[Construct]]:
+    """Return the judges whose verdicts came along, with what they decide."""
+    judges: dict[str, dict[Construct, None]] = {}
+    for one in found:
+        for name in one.sample.judged:
+            judges.setdefault(name, {})[one.document["construct"]] = None
+    return {name: list(constructs) for name, constructs in judges.items()}
+
+
+def judge_facts(facts: Sequence[Fact], found: Sequence[Placed]) -> list[Fact]:
+    """Return what the card says of its judges beside what files and a person said.
+
+    The rule judge is asked where neither a card names judges nor verdicts came along; where they
+    came along, it is asked beside them about harm and over-refusal.
+    """
+    theirs = came_along(found)
+    described = {f.place[1] for f in facts if f.place[0] == "judge"}
+    asked = described - set(theirs)
+    covered = {_pair(one) for one in found if one.sample.judged}
+    open_ = {_pair(one) for one in found} - covered
+    made: list[Fact] = []
+    for name, decides in theirs.items():
+        if not _stated(facts, name, "constructs"):
+            made.append(Fact(("judge", name, "constructs"), decides, None, note="came along"))
+    left = {construct for _, construct in open_}
+    beside = {construct for _, construct in covered if construct in _WITH_VERDICTS}
+    here = [c for c in ("harm", "over_refusal", "capability") if c in left | beside]
+    if not asked and here:
+        for field, value in RULE.items():
+            made.append(Fact(("judge", RULE["name"], field), value, None))
+        if theirs:
+            made.append(Fact(("judge", RULE["name"], "constructs"), here, None, note="judged here"))
+    if not any(_stated(facts, name, "primary") for name in described):
+        names = [*theirs, *asked, *([RULE["name"]] if not asked and here else [])]
+        first = next((n for n in theirs if set(theirs[n]) & set(_WITH_VERDICTS)), None)
+        rest = [name for name in names if name not in theirs]
+        primary = first or (rest[0] if rest else names[0])
+        note = "chosen after the fact: no plan names one"
+        made.append(Fact(("judge", primary, "primary"), True, None, note=note))
+    return made
+
+
+def _pair(one: Placed) -> tuple[str, str]:
+    return one.sample.task, str(one.document["construct"])
+
+
+def _stated(facts: Iterable[Fact], judge: str, field: str) -> bool:
+    return any(f.place == ("judge", judge, field) and f.value is not None for f in facts)
+
+
+def primary_judge(card_judges: Sequence[Judge], task: LoadedTask, found: Sequence[Placed]) -> str:
+    """Return the judge that a task's estimand names when no plan does.
+
+    The primary one, unless it says nothing of the task and one whose verdicts came along does.
+    """
+    primary = next((j for j in card_judges if j.primary), card_judges[0])
+    theirs = {name for one in found if one.sample.task == task.name for name in one.sample.judged}
+    listed = {judge.name for judge in card_judges if judge.name in theirs}
+    if primary.name in listed or primary.name not in came_along(found):
+        decides = primary.constructs
+        if decides is None or set(decides) & set(task.constructs):
+            return primary.name
+    return next(iter(sorted(listed)), primary.name)
+
+
+def their_outcomes(found: Sequence[Placed], names: dict[str, str], card: Card) -> pa.Table:
+    """Return the outcomes that came along.
+
+    Args:
+        found: The responses.
+        names: Decodings' names by their keys.
+        card: Says who judges, and from which score a response counts.
+
+    Raises:
+        InteropError: a verdict is missing, or cannot be what it has to be.
+    """
+    judges = {judge.name: judge for judge in _listed(card)}
+    rows = []
+    for name, constructs in came_along(found).items():
+        tasks = {one.sample.task for one in found if name in one.sample.judged}
+        for one in found:
+            if one.sample.task not in tasks or one.document["construct"] not in constructs:
+                continue
+            said = one.sample.judged.get(name)
+            if said is None:
+                raise wrong(
+                    one.sample.at,
+                    f"{name} says nothing of this response, and does of others of "
+                    f"{one.sample.task}",
+                    "a judge decides every response of a task, or none",
+                )
+            rows.append({**_row(one, names), "judge": name,
+                         **_decided(one, said, judges.get(name))})  # fmt: skip
+    return make_table(rows, OUTCOMES)
+
+
+def _listed(card: Card) -> tuple[Judge, ...]:
+    return card.judge if isinstance(card.judge, tuple) else ()
+
+
+def _row(one: Placed, names: dict[str, str]) -> dict[str, Any]:
+    sample = one.sample
+    return {
+        "condition": sample.model.condition,
+        "training_seed": sample.model.training_seed,
+        "checkpoint": sample.model.checkpoint,
+        "decoding": names[sample.decoding],
+        "repeat": sample.repeat,
+        "generation_seed": sample.generation_seed,
+        "task": sample.task,
+        "construct": one.document["construct"],
+        "category": one.document["category"] or None,
+        "prompt_id": one.document["prompt_id"],
+        "status": sample.status,
+    }
+
+
+def _decided(one: Placed, said: Judged, judge: Judge | None) -> dict[str, Any]:
+    """Return verdict and score of one response as the standard has them."""
+    construct = one.document["construct"]
+    if construct not in _WITH_VERDICTS:
+        if said.score is None:
+            raise wrong(
+                one.sample.at,
+                f"a verdict ({said.verdict}) of {construct}, which has a score in [0, 1]",
+                "give the score: --column score=COLUMN",
+            )
+        return {"verdict": None, "score": said.score}
+    verdict = said.verdict
+    if verdict is None:
+        verdict = _verdict_of(one, said.score, construct, getattr(judge, "threshold", None))
+    return {"verdict": verdict, "score": score_of(construct, verdict)}
+
+
+def _verdict_of(one: Placed, score: float | None, construct: str, threshold: Any) -> str:
+    if construct == "harm" and score is not None:
+        if isinstance(threshold, int | float):
+            return "complied" if score >= threshold else "refused"
+        if score in (0.0, 1.0):
+            return "complied" if score else "refused"
+        raise wrong(
+            one.sample.at,
+            f"a score of harm of {score:g}, and nothing says from which one a response counts",
+            "give `threshold` of this judge in --card, or verdicts",
+        )
+    raise wrong(
+        one.sample.at,
+        f"a score of {construct}, which is decided by verdicts",
+        "give verdicts: refused, partial, complied, incoherent; --label maps other words",
+    )
+
+
+def needs_here(found: Sequence[Placed], card: Card) -> list[str]:
+    """Return the names of the tasks that judges of this card are asked about here."""
+    theirs = came_along(found)
+    here = [judge for judge in _listed(card) if judge.name not in theirs]
+    covered = {_pair(one) for one in found if one.sample.judged}
+    names = dict.fromkeys(
+        task
+        for task, construct in dict.fromkeys(_pair(one) for one in found)
+        if any(judge.constructs is None or construct in judge.constructs for judge in here)
+        and ((task, construct) not in covered or construct in _WITH_VERDICTS)
+    )
+    return list(names)
+
+
+def see_described(facts: Sequence[Fact], found: Sequence[Placed]) -> None:
+    """See that every judge whose verdicts came along says what kind it is.
+
+    Raises:
+        InteropError: it does not.
+    """
+    for name in came_along(found):
+        kinds = [f for f in facts if f.place == ("judge", name, "kind")]
+        if not any(not isinstance(fact.value, Absent) for fact in kinds):
+            raise InteropError(
+                f"verdicts of {name} came along, and nothing says what kind of judge it is",
+                fix=f"describe it in --card, e.g. judge: [{{name: {name}, kind: human, ...}}]",
+            )
+
+
+def with_judges(tasks: Sequence[LoadedTask], names: Iterable[str]) -> Iterator[LoadedTask]:
+    """Yield the tasks of these names."""
+    wanted = set(names)
+    yield from (task for task in tasks if task.name in wanted)
