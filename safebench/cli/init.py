@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from safebench.cli.drafted import sources
 from safebench.cli.reporters.text import TextReporter
 from safebench.errors import CardError, visible
 from safebench.files import replace_file
 from safebench.interop.draft import Draft, make_draft
-from safebench.interop.facts import Absent
 from safebench.interop.frame import METHODS, Method, Said, frame
 from safebench.interop.gather import Gathered, gather
-from safebench.interop.merge import merge, short_name
+from safebench.interop.merge import merge
 
 _STDOUT = "-"
 
@@ -98,7 +97,7 @@ def _see_free(out: Path, *, force: bool) -> None:
 
 def _told(gathered: Gathered, draft: Draft, out: Path, *, prints: bool) -> Iterator[str]:
     """Yield what was read, what validate says of the draft, and what to do next."""
-    yield from _sources(gathered)
+    yield from sources(gathered)
     yield from (f"note: {visible(remark)}" for remark in gathered.remarks)
     if gathered.files:
         yield ""
@@ -112,20 +111,3 @@ def _told(gathered: Gathered, draft: Draft, out: Path, *, prints: bool) -> Itera
     if not gathered.files:
         then += f" · safebench run {out} --out DIR"
     yield f"Next: replace each `to fill in`, then {then}"
-
-
-def _sources(gathered: Gathered) -> Iterator[str]:
-    """Yield a line per kind of file: how many fields of each section it had a part in."""
-    names = Counter(short_name(file) for file in gathered.files)
-    fields: dict[str, Counter[str]] = {name: Counter() for name in names}
-    for place, one in gathered.filled.items():
-        if isinstance(one.value, Absent):
-            continue
-        for name in {short_name(fact.file) for fact in one.facts if fact.file is not None}:
-            if name in fields:
-                fields[name][place[0]] += 1
-    width = max((len(name) + len(f" ({names[name]})") for name in names), default=0)
-    for name, count in names.items():
-        told = [f"{number} of {section}" for section, number in fields[name].most_common()]
-        label = visible(name if count == 1 else f"{name} ({count})")
-        yield f"read {label:<{width}}  fields: {', '.join(told) or 'none that others do not say'}"

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("safebench.cli.status", "How far is a run?"),
     "merge": ("safebench.cli.merge", "Join the shards of one grid."),
     "withdraw": ("safebench.cli.withdraw", "Give up a registered run, with a reason."),
+    "import": ("safebench.cli.imports.main", "Make a submission of runs made elsewhere."),
     "validate": (
         "safebench.cli.validate",
         "Check cards and their evidence; explain each problem.",

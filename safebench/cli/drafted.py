@@ -1,0 +1,28 @@
+"""What is said of a card that was made from files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from safebench.errors import visible
+from safebench.interop.facts import Absent
+from safebench.interop.gather import Gathered
+from safebench.interop.merge import short_name
+
+
+def sources(gathered: Gathered) -> Iterator[str]:
+    """Yield a line per kind of file: how many fields of each section it had a part in."""
+    names = Counter(short_name(file) for file in gathered.files)
+    fields: dict[str, Counter[str]] = {name: Counter() for name in names}
+    for place, one in gathered.filled.items():
+        if isinstance(one.value, Absent):
+            continue
+        for name in {short_name(fact.file) for fact in one.facts if fact.file is not None}:
+            if name in fields:
+                fields[name][place[0]] += 1
+    width = max((len(name) + len(f" ({names[name]})") for name in names), default=0)
+    for name, count in names.items():
+        told = [f"{number} of {section}" for section, number in fields[name].most_common()]
+        label = visible(name if count == 1 else f"{name} ({count})")
+        yield f"read {label:<{width}}  fields: {', '.join(told) or 'none that others do not say'}"

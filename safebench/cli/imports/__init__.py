@@ -1,0 +1,1 @@
+"""`safebench import`: one small file per neighbour's format."""
