@@ -13,8 +13,13 @@ from safebench.interop.samples import Collected
 
 @click.command(name="inspect", short_help="Logs of Inspect; epochs become repeats.")
 @of_models
-@click.option("--label", "labels", multiple=True, metavar="WORD=VERDICT",
-              help="What a scorer's word means: refused, partial, complied, incoherent.")  # fmt: skip
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="WORD=VERDICT",
+    help="What a scorer's word means: refused, partial, complied, incoherent.",
+)
 @common
 def command(
     base: tuple[str, ...],

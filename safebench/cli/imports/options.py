@@ -110,8 +110,8 @@ def execute(collected: Collected, checkpoint: int | None = None, **given: Any) -
     results = complete_results(imported.card)
     if results is not None:
         print_summary(printer(), results)
-    click.echo(TextReporter().render([imported.draft.report]))
-    names = ", ".join(imported.draft.to_name)
+    click.echo(TextReporter().render([imported.report]))
+    names = ", ".join(imported.to_name)
     card = request.out / "card.yaml"
     click.echo(f"\nWrote {card}, with {imported.responses:,} responses.")
     if names:

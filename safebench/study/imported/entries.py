@@ -11,7 +11,6 @@ from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.data import Dataset
 from safebench.card.task import Estimand, Task
-from safebench.evidence.scoring import final_checkpoint
 from safebench.harness.tasks import LoadedTask
 from safebench.interop.facts import Fact
 from safebench.study.imported.tasks import Placed
@@ -19,6 +18,11 @@ from safebench.study.imported.verdicts import primary_judge
 from safebench.study.pins import pin_template, pinned_task
 
 _STATED = ("construct", "primary", "limit")
+_NOTES = {
+    "primary": "chosen after the fact: no plan declares it",
+    "prompts": "counted",
+    "dataset_sha256": "of the prompts that were answered",
+}
 _NO_COMMIT = NotReported(not_reported="the sampler did not record which commit it loaded")
 
 
@@ -38,6 +42,7 @@ def task_facts(
         found: The responses.
         names: Decodings' names by their keys.
     """
+    facts = list(facts)
     stated: dict[str, dict[str, Any]] = {}
     for fact in facts:
         if fact.place[0] == "tasks":
@@ -48,7 +53,7 @@ def task_facts(
         mine = {k: said[k] for k in _STATED if k in said}
         used = [one.sample.decoding for one in found if one.sample.task == task.name]
         default = Estimand(
-            checkpoint=final_checkpoint(card),
+            checkpoint=max((one.sample.model.checkpoint or 0 for one in found), default=0) or None,
             decoding=names[used[0]],
             judge=primary_judge(judges, task, found),
         )
@@ -60,8 +65,14 @@ def task_facts(
         for field, value in plain.items():
             if field in mine or (field in said and (field == "name" or task.task is None)):
                 continue
-            note = "chosen after the fact: no plan declares it" if field == "primary" else ""
+            note = _NOTES.get(field, "the task's own" if task.task is not None else "")
             yield Fact(("tasks", task.name, field), value, None, note=note)
+    if all(task.task is not None for task in tasks):
+        place = ("prompting", "attack")
+        if place not in {fact.place for fact in facts}:
+            note = "the prompts are the tasks' own, word for word"
+            yield Fact(place, "none", None, note=note)
+            yield Fact(("prompting", "language"), "en", None, note="that of the tasks")
 
 
 def rendered_facts(card: Card, folder: Path, base: Path | None) -> Iterator[Fact]:

@@ -84,7 +84,7 @@ class Models:
             return []
         at = sorted({key.checkpoint for key in tuned if key.checkpoint is not None})
         place = ("hyperparameters", "checkpoints")
-        return [Fact(place, at, None, key="those that answered", rank=ASKED)]
+        return [Fact(place, at, None, note="those that answered", rank=ASKED)]
 
 
 def seed_facts(request: Request) -> list[Fact]:
@@ -114,7 +114,8 @@ def seed_facts(request: Request) -> list[Fact]:
             )
     if not seeds:
         return []
-    return [Fact(("seeds", "training"), sorted(seeds), None, key="those that answered", rank=ASKED)]
+    note = "those that answered" + (", and those that were lost" if request.lost else "")
+    return [Fact(("seeds", "training"), sorted(seeds), None, note=note, rank=ASKED)]
 
 
 def of_base(facts: Iterable[Fact], condition: str) -> list[Fact]:

@@ -9,11 +9,12 @@ from pathlib import Path
 from safebench.errors import InteropError
 from safebench.files import sha256_of
 from safebench.harness.tasks import LoadedTask
-from safebench.interop.facts import ASKED, Fact, Place
+from safebench.interop.facts import ASKED, INDIRECT, Absent, Fact, Place
 from safebench.interop.frame import frame
 from safebench.interop.gather import Gathered, gather
 from safebench.interop.merge import BASE
-from safebench.interop.samples import ModelKey, Sampled
+from safebench.interop.record import read_record
+from safebench.interop.samples import ModelKey
 from safebench.interop.tree import decoding_names
 from safebench.study.imported.models import Models, seed_facts
 from safebench.study.imported.request import Request, TrainingFile
@@ -57,16 +58,20 @@ def said_facts(request: Request) -> list[Fact]:
         place = ("submission", "object")
         facts = [f for f in facts if f.place != place]
         facts.append(Fact(place, "artefact", None, key="--object", rank=ASKED))
-    return [*facts, *theirs, *mine, *_repeats(request.collected.samples)]
+    return [*facts, *theirs, *mine, *_counted(request)]
 
 
-def _repeats(samples: Iterable[Sampled]) -> Iterator[Fact]:
-    """Yield how many responses to a prompt each decoding has."""
+def _counted(request: Request) -> Iterator[Fact]:
+    """Yield how many responses to a prompt each decoding has, and how many prompts are used."""
     most: dict[str, int] = {}
-    for sample in samples:
+    for sample in request.collected.samples:
         most[sample.decoding] = max(most.get(sample.decoding, 1), sample.repeat)
     for key, repeats in most.items():
         yield Fact(("decoding", key, "repeats"), repeats, None, note="counted", rank=ASKED)
+    if request.limit is not None:
+        for task in dict.fromkeys(sample.task for sample in request.collected.samples):
+            place = ("tasks", task, "limit")
+            yield Fact(place, request.limit, None, note="--limit", rank=ASKED)
 
 
 def gather_said(request: Request, tasks: Sequence[LoadedTask], facts: Sequence[Fact]) -> Known:
@@ -86,7 +91,7 @@ def gather_said(request: Request, tasks: Sequence[LoadedTask], facts: Sequence[F
         [
             *(fact for fact in facts if not _superseded(fact, ours)),
             *_data_facts(training),
-            *_model_facts(request),
+            *_model_facts(request, facts),
             *seed_facts(request),
         ],
         stated=request.weights,
@@ -137,19 +142,40 @@ def _data_facts(files: dict[str, TrainingFile]) -> Iterator[Fact]:
         yield Fact((*place, "name"), one.name, None)
         yield Fact((*place, "role"), one.role, None)
         yield Fact((*place, "path"), path, None, note=f"a copy of {one.file.name}")
-        yield Fact((*place, "sha256"), sha256_of(one.file), None)
+        yield Fact((*place, "sha256"), sha256_of(one.file), None, note="of the file")
         examples = len(read_examples(one.file))
         yield Fact((*place, "examples"), examples, one.file, note="counted")
 
 
-def _model_facts(request: Request) -> Iterator[Fact]:
-    """Yield the name and digest of the folder that is the base model."""
+def _model_facts(request: Request, facts: Sequence[Fact]) -> Iterator[Fact]:
+    """Yield what the folder of the base model says: its digest, and what it generates with."""
     if request.model is None:
         return
     from safebench.models.loading import locate
 
-    base = locate(str(request.model), None, Path())
-    named = (BASE, seen_from(request.model, request.out)), (("model", "base", "revision"),
-                                                            base.revision)  # fmt: skip
-    for place, value in named:
-        yield Fact(place, value, None, key="--model", rank=ASKED)
+    folder = request.model
+    base = locate(str(folder), None, Path())
+    name = seen_from(folder, request.out)
+    yield Fact(BASE, name, None, key="--model", note="--model", rank=ASKED)
+    yield Fact(("model", "base", "revision"), base.revision, None, note="of its files", rank=ASKED)
+    config = folder / "config.json"
+    if config.is_file() and "quantization_config" not in read_record(config).data:
+        note = "the model's own weights are not quantized"
+        open_ = [f for f in facts if f.place == ("model", "quantization")]
+        if all(isinstance(fact.value, Absent) for fact in open_):
+            yield Fact(("model", "quantization"), "none", config, note=note)
+    yield from _generation(folder, facts)
+
+
+def _generation(folder: Path, facts: Sequence[Fact]) -> Iterator[Fact]:
+    """Yield the repetition penalty that the model's own settings decided."""
+    file = folder / "generation_config.json"
+    own = read_record(file).number("repetition_penalty") if file.is_file() else None
+    place = ("environment", "backend")
+    if any(fact.place == place and fact.value != "hf" for fact in facts):
+        return  # servers have defaults of their own
+    for fact in facts:
+        if fact.place[0] == "decoding" and fact.place[-1] == "repetition_penalty":
+            note = "the model's own settings have none" if own is None else ""
+            source = file if file.is_file() else None
+            yield Fact(fact.place, 1.0 if own is None else own, source, note=note, rank=INDIRECT)

@@ -10,7 +10,7 @@ from typing import Any
 from safebench.card.document import Pointer, dotted
 from safebench.card.read import load_document
 from safebench.errors import InteropError, visible
-from safebench.interop.facts import ASKED, Absent, Fact, Place
+from safebench.interop.facts import ASKED, Absent, Fact, Nothing, Place
 from safebench.interop.tree import TO_FILL
 
 _NAMED = ("data", "decoding", "judge", "tasks")
@@ -23,7 +23,8 @@ def card_facts(file: Path, out: Path) -> list[Fact]:
     """Return what a card, or part of one, says; paths then begin at `out`.
 
     Results and evidence are left out, since they are computed anew, and so are marks that are
-    still to be filled in.
+    still to be filled in. `null` says that there is none, of what a card leaves out then: a
+    system prompt, a prefill.
 
     Raises:
         InteropError: it is no mapping of a card's sections.
@@ -51,6 +52,9 @@ def card_seeds(file: Path) -> tuple[int, ...]:
 
 def _facts(value: Any, place: Place, at: Pointer, file: Path, out: Path) -> Iterator[Fact]:
     if place in _BY_RUNS:
+        return
+    if value is None:  # in a card null never means unknown: here it says that there is none
+        yield Fact(place, Nothing(), file, dotted(at), rank=ASKED)
         return
     if isinstance(value, dict) and set(value) == {"not_reported"}:
         reason = str(value["not_reported"])

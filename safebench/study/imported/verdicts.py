@@ -39,29 +39,37 @@ def judge_facts(facts: Sequence[Fact], found: Sequence[Placed]) -> list[Fact]:
     """
     theirs = came_along(found)
     described = {f.place[1] for f in facts if f.place[0] == "judge"}
-    asked = described - set(theirs)
     covered = {_pair(one) for one in found if one.sample.judged}
-    open_ = {_pair(one) for one in found} - covered
+    asked = bool(described - set(theirs))
+    here = not asked and any(
+        _pair(one) not in covered or one.document["construct"] in _WITH_VERDICTS for one in found
+    )
     made: list[Fact] = []
-    for name, decides in theirs.items():
-        if not _stated(facts, name, "constructs"):
-            made.append(Fact(("judge", name, "constructs"), decides, None, note="came along"))
-    left = {construct for _, construct in open_}
-    beside = {construct for _, construct in covered if construct in _WITH_VERDICTS}
-    here = [c for c in ("harm", "over_refusal", "capability") if c in left | beside]
-    if not asked and here:
-        for field, value in RULE.items():
-            made.append(Fact(("judge", RULE["name"], field), value, None))
-        if theirs:
-            made.append(Fact(("judge", RULE["name"], "constructs"), here, None, note="judged here"))
-    if not any(_stated(facts, name, "primary") for name in described):
-        names = [*theirs, *asked, *([RULE["name"]] if not asked and here else [])]
-        first = next((n for n in theirs if set(theirs[n]) & set(_WITH_VERDICTS)), None)
-        rest = [name for name in names if name not in theirs]
-        primary = first or (rest[0] if rest else names[0])
-        note = "chosen after the fact: no plan names one"
-        made.append(Fact(("judge", primary, "primary"), True, None, note=note))
+    if here:
+        values = {**RULE, "sees": "prompt_and_response", "votes": 1, "primary": True}
+        for field, value in values.items():
+            note = "asked here" if field == "name" else ""
+            made.append(Fact(("judge", RULE["name"], field), value, None, note=note))
+    decided: set[Construct] = set()
+    for name, constructs in theirs.items():
+        whole = _decides_all(name, constructs, found)
+        if whole and not _stated(facts, name, "constructs"):
+            note = "of these its verdicts came along"
+            made.append(Fact(("judge", name, "constructs"), constructs, None, note=note))
+        first = whole and not decided & set(constructs)
+        alone = not (here or asked) and name == next(iter(theirs))
+        if (first or alone) and not any(_stated(facts, n, "primary") for n in described):
+            decided |= set(constructs)
+            note = "chosen after the fact: no plan names one"
+            made.append(Fact(("judge", name, "primary"), True, None, note=note))
     return made
+
+
+def _decides_all(name: str, constructs: Sequence[Construct], found: Iterable[Placed]) -> bool:
+    """Whether a judge decided every response to prompts that measure some things."""
+    return all(
+        name in one.sample.judged for one in found if one.document["construct"] in constructs
+    )
 
 
 def _pair(one: Placed) -> tuple[str, str]:
@@ -72,19 +80,20 @@ def _stated(facts: Iterable[Fact], judge: str, field: str) -> bool:
     return any(f.place == ("judge", judge, field) and f.value is not None for f in facts)
 
 
-def primary_judge(card_judges: Sequence[Judge], task: LoadedTask, found: Sequence[Placed]) -> str:
+def primary_judge(judges: Sequence[Judge], task: LoadedTask, found: Sequence[Placed]) -> str:
     """Return the judge that a task's estimand names when no plan does.
 
-    The primary one, unless it says nothing of the task and one whose verdicts came along does.
+    The primary one; where it says nothing of the task, one whose verdicts came along.
     """
-    primary = next((j for j in card_judges if j.primary), card_judges[0])
-    theirs = {name for one in found if one.sample.task == task.name for name in one.sample.judged}
-    listed = {judge.name for judge in card_judges if judge.name in theirs}
-    if primary.name in listed or primary.name not in came_along(found):
-        decides = primary.constructs
-        if decides is None or set(decides) & set(task.constructs):
-            return primary.name
-    return next(iter(sorted(listed)), primary.name)
+    here = [one for one in found if one.sample.task == task.name]
+    theirs = list(came_along(here))
+    primary = [j for j in judges if j.primary and (j.name in theirs or j.constructs is None)]
+    names = [j.name for j in primary if j.name in theirs or j.name not in came_along(found)]
+    mine = [name for name in names if name not in theirs]
+    covered = theirs and all(one.sample.judged for one in here)
+    if covered and not (set(task.constructs) & set(_WITH_VERDICTS)):
+        return theirs[0]  # nobody else was asked
+    return next(iter([*mine, *names]), judges[0].name)
 
 
 def their_outcomes(found: Sequence[Placed], names: dict[str, str], card: Card) -> pa.Table:

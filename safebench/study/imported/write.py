@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.io import parse_card
+from safebench.card.io import load_card, parse_card
 from safebench.card.read import parse_document
 from safebench.card.results import Condition, Evidence, RegisteredRun
 from safebench.card.write import plain
+from safebench.checks.report import Report, check
 from safebench.errors import InteropError, RunError
 from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_manifest
 from safebench.evidence.scoring import compute_results
@@ -61,7 +62,10 @@ class Imported:
     """A submission that was written."""
 
     card: Card
-    draft: Draft
+    report: Report
+    """What `safebench validate` finds in its card."""
+    to_name: tuple[str, ...]
+    """Fields that still have no value of their own."""
     gathered: Gathered
     responses: int
     kept: int
@@ -97,9 +101,10 @@ def import_runs(request: Request, progress: Progress) -> Imported:
         adapters = copy_adapters(known.gathered, folder)
         work = _Work(request, known, tuple(tasks), found, facts, folder)
         draft = work.write([*known.files, *adapters], progress)
-    card = _parsed(draft)
+    report = check(request.out / CARD_FILE)
     kept = sum(len(said) for said in request.collected.extra.values() if hasattr(said, "__len__"))
-    return Imported(card, draft, known.gathered, len(found), kept)
+    card = load_card(request.out / CARD_FILE)
+    return Imported(card, report, draft.to_name, known.gathered, len(found), kept)
 
 
 @dataclass(frozen=True)
@@ -142,7 +147,7 @@ class _Work:
         filled = self.known.gathered.filled
         for name, section in (("results", results), ("evidence", evidence)):
             filled[name,] = Filled(plain(section), (Fact((name,), None, None),))
-        final = make_draft(self.known.gathered, self.folder, str(self.request.out / CARD_FILE))
+        final = make_draft(self.known.gathered, self.folder, CARD_FILE)
         replace_file(self.folder / CARD_FILE, final.text.encode())
         return final
 
