@@ -62,14 +62,15 @@ def said_facts(request: Request) -> list[Fact]:
 
 
 def _counted(request: Request) -> Iterator[Fact]:
-    """Yield how many responses to a prompt each decoding has, and how many prompts are used."""
+    """Yield how many responses to a prompt each decoding has, and which prompts are used."""
     most: dict[str, int] = {}
     for sample in request.collected.samples:
         most[sample.decoding] = max(most.get(sample.decoding, 1), sample.repeat)
     for key, repeats in most.items():
         yield Fact(("decoding", key, "repeats"), repeats, None, note="counted", rank=ASKED)
-    if request.limit is not None:
-        for task in dict.fromkeys(sample.task for sample in request.collected.samples):
+    for task in dict.fromkeys(sample.task for sample in request.collected.samples):
+        yield Fact(("tasks", task, "name"), task, None, rank=INDIRECT)
+        if request.limit is not None:
             place = ("tasks", task, "limit")
             yield Fact(place, request.limit, None, note="--limit", rank=ASKED)
 
