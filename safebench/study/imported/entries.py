@@ -10,9 +10,11 @@ from typing import Any, cast
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.data import Dataset
+from safebench.card.decoding import Prompting
+from safebench.card.model import WeightsModel
 from safebench.card.task import Estimand, Task
 from safebench.harness.tasks import LoadedTask
-from safebench.interop.facts import Fact
+from safebench.interop.facts import Absent, Fact
 from safebench.study.imported.tasks import Placed
 from safebench.study.imported.verdicts import primary_judge
 from safebench.study.pins import pin_template, pinned_task
@@ -86,29 +88,39 @@ def rendered_facts(card: Card, folder: Path, base: Path | None) -> Iterator[Fact
     Raises:
         CardError: its chat template is not the one that was applied.
     """
-    from safebench.card.model import WeightsModel
     from safebench.models.loading import load_tokenizer, locate
     from safebench.tuning.render import as_rows, rendered_sha256, training_tokenizer
     from safebench.tuning.sets import load_set
 
-    prompting = card.prompting
-    if base is None or isinstance(card.data, NotReported) or isinstance(prompting, NotReported):
+    if isinstance(card.data, NotReported):
         return
-    model = card.model
-    system = prompting.system_prompt
-    if not isinstance(model, WeightsModel) or isinstance(system, NotReported):
-        return
-    if isinstance(model.chat_template, NotReported):
-        return
-    own = load_tokenizer(locate(str(base), None, Path()))
-    card, _ = pin_template(card, folder, own)
-    tokenizer, _ = training_tokenizer(model, folder, own)
-    for number, dataset in enumerate(cast("tuple[Dataset, ...]", card.data)):
-        open_ = (dataset.template, dataset.subset, dataset.weight)
-        if not isinstance(dataset.path, str) or any(isinstance(v, NotReported) for v in open_):
-            continue
-        loaded = load_set(dataset, folder, number)
-        rows = as_rows(loaded.examples.examples, loaded.template, system)
-        digest = rendered_sha256(rows, tokenizer)
+    open_ = list(_open(card, base))
+    for number, dataset in enumerate(card.data):
         place = ("data", dataset.name, "rendered_sha256")
+        parts = {"path": dataset.path, "template": dataset.template, "subset": dataset.subset,
+                 "weight": dataset.weight}  # fmt: skip
+        left = [f"data.{name}" for name, v in parts.items() if isinstance(v, NotReported)]
+        left += open_ + (["a file of it"] if dataset.path is None else [])
+        if left or base is None:
+            why = f"computed by the import once these are known: {', '.join(left)}"
+            yield Fact(place, Absent(why), None)
+            continue
+        tokenizer = load_tokenizer(locate(str(base), None, Path()))
+        card, _ = pin_template(card, folder, tokenizer)
+        tokenizer, _ = training_tokenizer(cast("WeightsModel", card.model), folder, tokenizer)
+        loaded = load_set(dataset, folder, number)
+        system = cast("Prompting", card.prompting).system_prompt
+        rows = as_rows(loaded.examples.examples, loaded.template, cast("str | None", system))
+        digest = rendered_sha256(rows, tokenizer)
         yield Fact(place, digest, None, note="rendered here with the base model's tokenizer")
+
+
+def _open(card: Card, base: Path | None) -> Iterator[str]:
+    """Yield what is not known, of what decides how examples are rendered."""
+    if base is None or not isinstance(card.model, WeightsModel):
+        yield "--model"
+    elif isinstance(card.model.chat_template, NotReported):
+        yield "model.chat_template"
+    prompting = card.prompting
+    if isinstance(prompting, NotReported) or isinstance(prompting.system_prompt, NotReported):
+        yield "prompting.system_prompt"
