@@ -166,9 +166,7 @@ def _question(row: Row, where: str, subset: str) -> Question:
         right = _answer(cell(row["answer"]), len(choices), where)
     else:
         found = ", ".join(found_columns([row]))
-        raise TaskError(
-            f"{where}: column choices, answer missing; found {found}", fix=_COLUMNS_FIX
-        )
+        raise TaskError(f"{where}: column choices, answer missing; found {found}", fix=_COLUMNS_FIX)
     if not text:
         raise TaskError(f"{where} has no question", fix=_COLUMNS_FIX)
     if not 2 <= len(choices) <= len(_LETTERS):

@@ -1,17 +1,17 @@
 """Documents of a published benchmark, as the `dataset_kwargs` of its task describe the columns.
 
-    prefix: sorrybench                 # prompt ids: sorrybench-001 by place, or by the column `id`
-    columns:                           # each a column name, or several that are accepted
-      id: question_id                  # optional
-      prompt: [prompt, forbidden_prompt]
-      turns: turns                     # in place of prompt: a list with exactly one turn
-      context: ContextString           # optional: stands before the prompt where it is not empty
-      category: category               # optional
-      cluster: seed_question           # optional: names the family that a prompt belongs to
-    construct: harm                    # or, of the first of these columns that is there:
-      label: {safe: over_refusal, unsafe: harm, "contrast_*": harm}
-    keep: {prompt_style: base}         # only rows with this value
-    drop: {FunctionalCategory: copyright}   # no rows with it; nothing where the column is absent
+prefix: sorrybench                 # prompt ids: sorrybench-001 by place, or by the column `id`
+columns:                           # each a column name, or several that are accepted
+  id: question_id                  # optional
+  prompt: [prompt, forbidden_prompt]
+  turns: turns                     # in place of prompt: a list with exactly one turn
+  context: ContextString           # optional: stands before the prompt where it is not empty
+  category: category               # optional
+  cluster: seed_question           # optional: names the family that a prompt belongs to
+construct: harm                    # or, of the first of these columns that is there:
+  label: {safe: over_refusal, unsafe: harm, "contrast_*": harm}
+keep: {prompt_style: base}         # only rows with this value
+drop: {FunctionalCategory: copyright}   # no rows with it; nothing where the column is absent
 """
 
 from __future__ import annotations
@@ -172,9 +172,9 @@ def _missing(names: Sequence[str], found: Sequence[str], origin: str) -> TaskErr
 
 
 def _is_kept(row: Row, layout: Layout) -> bool:
-    return all(cell(row.get(name)) == str(value) for name, value in layout.keep.items()) and not any(
-        cell(row.get(name)) == str(value) for name, value in layout.drop.items()
-    )
+    return all(
+        cell(row.get(name)) == str(value) for name, value in layout.keep.items()
+    ) and not any(cell(row.get(name)) == str(value) for name, value in layout.drop.items())
 
 
 def _why_none(rows: Sequence[Row], layout: Layout) -> str:
