@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Check cards and their evidence; explain each problem.",
     ),
     "rules": ("safebench.cli.rules", "List the standard's rules, or explain one."),
+    "tasks": ("safebench.cli.tasks", "List what can be measured: tasks, sizes, sources."),
     "score": ("safebench.cli.score", "Recompute a submission's numbers from its evidence."),
     "plan": ("safebench.cli.plan", "How many seeds, repeats and prompts for +-x points?"),
     "rerun": ("safebench.cli.rerun", "Repeat a submission and print a reproduction verdict."),

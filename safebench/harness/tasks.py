@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,9 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from safebench.card.task import Construct
 from safebench.errors import SafebenchError, TaskError
-from safebench.harness.sources import SPLIT, hub_commit
+from safebench.harness.catalogue import no_such_task, see_options
+from safebench.harness.hub import hub_commit
+from safebench.harness.sources import SPLIT
 from safebench.resources import tasks_dir
 
 
@@ -38,6 +39,8 @@ class LoadedTask:
     dataset_sha256: str
     documents: tuple[dict[str, Any], ...]
     task: Any
+    clusters: int | None = None
+    """Number of families that its authors say the prompts belong to; None where they do not."""
 
 
 @cache
@@ -67,11 +70,10 @@ def load_task(
     """
     names = task_names()
     if name not in names:
-        near = get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(names)}"
-        raise TaskError(f"no task named {name!r}", fix=hint)
+        raise no_such_task(name, names)
     config = load_yaml(_manager().task_index[name].yaml_path)
     options = config["dataset_kwargs"]
+    see_options(name, options)
     variable = options.get("local_variable")
     local = file or (Path(os.environ[variable]) if os.environ.get(variable or "") else None)
     if variable is None and file is not None:
@@ -110,7 +112,16 @@ def _describe(name: str, task: Any, options: dict[str, Any], limit: int | None) 
         dataset_sha256=hashlib.sha256(lines.encode()).hexdigest(),
         documents=documents,
         task=task,
+        clusters=_clusters(documents),
     )
+
+
+def _clusters(documents: tuple[dict[str, Any], ...]) -> int | None:
+    """Count the families of prompts; one that names none is a family of its own."""
+    if not documents or "cluster" not in documents[0]:
+        return None
+    named = [d["cluster"] for d in documents if d["cluster"]]
+    return len(set(named)) + len(documents) - len(named)
 
 
 @contextmanager

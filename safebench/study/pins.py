@@ -89,6 +89,8 @@ def pin_tasks(card: Card, folder: Path) -> tuple[Card, tuple[LoadedTask, ...]]:
         )
         _see_same(f"tasks[{number}].dataset_sha256", task.dataset_sha256, found.dataset_sha256)
         _see_same(f"tasks[{number}].version", task.version, found.version)
+        if found.clusters is not None:
+            _see_same(f"tasks[{number}].clusters", task.clusters, found.clusters)
         if measures_severity(task) and not {"harm", "severity"} & set(found.constructs):
             raise CardError(
                 f"tasks[{number}].construct lists severity, but none of its prompts asks for harm",
@@ -115,6 +117,8 @@ def pinned_task(task: Task, found: LoadedTask, default: Estimand) -> Task:
             "dataset_revision": found.dataset_revision or _NO_COMMIT[found.is_published],
             "dataset_sha256": found.dataset_sha256,
             "prompts": len(found.documents),
+            # Families that the file does not name may still be stated by hand.
+            "clusters": task.clusters if found.clusters is None else found.clusters,
             "primary": task.primary or default,
             "metric": metric,
             "direction": direction,
@@ -250,8 +254,8 @@ def questions(card: Card, number: int, folder: Path, system_prompt: str | None) 
     return [row["prompt"] for row in as_rows(examples, template, system_prompt)]
 
 
-def _see_same(pointer: str, stated: Any, found: str) -> None:
-    if isinstance(stated, str) and stated != found:
+def _see_same(pointer: str, stated: Any, found: str | int) -> None:
+    if isinstance(stated, str | int) and stated != found:
         raise CardError(
             f"{pointer} is {stated}, but what was found has {found}",
             fix="use what the card was made with, or remove the value to pin what is here",

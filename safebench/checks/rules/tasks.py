@@ -16,7 +16,16 @@ _OWN: dict[str, tuple[Construct, ...]] = {
     "safebench_overrefusal": ("over_refusal",),
     "safebench_capability": ("capability",),
     "safebench_xstest": ("over_refusal", "harm"),
+    "safebench_orbench": ("over_refusal",),
+    "safebench_orbench_toxic": ("harm",),
     "safebench_strongreject": ("harm",),
+    "safebench_sorrybench": ("harm",),
+    "safebench_harmbench": ("harm",),
+    "safebench_advbench": ("harm",),
+    "safebench_donotanswer": ("harm",),
+    "safebench_simplesafetytests": ("harm",),
+    "safebench_truthfulqa": ("capability",),
+    "safebench_wmdp": ("capability",),
 }
 
 

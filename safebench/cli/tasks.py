@@ -1,0 +1,150 @@
+"""`safebench tasks [NAME]`: list what can be measured, or show where one task comes from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markdown import Markdown
+
+from safebench.errors import TaskError, visible
+from safebench.harness.catalogue import Entry, entries, entry
+
+_PIPED = 120  # columns, where there is no terminal to ask
+_GAP = "  "
+_TITLES = ("task", "construct", "prompts ", "source", "licence", "access")
+_HEADINGS = {True: "Prompts of safebench's own", False: "Published benchmarks"}
+
+
+@click.command(name="tasks", short_help="List what can be measured, or show one task.")
+@click.argument("name", required=False)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    help="How tasks are printed.",
+)
+def command(name: str | None, format_: str) -> None:
+    """List every task with what it measures, its size, source, licence and access.
+
+    \b
+    NAME  a task, as a card names it: safebench_xstest
+
+    With NAME, show all about it: columns, how to get access, the benchmark's own judge, limits.
+    Nothing is downloaded: the numbers of prompts are counted in files of this machine, or marked as
+    the ones published.
+    """
+    if name is not None:
+        _show(entry(name), format_)
+    elif format_ == "json":
+        shown = {"tasks": [_plain(e) for e in entries()]}
+        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+    else:
+        width = shutil.get_terminal_size((_PIPED, 24)).columns
+        click.echo("\n".join(_list(entries(), width)))
+
+
+def _show(found: Entry, format_: str) -> None:
+    """Print the README of a task in full."""
+    try:
+        text = found.readme.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise TaskError(
+            f"{found.readme}: {problem}", fix="write where the task comes from, see CONTRIBUTING.md"
+        ) from problem
+    if format_ == "json":
+        click.echo(json.dumps(_plain(found) | {"readme": text}, indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    if console.is_terminal:
+        console.print(Markdown(text))
+    else:
+        click.echo(text, nl=False)
+
+
+def _plain(found: Entry) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "version": found.version,
+        "constructs": list(found.constructs),
+        "prompts": found.prompts,
+        "prompts_from": found.prompts_from,
+        "dataset_id": found.dataset_id,
+        "licence": found.licence,
+        "gated": found.gated,
+        "local_variable": found.local_variable,
+        "problem": found.problem,
+    }
+
+
+def _list(found: Sequence[Entry], width: int) -> Iterator[str]:
+    """Yield the list: a line for each task where the terminal is wide enough, else two."""
+    cells = {e.name: _cells(e) for e in found}
+    rows = [_TITLES, *cells.values()]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(_TITLES))]
+    in_one_line = 2 + sum(widths) + len(_GAP) * (len(widths) - 1) <= width
+    yield from (click.style(line, dim=True) for line in _lines(_TITLES, widths, in_one_line))
+    yield ""
+    for is_own, heading in _HEADINGS.items():
+        group = [e for e in found if (e.dataset_id is None) == is_own]
+        if not group:
+            continue
+        yield click.style(heading, bold=True)
+        for one in group:
+            yield from _lines(cells[one.name], widths, in_one_line)
+        yield ""
+    yield from _notes(found)
+
+
+def _cells(found: Entry) -> tuple[str, ...]:
+    """Return name, constructs, prompts, source, licence, access."""
+    mark = "*" if found.prompts_from == "as_published" else " "
+    number = "?" if found.prompts is None else f"{found.prompts:,}"
+    if found.prompts_from == "local_copy":
+        access = "local copy"
+    else:
+        access = "gated" if found.gated else "open" if found.dataset_id else ""
+    return (
+        visible(found.name),
+        ", ".join(found.constructs),
+        number + mark,
+        visible(found.dataset_id or "in this package"),
+        visible(found.licence),
+        access,
+    )
+
+
+def _lines(cells: tuple[str, ...], widths: Sequence[int], in_one_line: bool) -> Iterator[str]:
+    name, constructs, prompts = (
+        cells[0].ljust(widths[0]),
+        cells[1].ljust(widths[1]),
+        cells[2].rjust(widths[2]),
+    )
+    name = name if cells is _TITLES else click.style(name, fg="cyan")
+    first = f"  {name}{_GAP}{constructs}{_GAP}{prompts}"
+    if in_one_line:
+        rest = _GAP.join(c.ljust(w) for c, w in zip(cells[3:], widths[3:], strict=True))
+        yield f"{first}{_GAP}{rest}".rstrip()
+    else:
+        yield first.rstrip()
+        yield "    " + ", ".join(c for c in cells[3:] if c)
+
+
+def _notes(found: Sequence[Entry]) -> Iterator[str]:
+    if any(e.prompts_from == "as_published" for e in found):
+        yield "* as published, not counted here"
+    if any(e.gated and e.prompts_from != "local_copy" for e in found):
+        yield "gated: the Hub asks to accept terms first; a local copy works without it"
+    for one in found:
+        if one.problem:
+            yield click.style("not counted: ", fg="yellow") + visible(one.problem)
+    yield f"{len(found)} tasks. `safebench tasks NAME` tells all about one."
+
+
+__all__ = ["command"]

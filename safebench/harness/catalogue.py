@@ -1,0 +1,156 @@
+"""What every task says of itself, read from its YAML and README: no network, no lm-eval.
+
+A task's `metadata` holds what the list shows beside what its `dataset_kwargs` say:
+
+    metadata:
+      version: 1.0
+      licence: CC-BY-4.0
+      prompts_published: 450
+      gated: true            # whether the Hub asks to accept terms; absent is no
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from safebench import resources
+from safebench.errors import TaskError
+from safebench.harness.choices import lm_eval_origin, questions
+from safebench.harness.hub import local_copy
+from safebench.harness.published import constructs_of, published_documents
+from safebench.harness.rows import read_rows
+from safebench.harness.yamls import read_task_yaml
+
+PromptsFrom = Literal["own_file", "local_copy", "as_published"]
+
+_SOURCE = ("dataset_id", "local_variable", "prefix", "file", "revision")
+_OPTIONS = {
+    "own": ("file", "construct"),
+    "published": (*_SOURCE, "split", "configs", "columns", "construct", "keep", "drop"),
+    "choices": (*_SOURCE, "lm_eval", "layout", "order"),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One task, as the list shows it."""
+
+    name: str
+    version: str
+    constructs: tuple[str, ...]
+    prompts: int | None
+    """Number of prompts; None where nothing says it."""
+    prompts_from: PromptsFrom
+    dataset_id: str | None
+    """Id on the Hub; None for prompts of safebench's own."""
+    licence: str
+    gated: bool
+    local_variable: str | None
+    """Environment variable that names a local copy."""
+    problem: str | None
+    """Why the local copy that is named could not be counted."""
+    readme: Path
+
+
+def entries() -> list[Entry]:
+    """Return every task, safebench's own first, then by construct and name.
+
+    Raises:
+        TaskError: a task's YAML cannot be read.
+    """
+    found = [entry_of(path) for path in resources.tasks_dir().rglob("*.yaml")]
+    return sorted(found, key=lambda e: (e.dataset_id is not None, e.constructs, e.name))
+
+
+def entry(name: str) -> Entry:
+    """Return one task by its name.
+
+    Raises:
+        TaskError: there is none of that name.
+    """
+    found = {entry.name: entry for entry in entries()}
+    if name not in found:
+        raise no_such_task(name, list(found))
+    return found[name]
+
+
+def no_such_task(name: str, names: Sequence[str]) -> TaskError:
+    """Return the error that names what was probably meant."""
+    asked = name.lower().replace("-", "_")
+    near = [
+        *get_close_matches(asked, names, n=1),
+        *get_close_matches(f"safebench_{asked}", names, n=1),
+    ]
+    hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(names)}"
+    return TaskError(f"no task named {name!r}", fix=hint)
+
+
+def entry_of(path: Path) -> Entry:
+    """Read the YAML of a task.
+
+    Raises:
+        TaskError: it is not YAML, or lacks what every task has.
+    """
+    config = read_task_yaml(path)
+    options, metadata = config.get("dataset_kwargs"), config.get("metadata") or {}
+    if not isinstance(options, dict) or "task" not in config:
+        raise TaskError(f"{path}: task or dataset_kwargs missing", fix="see CONTRIBUTING.md")
+    prompts, source, problem = _prompts(options, metadata)
+    return Entry(
+        name=str(config["task"]),
+        version=str(metadata.get("version", "unversioned")),
+        constructs=constructs_of(options.get("construct", "capability")),
+        prompts=prompts,
+        prompts_from=source,
+        dataset_id=options.get("dataset_id"),
+        licence=str(metadata.get("licence", "not stated")),
+        gated=bool(metadata.get("gated", False)),
+        local_variable=options.get("local_variable"),
+        problem=problem,
+        readme=path.parent / "README.md",
+    )
+
+
+def _prompts(
+    options: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> tuple[int | None, PromptsFrom, str | None]:
+    """Count the prompts of our own file or of a local copy, else take what was published."""
+    if "dataset_id" not in options:
+        return len(read_rows(resources.tasks_dir() / str(options.get("file")))), "own_file", None
+    published = metadata.get("prompts_published")
+    variable = options.get("local_variable")
+    if not variable or local_copy(variable, None) is None:
+        return published, "as_published", None
+    try:
+        return _counted(options), "local_copy", None
+    except TaskError as problem:
+        return published, "as_published", f"{variable}: {problem}"
+
+
+def _counted(options: Mapping[str, Any]) -> int:
+    if "lm_eval" not in options:
+        return len(published_documents(**options))
+    dataset_id, variable = str(options["dataset_id"]), str(options["local_variable"])
+    origins = [lm_eval_origin(name, dataset_id) for name in options["lm_eval"]]
+    return len(questions(origins, dataset_id, variable, None, None))
+
+
+def see_options(name: str, options: Mapping[str, Any]) -> None:
+    """See that a task's `dataset_kwargs` have no misspelt option.
+
+    Raises:
+        TaskError: one is not known.
+    """
+    kind = "own" if "dataset_id" not in options else "choices" if "lm_eval" in options else None
+    known = _OPTIONS[kind or "published"]
+    for option in options:
+        if option not in known:
+            near = get_close_matches(str(option), known, n=1)
+            raise TaskError(
+                f"task {name!r}: dataset_kwargs has no {option!r}",
+                fix=f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}",
+            )

@@ -1,0 +1,87 @@
+"""Data sets on the Hub, and a local copy in their place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safebench.errors import TaskError
+from safebench.harness.rows import read_rows
+
+
+def local_copy(variable: str, file: str | None) -> Path | None:
+    """Return the local copy that is used in place of the Hub, if one is named."""
+    named = file or os.environ.get(variable)
+    return Path(named) if named else None
+
+
+def source_rows(
+    *,
+    dataset_id: str,
+    split: str,
+    local_variable: str,
+    configs: Sequence[str] = (),
+    revision: str | None = None,
+    file: str | None = None,
+) -> tuple[list[dict[str, Any]], str]:
+    """Return the published rows and what to call their origin in a message.
+
+    The rows of several `configs` follow each other.
+
+    Raises:
+        TaskError: the local copy cannot be read, or the Hub not be reached.
+    """
+    path = local_copy(local_variable, file)
+    if path is not None:
+        return read_rows(path), str(path)
+    commit = revision or hub_commit(dataset_id, local_variable)
+    rows: list[dict[str, Any]] = []
+    for config in configs or (None,):
+        rows += hub_rows(dataset_id, config, split, commit, local_variable)
+    return rows, dataset_id
+
+
+def hub_rows(
+    dataset_id: str, config: str | None, split: str, commit: str, variable: str
+) -> list[dict[str, Any]]:
+    """Return one configuration of a data set at a commit.
+
+    Raises:
+        TaskError: it cannot be loaded.
+    """
+    import datasets
+
+    try:
+        loaded = datasets.load_dataset(dataset_id, config, split=split, revision=commit)
+    except Exception as problem:  # the library raises dozens of kinds
+        raise _unreachable(dataset_id, variable, problem) from problem
+    return [dict(row) for row in loaded]
+
+
+def hub_commit(dataset_id: str, variable: str) -> str:
+    """Return the commit that a data set's main branch points to now.
+
+    Raises:
+        TaskError: the Hub cannot be reached, or has no such data set.
+    """
+    from huggingface_hub import HfApi
+
+    try:
+        commit = HfApi().dataset_info(dataset_id).sha
+    except Exception as problem:  # network, authorisation, no such data set
+        raise _unreachable(dataset_id, variable, problem) from problem
+    if not commit:
+        raise TaskError(f"data set {dataset_id!r}: the Hub names no commit")
+    return str(commit)
+
+
+def _unreachable(dataset_id: str, variable: str, problem: Exception) -> TaskError:
+    first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+    gated = "gated" in str(problem).lower()
+    access = f"accept its terms at hf.co/datasets/{dataset_id} and set HF_TOKEN, or " * gated
+    return TaskError(
+        f"data set {dataset_id!r} cannot be loaded from the Hub: {first}",
+        fix=f"{access}set {variable} to a local copy, or give `path` in the card's task entry",
+    )
