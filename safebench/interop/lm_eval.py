@@ -145,6 +145,18 @@ def _prompting(record: Record) -> Iterator[Fact]:
         if count is not None:
             place = ("prompting", "few_shot")
             yield Fact(place, count, record.file, f"n-shot.{task}", varies=True)
+    configs = record.mapping("configs")
+    for task in configs.data if configs else ():
+        config = configs.mapping(task) if configs else None
+        if config is None or config.text("output_type") != "generate_until":
+            continue
+        begun = config.text("gen_prefix")
+        key = config.key("gen_prefix")
+        place = ("prompting", "prefill")
+        note = "" if begun else "the task gives none"
+        yield Fact(place, begun or Nothing(), record.file, key, note=note, varies=True)
+        note = "lm-eval asks once and takes the answer"
+        yield Fact(("prompting", "turns"), 1, record.file, config.key("output_type"), note=note)
 
 
 def _seed(config: Record) -> Iterator[Fact]:
@@ -181,9 +193,25 @@ def _environment(record: Record, config: Record, arguments: dict[str, Any]) -> I
     attention = arguments.get("attn_implementation")
     if isinstance(attention, str):
         yield env("attention", attention, f"{config.key('model_args')}: attn_implementation")
+    if backend == "hf":
+        yield from _of_transformers(config, arguments)
     device = _device(config.text("device"), about)
     if device is not None:
         yield env("device", device, f"{config.key('device')}, pretty_env_info")
+
+
+def _of_transformers(config: Record, arguments: dict[str, Any]) -> Iterator[Fact]:
+    """Yield what lm-eval's `hf` does, where its arguments do not say otherwise."""
+    key = config.key("model_args")
+
+    def env(name: str, value: Any, note: str) -> Fact:
+        return Fact((*_ENV, name), value, config.file, key, note=note, varies=True)
+
+    if str(arguments.get("parallelize", False)).lower() == "false":
+        yield env("tensor_parallel", 1, "no parallelize: each device holds the whole model")
+    yield env("kv_cache_dtype", "auto", "transformers keeps that of the weights")
+    yield env("serving_quantization", "none", "nothing serves the model in between")
+    yield env("determinism", [], "lm-eval sets no flags")
 
 
 def _device(asked: str | None, about: str) -> str | None:

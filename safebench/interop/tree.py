@@ -60,7 +60,9 @@ class Tree:
     def _fill(self, at: Pointer, one: Filled) -> None:
         if isinstance(one.value, Nothing):
             self.stated_absent.add(at)
-            self.asides[*at[:-1], ""] = f"{at[-1]}: none ({one.comment})"
+            inside: Pointer = (*at[:-1], "")
+            before = f"{self.asides[inside]}\n" if inside in self.asides else ""
+            self.asides[inside] = f"{before}{at[-1]}: none ({one.comment})"
             self.open(at[:-1])
             return
         value, comment = one.value, one.comment
