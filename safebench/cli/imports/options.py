@@ -116,10 +116,10 @@ def execute(collected: Collected, checkpoint: int | None = None, **given: Any) -
     click.echo(f"\nWrote {card}, with {imported.responses:,} responses.")
     if names:
         click.echo(f"Give it names of its own: {visible(names)}.")
-    click.echo(
-        f"Next: replace each `to fill in`, then safebench validate {card} "
-        f"· safebench score {request.out}"
-    )
+    then = f"safebench validate {card} · safebench score {request.out}"
+    if imported.report.level == "incomplete":
+        then = f"replace each `to fill in` there, or give what it asks in --card FILE; then {then}"
+    click.echo(f"Next: {then}")
 
 
 def _request(collected: Collected, checkpoint: int | None, **given: Any) -> Request:
