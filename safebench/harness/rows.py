@@ -100,7 +100,7 @@ def found_columns(rows: Sequence[Row]) -> list[str]:
 
 def cell(value: Any) -> str:
     """Return a cell as text without surrounding space; an absent one is empty."""
-    if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124 - NaN
+    if value is None or (isinstance(value, float) and value != value):  # NaN
         return ""
     return str(value).strip()
 

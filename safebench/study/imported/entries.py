@@ -9,7 +9,6 @@ from typing import Any, cast
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.data import Dataset
 from safebench.card.decoding import Prompting
 from safebench.card.model import WeightsModel
 from safebench.card.task import Estimand, Task
