@@ -105,7 +105,7 @@ def pairs(texts: Iterable[str], option: str, what: str) -> dict[str, str]:
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign or not name or not value:
-            raise InteropError(f"{option} {visible(text)!r} is not {what}", fix=f"give {what}")
+            raise InteropError(f"{option} {visible(repr(text))} is not {what}", fix=f"give {what}")
         if name in found:
             raise InteropError(f"{option} names {visible(name)} twice", fix="name it once")
         found[name] = value
@@ -157,6 +157,6 @@ def _need_seed(values: dict[str, Any], text: str, option: str) -> None:
 
 def _not(option: str, text: str, why: str) -> InteropError:
     return InteropError(
-        f"{option} {visible(text)!r}: {visible(why)}",
+        f"{option} {visible(repr(text))}: {visible(why)}",
         fix="write seed=1:DIR, or seed=1,checkpoint=2,decoding=t07,repeat=1:DIR",
     )

@@ -76,7 +76,7 @@ def _judge(text: str) -> dict[str, str]:
     kind, _, identifier = text.partition(":")
     if kind not in _KINDS:
         raise InteropError(
-            f"--verdicts-by {visible(text)!r}: no such kind of judge",
+            f"--verdicts-by {visible(repr(text))}: no such kind of judge",
             fix=f"it is one of {', '.join(_KINDS)}, e.g. --verdicts-by human",
         )
     name = re.sub(r"[^a-z0-9_.-]+", "-", (identifier or kind).lower()).strip("-.")[:64] or kind
