@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from safebench.errors import TaskError
-from safebench.harness.choices import INSTRUCTION, Question, drawn, lettered, lm_eval_origin
+from safebench.harness.choices import (
+    INSTRUCTION,
+    Question,
+    choice_documents,
+    drawn,
+    lettered,
+    lm_eval_origin,
+)
 from safebench.harness.tasks import load_task
 from safebench.judges.answers import judge_answer
 from tests.harness.test_published import on_hub
@@ -150,3 +157,12 @@ def test_the_judge_reads_every_letter(count: int) -> None:
 def test_a_row_that_is_no_question(row: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(TaskError, match=message):
         load_task("safebench_wmdp", file=jsonl(tmp_path, [row]))
+
+
+@pytest.mark.parametrize("wrong", [{"layout": "plain"}, {"order": "random"}])
+def test_a_layout_or_an_order_that_is_none(wrong: dict[str, str], tmp_path: Path) -> None:
+    options = {"layout": "lm_eval", "order": "published", "file": str(jsonl(tmp_path, WMDP))}
+    common = {"lm_eval": ["wmdp/wmdp_bio"], "dataset_id": "cais/wmdp", "local_variable": "X"}
+    assert len(choice_documents(**common, **options, prefix="x")) == 2
+    with pytest.raises(TaskError, match=next(iter(wrong.values()))):
+        choice_documents(**common, **(options | wrong), prefix="x")

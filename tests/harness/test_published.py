@@ -170,10 +170,32 @@ def test_a_task_file_that_is_wrong(columns: Any, construct: Any, message: str) -
         Layout("x", columns, construct)
 
 
-def test_a_misspelt_option_is_named() -> None:
-    with pytest.raises(TaskError, match="has no 'kepp'") as caught:
-        see_options("safebench_x", {"dataset_id": "a/b", "kepp": {}})
-    assert caught.value.fix == "did you mean keep?"
+GOOD = {
+    "dataset_id": "a/b", "split": "test", "local_variable": "X", "prefix": "x",
+    "columns": {"prompt": "q"}, "construct": "harm",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "fix"),
+    [
+        ({**GOOD, "kepp": {}}, "has no 'kepp'", "did you mean keep?"),
+        (
+            {"dataset_id": "a/b", "split": "test"},
+            "lacks local_variable, prefix, columns, constr",
+            "",
+        ),
+        ({"dataset_id": "a/b", "lm_eval": []}, "lacks local_variable, prefix, layout, order", ""),
+        ({**GOOD, "columns": "q"}, "columns is no mapping", ""),
+        ({**GOOD, "construct": {"label": "harm"}}, "neither a name nor a mapping", ""),
+        ({**GOOD, "construct": None}, "neither a name nor a mapping", ""),
+    ],
+)
+def test_options_of_a_task_file_that_are_wrong(options: Any, message: str, fix: str) -> None:
+    see_options("safebench_x", GOOD)
+    with pytest.raises(TaskError, match=message) as caught:
+        see_options("safebench_x", options)
+    assert fix in str(caught.value.fix)
 
 
 def test_the_rules_know_what_every_task_measures() -> None:
