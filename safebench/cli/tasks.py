@@ -14,6 +14,7 @@ from rich.markdown import Markdown
 from safebench.errors import TaskError, visible
 from safebench.harness.catalogue import Entry, entries, entry
 
+_READABLE = 100  # columns of running text
 _PIPED = 120  # columns, where there is no terminal to ask
 _GAP = "  "
 _TITLES = ("task", "construct", "prompts ", "source", "licence", "access")
@@ -63,7 +64,7 @@ def _show(found: Entry, format_: str) -> None:
         return
     console = Console()
     if console.is_terminal:
-        console.print(Markdown(text))
+        console.print(Markdown(text), width=min(console.width, _READABLE))
     else:
         click.echo(text, nl=False)
 

@@ -27,11 +27,17 @@ from safebench.harness.yamls import read_task_yaml
 
 PromptsFrom = Literal["own_file", "local_copy", "as_published"]
 
-_SOURCE = ("dataset_id", "local_variable", "prefix", "file", "revision")
-_OPTIONS = {
-    "own": ("file", "construct"),
-    "published": (*_SOURCE, "split", "configs", "columns", "construct", "keep", "drop"),
-    "choices": (*_SOURCE, "lm_eval", "layout", "order"),
+# By the function that reads a task: options that it needs, and options that it may have.
+_OPTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "own": (("file", "construct"), ()),
+    "published": (
+        ("dataset_id", "split", "local_variable", "prefix", "columns", "construct"),
+        ("configs", "keep", "drop", "file", "revision"),
+    ),
+    "choices": (
+        ("dataset_id", "lm_eval", "local_variable", "prefix", "layout", "order"),
+        ("file", "revision"),
+    ),
 }
 
 
@@ -99,6 +105,7 @@ def entry_of(path: Path) -> Entry:
     options, metadata = config.get("dataset_kwargs"), config.get("metadata") or {}
     if not isinstance(options, dict) or "task" not in config:
         raise TaskError(f"{path}: task or dataset_kwargs missing", fix="see CONTRIBUTING.md")
+    see_options(str(config["task"]), options)
     prompts, source, problem = _prompts(options, metadata)
     return Entry(
         name=str(config["task"]),
@@ -140,13 +147,14 @@ def _counted(options: Mapping[str, Any]) -> int:
 
 
 def see_options(name: str, options: Mapping[str, Any]) -> None:
-    """See that a task's `dataset_kwargs` have no misspelt option.
+    """See that a task's `dataset_kwargs` have what they need, and nothing misspelt.
 
     Raises:
-        TaskError: one is not known.
+        TaskError: an option is missing, not known, or of another shape.
     """
     kind = "own" if "dataset_id" not in options else "choices" if "lm_eval" in options else None
-    known = _OPTIONS[kind or "published"]
+    needed, optional = _OPTIONS[kind or "published"]
+    known = (*needed, *optional)
     for option in options:
         if option not in known:
             near = get_close_matches(str(option), known, n=1)
@@ -154,3 +162,20 @@ def see_options(name: str, options: Mapping[str, Any]) -> None:
                 f"task {name!r}: dataset_kwargs has no {option!r}",
                 fix=f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}",
             )
+    missing = [option for option in needed if option not in options]
+    if missing:
+        raise TaskError(
+            f"task {name!r}: dataset_kwargs lacks {', '.join(missing)}",
+            fix="see `Adding a task` in CONTRIBUTING.md",
+        )
+    columns, construct = options.get("columns", {}), options.get("construct", "")
+    if not isinstance(columns, Mapping):
+        raise TaskError(f"task {name!r}: columns is no mapping", fix="write {prompt: question}")
+    if not isinstance(construct, str) and not (
+        isinstance(construct, Mapping)
+        and all(isinstance(values, Mapping) for values in construct.values())
+    ):
+        raise TaskError(
+            f"task {name!r}: construct is neither a name nor a mapping of labels",
+            fix="write harm, or {label: {safe: over_refusal, unsafe: harm}}",
+        )

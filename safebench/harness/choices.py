@@ -68,6 +68,11 @@ def choice_documents(
     Raises:
         TaskError: lm-eval has no such task, or the data cannot be read; names file and row.
     """
+    if layout not in ("lm_eval", "lettered") or order not in ("published", "drawn"):
+        raise TaskError(
+            f"task of prefix {prefix!r}: layout is {layout!r} and order {order!r}",
+            fix="write layout: lm_eval or lettered, order: published or drawn",
+        )
     origins = [lm_eval_origin(name, dataset_id) for name in lm_eval]
     found = questions(origins, dataset_id, local_variable, revision, file)
     made = []

@@ -12,6 +12,8 @@ construct: harm                    # or, of the first of these columns that is t
   label: {safe: over_refusal, unsafe: harm, "contrast_*": harm}
 keep: {prompt_style: base}         # only rows with this value
 drop: {FunctionalCategory: copyright}   # no rows with it; nothing where the column is absent
+
+Rows are numbered as they lie in the file, before any is left out: filters change no prompt's id.
 """
 
 from __future__ import annotations
@@ -172,9 +174,12 @@ def _missing(names: Sequence[str], found: Sequence[str], origin: str) -> TaskErr
 
 
 def _is_kept(row: Row, layout: Layout) -> bool:
-    return all(
-        cell(row.get(name)) == str(value) for name, value in layout.keep.items()
-    ) and not any(cell(row.get(name)) == str(value) for name, value in layout.drop.items())
+    def has(name: str, value: object) -> bool:
+        return cell(row.get(name)) == str(value)
+
+    return all(has(*wanted) for wanted in layout.keep.items()) and not any(
+        has(*unwanted) for unwanted in layout.drop.items()
+    )
 
 
 def _why_none(rows: Sequence[Row], layout: Layout) -> str:

@@ -9,6 +9,7 @@ import ast
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def found_columns(rows: Sequence[Row]) -> list[str]:
 
 def cell(value: Any) -> str:
     """Return a cell as text without surrounding space; an absent one is empty."""
-    if value is None or (isinstance(value, float) and value != value):  # NaN
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return str(value).strip()
 
