@@ -109,8 +109,8 @@ def _listed(path: Path) -> tuple[Path, list[tuple[Record, str | None]], list[_Na
 
 def _only(record: Record, task: str) -> Record:
     configs = record.mapping("configs")
-    kept = {name: value for name, value in (configs.data if configs else {}).items()}
-    return Record(record.file, {**record.data, "configs": {t: kept[t] for t in kept if t == task}})
+    kept = {name: one for name, one in (configs.data if configs else {}).items() if name == task}
+    return Record(record.file, {**record.data, "configs": kept})
 
 
 def _is_results(path: Path) -> bool:

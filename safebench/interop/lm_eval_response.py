@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -155,7 +154,7 @@ class Reader:
         # acc_mutual_info scores every choice once more, without the context
         asked = [n for n, (context, _) in enumerate(texts) if context]
         asked = asked or list(range(len(texts)))
-        shared = os.path.commonprefix([texts[n][0] for n in asked])
+        shared = _shared([texts[n][0] for n in asked])
         best = max(asked, key=lambda n: scores[n])
         listed = [
             {"context": context[len(shared) :] if n in asked else context,
@@ -202,3 +201,10 @@ class Reader:
         while self._metrics.setdefault(free, full) != full:
             free, number = f"{name[:60]}-{number}", number + 1
         return free
+
+
+def _shared(texts: list[str]) -> str:
+    """Return what all texts begin with."""
+    first, last = min(texts), max(texts)
+    same = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), None)
+    return first if same is None else first[:same]

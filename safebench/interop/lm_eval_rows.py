@@ -12,7 +12,7 @@ import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from safebench.errors import InteropError, visible
 from safebench.interop.facts import show
@@ -89,7 +89,8 @@ def answers_of(row: dict[str, Any], at: At) -> list[list[Any]]:
 
 
 def _open(file: Path) -> IO[bytes]:
-    return gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
+    packed = file.suffix == ".gz"
+    return cast("IO[bytes]", gzip.open(file, "rb") if packed else file.open("rb"))
 
 
 def _encoding(start: bytes, file: Path) -> None:
@@ -120,7 +121,8 @@ def _list(stream: IO[bytes], file: Path) -> Iterator[Row]:
     if not isinstance(rows, list):
         raise wrong(At(file, 1), f"it holds {show(rows)}, expected a list of samples", AS_WRITTEN)
     for number, row in enumerate(rows, 1):
-        yield _mapping(row, At(file, number, "sample"))
+        at = At(file, number, "sample")
+        yield at, _mapping(row, at)
 
 
 def _lines(stream: IO[bytes], file: Path) -> Iterator[Row]:
@@ -136,7 +138,7 @@ def _lines(stream: IO[bytes], file: Path) -> Iterator[Row]:
             most = MOST_TOTAL // 1024**3
             raise wrong(at, f"the file is larger than {most} GiB", "import fewer tasks at once")
         if line.strip(b" \t\r\n\xef\xbb\xbf" if number == 1 else b" \t\r\n"):
-            yield _mapping(_parse(line, at, last=not line.endswith(b"\n")), at)
+            yield at, _mapping(_parse(line, at, last=not line.endswith(b"\n")), at)
 
 
 def _parse(raw: bytes, at: At, *, last: bool) -> Any:

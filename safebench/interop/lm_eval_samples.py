@@ -137,9 +137,9 @@ def _decoding(run: Run, first: Doc) -> tuple[str, list[Fact]]:
     kind = output or ("generate_until" if first.generated else "")
     if kind == "loglikelihood_rolling" or (not kind and len(first.requests[0]) == 1):
         raise _unfit(run, "measures the likelihood of whole texts: there are no responses")
-    if kind == "loglikelihood" or (not first.generated and len(first.requests) == 1):
-        if kind != "generate_until":
-            raise _unfit(run, "scores one given text for each prompt: there are no responses")
+    alone = not first.generated and len(first.requests) == 1
+    if kind == "loglikelihood" or (alone and kind != "generate_until"):
+        raise _unfit(run, "scores one given text for each prompt: there are no responses")
     if kind != "generate_until":
         return LOGLIKELIHOOD, _scored(run)
     given = config.mapping("generation_kwargs") if config else None
