@@ -12,7 +12,7 @@ from safebench.interop.facts import Absent, Fact, first_words
 from safebench.interop.lm_eval_doc import Doc, docs_of
 from safebench.interop.lm_eval_folder import Run, leaf_tasks, runs_in
 from safebench.interop.lm_eval_response import Reader
-from safebench.interop.lm_eval_rows import plain
+from safebench.interop.lm_eval_rest import left_over
 from safebench.interop.lm_eval_tasks import one_decoding, sample_facts
 from safebench.interop.record import Record
 from safebench.interop.samples import Collected, ModelKey, Sampled
@@ -66,7 +66,7 @@ def read_lm_eval(
         reader = Reader(run, model, key, repeat or 1, _seed(run, said), own=_own(run.task))
         samples += [sample for doc in docs for sample in reader.samples(doc)]
         facts += [*said, *reader.judges()]
-        remarks += reader.remarks()
+        remarks += [*_other_settings(run, key), *reader.remarks()]
     facts += _names(keys, decoding, path)
     told, extra = _results(runs, set(keys))
     return Collected(
@@ -78,28 +78,9 @@ def read_lm_eval(
     )
 
 
-def left_over(record: Record, facts: Sequence[Fact]) -> dict[str, Any]:
-    """Return what a file of results says that no fact was made of, as plain data."""
-    used = {fact.key for fact in facts}
-
-    def walk(data: dict[str, Any], inside: str) -> Iterator[tuple[str, Any]]:
-        for name, value in data.items():
-            key = f"{inside}.{name}" if inside else name
-            if key in used:
-                continue
-            if isinstance(value, dict):
-                rest = dict(walk(value, key))
-                if rest or not value:
-                    yield name, rest
-            else:
-                yield name, plain(value)
-
-    return dict(walk(record.data, ""))
-
-
 def _own(task: str) -> bool:
     """Whether a task is one that this package has: its documents are as the standard has them."""
-    return any(tasks_dir().glob(f"*/{task}.yaml")) if task.replace("_", "").isalnum() else False
+    return task in {file.stem for file in tasks_dir().glob("*/*.yaml")}
 
 
 def _metrics(run: Run) -> list[str]:
@@ -160,6 +141,19 @@ def _decoding(run: Run, first: Doc) -> tuple[str, list[Fact]]:
         line = Record(run.samples, {"arguments": None})
         said += [f for f in sample_facts(line, run.task) if f.place[0] == "tasks"]
     return said[0].place[1], said
+
+
+def _other_settings(run: Run, key: str) -> Iterator[str]:
+    config = _config(run)
+    given = config.mapping("generation_kwargs") if config else None
+    if config is None or given is None or key == LOGLIKELIHOOD:
+        return
+    if next(one_decoding(given, None)).place[1] != key:
+        yield (
+            f"{visible(str(run.samples))}: {run.task} was asked with other settings than "
+            f"{config.key('generation_kwargs')} of {visible(str(config.file))} says; those of the "
+            "samples count"
+        )
 
 
 def _first(doc: Doc) -> str:
