@@ -64,7 +64,9 @@ def task_facts(
             pinned = pinned.model_copy(update={"dataset_revision": _NO_COMMIT})
         plain = json.loads(pinned.model_dump_json(exclude_none=True, exclude_defaults=True))
         for field, value in plain.items():
-            if field in mine or (field in said and (field == "name" or task.task is None)):
+            if field in mine or (
+                field in said and (field == "name" or (task.task is None and field != "prompts"))
+            ):
                 continue
             note = _NOTES.get(field, "the task's own" if task.task is not None else "")
             yield Fact(("tasks", task.name, field), value, None, note=note)

@@ -12,7 +12,7 @@ from safebench.harness.tasks import LoadedTask
 from safebench.interop.facts import ASKED, INDIRECT, Absent, Fact, Place
 from safebench.interop.frame import frame
 from safebench.interop.gather import Gathered, gather
-from safebench.interop.merge import BASE
+from safebench.interop.merge import BASE, METHOD
 from safebench.interop.record import read_record
 from safebench.interop.samples import ModelKey
 from safebench.interop.tree import decoding_names
@@ -20,9 +20,7 @@ from safebench.study.imported.models import Models, seed_facts
 from safebench.study.imported.request import Request, TrainingFile
 from safebench.study.imported.stated import card_facts, keyed, seen_from, setting_facts
 
-_OF_PROMPTS = frozenset(
-    {"dataset_id", "dataset_revision", "metric", "direction", "prompts", "version"}
-)
+_OF_PROMPTS = frozenset({"dataset_id", "dataset_revision", "metric", "direction", "version"})
 """Of safebench's tasks: what their prompts say, and no file of results."""
 
 
@@ -54,6 +52,9 @@ def said_facts(request: Request) -> list[Fact]:
     method = request.said.method or (None if trained else "none")
     begun = frame(replace(request.said, method=method), plan=False)
     facts = [f for f in begun if f.place not in spoken or f.key.startswith("--")]
+    if method != request.said.method:
+        why = "no responses of a tuned model were given"
+        facts = [replace(f, key=why, note=why) if f.place == METHOD else f for f in facts]
     if request.artefact:
         place = ("submission", "object")
         facts = [f for f in facts if f.place != place]
@@ -90,7 +91,7 @@ def gather_said(request: Request, tasks: Sequence[LoadedTask], facts: Sequence[F
         request.paths,
         request.out,
         [
-            *(fact for fact in facts if not _superseded(fact, ours)),
+            *(f for f in facts if not _superseded(f, ours) and not _same_model(f, request)),
             *_data_facts(training),
             *_model_facts(request, facts),
             *seed_facts(request),
@@ -116,7 +117,15 @@ def _superseded(fact: Fact, ours: set[str]) -> bool:
     at = fact.place
     if at[0] == "data":
         return at[-1] == "path"
-    return at[0] == "tasks" and at[1] in ours and at[-1] in _OF_PROMPTS
+    counted = at[0] == "tasks" and at[-1] == "prompts"
+    return counted or (at[0] == "tasks" and at[1] in ours and at[-1] in _OF_PROMPTS)
+
+
+def _same_model(fact: Fact, request: Request) -> bool:
+    """Whether a program's name of the base model is that of the folder it is said to be."""
+    folder = request.model
+    named = fact.place == BASE and fact.rank != ASKED and folder is not None
+    return named and folder is not None and Path(str(fact.value)).name == folder.name
 
 
 def _training(request: Request, facts: Iterable[Fact]) -> list[TrainingFile]:
