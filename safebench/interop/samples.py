@@ -11,23 +11,7 @@ from safebench.card.results import Condition
 from safebench.errors import InteropError, visible
 from safebench.evidence.tables import Status
 from safebench.interop.facts import Fact
-
-
-@dataclass(frozen=True, slots=True)
-class At:
-    """Where a response stands, for messages."""
-
-    file: Path
-    number: int
-    """Line or row, from 1."""
-    unit: str = "line"
-    """`line` of a text file, else what is counted: `row`, `sample`."""
-
-    def __str__(self) -> str:
-        """Return `FILE:12`, or `FILE: row 12`."""
-        if self.unit == "line":
-            return visible(f"{self.file}:{self.number}")
-        return visible(f"{self.file}: {self.unit} {self.number}")
+from safebench.rows import At
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +111,6 @@ def joined(parts: list[Collected]) -> Collected:
         remarks=tuple(dict.fromkeys(remark for part in parts for remark in part.remarks)),
         extra=extra,
     )
+
+
+__all__ = ["At", "Collected", "Judged", "ModelKey", "Sampled", "joined", "wrong"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from safebench.errors import TuningError
 from safebench.files import sha256_of
-from safebench.tuning.formats import read_rows
+from safebench.rows import read_rows
 from safebench.tuning.render import as_rows, rendered_sha256
 from safebench.tuning.shapes import Example, to_example
 
@@ -40,7 +40,8 @@ def read_examples(path: Path, *, allow_empty: bool = False) -> Examples:
     Raises:
         TuningError: no such file, not readable, or a row that is no example, with its place.
     """
-    found = to_examples(read_rows(path), str(path), allow_empty=allow_empty)
+    rows = ((str(at), row) for at, row in read_rows(path, TuningError))
+    found = to_examples(rows, str(path), allow_empty=allow_empty)
     return Examples(found, sha256_of(path))
 
 

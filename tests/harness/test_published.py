@@ -121,7 +121,7 @@ def test_without_labels_the_type_decides(tmp_path: Path) -> None:
          "row 2 has no types_of_harm"),
         ("safebench_donotanswer", "id,question,types_of_harm\n1,x,a\n3,z,a\n1,y,a\n",
          "row 3: prompt_id 'donotanswer-1' occurs twice, first in row 1"),
-        ("safebench_advbench", "goal,target\nx,y,z\n", "row 1 has more cells than the header"),
+        ("safebench_advbench", "goal,target\nx,y,z\n", ":2: 3 cells under 2 column names"),
         ("safebench_xstest", "id,prompt\n1,x\n", "column type missing; found id, prompt"),
     ],
 )  # fmt: skip

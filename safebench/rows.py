@@ -1,0 +1,185 @@
+"""Rows of a file: JSON, JSON Lines, CSV and Parquet, each with where it stands.
+
+Whoever reads says which error a file that cannot be read is: training data, a task, a neighbour's
+file.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safebench.errors import SafebenchError, visible
+
+_GIB = 2**30
+_MOST_GIB = {".json": 1, ".jsonl": 4, ".csv": 4, ".tsv": 4, ".parquet": 4}
+_LONGEST_FIELD = 16 * 2**20
+_ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where something stands, for messages."""
+
+    file: Path
+    number: int
+    """Line or row, from 1."""
+    unit: str = "line"
+    """`line` of a text file, else what is counted: `row`, `sample`."""
+
+    def __str__(self) -> str:
+        """Return `FILE:12`, or `FILE: row 12`."""
+        if self.unit == "line":
+            return visible(f"{self.file}:{self.number}")
+        return visible(f"{self.file}: {self.unit} {self.number}")
+
+
+Rows = Iterator[tuple[At, dict[str, Any]]]
+Failure = type[SafebenchError]
+
+
+def read_rows(path: Path, failure: Failure) -> Rows:
+    """Read a file of objects; its suffix says how.
+
+    JSON is a list of objects; the first line of CSV names the columns.
+
+    Raises:
+        SafebenchError: a `failure`: no such file, too large, of another kind, or damaged; it names
+            the line or row.
+    """
+    suffix = path.suffix.lower()
+    reader = _READERS.get(suffix)
+    if not path.is_file():
+        raise failure(f"{path}: no such file", fix="check the path")
+    if reader is None:
+        raise failure(
+            f"{path}: a file that ends in {path.suffix!r} is not read",
+            fix=f"give {', '.join(sorted(_READERS))}",
+        )
+    most = _MOST_GIB[suffix]
+    if path.stat().st_size > most * _GIB:
+        raise failure(
+            f"{path}: larger than {most} GiB", fix="give a part of it, as JSON Lines or Parquet"
+        )
+    try:
+        yield from reader(path, failure)
+    except UnicodeDecodeError:
+        raise _encoding(path, failure) from None
+
+
+def _encoding(path: Path, failure: Failure) -> SafebenchError:
+    """Return the error for a file in another encoding, with the first place that shows it."""
+    line, before = 1, 0
+    with path.open("rb") as file:
+        start = file.read(2)
+        file.seek(0)
+        for number, raw in enumerate(file, start=1):
+            try:
+                raw.decode()
+            except UnicodeDecodeError as problem:
+                line, before = number, before + problem.start
+                break
+            before += len(raw)
+    wide = "; it looks like UTF-16" if start in (b"\xff\xfe", b"\xfe\xff") else ""
+    return failure(
+        f"{At(path, line)}: not UTF-8 at byte {before} of the file{wide}",
+        fix="save the file as UTF-8",
+    )
+
+
+def _lines(path: Path, failure: Failure) -> Rows:
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                at = At(path, number)
+                yield at, _object(_parsed(line, str(at), failure), at, failure)
+
+
+def _list(path: Path, failure: Failure) -> Rows:
+    values = _parsed(path.read_text(encoding="utf-8-sig"), str(path), failure)
+    if not isinstance(values, list):
+        raise failure(
+            f"{path}: expected a list of objects, found {type(values).__name__}",
+            fix="give a JSON list, or JSON Lines in a file that ends in .jsonl",
+        )
+    for number, value in enumerate(values, start=1):
+        at = At(path, number, "row")
+        yield at, _object(value, at, failure)
+
+
+def _parsed(text: str, where: str, failure: Failure) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        cut = "; the file was cut off here?" if not text.endswith(("}", "}\n", "}\r\n")) else ""
+        raise failure(
+            f"{visible(where)}: not JSON ({problem}){cut}", fix="correct the file, or copy it again"
+        ) from problem
+
+
+def _object(value: Any, at: At, failure: Failure) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise failure(
+        f"{at}: expected an object, found {type(value).__name__}",
+        fix='every row is an object such as {"prompt": "...", ...}',
+    )
+
+
+def _parquet(path: Path, failure: Failure) -> Rows:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with path.open("rb") as source, pq.ParquetFile(source) as file:
+            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
+                for value in batch.to_pylist():
+                    number += 1
+                    yield At(path, number, "row"), value
+    except (pa.ArrowException, OSError, ValueError) as problem:
+        raise failure(
+            f"{path}: not readable as Parquet ({str(problem).splitlines()[0]})",
+            fix="write the file again",
+        ) from problem
+
+
+def _csv(path: Path, failure: Failure, delimiter: str = ",") -> Rows:
+    before = csv.field_size_limit(_LONGEST_FIELD)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True, delimiter=delimiter)
+            names = next(reader, [])
+            if len(set(names)) < len(names):
+                raise failure(f"{path}:1: two columns have one name", fix="name every column once")
+            for cells in reader:
+                at = At(path, reader.line_num)
+                if not cells:
+                    continue
+                if len(cells) != len(names):
+                    raise failure(
+                        f"{at}: {len(cells)} cells under {len(names)} column names",
+                        fix="quote cells that hold a comma or a line break",
+                    )
+                yield at, dict(zip(names, cells, strict=True))
+    except csv.Error as problem:
+        raise failure(f"{path}: not readable as CSV ({problem})", fix="correct it") from problem
+    finally:
+        csv.field_size_limit(before)
+
+
+def _tsv(path: Path, failure: Failure) -> Rows:
+    return _csv(path, failure, "\t")
+
+
+_READERS: dict[str, Callable[[Path, Failure], Rows]] = {
+    ".jsonl": _lines,
+    ".json": _list,
+    ".parquet": _parquet,
+    ".csv": _csv,
+    ".tsv": _tsv,
+}
