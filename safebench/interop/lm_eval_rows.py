@@ -150,13 +150,14 @@ def _parse(raw: bytes, at: At, *, last: bool) -> Any:
             raise wrong(at, "the line is cut off inside a character", _CUT) from None
         what = f"byte {problem.start + 1} is not UTF-8"
         raise wrong(at, what, "save the file as UTF-8") from None
+    text = text.rstrip(" \t\r\n")
     try:
         value = json.loads(text, object_pairs_hook=_once)
-        text.encode()
     except RecursionError:
         raise wrong(at, "it is nested too deeply", AS_WRITTEN) from None
     except json.JSONDecodeError as problem:
-        if (last and problem.pos >= len(text.rstrip()) - 1) or "Unterminated" in problem.msg:
+        spare = 6 if last else 0  # a word such as `false` or an escape can be cut inside
+        if problem.pos >= len(text) - spare or "Unterminated" in problem.msg:
             raise wrong(at, "it is cut off before its end", _CUT) from None
         if problem.msg == "Extra data" and text.lstrip().startswith("["):
             raise wrong(at, "it holds a list, expected a sample: a mapping", AS_WRITTEN) from None

@@ -516,6 +516,18 @@ def test_results_say_other_repeats(tmp_path: Path) -> None:
     assert "was run with repeats 3" in str(refused(tmp_path))
 
 
+@settings(max_examples=60, deadline=None)
+@given(cut=st.integers(1, len(FULL.encode()) - 1))
+def test_a_line_cut_anywhere_says_so(cut: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("cut")
+    file = lines(folder, row(0))
+    whole = json.dumps(row(1, "caf\u00e9 \U0001f525 false"), ensure_ascii=False).encode()
+    with file.open("ab") as stream:
+        stream.write(whole[:cut])
+    with pytest.raises(InteropError, match=r"jsonl:2: .*cut off"):
+        read_lm_eval(folder, TUNED)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text() | st.integers(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
