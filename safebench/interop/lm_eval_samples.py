@@ -64,7 +64,10 @@ def read_lm_eval(
         _complete(run, docs, limit)
         key, said = _decoding(run, docs[0])
         keys.setdefault(key, []).append(run.task)
-        reader = Reader(run, model, key, repeat or 1, _seed(run, said), own=_own(run.task))
+        reader = Reader(
+            run, model, key, repeat or 1, _seed(run, said),
+            own=_own(run.task), generated=key != LOGLIKELIHOOD,
+        )  # fmt: skip
         samples += [sample for doc in docs for sample in reader.samples(doc)]
         if key != _key_of_results(run):  # else the results say it
             facts += said

@@ -245,6 +245,14 @@ def test_likelihoods_without_choices_are_refused(
     assert "there are no responses" in str(refused(tmp_path))
 
 
+def test_requests_that_were_logged_without_settings(tmp_path: Path) -> None:
+    results(tmp_path, count=1)
+    lines(tmp_path, row(arguments={"gen_args_0": {"arg_0": "Q"}}))
+    (one,) = (found := read_lm_eval(tmp_path, TUNED)).samples
+    assert (one.prompt, one.response, one.status) == ("Q", "a0", "unrecorded")
+    assert said(found)["decoding", one.decoding, "max_new_tokens"] == 8  # from the results
+
+
 def test_a_chat_is_kept_as_logged(tmp_path: Path) -> None:
     results(tmp_path, count=1)
     chat = json.dumps([{"role": "user", "content": "hi"}])
@@ -298,6 +306,10 @@ def _as_json_list(file: Path) -> None:
     file.unlink()
 
 
+def _as_lines_in_json(file: Path) -> None:
+    file.rename(file.with_suffix(".json"))
+
+
 def _packed(file: Path) -> None:
     file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
     file.unlink()
@@ -312,7 +324,7 @@ def _colons(file: Path) -> None:
         one.rename(one.with_name(one.name.replace("T03-44-18", "T03:44:18")))
 
 
-@pytest.mark.parametrize("change", [_as_json_list, _packed, _windows, _colons])
+@pytest.mark.parametrize("change", [_as_json_list, _as_lines_in_json, _packed, _windows, _colons])
 def test_other_forms_of_the_same_file(change: Callable[[Path], None], tmp_path: Path) -> None:
     results(tmp_path)
     change(lines(tmp_path, row(0), row(1, "line\u2028end")))
@@ -443,6 +455,7 @@ FULL = json.dumps(row(1))
         ("{'doc_id': 1}\n", 2, "it is no JSON"),
         ('{"doc_id": 1, "doc_id": 2}\n', 2, "occurs twice"),
         ("[" * 100_000 + "\n", 2, "nested too deeply"),
+        ('{"doc_id": 1, "doc": ' + "[" * 400 + "]" * 400 + "}\n", 2, "nested too deeply"),
         ("\n" + json.dumps(row(0)) + "\n", 3, "stands in line 1 already"),
         (json.dumps(row(1, doc_id=...)) + "\n", 2, "`doc_id` is missing"),
         (json.dumps(row(1, doc_id="1")) + "\n", 2, "`doc_id` is '1'"),
@@ -508,6 +521,15 @@ def test_a_link_out_of_the_folder(tmp_path: Path) -> None:
     results(tmp_path / "run", count=1)
     (tmp_path / "run" / file.name).symlink_to(file)
     assert "link to a file outside the folder" in str(refused(tmp_path / "run"))
+
+
+def test_results_that_are_nested_too_deeply(tmp_path: Path) -> None:
+    inner: Any = 1
+    for _ in range(300):
+        inner = {"a": inner}
+    results(tmp_path, count=1, more=inner)
+    lines(tmp_path, row())
+    assert "nested too deeply" in str(refused(tmp_path))
 
 
 def test_results_say_other_repeats(tmp_path: Path) -> None:
