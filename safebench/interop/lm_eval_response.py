@@ -46,6 +46,10 @@ class Reader:
             prompt, responses, more = self._chosen(doc)
         judged = {} if self.own else self._judged(doc, len(responses))
         extra = {**doc.extra, **more}
+        filtered = extra.pop("filtered_resps", {})
+        filtered = {name: value for name, value in filtered.items() if value != responses}
+        if filtered:  # a filter that took the response as it is says nothing more
+            extra["filtered_resps"] = filtered
         if any(doc.metrics.values()):
             extra["metrics"] = doc.metrics
         about = self._about(doc, prompt, extra)
