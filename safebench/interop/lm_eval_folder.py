@@ -15,6 +15,7 @@ from pathlib import Path
 from safebench.errors import InteropError, visible
 from safebench.interop.facts import first_words, natural, show
 from safebench.interop.find import MOST_DEPTH, MOST_ENTRIES
+from safebench.interop.lm_eval_rows import AS_WRITTEN, too_deep
 from safebench.interop.record import Record, read_record
 
 _TIME = r"\d{4}-\d\d-\d\dT\d\d[-:_]\d\d[-:_]\d\d(?:\.\d+)?"
@@ -148,6 +149,9 @@ def _results(files: list[Path]) -> Iterator[tuple[Record, str | None]]:
         if match is None or _SAMPLES.match(file.name) or not (named or len(files) == 1):
             continue
         record = read_record(file)
+        if too_deep(record.data):
+            message = f"{_name(file)} is nested too deeply"
+            raise InteropError(message, fix=AS_WRITTEN)
         if isinstance(record.data.get("results"), dict):
             yield record, match["time"]
 

@@ -33,17 +33,23 @@ class Reader:
     seed: int | None
     own: bool
     """Whether the task is this package's: its prompts are the documents' own."""
+    generated: bool
+    """Whether text was generated, rather than choices scored."""
     _metrics: dict[str, str] = field(default_factory=dict)
     _unsplit: set[str] = field(default_factory=set)
 
     def samples(self, doc: Doc) -> Iterator[Sampled]:
         """Yield a prompt's responses, by repeat. Raises InteropError."""
-        if doc.generated:
+        if self.generated:
             prompt, responses, more = self._generated(doc)
         else:
             prompt, responses, more = self._chosen(doc)
         judged = {} if self.own else self._judged(doc, len(responses))
         extra = {**doc.extra, **more}
+        filtered = extra.pop("filtered_resps", {})
+        filtered = {name: value for name, value in filtered.items() if value != responses}
+        if filtered:  # a filter that took the response as it is says nothing more
+            extra["filtered_resps"] = filtered
         if any(doc.metrics.values()):
             extra["metrics"] = doc.metrics
         about = self._about(doc, prompt, extra)
@@ -55,7 +61,7 @@ class Reader:
                 task=self.run.task,
                 response=response,
                 at=doc.at,
-                status="error" if response is None else "ok" if not doc.generated else "unrecorded",
+                status="error" if response is None else "unrecorded" if self.generated else "ok",
                 generation_seed=self.seed,
                 judged=judged,
                 extra=extra,
@@ -189,7 +195,7 @@ class Reader:
                     continue
                 if repeats > 1:
                     self._unsplit.add(metric)
-                elif doc.generated or metric == _OF_ARGMAX:
+                elif self.generated or metric == _OF_ARGMAX:
                     found[self._judge(metric, filter_)] = Judged(score=float(value))
         return found
 

@@ -40,6 +40,9 @@ def left_over(record: Record, facts: Sequence[Fact]) -> dict[str, Any]:
     config = rest.get("config")
     if isinstance(config, dict) and "model_args" in config:
         config["model_args"] = _arguments(config["model_args"])
+    for task in rest.get("configs", {}).values():  # lm-eval copies model_args into each task
+        if isinstance(task, dict) and isinstance(task.get("metadata"), dict):
+            task["metadata"] = _arguments(task["metadata"])
     name = record.data.get("model_name")
     if isinstance(name, str) and model_name(name).of_machine:
         rest["model_name"] = model_name(name).id

@@ -22,6 +22,8 @@ MOST_LINE = 32 * 1024 * 1024
 """Longest line that is read, in bytes."""
 MOST_LIST = 512 * 1024 * 1024
 """Largest file that is one JSON list, in bytes."""
+MOST_NESTED = 100
+"""Levels of lists and mappings in a row."""
 MOST_TOTAL = 8 * 1024 * 1024 * 1024
 """Largest file of lines, in bytes once unpacked."""
 
@@ -64,6 +66,18 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(item) for item in value]
     return value
+
+
+def too_deep(value: Any) -> bool:
+    """Whether data is nested deeper than a function that calls itself can follow."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > MOST_NESTED:
+            return True
+        inner = [one for one in level if isinstance(one, dict | list)]
+        level = [x for one in inner for x in (one.values() if isinstance(one, dict) else one)]
+    return False
 
 
 def requests_of(row: dict[str, Any], at: At) -> list[list[Any]]:
@@ -150,13 +164,14 @@ def _parse(raw: bytes, at: At, *, last: bool) -> Any:
             raise wrong(at, "the line is cut off inside a character", _CUT) from None
         what = f"byte {problem.start + 1} is not UTF-8"
         raise wrong(at, what, "save the file as UTF-8") from None
+    text = text.rstrip(" \t\r\n")
     try:
         value = json.loads(text, object_pairs_hook=_once)
-        text.encode()
     except RecursionError:
         raise wrong(at, "it is nested too deeply", AS_WRITTEN) from None
     except json.JSONDecodeError as problem:
-        if (last and problem.pos >= len(text.rstrip()) - 1) or "Unterminated" in problem.msg:
+        spare = 6 if last else 0  # a word such as `false` or an escape can be cut inside
+        if problem.pos >= len(text) - spare or "Unterminated" in problem.msg:
             raise wrong(at, "it is cut off before its end", _CUT) from None
         if problem.msg == "Extra data" and text.lstrip().startswith("["):
             raise wrong(at, "it holds a list, expected a sample: a mapping", AS_WRITTEN) from None
@@ -180,6 +195,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _mapping(row: Any, at: At) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise wrong(at, f"it holds {show(row)}, expected a sample: a mapping", AS_WRITTEN)
+    if too_deep(row):
+        raise wrong(at, "it is nested too deeply", AS_WRITTEN)
     if half := _half_character(row):
         raise wrong(at, f"half of a character stands alone in {show(half)}", AS_WRITTEN)
     return row

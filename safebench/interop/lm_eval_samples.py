@@ -25,6 +25,7 @@ _SCHEME = (
     "transformers generate: torch's global generator, seeded once before the run; "
     "a response depends on its batch and on the order of the prompts"
 )
+_OF_DECODING = ("generation_kwargs", "repeats")
 _HF = ("hf", "huggingface", "hf-auto")
 
 
@@ -63,12 +64,19 @@ def read_lm_eval(
         _complete(run, docs, limit)
         key, said = _decoding(run, docs[0])
         keys.setdefault(key, []).append(run.task)
-        reader = Reader(run, model, key, repeat or 1, _seed(run, said), own=_own(run.task))
+        reader = Reader(
+            run, model, key, repeat or 1, _seed(run, said),
+            own=_own(run.task), generated=key != LOGLIKELIHOOD,
+        )  # fmt: skip
         samples += [sample for doc in docs for sample in reader.samples(doc)]
-        facts += [*said, *reader.judges()]
+        if key != _key_of_results(run):  # else the results say it
+            facts += said
+        facts += reader.judges()
         remarks += [*_other_settings(run, key), *reader.remarks()]
     facts += _names(keys, decoding, path)
     told, extra = _results(runs, set(keys))
+    if limit is not None:
+        told = list(_limited(told, limit))
     return Collected(
         samples=tuple(samples),
         facts=(*told, *facts),
@@ -143,12 +151,17 @@ def _decoding(run: Run, first: Doc) -> tuple[str, list[Fact]]:
     return said[0].place[1], said
 
 
-def _other_settings(run: Run, key: str) -> Iterator[str]:
+def _key_of_results(run: Run) -> str | None:
     config = _config(run)
     given = config.mapping("generation_kwargs") if config else None
-    if config is None or given is None or key == LOGLIKELIHOOD:
-        return
-    if next(one_decoding(given, None)).place[1] != key:
+    if config is None or given is None or config.text("output_type") != "generate_until":
+        return None
+    return next(one_decoding(given, None)).place[1]
+
+
+def _other_settings(run: Run, key: str) -> Iterator[str]:
+    config, said = _config(run), _key_of_results(run)
+    if config is not None and said is not None and said != key:
         yield (
             f"{visible(str(run.samples))}: {run.task} was asked with other settings than "
             f"{config.key('generation_kwargs')} of {visible(str(config.file))} says; those of the "
@@ -230,8 +243,21 @@ def _concerns(fact: Fact, read: set[str], unread: set[str], keys: set[str]) -> b
     if fact.place[0] == "tasks":
         return fact.place[1] in read
     if fact.place[0] == "decoding":
-        return fact.place[1] in keys
+        told_by = {f"configs.{task}.{name}" for task in read for name in _OF_DECODING}
+        return fact.place[1] in keys and fact.key in told_by
     return fact.key not in {f"n-shot.{task}" for task in unread}
+
+
+def _limited(facts: list[Fact], limit: int) -> Iterator[Fact]:
+    """Yield facts in which no task has more prompts than were imported."""
+    for fact in facts:
+        counted = fact.place[0] == "tasks" and fact.place[2] in ("prompts", "limit")
+        if not counted or fact.value <= limit:
+            yield fact
+        elif fact.place[2] == "prompts":
+            for name in ("prompts", "limit"):
+                note = f"{fact.key} says {fact.value}; the first {limit} are imported"
+                yield Fact((*fact.place[:2], name), limit, None, key="--limit", note=note)
 
 
 def _scheme(record: Record) -> Iterator[Fact]:
