@@ -103,7 +103,8 @@ def setting_facts(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[Fact]:
     """Yield the settings of decodings that options give, under their names."""
     for name, values in settings.items():
         for field, value in {"name": name, **values}.items():
-            yield Fact(("decoding", name, field), value, None, key="--decoding", rank=ASKED)
+            key = "--decoding"
+            yield Fact(("decoding", name, field), value, None, key=key, note=key, rank=ASKED)
 
 
 def keyed(facts: Iterable[Fact], settings: Iterable[Fact]) -> list[Fact]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from safebench.card.task import Construct
@@ -195,9 +196,11 @@ class _Book:
         if cut:
             return None
         named = f"prompt {prompt_id} " if prompt_id is not None else ""
+        near = get_close_matches(_plain(sample.prompt), self.by_text, n=1, cutoff=0.8)
+        other = f"; the nearest is {_short(near[0])}" if near else ""
         raise wrong(
             sample.at,
-            f"{named}{_short(sample.prompt)} is no prompt of {self.task.name}",
+            f"{named}{_short(sample.prompt)} is no prompt of {self.task.name}{other}",
             "correct the name of the task; for the first prompts alone there is --limit",
         )
 
@@ -208,7 +211,7 @@ def _plain(text: str) -> str:
 
 def _short(text: str) -> str:
     shown = visible(_plain(text))
-    return repr(shown if len(shown) <= 60 else f"{shown[:57]}...")
+    return repr(shown if len(shown) <= 80 else f"{shown[:77]}...")
 
 
 Cell = tuple[str, str, int]
