@@ -208,9 +208,8 @@ class Runner:
             batch_size=self.engine.batch_size,
             on_batch=partial(self._made, block.name),
         )
-        self.store.see_environment(
-            described(self.engine, self.plan.told)
-        )  # memory may have halved the batch
+        # Memory may have halved the batch.
+        self.store.see_environment(described(self.engine, self.plan.told))
         seed = self.root if decoding.do_sample else None
         self.store.commit(block.name, _rows(block, seed, responses))
         self.store.journal.note(
