@@ -50,17 +50,19 @@ RECIPE: dict[str, Any] = {
 
 def sections(**changes: Any) -> dict[str, Any]:
     usual = plan_data()
-    return {
+    found = {
         "model": MODEL,
         "hyperparameters": RECIPE,
         "seeds": SEEDS,
         "decoding": [d | {"max_new_tokens": 9} for d in usual["decoding"]],
         "tasks": [t | {"limit": 3} for t in usual["tasks"]],
     } | changes
+    return dict(json.loads(json.dumps(found)))  # nothing stands in it twice, as in a file
 
 
 def untuned(**changes: Any) -> dict[str, Any]:
-    return sections(model=UNTUNED, hyperparameters={"method": "none"}, data=[]) | changes
+    usual = {"model": UNTUNED, "hyperparameters": {"method": "none"}, "data": []}
+    return sections(**(usual | changes))
 
 
 def reply(body: dict[str, Any], number: int) -> tuple[int, dict[str, Any]]:
@@ -154,34 +156,35 @@ def test_base_and_tuned_models_are_asked_by_the_providers_names(
 
 
 def test_an_interrupted_run_goes_on_and_keeps_its_days(
-    tmp_path: Path, capsys: Capture, server: Recorder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = write_plan(tmp_path, **sections())
-    on_days(monkeypatch, "2026-03-01", "2026-03-04")
-    whole = tmp_path / "whole"
-    assert run(capsys, plan, whole, server.url).code == 0
-    first = len(server.bodies)
+    down = True
 
     def fails(body: dict[str, Any], number: int) -> tuple[int, dict[str, Any]]:
-        return reply(body, number) if body["model"] == BASE else (500, {"error": "broken"})
+        broken = down and body["model"] != BASE
+        return (500, {"error": "broken"}) if broken else reply(body, number)
 
-    out = tmp_path / "out"
-    on_days(monkeypatch, "2026-03-01")
-    with recording(fails) as broken:
-        ran = run(capsys, plan, out, broken.url)
+    plan, out, whole = write_plan(tmp_path, **sections()), tmp_path / "out", tmp_path / "whole"
+    with recording(fails) as server:
+        on_days(monkeypatch, "2026-03-01")
+        ran = run(capsys, plan, out, server.url)
         assert ran.code == 2
-        assert f"at {broken.url} replied 500: broken" in ran.err
+        assert f"at {server.url} replied 500: broken" in ran.err
         assert "finished cells are kept" in ran.err
-    status = safebench(capsys, "status", out)
-    assert status.code == 0 and "9 of 27" in " ".join(status.out.split())
-    on_days(monkeypatch, "2026-03-04")
-    moved = run(capsys, plan, out, server.url)
-    # base_url is part of the environment: a card cannot say two.
-    assert moved.code == 2 and "begun in another environment" in moved.err
-    assert len(server.bodies) == first
+        status = safebench(capsys, "status", out)
+        assert status.code == 0 and "9 of 27" in " ".join(status.out.split())
+        down = False
+        on_days(monkeypatch, "2026-03-04")
+        before = len(server.bodies)
+        assert run(capsys, plan, out, server.url).code == 0
+        assert BASE not in {body["model"] for body in server.bodies[before:]}
+        on_days(monkeypatch, "2026-03-01", "2026-03-04")
+        assert run(capsys, plan, whole, server.url).code == 0
+    for name in ("card.yaml", "outcomes.parquet", "responses.parquet", "manifest.json"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes(), name
 
 
-def test_days_survive_a_kill_and_cells_can_be_made_apart(
+def test_cells_and_shards_can_be_made_apart_on_other_days(
     tmp_path: Path, capsys: Capture, server: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = write_plan(tmp_path, **sections())
