@@ -36,7 +36,8 @@ def pieces(page: Path) -> list[dict[str, Any]]:
 
 def write_served_plans(folder: Path) -> None:
     """Write the plans of models behind an API, made of the parts that the page shows."""
-    api, gguf = (p for p in pieces(DOCS / "running.md") if p["model"].get("access") == "api")
+    shown = [p for p in pieces(DOCS / "running.md") if "model" in p]
+    api, gguf = (p for p in shown if p["model"].get("access") == "api")
     seeds = {
         "scheme": "declared",
         "generation": 7,

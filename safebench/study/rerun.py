@@ -26,7 +26,7 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
         CardError: it cannot be repeated: nothing was trained, it has no results, or it names files
             outside the submission.
     """
-    if isinstance(original.model, ApiModel):
+    if isinstance(original.model, ApiModel) and original.is_tuned:
         raise CardError(
             "model.access is `api`: what its provider fine-tuned cannot be retrained here",
             fix="have the provider fine-tune with new seeds, execute that card (safebench run), "
