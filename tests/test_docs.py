@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from safebench.evidence.store import Store
 from tests.command import safebench
 from tests.models.serving import chat_reply, recording
-from tests.plans import write_plan
+from tests.plans import plan_data, write_plan
 
 pytestmark = pytest.mark.slow
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -25,9 +28,37 @@ def commands(page: Path) -> list[list[str]]:
     return [shlex.split(line) for line in lines if line.strip()]
 
 
+def pieces(page: Path) -> list[dict[str, Any]]:
+    """Return the parts of cards that a page shows."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.M | re.S)
+    return [yaml.safe_load(block) for block in blocks]
+
+
+def write_served_plans(folder: Path) -> None:
+    """Write the plans of models behind an API, made of the parts that the page shows."""
+    shown = [p for p in pieces(DOCS / "running.md") if "model" in p]
+    api, gguf = (p for p in shown if p["model"].get("access") == "api")
+    seeds = {
+        "scheme": "declared",
+        "generation": 7,
+        "controls": ["data_order"],
+        "training": [101, 102],
+    }
+    recipe = plan_data()["hyperparameters"] | {"epochs": 3} | api["hyperparameters"]
+    file = folder / gguf["model"]["base"]["id"]
+    file.parent.mkdir()
+    file.write_bytes(b"GGUF")
+    for name, changes in {
+        "my-api-plan.yaml": api | {"hyperparameters": recipe, "seeds": seeds},
+        "my-gguf-plan.yaml": gguf | {"hyperparameters": {"method": "none"}, "data": []},
+    }.items():
+        write_plan(folder, **changes).rename(folder / name)
+
+
 def test_running(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    write_served_plans(tmp_path)
     write_plan(tmp_path).rename(tmp_path / "my-plan.yaml")
     monkeypatch.chdir(tmp_path)
     base = ("run", "my-plan.yaml", "--out", "my-unfinished", "--only", "condition=base")
@@ -41,12 +72,19 @@ def test_running(
             place = [a.replace(SERVER, server.url) for a in arguments]
             if place[0] == "withdraw":
                 place[place.index("--seed") + 1] = str(seed)
-            if "--backend" in place:
+            if "--backend" in place and "--dry-run" not in place:
                 place += ["--limit", "2"]
             ran = safebench(capsys, *place)
             assert ran.code == 0, (place, ran.out, ran.err)
             assert ran.out
-    assert server.bodies
+    asked = {body["model"] for body in server.bodies}
+    assert {"example-mini-2026-01-15", "ft:example-mini:b", "my-model-q4"} < asked
+    levels = {
+        name: json.loads(safebench(capsys, "validate", name, "--format", "json").out)["files"][0]
+        for name in ("my-api", "my-gguf")
+    }
+    assert all(f["severity"] != "error" for found in levels.values() for f in found["findings"])
+    assert levels["my-gguf"]["level"] == "evidenced"
     merged, part = Path("my-merged"), Path("my-trial")
     for name in ("outcomes.parquet", "responses.parquet", "manifest.json", "card.yaml"):
         assert (merged / name).read_bytes() == (part / name).read_bytes(), name

@@ -123,7 +123,8 @@ class ApiModel(Section):
     provider: Reported[Text]
     """Who runs it."""
     base: WeightsRef
-    """The base model; its revision is `unpinnable`, with the days of the requests."""
+    """The base model; its revision is `unpinnable`, with the days of the requests, or the digest of
+    the file that is served."""
     snapshot: Reported[Text]
     """Dated snapshot that was requested, as the provider names it."""
     jobs: Reported[tuple[ApiJob, ...]] | None = None

@@ -126,7 +126,9 @@ def report(outcome: Outcome, out: Path, shard: str, *, again: bool = False) -> N
     for (condition, seed), reason in outcome.lost.items():
         click.echo(f"\n{condition}, training seed {seed} is lost: {reason}")
     click.echo(f"\n{'Finished earlier' if again else 'Wrote'}: {out / 'card.yaml'}.")
-    click.echo(f"Next: safebench validate {out} · safebench rerun {out} --out DIR")
+    is_here = outcome.card.model.access == "weights"  # only what is trained here is trained again
+    then = f"rerun {out} --out DIR" if is_here else f"score {out}"
+    click.echo(f"Next: safebench validate {out} · safebench {then}")
 
 
 @contextmanager

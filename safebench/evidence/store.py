@@ -279,14 +279,17 @@ def same_study(card: Card) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(card.model_dump_json(exclude_none=True))
     content.pop("submission")
     model = content["model"]
-    if str(model["base"].get("revision", "")).startswith("sha256:"):
+    revision = model["base"].get("revision")
+    if str(revision).startswith("sha256:"):
         model["base"].pop("id")
+    elif isinstance(revision, dict) and "unpinnable" in revision:  # a run fills in the days
+        model["base"]["revision"] = "unpinnable"
     for entry in (model.get("chat_template", {}), model.get("training_chat_template", {})):
         entry.pop("path", None)
     for entry in (*_entries(content.get("tasks")), *_entries(model.get("weights"))):
         entry.pop("path", None)
     for judge in _entries(content.get("judge")):
-        if isinstance(judge.get("revision"), dict):  # unpinnable: a run fills in the days
+        if isinstance(judge.get("revision"), dict):  # the same
             judge["revision"] = "unpinnable"
     return content
 

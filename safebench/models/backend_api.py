@@ -34,7 +34,8 @@ _STATUS = {
     "content_filter": "blocked",
     "refusal": "blocked",
 }
-_ANSWERS = frozenset({"choices", "content", "text"})
+_ANSWERS = frozenset({"content", "text"})
+"""Where other APIs than OpenAI's put theirs."""
 _SHOWN = 300
 
 
@@ -111,13 +112,13 @@ class Server:
         def parsed(outputs: Any, **rest: Any) -> Any:
             self._thread.reply = outputs
             # Without this a reply of another kind would pass for an empty response.
-            if not isinstance(outputs, dict) or not _ANSWERS & {k for k in outputs if outputs[k]}:
-                said = outputs.get("error", outputs) if isinstance(outputs, dict) else outputs
-                raise ModelError(
-                    f"{self._where()} replied without an answer: {_shown(str(said))}",
-                    fix="see that base_url is the address of this backend's kind of API",
-                )
-            return parse(outputs=outputs, **rest)
+            if isinstance(outputs, dict) and _has_answer(outputs, "chat" in self.backend):
+                return parse(outputs=outputs, **rest)
+            said = outputs.get("error", outputs) if isinstance(outputs, dict) else outputs
+            raise ModelError(
+                f"{self._where()} replied without an answer: {_shown(str(said))}",
+                fix="see that base_url is the address of this backend's kind of API",
+            )
 
         def sent(messages: Any, **rest: Any) -> Any:
             wanted = (rest.get("gen_kwargs") or {}).get("temperature", 0)
@@ -173,6 +174,34 @@ class Server:
         return ModelError(
             f"{self._where()}: {_shown(str(problem))}", fix="correct base_url in --backend-args"
         )
+
+
+def _has_answer(reply: dict[str, Any], chat: bool) -> bool:
+    """Whether a reply is of the kind that is asked for; lm-eval's gaps in reading it are filled.
+
+    A choice without `index` stands where it is, a message without `content` has none, and the words
+    of a model under `refusal` are its answer.
+    """
+    if "choices" not in reply:
+        return bool(_ANSWERS & {key for key in reply if reply[key]})
+    choices = reply["choices"]
+    if not isinstance(choices, list) or not choices:
+        return False
+    for number, choice in enumerate(choices):
+        if not isinstance(choice, dict):
+            return False
+        choice.setdefault("index", number)
+        if not chat:
+            if "text" not in choice:
+                return False
+            continue
+        message = choice.get("message")
+        if not isinstance(message, dict):
+            return False
+        if message.get("content") is None:
+            said = message.get("refusal")
+            message["content"] = said if isinstance(said, str) else None
+    return True
 
 
 def _is_filtered(reply: requests.Response) -> bool:

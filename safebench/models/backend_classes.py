@@ -75,8 +75,12 @@ def missing(name: str, problem: ImportError) -> MissingDependencyError:
     )
 
 
-def api_arguments(name: str, cls: Any, args: Mapping[str, Value]) -> dict[str, Value]:
+def api_arguments(
+    name: str, cls: Any, args: Mapping[str, Value], *, served: bool = False
+) -> dict[str, Value]:
     """Return the arguments of an API's class with its defaults.
+
+    `served`: there is no tokenizer here, so that text is sent, unless the arguments name one.
 
     Raises:
         ModelError: the class takes no such argument, or one of them cannot be.
@@ -96,7 +100,11 @@ def api_arguments(name: str, cls: Any, args: Mapping[str, Value]) -> dict[str, V
     filled = dict(args)
     if not {"model", "pretrained"} & set(filled):
         filled["model"] = "{model}"
-    if name == "local-completions" and not {"tokenizer", "tokenizer_backend"} & set(filled):
+    has_tokenizer = bool({"tokenizer", "tokenizer_backend"} & set(filled))
+    if served and not has_tokenizer:
+        # Otherwise lm-eval would ask the Hub, or OpenAI, for one of the model's name.
+        filled["tokenizer_backend"], filled["tokenized_requests"] = None, False
+    elif name == "local-completions" and not has_tokenizer:
         # lm-eval would ask the server for one, then the Hub for one of the model's name.
         filled["tokenizer_backend"], filled["tokenizer"] = "huggingface", "{base}"
         filled.setdefault("revision", "{revision}")

@@ -72,13 +72,15 @@ class NamedEngine:
         tokenizer: Any = None,
         batch_size: int = 1,
         names: Mapping[int | None, str] | None = None,
+        served: bool = False,
     ) -> None:
         """Find the class; its model is made when weights are put in place, or its prompts asked.
 
         `base` is a folder or a Hub id at the commit `revision`. `tokenizer` counts tokens; without
         one the server's count is taken, if it gives one. `batch_size` is ignored by an API, of
         which `num_concurrent` requests are under way at once. `names` are a provider's names of
-        the base model (key None) and of the tuned ones, by training seed.
+        the base model (key None) and of the tuned ones, by training seed. `served`: only a server
+        has the model and its tokenizer; it is sent text or conversations.
 
         Raises:
             ModelError: no such backend, or an argument is wrong.
@@ -94,13 +96,18 @@ class NamedEngine:
         self.batch_size = batch_size
         self.attempts = ATTEMPTS
         if self.is_api:
-            self.args = api_arguments(name, self._class, self.args)
+            self.args = api_arguments(name, self._class, self.args, served=served)
             self.batch_size = positive(self.args, "num_concurrent", 1)
             self.attempts = positive(self.args, "max_retries", ATTEMPTS)
         self._made_for: dict[str, Value] | None = None
         self._lm: Any = None
         self._server: Server | None = None
         self._owners = {_key(self._filled(_BASE)): _BASE}
+
+    @property
+    def takes_chat(self) -> bool:
+        """Whether the class sends conversations, and not text."""
+        return any(word in self.name for word in _CHAT)
 
     @property
     def lm(self) -> Any:
@@ -242,13 +249,12 @@ class NamedEngine:
     def _see_context(self, context: Any) -> None:
         if not self.is_api:
             return
-        takes_chat = any(word in self.name for word in _CHAT)
-        if takes_chat and not isinstance(context, JsonChatStr):
+        if self.takes_chat and not isinstance(context, JsonChatStr):
             raise ModelError(
                 f"backend {self.name} takes conversations, and the card has no chat template",
                 fix="use local-completions, or give the card a chat_template",
             )
-        if not takes_chat and isinstance(context, JsonChatStr):
+        if not self.takes_chat and isinstance(context, JsonChatStr):
             raise ModelError(
                 f"backend {self.name} takes text, and was given a conversation",
                 fix="use local-chat-completions, or leave tokenized_requests=False and "

@@ -28,7 +28,7 @@ class Placed:
     checkpoint: int | None
     form: Form
     folder: Path | None
-    """Where they lie; None for the base model."""
+    """Where they lie; None for the base model, and for what a server alone has."""
 
 
 @dataclass(frozen=True)

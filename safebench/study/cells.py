@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from safebench.card.base import known
+from safebench.card.base import NotReported, known
 from safebench.card.card import Card
+from safebench.card.model import ApiModel
 from safebench.card.results import Condition
 from safebench.card.training import Training
 from safebench.errors import RunError
@@ -72,7 +73,13 @@ def list_blocks(card: Card) -> Iterator[Block]:
 
 
 def _tuned_conditions(card: Card) -> list[Condition]:
-    roles = {dataset.role for dataset in known(card.data, "data")}
+    if isinstance(card.model, ApiModel):
+        return ["tuned"]  # a provider's jobs are of no other
+    given = card.model.weights
+    if isinstance(card.data, NotReported) and isinstance(given, tuple):
+        roles = {weights.condition for weights in given}  # trained elsewhere, on what is not told
+    else:
+        roles = {dataset.role for dataset in known(card.data, "data")}
     both: tuple[Condition, ...] = ("tuned", "control")
     return [condition for condition in both if condition in roles]
 

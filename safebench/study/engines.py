@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from safebench.card.base import Section, known
-from safebench.card.model import WeightsModel
-from safebench.errors import RunError
+from safebench.card.base import NotReported, Section, known
+from safebench.card.environment import Environment
+from safebench.card.model import ApiModel, WeightsModel
+from safebench.errors import ModelError, RunError
 from safebench.models.engine import Engine, HfEngine
+from safebench.study.api_models import names_of
 from safebench.study.plan import Plan
 from safebench.study.runnable import loadable
 
@@ -49,34 +51,60 @@ def make_engine(plan: Plan, settings: Settings, device: str) -> Engine:
         # lm-eval's clients of servers are not imported for nothing.
         from safebench.models.backends import NamedEngine, parse_backend_args
 
-        return NamedEngine(
+        model = plan.card.model
+        served = isinstance(model, ApiModel)
+        engine = NamedEngine(
             settings.backend,
             parse_backend_args(settings.backend_args),
             base=plan.base.source,
             revision=plan.base.commit,
             tokenizer=plan.tokenizer,
             batch_size=settings.batch_size,
+            names=names_of(model) if isinstance(model, ApiModel) else None,
+            served=served,
         )
+        if served and not engine.is_api:
+            raise ModelError(
+                f"model.access is `api`, and the backend {settings.backend} asks no HTTP server "
+                "in a form that is known here",
+                fix="use local-chat-completions or local-completions with the server's base_url, "
+                "or openai-chat-completions",
+            )
+        return engine
     if settings.backend_args:
         raise RunError(
             f"--backend-args is given, but the backend {OURS} takes none",
             fix="use --device, --attention and --batch-size, or name another --backend",
         )
-    model: WeightsModel = loadable(plan.card)
+    loaded: WeightsModel = loadable(plan.card)
     return HfEngine(
         plan.base,
         plan.tokenizer,
-        dtype=str(known(model.dtype, "model.dtype")),
-        quantization=str(known(model.quantization, "model.quantization")),
+        dtype=str(known(loaded.dtype, "model.dtype")),
+        quantization=str(known(loaded.quantization, "model.quantization")),
         device=device,
         attention=settings.attention,
         batch_size=settings.batch_size,
     )
 
 
-def described(engine: Engine) -> dict[str, Any]:
-    """Return an engine's part of the environment as plain values."""
-    return {
-        name: value.model_dump(mode="json") if isinstance(value, Section) else value
+def described(engine: Engine, told: Environment | None = None) -> dict[str, Any]:
+    """Return an engine's part of the environment as plain values.
+
+    What it cannot know of a server is taken from `told`, what the card says beforehand.
+    """
+    fields = {
+        name: getattr(told, name, value) if isinstance(value, NotReported) else value
         for name, value in engine.environment().items()
     }
+    return {
+        name: value.model_dump(mode="json") if isinstance(value, Section) else value
+        for name, value in fields.items()
+    }
+
+
+def converses(engine: Engine, plan: Plan) -> bool:
+    """Tell whether prompts are conversations: by the card's template, or by an API's client."""
+    if isinstance(plan.card.model, ApiModel):
+        return bool(getattr(engine, "takes_chat", False))
+    return plan.chat

@@ -18,8 +18,8 @@ from safebench.study.engines import Settings
 from safebench.study.open_judges import see_judges_usable
 from safebench.study.plan import Plan
 from safebench.study.progress import Progress
-from safebench.study.runnable import loadable
 from safebench.study.runner import Outcome, Runner
+from safebench.study.submission import with_weights
 
 
 def execute(
@@ -66,7 +66,7 @@ def finished_earlier(plan: Plan, out: Path) -> Outcome | None:
     card = load_card(out / CARD_FILE)
     cleared = card.model_copy(
         update={
-            "model": loadable(card).model_copy(update={"weights": loadable(plan.card).weights}),
+            "model": with_weights(card, getattr(plan.card.model, "weights", None)),
             "data": plan.with_answers(out).data,
             "spec": plan.card.spec,
             "environment": None,

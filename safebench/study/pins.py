@@ -17,8 +17,10 @@ from safebench.card.model import (
     NoChatTemplate,
 )
 from safebench.card.task import METRICS, Estimand, Task
+from safebench.card.training import NoTraining
 from safebench.errors import CardError
 from safebench.evidence.scoring import final_checkpoint
+from safebench.files import sha256_of
 from safebench.harness.tasks import LoadedTask, load_task
 from safebench.study.runnable import loadable, measures_severity, trained
 from safebench.tuning.recipe import Recipe
@@ -36,6 +38,7 @@ _NO_COMMIT = {
     True: NotReported(not_reported="read from a local copy; dataset_sha256 pins the prompts"),
     False: NotReported(not_reported="part of safebench; version and dataset_sha256 pin it"),
 }
+_RENDERED_THERE = NotReported(not_reported="the provider renders the examples, and does not show")
 
 
 def update(card: Card, **changes: dict[str, Any]) -> Card:
@@ -183,6 +186,34 @@ def pin_data(
     return card.model_copy(update={"data": tuple(pinned)}), rows, files
 
 
+def carry_data(card: Card, folder: Path) -> tuple[Card, dict[str, Path | bytes]]:
+    """Digest the files that a provider was given to train on; return them by their new path.
+
+    They are carried as they are: how the provider turns them into text it does not say.
+    """
+    files: dict[str, Path | bytes] = {}
+    if isinstance(card.data, NotReported):
+        return card, files
+    pinned = []
+    for number, dataset in enumerate(card.data):
+        if isinstance(dataset.path, str):
+            path = folder / dataset.path
+            if not path.is_file():
+                raise CardError(
+                    f"data[{number}].path: {path}: no such file",
+                    fix="give the file relative to the card, or path: {not_reported: why}",
+                )
+            digest = sha256_of(path)
+            _see_same(f"data[{number}].sha256", dataset.sha256, digest)
+            name = f"data/{dataset.name}{path.suffix.lower()}"
+            files[name] = path
+            changes = {"path": name, "sha256": digest}
+            rendered = dataset.rendered_sha256 or _RENDERED_THERE
+            dataset = dataset.model_copy(update={**changes, "rendered_sha256": rendered})
+        pinned.append(dataset)
+    return card.model_copy(update={"data": tuple(pinned)}), files
+
+
 def _pin_batch(card: Card, recipe: Recipe) -> Card:
     batch = known(recipe.batch_size, "hyperparameters.batch_size")
     effective = math.prod(
@@ -266,7 +297,7 @@ def pin_seeds(card: Card) -> Card:
     """Fill in derived seeds, or see that declared ones are there."""
     seeds = known(card.seeds, "seeds")
     training = cast("int | tuple[int, ...]", known(seeds.training, "seeds.training"))
-    if trained(card) is None:
+    if isinstance(card.hyperparameters, NoTraining):
         training = ()
     if seeds.scheme == "declared":
         if isinstance(training, int) or seeds.generation is None:

@@ -8,19 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from safebench.card.base import known
+from safebench.card.base import NotReported, known
 from safebench.card.card import Card
+from safebench.card.environment import Environment
 from safebench.card.judge import ModelJudge
-from safebench.card.model import ChatTemplateFromFile, WeightsModel
+from safebench.card.model import ApiModel, ChatTemplateFromFile, WeightsModel
 from safebench.errors import CardError
 from safebench.harness.tasks import LoadedTask
 from safebench.models.engine import Form, Placed
 from safebench.models.given import given_weights
 from safebench.models.loading import Located, load_tokenizer, locate
 from safebench.study.answers import SelfAnswered, chosen_decoding
+from safebench.study.api_models import locate_served, placed_jobs
 from safebench.study.cells import Block, list_blocks, pick_shard
 from safebench.study.open_judges import see_judges
 from safebench.study.pins import (
+    carry_data,
     pin_data,
     pin_seeds,
     pin_tasks,
@@ -28,7 +31,7 @@ from safebench.study.pins import (
     questions,
     update,
 )
-from safebench.study.runnable import loadable, see_runnable, trained
+from safebench.study.runnable import is_given, loadable, see_runnable, trained
 from safebench.tuning.data import Examples, read_examples
 from safebench.tuning.render import as_rows, rendered_sha256, training_tokenizer
 
@@ -40,9 +43,11 @@ class Plan:
     card: Card
     base: Located
     tokenizer: Any
+    """None where an API has the model."""
     training_tokenizer: Any
     """The tokenizer whose template renders training examples; mostly the same."""
     chat: bool
+    """Whether the chat template is applied; of an API's model its client decides."""
     system_prompt: str | None
     tasks: tuple[LoadedTask, ...]
     rows: dict[str, list[dict[str, Any]]]
@@ -56,7 +61,9 @@ class Plan:
     self_answered: tuple[SelfAnswered, ...] = ()
     """Sets whose answers the base model gives itself, before anything is fine-tuned."""
     weights: dict[tuple[str, int | None, int | None], Placed] = field(default_factory=dict)
-    """Weights that the card gives, by condition, training seed and checkpoint."""
+    """Weights that the card gives, or an API has, by condition, training seed and checkpoint."""
+    told: Environment | None = None
+    """What the card says beforehand of its environment, for what a server does not say."""
 
     def rows_of(self, asked: SelfAnswered, out: Path) -> list[dict[str, Any]]:
         """Return a self-answered set, which lies in `out`, as the trainer takes it."""
@@ -64,6 +71,8 @@ class Plan:
 
     def with_answers(self, out: Path) -> Card:
         """Return the card with the digests of the self-answered sets that lie in `out`."""
+        if not self.self_answered:
+            return self.card
         pinned = []
         found = {a.dataset.name: a for a in self.self_answered if (out / a.path).is_file()}
         for dataset in known(self.card.data, "data"):
@@ -117,31 +126,47 @@ def make_plan(
     part = pick_shard(shard)
     see_runnable(card, elsewhere=elsewhere)
     see_judges(card, folder)
-    model = loadable(card)
-    card = _limited(card, limit)
-    base = locate(known(model.base.id, "model.base.id"), _revision(model), folder)
-    tokenizer = load_tokenizer(base)
-    card, chat = pin_template(card, folder, tokenizer)
-    card = update(card, model={"base": {"revision": base.revision}})
+    told = None if isinstance(card.environment, NotReported) else card.environment
+    card = _limited(card.model_copy(update={"environment": None}), limit)
+    card, base, tokenizer, chat = _pin_model(card, folder)
     card, tasks = pin_tasks(card, folder)
     prompting = known(card.prompting, "prompting")
     system_prompt = known(prompting.system_prompt, "prompting.system_prompt")
-    trains = not known(model.weights, "model.weights")
     rows: dict[str, list[dict[str, Any]]] = {}
     files: dict[str, Path | bytes] = {}
     answered: tuple[SelfAnswered, ...] = ()
-    training, _ = training_tokenizer(model, folder, tokenizer) if trains else (tokenizer, None)
-    if trains:
+    training = tokenizer
+    if isinstance(card.model, ApiModel):
+        card, files = carry_data(card, folder)
+    elif not is_given(card):
+        training, _ = training_tokenizer(card.model, folder, tokenizer)
         original = card
         card, rows, files = pin_data(card, folder, tokenizer, system_prompt)
         answered = tuple(_self_answered(original, folder, system_prompt))
     card = pin_seeds(card)
     blocks = [b for b in list_blocks(card) if wanted is None or wanted(b)]
-    weights = _given_weights(card, folder, blocks)
+    if isinstance(card.model, ApiModel):
+        weights = placed_jobs(card, card.model)
+    else:
+        weights = _given_weights(card, folder, blocks)
     return Plan(
         _relocate(card, folder, out), base, tokenizer, training, chat, system_prompt, tasks, rows,
-        files, tuple(part(blocks)), shard, answered, weights,
+        files, tuple(part(blocks)), shard, answered, weights, told,
     )  # fmt: skip
+
+
+def _pin_model(card: Card, folder: Path) -> tuple[Card, Located, Any, bool]:
+    """Find the base model; return the card with its revision, its tokenizer, whether it chats."""
+    if isinstance(card.model, ApiModel):
+        served, is_here = locate_served(card.model, folder)
+        if is_here:
+            card = update(card, model={"base": {"revision": served.revision}})
+        return card, served, None, True
+    model = card.model
+    base = locate(known(model.base.id, "model.base.id"), _revision(model), folder)
+    tokenizer = load_tokenizer(base)
+    card, chat = pin_template(card, folder, tokenizer)
+    return update(card, model={"base": {"revision": base.revision}}), base, tokenizer, chat
 
 
 def _self_answered(card: Card, folder: Path, system_prompt: str | None) -> Iterator[SelfAnswered]:
@@ -226,18 +251,18 @@ def _relocate(card: Card, old: Path, new: Path) -> Card:
     def moved(path: str) -> str:
         return Path(os.path.relpath((old / path).resolve(), new.resolve())).as_posix()
 
-    model = loadable(card)
-    if isinstance(model.weights, tuple):
+    model = card.model
+    if isinstance(model, WeightsModel) and isinstance(model.weights, tuple):
         moved_weights = tuple(
             w.model_copy(update={"path": moved(w.path)}) if isinstance(w.path, str) else w
             for w in model.weights
         )
         card = update(card, model={"weights": moved_weights})
     base = known(model.base.id, "model.base.id")
-    if (old / base).is_dir():
+    if (old / base).is_file() if isinstance(model, ApiModel) else (old / base).is_dir():
         card = update(card, model={"base": {"id": moved(base)}})
     for name in ("chat_template", "training_chat_template"):
-        template = getattr(model, name)
+        template = getattr(model, name, None)
         if isinstance(template, ChatTemplateFromFile):
             path = known(template.path, f"model.{name}.path")
             card = update(card, model={name: {"path": moved(path)}})

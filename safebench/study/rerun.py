@@ -8,7 +8,7 @@ from pathlib import Path
 from safebench.card.base import known
 from safebench.card.card import Card
 from safebench.card.data import RenderingTemplate
-from safebench.card.model import ChatTemplateFromFile
+from safebench.card.model import ApiModel, ChatTemplateFromFile
 from safebench.card.submission import Submitter
 from safebench.errors import CardError
 from safebench.evidence.manifest import inside
@@ -26,6 +26,12 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
         CardError: it cannot be repeated: nothing was trained, it has no results, or it names files
             outside the submission.
     """
+    if isinstance(original.model, ApiModel) and original.is_tuned:
+        raise CardError(
+            "model.access is `api`: what its provider fine-tuned cannot be retrained here",
+            fix="have the provider fine-tune with new seeds, execute that card (safebench run), "
+            "and compare the two: safebench compare DIR DIR",
+        )
     if trained(original) is None:
         raise CardError("nothing was fine-tuned, so there is nothing to retrain")
     if original.given_results is None:

@@ -10,7 +10,7 @@ from safebench.card.card import Card
 from safebench.card.data import Dataset
 from safebench.card.decoding import Prompting
 from safebench.card.judge import EnsembleJudge, Judge, ModelJudge, ModerationJudge, RuleJudge
-from safebench.card.model import WeightsModel
+from safebench.card.model import ApiModel, WeightsModel
 from safebench.card.seeds import Seeds
 from safebench.card.task import Task
 from safebench.card.training import (
@@ -23,6 +23,7 @@ from safebench.card.training import (
 from safebench.errors import CardError
 from safebench.judges import get_judge
 from safebench.judges.moderation import see_supported
+from safebench.study.api_models import see_served
 from safebench.tuning.recipe import Recipe
 
 # Field, and the values that are executed; None stands for leaving it out.
@@ -46,6 +47,7 @@ _BATCH: dict[str, tuple[Any, ...]] = {"devices": (1,)}
 # Fields that decide nothing in a run, or that it fills in: they may be unknown.
 _TOLD: dict[type[Section], set[str]] = {
     WeightsModel: {"access", "weights", "checkpoint_rule"},
+    ApiModel: {"access", "provider", "moderation", "checkpoint_rule"},
     RuleJudge: {"primary", "sees", "calibration", "self_test"},
     ModelJudge: {
         "primary", "calibration", "self_test", "lineage",
@@ -68,9 +70,15 @@ def loadable(card: Card) -> WeightsModel:
     if isinstance(card.model, WeightsModel):
         return card.model
     raise CardError(
-        "model.access is `api`; this version runs models whose weights it can load",
-        fix="a card of an API's model can be validated, not executed",
+        "model.access is `api`, and this needs weights that can be loaded",
+        fix="give a card whose model has access `weights`",
     )
+
+
+def is_given(card: Card) -> bool:
+    """Whether what is measured was trained elsewhere: the card lists weights, or an API has it."""
+    model = card.model
+    return isinstance(model, ApiModel) or bool(known(model.weights, "model.weights"))
 
 
 def trained(card: Card) -> Recipe | None:
@@ -99,7 +107,10 @@ def see_runnable(card: Card, *, elsewhere: bool = False) -> None:
     Raises:
         CardError: names the field, its value, and what would be executed.
     """
-    _only("model", loadable(card), _MODEL)
+    if isinstance(card.model, ApiModel):
+        see_served(card, card.model, elsewhere=elsewhere)
+    else:
+        _only("model", card.model, _MODEL)
     _see_judges(card)
     _only("prompting", known(card.prompting, "prompting"), _PROMPTING)
     for number, decoding in enumerate(known(card.decoding, "decoding")):
@@ -110,8 +121,8 @@ def see_runnable(card: Card, *, elsewhere: bool = False) -> None:
                 fix="give temperature, or set do_sample: false",
             )
     known(card.tasks, "tasks")
-    if known(loadable(card).weights, "model.weights"):
-        known(card.hyperparameters, "hyperparameters")  # they were trained elsewhere
+    if is_given(card):
+        known(card.hyperparameters, "hyperparameters")
     else:
         for number, dataset in enumerate(known(card.data, "data")):
             _see_set(f"data[{number}]", dataset)

@@ -25,9 +25,10 @@ from safebench.harness.evaluate import LESS_MEMORY, Prompt, Response, build_prom
 from safebench.models.engine import Engine, Placed
 from safebench.models.loading import default_device
 from safebench.models.sampling import Stream
+from safebench.study.api_models import RequestDays, is_dated
 from safebench.study.cells import Block, runs_of
 from safebench.study.disk import disk_full
-from safebench.study.engines import Settings, described, make_engine
+from safebench.study.engines import Settings, converses, described, make_engine
 from safebench.study.plan import Plan
 from safebench.study.progress import Progress
 from safebench.study.submission import write_submission
@@ -85,6 +86,7 @@ class Runner:
         self.problems: list[str] = []
         self._engine: Engine | None = None
         self._prompts: list[Prompt] = []
+        self._days = RequestDays(store.journal) if is_dated(plan.card) else None
 
     def run(self) -> Outcome:
         """Do what is left to do; write the submission when nothing is."""
@@ -153,7 +155,7 @@ class Runner:
         """What generates; made when something is to be generated."""
         if self._engine is None:
             self._engine = make_engine(self.plan, self.settings, self.device)
-            self.store.see_environment(described(self._engine))
+            self.store.see_environment(described(self._engine, self.plan.told))
         return self._engine
 
     def _attempt(self, what: str, work: Callable[[], None]) -> None:
@@ -187,7 +189,7 @@ class Runner:
                 self._prompts = build_prompts(
                     self.engine,
                     self.plan.tasks,
-                    chat=self.plan.chat,
+                    chat=converses(self.engine, self.plan),
                     system_prompt=self.plan.system_prompt,
                 )
             for block in blocks:
@@ -197,15 +199,17 @@ class Runner:
         decodings = known(self.plan.card.decoding, "decoding")
         decoding = next(d for d in decodings if d.name == block.decoding)
         began = time.monotonic()
+        self._see_day()
         responses = generate(
             self.engine,
             self._prompts,
             decoding,
             Stream(self.root, *block.weights, block.decoding),
             batch_size=self.engine.batch_size,
-            on_batch=lambda count: self.progress.advance(count, block.name),
+            on_batch=partial(self._made, block.name),
         )
-        self.store.see_environment(described(self.engine))  # memory may have halved the batch
+        # Memory may have halved the batch.
+        self.store.see_environment(described(self.engine, self.plan.told))
         seed = self.root if decoding.do_sample else None
         self.store.commit(block.name, _rows(block, seed, responses))
         self.store.journal.note(
@@ -215,6 +219,14 @@ class Runner:
             self.progress.say(
                 f"{block.name}: all {len(responses)} responses are empty: the model ends at once"
             )
+
+    def _made(self, block: str, count: int) -> None:
+        self._see_day()
+        self.progress.advance(count, block)
+
+    def _see_day(self) -> None:
+        if self._days is not None:
+            self._days.see()
 
 
 def _since(began: float) -> float:

@@ -12,7 +12,7 @@ from safebench.card.base import known
 from safebench.card.card import SPEC, Card
 from safebench.card.environment import Environment
 from safebench.card.io import dump_card
-from safebench.card.model import Weights
+from safebench.card.model import Model, Weights, WeightsModel
 from safebench.card.results import Condition, Evidence, RegisteredRun
 from safebench.card.training import FullTraining
 from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_manifest
@@ -21,12 +21,12 @@ from safebench.evidence.store import CARD_FILE, Store
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, sort_table, write_table
 from safebench.judges.cache import JudgementCache
 from safebench.models.given import weights_sha256
+from safebench.study.api_models import with_request_days
 from safebench.study.cells import Block, runs_of, weights_folder
 from safebench.study.judging import judge_responses
 from safebench.study.open_judges import open_judges, with_days
 from safebench.study.plan import Plan
 from safebench.study.progress import Progress
-from safebench.study.runnable import loadable
 
 
 def write_submission(
@@ -57,11 +57,11 @@ def write_submission(
     ]
     files = describe_files(folder, paths)
     write_manifest(folder, files)
-    card = with_days(plan.with_answers(folder), judges)
+    card = with_request_days(with_days(plan.with_answers(folder), judges), store.journal)
     card = card.model_copy(
         update={
             "spec": SPEC,
-            "model": card.model.model_copy(update={"weights": weights or None}),
+            "model": with_weights(card, weights or None),
             "environment": environment,
             "evidence": Evidence(
                 manifest=MANIFEST_FILE,
@@ -77,6 +77,13 @@ def write_submission(
     return card
 
 
+def with_weights(card: Card, weights: object) -> Model:
+    """Return the model of a card with a list of weights; an API's has none."""
+    if not isinstance(card.model, WeightsModel):
+        return card.model
+    return card.model.model_copy(update={"weights": weights})
+
+
 def _below(folder: Path, name: str) -> list[str]:
     files = (folder / name).rglob("*")
     return [path.relative_to(folder).as_posix() for path in files if path.is_file()]
@@ -84,7 +91,9 @@ def _below(folder: Path, name: str) -> list[str]:
 
 def _weights(plan: Plan, blocks: list[Block], folder: Path) -> tuple[Weights, ...]:
     """List the weights that made the responses, by condition, training seed and checkpoint."""
-    stated = known(loadable(plan.card).weights, "model.weights") or ()
+    if not isinstance(plan.card.model, WeightsModel):
+        return ()
+    stated = known(plan.card.model.weights, "model.weights") or ()
     given = {(w.condition, w.training_seed, w.checkpoint): w for w in stated}
     full = isinstance(plan.card.hyperparameters, FullTraining)
     found = []

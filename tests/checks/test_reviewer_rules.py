@@ -60,7 +60,9 @@ def test_a_dated_name_of_an_api_model_is_a_snapshot() -> None:
     assert found({"model.base.revision": "mini-2026-01-15"}, API) == [
         ("SB-MOD-002", "/model/base/revision")
     ]
+    assert found({"model.base.revision": COMMIT}, API) == [("SB-MOD-002", "/model/base/revision")]
     assert found({"model.base.revision": GONE}, API) == []
+    assert found({"model.base.revision": "sha256:" + "a" * 64}, API) == []
 
 
 @pytest.mark.parametrize(

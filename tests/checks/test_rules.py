@@ -58,6 +58,8 @@ def test_a_folder_beside_the_card_needs_no_revision(tmp_path: Path) -> None:
     (tmp_path / "models" / "small").mkdir(parents=True)
     assert found(change, folder=tmp_path) == []
     assert found({"model.base": {"id": "./small"}}) == []
+    (tmp_path / "models" / "small.gguf").touch()
+    assert found({"model.base": {"id": "models/small.gguf"}}, folder=tmp_path) == []
 
 
 def test_temperature_zero_says_the_same_as_greedy() -> None:

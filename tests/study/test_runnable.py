@@ -16,7 +16,7 @@ from safebench.card.data import Dataset
 from safebench.card.decoding import Decoding, Prompting
 from safebench.card.io import load_card
 from safebench.card.judge import EnsembleJudge, ModelJudge, ModerationJudge, RuleJudge
-from safebench.card.model import WeightsModel
+from safebench.card.model import ApiModel, WeightsModel
 from safebench.card.seeds import Seeds
 from safebench.card.training import BatchSize, FullTraining, LoraTraining, QloraTraining
 from safebench.errors import CardError
@@ -51,7 +51,7 @@ API = {
 
 # Where something is changed, what stands there then, and what is said of it.
 REFUSED: list[tuple[str, Any, str]] = [
-    ("model", API, "model.access is `api`; this version runs models whose weights it can load"),
+    ("model", API, "model.access is `api`, so a server answers for it"),
     ("model.quantization", "fp8", "model.quantization is `fp8`; this version executes `none` or"),
     ("prompting.few_shot", 3, "prompting.few_shot is `3`; this version executes `0`"),
     ("prompting.prefill", "Sure,", "prompting.prefill is `Sure,`; this version executes leaving"),
@@ -257,6 +257,7 @@ def test_a_fixed_seed_that_is_lost_is_not_replaced_by_another() -> None:
 
 EXECUTED = {
     WeightsModel: {"base", "dtype", "chat_template", "training_chat_template"},
+    ApiModel: {"base", "snapshot", "jobs"},
     Prompting: {"system_prompt"},
     Decoding: {
         "name", "do_sample", "temperature", "top_p", "top_k", "min_p", "repetition_penalty",
@@ -285,6 +286,7 @@ TRAINER = {
 }  # fmt: skip
 ONLY = {
     WeightsModel: runnable._MODEL,
+    ApiModel: {},
     Prompting: runnable._PROMPTING,
     Decoding: runnable._DECODING,
     RuleJudge: runnable._JUDGE,

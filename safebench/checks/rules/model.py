@@ -30,7 +30,7 @@ def is_local(name: str, subject: Subject) -> bool:
     """Whether an id names something shipped or beside the card, and not a repository of a hub."""
     if name.startswith(("builtin:", ".", "/", "~")) or name.count("/") != 1:
         return True
-    return subject.folder is not None and (subject.folder / name).is_dir()
+    return subject.folder is not None and (subject.folder / name).exists()
 
 
 def moves(revision: str) -> bool:
@@ -68,14 +68,18 @@ def revision_pinned(subject: Subject) -> Iterator[Hit]:
     """Find branch names, tags and short commits."""
     base = subject.card.model.base
     revision = text(base.revision)
-    if revision is not None and isinstance(subject.card.model, ApiModel):
+    if revision is None:
+        return
+    if isinstance(subject.card.model, ApiModel):
+        if DIGEST.match(revision):  # of the file that a server was given
+            return
         yield Hit(
             ("model", "base", "revision"),
             f'revision "{revision}" is the name of a model that only its provider holds',
             "give the dated name as snapshot, and revision: {unpinnable: why, first_request: day, "
-            "last_request: day}",
+            "last_request: day}, or sha256: and the digest of the file that is served",
         )
-    elif revision is not None and moves(revision):
+    elif moves(revision):
         what = (
             "a short commit" if re.fullmatch(r"[0-9a-f]{7,39}", revision) else "a name that moves"
         )

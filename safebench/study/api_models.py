@@ -1,0 +1,205 @@
+"""A card's model behind an API: what must be known of it, its names, its file, its days.
+
+Nothing is fine-tuned or loaded here: the base model and what the provider made of it are names that
+a server knows. One fine-tuning job gives one model, so that its recipe has one checkpoint.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from safebench.card.base import NotReported, Unpinnable, known
+from safebench.card.card import Card
+from safebench.card.model import ApiJob, ApiModel
+from safebench.card.training import NoTraining, Training
+from safebench.errors import CardError, ModelError
+from safebench.evidence.journal import Journal
+from safebench.files import sha256_of
+from safebench.models.engine import Placed
+from safebench.models.loading import Located
+
+ASKED = "asked"
+"""Event of the journal: requests were made on a day."""
+_FILE = ".gguf"
+
+
+def see_served(card: Card, model: ApiModel, *, elsewhere: bool) -> None:
+    """See that a card says what is needed to ask its model and those that were made of it.
+
+    Raises:
+        CardError: names the field and what it needs; or no client of a server was named.
+    """
+    if not elsewhere:
+        raise CardError(
+            "model.access is `api`, so a server answers for it; the backend `hf` loads weights",
+            fix="name a client of the server: --backend local-chat-completions --backend-args "
+            "base_url=http://HOST:PORT/v1/chat/completions, or --backend openai-chat-completions",
+        )
+    known(model.base.id, "model.base.id")
+    known(model.snapshot, "model.snapshot")
+    recipe = known(card.hyperparameters, "hyperparameters")
+    if isinstance(recipe, NoTraining):
+        return
+    jobs = known(model.jobs, "model.jobs")
+    _see_jobs(jobs or (), known(model.snapshot, "model.snapshot"))
+    _see_one_checkpoint(cast("Training", recipe))
+    for number, dataset in enumerate(() if isinstance(card.data, NotReported) else card.data):
+        if dataset.role == "control":
+            raise CardError(
+                f"data[{number}].role is `control`, and model.jobs names tuned models alone",
+                fix="leave the control out, or run it where its weights can be loaded",
+            )
+
+
+def _see_one_checkpoint(recipe: Training) -> None:
+    checkpoints = known(recipe.checkpoints, "hyperparameters.checkpoints")
+    known(recipe.checkpoint_unit, "hyperparameters.checkpoint_unit")
+    if len(checkpoints) != 1:
+        raise CardError(
+            f"hyperparameters.checkpoints has {len(checkpoints)} entries, but a job of a provider "
+            "gives one model",
+            fix="give the epoch (or step) after which it ended, as the only one",
+        )
+
+
+def _see_jobs(jobs: tuple[ApiJob, ...], base: str) -> None:
+    if not jobs:
+        raise CardError(
+            "model.jobs is missing: the fine-tuning happened at the provider, and is not done here",
+            fix="list {training_seed, job, snapshot} of every fine-tuning, or set "
+            "hyperparameters.method: none for an untuned model",
+        )
+    places = {base: "model.snapshot"}
+    seeds: dict[int, str] = {}
+    for number, job in enumerate(jobs):
+        place = f"model.jobs[{number}]"
+        seed = known(job.training_seed, f"{place}.training_seed")
+        snapshot = known(job.snapshot, f"{place}.snapshot")
+        if seed in seeds:
+            raise CardError(
+                f"{place}: training seed {seed} is that of {seeds[seed]} too",
+                fix="list every job once, under the seed that it was given",
+            )
+        if snapshot in places:
+            raise CardError(
+                f"{place}.snapshot {snapshot!r} is that of {places[snapshot]} too: one model "
+                "would answer for both",
+                fix="give the name of the model that came out of this job",
+            )
+        seeds[seed], places[snapshot] = place, place
+
+
+def names_of(model: ApiModel) -> dict[int | None, str]:
+    """Return the provider's names of the base model (None) and the tuned ones, by training seed."""
+    names: dict[int | None, str] = {None: known(model.snapshot, "model.snapshot")}
+    for job in known(model.jobs, "model.jobs") or ():
+        names[known(job.training_seed, "model.jobs.training_seed")] = known(
+            job.snapshot, "model.jobs.snapshot"
+        )
+    return names
+
+
+def placed_jobs(card: Card, model: ApiModel) -> dict[tuple[str, int | None, int | None], Placed]:
+    """Return the tuned models of a card whose seeds are filled in, by what makes them.
+
+    Raises:
+        CardError: a training seed has no job, or a job's seed is not the protocol's.
+    """
+    recipe = card.hyperparameters
+    if not isinstance(recipe, Training):
+        return {}
+    stated = known(known(card.seeds, "seeds").training, "seeds.training")
+    seeds = stated if isinstance(stated, tuple) else ()
+    listed = {seed for seed in names_of(model) if seed is not None}
+    for seed in seeds:
+        if seed not in listed:
+            raise CardError(
+                f"model.jobs lists no job for training seed {seed}; seeds.training has "
+                f"{', '.join(map(str, seeds))}",
+                fix="list the job of every training seed; seeds of a provider's own are declared: "
+                "seeds.scheme: declared",
+            )
+    for seed in sorted(listed - set(seeds)):
+        raise CardError(
+            f"model.jobs lists training seed {seed}, which seeds.training does not have",
+            fix="list every seed that was trained in seeds.training, or remove the job",
+        )
+    checkpoint = known(recipe.checkpoints, "hyperparameters.checkpoints")[0]
+    return {
+        ("tuned", seed, checkpoint): Placed("tuned", seed, checkpoint, "full", None)
+        for seed in seeds
+    }
+
+
+def locate_served(model: ApiModel, folder: Path) -> tuple[Located, bool]:
+    """Find what names a served base model; tell whether its file lies here, relative to `folder`.
+
+    A file is digested, and is the one of the revision where there is one. A digest of a file that
+    lies elsewhere, beside its server, is taken as it is stated.
+
+    Raises:
+        CardError: nothing says which model it is.
+        ModelError: the file is not the one of the revision.
+    """
+    name, revision = known(model.base.id, "model.base.id"), model.base.revision
+    path = folder / name
+    if name.lower().endswith(_FILE) and path.is_file():
+        found = f"sha256:{sha256_of(path)}"
+        if isinstance(revision, str) and revision != found:
+            raise ModelError(
+                f"model.base.id: {path} has digest {found}, but the card says {revision}",
+                fix="serve the file that the card is about, or leave the revision out to pin this",
+            )
+        return Located(name, None, found), True
+    if revision is None:
+        is_file = name.lower().endswith(_FILE)
+        raise CardError(
+            f"model.base.id: {path}: no such file, and model.base.revision is missing"
+            if is_file
+            else "model.base.revision is missing: nothing says which model the server had",
+            fix="give revision: {unpinnable: why nothing immutable names it}, or `sha256:` and the "
+            f"digest of its {_FILE} file",
+        )
+    return Located(name, None, revision if isinstance(revision, str) else ""), False
+
+
+class RequestDays:
+    """Keeps in the journal on which days (UTC) a model that nothing pins was asked."""
+
+    def __init__(self, journal: Journal) -> None:
+        """Take a run's journal; days that stand there are not noted again."""
+        self._journal = journal
+        self._noted = set(days_asked(journal))
+
+    def see(self) -> None:
+        """Note today, durably, if it is a new day."""
+        today = _today()
+        if today not in self._noted:
+            self._journal.note(ASKED, day=today)
+            self._noted.add(today)
+
+
+def days_asked(journal: Journal) -> list[str]:
+    """Return the days on which requests were made over all sessions, in order."""
+    return sorted({str(e["day"]) for e in journal.read() if e["event"] == ASKED and "day" in e})
+
+
+def is_dated(card: Card) -> bool:
+    """Whether a card tells its model by the days of the requests."""
+    return isinstance(card.model, ApiModel) and isinstance(card.model.base.revision, Unpinnable)
+
+
+def with_request_days(card: Card, journal: Journal) -> Card:
+    """Return a card that says on which days its unpinnable model was asked, tuned ones included."""
+    base, days = card.model.base, days_asked(journal)
+    if not days or not is_dated(card) or not isinstance(base.revision, Unpinnable):
+        return card
+    asked = {"first_request": days[0], "last_request": days[-1]}
+    base = base.model_copy(update={"revision": base.revision.model_copy(update=asked)})
+    return card.model_copy(update={"model": card.model.model_copy(update={"base": base})})
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
