@@ -13,6 +13,7 @@ from rich.markdown import Markdown
 
 from safebench.errors import TaskError, visible
 from safebench.harness.catalogue import Entry, entries, entry
+from safebench.resources import tasks_dir
 
 _READABLE = 100  # columns of running text
 _PIPED = 120  # columns, where there is no terminal to ask
@@ -31,7 +32,8 @@ _HEADINGS = {True: "Prompts of safebench's own", False: "Published benchmarks"}
     show_default=True,
     help="How tasks are printed.",
 )
-def command(name: str | None, format_: str) -> None:
+@click.option("--folder", is_flag=True, help="Print where they lie, for lm_eval --include_path.")
+def command(name: str | None, format_: str, folder: bool) -> None:
     """List every task with what it measures, its size, source, licence and access.
 
     \b
@@ -41,7 +43,9 @@ def command(name: str | None, format_: str) -> None:
     Nothing is downloaded: the numbers of prompts are counted in files of this machine, or marked as
     the ones published.
     """
-    if name is not None:
+    if folder:
+        click.echo(tasks_dir() if name is None else entry(name).readme.parent)
+    elif name is not None:
         _show(entry(name), format_)
     elif format_ == "json":
         shown = {"tasks": [_plain(e) for e in entries()]}

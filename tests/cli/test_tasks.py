@@ -111,3 +111,9 @@ def test_it_needs_neither_network_nor_models(tmp_path: Path) -> None:
     assert "local copy" in done.stdout
     loaded = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
     assert not loaded & HEAVY
+
+
+def test_where_tasks_lie_is_told_for_lm_eval(capsys: pytest.CaptureFixture[str]) -> None:
+    assert safebench(capsys, "tasks", "--folder").out == f"{tasks_dir()}\n"
+    one = safebench(capsys, "tasks", "safebench_harm", "--folder").out
+    assert one == f"{tasks_dir() / 'safebench_harm'}\n"
