@@ -220,6 +220,7 @@ def test_a_seed_that_the_card_lists_is_missed(tmp_path: Path) -> None:
         (lambda s: [replace(x, task="other") for x in s],
          "base-None.jsonl:1: task 'other' is none of safebench's"),
         (lambda s: [], "no responses were read"),
+        (lambda s: [replace(x, decoding="t07") for x in s], "how decoding t07 chose its tokens"),
         (lambda s: [replace(x, model=replace(x.model, checkpoint=None)) for x in s],
          "tuned, seed 1: nothing says after how many epochs"),
     ],

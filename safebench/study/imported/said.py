@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from safebench.errors import InteropError
+from safebench.errors import InteropError, visible
 from safebench.files import sha256_of
 from safebench.harness.tasks import LoadedTask
 from safebench.interop.facts import ASKED, INDIRECT, Absent, Fact, Place
@@ -59,7 +59,15 @@ def said_facts(request: Request) -> list[Fact]:
         place = ("submission", "object")
         facts = [f for f in facts if f.place != place]
         facts.append(Fact(place, "artefact", None, key="--object", rank=ASKED))
-    return [*facts, *theirs, *mine, *_counted(request)]
+    found = [*facts, *theirs, *mine, *_counted(request)]
+    for key in dict.fromkeys(sample.decoding for sample in request.collected.samples):
+        if not any(f.place == ("decoding", key, "do_sample") for f in found):
+            raise InteropError(
+                f"nothing says how decoding {visible(key)} chose its tokens",
+                fix=f"give --decoding {key}:do_sample=false,max_new_tokens=N, or "
+                f"{key}:do_sample=true,temperature=T,max_new_tokens=N; or describe it in --card",
+            )
+    return found
 
 
 def _counted(request: Request) -> Iterator[Fact]:
