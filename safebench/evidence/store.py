@@ -221,6 +221,10 @@ class Store:
         if merged != before:
             replace_file(self.work / _ENVIRONMENT, _bytes(merged))
 
+    def forget_environment(self) -> None:
+        """Forget what an attempt that made nothing was to be done with; the next may differ."""
+        (self.work / _ENVIRONMENT).unlink(missing_ok=True)
+
     def environment(self) -> dict[str, Any]:
         """Return what work was done with, as far as it is known."""
         path = self.work / _ENVIRONMENT

@@ -171,6 +171,12 @@ class Server:
                 f"{self._where()} cannot be reached ({self.attempts} attempts)",
                 fix="start the server, or correct base_url; then run the same line again",
             )
+        if isinstance(problem, requests.exceptions.InvalidJSONError):
+            return ModelError(
+                f"{self._where()} replied with something that is no JSON",
+                fix="see that base_url is the whole address (.../v1/chat/completions), and that "
+                "no proxy or login page answers in its place",
+            )
         return ModelError(
             f"{self._where()}: {_shown(str(problem))}", fix="correct base_url in --backend-args"
         )

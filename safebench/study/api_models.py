@@ -21,7 +21,7 @@ from safebench.models.engine import Placed
 from safebench.models.loading import Located
 
 ASKED = "asked"
-"""Event of the journal: requests were made on a day."""
+"""Event of the journal: requests were made on a day, and answered."""
 _FILE = ".gguf"
 
 
@@ -172,13 +172,20 @@ class RequestDays:
         """Take a run's journal; days that stand there are not noted again."""
         self._journal = journal
         self._noted = set(days_asked(journal))
+        self._since: str | None = None
 
-    def see(self) -> None:
-        """Note today, durably, if it is a new day."""
+    def begin(self) -> None:
+        """Say that requests are about to be made."""
+        self._since = _today()
+
+    def answered(self) -> None:
+        """Note, durably, on which days a request was made that was answered just now."""
         today = _today()
-        if today not in self._noted:
-            self._journal.note(ASKED, day=today)
-            self._noted.add(today)
+        for day in (self._since, today):
+            if day is not None and day not in self._noted:
+                self._journal.note(ASKED, day=day)
+                self._noted.add(day)
+        self._since = today
 
 
 def days_asked(journal: Journal) -> list[str]:

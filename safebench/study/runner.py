@@ -16,6 +16,7 @@ import torch
 from safebench.card.base import known
 from safebench.card.card import Card
 from safebench.card.environment import Environment
+from safebench.card.model import ApiModel
 from safebench.errors import DivergedError, ModelError, RunError, TuningError
 from safebench.evidence.journal import Run
 from safebench.evidence.store import Store
@@ -97,6 +98,8 @@ class Runner:
                 store.folder / name, source if isinstance(source, bytes) else source.read_bytes()
             )
         if self._left():
+            if not self._has_made_anything():
+                store.forget_environment()
             store.see_environment(
                 {
                     "python": platform.python_version(),
@@ -105,6 +108,8 @@ class Runner:
                     "batch_size": self.settings.batch_size,
                 }
             )
+            if isinstance(self.plan.card.model, ApiModel):
+                _ = self.engine.lm  # what is wrong with its client is said once, not for each model
             self.weights.take_weights()
             self.weights.answer(self._left())
             if any(self.weights.needs(block) for block in self._left()):
@@ -146,6 +151,16 @@ class Runner:
             for b in self.plan.blocks
             if b.run not in lost and self.only(b) and not self.store.has(b.name)
         ]
+
+    def _has_made_anything(self) -> bool:
+        """Whether responses, weights or training data of an earlier session are here."""
+        folder = self.store.folder
+        answers = (folder / asked.path for asked in self.plan.self_answered)
+        return (
+            any(self.store.has(block.name) for block in self.plan.blocks)
+            or (folder / "adapters").exists()
+            or any(path.exists() for path in answers)
+        )
 
     def _environment(self) -> Environment:
         return Environment.model_validate_json(json.dumps(self.store.environment()))
@@ -199,7 +214,8 @@ class Runner:
         decodings = known(self.plan.card.decoding, "decoding")
         decoding = next(d for d in decodings if d.name == block.decoding)
         began = time.monotonic()
-        self._see_day()
+        if self._days is not None:
+            self._days.begin()
         responses = generate(
             self.engine,
             self._prompts,
@@ -221,12 +237,9 @@ class Runner:
             )
 
     def _made(self, block: str, count: int) -> None:
-        self._see_day()
-        self.progress.advance(count, block)
-
-    def _see_day(self) -> None:
         if self._days is not None:
-            self._days.see()
+            self._days.answered()
+        self.progress.advance(count, block)
 
 
 def _since(began: float) -> float:

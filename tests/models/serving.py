@@ -35,7 +35,7 @@ class Recorder:
     most_at_once: int = 0
 
 
-Answer = Callable[[dict[str, Any], int], tuple[int, dict[str, Any]]]
+Answer = Callable[[dict[str, Any], int], tuple[int, Any]]
 
 
 def chat_reply(text: Any, ended: str = "stop", tokens: int = 3) -> dict[str, Any]:
@@ -48,7 +48,10 @@ def chat_reply(text: Any, ended: str = "stop", tokens: int = 3) -> dict[str, Any
 
 @contextmanager
 def recording(answer: Answer) -> Iterator[Recorder]:
-    """Serve `answer(body, number of the request)`, its status and body, on a free port."""
+    """Serve `answer(body, number of the request)`, its status and body, on a free port.
+
+    A page that is no JSON is served where the body is None.
+    """
     seen = Recorder()
     lock = threading.Lock()
     under_way = 0
@@ -66,7 +69,7 @@ def recording(answer: Answer) -> Iterator[Recorder]:
             status, reply = answer(body, number)
             with lock:
                 under_way -= 1
-            text = json.dumps(reply).encode()
+            text = b"<html>sign in</html>" if reply is None else json.dumps(reply).encode()
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")

@@ -238,6 +238,34 @@ def test_statuses_are_the_replys_own() -> None:
     assert {r.new_tokens for r in found} == {3}
 
 
+def test_what_a_reply_leaves_out_is_no_empty_answer() -> None:
+    said = {
+        1: {"choices": [{"message": {"content": "no index"}, "finish_reason": "stop"}]},
+        2: {"choices": [{"index": 0, "message": {"content": None, "refusal": "I will not."}}]},
+        3: {"choices": [{"message": {}, "finish_reason": "content_filter"}]},
+        4: {"choices": [{"message": {"reasoning": "hm"}, "finish_reason": "length"}]},
+    }
+    with recording(lambda body, n: (200, said[n])) as server:
+        found = answers(api(server.url))
+    assert [(r.text, r.status) for r in found] == [
+        ("no index", "ok"),
+        ("I will not.", "ok"),
+        ("", "blocked"),
+        ("", "truncated"),
+    ]
+
+
+def test_a_served_model_is_sent_text_without_a_tokenizer() -> None:
+    reply = {"choices": [{"text": "ok", "finish_reason": "stop"}]}
+    with recording(lambda body, n: (200, reply)) as server:
+        engine = NamedEngine(
+            "local-completions", {"base_url": server.url}, base="no-model", served=True
+        )
+        assert not engine.takes_chat
+        assert texts(answers(engine, count=2, chat=False)) == ["ok"] * 2
+    assert all(isinstance(body["prompt"], str) for body in server.bodies)
+
+
 def test_a_filter_that_answers_400_is_a_blocked_response() -> None:
     filtered = {"error": {"code": "content_filter", "message": "the prompt was filtered"}}
     with recording(lambda body, n: (400, filtered)) as server:
@@ -262,6 +290,9 @@ def test_stop_strings_the_server_ignored_are_cut_here() -> None:
         (200, {"text_of": "something else"}, "without an answer: .*something else", "base_url"),
         (200, ["odd"], "without an answer: .*odd", "base_url"),
         (200, chat_reply(["a", "part"]), "no text", ""),
+        (200, {"choices": [{"text": "a completion"}]}, "without an answer", "kind of API"),
+        (200, {"choices": []}, "without an answer", "kind of API"),
+        (200, None, "something that is no JSON", "login page"),
     ],
 )
 def test_a_refusal_is_quoted(

@@ -330,6 +330,19 @@ def test_a_backend_is_needed_and_is_a_servers_client(tmp_path: Path, capsys: Cap
     assert ran.code == 2 and "the backend dummy asks no HTTP server" in " ".join(ran.err.split())
 
 
+def test_what_a_client_lacks_is_said_once(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, server: Recorder
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    plan, out = write_plan(tmp_path, **sections()), tmp_path / "out"
+    run_it = ("run", plan, "--out", out, "--backend")
+    ran = safebench(capsys, *run_it, "local-chat-completions")
+    assert ran.code == 2 and ran.err.count("needs the address of its server") == 1
+    ran = safebench(capsys, *run_it, "openai-chat-completions")
+    assert ran.code == 2 and ran.err.count("OPENAI_API_KEY") == 1
+    assert run(capsys, plan, out, server.url).code == 0  # nothing stands in the way of that
+
+
 Answer = Callable[[dict[str, Any], int], tuple[int, Any]]
 BAD: list[tuple[Answer, str]] = [
     (lambda body, n: (404, {"error": {"message": "no such model"}}), "replied 404: no such model"),
@@ -352,8 +365,16 @@ def test_a_bad_answer_is_quoted_with_the_address(
     assert server.url in ran.err and said in ran.err and "Fix:" in ran.err
 
 
-def test_a_server_that_is_not_there_is_named(tmp_path: Path, capsys: Capture) -> None:
+def test_a_server_that_is_not_there_is_named(
+    tmp_path: Path, capsys: Capture, server: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_days(monkeypatch, "2026-03-01")
     url = f"http://127.0.0.1:{free_port()}/v1/chat/completions"
     plan = write_plan(tmp_path, **untuned(decoding=[plan_data()["decoding"][0]]))
-    ran = run(capsys, plan, tmp_path / "out", url)
+    out = tmp_path / "out"
+    ran = run(capsys, plan, out, url)
     assert ran.code == 2 and f"at {url} cannot be reached" in ran.err
+    on_days(monkeypatch, "2026-03-02")
+    ran = run(capsys, plan, out, server.url)  # corrected: nothing had been made at the other
+    assert ran.code == 0, ran.err
+    assert "2026-03-01" not in (out / "card.yaml").read_text()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 import safebench.tuning.train as train
 from safebench.card.io import load_card
+from safebench.files import sha256_of
 from tests.command import Ran, safebench
 from tests.plans import plan_data
 from tests.tiny_runs import QUICK, run_tiny, write_tiny
@@ -127,3 +130,46 @@ def test_whole_models_are_taken_where_they_lie(
     assert (tmp_path / "from-given" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
     assert not (tmp_path / "from-given" / "adapters").exists()
     assert errors(capsys, tmp_path / "from-given") == []
+
+
+LOST = "the publisher does not say"
+
+
+@pytest.mark.parametrize("object", ["untuned", "tuned"])
+def test_a_released_model_is_an_artefact(object: str, tmp_path: Path, capsys: Capture) -> None:
+    """One model, untuned as far as the card goes, or of a training that nobody has told."""
+    usual = plan_data()
+    plan = write_tiny(tmp_path, tasks=[t | {"limit": 2} for t in usual["tasks"]])
+    card = yaml.safe_load(plan.read_text())
+    card["submission"]["object"] = "artefact"
+    lost = {"not_reported": LOST}
+    if object == "untuned":
+        card |= {"hyperparameters": {"method": "none"}, "data": []}
+        card["seeds"] = {"scheme": "derived", "training": 1, "controls": []}
+    else:
+        shutil.copytree(tmp_path / "model", tmp_path / "released")
+        digest = sha256_of(tmp_path / "released" / "model.safetensors")
+        card["model"]["weights"] = [
+            {"training_seed": 0, "checkpoint": 1, "form": "full", "path": "released",
+             "sha256": digest},
+        ]  # fmt: skip
+        kept = ("optimizer", "learning_rate", "lr_scheduler", "weight_decay", "batch_size",
+                "max_length", "loss_on", "epochs", "trainable", "max_grad_norm")  # fmt: skip
+        recipe: dict[str, Any] = {name: dict(lost) for name in kept}
+        card["hyperparameters"] = recipe | {"method": "full", "checkpoints": [1]}
+        card["data"] = dict(lost)
+        card["seeds"] = {
+            "scheme": "declared", "training": [0], "generation": 7, "controls": dict(lost),
+            "origin": "made up, since the publisher tells none",
+        }  # fmt: skip
+    plan.write_text(yaml.safe_dump(card, sort_keys=False))
+    ran = run(capsys, plan, tmp_path / "out")
+    assert ran.code == 0, ran.err
+    assert errors(capsys, tmp_path / "out") == []
+    again = safebench(capsys, "run", plan, "--out", tmp_path / "out", *QUICK)
+    assert again.code == 0 and "Finished earlier" in again.out
+    rows = pq.read_table(tmp_path / "out" / "responses.parquet").to_pylist()
+    measured = {"base"} if object == "untuned" else {"base", "tuned"}
+    assert {(r["condition"], r["repeat"]) for r in rows if r["decoding"] == "t07"} == {
+        (condition, repeat) for condition in measured for repeat in (1, 2)
+    }
