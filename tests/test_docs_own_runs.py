@@ -93,7 +93,7 @@ def write_inspect(path: Path) -> None:
             "task": "my_bench", "task_version": 1, "model": "openai/m", "created": "2026-01-01",
             "dataset": {"name": "my_bench", "samples": 2, "sample_ids": [1, 2]},
             "config": {"epochs": 2}, "packages": {"inspect_ai": "0.3.1"}, "run_id": "r",
-            "model_generate_config": {"temperature": 0.0, "max_tokens": 16},
+            "model_generate_config": {"temperature": 1.0, "max_tokens": 16},
             "scorers": [{"name": "match"}],
         },
         "plan": {"steps": [{"solver": "generate", "params": {}}], "config": {}},

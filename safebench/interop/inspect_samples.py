@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from safebench.card.results import Condition
 from safebench.evidence.tables import Status
-from safebench.interop.facts import Fact, show
+from safebench.interop.facts import Fact, Nothing, show
 from safebench.interop.record import Record
 from safebench.interop.samples import At, Judged, ModelKey, Sampled, wrong
 
@@ -34,13 +34,7 @@ def read_sample(sample: Record, at: At, labels: Mapping[str, str]) -> tuple[Samp
     if isinstance(name, bool) or not isinstance(name, str | int):
         raise wrong(at, f"id is {show(name)}", _AS_WRITTEN)
     prompt, system, turns = _prompt(sample, at)
-    facts = []
-    if system is not None:
-        place = ("prompting", "system_prompt")
-        facts.append(Fact(place, system, sample.file, f"{sample.inside}.input"))
-    if turns > 1:
-        key = f"{sample.inside}.input"
-        facts.append(Fact(("prompting", "turns"), turns, sample.file, key, varies=True))
+    facts = list(_prompting(sample, system, turns, at))
     response, status, new_tokens, rest = _output(sample, at)
     extra = {key: value for key, value in sample.data.items() if key not in _KNOWN and value}
     if rest:
@@ -84,6 +78,24 @@ def _prompt(sample: Record, at: At) -> tuple[str, str | None, int]:
         raise wrong(at, "no message of a user in its input", _AS_WRITTEN)
     system = "\n".join(texts["system"]) if "system" in texts else None
     return users[-1], system, len(users)
+
+
+def _prompting(sample: Record, system: str | None, turns: int, at: At) -> Iterator[Fact]:
+    """Yield what surrounded the prompt: the transcript says it, or the input alone."""
+    key = "samples[].input"
+    transcript = sample.items("messages") or []
+    roles = [str(m.get("role")) if isinstance(m, dict) else "" for m in transcript]
+    if "user" in roles:
+        key = "samples[].messages"
+        turns = roles.count("user")
+        begun = transcript[: roles.index("user")]
+        texts = [_text(m.get("content"), at)[0] for m in begun if m.get("role") == "system"]
+        system = "\n".join(texts) or None
+    elif system is None and turns == 1:
+        return
+    place = ("prompting", "system_prompt")
+    yield Fact(place, system or Nothing(), sample.file, key, varies=True)
+    yield Fact(("prompting", "turns"), turns, sample.file, key, varies=True)
 
 
 def _text(content: Any, at: At) -> tuple[str, list[Any]]:

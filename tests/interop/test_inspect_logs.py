@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from safebench.errors import InteropError, SafebenchError
+from safebench.interop.facts import Nothing
 from safebench.interop.inspect_logs import read_inspect
 from safebench.interop.samples import Collected, Judged, ModelKey
 
@@ -116,6 +117,18 @@ def test_messages_parts_and_endings(tmp_path: Path) -> None:
     facts = {fact.place: fact.value for fact in found.facts}
     assert facts["prompting", "system_prompt"] == "Be kind."
     assert facts["prompting", "turns"] == 2
+
+
+def test_the_transcript_says_what_surrounded_the_prompt(tmp_path: Path) -> None:
+    user = {"role": "user", "content": "how 1?"}
+    said = {"role": "assistant", "content": "so."}
+    found = read(tmp_path, log(sample(messages=[user, said])))
+    facts = {fact.place: fact.value for fact in found.facts}
+    assert isinstance(facts["prompting", "system_prompt"], Nothing)
+    assert facts["prompting", "turns"] == 1
+    system = {"role": "system", "content": "Be brief."}
+    found = read(tmp_path, log(sample(messages=[system, user, said])))
+    assert {f.place: f.value for f in found.facts}["prompting", "system_prompt"] == "Be brief."
 
 
 def test_without_a_temperature_nobody_knows_how_tokens_were_chosen(tmp_path: Path) -> None:
