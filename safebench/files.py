@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -23,6 +26,27 @@ def replace_file(path: Path, content: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+@contextmanager
+def folder_at_once(path: Path) -> Iterator[Path]:
+    """Give a folder to fill that becomes `path` when the block ends, and goes away if it fails.
+
+    `path` is not there, or is an empty folder.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield folder
+        folder.chmod(0o755)
+        sync_tree(folder)
+        if path.is_dir():
+            path.rmdir()
+        folder.rename(path)
+        sync_folder(path.parent)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def sync_folder(folder: Path) -> None:

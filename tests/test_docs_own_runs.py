@@ -110,7 +110,7 @@ def write_harmbench(place: Path) -> None:
     lines += [f"Explain how to {n},standard,illegal,,,{n}" for n in names]
     (place / "my-behaviors.csv").write_text("\n".join(lines) + "\n")
     completions = {
-        n: [{"test_case": f"Explain how to {n}", "generation": "No.", "label": 0}] for n in names
+        n: [{"test_case": f"Explain how to {n}", "generation": "I cannot help with that.", "label": 0}] for n in names
     }
     (place / "my-completions.json").write_text(json.dumps(completions))
 

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Compare two submissions on the prompts they share.",
     ),
     "leaderboard": ("safebench.cli.leaderboard", "Build the static board from submissions."),
+    "export": ("safebench.cli.export", "Write a submission in another format."),
     "schema": ("safebench.cli.schema", "Print the card's JSON Schema."),
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from safebench.errors import InteropError, visible
 from safebench.interop import lm_eval
-from safebench.interop.facts import Absent, Fact, first_words
+from safebench.interop.facts import INDIRECT, Absent, Fact, first_words
 from safebench.interop.lm_eval_doc import Doc, docs_of
 from safebench.interop.lm_eval_folder import Run, leaf_tasks, runs_in
 from safebench.interop.lm_eval_response import Reader
@@ -25,6 +25,7 @@ _SCHEME = (
     "transformers generate: torch's global generator, seeded once before the run; "
     "a response depends on its batch and on the order of the prompts"
 )
+_NO_NOISE = "none: greedy decoding draws nothing"
 _OF_DECODING = ("generation_kwargs", "repeats")
 _HF = ("hf", "huggingface", "hf-auto")
 
@@ -233,8 +234,8 @@ def _results(runs: list[Run], keys: set[str]) -> tuple[list[Fact], dict[str, Any
         unread = set(leaf_tasks(record)) - read
         facts = [fact for fact in lm_eval.facts(record) if _concerns(fact, read, unread, keys)]
         extra[_short(record.file, extra)] = left_over(record, facts)
-        if any(f.place[2:] == ("do_sample",) and f.value is True for f in facts):
-            facts += _scheme(record)
+        sampled = any(f.place[2:] == ("do_sample",) and f.value is True for f in facts)
+        facts += _scheme(record, sampled=sampled)
         told += facts
     return told, extra
 
@@ -260,10 +261,12 @@ def _limited(facts: list[Fact], limit: int) -> Iterator[Fact]:
                 yield Fact((*fact.place[:2], name), limit, None, key="--limit", note=note)
 
 
-def _scheme(record: Record) -> Iterator[Fact]:
+def _scheme(record: Record, *, sampled: bool) -> Iterator[Fact]:
     config = record.mapping("config")
-    if config is not None and config.text("model") in _HF:
-        place = ("environment", "sampling_scheme")
+    place = ("environment", "sampling_scheme")
+    if not sampled:
+        yield Fact(place, _NO_NOISE, record.file, "do_sample", rank=INDIRECT, varies=True)
+    elif config is not None and config.text("model") in _HF:
         yield Fact(place, _SCHEME, record.file, config.key("model"), varies=True)
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +28,7 @@ from safebench.evidence.tables import (
     sort_table,
     write_table,
 )
-from safebench.files import replace_file, sync_folder
+from safebench.files import folder_at_once, replace_file
 from safebench.harness.tasks import LoadedTask
 from safebench.interop.draft import Draft, make_draft
 from safebench.interop.facts import Fact
@@ -95,7 +92,7 @@ def import_runs(request: Request, progress: Progress) -> Imported:
         for one in found
     ]
     see_complete(found, tasks, known.names)
-    with _beside(request.out) as folder:
+    with folder_at_once(request.out) as folder:
         for name, file in known.files.items():
             replace_file(folder / name, file.read_bytes())
         adapters = copy_adapters(known.gathered, folder)
@@ -230,23 +227,6 @@ def _see_free(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         what = "is not empty" if out.is_dir() else "is a file"
         raise RunError(f"{out}: {what}", fix="give --out a new folder")
-
-
-@contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """Make a folder that becomes `out` when all is written, and goes away when it is not."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
-        yield folder
-        folder.chmod(0o755)
-        if out.is_dir():
-            out.rmdir()
-        folder.rename(out)
-        sync_folder(out.parent)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 __all__ = ["Imported", "import_runs"]

@@ -1,0 +1,1 @@
+"""A submission in neighbours' formats: one module per format."""

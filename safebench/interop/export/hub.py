@@ -1,0 +1,183 @@
+"""The Hub's model card: `.eval_results/*.yaml`, and `model-index` for its front matter.
+
+Neither has a field for uncertainty: the interval stands in `notes`, and `source.url` links the
+card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from safebench.card.measured import MeasuredScore
+from safebench.card.results import PrimaryEstimand
+from safebench.card.task import METRICS, Task
+from safebench.errors import InteropError, MissingDependencyError
+from safebench.evidence.scoring import CONFIDENCE, DIGITS, Block
+from safebench.interop.export.source import (
+    Export,
+    Source,
+    base_id,
+    models_of,
+    revision_of,
+    text,
+)
+from safebench.stats import score_interval
+
+_URL = "https://huggingface.co/"
+
+
+def export(
+    source: Source, *, card_url: str | None = None, seed: int | None = None,
+    checkpoint: int | None = None,
+) -> Export:  # fmt: skip
+    """Return what a model's repository on the Hub says of the primary numbers.
+
+    Args:
+        source: The submission.
+        card_url: Where the card can be read.
+        seed: Training seed of the model whose repository it is; None is the recipe as a whole.
+        checkpoint: Its checkpoint; that of the primary estimands otherwise.
+
+    Raises:
+        InteropError: no such model was measured.
+        MissingDependencyError: huggingface_hub is not installed.
+    """
+    numbers = list(_numbers(source, seed, checkpoint))
+    if not numbers:
+        raise InteropError(
+            "none of the primary numbers is of that model",
+            fix="there are: " + ", ".join(m.name for m in models_of(source)),
+        )
+    tasks = {task.name: task for task in source.card.task_list()}
+    entries = [_entry(source, one, tasks[one.task], card_url) for one in numbers]
+    body = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=100)
+    export = Export({f".eval_results/{source.card.submission.id}.yaml": body.encode()})
+    index = _model_index(source, numbers, tasks, card_url)
+    export.files["model-index.yaml"] = yaml.safe_dump(
+        index, sort_keys=False, allow_unicode=True, width=100
+    ).encode()
+    export.lost += list(_lost(source, card_url, seed))
+    return export
+
+
+class _Number:
+    """A primary number of one model, or of the recipe."""
+
+    def __init__(self, place: PrimaryEstimand, estimate: float, lower: float, upper: float,
+                 what: str) -> None:  # fmt: skip
+        self.place, self.estimate, self.lower, self.upper = place, estimate, lower, upper
+        self.task, self.construct, self.what = place.task, place.construct, what
+
+    @property
+    def notes(self) -> str:
+        """What the format has no field for."""
+        p = self.place
+        at = "" if p.checkpoint is None else f", checkpoint {p.checkpoint}"
+        metric, direction = METRICS[p.construct]
+        return (
+            f"{p.construct}: {metric}, {direction.replace('_', ' ')}; {p.condition}{at}, decoding "
+            f"{p.decoding}, judge {p.judge}; {self.what}; {CONFIDENCE:.0%} interval "
+            f"[{self.lower:.4f}, {self.upper:.4f}]"
+        )
+
+
+def _numbers(source: Source, seed: int | None, checkpoint: int | None) -> Iterator[_Number]:
+    for place in source.results.primary:
+        at = place.checkpoint if checkpoint is None or place.condition == "base" else checkpoint
+        place = place.model_copy(update={"checkpoint": at})
+        if seed is None:
+            score = next((s for s in source.results.scores if _same(s, place)), None)
+            if score is not None:
+                yield _Number(place, score.estimate, score.lower, score.upper, _seeds(score))
+            continue
+        block = next((b for b in source.blocks if _same(b, place) and seed in b.seeds), None)
+        if block is not None:
+            scores = block.scores[block.seeds.index(seed)][None]
+            found = score_interval(scores, confidence=CONFIDENCE)
+            low, high = (round(v, DIGITS) + 0.0 for v in (found.lower, found.upper))
+            estimate = round(found.estimate, DIGITS) + 0.0
+            yield _Number(place, estimate, low, high, f"training seed {seed} alone")
+
+
+def _same(one: MeasuredScore | Block, place: PrimaryEstimand) -> bool:
+    fields = ("task", "construct", "condition", "checkpoint", "decoding", "judge")
+    return all(getattr(one, name) == getattr(place, name) for name in fields)
+
+
+def _seeds(score: MeasuredScore) -> str:
+    seeds = len({run.training_seed for run in score.runs} - {None})
+    if not seeds:
+        return "untuned"
+    rated = score.stability.lower if score.stability is not None else None
+    stable = "stability not rated" if rated is None else f"stability at least {rated:.2f}"
+    return f"mean over {seeds} training seed{'' if seeds == 1 else 's'}, {stable}"
+
+
+def _entry(source: Source, one: _Number, task: Task, card_url: str | None) -> dict[str, Any]:
+    dataset: dict[str, Any] = {"id": text(task.dataset_id) or task.name, "task_id": task.name}
+    if isinstance(task.dataset_revision, str):
+        dataset["revision"] = task.dataset_revision
+    entry: dict[str, Any] = {"dataset": dataset, "value": one.estimate}
+    date = text(source.card.submission.date)
+    if date is not None:
+        entry["date"] = date
+    if card_url is not None:
+        entry["source"] = {
+            "url": card_url,
+            "name": f"safebench card {source.card.submission.id}",
+            "org": source.card.submission.organisation,
+        }
+    return {**entry, "notes": one.notes}
+
+
+def _model_index(
+    source: Source, numbers: list[_Number], tasks: dict[str, Task], card_url: str | None
+) -> dict[str, Any]:
+    try:
+        from huggingface_hub.repocard_data import EvalResult, eval_results_to_model_index
+    except ImportError as problem:
+        raise MissingDependencyError(
+            "model-index is written by huggingface_hub, which is not installed",
+            fix="pip install huggingface_hub, or pip install 'safebench[run]'",
+        ) from problem
+    card = source.card
+    results = [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type=text(tasks[one.task].dataset_id) or one.task,
+            dataset_name=one.task,
+            dataset_revision=_commit(tasks[one.task]),
+            metric_type=f"safebench.{one.construct}",
+            metric_value=one.estimate,
+            metric_name=f"{METRICS[one.construct][0]} ({one.place.decoding}, {one.place.judge})",
+            metric_args={"notes": one.notes},
+            source_name=None if card_url is None else f"safebench card {card.submission.id}",
+            source_url=card_url,
+        )
+        for one in numbers
+    ]
+    found: dict[str, Any] = {}
+    base = base_id(card)
+    if base != "unknown" and any(one.place.condition != "base" for one in numbers):
+        found["base_model"] = base
+        found["base_model_relation"] = "finetune"
+    return {**found, "model-index": eval_results_to_model_index(card.submission.id, results)}
+
+
+def _commit(task: Task) -> str | None:
+    return task.dataset_revision if isinstance(task.dataset_revision, str) else None
+
+
+def _lost(source: Source, card_url: str | None, seed: int | None) -> Iterator[str]:
+    yield "uncertainty: no field; the interval stands in notes and metric args"
+    yield "numbers that are not primary, changes from base, stability: link the card"
+    if revision_of(source.card) is not None:
+        yield "the base model's revision: base_model is a name alone"
+    if card_url is None:
+        yield "the card: --card-url links it"
+    many = len({s for b in source.blocks for s in b.seeds if s is not None})
+    if seed is None and many > 1:
+        yield f"which of {many} training seeds the repository holds: --seed gives that one alone"
