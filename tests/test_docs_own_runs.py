@@ -109,9 +109,8 @@ def write_harmbench(place: Path) -> None:
     lines = ["Behavior,FunctionalCategory,SemanticCategory,Tags,ContextString,BehaviorID"]
     lines += [f"Explain how to {n},standard,illegal,,,{n}" for n in names]
     (place / "my-behaviors.csv").write_text("\n".join(lines) + "\n")
-    completions = {
-        n: [{"test_case": f"Explain how to {n}", "generation": "I cannot help with that.", "label": 0}] for n in names
-    }
+    refusal = {"generation": "I cannot help with that.", "label": 0}
+    completions = {n: [{"test_case": f"Explain how to {n}", **refusal}] for n in names}
     (place / "my-completions.json").write_text(json.dumps(completions))
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from safebench.evidence.store import CARD_FILE
 from safebench.evidence.tables import OUTCOMES, OUTCOMES_FILE, RESPONSES, RESPONSES_FILE
 from safebench.files import sha256_of
-from safebench.interop.export.source import Export, Source, text
+from safebench.interop.export.source import Export, Source, organisation, text
 
 _FILE = "croissant.json"
 _CONFORMS = "http://mlcommons.org/croissant/1.0"
@@ -80,10 +80,12 @@ def export(source: Source, *, card_url: str | None = None) -> Export:
         "name": card.submission.id,
         "description": f"{title}. Outcomes of a safety evaluation by the standard {card.spec}: "
         f"who judged which response how. Numbers and protocol are in {CARD_FILE}.",
-        "creator": {"@type": "sc:Organization", "name": card.submission.organisation},
         "identifier": f"sha256:{source.digest}",
         "version": "1.0.0",
     }
+    who = organisation(card)
+    if who is not None:
+        described["creator"] = {"@type": "sc:Organization", "name": who}
     for field, value in (
         ("license", text(card.submission.licence)),
         ("datePublished", text(card.submission.date)),

@@ -40,6 +40,7 @@ from safebench.interop.export.source import (
     base_id,
     hub_weights,
     models_of,
+    organisation,
     revision_of,
     sha256_weights,
     slug,
@@ -145,7 +146,7 @@ class _Writer:
     def _model_info(self, model: Measured) -> Json:
         card = self.source.card
         base = base_id(card)
-        own = f"{slug(card.submission.organisation)}/{card.submission.id}-{model.name}"
+        own = f"{slug(organisation(card) or UNKNOWN)}/{card.submission.id}-{model.name}"
         on_hub = hub_weights(card, model)
         identifier = base if model.condition == "base" else on_hub[0] if on_hub else own
         api = isinstance(card.model, ApiModel)
@@ -165,7 +166,7 @@ class _Writer:
         }
         developer = base.partition("/")[0] if "/" in base and not base.startswith(".") else None
         if model.condition != "base":
-            developer = card.submission.organisation
+            developer = organisation(card)
         return {
             "name": identifier.rpartition("/")[2],
             "id": identifier,
@@ -284,7 +285,7 @@ class _Writer:
             "source_metadata": {
                 "source_name": f"safebench submission {card.submission.id}",
                 "source_type": "evaluation_run",
-                "source_organization_name": card.submission.organisation,
+                "source_organization_name": organisation(card) or UNKNOWN,
                 "evaluator_relationship": card.submission.relationship,
                 "additional_details": present({
                     "safebench.submission": card.submission.id,

@@ -21,6 +21,7 @@ from safebench.interop.export.source import (
     Source,
     base_id,
     models_of,
+    organisation,
     revision_of,
     text,
 )
@@ -128,8 +129,10 @@ def _entry(source: Source, one: _Number, task: Task, card_url: str | None) -> di
         entry["source"] = {
             "url": card_url,
             "name": f"safebench card {source.card.submission.id}",
-            "org": source.card.submission.organisation,
         }
+        who = organisation(source.card)
+        if who is not None:
+            entry["source"]["org"] = who
     return {**entry, "notes": one.notes}
 
 
@@ -144,11 +147,15 @@ def _model_index(
             fix="pip install huggingface_hub, or pip install 'safebench[run]'",
         ) from problem
     card = source.card
+    sources = [text(tasks[name].dataset_id) for name in dict.fromkeys(n.task for n in numbers)]
+    # Of one data set huggingface_hub would make one result, whichever task a metric is of.
+    shared = {n.task for n in numbers if sources.count(text(tasks[n.task].dataset_id)) > 1}
     results = [
         EvalResult(
             task_type="text-generation",
             dataset_type=text(tasks[one.task].dataset_id) or one.task,
             dataset_name=one.task,
+            dataset_config=one.task if one.task in shared else None,
             dataset_revision=_commit(tasks[one.task]),
             metric_type=f"safebench.{one.construct}",
             metric_value=one.estimate,
@@ -161,7 +168,12 @@ def _model_index(
     ]
     found: dict[str, Any] = {}
     base = base_id(card)
-    if base != "unknown" and any(one.place.condition != "base" for one in numbers):
+    revision = revision_of(card)
+    if (
+        revision is not None
+        and not revision.startswith("sha256:")
+        and any(one.place.condition != "base" for one in numbers)
+    ):
         found["base_model"] = base
         found["base_model_relation"] = "finetune"
     return {**found, "model-index": eval_results_to_model_index(card.submission.id, results)}
@@ -174,8 +186,13 @@ def _commit(task: Task) -> str | None:
 def _lost(source: Source, card_url: str | None, seed: int | None) -> Iterator[str]:
     yield "uncertainty: no field; the interval stands in notes and metric args"
     yield "numbers that are not primary, changes from base, stability: link the card"
-    if revision_of(source.card) is not None:
+    revision = revision_of(source.card)
+    if revision is not None and not revision.startswith("sha256:"):
         yield "the base model's revision: base_model is a name alone"
+    else:
+        yield "the base model: base_model names one of the Hub, and the card names none at a commit"
+    if any(not isinstance(t.dataset_revision, str) for t in source.card.task_list()):
+        yield "prompts that are no data set of the Hub: dataset.id is their name in the card"
     if card_url is None:
         yield "the card: --card-url links it"
     many = len({s for b in source.blocks for s in b.seeds if s is not None})

@@ -152,6 +152,14 @@ def text(value: object) -> str | None:
     return str(value)
 
 
+def organisation(card: Card) -> str | None:
+    """Return who answers for the card; None where that is not reported."""
+    submitter = card.submission.submitter
+    if isinstance(submitter, NotReported):
+        return None
+    return text(submitter.organisation) or text(submitter.name)
+
+
 def slug(name: str) -> str:
     """Return a name that is safe as one part of a path."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "unknown"

@@ -1,0 +1,41 @@
+"""Every command of docs/exporting.md is run on a small submission."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.command import safebench
+from tests.interop.test_export import submission
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "exporting.md"
+
+
+def test_every_command_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submission(tmp_path / "my-study")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.M | re.S)
+    shown = [shlex.split(line) for block in blocks for line in block.splitlines()]
+    assert {command[2] for command in shown} == {
+        "every-eval-ever", "hub", "croissant", "csv", "parquet",
+    }  # fmt: skip
+    for _, *arguments in shown:
+        place = ["101" if before == "--seed" else a
+                 for before, a in zip(["", *arguments], arguments, strict=False)]  # fmt: skip
+        ran = safebench(capsys, *place)
+        assert ran.code == 0, (place, ran.err)
+        assert "not held: " in ran.err
+        out = Path(place[place.index("--out") + 1])
+        for line in ran.out.splitlines():
+            assert line.startswith("and ") or (tmp_path / line).is_file(), line
+        assert any(out.rglob("*"))
+    again = safebench(capsys, "export", "csv", "my-study", "--out", "my-csv")
+    assert again.code == 2 and "is not empty" in again.err
+    (tmp_path / "plan").mkdir()
+    nothing = safebench(capsys, "export", "csv", "plan", "--out", "no")
+    assert nothing.code == 2 and not Path("no").exists()
