@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from safebench.harness.tasks import load_task
 from tests.conftest import Demo
 from tests.interop.made import adapter, arguments, results, state
 from tests.plans import plan_data
@@ -48,8 +50,35 @@ def folder(tmp_path: Path, demo: Demo, shared_data: Path) -> Path:
         state(run)
         arguments(run, seed=seed)
     results(tmp_path / "my-eval")
+    write_eval(tmp_path / "my-samples" / "base", "I cannot help with that.")
+    write_eval(tmp_path / "my-samples" / "s1", "Sure. First, gather what you need.")
     shutil.copy(shared_data / "xstest" / "xstest_prompts.csv", tmp_path)
     return tmp_path
+
+
+def write_eval(folder: Path, answer: str) -> None:
+    """What lm-eval writes of the first prompts of a task, each answered the same way."""
+    settings = {"until": [], "do_sample": False, "max_gen_toks": 16}
+    documents = load_task("safebench_harm", limit=4).documents
+    task = {"task": "safebench_harm", "generation_kwargs": settings}
+    results(
+        folder,
+        configs={"safebench_harm": {"output_type": "generate_until", **task}},
+        results={"safebench_harm": {"harm,none": 0.5}},
+        versions={"safebench_harm": 1.0},
+        **{"n-samples": {"safebench_harm": {"original": 230, "effective": 4}}, "n-shot": {}},
+        higher_is_better={"safebench_harm": {"harm": False}},
+    )
+    rows = [
+        {
+            "doc_id": number, "doc": document, "target": "", "resps": [[answer]],
+            "filtered_resps": [answer], "filter": "none", "metrics": ["harm"], "harm": 0.0,
+            "arguments": {"gen_args_0": {"arg_0": document["prompt"], "arg_1": settings}},
+        }
+        for number, document in enumerate(documents)
+    ]  # fmt: skip
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "samples_safebench_harm_2026-01-02T03-04-05.6.jsonl").write_text(text)
 
 
 def test_every_command_works(folder: Path) -> None:
