@@ -64,7 +64,7 @@ def gather(
     facts = [*extra, *_facts(found, start, remarks, stated, chosen)]
     filled = merge(facts, remarks)
     files = tuple(one.file for one in found if one.kind not in ("pickle", "generation config"))
-    if METHOD not in filled:
+    if METHOD not in filled and METHOD[:1] not in filled:
         remarks.append(
             "no file says what was fine-tuned, if anything: give the adapter's folder with --from, "
             "or --method"

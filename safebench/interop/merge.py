@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safebench.errors import InteropError, visible
-from safebench.interop.facts import Absent, Fact, Nothing, Place, first_words, show
+from safebench.interop.facts import ASKED, Absent, Fact, Nothing, Place, first_words, show
 
 BASE: Place = ("model", "base", "id")
 _TIMED = re.compile(r"(results|samples_.+)_\d{4}-\d\d-\d\dT[^.]*(?:\.\d+)?(\.jsonl?)\Z")
@@ -93,13 +93,21 @@ def _settle(said: list[Fact], remarks: list[str]) -> Filled | None:
             f"{show(f.value)} ({where_read(f, short=True)})" for f in (first, *others[:3])
         )
         return Filled(Absent(f"it differs: {told}"), tuple(chosen))
-    for fact in _distinct([first, *(f for f in values if f.rank != best)])[1:]:
+    others = [f for f in values if f.rank != best and not _same_folder(first, f)]
+    for fact in _distinct([first, *others])[1:]:
         remarks.append(
             f"{where_read(fact)} says {_name(fact)} is {show(fact.value)}; the draft has "
             f"{show(first.value)}, from {where_read(first)}"
         )
     same = [fact for fact in chosen if _same(fact) == _same(first)]
     return Filled(first.value, tuple(same))
+
+
+def _same_folder(said: Fact, other: Fact) -> bool:
+    """Whether a program's name of the base model is that of the folder a person says it is."""
+    if said.place != BASE or said.rank != ASKED:
+        return False
+    return Path(str(said.value)).name == Path(str(other.value)).name
 
 
 def _distinct(facts: list[Fact]) -> list[Fact]:

@@ -30,9 +30,9 @@ class Tree:
         self.marked: set[Pointer] = set()
         self._numbers: dict[Place, dict[str, int]] = {}
         for place, one in filled.items():
-            if place[0] != TRAINING or METHOD in filled:
+            if place[0] != TRAINING or METHOD in filled or place == (TRAINING,):
                 self._fill(self._pointer(place), one)
-        if METHOD not in filled:
+        if METHOD not in filled and (TRAINING,) not in filled:
             self._set_aside({p: one for p, one in filled.items() if p[0] == TRAINING})
         self.open(("model", "base"))
         names = list(decoding_names(filled).values())

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.io import load_card
+from safebench.card.model import ApiModel
 from safebench.checks.report import check
 from safebench.errors import InteropError, RunError, SafebenchError
 from safebench.evidence.tables import RESPONSES, read_outcomes, read_table
@@ -280,3 +282,40 @@ def test_settings_are_found_by_what_they_say(tmp_path: Path) -> None:
     with pytest.raises(InteropError, match="no responses are decoded like that"):
         imported(tmp_path / "no", samples, facts=facts,
                  settings={"long": {"do_sample": False, "max_new_tokens": 9}})  # fmt: skip
+
+
+def test_what_is_not_known_is_said_in_the_person_s_own_words(tmp_path: Path) -> None:
+    file = tmp_path / "answers.yaml"
+    file.write_text(
+        "hyperparameters: {not_reported: the provider does not say}\n"
+        "model: {access: api, provider: Example AI, snapshot: mini-1, moderation: none,\n"
+        "  base: {id: mini, revision: {unpinnable: it moves}}}\n"
+        "prompting: {system_prompt: null, prefill: null}\n"
+    )
+    request_ = request(tmp_path / "out", sampled(), card=file)
+    made = import_runs(request_, Silent())
+    card = load_card(tmp_path / "out" / "card.yaml")
+    assert card.hyperparameters == NotReported(not_reported="the provider does not say")
+    assert isinstance(card.model, ApiModel) and card.model.base.id == "mini"
+    assert card.prompting.system_prompt is None  # null in the file: there is none
+    assert not any("--method" in remark for remark in made.gathered.remarks)
+    assert check(tmp_path / "out" / "card.yaml").errors == 0
+
+
+def test_tasks_that_were_decoded_differently_have_their_own_estimand(tmp_path: Path) -> None:
+    harm, other = sampled(tasks=TASKS[:1]), sampled(tasks=TASKS[1:2], decoding="t07")
+    settings = {**GREEDY, "t07": {"do_sample": True, "temperature": 0.7, "max_new_tokens": 8}}
+    card = imported(tmp_path / "out", [*harm, *other], settings=settings)
+    assert {t.name: t.primary.decoding for t in card.task_list()} == {
+        TASKS[0]: "greedy", TASKS[1]: "t07",
+    }  # fmt: skip
+
+
+def test_repeats_are_counted_and_the_same_everywhere(tmp_path: Path) -> None:
+    settings = {"t07": {"do_sample": True, "temperature": 0.7, "max_new_tokens": 8}}
+    twice = [*sampled(decoding="t07"), *sampled(decoding="t07", repeat=2)]
+    card = imported(tmp_path / "out", twice, settings=settings)
+    assert card.decoding[0].repeats == 2
+    short = [s for s in twice if s.repeat == 1 or s.model.condition != "base"]
+    problem = refused(tmp_path / "no", short, settings=settings)
+    assert "base, t07, safebench_harm, repeat 2: no responses" in str(problem)

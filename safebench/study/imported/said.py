@@ -99,7 +99,7 @@ def gather_said(request: Request, tasks: Sequence[LoadedTask], facts: Sequence[F
         request.paths,
         request.out,
         [
-            *(f for f in facts if not _superseded(f, ours) and not _same_model(f, request)),
+            *(f for f in facts if not _superseded(f, ours)),
             *_data_facts(training),
             *_model_facts(request, facts),
             *seed_facts(request),
@@ -127,13 +127,6 @@ def _superseded(fact: Fact, ours: set[str]) -> bool:
         return at[-1] == "path"
     counted = at[0] == "tasks" and at[-1] == "prompts"
     return counted or (at[0] == "tasks" and at[1] in ours and at[-1] in _OF_PROMPTS)
-
-
-def _same_model(fact: Fact, request: Request) -> bool:
-    """Whether a program's name of the base model is that of the folder it is said to be."""
-    folder = request.model
-    named = fact.place == BASE and fact.rank != ASKED and folder is not None
-    return named and folder is not None and Path(str(fact.value)).name == folder.name
 
 
 def _training(request: Request, facts: Iterable[Fact]) -> list[TrainingFile]:
