@@ -202,7 +202,7 @@ def _environment(record: Record, config: Record, arguments: dict[str, Any]) -> I
 
 def _of_transformers(config: Record, arguments: dict[str, Any]) -> Iterator[Fact]:
     """Yield what lm-eval's `hf` does, where its arguments do not say otherwise."""
-    key = config.key("model_args")
+    key = config.key("model")  # not its arguments: they say more than these facts hold
 
     def env(name: str, value: Any, note: str) -> Fact:
         return Fact((*_ENV, name), value, config.file, key, note=note, varies=True)

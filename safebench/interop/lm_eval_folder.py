@@ -60,7 +60,7 @@ def runs_in(path: Path, tasks: Sequence[str] | None) -> tuple[list[Run], list[st
         if task not in there:
             held = first_words(there, 8)
             message = f"{_name(root)} has no task {show(task)}; it has {held}"
-            raise InteropError(message, fix="name one of those")
+            raise InteropError(message, fix="correct --only-task")
     found = [_one(task, root, results, samples) for task in wanted]
     _one_model([run.results for run in found if run.results is not None])
     remarks = []
@@ -177,13 +177,13 @@ def _one(
         record = listing[0][0]
         raise InteropError(
             f"{_name(record.file)} lists {show(task)}, but its samples are not in {_name(root)}",
-            fix=f"{_LOG}, or name the tasks that have samples",
+            fix=f"{_LOG}, or name the tasks that have samples: --only-task NAME",
         )
     if len(mine) > 1:
         raise InteropError(
             f"two runs of {show(task)} are in one folder: {_dated(mine[0])} and {_dated(mine[1])}",
             fix="import each run by its own results_*.json: as another seed, or with the number "
-            "of its first repeat",
+            "of its first repeat: seed=1,repeat=2:FILE",
         )
     (one,) = mine
     beside = [r for r, time in listing if time is None or one.time is None or time == one.time]

@@ -111,7 +111,7 @@ def _complete(run: Run, docs: list[Doc], limit: int | None) -> None:
         raise InteropError(
             f"{visible(str(run.samples))} has {len(docs):,} prompts{first}, but "
             f"{visible(str(run.results.file))} says {measured:,} were measured",
-            fix="copy the whole file; or say that only its first prompts are imported, with a limit"
+            fix="copy the whole file; or import its first prompts alone: --limit N"
             if len(docs) < asked
             else "give the results that were written with these samples",
         )
