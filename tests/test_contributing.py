@@ -71,6 +71,7 @@ def test_the_task_loads_as_described(followed: Path) -> None:
 def test_the_commands_show_it(
     followed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "130")
     commands = [block[2] for block in _BLOCK.finditer(section()) if block[1] == "console"]
     listed, shown = commands[0].splitlines()
     variable, _, rest = listed.removeprefix("$ ").partition("=")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.io import load_document
 from safebench.card.measured import MeasuredResults, complete_results
@@ -70,7 +71,7 @@ def test_complete_numbers_are_all_there() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["estimate", "lower", "n", "runs", "runs.0.score", "bound", "blocked", "stability",
+    ["estimate", "lower", "n", "runs", "runs.0.score", "bound", "stability",
      "stability.lower", "method"],
 )  # fmt: skip
 def test_a_number_of_which_a_part_is_not_reported_is_left_out(path: str) -> None:
@@ -88,6 +89,16 @@ def test_a_number_of_which_a_part_is_not_reported_is_left_out(path: str) -> None
     assert [s.model_dump() for s in results.scores] == kept
     assert len(results.changes) == len(changed.results.changes)
     assert results.primary == changed.results.primary
+
+
+@pytest.mark.parametrize("part", ["truncated", "blocked"])
+def test_how_responses_ended_may_be_unknown_of_a_complete_number(part: str) -> None:
+    data = copy.deepcopy(REPORT)
+    data["results"]["scores"][0][part] = GONE
+    results = complete_results(card(data))
+    assert results is not None
+    assert len(results.scores) == len(REPORT["results"]["scores"])
+    assert getattr(results.scores[0], part) == NotReported(**GONE)
 
 
 @pytest.mark.parametrize("part", ["estimate", "upper", "prompts", "seeds_up"])

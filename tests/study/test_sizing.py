@@ -35,6 +35,7 @@ def block(seeds: int = 5, repeats: int = 3, prompts: int = 80, **changes: Any) -
         "verdicts": np.full(shape, "refused"),
         "truncated": np.zeros(shape, dtype=bool),
         "blocked": np.zeros(shape, dtype=bool),
+        "unrecorded": np.zeros(shape, dtype=bool),
     }
     return Block(**{**named, **changes})
 
