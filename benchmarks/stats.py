@@ -35,7 +35,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safebench import stats
-from safebench.evidence.scoring import blocks
+from safebench.evidence.blocks import blocks
 from safebench.evidence.tables import (
     OUTCOMES,
     OUTCOMES_FILE,

@@ -19,6 +19,7 @@ _GIB = 2**30
 _MOST_GIB = {".json": 1, ".jsonl": 4, ".csv": 4, ".tsv": 4, ".parquet": 4}
 _LONGEST_FIELD = 16 * 2**20
 _ROWS_AT_ONCE = 4096
+_FORMULA = {"=", "+", "-", "@"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,11 @@ def read_rows(path: Path, failure: Failure) -> Rows:
         yield from reader(path, failure)
     except UnicodeDecodeError:
         raise _encoding(path, failure) from None
+
+
+def spreadsheet_safe(text: str) -> str:
+    """Return a text for a CSV cell, with a `'` before what a spreadsheet would run as a formula."""
+    return f"'{text}" if text.lstrip()[:1] in _FORMULA else text
 
 
 def _encoding(path: Path, failure: Failure) -> SafebenchError:

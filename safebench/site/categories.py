@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from safebench.card.measured import MeasuredScore
-from safebench.evidence.scoring import Block, blocks
+from safebench.evidence.blocks import Block, blocks
 from safebench.site.svg import Mark
 from safebench.stats import score_interval
 

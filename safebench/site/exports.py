@@ -10,6 +10,7 @@ from typing import Any
 
 from safebench.card.base import NotReported
 from safebench.card.measured import MeasuredChange, MeasuredScore
+from safebench.rows import spreadsheet_safe
 from safebench.site.board import Board
 from safebench.site.rows import Row
 from safebench.site.words import clean
@@ -127,5 +128,4 @@ def _cell(value: Any) -> Any:
         return ""
     if not isinstance(value, str):
         return repr(value) if isinstance(value, float) else value
-    text = clean(value)
-    return f"'{text}" if text.lstrip()[:1] in {"=", "+", "-", "@"} else text
+    return spreadsheet_safe(clean(value))

@@ -23,13 +23,8 @@ from safebench.card.measured import MeasuredScore
 from safebench.card.results import MARGIN
 from safebench.card.task import Construct
 from safebench.errors import EvidenceError
-from safebench.evidence.scoring import (
-    CONFIDENCE,
-    Block,
-    final_checkpoint,
-    lost_seeds,
-    measure,
-)
+from safebench.evidence.blocks import Block
+from safebench.evidence.scoring import CONFIDENCE, final_checkpoint, lost_seeds, measure
 from safebench.evidence.tables import OUTCOMES_FILE, read_outcomes
 from safebench.files import sha256_of
 from safebench.stats import margin_points, paired_difference

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from safebench.card.task import METRICS
-from safebench.evidence.scoring import CONFIDENCE, Block, block_flips
+from safebench.evidence.blocks import Block
+from safebench.evidence.scoring import CONFIDENCE, block_flips
 from safebench.stats import (
     cvar,
     dependability,

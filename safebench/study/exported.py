@@ -15,6 +15,7 @@ from safebench.errors import RunError
 from safebench.files import folder_at_once
 from safebench.interop.export import croissant, every_eval_ever, hub
 from safebench.interop.export.source import Export, Source, open_source
+from safebench.rows import spreadsheet_safe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 TABLES = ("scores", "runs", "changes", "components", "primary", "diagnostics", "projections",
           "flips", "not_measured", "outcomes")  # fmt: skip
 """Tables of `safebench.load` that are written."""
-_FORMULA = frozenset("=+-@\t\r")
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,7 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.lstrip()[:1] in _FORMULA and value.strip():
-        return f"'{value}"
-    return value
+    return spreadsheet_safe(value) if isinstance(value, str) else value
 
 
 def _parquet_bytes(table: pd.DataFrame) -> bytes:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from safebench.evidence.scoring import CONFIDENCE, DIGITS, Block, Floats
+from safebench.evidence.blocks import Block, Floats
+from safebench.evidence.scoring import CONFIDENCE, DIGITS
 from safebench.stats import paired_difference, prompt_tests
 from safebench.stats.multiplicity import benjamini_hochberg, holm, mcnemar_exact
 

@@ -19,7 +19,8 @@ from safebench.card.io import load_card
 from safebench.card.measured import MeasuredResults, MeasuredRun, MeasuredScore, MeasuredStability
 from safebench.card.results import Place
 from safebench.errors import MissingDependencyError
-from safebench.evidence.scoring import block_flips, blocks
+from safebench.evidence.blocks import blocks
+from safebench.evidence.scoring import block_flips
 from safebench.evidence.tables import read_outcomes
 from safebench.study.measures import Measure, NotMeasured
 from safebench.study.report import Report, make_report

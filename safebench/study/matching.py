@@ -14,8 +14,9 @@ from safebench.card.card import Card
 from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.card.training import NoTraining
+from safebench.evidence.blocks import Block, blocks
 from safebench.evidence.rows import distinct, rows_with
-from safebench.evidence.scoring import Block, blocks, final_checkpoint
+from safebench.evidence.scoring import final_checkpoint
 
 Place = tuple[str, str, Condition, int | None, str, str]
 """Task, construct, condition, checkpoint, decoding, judge."""

@@ -15,7 +15,8 @@ from scipy import special
 from safebench.card.measured import MeasuredChange, MeasuredScore
 from safebench.card.results import PrimaryEstimand
 from safebench.errors import StatsError
-from safebench.evidence.scoring import CONFIDENCE, Block
+from safebench.evidence.blocks import Block
+from safebench.evidence.scoring import CONFIDENCE
 from safebench.stats import VarianceComponents, d_study, variance_components
 from safebench.study.diagnostics import diagnostics
 from safebench.study.measures import Measure, NotMeasured, tidy

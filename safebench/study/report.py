@@ -17,7 +17,8 @@ from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredSco
 from safebench.card.results import Condition, Place
 from safebench.card.task import Construct
 from safebench.errors import EvidenceError
-from safebench.evidence.scoring import blocks, results_of
+from safebench.evidence.blocks import blocks
+from safebench.evidence.scoring import results_of
 from safebench.study.diagnostics import GRADED
 from safebench.study.primaries import Primary, describe
 from safebench.study.variation import Variation, variation

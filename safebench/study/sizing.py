@@ -13,7 +13,8 @@ import numpy as np
 from safebench.card.io import load_card
 from safebench.card.results import MARGIN, PrimaryEstimand
 from safebench.errors import EvidenceError, StatsError
-from safebench.evidence.scoring import Block, blocks, primary_estimands
+from safebench.evidence.blocks import Block, blocks
+from safebench.evidence.scoring import primary_estimands
 from safebench.evidence.tables import OUTCOMES_FILE, read_outcomes
 from safebench.stats import flip_rate, margin_points, stability, variance_components
 from safebench.stats.balanced import balanced_bounds

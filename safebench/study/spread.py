@@ -8,7 +8,8 @@ import numpy as np
 from scipy import special
 
 from safebench.card.results import MARGIN
-from safebench.evidence.scoring import CONFIDENCE, Block, block_stability
+from safebench.evidence.blocks import Block
+from safebench.evidence.scoring import CONFIDENCE, block_stability
 from safebench.stats import plan_seeds, variance_components
 from safebench.study.measures import Measure, NotMeasured, Number, measured, tidy
 

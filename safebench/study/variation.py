@@ -14,7 +14,8 @@ import numpy.typing as npt
 from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import StatsError
-from safebench.evidence.scoring import CONFIDENCE, Block
+from safebench.evidence.blocks import Block
+from safebench.evidence.scoring import CONFIDENCE
 from safebench.stats import VarianceComponents, variance_components
 from safebench.study.measures import Measure, NotMeasured, Number, measured, tidy
 

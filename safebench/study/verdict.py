@@ -13,8 +13,8 @@ from safebench.card.differences import environment_differences
 from safebench.card.digest import protocol_digest
 from safebench.card.results import MARGIN, PrimaryEstimand
 from safebench.errors import CardError, EvidenceError
-from safebench.evidence.scoring import Block as Outcomes
-from safebench.evidence.scoring import blocks as outcome_blocks
+from safebench.evidence.blocks import Block as Outcomes
+from safebench.evidence.blocks import blocks as outcome_blocks
 from safebench.evidence.tables import OUTCOMES_FILE, read_outcomes
 from safebench.evidence.verdicts import ChangeVerdictRow, RerunReport, ScoreVerdict, Side, Word
 from safebench.files import sha256_of

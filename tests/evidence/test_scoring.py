@@ -14,7 +14,8 @@ import pytest
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.errors import EvidenceError
-from safebench.evidence.scoring import blocks, compute_results
+from safebench.evidence.blocks import blocks
+from safebench.evidence.scoring import compute_results
 from safebench.evidence.tables import OUTCOMES, make_table
 from safebench.stats import paired_difference, score_interval
 from tests.plans import plan_data

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from safebench.errors import EvidenceError, StatsError
-from safebench.evidence.scoring import Block
+from safebench.evidence.blocks import Block
 from safebench.stats import plan_seeds, score_interval, stability
 from safebench.study.sizing import given_spread, size, spread_of
 

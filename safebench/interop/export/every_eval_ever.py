@@ -15,7 +15,8 @@ from safebench.card.base import NotReported
 from safebench.card.measured import MeasuredScore
 from safebench.card.model import ApiModel
 from safebench.card.task import METRICS, Task
-from safebench.evidence.scoring import CONFIDENCE, DIGITS, Block
+from safebench.evidence.blocks import Block
+from safebench.evidence.scoring import CONFIDENCE, DIGITS
 from safebench.interop.export.every_eval_ever_parts import (
     NO_TIME,
     UNKNOWN,

@@ -12,8 +12,8 @@ from safebench.card.base import NotReported
 from safebench.card.decoding import Decoding
 from safebench.card.judge import Judge
 from safebench.card.task import Task
+from safebench.evidence.blocks import Block
 from safebench.evidence.rows import encoded
-from safebench.evidence.scoring import Block
 from safebench.interop.export.source import Source, text
 
 UNKNOWN = "unknown"

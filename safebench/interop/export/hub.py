@@ -15,7 +15,8 @@ from safebench.card.measured import MeasuredScore
 from safebench.card.results import PrimaryEstimand
 from safebench.card.task import METRICS, Task
 from safebench.errors import InteropError, MissingDependencyError
-from safebench.evidence.scoring import CONFIDENCE, DIGITS, Block
+from safebench.evidence.blocks import Block
+from safebench.evidence.scoring import CONFIDENCE, DIGITS
 from safebench.interop.export.source import (
     Export,
     Source,

@@ -17,7 +17,8 @@ from safebench.card.measured import MeasuredResults
 from safebench.card.model import WeightsModel
 from safebench.card.results import Condition
 from safebench.errors import EvidenceError
-from safebench.evidence.scoring import Block, blocks, results_of
+from safebench.evidence.blocks import Block, blocks
+from safebench.evidence.scoring import results_of
 from safebench.evidence.store import CARD_FILE
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, read_outcomes, read_responses
 from safebench.files import sha256_of
