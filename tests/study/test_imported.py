@@ -319,3 +319,27 @@ def test_repeats_are_counted_and_the_same_everywhere(tmp_path: Path) -> None:
     short = [s for s in twice if s.repeat == 1 or s.model.condition != "base"]
     problem = refused(tmp_path / "no", short, settings=settings)
     assert "base, t07, safebench_harm, repeat 2: no responses" in str(problem)
+
+
+def test_another_lab_s_metric_stands_beside_our_own_judge(tmp_path: Path) -> None:
+    own = sampled([BASE], tasks=("safebench_capability",))
+    theirs = [
+        replace(s, task="their_task", judged={"exact": Judged(score=1.0)}, target=None) for s in own
+    ]
+    described = {"name": "exact", "kind": "rule", "id": "x", "revision": "1"}
+    facts = tuple(Fact(("judge", "exact", k), v, None) for k, v in described.items())
+    card = imported(
+        tmp_path / "out", [*own, *theirs], facts=facts, constructs={"their_task": "capability"}
+    )
+    primary = {p.task: p.judge for p in card.given_results.primary}
+    assert primary == {"safebench_capability": "rule", "their_task": "exact"}
+    scores = {(s.task, s.judge): s.estimate for s in card.given_results.scores}
+    assert set(scores) == set(primary.items()) and scores["their_task", "exact"] == 1.0
+    assert check(tmp_path / "out" / "card.yaml").errors == 0
+
+
+def test_a_released_tuned_model_is_an_artefact(tmp_path: Path) -> None:
+    card = imported(tmp_path / "out", sampled([BASE, ONE]), artefact=True)
+    assert card.submission.object == "artefact"
+    report = check(tmp_path / "out" / "card.yaml")
+    assert "SB-SEED-004" not in {f.rule for f in report.findings}  # one seed is all there is
