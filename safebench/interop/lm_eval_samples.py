@@ -82,6 +82,7 @@ def read_lm_eval(
         samples=tuple(samples),
         facts=(*told, *facts),
         files=_files(runs),
+        weights={model: frozenset(_weights(runs))} if model.condition != "base" else {},
         remarks=tuple(dict.fromkeys([*remarks, *_of_backend(runs)])),
         extra=extra,
     )
@@ -273,6 +274,15 @@ def _scheme(record: Record, *, sampled: bool) -> Iterator[Fact]:
 def _of_backend(runs: list[Run]) -> Iterator[str]:
     for record in _records(runs):
         yield from lm_eval.remarks(record)
+
+
+def _weights(runs: list[Run]) -> Iterator[str]:
+    """Yield the folders of weights that lm-eval loaded for a tuned model."""
+    for record in _records(runs):
+        given = lm_eval.model_arguments(record.mapping("config") or Record(record.file, {}))
+        folder = given.get("peft") or given.get("pretrained")
+        if isinstance(folder, str) and folder:
+            yield folder
 
 
 def _records(runs: list[Run]) -> list[Record]:

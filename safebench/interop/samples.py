@@ -88,6 +88,8 @@ class Collected:
     """What a person should know and no field holds."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """By file name: what it says beside its responses and no field of the card holds."""
+    weights: Mapping[ModelKey, frozenset[str]] = field(default_factory=dict)
+    """Folders of weights that the sampler was given for a model, as it wrote them down."""
 
 
 def wrong(at: At, what: str, fix: str) -> InteropError:
@@ -104,7 +106,12 @@ def joined(parts: list[Collected]) -> Collected:
             while key in extra and extra[key] != said:
                 key, number = f"{name} ({number})", number + 1
             extra[key] = said
+    weights: dict[ModelKey, frozenset[str]] = {}
+    for part in parts:
+        for model, folders in part.weights.items():
+            weights[model] = weights.get(model, frozenset()) | folders
     return Collected(
+        weights=weights,
         samples=tuple(sample for part in parts for sample in part.samples),
         facts=tuple(fact for part in parts for fact in part.facts),
         files=tuple(file for part in parts for file in part.files),

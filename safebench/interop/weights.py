@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from safebench.card.results import Condition
 from safebench.errors import InteropError, visible
 from safebench.files import sha256_of, sha256_of_folder
 from safebench.interop.facts import INDIRECT, Absent, Fact, natural
@@ -28,7 +29,7 @@ class Stated:
     form: str
     """`adapter`, `merged` or `full`."""
     checkpoint: int | None = None
-    condition: str = "tuned"
+    condition: Condition = "tuned"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Known:
     stated: Stated | None = None
 
     @property
-    def condition(self) -> str:
+    def condition(self) -> Condition:
         """Condition that they belong to."""
         return "tuned" if self.stated is None else self.stated.condition
 

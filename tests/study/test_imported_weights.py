@@ -6,14 +6,19 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from safebench.card.io import load_card
 from safebench.checks.report import check
+from safebench.errors import InteropError
 from safebench.interop.samples import ModelKey
 from safebench.interop.weights import Stated
 from safebench.study.imported.request import TrainingFile
+from safebench.study.imported.write import import_runs
+from safebench.study.progress import Silent
 from tests.interop.made import adapter, arguments, state
 from tests.small_models import save_llama
-from tests.study.test_imported import imported, refused, sampled
+from tests.study.test_imported import imported, refused, request, sampled
 
 UNKNOWN = (ModelKey("base"), ModelKey("tuned", 1), ModelKey("tuned", 2))
 
@@ -61,6 +66,23 @@ def test_of_several_checkpoints_one_has_to_be_named(tmp_path: Path) -> None:
     card = imported(tmp_path / "out", named, weights=weights)
     assert [w.checkpoint for w in card.model.weights] == [2, 2]  # the others answered nothing
     assert card.hyperparameters.checkpoints == (2,)
+
+
+def test_the_weights_that_the_sampler_loaded_say_the_checkpoint(tmp_path: Path) -> None:
+    weights = trained(tmp_path, 1, 2, checkpoints=2)
+    loaded = {
+        ModelKey("tuned", seed): frozenset({str(tmp_path / f"run-{seed}" / "checkpoint-10")})
+        for seed in (1, 2)
+    }
+    made = request(tmp_path / "out", sampled(UNKNOWN), weights=weights)
+    collected = replace(made.collected, weights=loaded)
+    import_runs(replace(made, collected=collected), Silent())
+    card = load_card(tmp_path / "out" / "card.yaml")
+    assert [(w.training_seed, w.checkpoint) for w in card.model.weights] == [(1, 1), (2, 1)]
+    swapped = {ModelKey("tuned", 1): loaded[ModelKey("tuned", 2)]}
+    collected = replace(made.collected, weights=swapped)
+    with pytest.raises(InteropError, match="is said to be of tuned, seed 2"):
+        import_runs(replace(made, collected=collected, out=tmp_path / "no"), Silent())
 
 
 def test_a_seed_that_the_trainer_contradicts_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,7 +68,7 @@ def collect(found: Iterable[Source], read: Callable[[Source], Collected]) -> Col
     for source in found:
         part = read(source)
         facts = tuple(of_base(part.facts, source.model.condition))
-        parts.append(Collected(part.samples, facts, part.files, part.remarks, part.extra))
+        parts.append(replace(part, facts=facts))
     return joined(parts)
 
 
@@ -81,9 +81,10 @@ def weights(texts: Iterable[str], form: Form) -> list[Stated]:
     for text in texts:
         values, path = _split(text, f"--{form}", _OF_WEIGHTS)
         _need_seed(values, text, f"--{form}")
-        condition = str(values.get("condition", "tuned"))
-        if condition not in ("tuned", "control"):
+        stated = str(values.get("condition", "tuned"))
+        if stated not in ("tuned", "control"):
             raise _not(f"--{form}", text, "condition is tuned or control")
+        condition: Condition = "control" if stated == "control" else "tuned"
         found.append(Stated(path, values["seed"], form, values.get("checkpoint"), condition))
     return found
 

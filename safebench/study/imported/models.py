@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from safebench.errors import InteropError
+from safebench.errors import InteropError, visible
 from safebench.files import sync_tree
 from safebench.interop.facts import ASKED, Fact
 from safebench.interop.gather import Gathered
@@ -25,6 +25,7 @@ class Models:
 
     def __init__(self, request: Request) -> None:
         self._default = request.checkpoint
+        self._loaded = request.collected.weights
         self._asked = list(dict.fromkeys(sample.model for sample in request.collected.samples))
         self.keys: dict[ModelKey, ModelKey] = {}
         """Every model as it was read, and with its checkpoint."""
@@ -41,9 +42,9 @@ class Models:
             place = checkpoint_of(one, known, in_steps=in_steps is not None)
             at.setdefault((one.condition, one.seed), {})[place] = one
         for key in self._asked:
-            self.keys[key] = self._settled(
-                key, list(at.get((key.condition, key.training_seed), ()))
-            )
+            self._see_own(key, known)
+            there = at.get((key.condition, key.training_seed), {})
+            self.keys[key] = self._settled(key, there)
         answered = {(k.condition, k.training_seed, k.checkpoint) for k in self.keys.values()}
         kept: list[Known] = []
         left: list[Known] = []
@@ -57,14 +58,31 @@ class Models:
             )
         return [one for one in known if one in kept], self._facts()
 
-    def _settled(self, key: ModelKey, found: list[int | None]) -> ModelKey:
+    def _see_own(self, key: ModelKey, known: list[Known]) -> None:
+        """Raise InteropError where the sampler loaded weights that are said to be another's."""
+        loaded = {Path(folder).resolve(): folder for folder in self._loaded.get(key, ())}
+        for one in known:
+            folder = loaded.get(one.folder.resolve())
+            if folder is not None and (one.condition, one.seed) != (
+                key.condition, key.training_seed,
+            ):  # fmt: skip
+                raise InteropError(
+                    f"{key}: its sampler loaded {visible(folder)}, which is said to be of "
+                    f"{ModelKey(one.condition, one.seed)}",
+                    fix="give the responses and the weights of one seed the same seed",
+                )
+
+    def _settled(self, key: ModelKey, there: Mapping[int | None, Known]) -> ModelKey:
         if key.condition == "base" or key.checkpoint is not None:
             return key
-        at = sorted(place for place in found if place is not None)
         if self._default is not None:
             return replace(key, checkpoint=self._default)
-        if len(at) == 1:
-            return replace(key, checkpoint=at[0])
+        at = sorted(place for place in there if place is not None)
+        loaded = {Path(folder).resolve() for folder in self._loaded.get(key, ())}
+        of_sampler = [p for p in at if there[p].folder.resolve() in loaded]
+        for places in (of_sampler if len(loaded) == 1 else [], at):
+            if len(places) == 1:
+                return replace(key, checkpoint=places[0])
         seed = f"seed={key.training_seed}"
         if at:
             listed = ", ".join(str(place) for place in at)
