@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from safebench.card.card import SPEC
-from safebench.card.document import Pointer
+from safebench.card.document import Pointer, dotted
+from safebench.errors import InteropError
 from safebench.interop.commented import commented
-from safebench.interop.facts import Absent, Fact, Nothing, Place
+from safebench.interop.facts import Absent, Fact, Nothing, Place, show
 from safebench.interop.fields import meaning
 from safebench.interop.merge import METHOD, Filled, short_name
 
@@ -84,13 +85,25 @@ class Tree:
     def open(self, at: Pointer) -> Any:
         """Return the mapping at a pointer, made if it is not there."""
         node: Any = self.data
-        for part, following in zip(at, (*at, "")[1:], strict=True):
-            if isinstance(part, str):
+        for number, (part, following) in enumerate(zip(at, (*at, "")[1:], strict=True)):
+            fits = isinstance(node, dict if isinstance(part, str) else list)
+            if not fits:
+                name = dotted(at[:number])
+                raise InteropError(
+                    f"{name} is {show(node)}, and something else says {dotted(at)}",
+                    fix=f"give {name} with its fields, or take one of the two away",
+                )
+            if isinstance(part, str) and isinstance(node, dict):
                 node = node.setdefault(part, [] if isinstance(following, int) else {})
                 continue
+            part = int(part)
             while len(node) <= part:
                 node.append({})
             node = node[part]
+        if not isinstance(node, dict):
+            raise InteropError(
+                f"{dotted(at)} is {show(node)}, expected a mapping", fix="give it with its fields"
+            )
         return node
 
 

@@ -60,12 +60,19 @@ def said_facts(request: Request) -> list[Fact]:
         facts = [f for f in facts if f.place != place]
         facts.append(Fact(place, "artefact", None, key="--object", rank=ASKED))
     found = [*facts, *theirs, *mine, *_counted(request)]
-    for key in dict.fromkeys(sample.decoding for sample in request.collected.samples):
+    answered = dict.fromkeys(sample.decoding for sample in request.collected.samples)
+    for key in answered:
         if not any(f.place == ("decoding", key, "do_sample") for f in found):
             raise InteropError(
                 f"nothing says how decoding {visible(key)} chose its tokens",
                 fix=f"give --decoding {key}:do_sample=false,max_new_tokens=N, or "
                 f"{key}:do_sample=true,temperature=T,max_new_tokens=N; or describe it in --card",
+            )
+    for fact in found:
+        if fact.place[0] == "decoding" and fact.place[1] not in answered:
+            raise InteropError(
+                f"decoding {visible(fact.place[1])} has no responses",
+                fix="import them too, correct its name, or take it out",
             )
     return found
 
@@ -131,7 +138,7 @@ def _superseded(fact: Fact, ours: set[str]) -> bool:
 
 def _training(request: Request, facts: Iterable[Fact]) -> list[TrainingFile]:
     """Return the files of training examples, those that a card names among them."""
-    of_data = {f.place: f.value for f in facts if f.place[0] == "data"}
+    of_data = {f.place: f.value for f in facts if f.place[0] == "data" and len(f.place) > 1}
     found = {one.name: one for one in request.data}
     for (_, name, *field), value in of_data.items():
         if field == ["path"] and name not in found:

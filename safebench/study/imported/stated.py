@@ -10,7 +10,7 @@ from typing import Any
 from safebench.card.document import Pointer, dotted
 from safebench.card.read import load_document
 from safebench.errors import InteropError, visible
-from safebench.interop.facts import ASKED, Absent, Fact, Nothing, Place
+from safebench.interop.facts import ASKED, Absent, Fact, Nothing, Place, show
 from safebench.interop.tree import TO_FILL
 
 _NAMED = ("data", "decoding", "judge", "tasks")
@@ -38,8 +38,26 @@ def card_facts(file: Path, out: Path) -> list[Fact]:
     facts: list[Fact] = []
     for section, value in data.items():
         if section not in _COMPUTED:
+            _see_section(str(section), value, file)
             facts += _facts(value, (section,), (section,), file, out)
     return facts
+
+
+def _see_section(name: str, value: Any, file: Path) -> None:
+    """See that a section is what it can be; of what was answered something has to be known."""
+    absent = isinstance(value, dict) and set(value) == {"not_reported"}
+    if name in _NAMED:
+        if isinstance(value, list) or (absent and name == "data"):
+            return
+        expected = "a list, each item with its name"
+    elif isinstance(value, dict):
+        return
+    else:
+        expected = "a mapping"
+    raise InteropError(
+        f"{visible(str(file))}: {visible(name)} is {show(value)}, expected {expected}",
+        fix="give sections of a card as the standard has them, e.g. `judge: [{name: mine, ...}]`",
+    )
 
 
 def card_seeds(file: Path) -> tuple[int, ...]:
@@ -78,15 +96,22 @@ def _facts(value: Any, place: Place, at: Pointer, file: Path, out: Path) -> Iter
         yield Fact(place, _moved(value, place, file, out), file, dotted(at), rank=ASKED)
 
 
+_WHOLE = frozenset({
+    "extra", "primary", "libraries", "backend_args", "optimizer_args", "lr_scheduler_args",
+    "settings", "answers", "subset", "revision", "objective", "attack", "template",
+    "training_chat_template", "fixed", "self_test",
+})  # fmt: skip
+"""Mappings that are one value: what other sources say of such a field is another value."""
+
+
 def _is_value(place: Place) -> bool:
-    """Whether a mapping at a place is one value: free names, an estimand."""
-    return place[-1] in ("extra", "primary", "libraries", "backend_args", "optimizer_args",
-                         "lr_scheduler_args", "settings", "answers", "subset",
-                         "unpinnable") or place[-1] == "revision"  # fmt: skip
+    return place[-1] in _WHOLE
 
 
 def _moved(value: Any, place: Place, file: Path, out: Path) -> Any:
     """Return a value; a path, or a name that is a folder beside the card, seen from `out`."""
+    if isinstance(value, dict):
+        return {key: _moved(item, (*place, key), file, out) for key, item in value.items()}
     is_path = place[-1] == "path"
     is_name = place[-1] == "id" and place[0] in ("model", "judge")
     if isinstance(value, str) and (is_path or (is_name and (file.parent / value).is_dir())):
