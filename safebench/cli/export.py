@@ -7,8 +7,16 @@ from typing import Any
 
 import click
 
-from safebench.errors import visible
+from safebench.errors import InteropError, visible
 
+_OF_FORMATS = {
+    "card_url": ("hub", "croissant"),
+    "seed": ("hub",),
+    "checkpoint": ("hub",),
+    "timestamp": ("every-eval-ever",),
+    "with_responses": ("every-eval-ever",),
+}
+"""Options, and the formats that they have a meaning for."""
 FORMATS = ("every-eval-ever", "hub", "croissant", "csv", "parquet")
 
 
@@ -44,6 +52,13 @@ def command(format_: str, folder: Path, out: Path, **wanted: Any) -> None:
     """
     from safebench.study.exported import Wanted, write_export
 
+    for option, formats in _OF_FORMATS.items():
+        if wanted[option] and format_ not in formats:
+            name = f"--{option.replace('_', '-')}"
+            raise InteropError(
+                f"{name} has no meaning for {format_}",
+                fix=f"leave it out, or export {' or '.join(formats)}",
+            )
     export = write_export(folder, format_, out, Wanted(**wanted))
     for what in export.lost:
         click.echo(f"not held: {visible(what)}", err=True)

@@ -102,10 +102,15 @@ def read_table(path: Path, schema: pa.Schema, *, coded: bool = False) -> pa.Tabl
                 file = pq.ParquetFile(source, read_dictionary=words)
             table = file.read()
     except (pa.ArrowInvalid, OSError) as problem:
-        raise EvidenceError(f"{path}: not a readable Parquet file ({problem})") from problem
+        raise EvidenceError(
+            f"{path}: not a readable Parquet file ({problem})", fix="restore the file"
+        ) from problem
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
-        raise EvidenceError(f"{path}: column {', '.join(missing)} missing")
+        raise EvidenceError(
+            f"{path}: column {', '.join(missing)} missing",
+            fix="write the columns of spec/v1/evidence.md",
+        )
     try:
         return table.select(schema.names).cast(_coded(schema) if coded else schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as problem:

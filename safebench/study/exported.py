@@ -113,12 +113,37 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
     return str(text).encode()
 
 
+_TEXTS = frozenset({
+    "task", "construct", "condition", "decoding", "judge", "method", "stability_note", "category",
+    "verdict", "status", "prompt_id", "diagnostic", "effect", "of", "not_measured", "what",
+    "reason",
+})  # fmt: skip
+_WHOLE = frozenset({
+    "checkpoint", "training_seed", "generation_seed", "repeat", "prompts", "seeds", "seeds_up",
+    "seeds_down", "repeats", "levels", "stability_seeds", "stability_pairs", "seeds_needed",
+    "seeds_needed_lower", "seeds_needed_upper",
+})  # fmt: skip
+
+
+def _type(column: str, table: pd.DataFrame) -> pa.DataType:
+    if column == "fixed":
+        return pa.bool_()
+    if column == "n":  # of a component it is in words: what was counted, and how many
+        return pa.string() if "not_measured" in table.columns else pa.int64()
+    if column in _WHOLE:
+        return pa.int64()
+    return pa.string() if column in _TEXTS else pa.float64()
+
+
 def _cell(value: Any) -> Any:
     return spreadsheet_safe(value) if isinstance(value, str) else value
 
 
 def _parquet_bytes(table: pd.DataFrame) -> bytes:
+    """Return a table as Parquet; a column has one type, whatever this submission has in it."""
     sink = io.BytesIO()
-    found = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+    schema = pa.schema([(name, _type(name, table)) for name in table.columns])
+    found = pa.Table.from_pandas(table, schema, preserve_index=False)
+    found = found.replace_schema_metadata(None)
     pq.write_table(found, sink, compression="zstd", write_statistics=False)
     return sink.getvalue()

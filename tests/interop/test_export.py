@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -29,6 +32,7 @@ from safebench.interop.export import croissant, every_eval_ever, hub
 from safebench.interop.export.source import Source, models_of, open_source
 from safebench.stats import score_interval
 from safebench.study.exported import Wanted, csv_bytes, write_export
+from tests.command import safebench as command
 from tests.study.submissions import made_card, made_rows, tasks, write
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -280,3 +284,63 @@ def test_what_is_not_reported_is_left_out(tmp_path: Path) -> None:
     text += b"".join(croissant.export(found).files.values()).decode()
     text += b"".join(hub.export(found, card_url=URL).files.values()).decode()
     assert "NotReported" not in text and "not_reported" not in text
+
+
+def test_results_and_samples_are_found_by_their_evaluation(source: Source) -> None:
+    files = every_eval_ever.export(source).files
+    seen: set[str] = set()
+    for record in records(files):
+        ids = [r["evaluation_result_id"] for r in record["evaluation_results"]]
+        assert all(one.startswith(f"{record['evaluation_id']}/") for one in ids)
+        assert not seen & set(ids)
+        seen |= set(ids)
+        if "detailed_evaluation_results" in record:
+            assert {s["evaluation_result_id"] for s in samples(files, record)} == set(ids)
+
+
+def test_what_a_format_loses_of_these_outcomes_is_said(tmp_path: Path) -> None:
+    folder = submission(tmp_path / "in")
+    found = open_source(folder)
+    failed = found.outcomes.to_pandas().assign(status="error")
+    changed = dataclasses.replace(found, outcomes=pa.Table.from_pandas(failed))
+    assert any("status error" in what for what in every_eval_ever.export(changed).lost)
+    with pytest.raises(InteropError, match="'yesterday' is no number of seconds"):
+        every_eval_ever.export(found, timestamp="yesterday")
+
+
+def test_numbers_that_are_not_those_of_the_outcomes_are_not_exported(tmp_path: Path) -> None:
+    folder = submission(tmp_path / "in")
+    path = folder / "card.yaml"
+    text = path.read_text()
+    first = re.search(r"estimate: 0\.\d+", text)
+    assert first is not None
+    path.write_text(text.replace(first.group(), "estimate: 0.5001", 1))
+    with pytest.raises(EvidenceError, match="are not those of its outcomes") as caught:
+        open_source(folder)
+    assert "validate" in str(caught.value.fix)
+
+
+def test_tables_of_different_submissions_have_the_same_columns_and_types(tmp_path: Path) -> None:
+    schemas = []
+    for name, seeds in (("one", 1), ("three", 3)):
+        folder = tmp_path / name
+        rows = made_rows(np.random.default_rng(1), seeds=seeds,
+                         status="ok" if seeds > 1 else "unrecorded")  # fmt: skip
+        write(folder, rows)
+        card = made_card()
+        card = card.model_copy(update={"results": compute_results(card, read_outcomes(folder))})
+        dump_card(Card.model_validate_json(card.model_dump_json()), folder / "card.yaml")
+        write_export(folder, "parquet", tmp_path / f"{name}-out", Wanted())
+        schemas.append({p.name: pq.read_schema(p) for p in (tmp_path / f"{name}-out").iterdir()})
+    assert schemas[0] == schemas[1]
+    assert not [f for s in schemas[0].values() for f in s if pa.types.is_null(f.type)]
+
+
+def test_options_are_refused_where_they_mean_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = submission(tmp_path / "in")
+    for option in (("--seed", "100"), ("--timestamp", "0"), ("--with-responses",)):
+        ran = command(capsys, "export", "csv", folder, "--out", tmp_path / "out", *option)
+        assert ran.code == 2 and f"{option[0]} has no meaning for csv" in ran.err
+    assert not (tmp_path / "out").exists()

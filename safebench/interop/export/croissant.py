@@ -52,7 +52,8 @@ _CONTEXT = {
     "isLiveDataset": "cr:isLiveDataset", "jsonPath": "cr:jsonPath", "key": "cr:key",
     "md5": "cr:md5", "parentField": "cr:parentField", "path": "cr:path",
     "recordSet": "cr:recordSet", "references": "cr:references", "regex": "cr:regex",
-    "repeated": "cr:repeated", "replace": "cr:replace", "sc": "https://schema.org/",
+    "repeated": "cr:repeated", "replace": "cr:replace", "samplingRate": "cr:samplingRate",
+    "sc": "https://schema.org/",
     "separator": "cr:separator", "source": "cr:source", "subField": "cr:subField",
     "transform": "cr:transform",
 }  # fmt: skip
@@ -67,10 +68,10 @@ def export(source: Source, *, card_url: str | None = None) -> Export:
         card_url: Where the submission can be found.
     """
     card = source.card
-    files = [(CARD_FILE, "application/yaml"), (OUTCOMES_FILE, "application/vnd.apache.parquet")]
+    files = [(CARD_FILE, "application/yaml"), (OUTCOMES_FILE, "application/x-parquet")]
     sets = [_record_set("outcomes", OUTCOMES_FILE, OUTCOMES, "one row per judged response")]
     if source.responses is not None and source.publishes_texts:
-        files.append((RESPONSES_FILE, "application/vnd.apache.parquet"))
+        files.append((RESPONSES_FILE, "application/x-parquet"))
         sets.append(_record_set("responses", RESPONSES_FILE, RESPONSES, "one row per response"))
     title = text(card.submission.title) or card.submission.id
     described: dict[str, Any] = {
@@ -136,5 +137,6 @@ def _lost(source: Source, card_url: str | None) -> Iterator[str]:
     missing = [name for name, value in (("licence", text(card.submission.licence)),
                                         ("date", text(card.submission.date)),
                                         ("url", card_url)) if value is None]  # fmt: skip
+    yield "how to cite it (citeAs): the card does not say"
     if missing:
         yield f"{', '.join(missing)}: Croissant recommends them, and nothing says them"

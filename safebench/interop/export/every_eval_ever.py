@@ -15,7 +15,9 @@ from safebench.card.base import NotReported
 from safebench.card.measured import MeasuredScore
 from safebench.card.model import ApiModel
 from safebench.card.task import METRICS, Task
+from safebench.errors import InteropError, visible
 from safebench.evidence.blocks import Block
+from safebench.evidence.rows import encoded
 from safebench.evidence.scoring import CONFIDENCE, DIGITS
 from safebench.interop.export.every_eval_ever_parts import (
     NO_TIME,
@@ -63,7 +65,15 @@ def export(source: Source, *, timestamp: str | None = None, with_responses: bool
         source: The submission.
         timestamp: When the record was made, in seconds since 1970; the card's date otherwise.
         with_responses: Whether responses are written that the card does not publish.
+
+    Raises:
+        InteropError: the time is no number.
     """
+    if timestamp is not None and not (timestamp.isdecimal() and timestamp.isascii()):
+        raise InteropError(
+            f"--timestamp {visible(repr(timestamp))} is no number of seconds",
+            fix="give seconds since 1970, e.g. --timestamp 1767225600",
+        )
     writer = _Writer(source, timestamp or date_of(source), with_responses)
     for model in models_of(source):
         writer.model(model)
@@ -104,7 +114,7 @@ class _Writer:
                 round(interval.upper, DIGITS) + 0.0, interval.method,
                 block.scores[seed].size,
             )  # fmt: skip
-            result = self._result(block, score, model)
+            result = self._result(block, score, identifier)
             results.append(result)
             samples += list(self._samples(block, seed, identifier, result, info))
         self._write(info, identifier, model.name, results, samples)
@@ -116,13 +126,14 @@ class _Writer:
             model = Measured(condition, None, checkpoint)
             name = f"{_RECIPE}-{model.name}"
             mine = [s for s in scores if (s.condition, s.checkpoint) == (condition, checkpoint)]
-            results = [self._recipe_result(score, model) for score in mine]
-            self._write(self._model_info(model), self._evaluation_id(name), name, results, [])
+            identifier = self._evaluation_id(name)
+            results = [self._recipe_result(score, identifier) for score in mine]
+            self._write(self._model_info(model), identifier, name, results, [])
 
-    def _recipe_result(self, score: MeasuredScore, model: Measured) -> Json:
+    def _recipe_result(self, score: MeasuredScore, identifier: str) -> Json:
         place = self._block(score)
         own = Estimate(score.estimate, score.lower, score.upper, score.method, score.n)
-        result = self._result(place, own, model)
+        result = self._result(place, own, identifier)
         details = result["score_details"]["details"]
         if score.stability is not None:
             stable = score.stability.model_dump(mode="json")
@@ -175,7 +186,7 @@ class _Writer:
             "additional_details": present(details),
         }
 
-    def _result(self, block: Block, score: Estimate, model: Measured) -> Json:
+    def _result(self, block: Block, score: Estimate, identifier: str) -> Json:
         card = self.source.card
         task = self.tasks.get(block.task, Task(name=block.task))
         metric, direction = METRICS[block.construct]
@@ -204,7 +215,7 @@ class _Writer:
         if judge is not None and judge.kind == "llm":
             config["llm_scoring"] = llm_scoring(judge)
         return {
-            "evaluation_result_id": "/".join([self._evaluation_id(model.name), *place]),
+            "evaluation_result_id": "/".join([identifier, *place]),
             "evaluation_name": "/".join(place),
             "source_data": source_data(task, len(block.prompts)),
             "metric_config": config,
@@ -321,6 +332,9 @@ def _lost(source: Source, writer: _Writer) -> Iterator[str]:
     yield "hyperparameters, training data and seeds' scheme: link the card"
     if any(s.bound is not None for s in source.results.scores):
         yield "bounds and shares of incoherent, cut and blocked responses"
+    failed = {"error", "not_run"} & set(encoded(source.outcomes, "status")[1])
+    if failed:
+        yield f"which responses have status {' or '.join(sorted(failed))}"
     if source.responses is None:
         yield "prompts and responses: the submission withholds them"
     elif not writer.shows:

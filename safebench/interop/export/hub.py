@@ -47,6 +47,11 @@ def export(
         InteropError: no such model was measured.
         MissingDependencyError: huggingface_hub is not installed.
     """
+    if not source.results.primary:
+        raise InteropError(
+            "the card declares no primary estimand, and a repository shows those",
+            fix="give tasks[].primary, or export every-eval-ever or csv",
+        )
     numbers = list(_numbers(source, seed, checkpoint))
     if not numbers:
         raise InteropError(
@@ -127,13 +132,9 @@ def _entry(source: Source, one: _Number, task: Task, card_url: str | None) -> di
     if date is not None:
         entry["date"] = date
     if card_url is not None:
-        entry["source"] = {
-            "url": card_url,
-            "name": f"safebench card {source.card.submission.id}",
-        }
         who = organisation(source.card)
-        if who is not None:
-            entry["source"]["org"] = who
+        name = f"safebench card {source.card.submission.id}"
+        entry["source"] = {"url": card_url, "name": f"{name}, by {who}" if who else name}
     return {**entry, "notes": one.notes}
 
 

@@ -16,6 +16,7 @@ from safebench.card.io import load_card
 from safebench.card.measured import MeasuredResults
 from safebench.card.model import WeightsModel
 from safebench.card.results import Condition
+from safebench.checks.rules.evidence import differences
 from safebench.errors import EvidenceError
 from safebench.evidence.blocks import Block, blocks
 from safebench.evidence.scoring import results_of
@@ -87,7 +88,8 @@ def open_source(folder: Path) -> Source:
 
     Raises:
         CardError: its card cannot be read.
-        EvidenceError: it has no results, or its outcomes are absent, damaged or incomplete.
+        EvidenceError: it has no results, its outcomes are absent, damaged or incomplete, or give
+            other numbers.
     """
     card = load_card(folder / CARD_FILE)
     if card.given_results is None:
@@ -97,11 +99,17 @@ def open_source(folder: Path) -> Source:
         )
     outcomes = read_outcomes(folder)
     found = blocks(outcomes)
+    results = results_of(card, found)
+    if next(differences(card.given_results, results), None) is not None:
+        raise EvidenceError(
+            f"{folder}: the card's numbers are not those of its outcomes",
+            fix=f"safebench validate {folder} names each of them",
+        )
     there = (folder / RESPONSES_FILE).is_file()
     return Source(
         folder=folder,
         card=card,
-        results=results_of(card, found),
+        results=results,
         blocks=found,
         outcomes=outcomes,
         responses=read_responses(folder) if there else None,
