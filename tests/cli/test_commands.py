@@ -94,7 +94,8 @@ def imported(program: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["init", "validate", "rules", "score", "compare", "leaderboard", "schema"]
+    "name",
+    ["init", "validate", "rules", "score", "compare", "leaderboard", "schema", "export", "tasks"],
 )
 def test_light_commands_need_no_model_libraries(name: str) -> None:
     module, _ = COMMANDS[name]
@@ -106,6 +107,16 @@ def test_help_is_light() -> None:
         "from safebench.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: print()"
     )
     assert not imported(program) & {*HEAVY, "numpy", "pyarrow", "pydantic"}
+
+
+def test_an_export_needs_no_model_libraries(demo_submission: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    program = (
+        "from safebench.cli.main import main\n"
+        f"try: main(['export', 'every-eval-ever', {str(demo_submission)!r}, '--out', {out!r}])\n"
+        "except SystemExit as end: assert not end.code"
+    )
+    assert not imported(program) & set(HEAVY)
 
 
 def test_score_of_a_submission_needs_no_model_libraries(demo_submission: Path) -> None:
