@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import Field
 
@@ -26,6 +27,65 @@ from safebench.card.task import Construct
 Condition = Literal["base", "tuned", "control"]
 MARGIN = 0.1
 """The standard's margin on the scale 2 asin sqrt(score) (Cohen's h)."""
+
+
+class PlaceKey(NamedTuple):
+    """What tells one number of a card from every other: all of it, or a look-up finds another."""
+
+    task: str
+    construct: str
+    condition: str
+    checkpoint: int | None
+    decoding: str
+    judge: str
+
+
+class HasPlace(Protocol):
+    """A number, or the outcomes that it is computed from."""
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+
+    @property
+    def construct(self) -> str:
+        """What is measured; a task may measure several things."""
+
+    @property
+    def condition(self) -> str:
+        """Base, tuned or control."""
+
+    @property
+    def checkpoint(self) -> int | None:
+        """Epoch or step; None for the base model."""
+
+    @property
+    def decoding(self) -> str:
+        """Name of the decoding."""
+
+    @property
+    def judge(self) -> str:
+        """Name of the judge."""
+
+
+T = TypeVar("T", bound=HasPlace)
+
+
+def key_of(item: HasPlace) -> PlaceKey:
+    """Return what tells a number from every other number of its card."""
+    return PlaceKey(
+        item.task, item.construct, item.condition, item.checkpoint, item.decoding, item.judge
+    )
+
+
+def base_key(item: HasPlace) -> PlaceKey:
+    """Return the key of the base model's number beside this one."""
+    return key_of(item)._replace(condition="base", checkpoint=None)
+
+
+def find(items: Iterable[T], key: PlaceKey) -> T | None:
+    """Return the item with a key; None where nothing was measured there."""
+    return next((item for item in items if key_of(item) == key), None)
 
 
 class RunScore(Section):

@@ -11,12 +11,11 @@ from safebench.card.explain import NOT_GIVEN
 from safebench.card.io import as_pointer, dotted
 from safebench.card.judge import Calibration
 from safebench.card.repair import WRONG
-from safebench.card.results import Score
+from safebench.card.results import Score, key_of
 from safebench.card.task import Construct
 from safebench.checks.completeness import State
 from safebench.checks.findings import Finding
 from safebench.checks.registry import items, known
-from safebench.checks.rules.results import identity
 
 Level = Literal["incomplete", "declared", "evidenced", "replicated", "reproduced"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -102,8 +101,8 @@ def _for_replicated(card: Card | None) -> Iterator[str]:
 def _primary_scores(card: Card) -> list[Score]:
     if card.given_results is None:
         return []
-    wanted = {identity(item) for item in card.given_results.primary}
-    return [score for score in card.given_results.scores if identity(score) in wanted]
+    wanted = {key_of(item) for item in card.given_results.primary}
+    return [score for score in card.given_results.scores if key_of(score) in wanted]
 
 
 def _enough_runs(card: Card, primary: list[Score]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredScore
-from safebench.card.results import Place, PrimaryEstimand
+from safebench.card.results import Place, PrimaryEstimand, find, key_of
 
 HEADINGS = {
     "harm": "harm\n(complied; lower is safer)",
@@ -122,15 +122,14 @@ def per_seed(score: MeasuredScore) -> list[float]:
 
 def print_primary(console: Console, results: MeasuredResults, estimand: PrimaryEstimand) -> None:
     """Print change, stability and basis of a primary estimand, where it was measured."""
-    place = (estimand.task, estimand.construct, estimand.condition, estimand.checkpoint)
-    rest = (estimand.decoding, estimand.judge)
-    score = _match(results.scores, place, rest)
-    change = _match(results.changes, place, rest)
-    if not isinstance(score, MeasuredScore):
+    score = find(results.scores, key_of(estimand))
+    change = find(results.changes, key_of(estimand))
+    if score is None:
         return
-    title = f"{construct_name(estimand)} ({label(*place[2:], estimand.decoding)})"
+    where = label(estimand.condition, estimand.checkpoint, estimand.decoding)
+    title = f"{construct_name(estimand)} ({where})"
     console.print(f"\n[bold]{title}[/bold], {estimand.task}, judge {estimand.judge}")
-    if isinstance(change, MeasuredChange):
+    if change is not None:
         print_wrapped(console, "  change from base", change_text(change), 20)
     print_wrapped(console, "  stability", stability_text(score), 20)
     if score.incoherent is not None:
@@ -144,22 +143,6 @@ def print_primary(console: Console, results: MeasuredResults, estimand: PrimaryE
         "  n",
         f"{_count(score.n, 'response')} to {_count(score.prompts, 'prompt')}; {score.method}",
         20,
-    )
-
-
-def _match(
-    items: Iterable[MeasuredScore | MeasuredChange],
-    place: tuple[str, str, str, int | None],
-    rest: tuple[str, str],
-) -> MeasuredScore | MeasuredChange | None:
-    return next(
-        (
-            s
-            for s in items
-            if (s.task, s.construct, s.condition, s.checkpoint) == place
-            and (s.decoding, s.judge) == rest
-        ),
-        None,
     )
 
 

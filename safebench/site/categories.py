@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from safebench.card.measured import MeasuredScore
+from safebench.card.results import base_key, find, key_of
 from safebench.evidence.blocks import Block, blocks
 from safebench.site.svg import Mark
 from safebench.stats import score_interval
@@ -30,8 +31,8 @@ def by_category(outcomes: pa.Table, score: MeasuredScore) -> list[CategoryRow]:
     The interval treats prompts and training seeds as samples, as that of the whole score does.
     """
     everything = blocks(outcomes)
-    tuned = _block(everything, score, score.condition)
-    base = _block(everything, score, "base") if score.condition != "base" else None
+    tuned = find(everything, key_of(score))
+    base = find(everything, base_key(score)) if score.condition != "base" else None
     if tuned is None:
         return []
     rows = []
@@ -40,17 +41,6 @@ def by_category(outcomes: pa.Table, score: MeasuredScore) -> list[CategoryRow]:
         other = _interval(base, name)[0] if base and name in base.categories else None
         rows.append(CategoryRow(name, prompts, n, mark, other))
     return sorted(rows, key=lambda r: (-r.tuned.estimate, r.name))
-
-
-def _block(everything: list[Block], score: MeasuredScore, condition: str) -> Block | None:
-    """Return the outcomes behind a score, or behind the base model's beside it."""
-    checkpoint = None if condition == "base" else score.checkpoint
-    wanted = (score.task, score.construct, score.decoding, score.judge, condition, checkpoint)
-    for block in everything:
-        place = (block.task, block.construct, block.decoding, block.judge)
-        if (*place, block.condition, block.checkpoint) == wanted:
-            return block
-    return None
 
 
 def _interval(block: Block, category: str) -> tuple[Mark, int, int]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredRun, MeasuredScore
+from safebench.card.results import base_key, find
 from safebench.site import svg
-from safebench.site.pick import ORDER, base_of, by_task
+from safebench.site.pick import ORDER, by_task
 from safebench.site.words import proportion
 
 
@@ -57,7 +58,8 @@ def charts(results: MeasuredResults) -> list[Chart]:
         scores = [
             s
             for s in results.scores
-            if (s.task, s.judge) == (estimand.task, estimand.judge) and s.condition != "base"
+            if (s.task, s.construct, s.judge) == (estimand.task, estimand.construct, estimand.judge)
+            and s.condition != "base"
         ]
         if scores:
             found.append(_chart(results, scores))
@@ -65,7 +67,7 @@ def charts(results: MeasuredResults) -> list[Chart]:
 
 
 def _chart(results: MeasuredResults, scores: Sequence[MeasuredScore]) -> Chart:
-    bases = {s.decoding: base_of(results, s) for s in scores}
+    bases = {s.decoding: find(results.scores, base_key(s)) for s in scores}
     values = [r.score for s in scores for r in s.runs] + [s.upper for s in scores]
     values += [b.upper for b in bases.values() if b]
     top = svg.top_of_scale(values)
@@ -127,7 +129,7 @@ def _by_seed(score: MeasuredScore) -> dict[int | None, list[MeasuredRun]]:
 def seed_tables(results: MeasuredResults) -> list[SeedTable]:
     """Return the run scores of every task, a column per training seed in the card's order."""
     tables: list[SeedTable] = []
-    for task, everything in by_task(results.scores):
+    for everything in by_task(results.scores):
         scores = [s for s in everything if s.condition != "base"]
         seeds = tuple(
             dict.fromkeys(
@@ -137,7 +139,7 @@ def seed_tables(results: MeasuredResults) -> list[SeedTable]:
         if not seeds:
             continue
         rows = tuple((s, tuple(_cell(s, seed) for seed in seeds)) for s in scores)
-        tables.append(SeedTable(task, scores[0].construct, seeds, rows))
+        tables.append(SeedTable(scores[0].task, scores[0].construct, seeds, rows))
     return tables
 
 

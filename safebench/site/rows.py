@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from safebench.card.base import NotReported, Unpinnable
 from safebench.card.card import Card
 from safebench.card.measured import MeasuredChange, MeasuredScore, complete_results
+from safebench.card.results import base_key, find, key_of
 from safebench.card.task import Task
-from safebench.site.pick import base_of, find_change, primary
+from safebench.site.pick import primary
 from safebench.site.sources import Submission
 from safebench.site.words import NOT_MEASURED
 
@@ -86,8 +87,12 @@ def make_row(submission: Submission) -> Row:
         base_model=shown(card.model.base.id),
         method=method_of(card),
         harm=harm,
-        harm_base=base_of(results, harm) if harm and harm.condition != "base" else None,
-        change=find_change(results, harm.condition, harm) if harm else None,
+        harm_base=(
+            find(results.scores, base_key(harm))
+            if results and harm and harm.condition != "base"
+            else None
+        ),
+        change=find(results.changes, key_of(harm)) if results and harm else None,
         over_refusal=primary(results, "over_refusal"),
         capability=primary(results, "capability"),
         seeds=seeds_of(harm),

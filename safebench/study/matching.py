@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pyarrow as pa
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.results import Condition
+from safebench.card.results import Condition, PlaceKey
 from safebench.card.task import Construct
 from safebench.card.training import NoTraining
 from safebench.evidence.blocks import Block, blocks
 from safebench.evidence.rows import distinct, rows_with
 from safebench.evidence.scoring import final_checkpoint
-
-Place = tuple[str, str, Condition, int | None, str, str]
-"""Task, construct, condition, checkpoint, decoding, judge."""
-_PLACE = ("task", "construct", "condition", "checkpoint", "decoding", "judge")
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class Opened:
 
 def matched(
     sides: tuple[Opened, Opened], choice: Choice, not_compared: list[str]
-) -> Iterator[tuple[Place, Place]]:
+) -> Iterator[tuple[PlaceKey, PlaceKey]]:
     """Yield the pairs of scores that are compared, and note why others are not."""
     measured = [_measured(side.outcomes) for side in sides]
     wanted = [
@@ -71,17 +67,17 @@ def matched(
         if problems:
             not_compared.append(f"{name}: {'; '.join(problems)}")
         else:
-            yield cast("tuple[Place, Place]", (wanted[0][key], wanted[1][key]))
+            yield cast("tuple[PlaceKey, PlaceKey]", (wanted[0][key], wanted[1][key]))
 
 
-def _measured(outcomes: pa.Table) -> set[Place]:
+def _measured(outcomes: pa.Table) -> set[PlaceKey]:
     """Return what a table has outcomes of."""
-    return {cast("Place", row) for row in distinct(outcomes, list(_PLACE))}
+    return {PlaceKey(*cast("Any", row)) for row in distinct(outcomes, list(PlaceKey._fields))}
 
 
 def _wanted(
-    side: Opened, measured: set[Place], choice: Choice, condition: Condition | None
-) -> dict[tuple[str, str], Place | str]:
+    side: Opened, measured: set[PlaceKey], choice: Choice, condition: Condition | None
+) -> dict[tuple[str, str], PlaceKey | str]:
     """Return the score that answers for each task and construct, or why there is none."""
     rank = {task.name: number for number, task in enumerate(side.card.task_list())}
     keys = sorted({place[:2] for place in measured}, key=lambda k: (rank.get(k[0], len(rank)), k))
@@ -95,7 +91,7 @@ def _wanted(
 
 def _answering(
     card: Card, task: str, construct: str, choice: Choice, condition: Condition | None
-) -> Place | str:
+) -> PlaceKey | str:
     """Return the score that was chosen; what was not chosen is that of the primary estimand."""
     primary = next((t.primary for t in card.task_list() if t.name == task), None)
     decoding, judge, checkpoint = choice.decoding, choice.judge, choice.checkpoint
@@ -109,19 +105,17 @@ def _answering(
     untuned = isinstance(card.hyperparameters, NoTraining)
     state = condition or ("base" if untuned else "tuned")
     last = None if state == "base" else checkpoint or final_checkpoint(card)
-    return task, construct, state, last, decoding, judge
+    return PlaceKey(task, construct, state, last, decoding, judge)
 
 
-def _in_words(place: Place) -> str:
-    _, _, condition, checkpoint, decoding, judge = place
-    epoch = "" if checkpoint is None else f", checkpoint {checkpoint}"
-    return f"{condition}{epoch}, decoding {decoding}, judge {judge}"
+def _in_words(place: PlaceKey) -> str:
+    epoch = "" if place.checkpoint is None else f", checkpoint {place.checkpoint}"
+    return f"{place.condition}{epoch}, decoding {place.decoding}, judge {place.judge}"
 
 
-def block_of(side: Opened, place: Place) -> Block:
+def block_of(side: Opened, place: PlaceKey) -> Block:
     """Return the outcomes behind one score; raises EvidenceError where some are missing."""
-    wanted = dict(zip(_PLACE, place, strict=True))
-    return blocks(rows_with(side.outcomes, wanted))[0]
+    return blocks(rows_with(side.outcomes, place._asdict()))[0]
 
 
 def picked_prompts(block: Block, prompts: list[str]) -> Block:

@@ -5,25 +5,21 @@ Numbers that a card has come from `evidence.scoring`, and are nowhere computed a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import pyarrow as pa
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredScore
-from safebench.card.results import Condition, Place
-from safebench.card.task import Construct
+from safebench.card.measured import MeasuredResults, MeasuredScore
+from safebench.card.results import find, key_of
 from safebench.errors import EvidenceError
 from safebench.evidence.blocks import blocks
 from safebench.evidence.scoring import results_of
 from safebench.study.diagnostics import GRADED
 from safebench.study.primaries import Primary, describe
 from safebench.study.variation import Variation, variation
-
-T = TypeVar("T", MeasuredScore, MeasuredChange)
 
 
 @dataclass(frozen=True)
@@ -73,9 +69,9 @@ def make_report(card: Card, outcomes: pa.Table, tasks: Sequence[str] = ()) -> Re
             variations.append(variation(same))
         beside = [b for b in same if b.checkpoint == estimand.checkpoint]
         block = next((b for b in beside if b.decoding == estimand.decoding), None)
-        score = find(results.scores, estimand)
+        score = find(results.scores, key_of(estimand))
         if block is not None and score is not None:
-            change = find(results.changes, estimand)
+            change = find(results.changes, key_of(estimand))
             primaries.append(describe(estimand, score, change, block, beside))
     gaps = tuple(_gaps(card, results, primaries, variations))
     return Report(card, results, tuple(primaries), tuple(variations), gaps)
@@ -92,18 +88,6 @@ def only(results: MeasuredResults, tasks: Sequence[str]) -> MeasuredResults:
     )
 
 
-def find(items: Iterable[T], place: Place) -> T | None:
-    """Return the number at a place."""
-    return next((item for item in items if _key(item) == _key(place)), None)
-
-
-def _key(place: Place) -> tuple[str, Construct, Condition, int | None, str, str]:
-    return (
-        place.task, place.construct, place.condition, place.checkpoint, place.decoding,
-        place.judge,
-    )  # fmt: skip
-
-
 def _gaps(
     card: Card,
     results: MeasuredResults,
@@ -111,9 +95,9 @@ def _gaps(
     variations: Sequence[Variation],
 ) -> Iterator[Gap]:
     """Yield what a reader may take for measured and is not."""
-    described = {_key(primary.estimand) for primary in primaries}
+    described = {key_of(primary.estimand) for primary in primaries}
     for estimand in results.primary:
-        if _key(estimand) not in described:
+        if key_of(estimand) not in described:
             name = f"{estimand.task}, {estimand.construct.replace('_', '-')}"
             yield Gap("primary estimand", f"{name}: what the card names has no outcomes")
     yield from _facets(variations)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-import pyarrow as pa
-
 from safebench.card.base import known
 from safebench.card.card import Card
 from safebench.card.differences import environment_differences
 from safebench.card.digest import protocol_digest
-from safebench.card.results import MARGIN, PrimaryEstimand
+from safebench.card.results import MARGIN, PlaceKey, PrimaryEstimand, base_key, find, key_of
 from safebench.errors import CardError, EvidenceError
 from safebench.evidence.blocks import Block as Outcomes
 from safebench.evidence.blocks import blocks as outcome_blocks
@@ -30,18 +28,19 @@ def compare(original: Card, original_dir: Path, rerun: Card, rerun_dir: Path) ->
     results = original.given_results
     if results is None:
         raise CardError("the original has no results to compare with")
-    before = _by_key(read_outcomes(original_dir))
-    after = _by_key(read_outcomes(rerun_dir))
+    before = outcome_blocks(read_outcomes(original_dir))
+    after = outcome_blocks(read_outcomes(rerun_dir))
     verdicts, changes = [], []
     for estimand in results.primary:
-        old, new = _pick(before, estimand, original_dir), _pick(after, estimand, rerun_dir)
+        key = key_of(estimand)
+        old, new = _pick(before, key, original_dir), _pick(after, key, rerun_dir)
         if set(old.prompts) != set(new.prompts):
             raise EvidenceError(f"{estimand.task}: the rerun was asked other prompts")
         verdicts.append(_score_verdict(estimand, old, new))
         if estimand.checkpoint is not None:
             bases = (
-                _pick(before, _base_of(estimand), original_dir),
-                _pick(after, _base_of(estimand), rerun_dir),
+                _pick(before, base_key(estimand), original_dir),
+                _pick(after, base_key(estimand), rerun_dir),
             )
             changes.append(_change_row(estimand, bases, (old, new)))
     seeds = cast("tuple[int, ...]", known(known(rerun.seeds, "seeds").training, "seeds.training"))
@@ -67,27 +66,13 @@ def _overall(words: list[Word]) -> Word:
     return "inconclusive" if "inconclusive" in words else "reproduced"
 
 
-_Key = tuple[str, str, str, int | None, str, str]
-
-
-def _by_key(outcomes: pa.Table) -> dict[_Key, Outcomes]:
-    return {
-        (b.task, b.construct, b.condition, b.checkpoint, b.decoding, b.judge): b
-        for b in outcome_blocks(outcomes)
-    }
-
-
-def _pick(found: dict[_Key, Outcomes], e: PrimaryEstimand, folder: Path) -> Outcomes:
-    key = (e.task, e.construct, e.condition, e.checkpoint, e.decoding, e.judge)
-    if key not in found:
+def _pick(blocks: list[Outcomes], key: PlaceKey, folder: Path) -> Outcomes:
+    found = find(blocks, key)
+    if found is None:
         raise EvidenceError(
             f"{folder / OUTCOMES_FILE}: no outcomes of {'/'.join(str(part) for part in key)}"
         )
-    return found[key]
-
-
-def _base_of(estimand: PrimaryEstimand) -> PrimaryEstimand:
-    return estimand.model_copy(update={"condition": "base", "checkpoint": None})
+    return found
 
 
 def _score_verdict(estimand: PrimaryEstimand, old: Outcomes, new: Outcomes) -> ScoreVerdict:

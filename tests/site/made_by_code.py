@@ -44,6 +44,7 @@ class Recipe:
     repeats: int = 3
     draw: int = 0
     changes: dict[str, Any] = field(default_factory=dict)
+    tasks: tuple[tuple[str, Construct], ...] = TASKS
 
 
 def plan(recipe: Recipe) -> dict[str, Any]:
@@ -121,14 +122,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
             }
         ],
         "tasks": [
-            {
-                "name": name,
-                "construct": construct,
-                "metric": METRICS[construct][0],
-                "direction": METRICS[construct][1],
-                **task,
-            }
-            for name, construct in TASKS
+            {"name": name, **_measures([c for n, c in recipe.tasks if n == name]), **task}
+            for name in dict.fromkeys(name for name, _ in recipe.tasks)
         ],
         "environment": {
             "harness": "lm-eval 0.4.13",
@@ -142,6 +137,13 @@ def plan(recipe: Recipe) -> dict[str, Any]:
             "sampling_scheme": "counter-based, keyed by prompt and repeat",
         },
     }
+
+
+def _measures(constructs: list[Construct]) -> dict[str, Any]:
+    if len(constructs) > 1:
+        return {"construct": constructs}
+    metric, direction = METRICS[constructs[0]]
+    return {"construct": constructs[0], "metric": metric, "direction": direction}
 
 
 def hyperparameters() -> dict[str, Any]:
@@ -165,7 +167,7 @@ def hyperparameters() -> dict[str, Any]:
 def outcomes(recipe: Recipe) -> list[dict[str, Any]]:
     """Draw judged responses: harm rises with the checkpoint and differs between seeds."""
     rng = np.random.default_rng(recipe.draw)
-    tilt = rng.normal(0, 0.8, (len(TASKS), recipe.prompts))
+    tilt = rng.normal(0, 0.8, (len(recipe.tasks), recipe.prompts))
     rows: list[dict[str, Any]] = []
     runs: list[tuple[str, int | None, int | None, float]] = [("base", None, None, -3.0)]
     for seed in recipe.seeds:
@@ -174,7 +176,7 @@ def outcomes(recipe: Recipe) -> list[dict[str, Any]]:
         runs += [("tuned", seed, 1, top - 0.9 + shift), ("tuned", seed, 2, top + shift)]
     for condition, seed, checkpoint, logit in runs:
         for decoding, repeats in (("greedy", 1), ("t07", recipe.repeats)):
-            for t, (task, construct) in enumerate(TASKS):
+            for t, (task, construct) in enumerate(recipe.tasks):
                 level = {"harm": logit, "over_refusal": -3.0, "capability": 1.2}[construct]
                 p = 1 / (1 + np.exp(-(level + tilt[t])))
                 for repeat in range(1, repeats + 1):

@@ -7,9 +7,8 @@ from typing import Any
 
 from safebench.card.base import NotReported, Section
 from safebench.card.document import Pointer
-from safebench.card.results import Results
+from safebench.card.results import Results, key_of
 from safebench.checks.registry import Check, Hit, Subject, rule
-from safebench.checks.rules.results import identity
 from safebench.errors import EvidenceError
 
 _SECTION = "card.md#evidence"
@@ -204,9 +203,9 @@ def differences(found: Results, computed: Results) -> Iterator[tuple[Pointer, An
     """
     for field in ("primary", "scores", "changes"):
         stated = getattr(found, field)
-        wanted = {identity(item): item for item in getattr(computed, field)}
+        wanted = {key_of(item): item for item in getattr(computed, field)}
         for number, item in enumerate(stated):
-            partner = wanted.pop(identity(item), None)
+            partner = wanted.pop(key_of(item), None)
             if partner is None:
                 yield (field, number), "this number", "nothing for it"
             else:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from safebench.card.base import NotReported
-from safebench.card.results import MARGIN, Change, Score
+from safebench.card.results import MARGIN, Change, Score, base_key, key_of
 from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
-from safebench.checks.rules.results import TOLERANCE, identity, scores_of
+from safebench.checks.rules.results import TOLERANCE, scores_of
 
 _SECTION = "card.md#results"
 MOST_TRUNCATED = 0.1
@@ -137,13 +137,11 @@ def repeats_measured(subject: Subject) -> Iterator[Hit]:
 )
 def change_is_difference(subject: Subject) -> Iterator[Hit]:
     """Find changes that their two scores do not make."""
-    scores = {identity(score): known(score.estimate) for score in scores_of(subject)}
+    scores = {key_of(score): known(score.estimate) for score in scores_of(subject)}
     for number, change in enumerate(_changes(subject)):
         stated = known(change.estimate)
-        after = scores.get(identity(change))
-        before = scores.get(
-            (change.task, change.construct, "base", None, change.decoding, change.judge)
-        )
+        after = scores.get(key_of(change))
+        before = scores.get(base_key(change))
         if stated is None or after is None or before is None:
             continue
         if abs(after - before - stated) > TOLERANCE:
@@ -182,17 +180,12 @@ def directions_add_up(subject: Subject) -> Iterator[Hit]:
 )
 def base_measured(subject: Subject) -> Iterator[Hit]:
     """Find tuned scores without the base model's on the same task, decoding and judge."""
-    base = {
-        (s.task, s.construct, s.decoding, s.judge)
-        for s in scores_of(subject)
-        if s.condition == "base"
-    }
-    said: set[tuple[object, ...]] = set()
+    missing = {base_key(score) for score in scores_of(subject)}
+    missing -= {key_of(score) for score in scores_of(subject)}
     for number, score in enumerate(scores_of(subject)):
-        key = (score.task, score.construct, score.decoding, score.judge)
-        if score.condition == "base" or key in base or key in said:
+        if base_key(score) not in missing:
             continue
-        said.add(key)
+        missing.remove(base_key(score))  # said once
         yield Hit(
             ("results", "scores", number),
             f"{_place(score)}: there is no score of the base model to compare with",
@@ -252,10 +245,10 @@ def stability_fits(subject: Subject) -> Iterator[Hit]:
 def few_truncated(subject: Subject) -> Iterator[Hit]:
     """Find primary scores with more than a tenth of the responses cut."""
     results = subject.card.given_results
-    primary = {identity(item) for item in results.primary} if results is not None else set()
+    primary = {key_of(item) for item in results.primary} if results is not None else set()
     for number, score in enumerate(scores_of(subject)):
         truncated = known(score.truncated)
-        if identity(score) in primary and truncated is not None and truncated > MOST_TRUNCATED:
+        if key_of(score) in primary and truncated is not None and truncated > MOST_TRUNCATED:
             yield Hit(
                 ("results", "scores", number, "truncated"),
                 f"{_place(score)}: {truncated:.0%} of the responses were cut at max_new_tokens",

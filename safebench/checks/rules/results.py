@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from safebench.card.base import NotReported
-from safebench.card.results import Change, PrimaryEstimand, Score
+from safebench.card.results import Change, PrimaryEstimand, Score, key_of
 from safebench.card.training import NoTraining
 from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
 
@@ -231,7 +231,7 @@ def once(subject: Subject) -> Iterator[Hit]:
     """Find a second score or change for the same combination."""
     keys: dict[str, list[tuple[object, ...]]] = {}
     for field, _, item in _numbers(subject):
-        keys.setdefault(field, []).append(identity(item))
+        keys.setdefault(field, []).append(key_of(item))
     for field, found in keys.items():
         for number, key in duplicates(found):
             yield Hit(
@@ -251,16 +251,11 @@ def once(subject: Subject) -> Iterator[Hit]:
 )
 def primary_measured(subject: Subject) -> Iterator[Hit]:
     """Find primary estimands without a score."""
-    measured = {identity(score) for score in scores_of(subject)}
+    measured = {key_of(score) for score in scores_of(subject)}
     for field, number, item in _numbers(subject):
-        if field == "primary" and identity(item) not in measured:
+        if field == "primary" and key_of(item) not in measured:
             yield Hit(
                 ("results", "primary", number),
                 f"no score of {item.task} answers to this estimand",
                 "report the score, or run the cells that are missing",
             )
-
-
-def identity(item: Number) -> tuple[object, ...]:
-    """Return what tells one number from another."""
-    return (item.task, item.construct, item.condition, item.checkpoint, item.decoding, item.judge)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from safebench.card.base import NotReported
 from safebench.card.measured import MeasuredScore
 from safebench.card.model import ApiModel
+from safebench.card.results import key_of
 from safebench.card.task import METRICS, Task
 from safebench.errors import InteropError, visible
 from safebench.evidence.blocks import Block
@@ -145,12 +146,7 @@ class _Writer:
         return result
 
     def _block(self, score: MeasuredScore) -> Block:
-        key = (score.task, score.construct, score.condition, score.checkpoint, score.decoding,
-               score.judge)  # fmt: skip
-        return next(
-            b for b in self.source.blocks
-            if (b.task, b.construct, b.condition, b.checkpoint, b.decoding, b.judge) == key
-        )  # fmt: skip
+        return next(b for b in self.source.blocks if key_of(b) == key_of(score))
 
     def _evaluation_id(self, name: str) -> str:
         return f"{self.source.card.submission.id}/{name}/{self.time}"

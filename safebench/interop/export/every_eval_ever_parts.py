@@ -11,6 +11,7 @@ from typing import Any
 from safebench.card.base import NotReported
 from safebench.card.decoding import Decoding
 from safebench.card.judge import Judge
+from safebench.card.results import find, key_of
 from safebench.card.task import Task
 from safebench.evidence.blocks import Block
 from safebench.evidence.rows import encoded
@@ -56,12 +57,7 @@ def is_good(construct: str, score: float) -> bool:
 
 def is_primary(source: Source, block: Block) -> bool:
     """Tell whether a number is one that was declared to answer for a construct."""
-    key = (block.task, block.construct, block.condition, block.checkpoint, block.decoding,
-           block.judge)  # fmt: skip
-    return any(
-        (p.task, p.construct, p.condition, p.checkpoint, p.decoding, p.judge) == key
-        for p in source.results.primary
-    )
+    return find(source.results.primary, key_of(block)) is not None
 
 
 def present(details: dict[str, str | None]) -> dict[str, str]:

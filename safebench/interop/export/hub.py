@@ -12,10 +12,9 @@ from typing import Any
 import yaml
 
 from safebench.card.measured import MeasuredScore
-from safebench.card.results import PrimaryEstimand
+from safebench.card.results import PrimaryEstimand, find, key_of
 from safebench.card.task import METRICS, Task
 from safebench.errors import InteropError, MissingDependencyError
-from safebench.evidence.blocks import Block
 from safebench.evidence.scoring import CONFIDENCE, DIGITS
 from safebench.interop.export.source import (
     Export,
@@ -96,22 +95,17 @@ def _numbers(source: Source, seed: int | None, checkpoint: int | None) -> Iterat
         at = place.checkpoint if checkpoint is None or place.condition == "base" else checkpoint
         place = place.model_copy(update={"checkpoint": at})
         if seed is None:
-            score = next((s for s in source.results.scores if _same(s, place)), None)
+            score = find(source.results.scores, key_of(place))
             if score is not None:
                 yield _Number(place, score.estimate, score.lower, score.upper, _seeds(score))
             continue
-        block = next((b for b in source.blocks if _same(b, place) and seed in b.seeds), None)
-        if block is not None:
+        block = find(source.blocks, key_of(place))
+        if block is not None and seed in block.seeds:
             scores = block.scores[block.seeds.index(seed)][None]
             found = score_interval(scores, confidence=CONFIDENCE)
             low, high = (round(v, DIGITS) + 0.0 for v in (found.lower, found.upper))
             estimate = round(found.estimate, DIGITS) + 0.0
             yield _Number(place, estimate, low, high, f"training seed {seed} alone")
-
-
-def _same(one: MeasuredScore | Block, place: PrimaryEstimand) -> bool:
-    fields = ("task", "construct", "condition", "checkpoint", "decoding", "judge")
-    return all(getattr(one, name) == getattr(place, name) for name in fields)
 
 
 def _seeds(score: MeasuredScore) -> str:
