@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rules": ("safebench.cli.rules", "List the standard's rules, or explain one."),
     "tasks": ("safebench.cli.tasks", "List what can be measured: tasks, sizes, sources."),
     "score": ("safebench.cli.score", "Recompute a submission's numbers from its evidence."),
-    "plan": ("safebench.cli.plan", "How many seeds, repeats and prompts for +-x points?"),
+    "plan": ("safebench.cli.plan", "How many seeds, repeats and prompts are needed?"),
     "rerun": ("safebench.cli.rerun", "Repeat a submission and print a reproduction verdict."),
     "compare": (
         "safebench.cli.compare",

@@ -1,4 +1,4 @@
-"""`safebench plan`: how many seeds, repeats and prompts for +-x points?"""
+"""`safebench plan`: how many seeds, repeats and prompts does a narrow interval take?"""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _PROPORTION = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
 _COST = click.FloatRange(min=0)
 
 
-@click.command(name="plan", short_help="How many seeds, repeats and prompts for +-x points?")
+@click.command(name="plan", short_help="How many seeds, repeats and prompts are needed?")
 @click.argument("pilot", metavar="[PILOT_DIR]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--target",
     type=_PROPORTION,
     default=0.05,
     show_default=True,
-    help="Half-width wanted of the score's 95 % interval; .05 is +-5 points.",
+    help="Half the width wanted of the score's 95 % interval; .05 is 10 points from end to end.",
 )
 @click.option("--cost-fine-tune", type=_COST, help="Cost of one fine-tune, in any unit.")
 @click.option("--cost-generation", type=_COST, help="Cost of one judged response, same unit.")
@@ -76,7 +76,7 @@ _COST = click.FloatRange(min=0)
     "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 def command(pilot: Path | None, style: str, target: float, **options: Any) -> None:
-    """Say how many training seeds, repeats and prompts a score needs for +-x points.
+    """Say how many training seeds, repeats and prompts a score needs for a narrow interval.
 
     From a pilot, a submission of two or more seeds (three tell something, five tell more):
 
@@ -209,7 +209,7 @@ def _points(value: float) -> str:
 
 
 def _print_seeds(console: Console, found: Sizing) -> None:
-    margin = f"+-{_points(found.margin_points)} points here"
+    margin = f"{_points(found.margin_points)} points here"
     console.print(
         f"\n[bold]Training seeds[/bold] for the standard's margin, h = {found.margin:g} ({margin})"
     )
@@ -263,27 +263,27 @@ def _needed(seeds: SeedsNeeded, name: str, key: float) -> str:
 def _print_table(console: Console, found: Sizing) -> None:
     spread = found.spread
     prompts = f"{spread.n_prompts} prompts" + (", fixed" if found.prompts_fixed else "")
-    console.print(f"\n[bold]Half-width of the 95 % interval[/bold], points, {prompts}")
-    repeats = list(next(iter(found.half_widths.values())))
+    console.print(f"\n[bold]95 % interval[/bold] of a score of {number(spread.score)}, {prompts}")
+    repeats = list(next(iter(found.intervals.values())))
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("  seeds", justify="right")
     for r in repeats:
         table.add_column(f"{r} repeat{'s' * (r > 1)}", justify="right")
-    for seeds, row in found.half_widths.items():
-        table.add_row(str(seeds), *(_wide(row[r]) for r in repeats))
+    for seeds, row in found.intervals.items():
+        table.add_row(str(seeds), *(_ends(*row[r]) for r in repeats))
     console.print(table)
     if not spread.repeats_known:
         why = "the pilot has one" if spread.n_seeds else "--sigma-repeat is not given"
         print_wrapped(console, "  ", f"Whether more repeats would help is not known: {why}.", 2)
 
 
-def _wide(value: float) -> str:
-    return f"{100 * value:.1f}" if value < 1 else "over 100"
+def _ends(lower: float, upper: float) -> str:
+    return f"[{number(lower)}, {number(upper)}]"
 
 
 def _print_split(console: Console, found: Sizing) -> None:
-    target = f"+-{100 * found.target:g} points"
-    console.print(f"\n[bold]Cheapest split for {target}[/bold]")
+    width = f"{200 * found.target:g} points"
+    console.print(f"\n[bold]Cheapest split for an interval of at most {width} in all[/bold]")
     plan = found.cheapest
     if plan is None and not found.problems:
         print_wrapped(
@@ -294,7 +294,7 @@ def _print_split(console: Console, found: Sizing) -> None:
         )
     if plan is not None:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in ("", "seeds", "repeats", "prompts", "responses", "+-points", "cost"):
+        for heading in ("", "seeds", "repeats", "prompts", "responses", "interval", "cost"):
             table.add_column(heading, justify="left" if not heading else "right")
         _row(table, "  cheapest", plan)
         for other in plan.alternatives:
@@ -304,11 +304,11 @@ def _print_split(console: Console, found: Sizing) -> None:
         if found.best_for_budget is not None:
             _row(table, "  best for the budget", found.best_for_budget)
         spread = found.spread
-        if found.pilot_cost is not None and found.pilot_half_width is not None:
+        if found.pilot_cost is not None and found.pilot_interval is not None:
             responses = spread.n_seeds * spread.n_repeats * spread.n_prompts
             table.add_row(
                 "  the pilot's own design", str(spread.n_seeds), str(spread.n_repeats),
-                f"{spread.n_prompts:,}", f"{responses:,}", _wide(found.pilot_half_width),
+                f"{spread.n_prompts:,}", f"{responses:,}", _ends(*found.pilot_interval),
                 _money(found.pilot_cost),
             )  # fmt: skip
         console.print(table)
@@ -320,7 +320,7 @@ def _row(table: Table, label: str, plan: Any) -> None:
     n = plan.n_levels
     table.add_row(
         label, f"{n['training_seed']:,}", f"{n['repeat']:,}", f"{n['prompt']:,}",
-        f"{plan.responses:,}", _wide(plan.half_width), _money(plan.cost),
+        f"{plan.responses:,}", _ends(plan.lower, plan.upper), _money(plan.cost),
     )  # fmt: skip
 
 

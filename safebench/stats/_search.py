@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from scipy import special
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, positive_int
+from safebench.stats.intervals import Bounds as Interval
+from safebench.stats.intervals import interval_from
 
 Bools = NDArray[np.bool_]
 Triple = tuple[int, int, int]
@@ -69,17 +72,28 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Terms:
-    """Variances by (has seed, has repeat, has prompt); `replicate`: 0 seeds, 1 repeats."""
+    """Variances by (has seed, has repeat, has prompt); `replicate`: 0 seeds, 1 repeats.
+
+    `score`: the mean of the outcomes; `single`: the variance of one of them.
+    """
 
     sums: dict[tuple[bool, bool, bool], float]
     replicate: int
     prompts_fixed: bool
+    score: float
+    single: float
+
+    @property
+    def repeats(self) -> bool:
+        """Whether any variance is known to fall with repeats."""
+        return any(repeat for _, repeat, _ in self.sums)
 
     def split(self, s: Any, r: Any) -> tuple[Any, Any]:
         """(A, B) of V = A + B/prompts at s seeds and r repeats."""
         parts: list[Any] = [0.0 * s * r, 0.0 * s * r]
         for (seed, repeat, prompt), variance in self.sums.items():
-            parts[prompt] = parts[prompt] + variance / ((s if seed else 1) * (r if repeat else 1))
+            part = max(variance, 0.0) / ((s if seed else 1) * (r if repeat else 1))
+            parts[prompt] = parts[prompt] + part
         return parts[0], parts[1]
 
     def variance(self, s: Any, r: Any, p: Any) -> Any:
@@ -87,11 +101,8 @@ class Terms:
         a, b = self.split(s, r)
         return a + b / p
 
-    def parts(self, n: tuple[Any, Any, Any]) -> tuple[Any, Any, Any, Any, Any]:
-        """(V_seed, V_prompt, V_cell or None, df_seed, df_prompt) of the interval.
-
-        V_cell is None where the prompts are fixed: all of V then has the seeds' df.
-        """
+    def parts(self, n: tuple[Any, Any, Any]) -> tuple[Floats, Floats, Floats]:
+        """(V_seed, V_prompt, V_cell) of the mean, as spec/v1/intervals.md has them."""
         seed: Any = 0.0
         prompt: Any = 0.0
         cell: Any = 0.0
@@ -101,8 +112,28 @@ class Terms:
             seed = seed + (part if has_seed or self.prompts_fixed else 0.0)
             prompt = prompt + (part if key[2] else 0.0)
             cell = cell + (part if has_seed and key[2] else 0.0)
-        fixed = self.prompts_fixed
-        return seed, prompt, None if fixed else cell, n[self.replicate] - 1, n[2] - 1
+        return np.maximum(seed, 0.0), np.maximum(prompt, 0.0), np.maximum(cell, 0.0)
+
+    def interval(self, n: tuple[Any, Any, Any], confidence: float) -> Interval:
+        """The bounds of a score at s seeds, r repeats, p prompts, elementwise.
+
+        They are those of `score_interval` where n is the design that the variances are from.
+        Without a degree of freedom for a spread that there is, they are [0, 1].
+        """
+        seed, prompt, cell = self.parts(n)
+        seeds, prompts = n[self.replicate], n[2]
+        found = interval_from(
+            self.score, prompt, seed, cell, self.single / math.prod(n if self.repeats else n[::2]),
+            seeds, prompts, confidence, prompts_fixed=self.prompts_fixed,
+        )  # fmt: skip
+        blind = (np.asarray(seeds) < 2) & (np.asarray(seed) > 0)
+        if not self.prompts_fixed:
+            blind = blind | ((np.asarray(prompts) < 2) & (np.asarray(prompt) > 0))
+        return replace(
+            found,
+            lower=np.where(blind, 0.0, found.lower),
+            upper=np.where(blind, 1.0, found.upper),
+        )
 
 
 @dataclass(frozen=True)
@@ -129,41 +160,60 @@ class Problem:
         if self.target_se is not None:
             return self.target_se**2 * (1 + 1e-12)
         if self.half_width is not None:
-            return float((self.half_width / special.ndtri(1 - self.tail)) ** 2)
+            return self._widest
         return math.inf
 
-    def half(self, n: tuple[Any, Any, Any]) -> Floats:
-        """Half-width of the interval, elementwise; infinite where no df is left.
+    def split(self, s: Any, r: Any) -> tuple[Any, Any]:
+        """(A, B) such that a design with A + B/prompts above `most_variance` is not feasible.
 
-        As for a score: the larger of Satterthwaite's and of what adds the squared half-widths.
+        For a half-width A is larger than the variance by (t_{s-1}/z)^2: see `_widest`.
         """
-        seed, prompt, cell, df_seed, df_prompt = (np.asarray(0.0 if x is None else x, dtype=float)
-                                                  for x in self.terms.parts(n))  # fmt: skip
-        if self.terms.prompts_fixed:
-            total, df = seed, df_seed + 0.0 * seed
-            blind = (seed > 0) & (df_seed <= 0)
-        else:
-            total = np.maximum(seed + prompt - cell, 0.0)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                below = sum(
-                    np.where(part > 0, part**2 / degrees, 0.0)
-                    for part, degrees in (
-                        (seed, df_seed), (prompt, df_prompt), (cell, df_seed * df_prompt),
-                    )
-                )  # fmt: skip
-                df = np.where(below > 0, total**2 / below, 1e9)
-            blind = ((seed > 0) & (df_seed <= 0)) | ((prompt > 0) & (df_prompt <= 0))
-        quantile = special.stdtrit(np.clip(df, 1e-3, 1e9), 1 - self.tail)
-        widest = np.maximum(quantile * np.sqrt(total), np.sqrt(self._added(n)))
-        return np.asarray(np.where(blind, np.inf, widest))
+        a, b = self.terms.split(s, r)
+        if self.half_width is None or self.terms.replicate:
+            return a, b
+        with np.errstate(invalid="ignore"):
+            wider = (_t(np.maximum(s - 1.0, 1e-2), self.tail) / special.ndtri(1 - self.tail)) ** 2
+        return a * wider, b * wider if self.terms.prompts_fixed else b
+
+    @cached_property
+    def _widest(self) -> float:
+        """What z^2 V cannot exceed over z^2, with t_{s-1}^2 in the place of z^2 for the seeds.
+
+        The bounds are Clopper and Pearson's of N trials. Let them be as wide as the target at n:
+        then N = m (t_{m-1}/q)^2 >= n, m V <= p(1-p) n/(n-1), q^2 V >= t_{S-1}^2 (V_s - V_c) +
+        z^2 V_p (spec/v1/intervals.md), so that this sum is at most t_{n-1}^2 p(1-p)/(n-1).
+        """
+        p, low, high = self.terms.score, 0.0, 60.0
+        if not 0 < p < 1:
+            return math.inf
+        for _ in range(60):  # n on a logarithmic scale
+            middle = (low + high) / 2
+            n = math.exp(middle)
+            ends = [special.betaincinv(n * p, n * (1 - p) + 1, self.tail),
+                    special.betaincinv(n * p + 1, n * (1 - p), 1 - self.tail)]  # fmt: skip
+            if (ends[1] - ends[0]) / 2 > (self.half_width or 0.0):
+                low = middle
+            else:
+                high = middle
+        more = math.exp(low) - 1
+        if more <= 1e-6:
+            return math.inf
+        quantile = float(_t(more, self.tail) / special.ndtri(1 - self.tail))
+        return quantile**2 * p * (1 - p) / more
+
+    def half(self, n: tuple[Any, Any, Any]) -> Floats:
+        """Half the width of the interval, elementwise."""
+        found = self.terms.interval(n, 1 - 2 * self.tail)
+        return np.asarray((found.upper - found.lower) / 2)
 
     def _added(self, n: tuple[Any, Any, Any]) -> Floats:
         """t_{S-1}^2 (V_seed - V_cell) + t_{P-1}^2 V_prompt: no noise makes it smaller."""
-        seed, prompt, cell, df_seed, df_prompt = self.terms.parts(n)
-        if cell is None:
-            cell = prompt = 0.0
+        seed, prompt, cell = self.terms.parts(n)
+        if self.terms.prompts_fixed:
+            cell = prompt = np.zeros_like(seed)
         total: Any = 0.0
-        for part, df in ((seed - cell, df_seed), (prompt, df_prompt)):
+        seeds = n[self.terms.replicate]
+        for part, df in ((seed - cell, seeds - 1), (prompt, n[2] - 1)):
             quantile = special.stdtrit(np.maximum(df, 1e-3), 1 - self.tail)
             total = total + np.where(
                 part > 0, np.where(np.asarray(df) > 0, quantile**2, np.inf) * part, 0.0
@@ -185,7 +235,7 @@ class Problem:
             if self.budget is not None:
                 p = np.minimum((self.budget - seed * s) / (response * s * r + prompt), high)
                 return np.where(p >= low * (1 - 1e-12), np.maximum(p, low), np.inf)
-            a, b = self.terms.split(s, r)
+            a, b = self.split(s, r)
             room = self.most_variance - a
             p = np.where(room > 0, np.maximum(b / room, low), np.where((room == 0) & (b == 0), low,
                                                                        np.inf))  # fmt: skip
@@ -204,7 +254,8 @@ class Problem:
             value = self._added((s, r, p)) / float(special.ndtri(1 - self.tail)) ** 2
             return np.where(ok, value, np.inf), np.where(ok, p, np.nan)
         p = np.ceil(p * (1 - 1e-12))
-        p = np.where(self.terms.variance(s, r, p) > self.most_variance, p + 1, p)
+        a, b = self.split(s, r)
+        p = np.where(a + b / p > self.most_variance, p + 1, p)
         if self.half_width is not None:
             p, wide = self._narrow(s, r, p)
             ok &= wide
@@ -232,6 +283,10 @@ class Problem:
         return high, ok
 
 
+def _t(df: Any, tail: float) -> Any:
+    return special.stdtrit(df, 1 - tail)
+
+
 def search(problem: Problem) -> tuple[list[Triple | None], float]:
     """Best design and, for other numbers of seeds, the best with each; the floor if there is none.
 
@@ -255,12 +310,29 @@ def search(problem: Problem) -> tuple[list[Triple | None], float]:
 
 
 def _thrifty(problem: Problem) -> Problem:
-    """Where a seed costs nothing and is not bounded, a repeat is never better than a seed."""
+    """The same within narrower bounds, outside which nothing is feasible or better.
+
+    One repeat where more cannot help, or a seed costs nothing and is not bounded; and as many
+    prompts as a score without any event needs.
+    """
     bounds = problem.bounds
+    if problem.half_width is not None and not problem.terms.prompts_fixed:
+        p = problem.terms.score
+
+        def too_wide(prompts: int) -> bool:
+            none = problem.tail ** (1 / prompts)
+            return bool(max(p, 1 - none) - min(p, none) > 2 * (problem.half_width or 0.0))
+
+        fewest = bounds.low[2]
+        while fewest < min(bounds.high[2], _ANY) and too_wide(fewest):
+            fewest += 1
+        bounds = Bounds((*bounds.low[:2], fewest), bounds.high)
+        problem = replace(problem, bounds=bounds)
     only_nested = all(key[0] for key in problem.terms.sums if key[1])
-    if problem.costs[0] == 0 and math.isinf(bounds.high[0]) and only_nested:
+    free_seeds = problem.costs[0] == 0 and math.isinf(bounds.high[0])
+    if not problem.terms.repeats or (free_seeds and only_nested):
         high = (bounds.high[0], float(bounds.low[1]), bounds.high[2])
-        return Problem(**{**problem.__dict__, "bounds": Bounds(bounds.low, high)})
+        return replace(problem, bounds=Bounds(bounds.low, high))
     return problem
 
 
@@ -328,8 +400,8 @@ def _repeats_allowed(problem: Problem, s: Floats, value: float) -> tuple[Floats,
         high = np.minimum(high, ((limit - seed * s) / fewest - prompt) / (response * s))
         if problem.budget is None:
             most = min(problem.bounds.high[2], _ANY)
-            one = problem.terms.variance(s, 1e200, most)
-            nested = problem.terms.variance(s, 1.0, most) - one
+            one, nested = (a + b / most for a, b in map(problem.split, (s, s), (1e200, 1.0)))
+            nested = nested - one
             low = np.maximum(low, np.where(nested > 0, nested / (problem.most_variance - one), 0))
             low = np.where(problem.most_variance > one, low, np.inf)
     return low * (1 - 1e-12), high * (1 + 1e-12)
@@ -441,12 +513,8 @@ def _edge(problem: Problem, s: Floats, inside: Floats, outside: Floats, limit: f
 def _best_with(problem: Problem, seeds: int) -> tuple[float, Triple] | None:
     """Best design with a given number of seeds."""
     low, high = problem.bounds.low, problem.bounds.high
-    held = Problem(
-        **{
-            **problem.__dict__,
-            "bounds": Bounds((seeds, low[1], low[2]), (float(seeds), high[1], high[2])),
-        }
-    )
+    bounds = Bounds((seeds, low[1], low[2]), (float(seeds), high[1], high[2]))
+    held = replace(problem, bounds=bounds)
     start = _incumbent(held)
     if start is None:
         return None

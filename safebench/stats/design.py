@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from safebench.errors import StatsError
 from safebench.stats._checks import between
-from safebench.stats._dist import t_quantile
 from safebench.stats._search import Bounds, Problem, Terms, search
-from safebench.stats._twoway import satterthwaite
+from safebench.stats.intervals import Bounds as Interval
 from safebench.stats.variance import VarianceComponents
 
 SEED, REPEAT, PROMPT = FACETS = ("training_seed", "repeat", "prompt")
@@ -22,32 +21,33 @@ Components = VarianceComponents | Mapping[str, float] | Mapping[tuple[str, ...],
 
 @dataclass(frozen=True)
 class Split:
-    """One design: how many of each facet, its standard error (points), its cost."""
+    """One design: how many of each facet, the interval of a score there, its cost."""
 
     n_levels: dict[str, int]
     se: float
-    half_width: float
+    lower: float
+    upper: float
     cost: float
     responses: int
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the interval."""
+        return (self.upper - self.lower) / 2
 
 
 @dataclass(frozen=True)
-class DesignPlan:
+class DesignPlan(Split):
     """The design that was asked for, with what makes its standard error.
 
-    `contributions`: effect -> its part of se^2 (they add up to it). `half_width`: of the two-sided
-    interval at `confidence` with Satterthwaite's `df`. `alternatives`: the cheapest designs with
-    other numbers of training seeds that reach the same target (or the best ones of the same
-    budget), nearest first.
+    `contributions`: effect -> its part of se^2 (they add up to it). `lower`, `upper`: bounds of the
+    two-sided interval at `confidence` with Satterthwaite's `df`. `alternatives`: the cheapest
+    designs with other numbers of training seeds that reach the same target (or the best ones of
+    the same budget), nearest first.
     """
 
-    n_levels: dict[str, int]
-    se: float
-    half_width: float
     df: float
     confidence: float
-    cost: float
-    responses: int
     target_se: float | None
     target_half_width: float | None
     budget: float | None
@@ -68,6 +68,8 @@ def plan_design(
     at_most: Mapping[str, int] | None = None,
     at_least: Mapping[str, int] | None = None,
     confidence: float = 0.95,
+    score: float = 0.5,
+    outcome_variance: float | None = None,
 ) -> DesignPlan:
     """The cheapest whole numbers of seeds, repeats and prompts that reach a target, exactly.
 
@@ -85,11 +87,12 @@ def plan_design(
     (writing or labelling one); what is not given costs nothing.
     cost = seeds c_s + seeds * repeats * prompts * (held facets but the judge) c_g + prompts c_p.
 
-    Exactly one of: `target_se`; `half_width` of the interval at `confidence` with Satterthwaite's
-    df (1946) over V_seed, V_prompt, V_cell as in `score_interval`, of which is also asked that
-    more prompts would not widen it; `budget`, for the least
-    t_{S-1}^2 (V_seed - V_cell) + t_{P-1}^2 V_prompt that it buys (squared half-widths of the parts
-    add: Graybill & Wang 1980), which noise added anywhere only makes larger.
+    Exactly one of: `target_se`; `half_width`, half the width of the interval of a `score` at
+    `confidence`, by the function that `score_interval` uses, of which is also asked that more
+    prompts would not widen it; `budget`, for the least t_{S-1}^2 (V_seed - V_cell) + t_{P-1}^2
+    V_prompt that it buys (squared half-widths of the parts add: Graybill & Wang 1980), which noise
+    added anywhere only makes larger. `score`: the mean outcome, where the interval is needed
+    (.5 is the widest); `outcome_variance`: that of one outcome, by default the sum of the effects.
     `at_most`/`at_least` bound a facet; at least 2 seeds and 2 prompts (1 where held or fixed).
     All in proportions.
 
@@ -109,7 +112,10 @@ def plan_design(
         )
     for name, value in given.items():
         between(name, value, 0, math.inf)
-    design = design_of(components, fixed=fixed, levels=levels, at_most=at_most, at_least=at_least)
+    design = design_of(
+        components, fixed=fixed, levels=levels, at_most=at_most, at_least=at_least, score=score,
+        outcome_variance=outcome_variance,
+    )  # fmt: skip
     problem = Problem(
         terms=design.terms,
         bounds=design.bounds,
@@ -124,7 +130,7 @@ def plan_design(
         raise _unreachable(design, given, floor, problem)
     return DesignPlan(
         **_split(design, problem, best, confidence).__dict__,
-        df=design.df(best),
+        df=float(design.interval(best, confidence).df),
         confidence=confidence,
         target_se=target_se,
         target_half_width=half_width,
@@ -146,6 +152,9 @@ class Design:
     fixed: frozenset[str]
     per_cell: float
     note: str
+    score: float
+    single: float
+    """Variance of one outcome."""
 
     @property
     def terms(self) -> Terms:
@@ -155,47 +164,24 @@ class Design:
             seed, repeat, prompt = (f in facets for f in FACETS)
             key = (seed, repeat, prompt)
             sums[key] = sums.get(key, 0.0) + variance
-        replicate = REPEAT if SEED in self.fixed else SEED
-        return Terms(sums, FACETS.index(replicate), PROMPT in self.fixed)
+        replicate = FACETS.index(REPEAT if SEED in self.fixed else SEED)
+        return Terms(sums, replicate, PROMPT in self.fixed, self.score, self.single)
 
     def contributions(self, n: tuple[int, int, int]) -> dict[str, float]:
         """Each effect's part of se^2 at n seeds, repeats, prompts."""
         sizes = dict(zip(FACETS, n, strict=True))
         return {
-            name: variance / math.prod(sizes[f] for f in facets)
+            name: max(variance, 0.0) / math.prod(sizes[f] for f in facets)
             for name, (variance, facets) in self.effects.items()
         }
-
-    def df(self, n: tuple[int, int, int]) -> float:
-        """Satterthwaite's degrees of freedom of the interval."""
-        seed, prompt, cell, df_seed, df_prompt = self.terms.parts(n)
-        if cell is None:
-            return float(df_seed)
-        total = seed + prompt - cell
-        return satterthwaite(
-            total, [(seed, df_seed), (prompt, df_prompt), (cell, df_seed * df_prompt)]
-        )
 
     def se(self, n: tuple[int, int, int]) -> float:
         """Standard error of the grand mean."""
         return math.sqrt(math.fsum(self.contributions(n).values()))
 
-    def half_width(self, n: tuple[int, int, int], confidence: float = 0.95) -> float:
-        """Half-width of the two-sided interval; infinite where nothing tells the spread.
-
-        As for a score (`score_interval`): the larger of Satterthwaite's and of what adds the
-        squared half-widths of seeds and prompts.
-        """
-        se = self.se(n)
-        if se == 0:
-            return 0.0
-        seed, prompt, cell, df_seed, df_prompt = self.terms.parts(n)
-        if (seed > 0 and df_seed == 0) or (cell is not None and prompt > 0 and df_prompt == 0):
-            return math.inf
-        q = (1 + confidence) / 2
-        parts = [(seed - (cell or 0.0), df_seed), (0.0 if cell is None else prompt, df_prompt)]
-        added = sum(part * t_quantile(q, df) ** 2 for part, df in parts if part > 0)
-        return max(t_quantile(q, self.df(n)) * se, math.sqrt(added))
+    def interval(self, n: tuple[int, int, int], confidence: float = 0.95) -> Interval:
+        """The bounds of a score: `score_interval`'s own at the design that the variances are of."""
+        return self.terms.interval(n, confidence)
 
 
 def design_of(
@@ -205,8 +191,11 @@ def design_of(
     levels: Mapping[str, int] | None = None,
     at_most: Mapping[str, int] | None = None,
     at_least: Mapping[str, int] | None = None,
+    score: float = 0.5,
+    outcome_variance: float | None = None,
 ) -> Design:
     """Read components, held levels and bounds as `plan_design` takes them; raises StatsError."""
+    score = between("score", score, 0, 1, closed=True)
     fixed = frozenset((fixed,) if isinstance(fixed, str) else fixed)
     variances, pilot, note = _effects(components, fixed)
     known = {f for _, facets in variances.values() for f in facets} | set(FACETS)
@@ -225,14 +214,23 @@ def design_of(
     rest = {facet: held.get(facet, 1) for facet in known - set(FACETS)}
     effects = {
         name: (
-            max(variance, 0.0) / math.prod(rest.get(f, 1) for f in facets),
+            _counted(variance, facets) / math.prod(rest.get(f, 1) for f in facets),
             tuple(f for f in FACETS if f in facets),
         )
         for name, (variance, facets) in variances.items()
         if not set(facets) <= fixed
     }
     per_cell = math.prod(n for facet, n in rest.items() if facet != "judge")
-    return Design(effects, bounds, rest, fixed, per_cell, note)
+    single = sum(max(variance, 0.0) for variance, _ in variances.values())
+    return Design(
+        effects, bounds, rest, fixed, per_cell, note, score,
+        single if outcome_variance is None else outcome_variance,
+    )  # fmt: skip
+
+
+def _counted(variance: float, facets: tuple[str, ...]) -> float:
+    """Negative estimates count as 0, but for main effects, which the interval floors itself."""
+    return variance if facets in ((SEED,), (PROMPT,)) else max(variance, 0.0)
 
 
 _Effects = dict[str, tuple[float, tuple[str, ...]]]
@@ -296,10 +294,12 @@ def _costs(costs: Mapping[str, float], per_cell: float) -> tuple[float, float, f
 
 
 def _split(design: Design, problem: Problem, n: tuple[int, int, int], confidence: float) -> Split:
+    found = design.interval(n, confidence)
     return Split(
         n_levels={**dict(zip(FACETS, n, strict=True)), **design.held},
         se=design.se(n),
-        half_width=design.half_width(n, confidence),
+        lower=float(found.lower),
+        upper=float(found.upper),
         cost=problem.cost(n),
         responses=round(math.prod(n) * design.per_cell),
     )
@@ -328,7 +328,7 @@ def _unreachable(
         ),
         default=(0.0, "nothing"),
     )[1]
-    words = {"half_width": "a half-width", "target_se": "a standard error"}.get(name, f"a {name}")
+    words = {"half_width": "half a width", "target_se": "a standard error"}.get(name, f"a {name}")
     return StatsError(
         f"{words} of {value:g} is out of reach: with {at or 'any number of everything'} the least "
         f"that can be reached is {floor:.4g}, mostly from {worst.replace(':', ' x ')}",

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, between, cluster_codes, proportions
-from safebench.stats._dist import beta_lower, beta_upper, t_quantile
-from safebench.stats._twoway import (
-    TwoWay,
-    combined_quantile,
-    one_run_per_row,
-    satterthwaite,
-    two_way,
-)  # fmt: skip
+from safebench.stats._twoway import one_run_per_row, two_way
 
 #: With fewer effective events (or non-events) than this, Satterthwaite's df is noise.
 RARE = 10.0
+#: Effective events (and non-events) from which the normal limit takes the place of the beta.
+COUNTLESS = 1e7
 
 
 @dataclass(frozen=True)
@@ -85,86 +82,137 @@ def score_interval(
     outside (0, 1), or fixed prompts with a single run (nothing varies).
     """
     array = proportions("scores", scores, (2, 3))
-    tail = (1 - between("confidence", confidence, 0, 1)) / 2
+    confidence = between("confidence", confidence, 0, 1)
     over_repeats = prompts_fixed and array.ndim == 3 and array.shape[0] == 1
     table = array[0] if over_repeats else one_run_per_row(array)
     codes, n_clusters = cluster_codes(clusters, table.shape[1])
-    moments = two_way(table, codes, n_clusters)
+    m = two_way(table, codes, n_clusters)
     if prompts_fixed:
-        spread = _fixed_spread(table, tail)
+        if m.n_seeds < 2:
+            raise StatsError(
+                "prompts_fixed=True with a single run: nothing varies",
+                fix="give two training seeds (or repeats), or treat the prompts as a sample",
+            )
+        # Who stands beside whom in a cluster does not matter where no prompt is a sample.
+        m = two_way(table, *cluster_codes(None, table.shape[1]))
         label = "repeats only, prompts fixed" if over_repeats else "seeds, prompts fixed"
     else:
-        spread = _random_spread(moments, array)
-        label = "two-way, seeds x " if moments.n_seeds > 1 else "one seed, "
+        label = "two-way, seeds x " if m.n_seeds > 1 else "one seed, "
         label += "prompts" if clusters is None else "prompt clusters"
-    n_effective = _effective(moments.mean, spread, tail)
-    lower = beta_lower(n_effective * moments.mean, n_effective, tail)
-    upper = beta_upper(n_effective * moments.mean, n_effective, tail)
+    found = interval_from(
+        m.mean, m.prompt, m.seed, m.cell, float(array.var()) / array.size, m.n_seeds, m.n_clusters,
+        confidence, prompts_fixed=prompts_fixed,
+    )  # fmt: skip
     return Interval(
-        estimate=moments.mean,
-        lower=min(lower, tail ** (1 / spread.trials), moments.mean),
-        upper=max(upper, 1 - tail ** (1 / spread.trials), moments.mean),
+        estimate=m.mean,
+        lower=float(found.lower),
+        upper=float(found.upper),
         n=array.size,
         method=f"beta ({label})",
-        df=float(spread.df),
-        confidence=float(confidence),
+        df=float(found.df),
+        confidence=confidence,
         n_seeds=array.shape[0],
         n_prompts=table.shape[1],
         n_clusters=n_clusters,
-        n_effective=n_effective,
+        n_effective=float(found.n_effective),
     )
 
 
-@dataclass(frozen=True)
-class _Spread:
-    """The variance of the mean, its degrees of freedom, and what a zero-event count is worth."""
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """Ends of an interval, its degrees of freedom and effective n, each of the inputs' shape."""
 
-    variance: float
-    df: float
-    trials: int  # n_eff where the design effect cannot be estimated
-    seed_excess: float  # the part of the variance that only the seeds explain
-    seed_df: float
-    main_df: float  # degrees of freedom of the rest
+    lower: Floats
+    upper: Floats
+    df: Floats
+    n_effective: Floats
 
 
-def _random_spread(m: TwoWay, outcomes: Floats) -> _Spread:
-    """Prompts and seeds both random."""
-    two = max(m.prompt + m.seed - m.cell, m.prompt, m.seed)
-    total = max(two, float(outcomes.var()) / outcomes.size)
-    g, s = m.n_clusters - 1, m.n_seeds - 1
-    if g == 0:  # one cluster: nothing is known of other prompts
-        return _Spread(0.0, 0.0, 1, 0.0, s, g)
-    df = satterthwaite(total, [(m.prompt, g), (m.seed, s), (m.cell, g * s)])
-    return _Spread(total, df, m.n_clusters, two - m.prompt, s, g)
+def interval_from(
+    p: ArrayLike,
+    v_prompt: ArrayLike,
+    v_seed: ArrayLike,
+    v_cell: ArrayLike,
+    v_independent: ArrayLike,
+    n_seeds: ArrayLike,
+    n_prompts: ArrayLike,
+    confidence: float = 0.95,
+    *,
+    prompts_fixed: bool = False,
+) -> Bounds:
+    """The bounds of a score from the variances of its mean: the one place where they are made.
+
+    `score_interval` asks with the moments of a table, and a plan with what another design would
+    make of them, so that both give the same bounds at the same design. `p`: the score in [0, 1];
+    `v_prompt`, `v_seed`, `v_cell`: variances of the mean over an (S, P) table, as in
+    spec/v1/intervals.md; `v_independent`: that of its outcomes if they were independent;
+    `n_seeds`, `n_prompts`: S and P (clusters, where prompts have them). All broadcast together.
+    Terms of the seeds are left out where S = 1; the bounds are [0, 1] at P = 1 but for what one
+    trial says. `prompts_fixed`: see `score_interval`.
+    """
+    tail = (1 - between("confidence", confidence, 0, 1)) / 2
+    p, v_prompt, v_seed, v_cell, v_independent, n_seeds, n_prompts = (
+        np.asarray(x, dtype=np.float64)
+        for x in np.broadcast_arrays(p, v_prompt, v_seed, v_cell, v_independent, n_seeds, n_prompts)
+    )
+    s, g = n_seeds - 1, n_prompts - 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if prompts_fixed:
+            none_seen = special.betaincinv(1, n_prompts, 1 - tail) / 2 / (n_seeds * n_prompts)
+            total = np.maximum(v_seed, (v_seed + g * v_cell) / n_prompts)
+            total = np.where(total <= 1e-9 * none_seen, none_seen, total)
+            df = main_df = s
+            trials, excess = np.maximum(n_prompts, n_seeds), np.zeros_like(p)
+        else:
+            two = np.maximum.reduce([v_prompt + v_seed - v_cell, v_prompt, v_seed])
+            total = np.where(g > 0, np.maximum(two, v_independent), 0.0)
+            below = _over(v_prompt, g) + _over(v_seed, s) + _over(v_cell, s * g)
+            known = (below > 0) & (total > 0)
+            df = np.where(known, total**2 / below, np.maximum(np.maximum(s, g), s * g) * (g > 0))
+            main_df, trials, excess = g, n_prompts, two - v_prompt
+        n_effective = _effective(p, total, trials, excess / total, (df, main_df, s), tail)
+    # With more events the normal limit is the same to the last digit kept, and betaincinv slow.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        half = -special.ndtri(tail) * np.sqrt(p * (1 - p) / n_effective)
+    countless = n_effective * np.minimum(p, 1 - p) > COUNTLESS
+    trials_used = np.where(countless, 1.0, n_effective)
+    x = trials_used * p
+    lower = np.where(x > 0, special.betaincinv(x, trials_used - x + 1, tail), 0.0)
+    upper = np.where(p < 1, special.betaincinv(x + 1, trials_used - x, 1 - tail), 1.0)
+    lower, upper = np.where(countless, p - half, lower), np.where(countless, p + half, upper)
+    none = tail ** (1 / trials)
+    return Bounds(
+        np.minimum.reduce([lower, none, p]), np.maximum.reduce([upper, 1 - none, p]), df,
+        n_effective,
+    )  # fmt: skip
 
 
-def _fixed_spread(table: Floats, tail: float) -> _Spread:
-    """Only seeds random."""
-    n_seeds, n_prompts = table.shape
-    if n_seeds < 2:
-        raise StatsError(
-            "prompts_fixed=True with a single run: nothing varies",
-            fix="give two training seeds (or repeats), or treat the prompts as a sample",
-        )
-    seed = float(table.mean(axis=1).var(ddof=1)) / n_seeds
-    within = float(table.var(axis=0, ddof=1).mean()) / table.size
-    none_seen = beta_upper(0, n_prompts, tail) / 2 / table.size
-    variance = max(seed, within)
-    if variance <= 1e-9 * none_seen:
-        variance = none_seen
-    return _Spread(variance, n_seeds - 1, max(table.shape), 0.0, 0.0, n_seeds - 1)
+def _over(variance: Floats, df: Floats) -> Floats:
+    """Part of Satterthwaite's denominator; nothing where there is no degree of freedom."""
+    return np.where(df > 0, variance**2 / df, 0.0)
 
 
-def _effective(p: float, spread: _Spread, tail: float) -> float:
-    """The number of independent trials the outcomes are worth."""
+def _effective(
+    p: Floats, total: Floats, trials: Floats, share: Floats, dfs: tuple[Floats, Floats, Floats],
+    tail: float,
+) -> Floats:  # fmt: skip
+    """The number of independent trials the outcomes are worth.
+
+    `share`: what part of the variance only the seeds explain; `dfs`: Satterthwaite's, those of the
+    rest, those of the seeds.
+    """
     outcome = p * (1 - p)
-    if outcome <= 0 or spread.variance <= 1e-18 * outcome:
-        return float(spread.trials)
-    n_raw = outcome / spread.variance
-    n_raw = max(n_raw, min(n_raw * spread.trials / max(spread.trials - 1, 1), spread.trials))
-    share = spread.seed_excess / spread.variance
-    quantile = combined_quantile(spread.main_df, [(share, spread.seed_df)], tail)
-    if n_raw * min(p, 1 - p) >= RARE:
-        quantile = max(quantile, t_quantile(1 - tail, spread.df))
-    implied = t_quantile(1 - tail, max(n_raw - 1, spread.df))
-    return n_raw * min(1.0, implied / quantile) ** 2
+    df, main_df, seed_df = dfs
+    raw = outcome / total
+    raw = np.maximum(raw, np.minimum(raw * trials / np.maximum(trials - 1, 1), trials))
+    squares = np.maximum(1 - share, 0.0) * _t(main_df, tail) ** 2
+    quantile = np.sqrt(squares + np.where(share > 0, share * _t(seed_df, tail) ** 2, 0.0))
+    rare = raw * np.minimum(p, 1 - p) < RARE
+    quantile = np.where(rare, quantile, np.maximum(quantile, _t(df, tail)))
+    implied = _t(np.maximum(raw - 1, df), tail)
+    blind = (outcome <= 0) | (total <= 1e-18 * outcome)
+    return np.where(blind, trials, raw * np.minimum(1.0, implied / quantile) ** 2)
+
+
+def _t(df: Floats, tail: float) -> Floats:
+    return np.asarray(special.stdtrit(df, 1 - tail))

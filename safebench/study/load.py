@@ -207,7 +207,7 @@ class Submission:
             if not isinstance(one.projections, NotMeasured)
             for projection in one.projections
         ]
-        return _frame(rows, (*_PLACE, "seeds", "repeats", "prompts", "se", "half_width"))
+        return _frame(rows, (*_PLACE, "seeds", "repeats", "prompts", "se", "lower", "upper"))
 
     @cached_property
     def flips(self) -> pd.DataFrame:

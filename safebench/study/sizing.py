@@ -16,7 +16,7 @@ from safebench.errors import EvidenceError, StatsError
 from safebench.evidence.blocks import Block, blocks
 from safebench.evidence.scoring import primary_estimands
 from safebench.evidence.tables import OUTCOMES_FILE, read_outcomes
-from safebench.stats import flip_rate, margin_points, stability, variance_components
+from safebench.stats import flip_rate, margin_points, stability
 from safebench.stats.balanced import balanced_bounds
 from safebench.stats.design import DesignPlan, design_of, plan_design
 from safebench.stats.planning import (
@@ -26,18 +26,13 @@ from safebench.stats.planning import (
     sigma_from_points,
     sigma_upper,
 )
+from safebench.study.spread import components, to_project
 
 SEEDS_SHOWN = (2, 3, 5, 10, 20)
 REPEATS_SHOWN = (1, 3, 5, 10)
 POWERS = (0.8, 0.9)
 BOUNDS = (0.5, 0.8)
-_EFFECTS = {
-    "training_seed": ("training_seed",),
-    "prompt": ("prompt",),
-    "prompt:training_seed": ("prompt", "training_seed"),
-    "training_seed:repeat": ("training_seed", "repeat"),
-    "residual": ("training_seed", "repeat", "prompt"),
-}
+Ends = tuple[float, float]
 _WORDS = {
     "training_seed": "training seed",
     "prompt": "prompt",
@@ -64,9 +59,10 @@ class Part:
 class Spread:
     """What is known of how scores vary, measured by a pilot or given.
 
-    `variances` (effect -> squared points) and `variances_upper` (the seed's at its one-sided 95 %
-    upper bound; None when that is unknown); `sigma_run` and `sigma_upper` are SDs of a run's
-    phi(score), seen in `sigma_seeds` seeds; `n_seeds` is 0 where no pilot stands behind it.
+    `variances` (effect -> squared points), `variances_upper` (the seed's at its one-sided 95 %
+    upper bound; None when that is unknown) and `outcome_variance`, of one response; `sigma_run`
+    and `sigma_upper` are SDs of a run's phi(score), seen in `sigma_seeds` seeds; `n_seeds` is 0
+    where no pilot stands behind it.
     """
 
     source: str
@@ -74,6 +70,7 @@ class Spread:
     parts: tuple[Part, ...]
     variances: dict[str, float]
     variances_upper: dict[str, float] | None
+    outcome_variance: float
     sigma_run: float
     sigma_upper: float | None
     sigma_seeds: int | None
@@ -106,11 +103,13 @@ class Sizing:
     prompts_fixed: bool
     here: SeedsNeeded
     at_upper: SeedsNeeded | None
-    half_widths: dict[int, dict[int, float]]
+    intervals: dict[int, dict[int, Ends]]
+    """Lower and upper end at some numbers of seeds and repeats, the prompts as they are."""
     cheapest: DesignPlan | None
     cheapest_at_upper: DesignPlan | None
     best_for_budget: DesignPlan | None
-    pilot_half_width: float | None
+    pilot_interval: Ends | None
+    """The pilot's own, which stands in its card."""
     pilot_cost: float | None
     problems: tuple[str, ...]
 
@@ -174,18 +173,11 @@ def spread_of(block: Block) -> Spread:
     """Measure how the outcomes of one block vary."""
     scores = block.scores
     n_seeds, n_repeats, n_prompts = scores.shape
-    seed, repeat, prompt = (x.ravel() for x in np.indices(scores.shape))
     if n_prompts < 2:
         raise EvidenceError(f"{_place(block)}: one prompt says nothing of the spread over prompts")
-    found = variance_components(
-        scores.ravel(), {"training_seed": seed, "repeat": repeat, "prompt": prompt}, _EFFECTS
-    )
-    variances = dict(found.estimates)
-    # with one repeat what is left is the interaction, which repeats may not make smaller
-    if n_repeats < 2:
-        variances["prompt:training_seed"] = variances.pop("residual")
+    variances, projected = components(block), to_project(block)
     bounds = balanced_bounds(scores, 0.025)
-    upper = {**variances, "training_seed": balanced_bounds(scores, 0.05)["training_seed"][1]}
+    upper = {**projected, "training_seed": balanced_bounds(scores, 0.05)["training_seed"][1]}
     binary = bool(np.isin(scores, (0.0, 1.0)).all())
     run = stability(
         scores.mean(axis=2),
@@ -193,13 +185,14 @@ def spread_of(block: Block) -> Spread:
         flip_upper=flip_rate(scores[:, 0]).upper if binary else None,
         margin=MARGIN,
     )
-    parts = [_part(name, variances, bounds, scores.shape) for name in _EFFECTS]
+    parts = [_part(name, variances, bounds, scores.shape) for name in _WORDS]
     return Spread(
         source=_place(block),
         score=float(scores.mean()),
         parts=tuple(parts),
-        variances=variances,
+        variances=projected,
         variances_upper=upper,
+        outcome_variance=float(scores.var()),
         sigma_run=run.sigma_run or 0.0,
         sigma_upper=run.sigma_upper,
         sigma_seeds=n_seeds,
@@ -295,6 +288,7 @@ def given_spread(
         parts=tuple(parts),
         variances=variances,
         variances_upper=upper,
+        outcome_variance=total,
         sigma_run=sigma,
         sigma_upper=run_upper,
         sigma_seeds=from_seeds,
@@ -316,11 +310,13 @@ def size(
     prompts_fixed: bool = False,
 ) -> Sizing:
     """Answer all questions at once; what is out of reach is in `problems`, with the reason."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {
+        "score": spread.score, "outcome_variance": spread.outcome_variance
+    }  # fmt: skip
     if prompts_fixed:
-        options = {"fixed": ("prompt",), "levels": {"prompt": spread.n_prompts}}
+        options |= {"fixed": ("prompt",), "levels": {"prompt": spread.n_prompts}}
     elif max_prompts is not None:
-        options = {"at_most": {"prompt": max_prompts}}
+        options |= {"at_most": {"prompt": max_prompts}}
     problems: list[str] = []
 
     def plan(variances: dict[str, float] | None, label: str, **aim: Any) -> DesignPlan | None:
@@ -332,13 +328,13 @@ def size(
             problems.append(f"{label}: {problem}")
             return None
 
-    design = design_of(
-        spread.variances, **{k: v for k, v in options.items() if k in ("fixed", "levels")}
-    )
+    design = design_of(spread.variances, **{k: v for k, v in options.items() if k != "at_most"})
+
+    def ends(seeds: int, repeats: int) -> Ends:
+        found = design.interval((seeds, repeats, spread.n_prompts))
+        return float(found.lower), float(found.upper)
+
     repeats = REPEATS_SHOWN if spread.repeats_known else (1,)
-    half_widths = {
-        s: {r: design.half_width((s, r, spread.n_prompts)) for r in repeats} for s in SEEDS_SHOWN
-    }
     own = (spread.n_seeds, spread.n_repeats, spread.n_prompts)
     return Sizing(
         spread=spread,
@@ -348,7 +344,7 @@ def size(
         prompts_fixed=prompts_fixed,
         here=_seeds(spread.sigma_run, spread),
         at_upper=None if spread.sigma_upper is None else _seeds(spread.sigma_upper, spread),
-        half_widths=half_widths,
+        intervals={s: {r: ends(s, r) for r in repeats} for s in SEEDS_SHOWN},
         cheapest=plan(spread.variances, "cheapest split", half_width=target),
         cheapest_at_upper=plan(
             spread.variances_upper, "at the upper bound of the seeds' spread", half_width=target
@@ -356,7 +352,7 @@ def size(
         best_for_budget=(
             None if budget is None else plan(spread.variances, "budget", budget=budget)
         ),
-        pilot_half_width=design.half_width(own) if spread.n_seeds else None,
+        pilot_interval=ends(spread.n_seeds, spread.n_repeats) if spread.n_seeds else None,
         pilot_cost=_cost(costs, own) if spread.n_seeds and costs is not None else None,
         problems=tuple(problems),
     )

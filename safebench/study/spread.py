@@ -46,6 +46,53 @@ def one_seed(block: Block) -> NotMeasured | None:
     return None
 
 
+_EFFECTS = {
+    "training_seed": ("training_seed",),
+    "prompt": ("prompt",),
+    "prompt:training_seed": ("prompt", "training_seed"),
+    "training_seed:repeat": ("training_seed", "repeat"),
+    "residual": ("training_seed", "repeat", "prompt"),
+}
+
+
+def components(block: Block) -> dict[str, float]:
+    """Return the variance of each source in a block, unclamped; what it cannot tell is absent.
+
+    With one repeat, `prompt:training_seed` holds what single answers add; with one training seed
+    (or an untuned model) there is no source but prompts, repeats and single answers.
+    """
+    seeds, repeats, prompts = np.indices(block.scores.shape)
+    factors = {
+        "training_seed": seeds.ravel(),
+        "repeat": repeats.ravel(),
+        "prompt": prompts.ravel(),
+    }
+    effects = dict(_EFFECTS)
+    if len(block.seeds) < 2:
+        effects = {"prompt": ("prompt",), "repeat": ("repeat",), "residual": ("repeat", "prompt")}
+    found = dict(variance_components(block.scores.ravel(), factors, effects).estimates)
+    if block.scores.shape[1] < 2 and "residual" in found:
+        whole = "prompt" if len(block.seeds) < 2 else "prompt:training_seed"
+        found[whole] = found.get(whole, 0.0) + found.pop("residual")
+    return found
+
+
+def to_project(block: Block) -> dict[str, float]:
+    """Return the `components` of a block as other designs are computed from them.
+
+    A negative interaction is taken out of the source it was subtracted from. That leaves the
+    variances of the block's own means as they are, so that its own design has the card's interval.
+    """
+    found, repeats = components(block), block.scores.shape[1]
+    for inner, outer, times in (
+        ("prompt:training_seed", "residual", repeats),
+        ("training_seed:repeat", "training_seed", 1 / repeats),
+    ):
+        if found.get(inner, 0.0) < 0 and outer in found:
+            found[outer] += found.pop(inner) * times
+    return found
+
+
 def seeds_needed(block: Block) -> SeedsNeeded | NotMeasured:
     """Return the seeds an equivalence verdict needs at the spread of a block."""
     if absent := one_seed(block):

@@ -57,7 +57,7 @@ def test_a_pilot_is_answered_in_full(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert ran.code == 0
     assert ran.out.startswith("harm (tuned, epoch 2, t07), task_harm, judge rule: score .")
     assert "from 3 seeds x 2 repeats x 40 prompts" in ran.out
-    for heading in ("What varies", "Training seeds", "Half-width", "Cheapest split", "How sure"):
+    for heading in ("What varies", "Training seeds", "95 % interval", "Cheapest split", "How sure"):
         assert heading in ran.out
     assert "the pilot's own design" in ran.out
     assert "3 seeds leave the spread over seeds open" in ran.out
@@ -70,8 +70,9 @@ def test_json_has_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     )  # fmt: skip
     found = json.loads(ran.out)
     assert found["spread"]["source"].startswith("capability")
-    assert found["cheapest"]["half_width"] <= 0.15
-    assert found["half_widths"]["5"]["1"] > found["half_widths"]["10"]["1"]
+    assert found["cheapest"]["upper"] - found["cheapest"]["lower"] <= 2 * 0.15
+    wide, narrow = (found["intervals"][seeds]["1"] for seeds in ("5", "10"))
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
 def test_given_spreads_are_enough(capsys: pytest.CaptureFixture[str]) -> None:

@@ -253,7 +253,10 @@ def test_equal_scores_throughout_are_no_spread_of_zero() -> None:
 
     report = made(more=safe, recipe=Recipe(prompts=8)).report
     one = report.primaries[0]
-    assert isinstance(one.projections, NotMeasured)
+    assert not isinstance(one.projections, NotMeasured)
+    now, *others = one.projections
+    assert (now.lower, now.upper) == (one.score.lower, one.score.upper)
+    assert 0 < others[-1].upper < now.upper  # more prompts tell more, more seeds do not
     assert isinstance(one.diagnostics["new_seed_bound"], NotMeasured)
     assert all(isinstance(e.of_answers, NotMeasured) for e in report.variations[0].effects)
     needed = one.seeds_needed

@@ -7,10 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from safebench.card.results import PrimaryEstimand, key_of
 from safebench.errors import EvidenceError, StatsError
 from safebench.evidence.blocks import Block
+from safebench.evidence.scoring import measure
 from safebench.stats import plan_seeds, score_interval, stability
+from safebench.study.measures import NotMeasured
+from safebench.study.primaries import describe
 from safebench.study.sizing import given_spread, size, spread_of
 
 COSTS = {"fine_tune": 100.0, "generation": 0.01}
@@ -58,16 +64,70 @@ def test_one_repeat_is_not_taken_for_no_noise() -> None:
     assert notes["residual"] == notes["training_seed:repeat"] == "not measured: one repeat"
     assert "residual" not in spread.variances
     found = size(spread, 0.1, COSTS)
-    assert list(found.half_widths[2]) == [1]
+    assert list(found.intervals[2]) == [1]
     assert found.cheapest.n_levels["repeat"] == 1
 
 
-def test_the_half_width_is_that_of_the_pilots_own_interval() -> None:
-    pilot = block()
+def sparse(hits: int) -> np.ndarray:
+    scores = np.zeros((2, 1, 40))
+    scores[0, 0, :hits] = 1
+    return scores
+
+
+PILOTS = {
+    "as usual": lambda: block(),
+    "one repeat": lambda: block(repeats=1),
+    "two seeds": lambda: block(seeds=2),
+    "one correct answer in 2 x 40": lambda: block(2, 1, 40, scores=sparse(1)),
+    "all equal to 0": lambda: block(2, 1, 40, scores=sparse(0)),
+    "all equal to 1": lambda: block(2, 1, 5, scores=np.ones((2, 1, 5))),
+    "seeds that agree wholly": lambda: block(3, 2, 4, scores=np.tile([1.0, 0, 1, 1], (3, 2, 1))),
+    "seeds that differ wholly": lambda: block(
+        3, 2, 9, scores=np.repeat([0.0, 1.0, 1.0], 18).reshape(3, 2, 9)
+    ),
+    "graded": lambda: block(scores=np.random.default_rng(3).random((5, 3, 80))),
+}
+
+
+@pytest.mark.parametrize("name", PILOTS)
+def test_score_plan_and_card_give_one_interval(name: str) -> None:
+    pilot = PILOTS[name]()
+    card = measure(pilot)
+    wanted = pytest.approx((card.lower, card.upper), abs=1e-9)
     found = size(spread_of(pilot), 0.1, COSTS)
-    interval = score_interval(pilot.scores)
-    assert found.pilot_half_width == pytest.approx((interval.upper - interval.lower) / 2, rel=0.05)
-    assert found.pilot_cost == 5 * 100 + 5 * 3 * 80 * 0.01
+    assert found.pilot_interval == wanted
+    seeds, repeats, _ = pilot.scores.shape
+    if seeds in found.intervals and repeats in found.intervals[seeds]:
+        assert found.intervals[seeds][repeats] == wanted
+    primary = describe(_estimand(pilot), card, None, pilot, [pilot])
+    assert not isinstance(primary.projections, NotMeasured)
+    now = primary.projections[0]
+    assert (now.lower, now.upper) == wanted
+
+
+def _estimand(pilot: Block) -> PrimaryEstimand:
+    return PrimaryEstimand(**key_of(pilot)._asdict())
+
+
+@given(st.integers(2, 4), st.integers(1, 3), st.integers(2, 12), st.integers(0, 2**32 - 1))
+def test_any_table_has_one_interval(seeds: int, repeats: int, prompts: int, draw: int) -> None:
+    rng = np.random.default_rng(draw)
+    scores = (rng.random((seeds, repeats, prompts)) < rng.random((1, 1, prompts))).astype(float)
+    pilot = block(seeds, repeats, prompts, scores=scores)
+    card = measure(pilot)
+    found = size(spread_of(pilot), 0.1)
+    assert found.pilot_interval == pytest.approx((card.lower, card.upper), abs=1e-9)
+
+
+def test_prompts_that_are_all_there_are_have_their_own_interval() -> None:
+    pilot = block()
+    fixed = score_interval(pilot.scores, prompts_fixed=True)
+    found = size(spread_of(pilot), 0.1, COSTS, prompts_fixed=True)
+    assert found.pilot_interval == pytest.approx((fixed.lower, fixed.upper), abs=1e-9)
+
+
+def test_the_pilots_cost_counts_every_response() -> None:
+    assert size(spread_of(block()), 0.1, COSTS).pilot_cost == 5 * 100 + 5 * 3 * 80 * 0.01
 
 
 def test_answers_follow_the_spread() -> None:

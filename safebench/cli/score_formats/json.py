@@ -8,8 +8,8 @@
       task, construct, condition, checkpoint, decoding, judge
       seed_share      measure: share of the variance between these runs that is between seeds
       seeds_needed    {sigma: measure, seeds, seeds_lower, seeds_upper, margin, power} or absence
-      projections     [{seeds, repeats, prompts, se, half_width}], the design as it is first, or
-                      absence
+      projections     [{seeds, repeats, prompts, se, lower, upper}], the design as it is first,
+                      or absence
       diagnostics     name -> measure: flip_rate, krippendorff_alpha, seed_to_prompt_spread,
                       dependability, new_seed_bound, worst_prompts, worst_decoding
     variation    a list, one entry per task and construct:

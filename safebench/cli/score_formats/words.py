@@ -163,14 +163,14 @@ def projections(one: Primary) -> str:
     if isinstance(found, NotMeasured):
         return f"not known: {found.reason}"
     now, *others = found
-    first, *rest = (f"{_changed(now, other)}, {half_width(other)}" for other in others)
-    first = first.replace(",", " would make the interval about", 1)
-    return f"{'; '.join((first, *rest))} (now {half_width(now)})"
+    first, *rest = ((_changed(now, other), bounds(other)) for other in others)
+    more = "".join(f"; {name}, {ends}" for name, ends in rest)
+    return f"{first[0]} would make the interval about {first[1]}{more} (now {bounds(now)})"
 
 
-def half_width(one: Projection) -> str:
-    """Return the half-width of a projected interval."""
-    return f"+-{number(one.half_width, 3)}"
+def bounds(one: Projection) -> str:
+    """Return the interval that a design would give."""
+    return f"[{number(one.lower)}, {number(one.upper)}]"
 
 
 def _changed(now: Projection, other: Projection) -> str:
