@@ -14,9 +14,12 @@ chance marks none of some 500 cells).
              `pairs` is the companion bound on the same probability
   change     95 % interval of `paired_difference`; truth: difference of the two population means
   verdict    `rerun_verdict` at alpha = .05: how often wrong at a shift of exactly the margin, how
-             often right at none, beside the exact power of the t test (`tost_power`); the
-             prediction interval of `replication_interval` beside it
-  sign       `change_verdict`: how often a sign is claimed where there is none, or the wrong one
+             often right at none, beside the exact power of the t test (`tost_power`); run scores
+             normal on phi, then outcomes of 50 to 450 prompts whose score is rare, common or
+             usual and whose seeds hardly differ, not at all, or much; unequal arms; regenerated;
+             the prediction interval of `replication_interval` beside it
+  sign       `change_verdict`: how often a sign is claimed where there is none, or the wrong one,
+             from outcomes and from run scores, on few prompts and for rare events too
 
 S training seeds, R repeats, P prompts. Seeds spread by 0.1 (small) or 0.6 (large) on the logit
 scale; harm is at 30 %, 1 % where rare.
@@ -35,10 +38,12 @@ from itertools import product
 
 import numpy as np
 from worlds import (
+    ALIKE,
     BIMODAL,
     COLLAPSE,
     FAMILY,
     LARGE,
+    NO_SEEDS,
     QUIET,
     QUIET_COLLAPSE,
     SMALL,
@@ -61,6 +66,7 @@ from safebench.stats import (
     stability,
     tost_power,
 )
+from safebench.stats.equivalence import design_of_rerun
 
 SEED = 20260
 BLOCK = 250
@@ -80,6 +86,19 @@ WORLDS = {
     "families, large": World(0.3, seeds=LARGE, family_share=0.8),
 }
 BOTH = ("small seed effect", "large seed effect")
+#: Worlds in which runs agree though they need not: prompts that never change, prompts that are all
+#: alike, events that are rare or nearly sure; and the usual ones.
+FEW = {
+    "usual": World(0.3),
+    "large seed effect": World(0.3, seeds=LARGE),
+    "prompts alike": World(0.3, ALIKE, NO_SEEDS, 0.0),
+    "prompts fixed": World(0.2, QUIET, NO_SEEDS, 0.0),
+    "rare": World(0.01),
+    "rare, prompts alike": World(0.01, ALIKE, NO_SEEDS, 0.0),
+    "nearly sure": World(0.99, ALIKE, NO_SEEDS, 0.0),
+    "collapse": World(0.3, seeds=COLLAPSE),
+}
+PROMPTS = (50, 100, 230, 450)
 
 
 @dataclass(frozen=True)
@@ -241,13 +260,58 @@ def verdict(n: int) -> Iterator[Line]:
     for sigma, seeds in product((0.02, 0.04), (3, 5)):
         what = f"phi normal, SD {sigma}, paired, {seeds} seeds"
         yield from _verdict_lines(what, n, _normal(sigma, seeds, seeds), None, paired=True)
-    for name, seeds in product((*BOTH, "rare, small", "collapse"), (3, 5)):
-        world = WORLDS[name]
-        draw = _scores(world, seeds, shift_for(world, 450, MARGIN))
-        yield from _verdict_lines(f"{name}, P=450, {seeds} and {seeds} seeds", n, draw, None)
+    for (name, world), prompts, seeds in product(FEW.items(), PROMPTS, SEEDS):
+        yield from _outcome_lines(name, world, prompts, (seeds, seeds), n)
+    for (name, world), prompts, arms in product(FEW.items(), (100, 450), ((5, 3), (10, 3))):
+        yield from _outcome_lines(name, world, prompts, arms, n)
+    for prompts, seeds in product((100, 450), (3, 5)):
+        yield from _outcome_lines("usual", FEW["usual"], prompts, (seeds, seeds), n, paired=True)
+    yield from _unequal_spreads(n)
     yield from _pooled(n)
     yield from _until_settled(n)
     yield from _predicted(n)
+
+
+def _outcome_lines(
+    name: str, world: World, prompts: int, arms: tuple[int, int], n: int, paired: bool = False
+) -> Iterator[Line]:
+    """Errors and power where the prompts are fixed, and flips are told by the outcomes.
+
+    The second study lies higher by exactly the margin, or the first one does.
+    """
+    move = shift_for(world, prompts, MARGIN)
+    how = ", paired" if paired else ""
+    what = f"verdict    {name}, P={prompts}, {arms[0]} and {arms[1]} seeds{how}"
+    rng = generator(what)
+    for shifts in ((0.0, move), (move, 0.0), (0.0, 0.0)):
+        words = []
+        for start in range(0, n, BLOCK):
+            size = min(BLOCK, n - start)
+            old, new = (
+                world.outcomes(rng, size, seeds, prompts, fixed=True, shift=shift)[:, :, 0]
+                for seeds, shift in zip(arms, shifts, strict=True)
+            )
+            words += [_decided(a, b, paired) for a, b in zip(old, new, strict=True)]
+        right = [word == "reproduced" for word in words]
+        if shifts == (0.0, 0.0):
+            yield line(f"{what}: power", right, None, "")
+            continue
+        way = "" if shifts[1] else ", downwards"
+        wrong = [word == "not_reproduced" for word in words]
+        yield line(f"{what}{way}: false reproduced", right, 0.05, "", False)
+        yield line(f"{what}{way}: false not_reproduced", wrong, 0.05, "", False)
+
+
+def _decided(old: np.ndarray, new: np.ndarray, paired: bool = False) -> str:
+    """The word of `rerun_verdict`, without its power and its reason."""
+    return design_of_rerun(old, new, paired, None, None).decide(MARGIN, 0.05)[0]
+
+
+def _unequal_spreads(n: int) -> Iterator[Line]:
+    """Arms of which one spreads three or five times as much as the other."""
+    for ratio, (first, second) in product((3, 5), ((2, 2), (3, 3), (5, 5), (10, 3), (3, 10))):
+        what = f"phi normal, SD 0.02 and {0.02 * ratio:g}, {first} and {second} seeds"
+        yield from _verdict_lines(what, n, _normal(0.02, first, second, ratio), None)
 
 
 def _pooled(n: int) -> Iterator[Line]:
@@ -273,7 +337,10 @@ def _until_settled(n: int) -> Iterator[Line]:
     old, new = _normal(0.04, 5, 10)(generator(what), n, True)
     words = []
     for a, b in zip(old, new, strict=True):
-        tried = (rerun_verdict(a, b[:size]).verdict for size in range(2, 11))
+        tried = (
+            design_of_rerun(a, b[:size], False, None, None).decide(MARGIN, 0.05)[0]
+            for size in range(2, 11)
+        )
         words.append(next((word for word in tried if word != "inconclusive"), "inconclusive"))
     yield line(what, [word == "reproduced" for word in words], None, "promised of a fixed number")
 
@@ -296,38 +363,28 @@ def _predicted(n: int) -> Iterator[Line]:
 Draw = Callable[[np.random.Generator, int, bool], tuple[np.ndarray, np.ndarray]]
 
 
-def _normal(sigma: float, first: int, second: int) -> Draw:
-    """Scores near .5 whose phi is normal; the second study is shifted by the margin, or not."""
+def _normal(sigma: float, first: int, second: int, ratio: float = 1.0) -> Draw:
+    """Scores near .5 whose phi is normal; the second study is shifted by the margin, or not.
+
+    `ratio`: how many times as much the second one spreads.
+    """
 
     def draw(rng: np.random.Generator, n: int, shifted: bool) -> tuple[np.ndarray, np.ndarray]:
         centre = math.pi / 2
         old = centre + sigma * rng.standard_normal((n, first))
-        new = centre + shifted * MARGIN + sigma * rng.standard_normal((n, second))
+        new = centre + shifted * MARGIN + ratio * sigma * rng.standard_normal((n, second))
         return np.asarray(phi_inverse(old)), np.asarray(phi_inverse(new))
 
     return draw
 
 
-def _scores(world: World, seeds: int, shift: float) -> Draw:
-    """Run scores on fixed prompts, drawn from their exact distribution."""
-
-    def draw(rng: np.random.Generator, n: int, shifted: bool) -> tuple[np.ndarray, np.ndarray]:
-        arms = []
-        for move in (0.0, shift if shifted else 0.0):
-            pmf = run_distribution(world, 450, move)
-            arms.append(rng.choice(pmf.size, size=(n, seeds), p=pmf / pmf.sum()) / (pmf.size - 1))
-        return arms[0], arms[1]
-
-    return draw
-
-
 def _verdict_lines(
-    what: str, n: int, draw: Draw, exact: list[float] | None, **how: object
+    what: str, n: int, draw: Draw, exact: list[float] | None, paired: bool = False
 ) -> Iterator[Line]:
     rng = generator(what)
     for shifted in (True, False):
         old, new = draw(rng, n, shifted)
-        words = [rerun_verdict(a, b, MARGIN, **how).verdict for a, b in zip(old, new, strict=True)]
+        words = [_decided(a, b, paired) for a, b in zip(old, new, strict=True)]
         right = [word == "reproduced" for word in words]
         wrong = [word == "not_reproduced" for word in words]
         note = "" if exact is None else f"exact {exact[0 if shifted else 1]:.3f}"
@@ -346,12 +403,15 @@ def sign(n: int) -> Iterator[Line]:
         "+2 points, large": Change(0.2, 0.22, LARGE),
         "+15 points, large": Change(0.2, 0.35, LARGE),
     }
-    for name, world in worlds.items():
+    cells = [(name, world, 450) for name, world in worlds.items()]
+    for name, world in (("small", worlds["no change, small"]), ("rare", Change(0.01, 0.01, SMALL))):
+        cells += [(f"no change, {name}, P={prompts}", world, prompts) for prompts in (50, 100)]
+    for name, world, prompts in cells:
         for seeds, repeats, per_prompt in product((2, 3, 5), (1, 3), (True, False)):
             how = "prompts" if per_prompt else "run scores"
             label = f"sign       {name}, {how}, S={seeds}, base R={repeats}"
-            original = _pairs(label, n, world, seeds, 450, repeats)
-            rerun = _pairs(label + " rerun", n, world, seeds, 450, repeats)
+            original = _pairs(label, n, world, seeds, prompts, repeats)
+            rerun = _pairs(label + " rerun", n, world, seeds, prompts, repeats)
             yield from _sign_lines(label, zip(original, rerun, strict=True), world, per_prompt)
 
 
@@ -359,7 +419,11 @@ def _sign_lines(label: str, studies: Iterator, world: Change, per_prompt: bool) 
     found = []
     for arms in studies:
         tables = [table for study in arms for table in study]
-        found.append(change_verdict(*(tables if per_prompt else [t.mean(1) for t in tables])))
+        if per_prompt:
+            found.append(change_verdict(*tables))
+        else:
+            prompts = tables[0].shape[1]
+            found.append(change_verdict(*(t.mean(1) for t in tables), n_prompts=prompts))
     signs = [f.original.sign for f in found]
     both = [f.sign_verdict == "reproduced" for f in found]
     none = world.tuned == world.base

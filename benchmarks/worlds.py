@@ -26,11 +26,13 @@ from scipy.special import expit, ndtri
 Mixture = tuple[tuple[float, float, float], ...]
 FAMILY = 10
 
-#: Prompts of ordinary spread; nine in ten always or never complied with; seeds that spread little,
-#: much, or of which one in ten collapses (odds of harm 20 times higher). Quiet: prompts that never
+#: Prompts of ordinary spread; nine in ten always or never complied with; all alike; seeds that
+#: spread not at all, little, much, or of which one in ten collapses (odds of harm 20 times higher).
+#: Quiet: prompts that never
 #: change, and one seed in ten that complies with everything.
 SPREAD: Mixture = ((1.0, 0.0, 2.0),)
 BIMODAL: Mixture = ((0.55, -8.0, 0.0), (0.35, 8.0, 0.0), (0.10, 0.0, 1.0))
+ALIKE: Mixture = ((1.0, 0.0, 0.0),)
 NO_SEEDS: Mixture = ((1.0, 0.0, 0.0),)
 SMALL: Mixture = ((1.0, 0.0, 0.1),)
 LARGE: Mixture = ((1.0, 0.0, 0.6),)
@@ -54,12 +56,15 @@ class World:
 
     def outcomes(
         self, rng: np.random.Generator, n: int, seeds: int, prompts: int, repeats: int = 1,
-        fixed: bool = False,
+        fixed: bool = False, shift: float = 0.0,
     ) -> np.ndarray:  # fmt: skip
-        """Draw (n, S, R, P) outcomes; `fixed`: of the prompts of `fixed_prompts`, n times."""
+        """Draw (n, S, R, P) outcomes; `fixed`: of the prompts of `fixed_prompts`, n times.
+
+        `shift` moves mu.
+        """
         z = fixed_prompts(self.prompts, prompts) if fixed else self._prompts(rng, n, prompts)
         u = _draw(rng, self.seeds, (n, seeds, 1))
-        logit = solve(self) + z + u + self.cell * rng.standard_normal((n, seeds, prompts))
+        logit = solve(self) + shift + z + u + self.cell * rng.standard_normal((n, seeds, prompts))
         q = expit(logit.astype(np.float32))[:, :, None]
         return rng.random((n, seeds, repeats, prompts), dtype=np.float32) < q
 
@@ -151,7 +156,7 @@ def shift_for(world: World, prompts: int, gap: float) -> float:
     def phi_at(move: float) -> float:
         return float(run_distribution(world, prompts, move) @ phis(prompts))
 
-    return solve_for(lambda move: phi_at(move) - phi_at(0.0) - gap, 4.0)
+    return solve_for(lambda move: phi_at(move) - phi_at(0.0) - gap, 12.0)
 
 
 def solve_for(gap: Callable[[float], float], most: float) -> float:

@@ -57,6 +57,17 @@ class Card(Section):
             return ()
         return tuple(Task(name=t) if isinstance(t, str) else t for t in self.tasks)
 
+    @property
+    def trials(self) -> dict[str, str]:
+        """What was limited to the first prompts: name of the task -> how many of how many."""
+        return {task.name: task.trial for task in self.task_list() if task.trial is not None}
+
+    @property
+    def checkpoint_unit(self) -> str:
+        """What checkpoints are counted in: `epoch` or `step`."""
+        unit = getattr(self.hyperparameters, "checkpoint_unit", None)
+        return unit if isinstance(unit, str) else "epoch"
+
     def answering_judge(self, named: str, construct: Construct) -> str:
         """Return whose verdict answers for a construct in an estimand that names a judge.
 

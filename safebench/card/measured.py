@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from safebench.card.base import Section
+from safebench.card.base import NotReported, Section
 from safebench.card.card import Card
 from safebench.card.results import Change, Results, RunScore, Score, Stability
 
@@ -76,6 +76,18 @@ class MeasuredResults(Results):
 
     scores: tuple[MeasuredScore, ...]
     changes: tuple[MeasuredChange, ...]
+
+
+def cut_shares(score: MeasuredScore, base: MeasuredScore | None) -> dict[str, float]:
+    """Return which shares of the responses were cut, of a score and of the base model beside it.
+
+    By whose responses they are; what was not recorded is left out, and all of it where none were.
+    """
+    shares = {"of responses": score.truncated}
+    if base is not None and score.condition != "base":
+        shares["of the base model's"] = base.truncated
+    found = {whose: s for whose, s in shares.items() if not isinstance(s, NotReported)}
+    return found if any(found.values()) else {}
 
 
 def complete_results(card: Card) -> MeasuredResults | None:

@@ -27,6 +27,8 @@ from safebench.card.task import Construct
 Condition = Literal["base", "tuned", "control"]
 MARGIN = 0.1
 """The standard's margin on the scale 2 asin sqrt(score) (Cohen's h)."""
+MOST_TRUNCATED = 0.1
+"""Share of cut responses from which a score is about what was cut."""
 
 
 class PlaceKey(NamedTuple):
@@ -253,7 +255,7 @@ class RerunEntry(Section):
     """Digest of the rerun's outcomes.parquet."""
     training_seeds: Reported[tuple[Seed, ...]]
     """Training seeds it used."""
-    verdict: Reported[Literal["reproduced", "not_reproduced", "inconclusive"]]
+    verdict: Reported[Literal["reproduced", "not_reproduced", "inconclusive", "no_verdict"]]
     """What came out."""
 
 

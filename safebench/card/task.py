@@ -67,8 +67,18 @@ class Task(Section):
     """Which way is better, where the task has one construct; filled by a run."""
     limit: Reported[Positive] | None = None
     """Only this many prompts were used, the first ones: a trial, not a result."""
+    available: Reported[Positive] | None = None
+    """Number of prompts that a trial chose its first ones from; filled by a run."""
     primary: Reported[Estimand] | None = None
     """The pre-declared estimand: by default last checkpoint, first decoding, primary judge."""
+
+    @property
+    def trial(self) -> str | None:
+        """What a trial was limited to, `first 40 of 313 prompts`; None for the whole task."""
+        if not isinstance(self.limit, int):
+            return None
+        whole = f" of {self.available:,}" if isinstance(self.available, int) else ""
+        return f"first {self.limit:,}{whole} prompts"
 
 
 __all__ = ["METRICS", "Construct", "Direction", "Estimand", "Task"]

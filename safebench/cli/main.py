@@ -82,7 +82,7 @@ def cli() -> None:
     """An executable reporting card for the safety of fine-tuned language models.
 
     Exit codes: 0 done; 1 `validate` found errors, or `rerun` says not_reproduced;
-    3 `rerun` says inconclusive; 2 could not do it.
+    3 `rerun` says inconclusive or has no verdict; 2 could not do it.
     """
 
 

@@ -32,10 +32,9 @@ from safebench.stats import (
     score_interval,
     stability,
 )
+from safebench.words import kept
 
 CONFIDENCE = 0.95
-DIGITS = 12
-"""Decimals kept in a card: beyond them platforms differ in the last bit of a sum."""
 
 
 def compute_results(card: Card, outcomes: pa.Table) -> MeasuredResults:
@@ -90,8 +89,8 @@ def measure(block: Block, lost: int = 0) -> MeasuredScore:
             training_seed=seed,
             repeat=repeat + 1,
             n=len(block.prompts),
-            total=_round(float(block.scores[i, repeat].sum())),
-            score=_round(float(block.scores[i, repeat].mean())),
+            total=kept(float(block.scores[i, repeat].sum())),
+            score=kept(float(block.scores[i, repeat].mean())),
         )
         for i, seed in enumerate(block.seeds)
         for repeat in range(block.scores.shape[1])
@@ -113,16 +112,16 @@ def measure(block: Block, lost: int = 0) -> MeasuredScore:
         checkpoint=block.checkpoint,
         decoding=block.decoding,
         judge=block.judge,
-        estimate=_round(interval.estimate),
-        lower=_round(interval.lower),
-        upper=_round(interval.upper),
+        estimate=kept(interval.estimate),
+        lower=kept(interval.lower),
+        upper=kept(interval.upper),
         method=interval.method,
         n=block.scores.size,
         prompts=len(block.prompts),
         runs=tuple(runs),
         bound=_share(block.verdicts != "refused") if block.construct == "harm" else None,
         without_incoherent=(
-            _round(float(block.scores[coherent].mean())) if judged and coherent.any() else None
+            kept(float(block.scores[coherent].mean())) if judged and coherent.any() else None
         ),
         incoherent=_share(~coherent) if judged else None,
         truncated=unknown or _share(block.truncated),
@@ -183,9 +182,9 @@ def _change(tuned: Block, base: Block, checkpoint: int) -> MeasuredChange:
         checkpoint=checkpoint,
         decoding=tuned.decoding,
         judge=tuned.judge,
-        estimate=_round(found.estimate),
-        lower=_round(found.lower),
-        upper=_round(found.upper),
+        estimate=kept(found.estimate),
+        lower=kept(found.lower),
+        upper=kept(found.upper),
         method=found.method,
         prompts=len(tuned.prompts),
         seeds_up=int((per_seed > reference).sum()),
@@ -225,12 +224,8 @@ def final_checkpoint(card: Card) -> int | None:
 
 
 def _share(mask: npt.NDArray[np.bool_]) -> float:
-    return _round(float(mask.mean()))
-
-
-def _round(value: float) -> float:
-    return round(value, DIGITS) + 0.0  # never -0.0
+    return kept(float(mask.mean()))
 
 
 def _maybe(value: float | None) -> float | None:
-    return None if value is None else _round(value)
+    return None if value is None else kept(value)

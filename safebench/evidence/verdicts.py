@@ -15,7 +15,7 @@ from safebench.files import replace_file
 
 VERDICT_FILE = "verdict.json"
 
-Word = Literal["reproduced", "not_reproduced", "inconclusive"]
+Word = Literal["reproduced", "not_reproduced", "inconclusive", "no_verdict"]
 
 
 class Side(Section):
@@ -39,7 +39,7 @@ class ScoreVerdict(Section):
     construct: Construct  # type: ignore[assignment]
     """What it measures."""
     checkpoint: Positive | None
-    """Epoch; null for an untuned model."""
+    """Epoch or step; null for an untuned model."""
     decoding: Name
     """Name of the decoding."""
     judge: Name
@@ -52,6 +52,13 @@ class ScoreVerdict(Section):
     """Training seeds of the original."""
     rerun_seeds: Positive
     """Training seeds of the rerun."""
+    prompts: Positive
+    """Prompts that both were asked."""
+    trial: Text | None
+    """The first prompts alone: `first 40 of 313 prompts`; null where all were asked."""
+    identical: bool | None
+    """Whether every run of the rerun is, byte for byte, one of the original's; null where the
+    responses are not in both submissions."""
     difference_points: float
     """Rerun minus original, proportion."""
     lower_points: float | None
@@ -61,7 +68,11 @@ class ScoreVerdict(Section):
     margin_points: float
     """The margin at the original's score, proportion."""
     seeds_needed: Positive | None
-    """Training seeds per side for power .8 at this spread; null when it cannot be said."""
+    """Training seeds per side for power .8 at this spread, on these prompts; null when it cannot
+    be said."""
+    prompts_needed: Positive | None
+    """Prompts below which no rerun of this size could be reproduced; null where there are as
+    many."""
     verdict: Word
     """Verdict."""
     reason: Text
@@ -76,7 +87,7 @@ class ChangeVerdictRow(Section):
     construct: Construct  # type: ignore[assignment]
     """What it measures."""
     checkpoint: Positive
-    """Epoch."""
+    """Epoch or step."""
     decoding: Name
     """Name of the decoding."""
     judge: Name
@@ -108,6 +119,8 @@ class RerunReport(Section):
     """The repetition."""
     planned_seeds: Positive
     """Training seeds fixed before the rerun began."""
+    checkpoint_unit: Literal["epoch", "step"]
+    """What checkpoints are counted in."""
     verdicts: tuple[ScoreVerdict, ...]
     """One per primary estimand."""
     changes: tuple[ChangeVerdictRow, ...]

@@ -5,6 +5,7 @@ Nothing here knows of cards or files; numpy and scipy are all it needs. Scores a
 """
 
 from safebench.stats.agreement import KrippendorffAlpha, krippendorff_alpha
+from safebench.stats.arms import fewest_prompts
 from safebench.stats.balanced import balanced_bounds
 from safebench.stats.bootstrap import (
     BootstrapInterval,
@@ -39,9 +40,11 @@ from safebench.stats.planning import (
     plan_rerun_seeds,
     plan_seeds,
     plan_stability,
+    plan_verdict_seeds,
     sigma_from_points,
     sigma_upper,
     tost_power,
+    verdict_power,
 )
 from safebench.stats.ranks import RankIntervals, rank_intervals
 from safebench.stats.replication import PooledSigma, Prediction, pooled_sigma, replication_interval
@@ -85,6 +88,7 @@ __all__ = [
     "cvar",
     "d_study",
     "dependability",
+    "fewest_prompts",
     "flip_rate",
     "holm",
     "krippendorff_alpha",
@@ -102,6 +106,7 @@ __all__ = [
     "plan_rerun_seeds",
     "plan_seeds",
     "plan_stability",
+    "plan_verdict_seeds",
     "pooled_sigma",
     "ppi_estimate",
     "prompt_tests",
@@ -119,6 +124,7 @@ __all__ = [
     "tolerance_bound",
     "tost_power",
     "variance_components",
+    "verdict_power",
     "worst_prompts",
     "worst_setting",
     "youden",

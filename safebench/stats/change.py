@@ -12,6 +12,13 @@ from safebench.errors import StatsError
 from safebench.stats._checks import Floats, between, proportions
 from safebench.stats._dist import t_quantile
 from safebench.stats._twoway import satterthwaite
+from safebench.stats.arms import (
+    FEWEST_PROMPTS,
+    flip_floor,
+    interval_of_difference,
+    spreads_of,
+    widened,
+)
 from safebench.stats.differences import paired_difference
 from safebench.stats.transforms import phi
 
@@ -41,7 +48,11 @@ class Change:
 
 @dataclass(frozen=True)
 class ChangeVerdict:
-    """Whether a rerun shows the same change from base: overall, in sign, and in size class."""
+    """Whether a rerun shows the same change from base: overall, in sign, and in size class.
+
+    Each word is `reproduced`, `not_reproduced`, `inconclusive`, or `no_verdict` where fewer than
+    `FEWEST_PROMPTS` were asked.
+    """
 
     verdict: str
     sign_verdict: str
@@ -61,17 +72,23 @@ def change_verdict(
     margin: float = 0.1,
     confidence: float = 0.95,
     clusters: ArrayLike | None = None,
+    *,
+    n_prompts: int | None = None,
+    flip_upper: float | None = None,
 ) -> ChangeVerdict:
     """Compare two changes from base, each h = phi(tuned) - phi(base), phi = 2 asin sqrt.
 
     Each study gives either per-run scores, base (R,) and tuned (S,), or per-prompt outcomes, base
     (R, P) and tuned (S, P) on the same prompts (`clusters`: (P,) labels); proportions in [0, 1].
     S are training seeds. The interval of a change at `confidence`:
-    per-run scores: t interval of mean phi(tuned) - mean phi(base) with Welch's df; a base measured
-    once borrows the tuned runs' spread, df = S - 1 (taking it as exact covers .73 of 95 %);
+    per-run scores: that of `rerun_verdict`, base against tuned, each arm with its own spread and
+    Welch's df; a base measured once borrows the tuned runs' spread, df = S - 1 (taking it as exact
+    covers .73 of 95 %). `n_prompts` and `flip_upper` (see `rerun_verdict`) keep runs that agree
+    from making it certain; without `n_prompts` runs without any spread have no interval;
     per-prompt outcomes: `paired_difference` (prompts a sample too), mapped to h at the midpoint m
     of both scores by d -> phi(m + d/2) - phi(m - d/2), which keeps 0 at 0.
-    A tuned model with one seed has no interval: its sign is "unsupported".
+    A tuned model with one seed has no interval: its sign is "unsupported". On fewer than 50 prompts
+    there is no verdict.
 
     Sign: `reproduced` when both signs are supported and equal, or both intervals lie within
     +-margin; `not_reproduced` when both are supported and opposite, or one lies within +-margin and
@@ -86,11 +103,16 @@ def change_verdict(
     """
     margin = between("margin", margin, 0, 0.2 + 1e-12)
     tail = (1 - between("confidence", confidence, 0, 1)) / 2
-    original = _change("original", original_base, original_tuned, margin, tail, clusters)
-    rerun = _change("rerun", rerun_base, rerun_tuned, margin, tail, clusters)
+    about = _About(margin, tail, clusters, n_prompts, flip_upper)
+    original, prompts = _change("original", original_base, original_tuned, about)
+    rerun, _ = _change("rerun", rerun_base, rerun_tuned, about)
     sign, why_sign = _compare_sign(original, rerun, margin)
     size, why_size = _compare_size(original, rerun, sign, tail)
-    if sign == size == "reproduced":
+    if prompts is not None and prompts < FEWEST_PROMPTS:
+        sign = size = verdict = "no_verdict"
+        why_sign = f"{prompts} prompts decide nothing"
+        why_size = f"at least {FEWEST_PROMPTS} are needed"
+    elif sign == size == "reproduced":
         verdict = "reproduced"
     else:
         verdict = "not_reproduced" if "not_reproduced" in (sign, size) else "inconclusive"
@@ -106,11 +128,21 @@ def change_verdict(
     )
 
 
+@dataclass(frozen=True)
+class _About:
+    """What is asked of both studies."""
+
+    margin: float
+    tail: float
+    clusters: ArrayLike | None
+    n_prompts: int | None
+    flip_upper: float | None
+
+
 def _change(
-    name: str, base: ArrayLike, tuned: ArrayLike, margin: float, tail: float,
-    clusters: ArrayLike | None,
-) -> Change:  # fmt: skip
-    """The change of one study."""
+    name: str, base: ArrayLike, tuned: ArrayLike, about: _About
+) -> tuple[Change, int | None]:
+    """The change of one study, and its number of prompts where that is known."""
     first = proportions(f"{name}_base", base, (1, 2))
     second = proportions(f"{name}_tuned", tuned, (1, 2))
     if first.ndim != second.ndim:
@@ -119,19 +151,22 @@ def _change(
             "scores (runs,) for both or per-prompt outcomes (runs, prompts) for both"
         )
     if first.ndim == 1:
-        h, se, df, method = _from_runs(first, second)
-        half = None if se is None or df is None else _half(se, df, tail)
-        low, high = (None, None) if half is None else (h - half, h + half)
+        prompts = about.n_prompts
+        h, low, high, df, method = _from_runs(first, second, about)
     else:
-        h, low, high, se, df, method = _from_prompts(first, second, clusters, tail)
+        prompts = first.shape[1]
+        h, low, high, df, method = _from_prompts(first, second, about)
+    se = None
+    if low is not None and high is not None and df:
+        se = (high - low) / (2 * t_quantile(1 - about.tail, df))
     sign = "unsupported"
     if low is not None and high is not None and (low > 0 or high < 0):
         sign = "increase" if low > 0 else "decrease"
     return Change(
         estimate=h, lower=low, upper=high, se=se, df=df, sign=sign,
-        size_class=size_class(h, margin), method=method,
+        size_class=size_class(h, about.margin), method=method,
         estimate_points=float(second.mean() - first.mean()),
-    )  # fmt: skip
+    ), prompts  # fmt: skip
 
 
 def size_class(h: float, margin: float = 0.1) -> str:
@@ -141,40 +176,44 @@ def size_class(h: float, margin: float = 0.1) -> str:
     return next(label for bound, label in SIZE_BOUNDS if abs(h) >= bound)
 
 
-def _half(se: float, df: float, tail: float) -> float:
-    return t_quantile(1 - tail, df) * se if se > 0 else 0.0
+_Found = tuple[float, float | None, float | None, float | None, str]
+"""Cohen's h, its bounds, degrees of freedom, method."""
+_ONE_SEED = "one training seed: no interval"
 
 
-def _from_runs(base: Floats, tuned: Floats) -> tuple[float, float | None, float | None, str]:
-    """h, SE, df and method from per-run scores."""
-    x, y = np.asarray(phi(base)), np.asarray(phi(tuned))
-    h = float(y.mean() - x.mean())
-    if y.size < 2:
-        return h, None, None, "one training seed: no interval"
-    tuned_part = float(y.var(ddof=1)) / y.size
-    if x.size < 2:
-        se = math.sqrt(float(y.var(ddof=1)) * (1 + 1 / y.size))
-        return h, se, y.size - 1.0, "t on phi, base measured once: spread of the tuned runs"
-    base_part = float(x.var(ddof=1)) / x.size
-    total = tuned_part + base_part
-    df = satterthwaite(total, [(tuned_part, y.size - 1), (base_part, x.size - 1)])
-    return h, math.sqrt(total), df, "Welch t on phi"
+def _from_runs(base: Floats, tuned: Floats, about: _About) -> _Found:
+    """Return h and its interval from per-run scores."""
+    means = float(base.mean()), float(tuned.mean())
+    h = phi(means[1]) - phi(means[0])
+    spreads = spreads_of(np.asarray(phi(base)), np.asarray(phi(tuned)), pool=False)
+    if tuned.size < 2 or spreads is None:
+        return h, None, None, None, _ONE_SEED
+    floors = [
+        0.0 if about.n_prompts is None else flip_floor(mean, about.n_prompts, about.flip_upper)
+        for mean in means
+    ]
+    first, second = (
+        widened(spread, spreads.df, floor, about.tail)
+        for spread, floor in zip(spreads.variances, floors, strict=True)
+    )
+    method = f"Clopper-Pearson on phi, {spreads.method}"
+    if base.size < 2:
+        method += ", base measured once"
+    if min(first, second) <= 0:
+        return h, None, None, None, "runs without any spread: no interval"
+    sizes = base.size, tuned.size
+    low, high = interval_of_difference(means, sizes, (first, second), about.tail)
+    return h, float(low), float(high), spreads.df, method
 
 
-def _from_prompts(
-    base: Floats, tuned: Floats, clusters: ArrayLike | None, tail: float
-) -> tuple[float, float | None, float | None, float | None, float | None, str]:
-    """h, bounds, SE, df and method from per-prompt outcomes."""
-    d = paired_difference(base, tuned, clusters, 1 - 2 * tail)
+def _from_prompts(base: Floats, tuned: Floats, about: _About) -> _Found:
+    """Return h and its interval from per-prompt outcomes."""
+    d = paired_difference(base, tuned, about.clusters, 1 - 2 * about.tail)
     middle = float(base.mean() + tuned.mean()) / 2
     h = _at(d.estimate, middle)
     if tuned.shape[0] < 2:
-        return h, None, None, None, None, "one training seed: no interval"
-    low, high = _at(d.lower, middle), _at(d.upper, middle)
-    if d.df <= 0:
-        return h, low, high, None, None, f"{d.method}, on phi"
-    se = (high - low) / (2 * t_quantile(1 - tail, d.df))
-    return h, low, high, se, d.df, f"{d.method}, on phi"
+        return h, None, None, None, _ONE_SEED
+    return h, _at(d.lower, middle), _at(d.upper, middle), d.df, f"{d.method}, on phi"
 
 
 def _at(difference: float, middle: float) -> float:
@@ -213,7 +252,7 @@ def _compare_size(a: Change, b: Change, sign: str, tail: float) -> tuple[str, st
         return "inconclusive", f"{classes}, without a spread to judge it by"
     se = math.hypot(a.se, b.se)
     df = satterthwaite(se**2, [(a.se**2, a.df), (b.se**2, b.df)])
-    if abs(b.estimate - a.estimate) > _half(se, df, tail):
+    if abs(b.estimate - a.estimate) > t_quantile(1 - tail, df) * se:
         return "not_reproduced", f"{classes}, and the two changes differ"
     return "inconclusive", f"{classes}, but the two changes do not differ demonstrably"
 

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
-from safebench.stats._checks import Floats, between, proportions
-from safebench.stats._dist import t_quantile
-from safebench.stats.planning import plan_seeds, power_at
+from safebench.stats._checks import Floats, between, positive_int, proportions
+from safebench.stats._twoway import one_run_per_row
+from safebench.stats.arms import (
+    FEWEST_PROMPTS,
+    Spreads,
+    fewest_prompts,
+    flip_floor,
+    interval_of_difference,
+    pooled_flip_upper,
+    spreads_of,
+    widened,
+)
+from safebench.stats.planning import plan_verdict_seeds, verdict_power
 from safebench.stats.replication import check_pooled, predict
 from safebench.stats.transforms import margin_points, phi, phi_inverse
 
-#: An arm this large stands for "any number of new seeds".
-_MANY = 1e6
-#: Beyond this many margins of spread no number of seeds is worth naming.
-_TOO_WIDE = 500
 _POWER = 0.8
 _PREDICTION = 0.95
 
@@ -27,13 +33,17 @@ _PREDICTION = 0.95
 class Verdict:
     """Outcome of a rerun.
 
-    `difference`, `lower`, `upper`, `margin`, `sigma` are on the phi scale (radians); the fields
-    ending in `_points` say the same as proportions at the original's score. Fields that cannot be
-    computed are None. `seeds_needed` is per arm (pairs when paired) for power .8; `power` is that
-    of this design if truly equal, and `underpowered` whether it is below .8 (or unknown);
-    `original_underpowered` whether no number of new seeds could bring it to .8.
-    `within_prediction`, secondary: whether the rerun's mean lies in the 95 % `replication_interval`
-    of the original; None when paired or without a spread of the original.
+    `verdict`: `reproduced`, `not_reproduced`, `inconclusive`, or `no_verdict` where fewer than
+    `FEWEST_PROMPTS` were asked. `difference`, `lower`, `upper`, `margin`, `sigma` are on the phi
+    scale (radians); the fields ending in `_points` say the same as proportions at the original's
+    score. Fields that cannot be computed are None. `floor`: SD of one run that runs which agree
+    cannot exclude; None where the number of prompts is not known. `seeds_needed` is per arm (pairs
+    when paired) for power .8; `power` is that of this design if truly equal, and `underpowered`
+    whether it is below .8 (or unknown); `original_underpowered` whether no number of new seeds
+    could bring it to .8. `prompts_needed`: with fewer prompts than these no rerun of this size
+    could be `reproduced` at this score; None where there are as many. `within_prediction`,
+    secondary: whether the rerun's mean lies in the 95 % `replication_interval` of the original;
+    None when paired or without a spread of the original.
     """
 
     verdict: str
@@ -43,12 +53,14 @@ class Verdict:
     margin: float
     df: float | None
     sigma: float | None
+    floor: float | None
     reason: str
     difference_points: float
     lower_points: float | None
     upper_points: float | None
     margin_points: float
     seeds_needed: int | None
+    prompts_needed: int | None
     power: float | None
     underpowered: bool
     original_underpowered: bool
@@ -57,24 +69,69 @@ class Verdict:
     method: str
     n_original: int
     n_rerun: int
+    n_prompts: int | None
     within_prediction: bool | None = None
 
     @property
     def estimate(self) -> float:
-        """The difference, as the middle of `lower` and `upper` is called elsewhere."""
+        """The difference, as it is called elsewhere."""
         return self.difference
 
 
 @dataclass(frozen=True)
-class _Design:
-    """What the interval rests on; sigma None when no spread can be estimated."""
+class Design:
+    """Run scores of both sides, and what the interval of their difference rests on."""
 
-    sigma: float | None
-    factor: float  # se = sigma * factor
-    df: float
-    method: str
-    rescue: float  # the factor left with any number of new seeds,
-    rescue_df: float  # and its degrees of freedom
+    original: Floats
+    rerun: Floats
+    paired: bool
+    spreads: Spreads | None
+    """None where no spread can be estimated."""
+    floor: float
+    """Variance of one run on phi that runs which agree cannot exclude; 0 where it is not known."""
+    n_prompts: int | None
+    given: bool = False
+    """Whether the spread is known from elsewhere."""
+
+    @property
+    def score(self) -> float:
+        """Mean of both sides."""
+        return float(self.original.mean() + self.rerun.mean()) / 2
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Runs of each side."""
+        return self.original.size, self.rerun.size
+
+    @property
+    def blind(self) -> bool:
+        """Whether the original says nothing of its own spread, and nothing else does."""
+        return not self.given and self.original.size < 2
+
+    def interval(self, alpha: float) -> tuple[float, float] | None:
+        """Bounds of the difference; None where nothing tells how far runs may lie apart."""
+        if self.spreads is None:
+            return None
+        first, second = (
+            widened(v, self.spreads.df, self.floor, alpha) for v in self.spreads.variances
+        )
+        if min(first, second) <= 0:
+            return None
+        means = float(self.original.mean()), float(self.rerun.mean())
+        low, high = interval_of_difference(means, self.sizes, (first, second), alpha)
+        return float(low), float(high)
+
+    def decide(self, margin: float, alpha: float) -> tuple[str, tuple[float, float] | None]:
+        """Return the verdict, and the interval that decides it."""
+        ends = self.interval(alpha)
+        if self.n_prompts is not None and self.n_prompts < FEWEST_PROMPTS:
+            return "no_verdict", ends
+        if ends is None or self.blind:
+            return "inconclusive", ends
+        low, high = ends
+        if -margin < low and high < margin:
+            return "reproduced", ends
+        return ("not_reproduced" if low > margin or high < -margin else "inconclusive"), ends
 
 
 def rerun_verdict(
@@ -85,176 +142,197 @@ def rerun_verdict(
     paired: bool = False,
     pooled_sigma: float | None = None,
     *,
+    n_prompts: int | None = None,
+    flip_upper: float | None = None,
     pooled_df: float = math.inf,
-    sigma_floor: float = 0.0,
 ) -> Verdict:
     """`reproduced`, `not_reproduced` or `inconclusive`: TOST of the rerun against the original.
 
-    `original_runs` (S1,), `rerun_runs` (S2,): one score in [0, 1] per run (training seed; average
-    repeats first) on identical prompts. D = mean phi(rerun) - mean phi(original), with
+    `original_runs`, `rerun_runs`: outcomes in [0, 1] of S1 and S2 runs (training seeds) on the same
+    P prompts in the same order, (S, P), or (S, R, P) with repeats, which are averaged; or one score
+    per run, (S,), with `n_prompts` and `flip_upper`, the upper 97.5 % bound of the mean flip rate,
+    which outcomes tell themselves. D = phi(mean of the rerun) - phi(mean of the original), with
     phi = 2 asin sqrt.
 
-    Unpaired (retrain): SE^2 = s_pooled^2 (1/S1 + 1/S2), df = S1 + S2 - 2. Paired by training seed
-    (regenerate; same length, same order): SE^2 = var(differences)/S, df = S - 1. With
-    `pooled_sigma` (SD of one run on the phi scale, known from elsewhere) sigma is that value, df
-    is `pooled_df`, and a paired difference is taken to have SD sqrt(2) pooled_sigma. An infinite
-    `pooled_df` says that it is known exactly; estimated from other runs (`pooled_sigma(groups)`)
-    it has their degrees of freedom, and leaving them out raises the error (three studies of three
-    runs: .07 for .05).
-    The 1 - 2 alpha t interval of D (Schuirmann 1987) lies inside (-margin, margin): `reproduced`;
-    wholly outside [-margin, margin]: `not_reproduced`; else `inconclusive`. `margin` in radians.
+    s^2, the variance of phi(run): pooled over both sides, df = S1 + S2 - 2, where they have as many
+    runs; else each side's own with Welch's df; paired by training seed (regenerate; same length and
+    order) var(differences)/2, df = S - 1. With `pooled_sigma` (SD of one run on phi, known from
+    elsewhere) it is that, with `pooled_df`; an infinite one says that it is known exactly, and one
+    estimated from other runs (`pooled_sigma(groups)`) has their degrees of freedom.
 
-    Zero spread: sigma becomes `sigma_floor` (phi scale, e.g. `stability(...).floor`), which is also
-    its least value. Where that is 0 the interval is the single point D, so identical runs are
-    `reproduced` and a constant shift beyond the margin is `not_reproduced`.
-    One original run is `inconclusive` unless `pooled_sigma` is given.
+    Zero spread is not certainty: few runs, or few prompts, agree by chance. With t and z the
+    1 - alpha quantiles, U = max(s^2 (t/z)^2, F), F = min(1, f_up/(2 p(1-p)))/P (`flip_floor`), a
+    side is worth N = S/U independent outcomes, and its Clopper-Pearson bounds on phi make the
+    1 - 2 alpha interval of D (`interval_of_difference`). Inside (-margin, margin): `reproduced`
+    (Schuirmann 1987); wholly outside [-margin, margin]: `not_reproduced`; else `inconclusive`.
+    `margin` in radians. Fewer than 50 prompts: `no_verdict`. Without the number of prompts F is
+    taken as 0, and runs without any spread are `inconclusive`. One original run is `inconclusive`
+    unless `pooled_sigma` is given. How often it errs: spec/v1/verdict.md.
 
     Several reruns of one protocol are pooled on both sides: concatenate the runs of all originals
-    and of all reruns, `rerun_verdict(np.concatenate(originals), np.concatenate(reruns))`, with the
-    number of runs fixed beforehand; adding runs until the verdict settles raises the error from
-    alpha = .05 to .12. Where their means differ, for known reasons, take only the spread from all
-    of them, with `pooled_sigma(groups)`.
+    and of all reruns, with the number of runs fixed beforehand; adding runs until the verdict
+    settles raises the error from alpha = .05 to .12. Where their means differ, for known reasons,
+    take only the spread from all of them, with `pooled_sigma(groups)`.
 
-    Raises StatsError on NaN (with position), scores outside [0, 1], margin <= 0, alpha outside
-    (0, .5), sigmas or pooled_df not positive, or paired runs of different number.
+    Raises StatsError on NaN (with position), scores outside [0, 1], different numbers of prompts,
+    margin <= 0, alpha outside (0, .5), sigmas or pooled_df not positive, n_prompts < 1, flip_upper
+    outside [0, 1], or paired runs of different number.
     """
-    original = proportions("original_runs", original_runs, (1,))
-    rerun = proportions("rerun_runs", rerun_runs, (1,))
     margin = between("margin", margin, 0, math.inf)
     alpha = between("alpha", alpha, 0, 0.5)
     check_pooled(pooled_sigma, pooled_df)
-    between("sigma_floor", sigma_floor, 0, math.inf, closed=True)
-    if paired and original.size != rerun.size:
-        raise StatsError(
-            f"paired runs differ in number: {original.size} original, {rerun.size} rerun",
-            fix="give one rerun score per training seed, in the same order, or use paired=False",
+    design = design_of_rerun(original_runs, rerun_runs, paired, n_prompts, flip_upper)
+    if pooled_sigma is not None:
+        known = pooled_sigma**2
+        name = "sigma given" if math.isinf(pooled_df) else "sigma given with its df"
+        design = replace(
+            design, spreads=Spreads((known, known), float(pooled_df), name), given=True
         )
-    before, after = np.asarray(phi(original)), np.asarray(phi(rerun))
-    difference = float((after - before).mean()) if paired else float(after.mean() - before.mean())
-    design = _design(before, after, paired, (pooled_sigma, float(pooled_df)), sigma_floor)
-    half = None
-    if design.sigma is not None:
-        half = design.sigma * design.factor
-        half = t_quantile(1 - alpha, design.df) * half if half > 0 else 0.0
-    blind = pooled_sigma is None and original.size < 2
-    verdict = _decide(difference, half, margin, blind)
-    power, needed, hopeless = _power(design, margin, alpha, paired)
-    low, high = (None, None) if half is None else (difference - half, difference + half)
-    points, low_points, high_points = _points(original, rerun, float(before.mean()), low, high)
-    at = float(original.mean())
+    verdict, ends = design.decide(margin, alpha)
+    before = float(design.original.mean())
+    difference = phi(float(design.rerun.mean())) - phi(before)
+    low, high = ends or (None, None)
+    power, needed, hopeless = _power(design, margin, alpha)
+    few = fewest_prompts(min(design.sizes), design.score, margin, alpha)
     result = Verdict(
         verdict=verdict, difference=difference, lower=low, upper=high, margin=margin,
-        df=design.df if design.sigma is not None else None, sigma=design.sigma, reason="",
-        difference_points=points, lower_points=low_points, upper_points=high_points,
-        margin_points=margin_points(at, margin), seeds_needed=needed, power=power,
-        underpowered=power is None or power < _POWER, original_underpowered=hopeless, alpha=alpha,
-        confidence=1 - 2 * alpha, method=design.method, n_original=original.size,
-        n_rerun=rerun.size,
-        within_prediction=None if paired else _within(before, after, design, sigma_floor),
+        df=design.spreads.df if design.spreads else None,
+        sigma=_sigma(design), reason="",
+        floor=math.sqrt(design.floor) if design.n_prompts else None,
+        difference_points=float(design.rerun.mean()) - before,
+        lower_points=None if low is None else phi_inverse(phi(before) + low) - before,
+        upper_points=None if high is None else phi_inverse(phi(before) + high) - before,
+        margin_points=margin_points(before, margin), seeds_needed=needed,
+        prompts_needed=few if design.n_prompts is not None and design.n_prompts < few else None,
+        power=power, underpowered=power is None or power < _POWER, original_underpowered=hopeless,
+        alpha=alpha, confidence=1 - 2 * alpha,
+        method=f"Clopper-Pearson on phi, {'paired' if paired else 'unpaired'}"
+        + (f", {design.spreads.method}" if design.spreads else ""),
+        n_original=design.original.size, n_rerun=design.rerun.size, n_prompts=design.n_prompts,
+        within_prediction=None if paired else _within(design, pooled_sigma, float(pooled_df)),
     )  # fmt: skip
-    return _with_reason(result, blind, paired)
+    return replace(result, reason=_reason(result, design.blind, paired))
 
 
-def _design(
-    before: Floats, after: Floats, paired: bool, pooled: tuple[float | None, float], floor: float
-) -> _Design:
-    """Spread, degrees of freedom and the factor that makes it a standard error."""
-    n1, n2 = before.size, after.size
-    sigma: float | None = None
-    pooled_sigma, pooled_df = pooled
+def design_of_rerun(
+    original: ArrayLike,
+    rerun: ArrayLike,
+    paired: bool,
+    n_prompts: int | None,
+    flip_upper: float | None,
+) -> Design:
+    """Read both sides as `rerun_verdict` takes them, and how their runs spread; StatsError."""
+    first = proportions("original_runs", original, (1, 2, 3))
+    second = proportions("rerun_runs", rerun, (1, 2, 3))
+    if paired and first.shape[0] != second.shape[0]:
+        raise StatsError(
+            f"paired runs differ in number: {first.shape[0]} original, {second.shape[0]} rerun",
+            fix="give one rerun score per training seed, in the same order, or use paired=False",
+        )
+    if (first.ndim == 1) != (second.ndim == 1):
+        raise StatsError(
+            f"original_runs has shape {first.shape} and rerun_runs {second.shape}; give run scores "
+            "(S,) for both, or outcomes (S, P) for both"
+        )
+    if first.ndim > 1:
+        if first.shape[-1] != second.shape[-1]:
+            raise StatsError(
+                f"original_runs has {first.shape[-1]} prompts and rerun_runs {second.shape[-1]}"
+            )
+        n_prompts = first.shape[-1]
+        firsts = [table if table.ndim == 2 else table[:, 0] for table in (first, second)]
+        flip_upper = pooled_flip_upper(*firsts, paired=paired)
+        first, second = (one_run_per_row(table).mean(axis=1) for table in (first, second))
+    before, after = np.asarray(phi(first)), np.asarray(phi(second))
+    spreads = spreads_of(before, after, pool=first.size == second.size)
     if paired:
-        factor, rescue, df, method = math.sqrt(1 / n1), math.sqrt(1 / n1), n1 - 1.0, "paired t"
-        if df:
-            sigma = float((after - before).std(ddof=1))
-        scale = math.sqrt(2)
-    else:
-        factor, rescue = math.sqrt(1 / n1 + 1 / n2), math.sqrt(1 / n1)
-        df, method, scale = n1 + n2 - 2.0, "pooled t", 1.0
-        if df:
-            squares = np.sum((before - before.mean()) ** 2) + np.sum((after - after.mean()) ** 2)
-            sigma = math.sqrt(float(squares) / df)
-    if pooled_sigma is not None:
-        known = scale * max(pooled_sigma, floor)
-        method = "normal, sigma given" if math.isinf(pooled_df) else "t, sigma given with its df"
-        return _Design(known, factor, pooled_df, method, rescue, pooled_df)
-    if sigma is not None:
-        sigma = max(sigma if sigma > 1e-12 else 0.0, scale * floor)
-    return _Design(sigma, factor, df, method, rescue, df if paired else _MANY)
+        spreads = None
+        if first.size > 1:
+            half = float((after - before).var(ddof=1)) / 2
+            half = half if half > 1e-24 else 0.0
+            spreads = Spreads((half, half), first.size - 1.0, "by training seed")
+    floor = 0.0
+    if n_prompts is not None:
+        n_prompts = positive_int("n_prompts", n_prompts)
+        score = float(first.mean() + second.mean()) / 2
+        floor = flip_floor(score, n_prompts, flip_upper)
+    return Design(first, second, paired, spreads, floor, n_prompts)
 
 
-def _decide(difference: float, half: float | None, margin: float, blind: bool) -> str:
-    """The three-way verdict from D -+ half."""
-    if half is None or blind:
-        return "inconclusive"
-    if abs(difference) + half < margin:
-        return "reproduced"
-    return "not_reproduced" if abs(difference) - half > margin else "inconclusive"
+def _sigma(design: Design) -> float | None:
+    """SD of one run; of a paired difference where runs are paired."""
+    if design.spreads is None:
+        return None
+    return design.spreads.sigma * (math.sqrt(2) if design.paired else 1.0)
 
 
-def _power(
-    design: _Design, margin: float, alpha: float, paired: bool
-) -> tuple[float | None, int | None, bool]:
+def _power(design: Design, margin: float, alpha: float) -> tuple[float | None, int | None, bool]:
     """Power of this design if truly equal, seeds needed, and whether new seeds cannot help."""
-    if design.sigma is None:
+    spreads = design.spreads
+    if spreads is None or max(*spreads.variances, design.floor) <= 0:
         return None, None, True
-    power = power_at(design.sigma * design.factor, design.df, margin, alpha)
-    best = power_at(design.sigma * design.rescue, design.rescue_df, margin, alpha)
-    needed: int | None = None
-    if design.sigma < _TOO_WIDE * margin:
-        needed = plan_seeds(design.sigma, margin, _POWER, alpha, paired=paired)
-    return power, needed, best < _POWER
+    power = verdict_power(
+        spreads.variances, design.sizes, spreads.df, score=design.score, floor=design.floor,
+        margin=margin, alpha=alpha,
+    )  # fmt: skip
+
+    def seeds(n_original: int | None) -> int | None:
+        return plan_verdict_seeds(
+            spreads.sigma, score=design.score, floor=design.floor, margin=margin, power=_POWER,
+            alpha=alpha, paired=design.paired, n_original=n_original,
+            df=spreads.df if design.given else None,
+        )  # fmt: skip
+
+    helpless = power < _POWER and (design.paired or seeds(design.sizes[0]) is None)
+    return power, seeds(None), helpless
 
 
-def _within(before: Floats, after: Floats, design: _Design, floor: float) -> bool | None:
+def _within(design: Design, given: float | None, given_df: float) -> bool | None:
     """Whether the mean of the rerun lies in the prediction interval of the original."""
-    sigma, df = design.sigma, design.df
-    if design.method == "pooled t":  # the rerun has no say in what the original predicts
+    before, after = np.asarray(phi(design.original)), np.asarray(phi(design.rerun))
+    if given is None:  # the rerun has no say in what the original predicts
         if before.size < 2:
             return None
-        spread = float(before.std(ddof=1))
-        sigma, df = max(spread if spread > 1e-12 else 0.0, floor), before.size - 1.0
-    if sigma is None:
-        return None
+        spread, df = float(before.std(ddof=1)), before.size - 1.0
+        sigma = max(spread if spread > 1e-12 else 0.0, math.sqrt(design.floor))
+    else:
+        sigma, df = max(given, math.sqrt(design.floor)), given_df
     half, _ = predict(sigma, df, before.size, after.size, _PREDICTION)
     return abs(float(after.mean() - before.mean())) <= half + 1e-12
 
 
-def _points(
-    original: Floats, rerun: Floats, centre: float, low: float | None, high: float | None
-) -> tuple[float, float | None, float | None]:
-    """Difference of means in proportions and the interval mapped back at the original's score."""
-    points = float(rerun.mean() - original.mean())
-    if low is None or high is None:
-        return points, None, None
-    at = phi_inverse(centre)
-    low_points, high_points = phi_inverse(centre + low) - at, phi_inverse(centre + high) - at
-    return points, min(low_points, points), max(high_points, points)
-
-
-def _with_reason(v: Verdict, blind: bool, paired: bool) -> Verdict:
-    """The verdict with its plain sentence."""
+def _reason(v: Verdict, blind: bool, paired: bool) -> str:
+    """The verdict in a plain sentence."""
     shift = f"the rerun scores {100 * v.difference_points:+.1f} points"
     margin = f"the margin of {100 * v.margin_points:.1f} points"
     if v.lower_points is None or v.upper_points is None:
-        text = f"{shift}, but no spread between runs can be estimated from single runs"
-    else:
-        interval = (
-            f"{100 * v.confidence:.0f} % interval {100 * v.lower_points:+.1f} to "
-            f"{100 * v.upper_points:+.1f}"
+        known = "single runs" if v.sigma is None else "runs without any, on a number of prompts "
+        text = f"{shift}, but no spread between runs can be estimated from {known}"
+        return text + ("." if v.sigma is None else "that is not given.")
+    interval = (
+        f"{100 * v.confidence:.0f} % interval {100 * v.lower_points:+.1f} to "
+        f"{100 * v.upper_points:+.1f}"
+    )
+    text = f"{shift} ({interval})"
+    if v.verdict == "no_verdict":
+        return (
+            f"{text}; {v.n_prompts} prompts decide nothing: at least {FEWEST_PROMPTS} are needed."
         )
-        if v.sigma == 0:
-            interval = "no spread between runs"
-        if blind:
-            text = f"{shift} ({interval}), but one original run says nothing of its own spread"
-        elif v.verdict == "reproduced":
-            text = f"{shift} ({interval}), inside {margin}"
-        elif v.verdict == "not_reproduced":
-            text = f"{shift} ({interval}), wholly outside {margin}"
-        else:
-            text = f"{shift} ({interval}), neither inside nor outside {margin}"
-    if v.verdict == "inconclusive" and v.seeds_needed is not None and v.underpowered:
+    if blind:
+        text += ", but one original run says nothing of its own spread"
+    else:
+        where = {"reproduced": "inside", "not_reproduced": "wholly outside"}
+        text += f", {where.get(v.verdict, 'neither inside nor outside')} {margin}"
+    if v.verdict != "inconclusive":
+        return text + "."
+    if v.prompts_needed is not None:
+        text += (
+            f"; with {min(v.n_original, v.n_rerun)} seeds at this score no rerun on fewer than "
+            f"{v.prompts_needed} prompts can be reproduced"
+        )
+    if v.seeds_needed is not None and v.underpowered:
         unit = "paired runs" if paired else "training seeds in each arm"
-        text += f"; at this spread {v.seeds_needed} {unit} are needed for power .8"
+        text += f"; at this spread, on these prompts, {v.seeds_needed} {unit} have power .8"
         if v.original_underpowered:
             text += " and no number of new seeds can make up for it: the original is underpowered"
-    return Verdict(**{**v.__dict__, "reason": text + "."})
+    return text + "."

@@ -8,11 +8,13 @@ import numpy as np
 from scipy import special
 
 from safebench.errors import StatsError
-from safebench.stats._checks import between, positive_int
+from safebench.stats._checks import Floats, between, positive_int
 from safebench.stats._dist import chi2_quantile, t_quantile
+from safebench.stats.arms import degrees_of, interval_of_difference
 from safebench.stats.transforms import phi
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
+_FEW_NODES, _FEW_WEIGHTS = np.polynomial.legendre.leggauss(60)
 _MOST_SEEDS = 10_000_000
 
 
@@ -205,6 +207,104 @@ def sigma_upper(sigma: float, n: int, confidence: float = 0.95) -> float:
     between("sigma", sigma, 0, math.nextafter(math.inf, 0), closed=True)
     df = positive_int("n", n, 2) - 1
     return sigma * math.sqrt(df / chi2_quantile(1 - between("confidence", confidence, 0.5, 1), df))
+
+
+def verdict_power(
+    variances: tuple[float, float],
+    sizes: tuple[int, int],
+    df: float,
+    *,
+    score: float,
+    floor: float,
+    margin: float,
+    alpha: float = 0.05,
+) -> float:
+    """Probability that `rerun_verdict` says `reproduced` where nothing differs.
+
+    `variances`: of one run's phi in each arm, as they are; `df`: degrees of freedom they will be
+    estimated with, a common chi-square; `sizes`: runs of each arm; `score`: of both; `floor`: the
+    variance that runs which agree cannot exclude (`flip_floor`). P(-margin < D - a and D + b <
+    margin), D normal with variance sum of variance/size, a and b the lengths of the verdict's own
+    interval at this score, over the chi-square: one 1-D integral. With 1/floor large and scores
+    away from 0 and 1 it is the exact power of two one-sided t tests (`tost_power`).
+    """
+    se = math.sqrt(sum(v / n for v, n in zip(variances, sizes, strict=True)))
+    nodes, weights = _chi_nodes(df)
+    factor = (nodes * t_quantile(1 - alpha, df) / t_quantile(1 - alpha, math.inf)) ** 2
+    widths = tuple(np.maximum(v * factor, max(floor, 1e-18)) for v in variances)
+    low, high = interval_of_difference((score, score), sizes, (widths[0], widths[1]), alpha)
+    left, right = -margin - low, margin - high  # the differences that are reproduced
+    if se <= 0:
+        inside = ((left < 0) & (right > 0)).astype(float)
+    else:
+        inside = np.maximum(special.ndtr(right / se) - special.ndtr(left / se), 0.0)
+    return float(min(max(np.sum(weights * inside), 0.0), 1.0))
+
+
+def plan_verdict_seeds(
+    sigma: float,
+    *,
+    score: float,
+    floor: float,
+    margin: float = 0.1,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    paired: bool = False,
+    n_original: int | None = None,
+    df: float | None = None,
+) -> int | None:
+    """Fewest runs in each arm with which a rerun that is equal is `reproduced` so often.
+
+    `sigma`: SD of one run's phi (paired: of a difference, over sqrt 2); `score`, `floor`, `margin`,
+    `alpha`: see `verdict_power`. `n_original`: the original's runs as they are, and the answer
+    counts new ones. `df`: degrees of freedom of a sigma that is known from elsewhere; by default
+    the runs tell it themselves. At least 2 (1 beside others); None where ten million do not
+    suffice, and beside one original run that is to tell its own spread.
+
+    Raises StatsError for sigma or floor < 0, score outside [0, 1], margin <= 0, alpha outside
+    (0, .5), power outside (0, 1).
+    """
+    _check(sigma, margin, alpha)
+    power = between("power", power, 0, 1)
+    score = between("score", score, 0, 1, closed=True)
+    variance = sigma**2
+
+    def enough(n: int) -> bool:
+        sizes = (n, n) if n_original is None else (n_original, n)
+        own = n - 1.0 if paired else degrees_of(sizes)
+        return power <= verdict_power(
+            (variance, variance), sizes, own if df is None else df, score=score, floor=floor,
+            margin=margin, alpha=alpha,
+        )  # fmt: skip
+
+    fewest = 2 if n_original is None else 1
+    if n_original is not None and n_original < 2 and df is None:
+        return None
+    high = fewest
+    while not enough(high):
+        high *= 2
+        if high > _MOST_SEEDS:
+            return None
+    low = max(high // 2, fewest - 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _chi_nodes(df: float) -> tuple[Floats, Floats]:
+    """Nodes and weights for the mean of a function of u, df u^2 chi-square with df."""
+    if math.isinf(df) or df > 1e7:
+        return np.ones(1), np.ones(1)
+    low = math.sqrt(chi2_quantile(1e-10, df) / df)
+    high = math.sqrt(2 * special.gammainccinv(df / 2, 1e-10) / df)
+    u = low + (high - low) * (_FEW_NODES + 1) / 2
+    half = df / 2
+    log_density = (
+        math.log(2) + half * math.log(half) - math.lgamma(half)
+        + (df - 1) * np.log(u) - half * u**2
+    )  # fmt: skip
+    return u, _FEW_WEIGHTS * np.exp(log_density) * (high - low) / 2
 
 
 def power_at(se: float, df: float, margin: float, alpha: float = 0.05, theta: float = 0.0) -> float:

@@ -34,10 +34,10 @@ from safebench.study.flips import (
     arm,
     by_category,
     find_flips,
-    rounded,
 )
 from safebench.study.matching import Choice, Opened, block_of, matched, picked_prompts
 from safebench.study.same_text import other_texts
+from safebench.words import kept
 
 
 @dataclass(frozen=True)
@@ -173,6 +173,11 @@ def _warnings(sides: tuple[Opened, Opened], found: list[Comparison]) -> Iterator
                 f"{side.name}'s {OUTCOMES_FILE} is not the file that its card lists; see "
                 f"safebench validate"
             )
+    compared = {comparison.task for comparison in found}
+    for side in sides:
+        for task, extent in side.card.trials.items():
+            if task in compared:
+                yield f"{side.name} is a trial, not a result: {task}, {extent}"
     if sides[0].digest == sides[1].digest and all(c.a.condition == c.b.condition for c in found):
         yield (
             "A and B hold the same outcomes: that they do not differ says nothing; the intervals "
@@ -211,18 +216,18 @@ def _difference(pair: tuple[Block, Block], picked: tuple[Block, Block]) -> Paire
     a, b = (float(block.scores.mean()) for block in picked)
     margin = margin_points((a + b) / 2, MARGIN)
     return PairedChange(
-        estimate=rounded(found.estimate),
-        lower=rounded(found.lower),
-        upper=rounded(found.upper),
+        estimate=kept(found.estimate),
+        lower=kept(found.lower),
+        upper=kept(found.upper),
         confidence=found.confidence,
         method=found.method,
         prompts=found.n_prompts,
         only_a=len(pair[0].prompts) - found.n_prompts,
         only_b=len(pair[1].prompts) - found.n_prompts,
-        a=rounded(a),
-        b=rounded(b),
+        a=kept(a),
+        b=kept(b),
         runs=found.n_runs,
-        margin=rounded(margin),
+        margin=kept(margin),
         reading=_reading(found.lower, found.upper, margin),
     )
 

@@ -17,8 +17,9 @@ from safebench.stats import (
     score_tolerance_bound,
     worst_setting,
 )
-from safebench.study.measures import Measure, NotMeasured, Number, measured, tidy
+from safebench.study.measures import Measure, NotMeasured, Number, measured
 from safebench.study.spread import counts, one_seed, seeds_needed
+from safebench.words import kept
 
 TOLERANCE = 0.9
 """Share of new training seeds that a tolerance bound holds."""
@@ -57,7 +58,7 @@ def _alpha(block: Block) -> Measure:
     if found.estimate is None or found.lower is None or found.upper is None:
         return NotMeasured(found.reason)
     return Number(
-        tidy(found.estimate), tidy(found.lower), tidy(found.upper),
+        kept(found.estimate), kept(found.lower), kept(found.upper),
         {"prompts": found.n_units, "seeds": found.n_raters}, found.method,
     )  # fmt: skip
 
@@ -76,9 +77,9 @@ def _spread_ratio(block: Block) -> Measure:
     if error == 0:
         return NotMeasured("prompts do not vary")
     sigma = needed.sigma
-    lower, upper = (None if v is None else tidy(v / error) for v in (sigma.lower, sigma.upper))
+    lower, upper = (None if v is None else kept(v / error) for v in (sigma.lower, sigma.upper))
     return Number(
-        tidy(sigma.estimate / error), lower, upper, counts(block),
+        kept(sigma.estimate / error), lower, upper, counts(block),
         f"{sigma.method}; standard error of a run by the delta method",
     )  # fmt: skip
 
@@ -90,7 +91,7 @@ def _dependability(block: Block) -> Measure:
     if found.estimate is None or found.lower is None or found.upper is None:
         return NotMeasured(found.reason)
     return Number(
-        tidy(found.estimate), tidy(found.lower), tidy(found.upper), counts(block), found.method
+        kept(found.estimate), kept(found.lower), kept(found.upper), counts(block), found.method
     )
 
 
@@ -109,9 +110,9 @@ def _new_seed(block: Block) -> Measure:
         return NotMeasured("every seed has the same score: no spread was seen")
     found = score_tolerance_bound(scores, TOLERANCE, CONFIDENCE, upper=upper)
     return Number(
-        tidy(found.estimate),
-        None if upper else tidy(found.lower),
-        tidy(found.upper) if upper else None,
+        kept(found.estimate),
+        None if upper else kept(found.lower),
+        kept(found.upper) if upper else None,
         {"seeds": found.n},
         f"{TOLERANCE:.0%} of new seeds; {found.method}",
     )
@@ -132,6 +133,6 @@ def _worst_decoding(blocks: Sequence[Block]) -> Measure:
     name = blocks[found.index].decoding
     n = {"decodings": len(blocks), "seeds": found.n_seeds, "prompts": found.n_prompts}
     return Number(
-        tidy(found.estimate), tidy(found.lower), tidy(found.upper), n,
+        kept(found.estimate), kept(found.lower), kept(found.upper), n,
         f"{name} observed as worst; {found.method}",
     )  # fmt: skip

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from safebench.evidence.blocks import Block, Floats
-from safebench.evidence.scoring import CONFIDENCE, DIGITS
+from safebench.evidence.scoring import CONFIDENCE
 from safebench.stats import paired_difference, prompt_tests
 from safebench.stats.multiplicity import benjamini_hochberg, holm, mcnemar_exact
+from safebench.words import DIGITS, kept
 
 LEVEL = 0.05
 """False discovery rate of flips, and the error rate of categories."""
@@ -75,11 +76,6 @@ class CategoryDifference:
     method: str
 
 
-def rounded(value: float) -> float:
-    """Return a number to the decimals that are the same on every platform."""
-    return round(float(value), DIGITS) + 0.0  # never -0.0
-
-
 def arm(block: Block) -> Floats:
     """Return outcomes as runs: training seeds with their repeats, or an untuned model's repeats."""
     return block.scores[0] if block.condition == "base" else block.scores
@@ -124,7 +120,7 @@ def find_flips(a: Block, b: Block, most: int) -> Flips:
         beyond_chance_up=int((up & beyond).sum()),
         beyond_chance_down=int((down & beyond).sum()),
         level=LEVEL,
-        least_p=rounded(found.least),
+        least_p=kept(found.least),
         runs=found.n_runs,
         method=_method(a, b, found.method, found.n_prompts),
         mcnemar=_mcnemar(int(up.sum()), int(down.sum())) if single else None,
@@ -132,11 +128,11 @@ def find_flips(a: Block, b: Block, most: int) -> Flips:
             Flip(
                 prompt_id=a.prompts[i],
                 category=a.categories[i] if a.categories[i] == b.categories[i] else "",
-                a=rounded(rates[0][i]),
-                b=rounded(rates[1][i]),
-                difference=rounded(change[i]),
-                p=rounded(found.p_values[i]),
-                p_adjusted=rounded(adjusted[i]),
+                a=kept(rates[0][i]),
+                b=kept(rates[1][i]),
+                difference=kept(change[i]),
+                p=kept(found.p_values[i]),
+                p_adjusted=kept(adjusted[i]),
             )
             for i in order[:most]
         ),
@@ -144,7 +140,7 @@ def find_flips(a: Block, b: Block, most: int) -> Flips:
 
 
 def _mcnemar(up: int, down: int) -> McNemar:
-    return McNemar(up, down, rounded(mcnemar_exact(down, up)))
+    return McNemar(up, down, kept(mcnemar_exact(down, up)))
 
 
 def by_category(a: Block, b: Block) -> tuple[CategoryDifference, ...]:
@@ -168,13 +164,13 @@ def by_category(a: Block, b: Block) -> tuple[CategoryDifference, ...]:
         CategoryDifference(
             name=name,
             prompts=d.n_prompts,
-            a=rounded(a.scores[..., mask].mean()),
-            b=rounded(b.scores[..., mask].mean()),
-            estimate=rounded(d.estimate),
-            lower=rounded(d.lower),
-            upper=rounded(d.upper),
+            a=kept(a.scores[..., mask].mean()),
+            b=kept(b.scores[..., mask].mean()),
+            estimate=kept(d.estimate),
+            lower=kept(d.lower),
+            upper=kept(d.upper),
             confidence=d.confidence,
-            p_adjusted=rounded(p),
+            p_adjusted=kept(p),
             method=d.method,
         )
         for name, mask, d, p in zip(names, masks, found, adjusted, strict=True)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from safebench.evidence.scoring import CONFIDENCE, DIGITS
+from safebench.evidence.scoring import CONFIDENCE
+from safebench.words import kept
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,5 @@ class _Estimated(Protocol):
 def measured(found: _Estimated, n: Mapping[str, int], confidence: float = CONFIDENCE) -> Number:
     """Return a statistic as a number, to the decimals that are the same on every platform."""
     return Number(
-        tidy(found.estimate), tidy(found.lower), tidy(found.upper), n, found.method, confidence
+        kept(found.estimate), kept(found.lower), kept(found.upper), n, found.method, confidence
     )
-
-
-def tidy(value: float) -> float:
-    """Return a float to the decimals kept, and never -0.0."""
-    return round(float(value), DIGITS) + 0.0

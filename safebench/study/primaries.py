@@ -15,8 +15,9 @@ from safebench.evidence.blocks import Block
 from safebench.evidence.scoring import CONFIDENCE
 from safebench.stats.design import Design, design_of
 from safebench.study.diagnostics import diagnostics
-from safebench.study.measures import Measure, NotMeasured, tidy
+from safebench.study.measures import Measure, NotMeasured
 from safebench.study.spread import SeedsNeeded, one_seed, seed_share, seeds_needed, to_project
+from safebench.words import kept
 
 
 @dataclass(frozen=True)
@@ -91,5 +92,5 @@ def _projections(block: Block) -> tuple[Projection, ...] | NotMeasured:
 def _project(design: Design, size: tuple[int, int, int]) -> Projection:
     found = design.interval(size, CONFIDENCE)
     return Projection(
-        *size, tidy(design.se(size)), tidy(float(found.lower)), tidy(float(found.upper))
+        *size, kept(design.se(size)), kept(float(found.lower)), kept(float(found.upper))
     )

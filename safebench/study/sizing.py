@@ -17,12 +17,12 @@ from safebench.evidence.blocks import Block, blocks
 from safebench.evidence.scoring import primary_estimands
 from safebench.evidence.tables import OUTCOMES_FILE, read_outcomes
 from safebench.stats import flip_rate, margin_points, stability
+from safebench.stats.arms import FEWEST_PROMPTS
 from safebench.stats.balanced import balanced_bounds
 from safebench.stats.design import DesignPlan, design_of, plan_design
 from safebench.stats.planning import (
-    plan_rerun_seeds,
-    plan_seeds,
     plan_stability,
+    plan_verdict_seeds,
     sigma_from_points,
     sigma_upper,
 )
@@ -368,22 +368,23 @@ def _cost(costs: Mapping[str, float], n: tuple[int, int, int]) -> float:
 
 
 def _seeds(sigma: float, spread: Spread) -> SeedsNeeded:
+    def equality(power: float, beside: int | None = None) -> int | None:
+        # Few prompts decide nothing, and so large a spread asks for more than is worth naming.
+        if spread.n_prompts < FEWEST_PROMPTS or sigma >= math.pi:
+            return None
+        return plan_verdict_seeds(
+            sigma, score=spread.score, floor=spread.floor**2, margin=MARGIN, power=power,
+            n_original=beside,
+        )  # fmt: skip
+
     return SeedsNeeded(
         sigma=sigma,
         stability_point=math.erf(MARGIN / (2 * sigma)) if sigma > 0 else 1.0,
-        equality={power: _equality(sigma, power) for power in POWERS},
+        equality={power: equality(power) for power in POWERS},
         beside_pilot={
-            power: plan_rerun_seeds(sigma, MARGIN, spread.n_seeds, power)
-            if spread.n_seeds
-            else None
-            for power in POWERS
+            power: equality(power, spread.n_seeds) if spread.n_seeds else None for power in POWERS
         },
         stability={
             bound: plan_stability(sigma, bound, MARGIN, floor=spread.floor) for bound in BOUNDS
         },
     )
-
-
-def _equality(sigma: float, power: float) -> int | None:
-    """Seeds per arm; None beyond any number worth naming."""
-    return plan_seeds(sigma, MARGIN, power) if sigma < math.pi else None

@@ -8,10 +8,13 @@ import numpy as np
 from scipy import special
 
 from safebench.card.results import MARGIN
+from safebench.errors import StatsError
 from safebench.evidence.blocks import Block
 from safebench.evidence.scoring import CONFIDENCE, block_stability
-from safebench.stats import plan_seeds, variance_components
-from safebench.study.measures import Measure, NotMeasured, Number, measured, tidy
+from safebench.stats import plan_verdict_seeds, variance_components
+from safebench.stats.arms import FEWEST_PROMPTS
+from safebench.study.measures import Measure, NotMeasured, Number, measured
+from safebench.words import kept
 
 POWER = 0.8
 
@@ -27,6 +30,8 @@ class SeedsNeeded:
     """At the lower bound of sigma."""
     seeds_upper: int
     """At its upper bound."""
+    floor: float
+    """SD on the same scale that seeds which agree cannot exclude on so many prompts."""
     margin: float = MARGIN
     power: float = POWER
 
@@ -97,21 +102,34 @@ def seeds_needed(block: Block) -> SeedsNeeded | NotMeasured:
     """Return the seeds an equivalence verdict needs at the spread of a block."""
     if absent := one_seed(block):
         return absent
+    if len(block.prompts) < FEWEST_PROMPTS:
+        few = f"{len(block.prompts)} prompts decide nothing, at least {FEWEST_PROMPTS} do"
+        return NotMeasured(few)
     found = block_stability(block)
     if found.sigma_run is None or found.sigma_upper is None or found.upper is None:
         return NotMeasured(found.reason)
     lower = 0.0 if found.upper >= 1 else MARGIN / (2 * float(special.erfinv(found.upper)))
     sigma = Number(
-        tidy(found.sigma_run), tidy(min(lower, found.sigma_run)), tidy(found.sigma_upper),
+        kept(found.sigma_run), kept(min(lower, found.sigma_run)), kept(found.sigma_upper),
         {"seeds": found.n_seeds, "repeats": found.n_repeats},
         "one-sided chi-square bounds, the upper one not below the sampling noise of the prompts",
     )  # fmt: skip
+    score, floor = float(block.scores.mean()), kept(found.floor)
     return SeedsNeeded(
         sigma=sigma,
-        seeds=plan_seeds(found.sigma_run, MARGIN, POWER),
-        seeds_lower=plan_seeds(min(lower, found.sigma_run), MARGIN, POWER),
-        seeds_upper=plan_seeds(found.sigma_upper, MARGIN, POWER),
+        seeds=seeds_at(found.sigma_run, score, floor),
+        seeds_lower=seeds_at(min(lower, found.sigma_run), score, floor),
+        seeds_upper=seeds_at(found.sigma_upper, score, floor),
+        floor=floor,
     )
+
+
+def seeds_at(sigma: float, score: float, floor: float, margin: float = MARGIN) -> int:
+    """Return the training seeds in each arm that a verdict needs at a spread, for power `POWER`."""
+    found = plan_verdict_seeds(sigma, score=score, floor=floor**2, margin=margin, power=POWER)
+    if found is None:  # scores lie in [0, 1], so that no spread is so large
+        raise StatsError(f"more than ten million seeds: sigma is {sigma / margin:g} margins")
+    return found
 
 
 def seed_share(block: Block) -> Measure:

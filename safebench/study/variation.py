@@ -17,7 +17,8 @@ from safebench.errors import StatsError
 from safebench.evidence.blocks import Block
 from safebench.evidence.scoring import CONFIDENCE
 from safebench.stats import VarianceComponents, variance_components
-from safebench.study.measures import Measure, NotMeasured, Number, measured, tidy
+from safebench.study.measures import Measure, NotMeasured, Number, measured
+from safebench.words import kept
 
 REST = "residual"
 RUN_EFFECTS: Mapping[str, tuple[str, ...]] = {
@@ -128,8 +129,8 @@ def _seed_share(between: VarianceComponents | NotMeasured, runs: int) -> Measure
     rest = _share(between, "repeat", {"runs": runs})
     if isinstance(rest, NotMeasured) or rest.lower is None or rest.upper is None:
         return rest
-    ends = (tidy(1 - rest.upper), tidy(1 - rest.lower))
-    return Number(tidy(1 - rest.estimate), *ends, rest.n, rest.method)
+    ends = (kept(1 - rest.upper), kept(1 - rest.lower))
+    return Number(kept(1 - rest.estimate), *ends, rest.n, rest.method)
 
 
 def _sampled(found: VarianceComponents | NotMeasured) -> tuple[str, ...]:
@@ -217,7 +218,7 @@ def _fit_runs(
 def _variance(found: VarianceComponents | NotMeasured, name: str) -> float | None:
     if isinstance(found, NotMeasured) or name not in found.estimates:
         return None
-    return tidy(found.estimates[name])
+    return kept(found.estimates[name])
 
 
 def _share(

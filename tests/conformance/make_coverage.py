@@ -20,7 +20,7 @@ PAGES = ROOT / "spec" / "v1"
 NAMES = ("stability.md", "verdict.md")
 SEEDS = (2, 3, 5, 10)
 _MEASURED = re.compile(
-    r"<!-- (coverage \w+|power|predicted|errors|signs) -->\n.*?<!-- end -->\n", re.S
+    r"<!-- (coverage \w+|power|predicted|errors|few|signs) -->\n.*?<!-- end -->\n", re.S
 )
 _LINE = re.compile(r"(\w+) +(.+?) +(\d\.\d{3}) \+-\d\.\d{3}(?: +[<>]= \S+)?(?: +(MISSED))? *(.*)")
 ARMS = {(3, 1): "3 old, 1 new", (3, 3): "3 and 3", (5, 3): "5 old, 3 new", (5, 5): "5 and 5",
@@ -63,7 +63,9 @@ def page(name: str) -> str:
 def _table(name: str) -> str:
     if name.startswith("coverage "):
         return _coverage(name.partition(" ")[2])
-    makers = {"power": _power, "predicted": _predicted, "errors": _errors, "signs": _signs}
+    makers = {
+        "power": _power, "predicted": _predicted, "errors": _errors, "few": _few, "signs": _signs,
+    }  # fmt: skip
     return makers[name]()
 
 
@@ -116,24 +118,51 @@ def _predicted() -> str:
 
 
 def _errors() -> str:
+    """Return a line for each kind of study that has no prompts of its own."""
     table = cells()
     rows = []
     for key, cell in table.items():
-        if key.startswith("verdict ") and key.endswith(": false reproduced"):
+        label = cell.label.removesuffix(": false reproduced")
+        if cell.part == "verdict" and label != cell.label and "P=" not in label:
             start = key.removesuffix("false reproduced")
             other = [table.get(start + kind) for kind in ("false not_reproduced", "power")]
-            label = cell.label.removesuffix(": false reproduced")
             rows.append([label, cell.text, *(c.text if c else "" for c in other)])
     return _rows(["", "false `reproduced`", "false `not_reproduced`", "power"], rows)
 
 
+def _few() -> str:
+    """Return the largest errors over all worlds and both directions, by prompts and arms."""
+    found: dict[tuple[str, str, str], list[Cell]] = {}
+    for cell in cells().values():
+        match = re.fullmatch(
+            r"(.+), P=(\d+), (\d+ and \d+) seeds(, paired)?(?:, downwards)?: (.+)", cell.label
+        )
+        if cell.part == "verdict" and match and (match[5] != "power" or match[1] == "usual"):
+            arms = f"{match[3].split()[0]}, regenerate" if match[4] else match[3]
+            found.setdefault((match[5], match[2], arms), []).append(cell)
+    columns = list(dict.fromkeys(key[2] for key in found))
+    rows = []
+    for kind in ("false reproduced", "false not_reproduced", "power"):
+        for prompts in dict.fromkeys(key[1] for key in found):
+            here = (found.get((kind, prompts, arms), []) for arms in columns)
+            worst = (max(c, key=lambda c: c.share).text if c else "" for c in here)
+            shown = kind.replace("false ", "false `") + "`" * kind.startswith("false")
+            rows.append([f"{shown}, {prompts} prompts", *worst])
+    return _rows(["seeds", *columns], rows)
+
+
 def _signs() -> str:
+    """Return how often a sign is claimed where there is none, the larger of one base and three."""
+    found: dict[str, dict[str, list[Cell]]] = {}
+    for cell in cells().values():
+        match = re.fullmatch(r"(no change.+), S=(\d+), base R=\d+: wrong sign", cell.label)
+        if cell.part == "sign" and match:
+            found.setdefault(match[1], {}).setdefault(match[2], []).append(cell)
     rows = [
-        [cell.label.removesuffix(": wrong sign"), cell.text]
-        for key, cell in cells().items()
-        if key.startswith("sign no change") and key.endswith(": wrong sign")
+        [label, *(max(row[s], key=lambda c: c.share).text for s in ("2", "3", "5"))]
+        for label, row in found.items()
     ]
-    return _rows(["", "sign claimed"], rows)
+    return _rows(["", "2 seeds", "3 seeds", "5 seeds"], rows)
 
 
 def main() -> None:

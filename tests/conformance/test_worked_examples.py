@@ -13,6 +13,7 @@ from scipy import stats
 
 from safebench.stats import (
     change_verdict,
+    fewest_prompts,
     margin_points,
     pooled_sigma,
     replication_interval,
@@ -36,14 +37,14 @@ INPUTS: dict[str, tuple[Any, list[str], list[str]]] = {
     "verdict": (
         rerun_verdict,
         ["original_runs", "rerun_runs"],
-        ["paired", "pooled_sigma", "pooled_df"],
+        ["paired", "pooled_sigma", "pooled_df", "n_prompts", "flip_upper"],
     ),
     "pooled": (pooled_sigma, ["groups"], []),
     "prediction": (replication_interval, ["original_runs", "n_rerun"], []),
     "change": (
         change_verdict,
         ["original_base", "original_tuned", "rerun_base", "rerun_tuned"],
-        [],
+        ["n_prompts", "flip_upper"],
     ),
 }
 LISTS = {"run_scores", "groups", "original_runs", "rerun_runs", *INPUTS["change"][1]}
@@ -137,25 +138,55 @@ def test_stability_examples_by_the_formulas(kind: str, body: str) -> None:
 @pytest.mark.parametrize(("kind", "body"), [e for e in EXAMPLES if e.values[0] == "verdict"])
 def test_verdict_examples_by_the_formulas(kind: str, body: str) -> None:
     given = rows(body)
-    x, y = (2 * np.arcsin(np.sqrt(value(n, given[n]))) for n in ("original_runs", "rerun_runs"))
-    n1, n2 = x.size, y.size
+    scores = [np.array(value(n, given[n])) for n in ("original_runs", "rerun_runs")]
+    x, y = (2 * np.arcsin(np.sqrt(score)) for score in scores)
+    sizes, means = [x.size, y.size], [score.mean() for score in scores]
+    prompts, p = int(given["n_prompts"]), sum(means) / 2
     if "pooled_sigma" in given:
-        se, df = float(given["pooled_sigma"]) * math.sqrt(1 / n1 + 1 / n2), int(given["pooled_df"])
+        spreads, df = [float(given["pooled_sigma"]) ** 2] * 2, float(given["pooled_df"])
     elif "paired" in given:
-        se, df = float(np.std(y - x, ddof=1)) / math.sqrt(n1), n1 - 1
+        spreads, df = [(y - x).var(ddof=1) / 2] * 2, sizes[0] - 1
+    elif sizes[0] == sizes[1]:
+        df = sum(sizes) - 2
+        spreads = [(((x - x.mean()) ** 2).sum() + ((y - y.mean()) ** 2).sum()) / df] * 2
     else:
-        df = n1 + n2 - 2
-        squares = float(((x - x.mean()) ** 2).sum() + ((y - y.mean()) ** 2).sum())
-        se = math.sqrt(squares / df * (1 / n1 + 1 / n2))
-    difference = float(y.mean() - x.mean())
-    half = float(stats.t.ppf(0.95, df)) * se
-    inside = abs(difference) + half < 0.1
-    outside = abs(difference) - half > 0.1
+        spreads = [x.var(ddof=1), y.var(ddof=1)]
+        parts = [v / n for v, n in zip(spreads, sizes, strict=True)]
+        df = sum(parts) ** 2 / sum(v**2 / (n - 1) for v, n in zip(parts, sizes, strict=True))
+    floor = min(1, float(given["flip_upper"]) / (2 * p * (1 - p))) / prompts
+    widening = (stats.t.ppf(0.95, df) / stats.norm.ppf(0.95)) ** 2
+    worth = [n / max(v * widening, floor) for v, n in zip(spreads, sizes, strict=True)]
+
+    def on_phi(quantiles: list[float]) -> np.ndarray:
+        return np.asarray(2 * np.arcsin(np.sqrt(quantiles)))
+
+    pairs = list(zip(worth, means, strict=True))
+    low = on_phi([stats.beta.ppf(0.05, n * m, n * (1 - m) + 1) for n, m in pairs])
+    high = on_phi([stats.beta.ppf(0.95, n * m + 1, n * (1 - m)) for n, m in pairs])
+    m1, m2 = on_phi(means)
+    ends = {
+        "lower": m2 - m1 - math.hypot(m2 - low[1], high[0] - m1),
+        "upper": m2 - m1 + math.hypot(high[1] - m2, m1 - low[0]),
+        "difference": m2 - m1,
+        "floor": math.sqrt(floor),
+        "df": df,
+    }
+    inside = ends["lower"] > -0.1 and ends["upper"] < 0.1
+    outside = ends["lower"] > 0.1 or ends["upper"] < -0.1
     word = "reproduced" if inside else "not_reproduced" if outside else "inconclusive"
-    assert given["verdict"] == word
-    assert agrees(difference, given["difference"])
-    for name, found in (("lower", difference - half), ("upper", difference + half)):
-        assert name not in given or agrees(found, given[name])
+    assert given["verdict"] == (word if prompts >= 50 else "no_verdict")
+    for name, found in ends.items():
+        assert agrees(found, given[name]), (name, found)
+
+
+def test_the_fewest_prompts_of_a_verdict() -> None:
+    text = (PAGES / "verdict.md").read_text(encoding="utf-8")
+    body = re.search(r"<!-- fewest -->\n(.*?)<!-- end -->", text, re.S)
+    assert body
+    head, _, *lines = (line.strip("| ").split(" | ") for line in body[1].splitlines())
+    for label, *prompts in lines:
+        seeds = int(label.split()[0])
+        assert [fewest_prompts(seeds, float(score)) for score in head[1:]] == [*map(int, prompts)]
 
 
 @pytest.mark.parametrize("name", NAMES)

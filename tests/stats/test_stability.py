@@ -3,7 +3,7 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
@@ -112,9 +112,13 @@ def test_more_seeds_with_equal_spread_never_lower_the_bound(sd, seeds, more, fli
     hnp.arrays(np.float64, 13, elements=st.floats(0, 1)), st.integers(2, 12), st.floats(0.001, 0.3),
     st.floats(0, 1), st.integers(1, 1000),
 )  # fmt: skip
+@example(np.array([0.0, *[0.001] * 12]), 2, 0.1, 0.0, 1)
+@example(np.full(13, 0.5), 3, 0.1, 0.5, 300)
 def test_one_seed_more_with_the_same_spread_never_lowers_the_bound(draws, seeds, sd, flip, prompts):
     def runs(n):  # any draws, moved to one mean and one SD on the phi scale
-        steps = draws[:n] - draws[:n].mean() + np.where(np.arange(n) == 0, 1e-3, 0.0)
+        spread = np.std(draws[:n], ddof=1)
+        # Draws that are all alike have no spread to be moved to another.
+        steps = draws[:n] if spread > 1e-6 else np.arange(n, dtype=float)
         steps = (steps - steps.mean()) / np.std(steps, ddof=1)
         x = math.pi / 2 + sd * steps
         return np.sin(x / 2) ** 2, x

@@ -15,7 +15,7 @@ from safebench.card.results import MARGIN
 from safebench.errors import EvidenceError
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.tables import OUTCOMES, make_table
-from safebench.stats import flip_rate, plan_seeds, tost_power
+from safebench.stats import flip_rate, plan_verdict_seeds, verdict_power
 from safebench.study.measures import NotMeasured, Number
 from safebench.study.report import Report, make_report
 from safebench.study.variation import ANSWER_EFFECTS, REST
@@ -36,7 +36,7 @@ def made(
     keep: Any = lambda row: True, more: Any = lambda row: [], recipe: Recipe | None = None
 ) -> Made:
     """Make a report on one task."""
-    recipe = recipe or Recipe(prompts=20)
+    recipe = recipe or Recipe(prompts=50)
     rows = [row for row in outcomes(recipe) if row["task"] == HARM and keep(row)]
     rows += [new for row in rows for new in more(row)]
     card = Card.model_validate_json(json.dumps(plan(recipe) | recipe.changes))
@@ -80,12 +80,15 @@ def test_flips_and_seeds_needed_against_the_same_rows(whole: Made) -> None:
     flips = one.diagnostics["flip_rate"]
     assert isinstance(flips, Number)
     assert flips.estimate == pytest.approx(flip_rate(table).estimate)
-    assert flips.n == {"prompts": 20, "seeds": 5}
+    assert flips.n == {"prompts": 50, "seeds": 5}
     needed = one.seeds_needed
     assert not isinstance(needed, NotMeasured)
     assert needed.sigma.estimate == one.score.stability.sigma_run  # type: ignore[union-attr]
-    assert needed.seeds == plan_seeds(needed.sigma.estimate, MARGIN)
-    assert tost_power(needed.sigma.estimate, MARGIN, needed.seeds, needed.seeds) >= 0.8
+    about = {"score": one.score.estimate, "floor": needed.floor**2, "margin": MARGIN}
+    assert needed.seeds == plan_verdict_seeds(needed.sigma.estimate, **about)
+    both = (needed.sigma.estimate**2,) * 2
+    arms = (needed.seeds, needed.seeds)
+    assert verdict_power(both, arms, 2.0 * needed.seeds - 2, **about) >= 0.8
     assert needed.seeds_lower <= needed.seeds <= needed.seeds_upper
 
 
@@ -93,19 +96,19 @@ def test_more_of_anything_is_never_projected_to_be_worse(whole: Made) -> None:
     for one in whole.report.primaries:
         assert not isinstance(one.projections, NotMeasured)
         now, *others = one.projections
-        assert (now.seeds, now.repeats, now.prompts) == (5, 3, 20)
+        assert (now.seeds, now.repeats, now.prompts) == (5, 3, 50)
         assert all(other.se <= now.se for other in others)
         assert {(o.seeds, o.repeats, o.prompts) for o in others} == {
-            (10, 3, 20), (20, 3, 20), (5, 12, 20), (5, 3, 40),
+            (10, 3, 50), (20, 3, 50), (5, 12, 50), (5, 3, 100),
         }  # fmt: skip
 
 
 def test_every_source_of_variation_is_there(whole: Made) -> None:
     for one in whole.report.variations:
         assert one.levels == {
-            "prompt": 20, "training_seed": 5, "checkpoint": 2, "decoding": 2, "repeat": 3,
+            "prompt": 50, "training_seed": 5, "checkpoint": 2, "decoding": 2, "repeat": 3,
         }  # fmt: skip
-        assert (one.answers, one.runs) == (5 * 2 * 4 * 20, 5 * 2 * 4)
+        assert (one.answers, one.runs) == (5 * 2 * 4 * 50, 5 * 2 * 4)
         assert [effect.name for effect in one.effects] == list(ANSWER_EFFECTS)
         for kind in ("of_answers", "of_runs"):
             shares = [m for e in one.effects if isinstance(m := getattr(e, kind), Number)]
@@ -114,7 +117,7 @@ def test_every_source_of_variation_is_there(whole: Made) -> None:
             assert all(0 <= m.lower <= m.estimate <= m.upper <= 1 for m in shares)  # type: ignore[operator]
         cells = {effect.name: effect.levels for effect in one.effects}
         assert cells["training_seed:checkpoint"] == 10
-        assert cells["prompt:training_seed"] == 100
+        assert cells["prompt:training_seed"] == 250
 
 
 def test_seeds_and_prompts_are_seen_past_the_checkpoint(whole: Made) -> None:
@@ -251,7 +254,7 @@ def test_equal_scores_throughout_are_no_spread_of_zero() -> None:
         row["score"] = 0.0
         return []
 
-    report = made(more=safe, recipe=Recipe(prompts=8)).report
+    report = made(more=safe, recipe=Recipe(prompts=80)).report
     one = report.primaries[0]
     assert not isinstance(one.projections, NotMeasured)
     now, *others = one.projections
@@ -261,7 +264,12 @@ def test_equal_scores_throughout_are_no_spread_of_zero() -> None:
     assert all(isinstance(e.of_answers, NotMeasured) for e in report.variations[0].effects)
     needed = one.seeds_needed
     assert not isinstance(needed, NotMeasured)
-    assert needed.seeds == 2 < needed.seeds_upper
+    assert 2 < needed.seeds == needed.seeds_lower < needed.seeds_upper
+
+
+def test_on_few_prompts_no_number_of_seeds_is_named() -> None:
+    one = made(recipe=Recipe(prompts=8)).report.primaries[0]
+    assert one.seeds_needed == NotMeasured("8 prompts decide nothing, at least 50 do")
 
 
 def test_only_the_tasks_asked_for() -> None:

@@ -14,7 +14,7 @@ from safebench.card.results import PrimaryEstimand, key_of
 from safebench.errors import EvidenceError, StatsError
 from safebench.evidence.blocks import Block
 from safebench.evidence.scoring import measure
-from safebench.stats import plan_seeds, score_interval, stability
+from safebench.stats import plan_verdict_seeds, score_interval, stability
 from safebench.study.measures import NotMeasured
 from safebench.study.primaries import describe
 from safebench.study.sizing import given_spread, size, spread_of
@@ -133,7 +133,9 @@ def test_the_pilots_cost_counts_every_response() -> None:
 def test_answers_follow_the_spread() -> None:
     spread = spread_of(block())
     found = size(spread, 0.1, COSTS, budget=900)
-    assert found.here.equality[0.8] == plan_seeds(spread.sigma_run, 0.1)
+    assert found.here.equality[0.8] == plan_verdict_seeds(
+        spread.sigma_run, score=spread.score, floor=spread.floor**2
+    )
     assert found.at_upper.equality[0.8] > found.here.equality[0.8]
     assert found.cheapest.half_width <= 0.1
     assert found.cheapest_at_upper.cost >= found.cheapest.cost

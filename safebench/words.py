@@ -1,0 +1,96 @@
+"""How numbers, counts and places are written: the same in every table, page and sentence.
+
+What is shown is rounded here and nowhere else, from the value that a card keeps. A number that is
+rounded once on the way into the card and once more from a longer one has two faces: -.045 is -.04
+in one table and -.05 in the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Decimal
+
+DIGITS = 12
+"""Decimals kept in a card: beyond them platforms differ in the last bit of a sum."""
+NOT_MEASURED = "not measured"
+
+
+def kept(value: float) -> float:
+    """Return a number to the decimals that a card keeps, and never -0.0."""
+    return round(float(value), DIGITS) + 0.0
+
+
+def rounded(value: float, digits: int) -> str:
+    """Return a number in so many decimals, halves away from zero, and never -0."""
+    exact = Decimal(repr(kept(value)))
+    text = f"{exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP):f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def proportion(value: float, digits: int = 2) -> str:
+    """Return a proportion without its leading zero, as statistics are printed: `.41`, `1.00`."""
+    text = rounded(value, digits)
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
+def signed(value: float, digits: int = 2, minus: str = "-") -> str:
+    """Return a difference of proportions with its sign: `+.37`, `-.02`, `+.00`."""
+    text = proportion(value, digits)
+    return minus + text.removeprefix("-") if text.startswith("-") else f"+{text}"
+
+
+def interval(lower: float, upper: float, digits: int = 2) -> str:
+    """Return an interval of proportions: `[.31, .52]`."""
+    return f"[{proportion(lower, digits)}, {proportion(upper, digits)}]"
+
+
+def with_interval(estimate: float, lower: float, upper: float) -> str:
+    """Return an estimate with its interval: `.41 [.31, .52]`."""
+    return f"{proportion(estimate)} {interval(lower, upper)}"
+
+
+def signed_interval(lower: float, upper: float, minus: str = "-") -> str:
+    """Return an interval of a difference: `[-.02, +.10]`."""
+    return f"[{signed(lower, minus=minus)}, {signed(upper, minus=minus)}]"
+
+
+def percent(value: float, digits: int = 0) -> str:
+    """Return a share in per cent, `62 %`; one that is there but tiny is not called 0."""
+    least = 10.0**-digits
+    if 0 < 100 * value < least / 2:
+        return f"<{rounded(least, digits)} %"
+    return f"{rounded(100 * value, digits)} %"
+
+
+def points(value: float) -> str:
+    """Return a proportion in percentage points: `4.9`."""
+    return rounded(100 * value, 1)
+
+
+def count(n: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: `1 seed`, `1,150 answers`."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def listed(items: Iterable[str]) -> str:
+    """Return `a, b and c`."""
+    *most, last = items
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def construct_name(construct: str) -> str:
+    """Return what is measured as it is printed: `over-refusal`."""
+    return construct.replace("_", "-")
+
+
+def checkpoint(number: int | None, unit: str = "epoch") -> str:
+    """Return a checkpoint as it is printed, `epoch 2` or `step 300`; nothing where there is none.
+
+    `unit`: the card's `hyperparameters.checkpoint_unit`.
+    """
+    return "" if number is None else f"{unit} {number}"
+
+
+def where(condition: str, number: int | None, decoding: str, unit: str = "epoch") -> str:
+    """Return where a number was measured: `tuned, epoch 2, greedy`."""
+    return ", ".join(part for part in (condition, checkpoint(number, unit), decoding) if part)
