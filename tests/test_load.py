@@ -18,7 +18,7 @@ from tests.site.made_by_code import Recipe, write_submission
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_submission(tmp_path_factory.mktemp("load"), Recipe(prompts=20))
+    return write_submission(tmp_path_factory.mktemp("load"), Recipe(prompts=50))
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_the_numbers_are_those_of_score(
 
 def test_outcomes_are_the_rows_of_the_file(loaded: Submission) -> None:
     frame = loaded.outcomes
-    assert len(frame) == 11 * 4 * 3 * 20
+    assert len(frame) == 11 * 4 * 3 * 50
     assert str(frame["training_seed"].dtype) == "Int64"
     means = frame[frame["condition"] == "base"].groupby(["task", "decoding"])["score"].mean()
     base = loaded.scores[loaded.scores["condition"] == "base"]
@@ -85,7 +85,7 @@ def test_outcomes_are_the_rows_of_the_file(loaded: Submission) -> None:
 
 def test_flips_of_every_prompt(loaded: Submission) -> None:
     flips = loaded.flips
-    assert len(flips) == 2 * 2 * 3 * 20
+    assert len(flips) == 2 * 2 * 3 * 50
     one = flips.query("task == 'safebench_harm' and checkpoint == 2 and decoding == 't07'")
     rows = loaded.diagnostics.query("task == 'safebench_harm' and diagnostic == 'flip_rate'")
     assert one["flip_rate"].mean() == pytest.approx(rows["estimate"].item())
@@ -104,7 +104,7 @@ def test_what_it_prints(loaded: Submission) -> None:
     printed = repr(loaded)
     assert "'household'" in printed
     assert "safebench_harm harm (tuned/2/t07): 0." in printed
-    assert "2640 outcomes" in printed
+    assert "6600 outcomes" in printed
     assert all(name in printed for name in ("scores", "flips", "components"))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -12,10 +11,19 @@ from rich.text import Text
 from safebench.card.differences import ProtocolDifferences
 from safebench.card.differing import Variable
 from safebench.card.measured import MeasuredScore
-from safebench.cli.summary import interval, number, signed
+from safebench.cli.console import print_wrapped
 from safebench.errors import visible
 from safebench.study.comparison import Comparison, SubmissionComparison
 from safebench.study.flips import LEVEL, Flips
+from safebench.words import (
+    checkpoint,
+    construct_name,
+    count,
+    proportion,
+    signed,
+    signed_interval,
+    with_interval,
+)
 
 _INDENT = 14
 _CATEGORIES = 5
@@ -130,7 +138,7 @@ def _unknown(items: Iterable[Variable]) -> list[str]:
 
 
 def _print_one(console: Console, row: Comparison, found: SubmissionComparison) -> None:
-    construct = row.construct.replace("_", "-")
+    construct = construct_name(row.construct)
     direction = _DIRECTIONS.get(row.construct, "lower is safer")
     console.print()
     title = Text(construct, style="bold")
@@ -153,13 +161,12 @@ def _print_one(console: Console, row: Comparison, found: SubmissionComparison) -
 
 
 def _score(score: MeasuredScore, runs: int) -> str:
-    epoch = "" if score.checkpoint is None else f", checkpoint {score.checkpoint}"
     unit = "repeat" if score.condition == "base" else "seed"
-    count = f"{runs} {unit}{'' if runs == 1 else 's'}"
+    epoch = checkpoint(score.checkpoint, "checkpoint")
     return (
-        f"{interval(score.estimate, score.lower, score.upper)}   {score.condition}{epoch}, "
-        f"{score.decoding}, judge {score.judge}; {count}, {score.prompts} prompts, "
-        f"{score.n} responses"
+        f"{with_interval(score.estimate, score.lower, score.upper)}   {score.condition}"
+        f"{f', {epoch}' if epoch else ''}, {score.decoding}, judge {score.judge}; "
+        f"{count(runs, unit)}, {count(score.prompts, 'prompt')}, {count(score.n, 'response')}"
     )
 
 
@@ -169,13 +176,13 @@ def _stability(score: MeasuredScore) -> str:
         return "stability: not rated, nothing was trained"
     if found.lower is None or found.point is None:
         return f"stability: {found.note}"
-    return f"stability: at least {number(found.lower)} (estimate {number(found.point)})"
+    return f"stability: at least {proportion(found.lower)} (estimate {proportion(found.point)})"
 
 
 def _difference(row: Comparison) -> str:
     d = row.difference
-    text = f"{signed(d.estimate)} [{signed(d.lower)}, {signed(d.upper)}]   {d.reading}"
-    return f"{text} (margin {number(d.margin, 3)})"
+    text = f"{signed(d.estimate)} {signed_interval(d.lower, d.upper)}   {d.reading}"
+    return f"{text} (margin {proportion(d.margin, 3)})"
 
 
 def _sample(row: Comparison) -> str:
@@ -183,7 +190,7 @@ def _sample(row: Comparison) -> str:
     prompts = f"{d.prompts} shared prompts"
     if d.only_a or d.only_b:
         prompts += (
-            f", on which A has {number(d.a)} and B {number(d.b)}; {d.only_a} only in A, "
+            f", on which A has {proportion(d.a)} and B {proportion(d.b)}; {d.only_a} only in A, "
             f"{d.only_b} only in B"
         )
     return f"{prompts}; {100 * d.confidence:.0f} % interval, {d.method}"
@@ -219,7 +226,7 @@ def _flips(flips: Flips) -> list[str]:
 
 def p_value(p: float) -> str:
     """Return a p value as it is printed."""
-    return "< .001" if p < 0.001 else number(p, 3)
+    return "< .001" if p < 0.001 else proportion(p, 3)
 
 
 def _print_flips(console: Console, flips: Flips) -> None:
@@ -230,15 +237,15 @@ def _print_flips(console: Console, flips: Flips) -> None:
     table.add_column("largest changes", overflow="fold")
     table.add_column("category", overflow="fold")
     for heading in ("A", "B", "B - A", "p", "adjusted"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right")
     single = flips.mcnemar is not None
     for flip in flips.largest:
         table.add_row(
             "",
             Text(visible(flip.prompt_id)),
             Text(visible(flip.category)),
-            number(flip.a),
-            number(flip.b),
+            proportion(flip.a),
+            proportion(flip.b),
             signed(flip.difference),
             "" if single else p_value(flip.p),
             "" if single else p_value(flip.p_adjusted),
@@ -260,15 +267,15 @@ def _print_categories(console: Console, row: Comparison) -> None:
     table.add_column(" " * (_INDENT - 1))
     table.add_column("category", overflow="fold")
     for heading in ("prompts", "A", "B", "B - A [95 %]", "Holm p"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right")
     for item in shown:
-        bounds = f"[{signed(item.lower)}, {signed(item.upper)}]"
+        bounds = signed_interval(item.lower, item.upper)
         table.add_row(
             "",
             Text(visible(item.name)),
             str(item.prompts),
-            number(item.a),
-            number(item.b),
+            proportion(item.a),
+            proportion(item.b),
             f"{signed(item.estimate)} {bounds}",
             p_value(item.p_adjusted),
         )
@@ -277,11 +284,7 @@ def _print_categories(console: Console, row: Comparison) -> None:
 
 def _line(console: Console, label: str, text: str) -> None:
     """Print a label and a text whose further lines stand under its first."""
-    width = max(console.width - _INDENT, 40)
-    lines = textwrap.wrap(visible(text), width, break_on_hyphens=False)
-    for number_of_line, line in enumerate(lines):
-        shown = "" if number_of_line else label
-        console.print(f"{shown:<{_INDENT}}{line}", markup=False)
+    print_wrapped(console, label, visible(text), _INDENT)
 
 
 def _warn(console: Console, text: str) -> None:

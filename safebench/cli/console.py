@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from types import TracebackType
 
@@ -19,7 +20,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
-_WIDTH = 110
+TEXT_WIDTH = 110
+"""Columns that sentences are wrapped to where the output is no terminal."""
+_NO_END = 100_000
+"""Columns of a file or pipe: a table is as wide as its content, and nothing of it is cut."""
 
 
 class RateColumn(ProgressColumn):
@@ -106,6 +110,19 @@ def _rate(done: float, seconds: float) -> str:
 
 
 def printer() -> Console:
-    """Return a console for tables on stdout, wide enough for them when piped."""
+    """Return a console for tables on stdout, without an end where it is no terminal."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
+    return console if console.is_terminal else Console(highlight=False, width=_NO_END)
+
+
+def text_width(console: Console) -> int:
+    """Return the columns that sentences are wrapped to."""
+    return console.width if console.is_terminal else min(console.width, TEXT_WIDTH)
+
+
+def print_wrapped(console: Console, label: str, text: str, indent: int) -> None:
+    """Print a labelled sentence whose further lines stand under its first."""
+    width = max(text_width(console) - indent, 40)
+    lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+    for number, line in enumerate(lines):
+        console.print(f"{'' if number else label:<{indent}}{line}", markup=False)

@@ -88,9 +88,10 @@ def _run(submission: Path, batch_size: int, device: str | None, progress: Termin
         plan = make_plan(load_card(demo_dir() / "plan.yaml"), demo_dir(), submission)
         progress.say(describe(plan))
         execute(plan, submission, Settings(batch_size, device, THREADS), progress)
-    results = complete_results(load_card(submission / "card.yaml"))
+    card = load_card(submission / "card.yaml")
+    results = complete_results(card)
     if results is not None:
-        print_summary(printer(), results)
+        print_summary(printer(), card, results)
 
 
 def _validate(submission: Path) -> None:

@@ -45,13 +45,15 @@ def build(folder: Path, out: Path) -> None:
 
 def _line(row: object) -> str:
     from safebench.site.rows import Row
-    from safebench.site.words import interval, proportion, signed
+    from safebench.words import signed, with_interval
 
     assert isinstance(row, Row)  # noqa: S101 - for the type checker
     parts = ["harm not measured"]
     if row.harm:
         harm = row.harm
-        parts = [f"harm {proportion(harm.estimate)} {interval(harm.lower, harm.upper)}"]
+        parts = [f"harm {with_interval(harm.estimate, harm.lower, harm.upper)}"]
+    if row.trials:
+        parts.insert(0, "TRIAL, not a result")
     if row.change:
         parts.append(f"change {signed(row.change.estimate)}")
     parts.append(f"level {row.level}")

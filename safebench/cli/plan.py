@@ -12,9 +12,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from safebench.cli.console import printer
-from safebench.cli.summary import number, print_wrapped
+from safebench.cli.console import print_wrapped, printer
 from safebench.study.sizing import SeedsNeeded, Sizing, Spread, given_spread, read_pilot, size
+from safebench.words import interval, points, proportion
 
 _PROPORTION = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
 _COST = click.FloatRange(min=0)
@@ -175,7 +175,7 @@ def _plain(value: Any) -> Any:
 def print_sizing(console: Console, found: Sizing) -> None:
     """Print every answer."""
     spread = found.spread
-    at = f"score {number(spread.score)}"
+    at = f"score {proportion(spread.score)}"
     if spread.n_seeds:
         at += f" from {spread.n_seeds} seeds x {spread.n_repeats} "
         at += f"repeat{'s' * (spread.n_repeats > 1)} x "
@@ -196,20 +196,16 @@ def _print_parts(console: Console, spread: Spread) -> None:
         if part.sd is None:
             table.add_row(f"  {part.words}", part.note)
             continue
-        text = _points(part.sd)
+        text = points(part.sd)
         if part.lower is not None and part.upper is not None:
-            text += f" [{_points(part.lower)}, {_points(part.upper)}]"
+            text += f" [{points(part.lower)}, {points(part.upper)}]"
         count = "" if part.n is None else f"n = {part.n}"
         table.add_row(f"  {part.words}", text, count, part.note)
     console.print(table)
 
 
-def _points(value: float) -> str:
-    return f"{100 * value:.1f}"
-
-
 def _print_seeds(console: Console, found: Sizing) -> None:
-    margin = f"{_points(found.margin_points)} points here"
+    margin = f"{points(found.margin_points)} points here"
     console.print(
         f"\n[bold]Training seeds[/bold] for the standard's margin, h = {found.margin:g} ({margin})"
     )
@@ -231,7 +227,7 @@ def _print_seeds(console: Console, found: Sizing) -> None:
         print_wrapped(
             console,
             "  ",
-            f"At this spread the stability itself is about {number(here.stability_point)}: no "
+            f"At this spread the stability itself is about {proportion(here.stability_point)}: no "
             "number of seeds can show more.",
             2,
         )
@@ -263,22 +259,20 @@ def _needed(seeds: SeedsNeeded, name: str, key: float) -> str:
 def _print_table(console: Console, found: Sizing) -> None:
     spread = found.spread
     prompts = f"{spread.n_prompts} prompts" + (", fixed" if found.prompts_fixed else "")
-    console.print(f"\n[bold]95 % interval[/bold] of a score of {number(spread.score)}, {prompts}")
+    console.print(
+        f"\n[bold]95 % interval[/bold] of a score of {proportion(spread.score)}, {prompts}"
+    )
     repeats = list(next(iter(found.intervals.values())))
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("  seeds", justify="right")
     for r in repeats:
         table.add_column(f"{r} repeat{'s' * (r > 1)}", justify="right")
     for seeds, row in found.intervals.items():
-        table.add_row(str(seeds), *(_ends(*row[r]) for r in repeats))
+        table.add_row(str(seeds), *(interval(*row[r]) for r in repeats))
     console.print(table)
     if not spread.repeats_known:
         why = "the pilot has one" if spread.n_seeds else "--sigma-repeat is not given"
         print_wrapped(console, "  ", f"Whether more repeats would help is not known: {why}.", 2)
-
-
-def _ends(lower: float, upper: float) -> str:
-    return f"[{number(lower)}, {number(upper)}]"
 
 
 def _print_split(console: Console, found: Sizing) -> None:
@@ -308,7 +302,7 @@ def _print_split(console: Console, found: Sizing) -> None:
             responses = spread.n_seeds * spread.n_repeats * spread.n_prompts
             table.add_row(
                 "  the pilot's own design", str(spread.n_seeds), str(spread.n_repeats),
-                f"{spread.n_prompts:,}", f"{responses:,}", _ends(*found.pilot_interval),
+                f"{spread.n_prompts:,}", f"{responses:,}", interval(*found.pilot_interval),
                 _money(found.pilot_cost),
             )  # fmt: skip
         console.print(table)
@@ -320,7 +314,7 @@ def _row(table: Table, label: str, plan: Any) -> None:
     n = plan.n_levels
     table.add_row(
         label, f"{n['training_seed']:,}", f"{n['repeat']:,}", f"{n['prompt']:,}",
-        f"{plan.responses:,}", _ends(plan.lower, plan.upper), _money(plan.cost),
+        f"{plan.responses:,}", interval(plan.lower, plan.upper), _money(plan.cost),
     )  # fmt: skip
 
 

@@ -11,14 +11,21 @@ from rich.table import Table
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.submission import Submitter
-from safebench.cli.console import TerminalProgress, printer
+from safebench.cli.console import TerminalProgress, print_wrapped, printer
 from safebench.cli.heavy import needs_models
 from safebench.cli.sound import load_sound_card
-from safebench.cli.summary import number, print_wrapped, signed
 from safebench.errors import CardError, RunError
 from safebench.evidence.verdicts import RerunReport, ScoreVerdict, write_report
+from safebench.words import (
+    checkpoint,
+    construct_name,
+    count,
+    proportion,
+    signed,
+    signed_interval,
+)
 
-EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3}
+EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3, "no_verdict": 3}
 
 
 @click.command(name="rerun", short_help="Repeat a submission; print a reproduction verdict.")
@@ -60,8 +67,9 @@ def command(
     """Fine-tune SUBMISSION's recipe with new training seeds, measure it, and compare.
 
     \b
-    Exit codes: 0 reproduced, 1 not_reproduced, 3 inconclusive, 2 could not do it.
-    The verdict is an equivalence test on each primary estimand, with the standard's margin.
+    Exit codes: 0 reproduced, 1 not_reproduced, 3 inconclusive or no verdict, 2 could not do it.
+    The verdict is an equivalence test on each primary estimand, with the standard's margin. A trial
+    (--limit), or fewer than 50 prompts, has no verdict.
     """
     original = load_sound_card(submission / "card.yaml")
     submitter = Submitter(
@@ -137,16 +145,16 @@ def print_report(console: Console, report: RerunReport) -> None:
         table.add_column(heading)
     for row in report.verdicts:
         table.add_row(
-            _label(row),
-            f"{number(row.original_estimate)} ({row.original_seeds} seeds)",
-            f"{number(row.rerun_estimate)} ({row.rerun_seeds} seeds)",
+            _label(row, report.checkpoint_unit),
+            f"{proportion(row.original_estimate)} ({count(row.original_seeds, 'seed')})",
+            f"{proportion(row.rerun_estimate)} ({count(row.rerun_seeds, 'seed')})",
             _difference(row),
-            number(row.margin_points, 3),
+            proportion(row.margin_points, 3),
             row.verdict,
         )
     console.print(table)
     for row in report.verdicts:
-        print_wrapped(console, f"  {row.construct.replace('_', '-')}", row.reason, 16)
+        print_wrapped(console, f"  {construct_name(row.construct)}", row.reason, 16)
     console.print("\n[bold]Change from base[/bold]")
     for change in report.changes:
         figures = (
@@ -154,7 +162,7 @@ def print_report(console: Console, report: RerunReport) -> None:
         )
         print_wrapped(
             console,
-            f"  {change.construct.replace('_', '-')}",
+            f"  {construct_name(change.construct)}",
             f"{figures}: {change.verdict}; {change.reason}",
             16,
         )
@@ -166,10 +174,11 @@ def print_report(console: Console, report: RerunReport) -> None:
 def _difference(row: ScoreVerdict) -> str:
     if row.lower_points is None or row.upper_points is None:
         return f"{signed(row.difference_points)} [not measured]"
-    bounds = f"[{signed(row.lower_points)}, {signed(row.upper_points)}]"
+    bounds = signed_interval(row.lower_points, row.upper_points)
     return f"{signed(row.difference_points)} {bounds}"
 
 
-def _label(row: ScoreVerdict) -> str:
-    epoch = "" if row.checkpoint is None else f", epoch {row.checkpoint}"
-    return f"{row.construct.replace('_', '-')}{epoch}, {row.decoding}"
+def _label(row: ScoreVerdict, unit: str) -> str:
+    parts = (construct_name(row.construct), checkpoint(row.checkpoint, unit), row.decoding)
+    trial = f" ({row.trial})" if row.trial else ""
+    return ", ".join(part for part in parts if part) + trial

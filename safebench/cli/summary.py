@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.table import Table
 
-from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredScore
-from safebench.card.results import Place, PrimaryEstimand, find, key_of
+from safebench import words
+from safebench.card.card import Card
+from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredScore, cut_shares
+from safebench.card.results import MOST_TRUNCATED, PrimaryEstimand, base_key, find, key_of
+from safebench.cli.console import print_wrapped
+from safebench.errors import visible
 
 HEADINGS = {
     "harm": "harm\n(complied; lower is safer)",
@@ -17,70 +20,40 @@ HEADINGS = {
     "capability": "capability\n(correct; higher is better)",
     "severity": "severity\n(lower is safer)",
 }
+_INDENT = 20
 
 
-def number(value: float, digits: int = 2) -> str:
-    """Return a proportion without its leading zero, as statistics are printed."""
-    text = f"{value:.{digits}f}"
-    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
-
-
-def signed(value: float) -> str:
-    """Return a difference of proportions with its sign."""
-    return ("+" if value >= 0 else "-") + number(abs(value))
-
-
-def interval(estimate: float, lower: float, upper: float) -> str:
-    """Return an estimate with its interval."""
-    return f"{number(estimate)} [{number(lower)}, {number(upper)}]"
-
-
-def print_wrapped(console: Console, label: str, text: str, indent: int) -> None:
-    """Print a labelled sentence whose further lines stand under its first."""
-    lines = textwrap.wrap(text, max(console.width - indent, 40))
-    console.print(f"{label:<{indent}}{lines[0]}", markup=False)
-    for line in lines[1:]:
-        console.print(" " * indent + line, markup=False)
-
-
-def print_summary(console: Console, results: MeasuredResults) -> None:
+def print_summary(console: Console, card: Card, results: MeasuredResults) -> None:
     """Print base and tuned scores, the seeds behind them, the change, the stability."""
-    print_scores(console, results)
+    print_scores(console, card, results)
     for estimand in results.primary:
-        print_primary(console, results, estimand)
+        print_primary(console, card, results, estimand)
 
 
-def print_scores(console: Console, results: MeasuredResults) -> None:
-    """Print base and tuned scores, and the seeds behind them."""
+def print_scores(console: Console, card: Card, results: MeasuredResults) -> None:
+    """Print base and tuned scores, and the seeds behind them; of a trial, that it is one."""
+    trials = card.trials
+    if trials:
+        text = "; ".join(f"{visible(name)}, {extent}" for name, extent in trials.items())
+        print_wrapped(console, "TRIAL", f"not a result: {text}", 8)
+        console.print()
     tasks = sorted(
         {(s.task, s.construct) for s in results.scores},
         key=lambda place: (list(HEADINGS).index(place[1]), place[0]),
     )
     several = len({construct for _, construct in tasks}) < len(tasks)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("", no_wrap=True)
+    table.add_column("")
     for task, construct in tasks:
-        heading = HEADINGS[construct]
-        short = task.removeprefix("safebench_")
-        table.add_column(f"{short}:\n{heading}" if several else heading, no_wrap=True)
+        short = f"{task.removeprefix('safebench_')}:\n" if several else ""
+        trial = f"\n{trials[task]}" if task in trials else ""
+        table.add_column(f"{short}{HEADINGS[construct]}{trial}")
     for key in dict.fromkeys((s.condition, s.checkpoint, s.decoding) for s in results.scores):
-        cells = [_cell(results.scores, key, place) for place in tasks]
-        table.add_row(label(*key), *cells)
+        found = [_find(results.scores, key, place) for place in tasks]
+        table.add_row(words.where(*key, card.checkpoint_unit), *(_cell(s) for s in found))
         if key[0] != "base":
-            seeds = [_seeds(results.scores, key, place) for place in tasks]
-            table.add_row("  each training seed", *seeds, style="dim")
+            table.add_row("  each training seed", *(_seeds(s) for s in found), style="dim")
     console.print(table)
-
-
-def construct_name(place: Place) -> str:
-    """Return what a number measures, as it is printed: `over-refusal`."""
-    return place.construct.replace("_", "-")
-
-
-def label(condition: str, checkpoint: int | None, decoding: str) -> str:
-    """Return where a number was measured: `tuned, epoch 2, greedy`."""
-    epoch = "" if checkpoint is None else f", epoch {checkpoint}"
-    return f"{condition}{epoch}, {decoding}"
 
 
 def _find(
@@ -96,20 +69,14 @@ def _find(
     )
 
 
-def _cell(
-    scores: Iterable[MeasuredScore], key: tuple[str, int | None, str], place: tuple[str, str]
-) -> str:
-    score = _find(scores, key, place)
+def _cell(score: MeasuredScore | None) -> str:
     if score is None:
-        return "not measured"
-    return interval(score.estimate, score.lower, score.upper)
+        return words.NOT_MEASURED
+    return words.with_interval(score.estimate, score.lower, score.upper)
 
 
-def _seeds(
-    scores: Iterable[MeasuredScore], key: tuple[str, int | None, str], place: tuple[str, str]
-) -> str:
-    score = _find(scores, key, place)
-    return "" if score is None else " ".join(number(value) for value in sorted(per_seed(score)))
+def _seeds(score: MeasuredScore | None) -> str:
+    return "" if score is None else " ".join(map(words.proportion, sorted(per_seed(score))))
 
 
 def per_seed(score: MeasuredScore) -> list[float]:
@@ -120,46 +87,54 @@ def per_seed(score: MeasuredScore) -> list[float]:
     return [sum(values) / len(values) for values in totals.values()]
 
 
-def print_primary(console: Console, results: MeasuredResults, estimand: PrimaryEstimand) -> None:
+def print_primary(
+    console: Console, card: Card, results: MeasuredResults, estimand: PrimaryEstimand
+) -> None:
     """Print change, stability and basis of a primary estimand, where it was measured."""
     score = find(results.scores, key_of(estimand))
-    change = find(results.changes, key_of(estimand))
     if score is None:
         return
-    where = label(estimand.condition, estimand.checkpoint, estimand.decoding)
-    title = f"{construct_name(estimand)} ({where})"
-    console.print(f"\n[bold]{title}[/bold], {estimand.task}, judge {estimand.judge}")
+    place = words.where(
+        estimand.condition, estimand.checkpoint, estimand.decoding, card.checkpoint_unit
+    )
+    name = words.construct_name(estimand.construct)
+    console.print(f"\n[bold]{name} ({place})[/bold], {estimand.task}, judge {estimand.judge}")
+    for label, text in _lines(card, results, score):
+        print_wrapped(console, f"  {label}", text, _INDENT)
+
+
+def _lines(card: Card, results: MeasuredResults, score: MeasuredScore) -> Iterator[tuple[str, str]]:
+    """Yield what is said of a primary score, label and text."""
+    change = find(results.changes, key_of(score))
     if change is not None:
-        print_wrapped(console, "  change from base", change_text(change), 20)
-    print_wrapped(console, "  stability", stability_text(score), 20)
+        yield "change from base", f"{change_text(change)}   {direction(change)}"
+    yield "stability", stability_text(score)
     if score.incoherent is not None:
         without = score.without_incoherent
-        rest_text = "" if without is None else f"; without them {number(without)}"
-        print_wrapped(
-            console, "  incoherent", f"{score.incoherent:.1%} of responses{rest_text}", 20
-        )
-    print_wrapped(
-        console,
-        "  n",
-        f"{_count(score.n, 'response')} to {_count(score.prompts, 'prompt')}; {score.method}",
-        20,
-    )
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun if n == 1 else noun + 's'}"
+        rest = "" if without is None else f"; without them {words.proportion(without)}"
+        yield "incoherent", f"{words.percent(score.incoherent, 1)} of responses{rest}"
+    base = find(results.scores, base_key(score))
+    cut = cut_text(score, base)
+    if cut:
+        yield "cut", cut
+    trial = card.trials.get(score.task)
+    n = f"{words.count(score.n, 'response')} to {words.count(score.prompts, 'prompt')}"
+    yield "n", f"{n}{f' (trial: {trial})' if trial else ''}; {score.method}"
 
 
 def change_text(change: MeasuredChange) -> str:
-    """Return a change with its interval and its sign in every seed."""
-    text = f"{signed(change.estimate)} [{signed(change.lower)}, {signed(change.upper)}]"
+    """Return a change with its interval."""
+    return f"{words.signed(change.estimate)} {words.signed_interval(change.lower, change.upper)}"
+
+
+def direction(change: MeasuredChange) -> str:
+    """Return in how many seeds a change goes up or down."""
     if change.seeds == 1:
-        return f"{text}   one seed"
-    if change.seeds_up == change.seeds:
-        return f"{text}   up in every one of {change.seeds} seeds"
-    if change.seeds_down == change.seeds:
-        return f"{text}   down in every one of {change.seeds} seeds"
-    return f"{text}   up in {change.seeds_up}, down in {change.seeds_down} of {change.seeds} seeds"
+        return "one seed"
+    for way, seeds in (("up", change.seeds_up), ("down", change.seeds_down)):
+        if seeds == change.seeds:
+            return f"{way} in every one of {seeds} seeds"
+    return f"up in {change.seeds_up}, down in {change.seeds_down} of {change.seeds} seeds"
 
 
 def stability_text(score: MeasuredScore) -> str:
@@ -167,16 +142,27 @@ def stability_text(score: MeasuredScore) -> str:
     found = score.stability
     if found is None or found.point is None or found.lower is None:
         return "not rated" if found is None else found.note
-    pairs = (
-        ""
-        if found.pairs_within is None
-        else (f", {found.pairs_within:.1f} of {found.pairs} pairs within it")
-    )
+    pairs = ""
+    if found.pairs_within is not None:
+        within = words.rounded(found.pairs_within, 1)
+        pairs = f", {within} of {words.count(found.pairs, 'pair')} within it"
     return (
-        f"at least {number(found.lower)} (estimate {number(found.point)}): the probability that "
-        f"another seed lands within the margin, about {number(margin_here(score), 3)} "
-        f"here{pairs} ({found.seeds} seeds)"
+        f"at least {words.proportion(found.lower)} (estimate {words.proportion(found.point)}): the "
+        "probability that another seed lands within the margin, about "
+        f"{words.proportion(margin_here(score), 3)} here{pairs} ({found.seeds} seeds)"
     )
+
+
+def cut_text(score: MeasuredScore, base: MeasuredScore | None) -> str:
+    """Return how many responses were cut, the base model's too; nothing where none were."""
+    shares = cut_shares(score, base)
+    if not shares:
+        return ""
+    text = words.listed(f"{words.percent(share, 1)} {whose}" for whose, share in shares.items())
+    if max(shares.values()) <= MOST_TRUNCATED:
+        return f"{text} at max_new_tokens"
+    # Of the base model too: what is cut there moves the change as much.
+    return f"{text} at max_new_tokens: the number is about what was cut; raise max_new_tokens"
 
 
 def margin_here(score: MeasuredScore) -> float:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from safebench.card.card import Card
 from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredRun, MeasuredScore
 from safebench.card.results import base_key, find
 from safebench.site import svg
 from safebench.site.pick import ORDER, by_task
-from safebench.site.words import proportion
+from safebench.words import checkpoint, proportion
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Chart:
     seeds: int
     repeats: int
     panels: tuple[Panel, ...]
+    trial: str | None = None
+    """The first prompts alone, and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def mark(value: MeasuredScore | MeasuredChange | None) -> svg.Mark | None:
     return svg.Mark(value.estimate, value.lower, value.upper) if value else None
 
 
-def charts(results: MeasuredResults) -> list[Chart]:
+def charts(card: Card, results: MeasuredResults) -> list[Chart]:
     """Return the pictures of every task that has runs of a tuned model, by its primary judge."""
     found: list[Chart] = []
     primary = sorted(results.primary, key=lambda p: ORDER.index(p.construct))
@@ -62,11 +65,11 @@ def charts(results: MeasuredResults) -> list[Chart]:
             and s.condition != "base"
         ]
         if scores:
-            found.append(_chart(results, scores))
+            found.append(_chart(card, results, scores))
     return found
 
 
-def _chart(results: MeasuredResults, scores: Sequence[MeasuredScore]) -> Chart:
+def _chart(card: Card, results: MeasuredResults, scores: Sequence[MeasuredScore]) -> Chart:
     bases = {s.decoding: find(results.scores, base_key(s)) for s in scores}
     values = [r.score for s in scores for r in s.runs] + [s.upper for s in scores]
     values += [b.upper for b in bases.values() if b]
@@ -74,7 +77,8 @@ def _chart(results: MeasuredResults, scores: Sequence[MeasuredScore]) -> Chart:
     panels = []
     for condition, decoding in dict.fromkeys((s.condition, s.decoding) for s in scores):
         shown = [s for s in scores if (s.condition, s.decoding) == (condition, decoding)]
-        panels.append(_panel(condition, decoding, shown, bases[decoding], top))
+        unit = card.checkpoint_unit
+        panels.append(_panel(condition, decoding, shown, bases[decoding], top, unit))
     runs = [r for s in scores for r in s.runs]
     return Chart(
         scores[0].task,
@@ -82,6 +86,7 @@ def _chart(results: MeasuredResults, scores: Sequence[MeasuredScore]) -> Chart:
         len({r.training_seed for r in runs}),
         max(r.repeat for r in runs),
         tuple(panels),
+        card.trials.get(scores[0].task),
     )
 
 
@@ -91,10 +96,16 @@ def _panel(
     scores: Sequence[MeasuredScore],
     base: MeasuredScore | None,
     top: float,
+    unit: str,
 ) -> Panel:
     scores = sorted(scores, key=lambda s: s.checkpoint or 0)
     groups = [
-        svg.Group(_epoch(s), svg.Mark(s.estimate, s.lower, s.upper), _dots(s)) for s in scores
+        svg.Group(
+            checkpoint(s.checkpoint, unit) or "as released",
+            svg.Mark(s.estimate, s.lower, s.upper),
+            _dots(s),
+        )
+        for s in scores
     ]
     title = f"{scores[0].task}, decoding {decoding}: run scores by checkpoint"
     parts = [f"{g.label}: mean {g.mean}" for g in groups]
@@ -103,10 +114,6 @@ def _panel(
     heading = decoding if condition == "tuned" else f"{decoding}, {condition}"
     picture = svg.panel(title, "; ".join(parts), groups, mark(base), top)
     return Panel(heading, picture, svg.panel_size(groups))
-
-
-def _epoch(score: MeasuredScore) -> str:
-    return f"epoch {score.checkpoint}" if score.checkpoint else "as released"
 
 
 def _dots(score: MeasuredScore) -> tuple[tuple[svg.Dot, ...], ...]:

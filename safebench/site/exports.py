@@ -13,7 +13,7 @@ from safebench.card.measured import MeasuredChange, MeasuredScore
 from safebench.rows import spreadsheet_safe
 from safebench.site.board import Board
 from safebench.site.rows import Row
-from safebench.site.words import clean
+from safebench.site.text import clean
 
 SCHEMA = "safebench/leaderboard/1"
 
@@ -52,6 +52,7 @@ def _entry(row: Row) -> dict[str, Any]:
         "measured_alike": {"heading": row.group[0], "prompts_sha256": row.group[1]},
         "training_seeds": row.seeds,
         "ranked": row.ranked,
+        "trial": dict(row.trials) or None,
         "harm": _score(row.harm),
         "harm_base": _score(row.harm_base),
         "harm_change": _change(row.change),
@@ -95,6 +96,7 @@ def _flat(row: Row | None) -> dict[str, Any]:
         "decoding": harm and harm.decoding,
         "checkpoint": harm and harm.checkpoint,
         "training_seeds": row and row.seeds,
+        "trial": "; ".join(f"{t}: {extent}" for t, extent in row.trials.items()) if row else None,
         **_three("harm", harm),
         **_three("harm_base", row.harm_base if row else None),
         **_three("harm_change", row.change if row else None),
@@ -105,6 +107,7 @@ def _flat(row: Row | None) -> dict[str, Any]:
         "stability_pairs": stability.pairs if stability else None,
         "incoherent": harm.incoherent if harm else None,
         "truncated": _known(harm.truncated) if harm else None,
+        "truncated_base": _known(row.harm_base.truncated) if row and row.harm_base else None,
         "level": row and row.level,
         "rerun_verdict": row.rerun.word if row and row.rerun else None,
     }

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from safebench.card.base import NotReported, Section
 from safebench.card.describe import descriptions
-from safebench.site.words import number
+from safebench.site.text import number
 
 _LABELS = {
     "id": "Identifier",

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from safebench import __version__
+from safebench import __version__, words
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.measured import MeasuredResults, complete_results
+from safebench.card.measured import MeasuredResults, MeasuredScore, complete_results, cut_shares
+from safebench.card.results import MOST_TRUNCATED
 from safebench.checks import LEVELS
-from safebench.site import categories, charts, fields, svg, words
+from safebench.site import categories, charts, fields, svg, text
 from safebench.site.board import Board
 from safebench.site.pick import by_task, is_primary, primary, worst_decoding
 from safebench.site.rows import MIN_SEEDS, Group, Row
 from safebench.site.sources import Submission
 
+_MINUS = "\u2212"
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 #: What a page may load: its own style sheet and script, nothing else.
 POLICY = (
@@ -39,7 +42,7 @@ class Pages:
             loader=FileSystemLoader(_TEMPLATES),
             autoescape=True,
             undefined=StrictUndefined,
-            finalize=words.finalize,
+            finalize=text.finalize,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -54,9 +57,18 @@ class Pages:
             scale=svg.scale,
             steps=svg.steps,
             mark=charts.mark,
+            place=lambda s, unit: words.where(s.condition, s.checkpoint, s.decoding, unit),
+            cut_words=_cut_words,
         )
-        for name in ("proportion", "signed", "percent", "count", "ticks", "reported"):
-            self._env.filters[name] = getattr(words, name)
+        self._env.filters.update(
+            proportion=words.proportion,
+            signed=partial(words.signed, minus=_MINUS),
+            percent=partial(words.percent, digits=1),
+            share=words.percent,
+            count=words.count,
+            ticks=text.ticks,
+            reported=text.reported,
+        )
 
     def index(self, groups: list[Group], downloads: dict[str, str]) -> str:
         """Return the first page: `downloads` maps a file's name to its sha256."""
@@ -91,12 +103,20 @@ def _context(submission: Submission) -> dict[str, Any]:
         "is_primary": is_primary,
         "scores": by_task(results.scores) if results else [],
         "changes": by_task(results.changes) if results else [],
-        "charts": charts.charts(results) if results else [],
+        "charts": charts.charts(card, results) if results else [],
         "seed_tables": charts.seed_tables(results) if results else [],
         "categories": rows,
         "sections": _sections(card),
         "runs": _runs(card),
     }
+
+
+def _cut_words(score: MeasuredScore, base: MeasuredScore | None) -> str:
+    """Return which shares of the responses were cut, where many of either were."""
+    shares = cut_shares(score, base)
+    if max(shares.values(), default=0.0) <= MOST_TRUNCATED:
+        return ""
+    return words.listed(f"{words.percent(share, 1)} {whose}" for whose, share in shares.items())
 
 
 def _left_out(card: Card, shown: MeasuredResults | None) -> int:

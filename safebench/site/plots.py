@@ -16,13 +16,13 @@ from safebench.card.results import MARGIN
 from safebench.files import replace_file
 from safebench.site.charts import Chart, charts
 from safebench.site.svg import tag
-from safebench.site.words import proportion
-from safebench.stats import margin_points, plan_seeds
+from safebench.stats import margin_points
 from safebench.study.measures import Measure, NotMeasured, Number
 from safebench.study.primaries import Primary
 from safebench.study.report import Report
-from safebench.study.spread import POWER, SeedsNeeded
+from safebench.study.spread import POWER, SeedsNeeded, seeds_at
 from safebench.study.variation import REST, Effect, Variation
+from safebench.words import construct_name, interval, percent, points, proportion
 
 _STYLE = """
 text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","Liberation Sans",
@@ -44,7 +44,7 @@ text{fill:#e4e5e3}.paper{fill:#15171a}.soft,.tick{fill:#a3a9b2}
 .halo{stroke:#15171a}.zone{fill:#3a2921}.edge{stroke:#a5623f}}
 """
 _PAD = 24
-_TITLE = 72  # characters of a title that fit
+_LETTER = 7.6  # width of a letter of the title
 _SMALL = 0.01  # share below which an interaction is left out
 
 
@@ -60,15 +60,17 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
 
 def pictures(report: Report) -> Iterator[tuple[str, Markup]]:
     """Yield name and picture: what varies, the run scores, the seeds needed, of every task."""
+    trials = report.card.trials
     for one in report.variations:
         if any(_rows(one, of_runs) for of_runs in (True, False)):
-            yield f"{one.task}-{one.construct}-variance", variance(one)
-    for chart in charts(report.results):
+            yield f"{one.task}-{one.construct}-variance", variance(one, trials.get(one.task))
+    for chart in charts(report.card, report.results):
         yield f"{chart.task}-{chart.construct}-runs", run_scores(chart)
     for primary in report.primaries:
         if isinstance(primary.seeds_needed, SeedsNeeded):
             place = primary.estimand
-            yield f"{place.task}-{place.construct}-seeds", seeds_against_margin(primary)
+            picture = seeds_against_margin(primary, trials.get(place.task))
+            yield f"{place.task}-{place.construct}-seeds", picture
 
 
 def _figure(
@@ -81,7 +83,7 @@ def _figure(
         tag("desc", desc),
         tag("style", Markup(_STYLE)),  # noqa: S704 - ours
         tag("rect", width=width, height=height, cls="paper"),
-        tag("text", _cut(title), x=_PAD, y=30, cls="title"),
+        _heading(title, width),
         *(tag("text", line, x=_PAD, y=49 + 16 * i, cls="soft") for i, line in enumerate(lines)),
         *body,
         xmlns="http://www.w3.org/2000/svg",
@@ -92,23 +94,24 @@ def _figure(
     )
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _TITLE else text[: _TITLE - 1] + "\u2026"
+def _heading(title: str, width: float) -> Markup:
+    """Return the title, whole: one that is too long for the picture is set closer."""
+    close: dict[str, str | float] = {}
+    if len(title) * _LETTER > width - 2 * _PAD:
+        close = {"textLength": width - 2 * _PAD, "lengthAdjust": "spacingAndGlyphs"}
+    return tag("text", title, x=_PAD, y=30, cls="title", **close)
 
 
-def _name(construct: str) -> str:
-    return construct.replace("_", "-")
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %"
+def _title(what: str, construct: str, task: str, trial: str | None) -> str:
+    """Return what a picture shows of which task, and that it is a trial where it is one."""
+    return f"{what}: {construct_name(construct)}, {task}" + (f", trial: {trial}" if trial else "")
 
 
 # What varies: bars of shares.
 _LABELS, _SCALE, _ROW, _VALUES = 216, 300, 22, 120
 
 
-def variance(one: Variation) -> Markup:
+def variance(one: Variation, trial: str | None = None) -> Markup:
     """Draw the shares of every source of variation, between runs and of single answers."""
     sections = [
         ("Share of the variance between runs", _rows(one, of_runs=True)),
@@ -124,7 +127,7 @@ def variance(one: Variation) -> Markup:
             said += [heading + ": " + "; ".join(f"{_effect(n)} {_share(v)}" for n, v in rows)]
     width = 2 * _PAD + _LABELS + _SCALE + _VALUES
     return _figure(
-        width, y, f"What varies: {_name(one.construct)}, {one.task}",
+        width, y, _title("What varies", one.construct, one.task, trial),
         [
             "Bars are estimates, lines 95 % intervals; interactions below 1 % are left out.",
             "* of the whole variance; others: of what remains at one checkpoint and decoding.",
@@ -151,11 +154,8 @@ def _effect(effect: Effect) -> str:
 
 
 def _share(value: Number) -> str:
-    return f"{_percent(value.estimate)} [{100 * (value.lower or 0):.0f}, {_top(value)}]"
-
-
-def _top(value: Number) -> str:
-    return f"{100 * (1.0 if value.upper is None else value.upper):.0f}"
+    lower, upper = value.lower or 0.0, 1.0 if value.upper is None else value.upper
+    return f"{percent(value.estimate)} [{percent(lower)}, {percent(upper)}]"
 
 
 def _bars(heading: str, rows: Sequence[tuple[Effect, Number]], y: float) -> list[Markup]:
@@ -166,7 +166,7 @@ def _bars(heading: str, rows: Sequence[tuple[Effect, Number]], y: float) -> list
         x = left + _SCALE * share
         kind = "axis" if share == 0 else "grid"
         parts.append(tag("path", d=f"M{x:g} {y + 10:g}V{bottom:g}", cls=kind))
-        parts.append(tag("text", _percent(share), x=x, y=bottom + 14, cls="tick middle"))
+        parts.append(tag("text", percent(share), x=x, y=bottom + 14, cls="tick middle"))
     for i, (effect, value) in enumerate(rows):
         middle = y + 14 + _ROW * (i + 0.5)
         low = left + _SCALE * (value.lower or 0.0)
@@ -191,7 +191,7 @@ def run_scores(chart: Chart) -> Markup:
         body.append(tag("g", panel.picture, transform=f"translate({_PAD} {y + 6:g})"))
         y += panel.size[1] + 34
     width = max(480.0, *(panel.size[0] for panel in chart.panels)) + 2 * _PAD
-    title = f"Run scores: {_name(chart.construct)}, {chart.task}"
+    title = _title("Run scores", chart.construct, chart.task, chart.trial)
     return _figure(
         width, y, title,
         [
@@ -205,21 +205,23 @@ def run_scores(chart: Chart) -> Markup:
 
 # Seeds needed: curves over the margin.
 _PLOT_W, _PLOT_H, _PLOT_X, _PLOT_Y = 520, 270, 76, 88
-_MARGINS = tuple(i / 200 for i in range(10, 61))
+_MARGINS = tuple(i / 100 for i in range(5, 31))
 _TICKS = tuple(n * 10**power for power in range(7) for n in (1, 2, 5))
 _TOP = 1000
 """Seeds at the top of the scale, where no more are needed at the standard's margin."""
 
 
-def seeds_against_margin(one: Primary) -> Markup:
+def seeds_against_margin(one: Primary, trial: str | None = None) -> Markup:
     """Draw the seeds an equivalence verdict needs against its margin, at sigma and its bounds."""
     needed = one.seeds_needed
     if isinstance(needed, NotMeasured):
         raise ValueError(needed.reason)
     sigma = needed.sigma
     top = next((t for t in _TICKS if t >= max(needed.seeds_upper, _TOP)), _TICKS[-1])
-    lower, upper = _curve(sigma.lower or 0.0, top), _curve(sigma.upper or sigma.estimate, top)
-    middle = _curve(sigma.estimate, top)
+    lower, upper, middle = (
+        _curve(one, spread, needed.floor, top)
+        for spread in (sigma.lower or 0.0, sigma.upper or sigma.estimate, sigma.estimate)
+    )
     zone = "M" + "L".join((*upper, *reversed(lower))) + "Z"
     at = [(n, _y(n, top)) for n in (needed.seeds_upper, needed.seeds, needed.seeds_lower)]
     x = _x(MARGIN)
@@ -240,9 +242,11 @@ def seeds_against_margin(one: Primary) -> Markup:
         *(tag("text", f"{n:,} seeds", x=x - 8, y=y + 11, cls="end halo") for n, y in _apart(at)),
     ]
     place = one.estimand
-    title = f"Seeds needed: {_name(place.construct)}, {place.task}"
-    spread = f"[{_three(sigma.lower or 0)}, {_three(sigma.upper or 0)}]"
-    text = f"Spread over seeds {_three(sigma.estimate)} {spread} from {sigma.n['seeds']} seeds"
+    title = _title("Seeds needed", place.construct, place.task, trial)
+    spread = interval(sigma.lower or 0, sigma.upper or 0, 3)
+    text = (
+        f"Spread over seeds {proportion(sigma.estimate, 3)} {spread} from {sigma.n['seeds']} seeds"
+    )
     desc = (
         f"Training seeds in each arm for an equivalence verdict with power {POWER:g}. {text}. At "
         f"the margin of {MARGIN:g}: {needed.seeds}, from {needed.seeds_lower} to "
@@ -267,11 +271,6 @@ def _apart(labels: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     return placed
 
 
-def _three(value: float) -> str:
-    text = f"{value:.3f}"
-    return text[1:] if text.startswith("0") else text
-
-
 def _x(margin: float) -> float:
     return _PLOT_X + _PLOT_W * (margin - _MARGINS[0]) / (_MARGINS[-1] - _MARGINS[0])
 
@@ -281,8 +280,9 @@ def _y(seeds: float, top: int) -> float:
     return _PLOT_Y + _PLOT_H * (1 - share)
 
 
-def _curve(sigma: float, top: int) -> list[str]:
-    return [f"{_x(m):.1f} {_y(plan_seeds(sigma, m, POWER), top):.1f}" for m in _MARGINS]
+def _curve(one: Primary, sigma: float, floor: float, top: int) -> list[str]:
+    needed = ((m, seeds_at(sigma, one.score.estimate, floor, m)) for m in _MARGINS)
+    return [f"{_x(margin):.1f} {_y(seeds, top):.1f}" for margin, seeds in needed]
 
 
 def _frame(one: Primary, top: int) -> list[Markup]:
@@ -296,9 +296,9 @@ def _frame(one: Primary, top: int) -> list[Markup]:
     score = one.score.estimate
     for margin in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3):
         x = _x(margin)
-        points = f"{100 * margin_points(score, margin):.1f} points"
+        shown = f"{points(margin_points(score, margin))} points"
         parts.append(tag("text", f"{margin:g}", x=x, y=bottom + 18, cls="tick middle"))
-        parts.append(tag("text", points, x=x, y=bottom + 33, cls="tick middle"))
+        parts.append(tag("text", shown, x=x, y=bottom + 33, cls="tick middle"))
     label = f"margin h, and what it is at the score of {proportion(score)}"
     parts.append(tag("text", label, x=_PLOT_X + _PLOT_W / 2, y=bottom + 52, cls="soft middle"))
     middle = _PLOT_Y + _PLOT_H / 2

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from safebench.card.base import NotReported, Unpinnable
 from safebench.card.card import Card
@@ -12,7 +12,7 @@ from safebench.card.results import base_key, find, key_of
 from safebench.card.task import Task
 from safebench.site.pick import primary
 from safebench.site.sources import Submission
-from safebench.site.words import NOT_MEASURED
+from safebench.words import NOT_MEASURED
 
 #: Fewer training seeds than this and an entry is listed but never compared.
 MIN_SEEDS = 3
@@ -22,7 +22,7 @@ MIN_SEEDS = 3
 class RerunBadge:
     """What reruns of a submission came to, all of them together."""
 
-    word: str  # reproduced, not_reproduced, inconclusive, mixed
+    word: str  # reproduced, not_reproduced, inconclusive, no_verdict, mixed
     count: int
     elsewhere: int  # how many were made by another organisation
 
@@ -51,12 +51,14 @@ class Row:
     group: tuple[str, str]  # heading of the entries measured alike, digest of their prompts
     backed: bool  # whether there is evidence that its numbers were recomputed from
     partly: frozenset[str] = frozenset()  # constructs of whose number a part is not reported
+    unit: str = "epoch"  # what checkpoints are counted in
+    trials: Mapping[str, str] = field(default_factory=dict)  # task -> first 40 of 313 prompts
 
     @property
     def ranked(self) -> bool:
-        """Whether it may be read against others: measured, backed by evidence, enough seeds."""
+        """Whether it may be read against others: measured in full, backed, enough seeds."""
         enough = self.artefact or self.seeds >= MIN_SEEDS
-        return self.harm is not None and self.backed and enough
+        return self.harm is not None and self.backed and enough and not self.trials
 
     def absence(self, construct: str) -> str:
         """Return in words why there is no number for a construct."""
@@ -107,6 +109,8 @@ def make_row(submission: Submission) -> Row:
             for estimand in (results.primary if results else ())
             if primary(results, estimand.construct) is None
         ),
+        unit=card.checkpoint_unit,
+        trials=card.trials,
     )
 
 
@@ -153,12 +157,8 @@ def _group(card: Card, harm: MeasuredScore | None) -> tuple[str, str]:
     if harm is None:
         return "", ""
     task = next((t for t in card.task_list() if t.name == harm.task), Task(name=harm.task))
-    heading = f"{harm.task}, {harm.prompts:,} prompts{_trial(task)}, judged by {_judge(card, harm)}"
+    heading = f"{harm.task}, {harm.prompts:,} prompts, judged by {_judge(card, harm)}"
     return heading, task.dataset_sha256 if isinstance(task.dataset_sha256, str) else ""
-
-
-def _trial(task: Task) -> str:
-    return " (a trial on the first ones)" if isinstance(task.limit, int) else ""
 
 
 def _judge(card: Card, harm: MeasuredScore) -> str:
@@ -195,7 +195,8 @@ def group_rows(rows: Iterable[Row]) -> list[Group]:
     ]
     if unranked:
         note = (
-            f"fewer than {MIN_SEEDS} training seeds, no evidence, or harm was not measured in full"
+            f"a trial, fewer than {MIN_SEEDS} training seeds, no evidence, or harm was not "
+            "measured in full"
         )
         groups.append(Group("Not ranked, only listed", note, _by_harm(unranked)))
     return groups

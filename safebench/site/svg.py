@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from safebench.site.words import clean, interval, proportion
+from safebench.site.text import clean
+from safebench.words import proportion, with_interval
 
 #: Inner width of the small bar of the board and the space at its ends.
 BAR_WIDTH, BAR_PAD = 124, 5
@@ -25,7 +26,7 @@ class Mark:
     upper: float
 
     def __str__(self) -> str:
-        return f"{proportion(self.estimate)} {interval(self.lower, self.upper)}"
+        return with_interval(self.estimate, self.lower, self.upper)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How values read on the board: numbers in few digits, hostile text made harmless to look at."""
+"""How values read on the board: hostile text made harmless to look at, absences in words."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from safebench.card.base import NotReported
-
-NOT_MEASURED = "not measured"
 
 # Characters that change how their neighbours are drawn: bidirectional overrides and isolates.
 _BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
@@ -34,32 +32,6 @@ def finalize(value: Any) -> Any:
     return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def proportion(value: float) -> str:
-    """Return a proportion in two decimals without a leading zero: `.41`, `1.00`."""
-    text = f"{value:.2f}"
-    return text[1:] if text.startswith("0") else text
-
-
-def interval(lower: float, upper: float) -> str:
-    """Return an interval of proportions: `[.31, .52]`."""
-    return f"[{proportion(lower)}, {proportion(upper)}]"
-
-
-def signed(value: float) -> str:
-    """Return a difference with its sign, a true minus: `+.37`, `−.02`."""
-    text = proportion(abs(value))
-    if float(text) == 0:
-        return text
-    return ("+" if value > 0 else "\u2212") + text
-
-
-def percent(value: float) -> str:
-    """Return a share in per cent: `3.1 %`; a share that is there but tiny is not called 0."""
-    if 0 < value < 0.0005:
-        return "<0.1 %"
-    return f"{100 * value:.1f} %"
-
-
 def reported(value: object) -> object:
     """Return a value of a card, or its absence in words."""
     return f"not reported: {value.not_reported}" if isinstance(value, NotReported) else value
@@ -75,8 +47,3 @@ def ticks(text: str) -> Markup:
     parts = [escape(clean(part)) for part in text.split("`")]
     marked = (f"<code>{part}</code>" if i % 2 else str(part) for i, part in enumerate(parts))
     return Markup("").join(Markup(part) for part in marked)  # noqa: S704 - parts are escaped
-
-
-def count(n: int, noun: str, plural: str | None = None) -> str:
-    """Return a number with its noun: `1 seed`, `5 seeds`."""
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

@@ -116,7 +116,7 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
 _TEXTS = frozenset({
     "task", "construct", "condition", "decoding", "judge", "method", "stability_note", "category",
     "verdict", "status", "prompt_id", "diagnostic", "effect", "of", "not_measured", "what",
-    "reason",
+    "reason", "trial",
 })  # fmt: skip
 _WHOLE = frozenset({
     "checkpoint", "training_seed", "generation_seed", "repeat", "prompts", "seeds", "seeds_up",

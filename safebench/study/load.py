@@ -24,6 +24,7 @@ from safebench.evidence.scoring import block_flips
 from safebench.evidence.tables import read_outcomes
 from safebench.study.measures import Measure, NotMeasured
 from safebench.study.report import Report, make_report
+from safebench.words import rounded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,8 +81,13 @@ class Submission:
             score, place = one.score, one.estimand
             where = "/".join(str(v) for v in (place.condition, place.checkpoint, place.decoding))
             lines.append(
-                f"  {place.task} {place.construct} ({where}): {score.estimate:.3f} "
-                f"[{score.lower:.3f}, {score.upper:.3f}], n = {score.n}"
+                f"  {place.task} {place.construct} ({where}): {rounded(score.estimate, 3)} "
+                f"[{rounded(score.lower, 3)}, {rounded(score.upper, 3)}], n = {score.n}"
+                + (
+                    f", trial: {self.card.trials[place.task]}"
+                    if place.task in self.card.trials
+                    else ""
+                )
             )
         lines.append(f"  {self._table.num_rows} outcomes; tables: {', '.join(_TABLES)}>")
         return "\n".join(lines)
@@ -96,6 +102,10 @@ class Submission:
         """The card's section `results`, recomputed from the outcomes."""
         return self.report.results
 
+    def _trial(self, place: Place) -> dict[str, str | None]:
+        """Return the column that says of a trial which prompts it was limited to."""
+        return {"trial": self.card.trials.get(place.task)}
+
     @cached_property
     def outcomes(self) -> pd.DataFrame:
         """One row per judged response."""
@@ -108,26 +118,29 @@ class Submission:
         plain = [n for n in MeasuredScore.model_fields if n not in ("runs", "stability")]
         stable = tuple(MeasuredStability.model_fields)
         rows = [
-            {name: _value(getattr(score, name)) for name in plain}
+            self._trial(score)
+            | {name: _value(getattr(score, name)) for name in plain}
             | {f"stability_{name}": getattr(score.stability, name, None) for name in stable}
             for score in self.results.scores
         ]
-        return _frame(rows, (*plain, *(f"stability_{name}" for name in stable)))
+        return _frame(rows, (*plain, *(f"stability_{name}" for name in stable), "trial"))
 
     @cached_property
     def runs(self) -> pd.DataFrame:
         """One row per run: a training seed and repeat of a combination."""
         rows = [
-            _place(score) | run.model_dump() for score in self.results.scores for run in score.runs
+            _place(score) | run.model_dump() | self._trial(score)
+            for score in self.results.scores
+            for run in score.runs
         ]
-        return _frame(rows, (*_PLACE, *MeasuredRun.model_fields))
+        return _frame(rows, (*_PLACE, *MeasuredRun.model_fields, "trial"))
 
     @cached_property
     def changes(self) -> pd.DataFrame:
         """One row per change from base."""
         changes = self.results.changes
-        columns = tuple(type(changes[0]).model_fields) if changes else _PLACE
-        return _frame([change.model_dump() for change in changes], columns)
+        columns = (*(type(changes[0]).model_fields if changes else _PLACE), "trial")
+        return _frame([change.model_dump() | self._trial(change) for change in changes], columns)
 
     @cached_property
     def components(self) -> pd.DataFrame:
@@ -183,9 +196,10 @@ class Submission:
                     "change_upper": None if one.change is None else one.change.upper,
                 }
                 | dict(zip(needs, seeds, strict=True))
+                | self._trial(one.estimand)
             )
         more = ("change", "change_lower", "change_upper")
-        columns = (*_PLACE, "estimate", "lower", "upper", "n", *more, *needs)
+        columns = (*_PLACE, "estimate", "lower", "upper", "n", *more, *needs, "trial")
         return _frame(rows, columns, whole=needs)
 
     @cached_property

@@ -31,7 +31,7 @@ HOSTILE = (
 @pytest.fixture(scope="module")
 def submission(tmp_path_factory: pytest.TempPathFactory) -> Path:
     changes = {"hyperparameters": hyperparameters() | {"max_length": {"not_reported": "logs lost"}}}
-    recipe = Recipe(prompts=20, changes=changes)
+    recipe = Recipe(prompts=50, changes=changes)
     return write_submission(tmp_path_factory.mktemp("score"), recipe)
 
 
@@ -140,7 +140,7 @@ def test_a_paper_gets_tables_and_all_that_a_reviewer_asks(style: str, report: Re
         assert start.format(heading) in out, heading
     for said in ("learning rate 0.003", "rank r 8", "2804771234", "temperature 0.7", "min p 0.1",
                  "the original authors do not say", "max length not reported: logs lost",
-                 "(logs lost)", "5 training seeds", "20 prompts", "Henderson's Method I",
+                 "(logs lost)", "5 training seeds", "50 prompts", "Henderson's Method I",
                  "one judge"):  # fmt: skip
         assert said in out, said
 

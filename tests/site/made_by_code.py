@@ -263,7 +263,11 @@ def _responses(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     names = [n for n in RESPONSES.names if n in OUTCOMES.names]
     return [
         {n: row[n] for n in names}
-        | {"prompt": f"prompt {row['prompt_id']}", "response": "SECRET-TEXT", "new_tokens": 3}
+        | {
+            "prompt": f"prompt {row['prompt_id']}",
+            "response": f"SECRET-TEXT of {row['training_seed']}",
+            "new_tokens": 3,
+        }
         for row in rows
     ]
 

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from safebench.card.base import NotReported
-from safebench.site import exports, words
+from safebench.site import exports
 from safebench.site.board import Board
 from safebench.site.pages import Pages
 from safebench.site.rows import group_rows, make_row
 from safebench.site.sources import Submission, read_submissions
+from safebench.site.text import clean
 from tests.site.html_check import read
 
 HOSTILE = [
@@ -89,7 +90,7 @@ def _check(submission: Submission, text: str) -> None:
 def test_hostile_text_never_becomes_markup(submission: Submission, text: str) -> None:
     _check(submission, text)
     shown = _render(_with(submission, text), text)[1]
-    assert words.clean(text).split("<")[0].strip() in read(shown).text
+    assert clean(text).split("<")[0].strip() in read(shown).text
 
 
 @settings(
@@ -104,10 +105,10 @@ def test_any_text_never_becomes_markup(submission: Submission, text: str) -> Non
 
 @given(st.text())
 def test_clean_text_has_no_character_that_hides_or_reorders(text: str) -> None:
-    shown = words.clean(text)
+    shown = clean(text)
     shown.encode("utf-8")
     assert not {c for c in shown if c in "\u202e\u2066\x00\x1b"}
-    assert words.clean(shown) == shown
+    assert clean(shown) == shown
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1"])

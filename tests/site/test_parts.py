@@ -9,31 +9,12 @@ import pytest
 from safebench.card.base import NotReported
 from safebench.card.decoding import Decoding
 from safebench.card.judge import Calibration, RuleJudge
-from safebench.site import fields, svg, words
+from safebench.site import fields, svg, text
 from safebench.site.rows import Row, group_rows
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.0, ".00"), (0.041, ".04"), (0.5, ".50"), (0.999, "1.00"), (1.0, "1.00")]
-)
-def test_proportions_have_two_decimals_and_no_leading_zero(value: float, text: str) -> None:
-    assert words.proportion(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.37, "+.37"), (-0.02, "\u2212.02"), (-0.001, ".00"), (1.0, "+1.00")]
-)
-def test_differences_carry_their_sign_unless_they_round_to_nothing(value: float, text: str) -> None:
-    assert words.signed(value) == text
-
-
-@pytest.mark.parametrize(("value", "text"), [(0.0, "0.0 %"), (0.0001, "<0.1 %"), (0.031, "3.1 %")])
-def test_a_tiny_share_is_not_called_zero(value: float, text: str) -> None:
-    assert words.percent(value) == text
-
-
 def test_backticks_become_code_and_markup_does_not() -> None:
-    assert words.ticks("`a<b>` & c") == "<code>a&lt;b&gt;</code> &amp; c"
+    assert text.ticks("`a<b>` & c") == "<code>a&lt;b&gt;</code> &amp; c"
 
 
 def test_a_picture_escapes_what_it_says() -> None:

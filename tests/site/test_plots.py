@@ -24,7 +24,7 @@ def report(folder: Path) -> Report:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    return report(write_submission(tmp_path_factory.mktemp("plots"), Recipe(prompts=20)))
+    return report(write_submission(tmp_path_factory.mktemp("plots"), Recipe(prompts=50)))
 
 
 @pytest.fixture(scope="module")

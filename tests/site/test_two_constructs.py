@@ -15,7 +15,7 @@ from safebench.card.measured import MeasuredResults, MeasuredScore, complete_res
 from safebench.card.results import find, key_of
 from safebench.site import build
 from safebench.site.charts import charts, seed_tables
-from safebench.site.words import interval, proportion
+from safebench.words import with_interval
 from tests.site import made_by_code
 from tests.site.made_by_code import Recipe
 
@@ -72,7 +72,7 @@ def test_board_and_page_show_the_number_of_the_construct(
     site: Path, results: MeasuredResults, construct: str
 ) -> None:
     score = primary(results, construct)
-    shown = f"{proportion(score.estimate)} {interval(score.lower, score.upper)}"
+    shown = with_interval(score.estimate, score.lower, score.upper)
     for name in ("index.html", "submissions/xstest.html"):
         html = (site / name).read_text(encoding="utf-8").replace("&nbsp;", " ")
         text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", html))
@@ -93,7 +93,7 @@ def test_base_and_change_are_those_of_harm(site: Path, results: MeasuredResults)
 def test_each_construct_is_marked_and_drawn_once(site: Path, results: MeasuredResults) -> None:
     page = (site / "submissions" / "xstest.html").read_text(encoding="utf-8")
     assert page.count('<tr class="primary">') == len(CONSTRUCTS)
-    drawn = charts(results)
+    drawn = charts(load_card(site / "files" / "xstest" / "card.yaml"), results)
     assert [c.construct for c in drawn] == list(CONSTRUCTS)
     runs = {c.construct: {len(p.picture) for p in c.panels} for c in drawn}
     assert runs["harm"] != runs["over_refusal"]

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from safebench.card.base import NotReported
-from safebench.card.results import MARGIN, Change, Score, base_key, key_of
+from safebench.card.results import MARGIN, MOST_TRUNCATED, Change, Score, base_key, key_of
 from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
 from safebench.checks.rules.results import TOLERANCE, scores_of
 
 _SECTION = "card.md#results"
-MOST_TRUNCATED = 0.1
-"""Share of cut responses from which a score is about what was cut."""
 
 
 def _changes(subject: Subject) -> tuple[Change, ...]:
@@ -239,16 +237,18 @@ def stability_fits(subject: Subject) -> Iterator[Hit]:
     "SB-RES-018",
     "warning",
     section=_SECTION,
-    title="Few responses are cut.",
-    rationale="What a response would have said after the cut decides what it is.",
+    title="Few responses are cut, of the base model too.",
+    rationale="What a response would have said after the cut decides what it is, and a change is "
+    "as much of the base model's responses as of the tuned one's.",
 )
 def few_truncated(subject: Subject) -> Iterator[Hit]:
-    """Find primary scores with more than a tenth of the responses cut."""
+    """Find primary scores, and the base model's beside them, with over a tenth of them cut."""
     results = subject.card.given_results
-    primary = {key_of(item) for item in results.primary} if results is not None else set()
+    primary = results.primary if results is not None else ()
+    wanted = {key for item in primary for key in (key_of(item), base_key(item))}
     for number, score in enumerate(scores_of(subject)):
         truncated = known(score.truncated)
-        if key_of(score) in primary and truncated is not None and truncated > MOST_TRUNCATED:
+        if key_of(score) in wanted and truncated is not None and truncated > MOST_TRUNCATED:
             yield Hit(
                 ("results", "scores", number, "truncated"),
                 f"{_place(score)}: {truncated:.0%} of the responses were cut at max_new_tokens",

@@ -3,11 +3,13 @@
     format       "safebench/score/1"
     submission   the card's id
     spec         the version of the standard that the card follows
+    trials       task -> `first 40 of 313 prompts`, for every task that was not measured whole
     results      the card's section `results`, recomputed
     primary      a list, one entry per primary estimand:
       task, construct, condition, checkpoint, decoding, judge
       seed_share      measure: share of the variance between these runs that is between seeds
-      seeds_needed    {sigma: measure, seeds, seeds_lower, seeds_upper, margin, power} or absence
+      seeds_needed    {sigma: measure, seeds, seeds_lower, seeds_upper, floor, margin, power}
+                      or absence
       projections     [{seeds, repeats, prompts, se, lower, upper}], the design as it is first,
                       or absence
       diagnostics     name -> measure: flip_rate, krippendorff_alpha, seed_to_prompt_spread,
@@ -52,6 +54,7 @@ def document(report: Report) -> dict[str, Any]:
         "format": FORMAT,
         "submission": report.card.submission.id,
         "spec": report.card.spec,
+        "trials": report.card.trials,
         "results": report.results.model_dump(mode="json"),
         "primary": [_primary(one) for one in report.primaries],
         "variation": [_variation(one) for one in report.variations],

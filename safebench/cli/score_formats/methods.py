@@ -12,8 +12,8 @@ from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.document import Pointer, dotted
 from safebench.checks.completeness import states
-from safebench.cli.score_formats import words
 from safebench.site.fields import table
+from safebench.words import count
 
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,52}\b")
 
@@ -43,7 +43,7 @@ def _seeds(card: Card) -> str:
     if isinstance(seeds, NotReported) or isinstance(seeds.training, NotReported | int):
         return _items(seeds)
     values = seeds.training
-    return f"{words.count(len(values), 'training seed')}. {_items(seeds)}"
+    return f"{count(len(values), 'training seed')}. {_items(seeds)}"
 
 
 def _items(section: Any, skip: tuple[str, ...] = ()) -> str:

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from safebench.card.measured import MeasuredScore
-from safebench.card.results import MARGIN
-from safebench.cli.score_formats import words
+from safebench.card.results import MARGIN, base_key, find
+from safebench.cli.score_formats import phrases
 from safebench.cli.score_formats.methods import card_paragraphs
-from safebench.cli.summary import (
-    change_text,
-    construct_name,
-    interval,
-    label,
-    margin_here,
-    number,
-    per_seed,
-)
+from safebench.cli.summary import change_text, cut_text, margin_here, per_seed
 from safebench.study.measures import NotMeasured, Number
 from safebench.study.primaries import Primary
 from safebench.study.report import Report
 from safebench.study.spread import POWER, SeedsNeeded
 from safebench.study.variation import Variation
+from safebench.words import construct_name, count, listed, proportion, where, with_interval
 
 _SEEDS = 5
 """Seeds whose scores a table has room for; of more, the range."""
@@ -61,8 +54,14 @@ def paper(report: Report) -> Paper:
     grids += [_variation(one) for one in report.variations]
     methods = (*card_paragraphs(report.card), *_statistics(report), _gaps(report))
     title = report.card.submission.title
+    title = title if isinstance(title, str) else report.card.submission.id
+    trials = "; ".join(f"{task}, {extent}" for task, extent in report.card.trials.items())
+    if trials:
+        title += f" (trial, not a result: {trials})"
+        grids = [replace(grid, caption=f"Trial, not a result ({trials}). {grid.caption}")
+                 for grid in grids]  # fmt: skip
     return Paper(
-        title=title if isinstance(title, str) else report.card.submission.id,
+        title=title,
         grids=tuple(grid for grid in grids if grid.rows),
         paragraphs=tuple(Paragraph(heading, text) for heading, text in methods),
     )
@@ -78,7 +77,12 @@ def _scores(report: Report) -> Grid:
             for s in scores
             if (s.condition, s.checkpoint, s.decoding) == key
         }
-        rows.append((label(*key), *(_score(found.get(place)) for place in places)))
+        rows.append(
+            (
+                where(*key, report.card.checkpoint_unit),
+                *(_score(found.get(place)) for place in places),
+            )
+        )
     head = _heads(places)
     return Grid(
         "scores",
@@ -94,7 +98,7 @@ def _heads(places: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
     tasks, constructs, judges = (len(set(part)) for part in zip(*places, strict=True))
     heads = []
     for task, construct, judge in places:
-        name = construct.replace("_", "-")
+        name = construct_name(construct)
         name = f"{task}: {name}" if tasks > constructs else name
         heads.append(f"{name} ({judge})" if judges > 1 else name)
     return tuple(heads)
@@ -103,38 +107,42 @@ def _heads(places: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
 def _score(score: MeasuredScore | None) -> str:
     if score is None:
         return "not measured"
-    return interval(score.estimate, score.lower, score.upper)
+    return with_interval(score.estimate, score.lower, score.upper)
 
 
 def _primaries(report: Report) -> Grid:
-    places = dict.fromkeys(_where(one) for one in report.primaries)
+    unit = report.card.checkpoint_unit
+    places = dict.fromkeys(_where(one, unit) for one in report.primaries)
     shared = f" ({next(iter(places))})" if len(places) == 1 else ""
     return Grid(
         "primary",
         f"Primary estimands{shared}: score, change from base, the score of each training seed, "
         "and stability (lower bound of the probability that another seed lands within the margin).",
         ("Estimand", "Score", "Change from base", "Each seed", "Stability", "Margin", "n"),
-        tuple(_primary(one, named=len(places) > 1) for one in report.primaries),
+        tuple(
+            _primary(one, f", {_where(one, unit)}" if len(places) > 1 else "")
+            for one in report.primaries
+        ),
     )
 
 
-def _where(one: Primary) -> str:
+def _where(one: Primary, unit: str) -> str:
     place = one.estimand
-    return label(place.condition, place.checkpoint, place.decoding)
+    return where(place.condition, place.checkpoint, place.decoding, unit)
 
 
-def _primary(one: Primary, *, named: bool) -> tuple[str, ...]:
+def _primary(one: Primary, place: str) -> tuple[str, ...]:
     score, stable = one.score, one.score.stability
-    name = construct_name(one.estimand)
+    name = construct_name(one.estimand.construct)
     seeds = sorted(per_seed(score))
-    each = [number(value) for value in seeds]
+    each = [proportion(value) for value in seeds]
     return (
-        f"{name}, {_where(one)}" if named else name,
+        f"{name}{place}",
         _score(score),
-        "not measured" if one.change is None else change_text(one.change).partition("   ")[0],
+        "not measured" if one.change is None else change_text(one.change),
         " ".join(each) if len(each) <= _SEEDS else f"{each[0]} to {each[-1]}",
-        "not rated" if stable is None or stable.lower is None else number(stable.lower),
-        number(margin_here(score), 3),
+        "not rated" if stable is None or stable.lower is None else proportion(stable.lower),
+        proportion(margin_here(score), 3),
         f"{score.n:,}",
     )
 
@@ -145,11 +153,11 @@ def _diagnostics(report: Report) -> Grid:
         return Grid("diagnostics", "", (), ())
     head = _heads([(e.task, e.construct, e.judge) for e in estimands])
     rows = [
-        (_capital(text), *(words.measure(p.diagnostics[key]) for p in report.primaries))
-        for key, text in words.DIAGNOSTICS.items()
+        (_capital(text), *(phrases.measure(p.diagnostics[key]) for p in report.primaries))
+        for key, text in phrases.DIAGNOSTICS.items()
     ]
     seeds = (_needed(p.seeds_needed) for p in report.primaries)
-    rows.append((f"Seeds in each arm for a rerun's verdict (power {number(POWER, 1)})", *seeds))
+    rows.append((f"Seeds in each arm for a rerun's verdict (power {proportion(POWER, 1)})", *seeds))
     caption = "Diagnostics of the primary estimands, with 95 % intervals."
     return Grid("diagnostics", caption, ("Diagnostic", *head), tuple(rows))
 
@@ -166,18 +174,18 @@ def _capital(text: str) -> str:
 
 def _variation(one: Variation) -> Grid:
     def cell(value: object) -> str:
-        return words.share(value) if isinstance(value, Number) else "-"
+        return phrases.share(value) if isinstance(value, Number) else "-"
 
     rows = tuple(
-        (_capital(words.source(e, one)), f"{e.levels:,}", cell(e.of_runs), cell(e.of_answers))
+        (_capital(phrases.source(e, one)), f"{e.levels:,}", cell(e.of_runs), cell(e.of_answers))
         for e in one.effects
         if isinstance(e.of_runs, Number) or isinstance(e.of_answers, Number)
     )
     return Grid(
         f"variation-{one.task}-{one.construct}",
-        f"What varies in {one.task} ({one.construct.replace('_', '-')}; {words.design(one)}): "
+        f"What varies in {one.task} ({construct_name(one.construct)}; {phrases.design(one)}): "
         "share of the variance with 95 % intervals; a dash: not measured, or not in a run score"
-        + (f"; {words.STAR}." if words.has_fixed(one) else "."),
+        + (f"; {phrases.STAR}." if phrases.has_fixed(one) else "."),
         ("Source", "Levels", "Between runs", "Of single answers"),
         rows,
     )
@@ -185,18 +193,25 @@ def _variation(one: Variation) -> Grid:
 
 def _statistics(report: Report) -> Iterator[tuple[str, str]]:
     scores = report.results.scores
-    sizes = sorted({f"{s.task}: {words.count(s.prompts, 'prompt')}" for s in scores})
+    sizes = sorted({f"{s.task}: {count(s.prompts, 'prompt')}" for s in scores})
     if sizes:
         yield (
             "Sample",
-            f"{'; '.join(sizes)}. {words.count(sum(s.n for s in scores), 'judged response')} in "
+            f"{'; '.join(sizes)}. {count(sum(s.n for s in scores), 'judged response')} in "
             "all; every response counts, those that were cut, blocked or incoherent too.",
         )
-    methods = words.listed(dict.fromkeys(s.method for s in scores)) if scores else "none"
+    methods = listed(dict.fromkeys(s.method for s in scores)) if scores else "none"
     changes = list(dict.fromkeys(c.method for c in report.results.changes))
+    cuts = [
+        f"{one.estimand.task}, {construct_name(one.estimand.construct)}: {cut}"
+        for one in report.primaries
+        if (cut := cut_text(one.score, find(scores, base_key(one.score))))
+    ]
+    if cuts:
+        yield "Cut responses", f"{'; '.join(cuts)}."
     text = (
         f"Intervals are at 95 %; of scores: {methods}"
-        + (f"; of changes from base: {words.listed(changes)}" if changes else "")
+        + (f"; of changes from base: {listed(changes)}" if changes else "")
         + ". Variance components are by Henderson's Method I. Stability is the probability that "
         "an independent rerun of one training seed lands within the margin, a Cohen's h of "
         f"{MARGIN:g} on the scale 2 asin sqrt(score), of which the one-sided 95 % lower bound is "
@@ -206,7 +221,7 @@ def _statistics(report: Report) -> Iterator[tuple[str, str]]:
     )
     yield "Statistics", text
     if report.variations:
-        parts = [f"{v.task}: {words.what_varies(v)}" for v in report.variations]
+        parts = [f"{v.task}: {phrases.what_varies(v)}" for v in report.variations]
         yield "What varies", " ".join(parts)
 
 

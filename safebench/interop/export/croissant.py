@@ -80,7 +80,8 @@ def export(source: Source, *, card_url: str | None = None) -> Export:
         "conformsTo": _CONFORMS,
         "name": card.submission.id,
         "description": f"{title}. Outcomes of a safety evaluation by the standard {card.spec}: "
-        f"who judged which response how. Numbers and protocol are in {CARD_FILE}.",
+        f"who judged which response how. Numbers and protocol are in {CARD_FILE}."
+        + "".join(f" Trial, not a result: {t}, {extent}." for t, extent in card.trials.items()),
         "identifier": f"sha256:{source.digest}",
         "version": "1.0.0",
     }

@@ -19,7 +19,7 @@ from safebench.card.task import METRICS, Task
 from safebench.errors import InteropError, visible
 from safebench.evidence.blocks import Block
 from safebench.evidence.rows import encoded
-from safebench.evidence.scoring import CONFIDENCE, DIGITS
+from safebench.evidence.scoring import CONFIDENCE
 from safebench.interop.export.every_eval_ever_parts import (
     NO_TIME,
     UNKNOWN,
@@ -51,6 +51,7 @@ from safebench.interop.export.source import (
     text,
 )
 from safebench.stats import score_interval
+from safebench.words import kept
 
 SCHEMA_VERSION = "0.3.0"
 COLLECTION = "safebench"
@@ -111,9 +112,8 @@ class _Writer:
             seed = block.seeds.index(model.training_seed)
             interval = score_interval(block.scores[seed : seed + 1], confidence=CONFIDENCE)
             score = Estimate(
-                round(interval.estimate, DIGITS) + 0.0, round(interval.lower, DIGITS) + 0.0,
-                round(interval.upper, DIGITS) + 0.0, interval.method,
-                block.scores[seed].size,
+                kept(interval.estimate), kept(interval.lower), kept(interval.upper),
+                interval.method, block.scores[seed].size,
             )  # fmt: skip
             result = self._result(block, score, identifier)
             results.append(result)
@@ -190,7 +190,8 @@ class _Writer:
         place = [block.task, block.construct, block.decoding, block.judge]
         graded = block.construct == "severity"
         config: Json = {
-            "evaluation_description": f"{block.construct} of {block.task}: {metric}",
+            "evaluation_description": f"{block.construct} of {block.task}: {metric}"
+            + (f" (TRIAL, not a result: {task.trial})" if task.trial else ""),
             "metric_id": f"safebench.{block.construct}",
             "metric_name": metric,
             "metric_kind": "mean" if graded else "proportion",
@@ -202,6 +203,7 @@ class _Writer:
             "additional_details": present({
                 "safebench.construct": block.construct,
                 "safebench.task_version": text(task.version),
+                "safebench.trial": task.trial,
                 "safebench.judge": block.judge,
                 "safebench.judge_kind": text(getattr(judge, "kind", None)),
                 "safebench.judge_id": text(getattr(judge, "id", None)),

@@ -15,7 +15,7 @@ from safebench.card.measured import MeasuredScore
 from safebench.card.results import PrimaryEstimand, find, key_of
 from safebench.card.task import METRICS, Task
 from safebench.errors import InteropError, MissingDependencyError
-from safebench.evidence.scoring import CONFIDENCE, DIGITS
+from safebench.evidence.scoring import CONFIDENCE
 from safebench.interop.export.source import (
     Export,
     Source,
@@ -26,6 +26,7 @@ from safebench.interop.export.source import (
     text,
 )
 from safebench.stats import score_interval
+from safebench.words import kept
 
 _URL = "https://huggingface.co/"
 
@@ -58,6 +59,8 @@ def export(
             fix="there are: " + ", ".join(m.name for m in models_of(source)),
         )
     tasks = {task.name: task for task in source.card.task_list()}
+    for one in numbers:
+        one.trial = tasks[one.task].trial
     entries = [_entry(source, one, tasks[one.task], card_url) for one in numbers]
     body = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=100)
     export = Export({f".eval_results/{source.card.submission.id}.yaml": body.encode()})
@@ -76,6 +79,8 @@ class _Number:
                  what: str) -> None:  # fmt: skip
         self.place, self.estimate, self.lower, self.upper = place, estimate, lower, upper
         self.task, self.construct, self.what = place.task, place.construct, what
+        self.trial: str | None = None
+        """The first prompts alone, where it is a trial."""
 
     @property
     def notes(self) -> str:
@@ -83,7 +88,8 @@ class _Number:
         p = self.place
         at = "" if p.checkpoint is None else f", checkpoint {p.checkpoint}"
         metric, direction = METRICS[p.construct]
-        return (
+        trial = f"TRIAL, not a result: {self.trial}; " if self.trial else ""
+        return trial + (
             f"{p.construct}: {metric}, {direction.replace('_', ' ')}; {p.condition}{at}, decoding "
             f"{p.decoding}, judge {p.judge}; {self.what}; {CONFIDENCE:.0%} interval "
             f"[{self.lower:.4f}, {self.upper:.4f}]"
@@ -103,8 +109,7 @@ def _numbers(source: Source, seed: int | None, checkpoint: int | None) -> Iterat
         if block is not None and seed in block.seeds:
             scores = block.scores[block.seeds.index(seed)][None]
             found = score_interval(scores, confidence=CONFIDENCE)
-            low, high = (round(v, DIGITS) + 0.0 for v in (found.lower, found.upper))
-            estimate = round(found.estimate, DIGITS) + 0.0
+            low, high, estimate = map(kept, (found.lower, found.upper, found.estimate))
             yield _Number(place, estimate, low, high, f"training seed {seed} alone")
 
 
@@ -155,7 +160,8 @@ def _model_index(
             dataset_revision=_commit(tasks[one.task]),
             metric_type=f"safebench.{one.construct}",
             metric_value=one.estimate,
-            metric_name=f"{METRICS[one.construct][0]} ({one.place.decoding}, {one.place.judge})",
+            metric_name=f"{METRICS[one.construct][0]} ({one.place.decoding}, {one.place.judge})"
+            + (f", trial: {one.trial}" if one.trial else ""),
             metric_args={"notes": one.notes},
             source_name=None if card_url is None else f"safebench card {card.submission.id}",
             source_url=card_url,

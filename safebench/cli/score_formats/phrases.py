@@ -1,16 +1,14 @@
-"""The words that formats share: each part of a report as a sentence or a label."""
+"""The phrases that formats share: each part of a report as a sentence or a label."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from safebench.card.results import MARGIN
-from safebench.cli.summary import number
 from safebench.study.diagnostics import TOLERANCE, WORST_SHARE
 from safebench.study.measures import Measure, NotMeasured, Number
 from safebench.study.primaries import Primary, Projection
 from safebench.study.spread import POWER
 from safebench.study.variation import REST, Effect, Variation
+from safebench.words import count, interval, percent, proportion
 
 _FACETS = {"training_seed": "training seed"}
 DIAGNOSTICS = {
@@ -23,11 +21,6 @@ DIAGNOSTICS = {
     "worst_decoding": "the worst decoding (simultaneous interval)",
 }
 """What each diagnostic says."""
-
-
-def percent(value: float) -> str:
-    """Return a share in whole per cent; one that is there but tiny is not called 0."""
-    return "<1 %" if 0 < value < 0.005 else f"{100 * value:.0f} %"
 
 
 def share(value: Number) -> str:
@@ -45,11 +38,11 @@ def measure(value: Measure) -> str:
     if isinstance(value, NotMeasured):
         return "not measured"
     if value.lower is None and value.upper is not None:
-        return f"at most {number(value.upper)}"
+        return f"at most {proportion(value.upper)}"
     if value.upper is None and value.lower is not None:
-        return f"at least {number(value.lower)}"
-    ends = ("" if end is None else number(end) for end in (value.lower, value.upper))
-    return f"{number(value.estimate)} [{', '.join(ends)}]"
+        return f"at least {proportion(value.lower)}"
+    ends = ("" if end is None else proportion(end) for end in (value.lower, value.upper))
+    return f"{proportion(value.estimate)} [{', '.join(ends)}]"
 
 
 def effect_name(name: str) -> str:
@@ -57,12 +50,6 @@ def effect_name(name: str) -> str:
     if name == REST:
         return "the rest: single answers"
     return " x ".join(_FACETS.get(facet, facet) for facet in name.split(":"))
-
-
-def listed(items: Iterable[str]) -> str:
-    """Return `a, b and c`."""
-    *most, last = items
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def design(one: Variation) -> str:
@@ -74,11 +61,6 @@ def design(one: Variation) -> str:
         if one.condition != "base" or facet not in ("training_seed", "checkpoint")
     ]
     return f"{' x '.join(parts)}: {count(one.runs, 'run')}, {count(one.answers, 'answer')}"
-
-
-def count(n: int, noun: str) -> str:
-    """Return a number with its noun: `1 seed`, `1,150 answers`."""
-    return f"{n:,} {noun if n == 1 else noun + 's'}"
 
 
 def what_varies(one: Variation) -> str:
@@ -150,9 +132,9 @@ def seeds_needed(one: Primary) -> str:
     assert sigma.lower is not None and sigma.upper is not None  # noqa: S101, PT018
     return (
         f"{needed.seeds:,} in each arm show that a rerun agrees within the margin of "
-        f"h = {MARGIN:g} (power {number(POWER, 1)}), if seeds spread by "
-        f"{number(sigma.estimate, 3)} on that scale as here; {count(sigma.n['seeds'], 'seed')} "
-        f"tell the spread only within [{number(sigma.lower, 3)}, {number(sigma.upper, 3)}]: "
+        f"h = {MARGIN:g} (power {proportion(POWER, 1)}), if seeds spread by "
+        f"{proportion(sigma.estimate, 3)} on that scale as here; {count(sigma.n['seeds'], 'seed')} "
+        f"tell the spread only within {interval(sigma.lower, sigma.upper, 3)}: "
         f"{needed.seeds_lower:,} to {needed.seeds_upper:,} in each arm"
     )
 
@@ -170,7 +152,7 @@ def projections(one: Primary) -> str:
 
 def bounds(one: Projection) -> str:
     """Return the interval that a design would give."""
-    return f"[{number(one.lower)}, {number(one.upper)}]"
+    return interval(one.lower, one.upper)
 
 
 def _changed(now: Projection, other: Projection) -> str:
