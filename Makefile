@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test search check clean
 
 setup: .venv/.ready
 
@@ -19,6 +19,16 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# Property tests with fresh random seeds: `make search`, `make search SEEDS="1 2 3"`.
+SEEDS ?= $(shell $(PYTHON) -c 'import random; print(*(random.randrange(10**6) for _ in range(20)))')
+
+search: setup
+	for seed in $(SEEDS); do \
+	  echo "seed $$seed"; \
+	  SAFEBENCH_HYPOTHESIS=search $(BIN)/python -m pytest -q -m hypothesis --hypothesis-seed=$$seed \
+	    --numprocesses auto --maxprocesses 4 || exit 1; \
+	done
 
 check: setup
 	$(BIN)/ruff check .

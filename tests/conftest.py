@@ -11,10 +11,18 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 # Before torch is imported: as many test processes run as there are cores, and its threads would
 # only wait for each other. Processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The same examples in every run, so that nobody's change fails by another's luck; `make search`
+# looks for new ones with fresh seeds, and what it finds becomes an explicit example. No deadline:
+# the time that an example takes says more of the machine than of the code.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("SAFEBENCH_HYPOTHESIS", "fixed"))
 
 ROOT = Path(__file__).resolve().parent.parent
 
