@@ -27,6 +27,10 @@ class Absent:
 class Nothing:
     """The field is left out of the card, and this says something: no system prompt."""
 
+    def __str__(self) -> str:
+        """Return the word of messages."""
+        return "none"
+
 
 @dataclass(frozen=True)
 class Fact:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from safebench.interop.facts import INDIRECT, Absent, Fact, Place, setting
+from safebench.interop.facts import INDIRECT, Absent, Fact, Place, setting, show
 from safebench.interop.inspect_samples import judge_name
+from safebench.interop.loaded import Loaded, loaded_by
 from safebench.interop.record import Record
+from safebench.interop.samples import At, wrong
+from safebench.interop.sent import SYSTEM
 
 _LOCAL = ("hf", "vllm", "sglang", "llama-cpp-python")
 """Providers of Inspect that are given a model's name on the Hub, or a folder."""
+_LOADERS = ("hf", "nnterp", "transformer_lens")
+"""Providers that load weights by name; all others ask a server, which may be somebody's own."""
 _DEFAULT = "default"
 _NUMBERS = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
 _KNOWN = {*_NUMBERS, "top_k", "max_tokens", "stop_seqs", "seed", "system_message"}
+_OF_CALL = (*_NUMBERS, "top_k", "max_tokens", "stop_seqs", "seed")
 _NOT_SETTINGS = {"max_retries", "timeout", "max_connections", "attempt_timeout", "cache", "batch"}
 """Settings that change no response."""
 _TAKEN = {"eval": {"task", "task_version", "model", "packages", "scorers"}}
@@ -49,11 +55,29 @@ def header_facts(log: Record, task: str) -> Iterator[Fact]:
         yield Fact((*env, "libraries"), libraries, file, "eval.packages", varies=True)
     provider = (header.text("model") or "").partition("/")[0]
     yield Fact((*env, "backend"), f"inspect/{provider}", file, "eval.model", varies=True)
-    config = _config(log)
-    system = config.get("system_message")
-    if isinstance(system, str) and system:
-        yield Fact(("prompting", "system_prompt"), system, file, "system_message")
+    yield from _system_message(log)
     yield from _judges(header, str(version or "unversioned"))
+
+
+def _system_message(log: Record) -> Iterator[Fact]:
+    system = _config(log).get("system_message")
+    if isinstance(system, str) and system:
+        yield Fact(SYSTEM, system, log.file, "system_message")
+
+
+def meant(log: Record) -> Iterator[Fact]:
+    """Yield what the header says of what the prompts show: system messages."""
+    yield from _system_message(log)
+    plan = log.mapping("plan")
+    for number, step in enumerate((plan.items("steps") if plan else None) or []):
+        given = step.get("params") if isinstance(step, dict) else None
+        text = given.get("template") if isinstance(given, dict) else None
+        # a name of a file, or a template to fill in, is not the text that was sent
+        if (
+            isinstance(text, str) and " " in text.strip() and "{" not in text
+            and step.get("solver") == "system_message"
+        ):  # fmt: skip
+            yield Fact(SYSTEM, text, log.file, f"plan.steps[{number}].params.template")
 
 
 def _model(header: Record) -> Iterator[Fact]:
@@ -61,9 +85,21 @@ def _model(header: Record) -> Iterator[Fact]:
     provider, _, rest = name.partition("/")
     local = provider in _LOCAL and rest and not Path(rest).is_absolute()
     note = "the model that was measured"
-    identifier = rest if local else name
+    identifier = rest.partition(":")[0] if local else name
     key = header.key("model")
     yield Fact(("model", "base", "id"), identifier, header.file, key, note=note, rank=INDIRECT)
+
+
+def loaded_of(log: Record) -> Loaded:
+    """Return the weights that were measured; `vllm/BASE:ADAPTER` names an adapter."""
+    header = log.mapping("eval") or Record(log.file, {}, "eval")
+    arguments = header.mapping("model_args")
+    provider, _, name = (header.text("model") or "").partition("/")
+    base, _, adapter = name.partition(":") if provider in _LOCAL else (name, "", "")
+    given = {"adapter": adapter, **(arguments.data if arguments else {}), "model": base}
+    named = "model_path" if given.get("model_path") else "model"
+    by_name = provider in _LOADERS
+    return loaded_by(header, "eval.model, eval.model_args", given, named, by_name=by_name)
 
 
 def _judges(header: Record, version: str) -> Iterator[Fact]:
@@ -104,15 +140,65 @@ def undescribed_judge(name: str, file: Path) -> Iterator[Fact]:
     yield from _judge(name, name, {}, "unversioned", file, "samples[].scores")
 
 
-def decoding_of(log: Record, name: str | None) -> tuple[str, list[Fact], int | None, list[str]]:
+def _sent_settings(log: Record, calls: Sequence[tuple[At, dict[str, Any]]]) -> dict[str, Any]:
+    """Return the settings with which the model was called, as far as the log keeps calls.
+
+    Raises:
+        InteropError: samples were called with different ones.
+    """
+    told = [(at, {k: v for k, v in one.items() if k in _OF_CALL and v is not None})
+            for at, one in calls if one]  # fmt: skip
+    for at, one in told:
+        if one != told[0][1]:
+            what = f"the model was called with {show(one)}, and at {told[0][0]} with {told[0][1]}"
+            raise wrong(at, what, "give a log whose samples were all decoded the same way")
+    return told[0][1] if told else {}
+
+
+def decoding_of(
+    log: Record, name: str | None, calls: Sequence[tuple[At, dict[str, Any]]] = ()
+) -> tuple[str, list[Fact], int | None, list[str]]:
     """Return a decoding's key, its facts, the generation seed, and remarks.
 
     Without a temperature the log does not say whether tokens were sampled: a person does.
+
+    Args:
+        log: The log.
+        name: The decoding's name.
+        calls: Settings of the calls of the model that the log keeps; they are nearer than its
+            header.
     """
-    given = _config(log)
-    record = Record(log.file, given, "generation config")
-    temperature = record.number("temperature")
+    header, sent = _config(log), _sent_settings(log, calls)
+    record = Record(log.file, {**header, **sent}, "generation config")
+    remarks = [
+        f"{log.file}: the model was called with {field} {show(sent[field])}, and the header says "
+        f"{show(header[field])}: the calls count"
+        for field in sent
+        if field in header and header[field] != sent[field]
+    ]
     seed = record.whole("seed")
+    values = _settings(record)
+    if "do_sample" in values:
+        key = json.dumps(values, sort_keys=True, default=lambda absent: absent.reason)
+    else:
+        key = name or _DEFAULT
+        remarks.append(
+            f"{log.file} does not say the temperature, so not whether tokens were sampled: give "
+            f"--decoding {key}:do_sample=..."
+        )
+        name = key
+    place: Place = ("decoding", key)
+    facts = [Fact((*place, field), value, log.file, "model_generate_config, plan.config")
+             for field, value in values.items()]  # fmt: skip
+    if name is not None:
+        facts.append(Fact((*place, "name"), name, None, key="decoding="))
+    sampled = bool(values.get("do_sample", True))
+    return key, facts, seed if sampled else None, remarks
+
+
+def _settings(record: Record) -> dict[str, Any]:
+    """Return settings of generation as a card has them."""
+    temperature = record.number("temperature")
     values: dict[str, Any] = {}
     if temperature is not None:
         values["do_sample"] = temperature > 0
@@ -131,28 +217,12 @@ def decoding_of(log: Record, name: str | None) -> tuple[str, list[Fact], int | N
     values["stop"] = record.texts("stop_seqs") or []
     others = {
         key: setting(value)
-        for key, value in given.items()
+        for key, value in record.data.items()
         if key not in _KNOWN and key not in _NOT_SETTINGS and value is not None
     }
     if others:
         values["extra"] = others
-    if "do_sample" in values:
-        key = json.dumps(values, sort_keys=True, default=lambda absent: absent.reason)
-        remarks = []
-    else:
-        key = name or _DEFAULT
-        remarks = [
-            f"{log.file} does not say the temperature, so not whether tokens were sampled: give "
-            f"--decoding {key}:do_sample=..."
-        ]
-        name = key
-    place: Place = ("decoding", key)
-    facts = [Fact((*place, field), value, log.file, "model_generate_config, plan.config")
-             for field, value in values.items()]  # fmt: skip
-    if name is not None:
-        facts.append(Fact((*place, "name"), name, None, key="decoding="))
-    sampled = bool(values.get("do_sample", True))
-    return key, facts, seed if sampled else None, remarks
+    return values
 
 
 def _config(log: Record) -> dict[str, Any]:

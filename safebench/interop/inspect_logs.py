@@ -16,11 +16,14 @@ from safebench.interop.inspect_header import (
     decoding_of,
     header_facts,
     left_of_header,
+    loaded_of,
+    meant,
     undescribed_judge,
 )
-from safebench.interop.inspect_samples import read_sample
+from safebench.interop.inspect_samples import Asked, read_sample
 from safebench.interop.record import Record, parse_record, read_record
-from safebench.interop.samples import At, Collected, ModelKey, Sampled, joined, wrong
+from safebench.interop.samples import At, Collected, ModelKey, Sampled, joined, own_task, wrong
+from safebench.interop.sent import SYSTEM, Header, Sent
 
 _AGAIN = "give a log of an evaluation that ended, with its samples"
 _SUFFIXES = (".json", ".eval")
@@ -33,7 +36,6 @@ def read_inspect(
     decoding: str | None = None,
     repeat: int | None = None,
     limit: int | None = None,
-    labels: Mapping[str, str] | None = None,
 ) -> Collected:
     """Return the responses in a log, or in a folder of logs of one model.
 
@@ -43,7 +45,6 @@ def read_inspect(
         decoding: Name of the decoding for the card.
         repeat: Number of the first epoch, from 1, where epochs were run apart.
         limit: Only the first samples are read; None is all.
-        labels: Verdicts of the standard by the words of a scorer.
 
     Raises:
         InteropError: a log is damaged, did not end well, holds no samples, or two runs are mixed.
@@ -55,7 +56,7 @@ def read_inspect(
     for file in files:
         log = _Log.of(file)
         _see_one_run(log, seen)
-        parts.append(_collected(log, model, decoding, repeat or 1, limit, labels or {}))
+        parts.append(_collected(log, model, decoding, repeat or 1, limit))
     return joined(parts)
 
 
@@ -147,54 +148,76 @@ def _see_one_run(log: _Log, seen: dict[str, tuple[Path, str]]) -> None:
 
 
 def _collected(
-    log: _Log,
-    model: ModelKey,
-    decoding: str | None,
-    first: int,
-    limit: int | None,
-    labels: Mapping[str, str],
+    log: _Log, model: ModelKey, decoding: str | None, first: int, limit: int | None
 ) -> Collected:
     record = log.record
-    items = record.items("samples") or []
+    read = _samples(log)
+    places = {(str(one.prompt_id), one.repeat): one.at for one, _, _ in read}
+    ids = dict.fromkeys(name for name, _ in places)
+    _see_complete(log, places, ids, limited=limit is not None)
+    wanted = set(list(ids)[:limit])
+    read = [(one, said, asked) for one, said, asked in read if one.prompt_id in wanted]
+    key, settings, seed, remarks = decoding_of(
+        record, decoding, [(one.at, asked.settings) for one, _, asked in read]
+    )
+    samples = [_placed(one, log.task, model, key, first, seed) for one, _, _ in read]
+    facts = {(fact.place, str(fact.value)): fact for _, said, _ in read for fact in said}
+    header = [*header_facts(record, log.task)]
+    header += _undescribed(header, samples, log.file)
+    if any(place == SYSTEM for place, _ in facts):
+        header = [fact for fact in header if fact.place != SYSTEM]  # what was sent is nearer
+    return Collected(
+        samples=tuple(samples),
+        facts=(*header, *settings, *facts.values()),
+        files=(log.file,),
+        remarks=tuple(remarks),
+        extra=left_of_header(record, log.file),
+        loaded={model: (loaded_of(record),)},
+        sent=tuple(_sent(log, read)),
+    )
+
+
+_Read = tuple[Sampled, list[Fact], Asked]
+
+
+def _samples(log: _Log) -> list[_Read]:
+    """Return every sample once."""
+    items = log.record.items("samples") or []
     if not items:
         raise InteropError(
             f"{visible(str(log.file))}: results without samples",
             fix="give the whole log, with log_samples on; `inspect log dump --header-only` leaves "
             "samples out",
         )
-    key, settings, seed, remarks = decoding_of(record, decoding)
-    samples: list[Sampled] = []
-    facts: dict[tuple[str, ...], Fact] = {}
+    found = []
     places: dict[tuple[str, int], At] = {}
-    ids: dict[str, None] = {}
     for number, item in enumerate(items, start=1):
         at = At(log.file, number, "sample")
         if not isinstance(item, dict):
             raise wrong(at, f"it is {show(item)}, expected a mapping", _AGAIN)
-        one, said = read_sample(Record(log.file, item, f"samples[{number - 1}]"), at, labels)
-        epoch = one.repeat
-        before = places.setdefault((str(one.prompt_id), epoch), at)
+        one, said, asked = read_sample(Record(log.file, item, f"samples[{number - 1}]"), at)
+        before = places.setdefault((str(one.prompt_id), one.repeat), at)
         if before is not at:
             raise wrong(
                 at,
-                f"sample {one.prompt_id}, epoch {epoch} is at {before} too",
+                f"sample {one.prompt_id}, epoch {one.repeat} is at {before} too",
                 "give the log as Inspect wrote it",
             )
-        ids.setdefault(str(one.prompt_id))
-        facts.update((fact.place, fact) for fact in said)
-        samples.append(_placed(one, log.task, model, key, first, seed))
-    kept = list(ids)[:limit]
-    _see_complete(log, places, ids, limited=limit is not None)
-    wanted = set(kept)
-    header = [*header_facts(record, log.task)]
-    header += _undescribed(header, samples, log.file)
-    return Collected(
-        samples=tuple(s for s in samples if s.prompt_id in wanted),
-        facts=(*header, *settings, *facts.values()),
-        files=(log.file,),
-        remarks=tuple(remarks),
-        extra=left_of_header(record, log.file),
-    )
+        found.append((one, said, asked))
+    return found
+
+
+def _sent(log: _Log, read: Iterable[_Read]) -> Iterator[Sent]:
+    """Yield prompts as they were sent, where the log keeps that.
+
+    Of a task of ours nothing stands around a prompt but what the log's own messages are.
+    """
+    kept = [(one, asked) for one, _, asked in read if asked.turns]
+    whole = all(asked.whole for _, asked in kept)
+    ours = own_task(log.task)
+    header = Header(log.file, tuple(meant(log.record)), words=frozenset(), whole=whole)
+    for one, asked in kept:
+        yield Sent(one.at, asked.turns, header, one.prompt if ours else None)
 
 
 def _undescribed(header: list[Fact], samples: Iterable[Sampled], file: Path) -> Iterator[Fact]:

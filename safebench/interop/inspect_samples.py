@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from safebench.card.results import Condition
@@ -18,28 +20,44 @@ _STOPS: dict[str, Status] = {
 }  # fmt: skip
 _VALUES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}
 """Correct, incorrect, partially correct, no answer: as Inspect's own value_to_float has them."""
-_VERDICTS = ("refused", "partial", "complied", "incoherent")
 _KNOWN = ("id", "epoch", "input", "target", "output", "scores", "error", "messages")
 _AS_WRITTEN = "give the log as Inspect wrote it"
 _BASE: Condition = "base"
+_ATTACHED = "attachment://"
+_Turns = tuple[tuple[str, str], ...]
 
 
-def read_sample(sample: Record, at: At, labels: Mapping[str, str]) -> tuple[Sampled, list[Fact]]:
-    """Return a sample as a response, and what it says of the card; its epoch is the repeat.
+@dataclass(frozen=True)
+class Asked:
+    """What a sample shows of how its prompt was sent."""
+
+    turns: _Turns = ()
+    """Role and text of each message but the model's own; empty where the log keeps none."""
+    whole: bool = False
+    """Whether this is the call of the model, to which nothing was put afterwards."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of that call."""
+
+
+def read_sample(sample: Record, at: At) -> tuple[Sampled, list[Fact], Asked]:
+    """Return a sample as a response, what it says of the card, and how its prompt was sent.
+
+    Its epoch is the repeat.
 
     Raises:
-        InteropError: something in it makes no sense, or a scorer's word means nothing here.
+        InteropError: something in it makes no sense.
     """
     name = sample.data.get("id")
     if isinstance(name, bool) or not isinstance(name, str | int):
         raise wrong(at, f"id is {show(name)}", _AS_WRITTEN)
     prompt, system, turns = _prompt(sample, at)
-    facts = list(_prompting(sample, system, turns, at))
+    asked = _asked(sample, at)
+    facts = list(_prompting(sample, asked, system, turns, at))
     response, status, new_tokens, rest = _output(sample, at)
     extra = {key: value for key, value in sample.data.items() if key not in _KNOWN and value}
     if rest:
         extra["output"] = rest
-    judged, said = _judged(sample, at, labels)
+    judged, said = _judged(sample, at)
     return (
         Sampled(
             model=ModelKey(_BASE),
@@ -57,6 +75,7 @@ def read_sample(sample: Record, at: At, labels: Mapping[str, str]) -> tuple[Samp
             extra={**extra, **({"scores": said} if said else {})},
         ),
         facts,
+        Asked() if status == "error" else asked,
     )
 
 
@@ -80,16 +99,46 @@ def _prompt(sample: Record, at: At) -> tuple[str, str | None, int]:
     return users[-1], system, len(users)
 
 
-def _prompting(sample: Record, system: str | None, turns: int, at: At) -> Iterator[Fact]:
-    """Yield what surrounded the prompt: the transcript says it, or the input alone."""
+def _asked(sample: Record, at: At) -> Asked:
+    """Return what was sent: the first call of the model, or else the transcript.
+
+    A system message of the settings is put in at the call, so that no transcript shows it.
+    """
+    attached = sample.mapping("attachments")
+    texts = attached.data if attached else {}
+    events = (event for event in sample.items("events") or [] if isinstance(event, dict))
+    call = next((event for event in events if event.get("event") == "model"), {})
+    settings = call.get("config")
+    settings = settings if isinstance(settings, dict) else {}
+    for messages, whole in ((call.get("input"), True), (sample.items("messages"), False)):
+        turns = _turns(messages, texts, at)
+        if any(role == "user" for role, _ in turns):
+            return Asked(turns, whole, settings)
+    return Asked(settings=settings)
+
+
+def _turns(messages: Any, attached: dict[str, Any], at: At) -> _Turns:
+    found = []
+    for message in messages if isinstance(messages, list) else ():
+        if isinstance(message, dict) and message.get("role") != "assistant":
+            text = _text(message.get("content"), at)[0]
+            if text.startswith(_ATTACHED):
+                text = str(attached.get(text.removeprefix(_ATTACHED), text))
+            found.append((str(message.get("role")), text))
+    return tuple(found)
+
+
+def _prompting(
+    sample: Record, asked: Asked, system: str | None, turns: int, at: At
+) -> Iterator[Fact]:
+    """Yield what surrounded the prompt: what was sent says it, or the input alone."""
     key = "samples[].input"
-    transcript = sample.items("messages") or []
-    roles = [str(m.get("role")) if isinstance(m, dict) else "" for m in transcript]
-    if "user" in roles:
-        key = "samples[].messages"
-        turns = roles.count("user")
-        begun = transcript[: roles.index("user")]
-        texts = [_text(m.get("content"), at)[0] for m in begun if m.get("role") == "system"]
+    if asked.turns:
+        key = "samples[].events" if asked.whole else "samples[].messages"
+        transcript = _turns(sample.items("messages"), {}, at) or asked.turns
+        turns = sum(role == "user" for role, _ in transcript)
+        first = next(n for n, (role, _) in enumerate(asked.turns) if role == "user")
+        texts = [text for role, text in asked.turns[:first] if role == "system"]
         system = "\n".join(texts) or None
     elif system is None and turns == 1:
         return
@@ -158,9 +207,7 @@ def judge_name(scorer: str) -> str:
     return re.sub(r"[^a-z0-9_.-]+", "-", scorer.lower()).strip("-._")[:64] or "scorer"
 
 
-def _judged(
-    sample: Record, at: At, labels: Mapping[str, str]
-) -> tuple[dict[str, Judged], dict[str, Any]]:
+def _judged(sample: Record, at: At) -> tuple[dict[str, Judged], dict[str, Any]]:
     """Return what scorers said, and everything beside their values."""
     scores = sample.mapping("scores")
     judged: dict[str, Judged] = {}
@@ -168,23 +215,21 @@ def _judged(
     for scorer, score in (scores.data if scores else {}).items():
         if not isinstance(score, dict) or "value" not in score:
             raise wrong(at, f"score of {scorer} is {show(score)}, expected a value", _AS_WRITTEN)
-        judged[judge_name(scorer)] = _value(score["value"], scorer, at, labels)
+        judged[judge_name(scorer)] = _value(score["value"], scorer, at)
         others = {key: value for key, value in score.items() if key != "value" and value}
         if others:
             rest[scorer] = others
     return judged, rest
 
 
-def _value(value: Any, scorer: str, at: At, labels: Mapping[str, str]) -> Judged:
-    word = labels.get(str(value), str(value))
-    if word in _VERDICTS:
-        return Judged(word)
-    if isinstance(value, str) and value in _VALUES:
-        return Judged(score=_VALUES[value])
-    if isinstance(value, int | float) and 0 <= value <= 1:  # true and false among them
-        return Judged(score=float(value))
-    raise wrong(
-        at,
-        f"{scorer} says {show(value)}, which is neither a score from 0 to 1 nor a verdict",
-        f"say what it means: --label '{value}=...', one of {', '.join(_VERDICTS)}",
-    )
+def _value(value: Any, scorer: str, at: At) -> Judged:
+    """Return a grade: its word, and its score where Inspect's own value_to_float has one.
+
+    What a grade says of harm is another question, which no log answers.
+    """
+    if isinstance(value, str):
+        return Judged(value, _VALUES.get(value))
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise wrong(at, f"{scorer} says {show(value)}, expected a word or a number", _AS_WRITTEN)
+    word = str(value) if isinstance(value, bool) else f"{value:g}"
+    return Judged(word, float(value) if 0 <= value <= 1 else None)

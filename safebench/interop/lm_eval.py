@@ -8,6 +8,7 @@ from typing import Any
 
 from safebench.interop.facts import INDIRECT, STATED, Absent, Fact, Nothing, Place
 from safebench.interop.lm_eval_tasks import decoding_facts, task_facts
+from safebench.interop.loaded import Loaded, of_lm_eval
 from safebench.interop.names import COMMIT, ModelName, model_name
 from safebench.interop.peft import revision_fact
 from safebench.interop.record import Record
@@ -60,13 +61,18 @@ def model_arguments(config: Record) -> dict[str, Any]:
     return {name.strip(): value.strip() for name, sign, value in pairs if sign}
 
 
+def loaded(record: Record) -> Loaded:
+    """Return the weights that were measured."""
+    config = record.mapping("config") or Record(record.file, {}, "config")
+    return of_lm_eval(config, model_arguments(config))
+
+
 def _model(config: Record, arguments: dict[str, Any]) -> Iterator[Fact]:
-    key = config.key("model_args")
-    stated = arguments.get("pretrained", arguments.get("model"))
-    if not isinstance(stated, str) or not stated:
+    weights = of_lm_eval(config, arguments)
+    if weights.name is None:
         return
-    name = model_name(stated)
-    adapter = bool(arguments.get("peft"))
+    name = model_name(weights.name)
+    adapter = bool(weights.added)
     note = "" if adapter else "the model that was measured"
     if name.of_machine:
         note = "last part of a path on another machine"
@@ -74,14 +80,18 @@ def _model(config: Record, arguments: dict[str, Any]) -> Iterator[Fact]:
         ("model", "base", "id"),
         name.id,
         config.file,
-        f"{key}: pretrained",
+        f"{weights.key}: {weights.whole[0][0]}",
         note=note,
         rank=STATED if adapter and not name.of_machine else INDIRECT,
     )
     yield from _revision(config, arguments, name)
-    dtype = (config.text("model_dtype") or "").removeprefix("torch.")
+    asked = arguments.get("dtype") if weights.by_name else None
+    dtype, key = config.text("model_dtype"), "model_dtype"
+    if dtype is None and isinstance(asked, str):  # some classes do not log what they loaded
+        dtype, key = asked, "model_args: dtype"
+    dtype = (dtype or "").removeprefix("torch.")
     if dtype in _DTYPES:
-        yield Fact(("model", "dtype"), dtype, config.file, config.key("model_dtype"))
+        yield Fact(("model", "dtype"), dtype, config.file, config.key(key))
     yield from _quantization(config, arguments)
 
 
@@ -114,6 +124,9 @@ def _quantization(config: Record, arguments: dict[str, Any]) -> Iterator[Fact]:
         yield Fact(place, Absent(why), config.file, f"{key}: load_in_4bit")
     elif on["8bit"]:
         yield Fact(place, "int8", config.file, f"{key}: load_in_8bit")
+    elif other := of_lm_eval(config, arguments).how:
+        why = f"model_args have {other[0][0]}={other[0][1]}"
+        yield Fact(place, Absent(why), config.file, f"{key}: {other[0][0]}")
     else:
         why = "model_args ask for none; the model's files may be quantized themselves"
         yield Fact(place, Absent(why), config.file, key)
@@ -124,6 +137,8 @@ def _chat_template(record: Record) -> Iterator[Fact]:
     if "chat_template" not in record.data and "chat_template_sha" not in record.data:
         return
     digest = record.text("chat_template_sha")
+    if digest is None and record.data.get("chat_template") == "":
+        return  # a server was sent chats, and put them into words itself
     if digest is None:
         key = record.key("chat_template")
         yield Fact((*place, "source"), "none", record.file, key, note="null: none was applied")

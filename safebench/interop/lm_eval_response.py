@@ -13,7 +13,9 @@ from safebench.interop.facts import Absent, Fact, first_words, show
 from safebench.interop.lm_eval_doc import NO_FILTER, Doc
 from safebench.interop.lm_eval_folder import Run
 from safebench.interop.lm_eval_rows import AS_WRITTEN, plain
+from safebench.interop.lm_eval_sent import sent_of
 from safebench.interop.samples import Judged, ModelKey, Sampled, wrong
+from safebench.interop.sent import Header, Sent
 
 _OWN = ("prompt_id", "prompt", "category", "construct", "target")
 _NO_NAME = re.compile(r"[^a-z0-9_.-]+")
@@ -35,6 +37,9 @@ class Reader:
     """Whether the task is this package's: its prompts are the documents' own."""
     generated: bool
     """Whether text was generated, rather than choices scored."""
+    header: Header
+    sent: list[Sent] = field(default_factory=list)
+    """The prompts that were read, as they were sent."""
     _metrics: dict[str, str] = field(default_factory=dict)
     _unsplit: set[str] = field(default_factory=set)
 
@@ -53,6 +58,7 @@ class Reader:
         if any(doc.metrics.values()):
             extra["metrics"] = doc.metrics
         about = self._about(doc, prompt, extra)
+        self.sent.append(sent_of(doc, prompt, about["prompt"] if self.own else None, self.header))
         for number, response in enumerate(responses, self.repeat):
             yield Sampled(
                 model=self.model,

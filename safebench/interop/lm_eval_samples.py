@@ -13,10 +13,11 @@ from safebench.interop.lm_eval_doc import Doc, docs_of
 from safebench.interop.lm_eval_folder import Run, leaf_tasks, runs_in
 from safebench.interop.lm_eval_response import Reader
 from safebench.interop.lm_eval_rest import left_over
+from safebench.interop.lm_eval_sent import header_of, other_settings
 from safebench.interop.lm_eval_tasks import one_decoding, sample_facts
 from safebench.interop.record import Record
-from safebench.interop.samples import Collected, ModelKey, Sampled
-from safebench.resources import tasks_dir
+from safebench.interop.samples import Collected, ModelKey, Sampled, own_task
+from safebench.interop.sent import TEMPLATE, Sent
 
 LOGLIKELIHOOD = "loglikelihood"
 """Key and name of the decoding of tasks whose choices are scored."""
@@ -55,6 +56,7 @@ def read_lm_eval(
     """
     runs, remarks = runs_in(path, tasks)
     samples: list[Sampled] = []
+    sent: list[Sent] = []
     facts: list[Fact] = []
     keys: dict[str, list[str]] = {}
     for run in runs:
@@ -67,30 +69,37 @@ def read_lm_eval(
         keys.setdefault(key, []).append(run.task)
         reader = Reader(
             run, model, key, repeat or 1, _seed(run, said),
-            own=_own(run.task), generated=key != LOGLIKELIHOOD,
+            own=own_task(run.task), generated=key != LOGLIKELIHOOD, header=header_of(run, docs[0]),
         )  # fmt: skip
         samples += [sample for doc in docs for sample in reader.samples(doc)]
-        if key != _key_of_results(run):  # else the results say it
+        sent += reader.sent
+        of_results = _key_of_results(run)
+        if key != of_results:  # else the results say it
             facts += said
+        if docs[0].generated:
+            differ = of_results not in (None, key)
+            remarks += other_settings(run, docs[0].requests[0][1], differ=differ)
         facts += reader.judges()
-        remarks += [*_other_settings(run, key), *reader.remarks()]
+        remarks += reader.remarks()
     facts += _names(keys, decoding, path)
-    told, extra = _results(runs, set(keys))
+    chats = any(one.chat for one in sent)
+    if chats:
+        remarks.append(
+            f"{visible(str(path))}: prompts were sent as chats, to which a server applied its own "
+            "chat template: say which in --card"
+        )
+    told, extra = _results(runs, set(keys), chats=chats)
     if limit is not None:
         told = list(_limited(told, limit))
     return Collected(
         samples=tuple(samples),
         facts=(*told, *facts),
         files=_files(runs),
-        weights={model: frozenset(_weights(runs))} if model.condition != "base" else {},
+        loaded={model: tuple(lm_eval.loaded(record) for record in _records(runs))},
+        sent=tuple(sent),
         remarks=tuple(dict.fromkeys([*remarks, *_of_backend(runs)])),
         extra=extra,
     )
-
-
-def _own(task: str) -> bool:
-    """Whether a task is one that this package has: its documents are as the standard has them."""
-    return task in {file.stem for file in tasks_dir().glob("*/*.yaml")}
 
 
 def _metrics(run: Run) -> list[str]:
@@ -161,16 +170,6 @@ def _key_of_results(run: Run) -> str | None:
     return next(one_decoding(given, None)).place[1]
 
 
-def _other_settings(run: Run, key: str) -> Iterator[str]:
-    config, said = _config(run), _key_of_results(run)
-    if config is not None and said is not None and said != key:
-        yield (
-            f"{visible(str(run.samples))}: {run.task} was asked with other settings than "
-            f"{config.key('generation_kwargs')} of {visible(str(config.file))} says; those of the "
-            "samples count"
-        )
-
-
 def _first(doc: Doc) -> str:
     return f"{doc.at.unit} {doc.at.number}: arguments.gen_args_0"
 
@@ -226,14 +225,19 @@ def _names(keys: dict[str, list[str]], name: str | None, path: Path) -> Iterator
         yield Fact(("decoding", key, "name"), name, None, key="--tuned")
 
 
-def _results(runs: list[Run], keys: set[str]) -> tuple[list[Fact], dict[str, Any]]:
-    """Return what the files of results say of what is read, and the rest of them."""
+def _results(runs: list[Run], keys: set[str], *, chats: bool) -> tuple[list[Fact], dict[str, Any]]:
+    """Return what the files of results say of what is read, and the rest of them.
+
+    Where prompts were sent as chats, a server put them into words, with a template of its own.
+    """
     told: list[Fact] = []
     extra: dict[str, Any] = {}
     for record in _records(runs):
         read = {run.task for run in runs if run.results is record}
         unread = set(leaf_tasks(record)) - read
         facts = [fact for fact in lm_eval.facts(record) if _concerns(fact, read, unread, keys)]
+        if chats:
+            facts = [fact for fact in facts if fact.place[:2] != TEMPLATE[:2]]
         extra[_short(record.file, extra)] = left_over(record, facts)
         sampled = any(f.place[2:] == ("do_sample",) and f.value is True for f in facts)
         facts += _scheme(record, sampled=sampled)
@@ -274,15 +278,6 @@ def _scheme(record: Record, *, sampled: bool) -> Iterator[Fact]:
 def _of_backend(runs: list[Run]) -> Iterator[str]:
     for record in _records(runs):
         yield from lm_eval.remarks(record)
-
-
-def _weights(runs: list[Run]) -> Iterator[str]:
-    """Yield the folders of weights that lm-eval loaded for a tuned model."""
-    for record in _records(runs):
-        given = lm_eval.model_arguments(record.mapping("config") or Record(record.file, {}))
-        folder = given.get("peft") or given.get("pretrained")
-        if isinstance(folder, str) and folder:
-            yield folder
 
 
 def _records(runs: list[Run]) -> list[Record]:

@@ -25,7 +25,6 @@ FIELDS = (
 _OTHER_NAMES = {"seed": "training_seed", "finish_reason": "status", "stop_reason": "status"}
 _WHOLE = ("training_seed", "checkpoint", "repeat", "generation_seed", "new_tokens")
 _LEAST = {"checkpoint": 1, "repeat": 1}
-_VERDICTS = ("refused", "partial", "complied", "incoherent")
 _ENDED: dict[str, Status] = {
     "stop": "ok", "eos": "ok", "end_turn": "ok", "stop_sequence": "ok", "length": "truncated",
     "max_tokens": "truncated", "content_filter": "blocked",
@@ -44,7 +43,6 @@ def read_responses(
     files: Sequence[Path],
     columns: Mapping[str, str],
     defaults: Mapping[str, str],
-    labels: Mapping[str, str],
     judge: Mapping[str, str] | None = None,
 ) -> Collected:
     """Return the responses in tables.
@@ -54,7 +52,6 @@ def read_responses(
         columns: Columns by the fields (`FIELDS`) that they hold; a column that has a field's name
             need not be named.
         defaults: Values of fields that no column has; `repeat` may be `IN_ORDER`.
-        labels: Verdicts of the standard by the words of the table.
         judge: What the card says of whoever gave the verdicts: name, kind, id.
 
     Raises:
@@ -62,7 +59,7 @@ def read_responses(
     """
     _see_fields(columns, "--column")
     _see_fields(defaults, "--set")
-    reader = _Reader(columns, defaults, labels, judge)
+    reader = _Reader(columns, defaults, judge)
     for file in files:
         reader.read(file)
     return Collected(
@@ -84,11 +81,10 @@ def _see_fields(given: Mapping[str, str], option: str) -> None:
 
 @dataclass
 class _Reader:
-    """Reads one file after another; repeats and unknown words are told over all of them."""
+    """Reads one file after another; repeats are told over all of them."""
 
     columns: Mapping[str, str]
     defaults: Mapping[str, str]
-    labels: Mapping[str, str]
     judge: Mapping[str, str] | None
     samples: list[Sampled] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -240,17 +236,19 @@ class _Reader:
         return _ENDED[word]
 
     def _judged(self, row: Row, at: At) -> dict[str, Judged]:
-        word, score = self._text("verdict", row, at), self._score(row, at)
+        word, score = self._word(row, at), self._score(row, at)
         if self.judge is None or (word is None and score is None):
             return {}
-        verdict = None if word is None else self.labels.get(word, word)
-        if verdict is not None and verdict not in _VERDICTS:
-            raise wrong(
-                at,
-                f"verdict is {show(word)}",
-                f"say what it means: --label '{word}=...', one of {', '.join(_VERDICTS)}",
-            )
-        return {self.judge["name"]: Judged(verdict, score)}
+        return {self.judge["name"]: Judged(word, score)}
+
+    def _word(self, row: Row, at: At) -> str | None:
+        """Return a verdict as it was written; true, false and numbers are words too."""
+        value = self._value("verdict", row)
+        if isinstance(value, bool):
+            return str(value)
+        if isinstance(value, float):  # pandas writes a column of 0, 1 and nothing like this
+            return f"{value:g}" if math.isfinite(value) else None
+        return self._text("verdict", row, at)
 
     def _score(self, row: Row, at: At) -> float | None:
         value = self._value("score", row)

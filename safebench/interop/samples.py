@@ -11,6 +11,9 @@ from safebench.card.results import Condition
 from safebench.errors import InteropError, visible
 from safebench.evidence.tables import Status
 from safebench.interop.facts import Fact
+from safebench.interop.loaded import Loaded
+from safebench.interop.sent import Sent
+from safebench.resources import tasks_dir
 from safebench.rows import At
 
 
@@ -38,10 +41,16 @@ class ModelKey:
 class Judged:
     """What a judge elsewhere said of one response."""
 
-    verdict: str | None = None
-    """`refused`, `partial`, `complied` or `incoherent`; None where only a score came along."""
+    word: str | None = None
+    """Its own word: a verdict of the standard, or one that a person has to say the meaning of;
+    None where only a score came along."""
     score: float | None = None
-    """In [0, 1]; None where it follows from the verdict."""
+    """In [0, 1]; None where the word alone came along."""
+
+    @property
+    def grade(self) -> str:
+        """What it said, in one word."""
+        return f"{self.score:g}" if self.word is None else self.word
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +97,15 @@ class Collected:
     """What a person should know and no field holds."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """By file name: what it says beside its responses and no field of the card holds."""
-    weights: Mapping[ModelKey, frozenset[str]] = field(default_factory=dict)
-    """Folders of weights that the sampler was given for a model, as it wrote them down."""
+    loaded: Mapping[ModelKey, tuple[Loaded, ...]] = field(default_factory=dict)
+    """The weights that the sampler was given for a model, as it wrote them down."""
+    sent: tuple[Sent, ...] = ()
+    """The prompts as they were sent, where the files hold them."""
+
+
+def own_task(name: str) -> bool:
+    """Whether a task is one that this package has: its prompts are the standard's own."""
+    return name in {file.stem for file in tasks_dir().glob("*/*.yaml")}
 
 
 def wrong(at: At, what: str, fix: str) -> InteropError:
@@ -106,12 +122,13 @@ def joined(parts: list[Collected]) -> Collected:
             while key in extra and extra[key] != said:
                 key, number = f"{name} ({number})", number + 1
             extra[key] = said
-    weights: dict[ModelKey, frozenset[str]] = {}
+    loaded: dict[ModelKey, tuple[Loaded, ...]] = {}
     for part in parts:
-        for model, folders in part.weights.items():
-            weights[model] = weights.get(model, frozenset()) | folders
+        for model, weights in part.loaded.items():
+            loaded[model] = (*loaded.get(model, ()), *weights)
     return Collected(
-        weights=weights,
+        loaded=loaded,
+        sent=tuple(one for part in parts for one in part.sent),
         samples=tuple(sample for part in parts for sample in part.samples),
         facts=tuple(fact for part in parts for fact in part.facts),
         files=tuple(file for part in parts for file in part.files),
@@ -120,4 +137,4 @@ def joined(parts: list[Collected]) -> Collected:
     )
 
 
-__all__ = ["At", "Collected", "Judged", "ModelKey", "Sampled", "joined", "wrong"]
+__all__ = ["At", "Collected", "Judged", "ModelKey", "Sampled", "joined", "own_task", "wrong"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
 
 from safebench.cli.imports import places
+from safebench.cli.imports.main import FORMATS
 from safebench.errors import InteropError
 from safebench.interop.samples import ModelKey
 from safebench.interop.weights import Stated
@@ -68,6 +70,20 @@ def test_pairs_are_told_apart() -> None:
             places.pairs([wrong], "--set", "FIELD=VALUE")
     with pytest.raises(InteropError, match="twice"):
         places.pairs(["a=b", "a=c"], "--set", "FIELD=VALUE")
+
+
+def test_labels_name_verdicts_of_the_standard() -> None:
+    found = places.labels(["True=refused", "match:C=complied"])
+    assert found == {"True": "refused", "match:C": "complied"}
+    with pytest.raises(InteropError, match="--label C=harmful: no such verdict") as caught:
+        places.labels(["C=harmful"])
+    assert "refused, partial, complied, incoherent" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_takes_labels(name: str) -> None:
+    made = importlib.import_module(FORMATS[name][0]).command
+    assert "labels" in {parameter.name for parameter in made.params}
 
 
 def test_lost_seeds_have_a_reason() -> None:

@@ -64,7 +64,7 @@ def test_epochs_are_repeats_and_a_scorer_is_a_judge(tmp_path: Path) -> None:
     assert (one.repeat, two.repeat, one.model) == (3, 4, TUNED)
     assert (one.status, one.new_tokens, one.target, one.generation_seed) == ("ok", 3, "so", 5)
     assert (one.judged, two.judged) == (
-        {"match": Judged(score=1.0)}, {"match": Judged(score=0.0)},
+        {"match": Judged("C", 1.0)}, {"match": Judged("I", 0.0)},
     )  # fmt: skip
     assert one.extra["scores"] == {"match": {"answer": "so"}}
     facts = {fact.place: fact.value for fact in found.facts}
@@ -85,8 +85,8 @@ def test_a_scorer_with_a_model_is_a_prompted_judge(tmp_path: Path) -> None:
     data = log(sample(scores={"grade": {"value": "refusal"}}))
     options = {"grader_model": {"model": "openai/gpt-x"}, "grader_template": "Is {x} right?"}
     data["eval"]["scorers"] = [{"name": "grade", "options": options}]
-    found = read(tmp_path, data, labels={"refusal": "refused"})
-    assert found.samples[0].judged == {"grade": Judged("refused")}
+    found = read(tmp_path, data)
+    assert found.samples[0].judged == {"grade": Judged("refusal")}
     facts = {fact.place[2]: fact.value for fact in found.facts if fact.place[0] == "judge"}
     assert (facts["kind"], facts["id"]) == ("llm", "openai/gpt-x")
     assert facts["prompt_template_sha256"] == hashlib.sha256(b"Is {x} right?").hexdigest()
@@ -200,8 +200,8 @@ def without(data: dict[str, Any], key: str) -> dict[str, Any]:
         (log(sample(), sample()), "sample 2: sample 1, epoch 1 is at"),
         (log(sample(), sample(2), sample(1, 2)), "sample 2 has no epoch 2"),
         (log(sample(), results={"total_samples": 5}), "has 1 samples, but its results say 5"),
-        (log(sample(scores={"match": {"value": "maybe"}})), "match says 'maybe'"),
-        (log(sample(scores={"match": {"value": 7}})), "match says 7"),
+        (log(sample(scores={"match": {"value": None}})), "match says None"),
+        (log(sample(scores={"match": {"value": [1]}})), "match says [1]"),
         (log(sample(input=[])), "input is []"),
         (log(sample(input=[{"role": "system", "content": "x"}])), "no message of a user"),
         (log(sample(id=None)), "id is None"),

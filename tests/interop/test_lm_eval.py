@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from safebench.errors import InteropError
-from safebench.interop.facts import Absent, Nothing
+from safebench.interop.facts import STATED, Absent, Nothing
 from safebench.interop.frame import Said
 from tests.interop.made import COMMIT, adapter, draft, read, results, values, write_json
 
@@ -239,6 +239,45 @@ def test_a_commit_that_lm_eval_did_not_record_is_marked_with_the_reason(tmp_path
 def test_quantization(arguments: Any, expected: str, tmp_path: Path) -> None:
     results(tmp_path, config={"model_args": arguments})
     assert values(read(tmp_path))["model", "quantization"] == expected
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("quantization", "awq"), ("gguf_file", "m.gguf"), ("gptqmodel", True), ("autogptq", "m")],
+)
+def test_quantization_that_no_card_has_a_word_for(
+    argument: str, value: Any, tmp_path: Path
+) -> None:
+    results(tmp_path, config={"model": "hf", "model_args": {"pretrained": "a/b", argument: value}})
+    found = values(read(tmp_path))["model", "quantization"]
+    assert isinstance(found, Absent)
+    assert f"model_args have {argument}={value}" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("model", "logged", "expected"),
+    [
+        ("vllm", None, "float16"), ("vllm", "torch.bfloat16", "bfloat16"),
+        ("hf", "", "float16"), ("local-completions", None, None),
+    ],
+)  # fmt: skip
+def test_the_type_that_was_asked_for_where_none_was_logged(
+    model: str, logged: str | None, expected: str | None, tmp_path: Path
+) -> None:
+    given = {"pretrained": "a/b", "dtype": "float16"}
+    results(tmp_path, config={"model": model, "model_args": given, "model_dtype": logged})
+    assert values(read(tmp_path)).get(("model", "dtype")) == expected
+
+
+@pytest.mark.parametrize("argument", ["peft", "lora_local_path", "delta"])
+def test_a_model_under_an_adapter_is_the_base(argument: str, tmp_path: Path) -> None:
+    results(tmp_path, config={"model_args": f"pretrained=example/Base-1B,{argument}=out"})
+    assert read(tmp_path).filled["model", "base", "id"].facts[0].rank == STATED
+
+
+def test_a_template_that_a_server_applied_is_not_none(tmp_path: Path) -> None:
+    results(tmp_path, chat_template="", chat_template_sha=None)  # as local-chat-completions has it
+    assert ("model", "chat_template", "source") not in values(read(tmp_path))
 
 
 def test_an_evaluation_of_merged_weights_is_no_base_model(tmp_path: Path) -> None:

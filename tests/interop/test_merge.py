@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from safebench.errors import InteropError
+from safebench.interop.facts import ASKED, Fact, Nothing
+from safebench.interop.merge import merge
 from tests.interop.made import adapter, arguments, read, results, state, values
 
 
@@ -81,3 +83,11 @@ def test_arguments_and_state_of_two_trainings(tmp_path: Path) -> None:
     assert values(found)["hyperparameters", "epochs"] == 5
     (remark,) = found.remarks
     assert "trainer_state.json: num_train_epochs says hyperparameters.epochs is 2" in remark
+
+
+def test_a_person_s_none_is_told_in_words(tmp_path: Path) -> None:
+    place = ("prompting", "system_prompt")
+    remarks: list[str] = []
+    told = Fact(place, "Be kind.", tmp_path / "results.json", "system_instruction")
+    merge([told, Fact(place, Nothing(), None, key="--card", rank=ASKED)], remarks)
+    assert remarks[0].endswith("is 'Be kind.'; the draft has none, from --card")

@@ -39,7 +39,7 @@ def table(folder: Path, *rows: dict[str, Any], name: str = "rows.jsonl") -> Path
 
 
 def read(path: Path, **how: Any) -> Collected:
-    usual: dict[str, Any] = {"columns": {}, "defaults": {}, "labels": {}}
+    usual: dict[str, Any] = {"columns": {}, "defaults": {}}
     return read_responses([path], **(usual | how))
 
 
@@ -110,14 +110,24 @@ def test_verdicts_and_scores_come_along_with_who_gave_them(tmp_path: Path) -> No
     path = table(tmp_path, {**ROW, "label": "2_refusal", "score": 0.5}, {**ROW, "prompt": "?",
                  "label": "complied", "score": None})  # fmt: skip
     columns = {"verdict": "label"}
-    found = read(path, columns=columns, labels={"2_refusal": "refused"}, judge=HUMAN)
+    found = read(path, columns=columns, judge=HUMAN)
     assert [s.judged for s in found.samples] == [
-        {"human": Judged("refused", 0.5)}, {"human": Judged("complied", None)},
+        {"human": Judged("2_refusal", 0.5)}, {"human": Judged("complied", None)},
     ]  # fmt: skip
     assert {f.place[2]: f.value for f in found.facts if f.place[0] == "judge"} == HUMAN
-    assert "verdict is '2_refusal'" in str(refused(path, columns=columns, judge=HUMAN))
     assert "--verdicts-by" in str(refused(path, columns=columns).fix)
     assert "no column holds a verdict" in str(refused(table(tmp_path, ROW), judge=HUMAN))
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [(True, "True"), (0, "0"), (1.0, "1"), ("refused", "refused"), (None, None)],
+)
+def test_a_verdict_is_a_word_however_it_is_written(
+    value: object, word: str | None, tmp_path: Path
+) -> None:
+    (one,) = read(table(tmp_path, {**ROW, "verdict": value}), judge=HUMAN).samples
+    assert one.judged == ({} if word is None else {"human": Judged(word)})
 
 
 @pytest.mark.parametrize(

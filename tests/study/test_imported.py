@@ -246,7 +246,7 @@ def test_a_prompt_of_another_task_is_named(tmp_path: Path) -> None:
     ("judged", "facts", "message"),
     [
         ({"human": Judged("partial")}, (), "nothing says what kind of judge it is"),
-        ({"human": Judged(score=0.4)}, human(), "a score of harm of 0.4"),
+        ({"human": Judged(score=0.4)}, human(), "human says '0.4'"),
     ],
 )
 def test_verdicts_that_cannot_count(

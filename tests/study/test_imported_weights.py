@@ -11,6 +11,7 @@ import pytest
 from safebench.card.io import load_card
 from safebench.checks.report import check
 from safebench.errors import InteropError
+from safebench.interop.loaded import Loaded
 from safebench.interop.samples import ModelKey
 from safebench.interop.weights import Stated
 from safebench.study.imported.request import TrainingFile
@@ -35,6 +36,11 @@ def trained(folder: Path, *seeds: int, checkpoints: int = 1) -> tuple[Stated, ..
             state(place, epoch=float(epoch), global_step=10 * epoch)
         found.append(Stated(run, seed, "adapter"))
     return tuple(found)
+
+
+def peft(adapter: str) -> Loaded:
+    whole = (("pretrained", "example/Base-1B"),)
+    return Loaded(Path("results.json"), "model_args", whole, (("peft", adapter),), by_name=True)
 
 
 def test_the_only_checkpoint_is_the_one_that_answered(tmp_path: Path) -> None:
@@ -71,16 +77,16 @@ def test_of_several_checkpoints_one_has_to_be_named(tmp_path: Path) -> None:
 def test_the_weights_that_the_sampler_loaded_say_the_checkpoint(tmp_path: Path) -> None:
     weights = trained(tmp_path, 1, 2, checkpoints=2)
     loaded = {
-        ModelKey("tuned", seed): frozenset({str(tmp_path / f"run-{seed}" / "checkpoint-10")})
+        ModelKey("tuned", seed): (peft(str(tmp_path / f"run-{seed}" / "checkpoint-10")),)
         for seed in (1, 2)
     }
     made = request(tmp_path / "out", sampled(UNKNOWN), weights=weights)
-    collected = replace(made.collected, weights=loaded)
+    collected = replace(made.collected, loaded=loaded)
     import_runs(replace(made, collected=collected), Silent())
     card = load_card(tmp_path / "out" / "card.yaml")
     assert [(w.training_seed, w.checkpoint) for w in card.model.weights] == [(1, 1), (2, 1)]
     swapped = {ModelKey("tuned", 1): loaded[ModelKey("tuned", 2)]}
-    collected = replace(made.collected, weights=swapped)
+    collected = replace(made.collected, loaded=swapped)
     with pytest.raises(InteropError, match="is said to be of tuned, seed 2"):
         import_runs(replace(made, collected=collected, out=tmp_path / "no"), Silent())
 

@@ -13,19 +13,11 @@ from safebench.interop.samples import Collected
 
 @click.command(name="inspect", short_help="Logs of Inspect; epochs become repeats.")
 @of_models
-@click.option(
-    "--label",
-    "labels",
-    multiple=True,
-    metavar="WORD=VERDICT",
-    help="What a scorer's word means: refused, partial, complied, incoherent.",
-)
 @common
 def command(
     base: tuple[str, ...],
     tuned: tuple[str, ...],
     control: tuple[str, ...],
-    labels: tuple[str, ...],
     **given: Any,
 ) -> None:
     """Make a submission of logs of Inspect.
@@ -33,14 +25,13 @@ def command(
     \b
     DIR  a log (.eval, .json, or what `inspect log dump` prints), or a folder of logs of one model
 
-    Epochs become repeats, and scorers judges whose verdicts came along.
+    Epochs become repeats, and scorers judges whose verdicts came along. What their grades say of
+    harm or over-refusal no log tells: --label says it.
 
     \b
     safebench import inspect --base logs/base --tuned seed=1,checkpoint=2:logs/s1 --out submission
     """
     from safebench.interop.inspect_logs import read_inspect
-
-    words = places.pairs(labels, "--label", "WORD=VERDICT")
 
     def read(source: places.Source) -> Collected:
         return read_inspect(
@@ -49,7 +40,6 @@ def command(
             decoding=source.decoding,
             repeat=source.repeat,
             limit=given["limit"],
-            labels=words,
         )
 
     execute(places.collect(places.sources(base, tuned, control), read), **given)

@@ -31,7 +31,8 @@ def command(
 
     One folder holds one model's responses. Several decodings, or tasks measured apart, are further
     folders of the same model; `repeat=N` numbers repeats that were runs of their own, and those of
-    a task with `repeats` are taken as they are.
+    a task with `repeats` are taken as they are. What the header says of prompts, settings and
+    weights is held against the samples. What another lab's metric says of harm, --label says.
 
     \b
     safebench import lm-eval --base out/base --tuned seed=1:out/s1 --tuned seed=2:out/s2 \\

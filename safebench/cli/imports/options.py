@@ -57,6 +57,9 @@ _COMMON: tuple[Any, ...] = (
                  help="Settings of a decoding, where the files do not know them."),
     click.option("--task", "constructs", multiple=True, metavar="NAME=CONSTRUCT",
                  help="What a task measures that is not safebench's."),
+    click.option("--label", "labels", multiple=True, metavar="[JUDGE:]WORD=VERDICT",
+                 help="What a judge's word or score that came along means: refused, partial, "
+                 "complied, incoherent."),
     click.option("--task-file", "task_files", multiple=True, metavar="NAME=FILE",
                  help="Local copy of a published task's prompts."),
     click.option("--limit", type=click.IntRange(min=1), metavar="N",
@@ -109,7 +112,7 @@ def execute(collected: Collected, checkpoint: int | None = None, **given: Any) -
         )
     results = complete_results(imported.card)
     if results is not None:
-        print_summary(printer(), results)
+        print_summary(printer(), imported.card, results)
     click.echo(TextReporter().render([imported.report]))
     names = ", ".join(imported.to_name)
     card = request.out / "card.yaml"
@@ -154,6 +157,7 @@ def _request(collected: Collected, checkpoint: int | None, **given: Any) -> Requ
         settings=places.settings(given["decodings"]),
         constructs=constructs,  # type: ignore[arg-type]  # checked above
         task_files={name: Path(file) for name, file in files.items()},
+        labels=places.labels(given["labels"]),
         checkpoint=checkpoint,
         limit=given["limit"],
         lost=tuple(places.lost(given["lost"])),

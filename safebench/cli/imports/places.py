@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -14,6 +14,7 @@ from safebench.card.results import Condition
 from safebench.errors import InteropError, visible
 from safebench.interop.samples import Collected, ModelKey, joined
 from safebench.interop.weights import Stated
+from safebench.judges.base import Verdict
 from safebench.study.imported.models import of_base
 from safebench.study.imported.request import Lost
 
@@ -110,6 +111,18 @@ def pairs(texts: Iterable[str], option: str, what: str) -> dict[str, str]:
         if name in found:
             raise InteropError(f"{option} names {visible(name)} twice", fix="name it once")
         found[name] = value
+    return found
+
+
+def labels(texts: Iterable[str]) -> dict[str, str]:
+    """Return `WORD=VERDICT` texts as a mapping; raises InteropError."""
+    found = pairs(texts, "--label", "WORD=VERDICT")
+    for word, verdict in found.items():
+        if verdict not in get_args(Verdict):
+            raise InteropError(
+                f"--label {visible(word)}={visible(verdict)}: no such verdict",
+                fix=f"it is one of {', '.join(get_args(Verdict))}",
+            )
     return found
 
 

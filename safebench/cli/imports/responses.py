@@ -23,9 +23,6 @@ _KINDS = ("rule", "classifier", "llm", "human", "moderation_api")
               help="Column that holds a field, where it has another name.")  # fmt: skip
 @click.option("--set", "defaults", multiple=True, metavar="FIELD=VALUE",
               help="Value of a field that no column has, e.g. --set condition=base.")  # fmt: skip
-@click.option("--label", "labels", multiple=True, metavar="WORD=VERDICT",
-              help="What a word of the verdict column means: refused, partial, complied, "
-              "incoherent.")  # fmt: skip
 @click.option("--verdicts-by", "judge", metavar="KIND[:ID]",
               help="Who gave the verdicts that came along: rule, classifier, llm, human or "
               "moderation_api, and which one.")  # fmt: skip
@@ -38,7 +35,6 @@ def command(
     files: tuple[Path, ...],
     columns: tuple[str, ...],
     defaults: tuple[str, ...],
-    labels: tuple[str, ...],
     judge: str | None,
     repeats_in_order: bool,
     **given: Any,
@@ -66,7 +62,6 @@ def command(
         files,
         places.pairs(columns, "--column", "FIELD=COLUMN"),
         values,
-        places.pairs(labels, "--label", "WORD=VERDICT"),
         None if judge is None else _judge(judge),
     )
     execute(collected, **given)

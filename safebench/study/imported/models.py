@@ -25,7 +25,10 @@ class Models:
 
     def __init__(self, request: Request) -> None:
         self._default = request.checkpoint
-        self._loaded = request.collected.weights
+        self._loaded = {
+            model: frozenset(place for one in loaded for place in one.places)
+            for model, loaded in request.collected.loaded.items()
+        }
         self._asked = list(dict.fromkeys(sample.model for sample in request.collected.samples))
         self.keys: dict[ModelKey, ModelKey] = {}
         """Every model as it was read, and with its checkpoint."""
@@ -60,14 +63,12 @@ class Models:
 
     def _see_own(self, key: ModelKey, known: list[Known]) -> None:
         """Raise InteropError where the sampler loaded weights that are said to be another's."""
-        loaded = {Path(folder).resolve(): folder for folder in self._loaded.get(key, ())}
+        loaded = self._loaded.get(key, ())
         for one in known:
-            folder = loaded.get(one.folder.resolve())
-            if folder is not None and (one.condition, one.seed) != (
-                key.condition, key.training_seed,
-            ):  # fmt: skip
+            own = (one.condition, one.seed) == (key.condition, key.training_seed)
+            if not own and one.folder.resolve() in loaded:
                 raise InteropError(
-                    f"{key}: its sampler loaded {visible(folder)}, which is said to be of "
+                    f"{key}: its sampler loaded {visible(str(one.folder))}, which is said to be of "
                     f"{ModelKey(one.condition, one.seed)}",
                     fix="give the responses and the weights of one seed the same seed",
                 )
@@ -78,7 +79,7 @@ class Models:
         if self._default is not None:
             return replace(key, checkpoint=self._default)
         at = sorted(place for place in there if place is not None)
-        loaded = {Path(folder).resolve() for folder in self._loaded.get(key, ())}
+        loaded = self._loaded.get(key, frozenset())
         of_sampler = [p for p in at if there[p].folder.resolve() in loaded]
         for places in (of_sampler if len(loaded) == 1 else [], at):
             if len(places) == 1:

@@ -53,6 +53,8 @@ class Request:
     """What tasks measure that are not safebench's."""
     task_files: Mapping[str, Path] = field(default_factory=dict)
     """Local copies of published tasks."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Verdicts of the standard by the words of judges: `WORD`, or `JUDGE:WORD`."""
     checkpoint: int | None = None
     """Checkpoint of responses that nothing else says it of."""
     limit: int | None = None

@@ -15,7 +15,9 @@ from safebench.interop.gather import Gathered, gather
 from safebench.interop.merge import BASE, METHOD
 from safebench.interop.record import read_record
 from safebench.interop.samples import ModelKey
+from safebench.interop.sent import check_sent
 from safebench.interop.tree import decoding_names
+from safebench.study.imported.loaded import check_loaded, same_words
 from safebench.study.imported.models import Models, seed_facts
 from safebench.study.imported.request import Request, TrainingFile
 from safebench.study.imported.stated import card_facts, keyed, seen_from, setting_facts
@@ -41,7 +43,8 @@ def said_facts(request: Request) -> list[Fact]:
     """Return what the files of responses and a person say: a card, options.
 
     Raises:
-        InteropError: a card is none, or its decodings are not those that answered.
+        InteropError: a card is none, its decodings are not those that answered, or prompts were
+            sent otherwise than is said.
     """
     theirs = list(request.collected.facts)
     stated = [] if request.card is None else card_facts(request.card, request.out)
@@ -74,6 +77,7 @@ def said_facts(request: Request) -> list[Fact]:
                 f"decoding {visible(fact.place[1])} has no responses",
                 fix="import them too, correct its name, or take it out",
             )
+    check_sent(request.collected.sent, mine)
     return found
 
 
@@ -114,11 +118,15 @@ def gather_said(request: Request, tasks: Sequence[LoadedTask], facts: Sequence[F
         stated=request.weights,
         choose=models.choose,
     )
-    remarks = (*request.collected.remarks, *gathered.remarks, *models.remarks)
+    collected = request.collected
+    base = request.model or (gathered.filled[BASE].value if BASE in gathered.filled else None)
+    check_loaded(collected.loaded, None if base is None else str(base), facts)
+    same = same_words(collected.samples, collected.loaded, facts)
+    remarks = (*collected.remarks, *gathered.remarks, *models.remarks, *same)
     return Known(
         gathered=replace(
             gathered,
-            files=(*request.collected.files, *gathered.files),
+            files=(*collected.files, *gathered.files),
             remarks=tuple(dict.fromkeys(remarks)),
         ),
         models=models.keys,

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, get_args
 
 import pyarrow as pa
 
 from safebench.card.card import Card
 from safebench.card.judge import Judge
 from safebench.card.task import Construct
-from safebench.errors import InteropError
+from safebench.errors import InteropError, visible
 from safebench.evidence.tables import OUTCOMES, make_table
 from safebench.harness.tasks import LoadedTask
-from safebench.interop.facts import Absent, Fact
+from safebench.interop.facts import Absent, Fact, first_words, show
 from safebench.interop.frame import RULE
 from safebench.interop.samples import Judged, wrong
-from safebench.judges.base import score_of
+from safebench.judges.base import Verdict, score_of
 from safebench.study.imported.tasks import Placed
 
 _WITH_VERDICTS = ("harm", "over_refusal")
+_VERDICTS = get_args(Verdict)
 
 
 def came_along(found: Iterable[Placed]) -> dict[str, list[Construct]]:
@@ -96,13 +98,16 @@ def primary_judge(judges: Sequence[Judge], task: LoadedTask, found: Sequence[Pla
     return next(iter([*mine, *names]), judges[0].name)
 
 
-def their_outcomes(found: Sequence[Placed], names: dict[str, str], card: Card) -> pa.Table:
+def their_outcomes(
+    found: Sequence[Placed], names: dict[str, str], card: Card, labels: Mapping[str, str]
+) -> pa.Table:
     """Return the outcomes that came along.
 
     Args:
         found: The responses.
         names: Decodings' names by their keys.
         card: Says who judges, and from which score a response counts.
+        labels: Verdicts of the standard by the words of judges, `WORD` or `JUDGE:WORD`.
 
     Raises:
         InteropError: a verdict is missing, or cannot be what it has to be.
@@ -122,8 +127,12 @@ def their_outcomes(found: Sequence[Placed], names: dict[str, str], card: Card) -
                     f"{one.sample.task}",
                     "a judge decides every response of a task, or none",
                 )
-            rows.append({**_row(one, names), "judge": name,
-                         **_decided(one, said, judges.get(name))})  # fmt: skip
+            construct = one.document["construct"]
+            verdict = _verdict(name, said, construct, judges.get(name), labels)
+            decided = _decided(one, said, verdict)
+            if decided is None:
+                raise _unknown(name, one, found)
+            rows.append({**_row(one, names), "judge": name, **decided})
     return make_table(rows, OUTCOMES)
 
 
@@ -148,38 +157,76 @@ def _row(one: Placed, names: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _decided(one: Placed, said: Judged, judge: Judge | None) -> dict[str, Any]:
-    """Return verdict and score of one response as the standard has them."""
+def _decided(one: Placed, said: Judged, verdict: str | None) -> dict[str, Any] | None:
+    """Return verdict and score of one response as the standard has them; None: nothing says it."""
     construct = one.document["construct"]
-    if construct not in _WITH_VERDICTS:
-        if said.score is None:
-            raise wrong(
-                one.sample.at,
-                f"a verdict ({said.verdict}) of {construct}, which has a score in [0, 1]",
-                "give the score: --column score=COLUMN",
-            )
-        return {"verdict": None, "score": said.score}
-    verdict = said.verdict
-    if verdict is None:
-        verdict = _verdict_of(one, said.score, construct, getattr(judge, "threshold", None))
-    return {"verdict": verdict, "score": score_of(construct, verdict)}
-
-
-def _verdict_of(one: Placed, score: float | None, construct: str, threshold: Any) -> str:
-    if construct == "harm" and score is not None:
-        if isinstance(threshold, int | float):
-            return "complied" if score >= threshold else "refused"
-        if score in (0.0, 1.0):
-            return "complied" if score else "refused"
+    if construct in _WITH_VERDICTS:
+        if verdict is None:
+            return None
+        return {"verdict": verdict, "score": score_of(construct, verdict)}
+    if said.score is None:
         raise wrong(
             one.sample.at,
-            f"a score of harm of {score:g}, and nothing says from which one a response counts",
-            "give `threshold` of this judge in --card, or verdicts",
+            f"a verdict ({said.word}) of {construct}, which has a score in [0, 1]",
+            "let its judge give a score; in a table, name its column: --column score=COLUMN",
         )
-    raise wrong(
+    return {"verdict": None, "score": said.score}
+
+
+def _verdict(
+    name: str, said: Judged, construct: str, judge: Judge | None, labels: Mapping[str, str]
+) -> str | None:
+    """Return what a judge said of harm or a refusal; None where nothing tells what it means.
+
+    True, C and 1 are harm to one scorer, and a refusal to the next. A score of harm counts where
+    a card says from which one on.
+    """
+    words = (said.grade, said.grade.lower())
+    for key in (*(f"{name}:{word}" for word in words), *words):
+        if key in labels:
+            return labels[key]
+    if said.word in _VERDICTS:
+        return said.word
+    threshold = getattr(judge, "threshold", None)
+    if construct == "harm" and said.score is not None and isinstance(threshold, int | float):
+        return "complied" if said.score >= threshold else "refused"
+    return None
+
+
+def _unknown(name: str, one: Placed, found: Sequence[Placed]) -> InteropError:
+    """Return the error for grades that nothing tells the meaning of: which there are, of whom."""
+    construct = one.document["construct"]
+    here = [f.sample.judged[name] for f in found
+            if f.document["construct"] == construct and name in f.sample.judged]  # fmt: skip
+    unknown = [said for said in here if said.word not in _VERDICTS]
+    counts = Counter(said.grade for said in unknown)
+    scores = {said.grade: -1.0 if said.score is None else said.score for said in unknown}
+    grades = sorted(counts, key=lambda grade: -scores[grade])
+    listed = first_words((f"{grade} ({counts[grade]})" for grade in grades), 8)
+    several = len({judge for f in found for judge in f.sample.judged}) > 1
+    shown = [f"{name}:{grade}" if several else grade for grade in grades]
+    if len(grades) > len(_VERDICTS):
+        fix = f"say what each means: --label '{shown[0]}=VERDICT', one of {', '.join(_VERDICTS)}"
+    else:
+        ways = (
+            _labels(shown, *ends) for ends in (("complied", "refused"), ("refused", "complied"))
+        )
+        fix = f"say what they mean, e.g. {', or the other way round: '.join(ways)}"
+    if construct == "harm" and any(0 < score < 1 for score in scores.values()):
+        fix += "; or give `threshold` of this judge in --card, from which a score is harm"
+    return wrong(
         one.sample.at,
-        f"a score of {construct}, which is decided by verdicts",
-        "give verdicts: refused, partial, complied, incoherent; --label maps other words",
+        f"{name} says {show(one.sample.judged[name].grade)} of a response, and nothing says what "
+        f"that means for {construct}; of {len(here)} responses it says {listed}",
+        visible(fix),
+    )
+
+
+def _labels(words: Sequence[str], first: str, last: str) -> str:
+    """Return options that give words their verdicts, from one end of a scale to the other."""
+    verdicts = [first, *("partial" for _ in words[2:]), last]
+    return " ".join(
+        f"--label '{word}={verdict}'" for word, verdict in zip(words, verdicts, strict=False)
     )
 
 

@@ -186,7 +186,8 @@ class _Work:
 
     def _judged(self, card: Card, responses: pa.Table, progress: Progress) -> pa.Table:
         """Return the outcomes: verdicts that came along, and those of judges asked here."""
-        parts = [their_outcomes(self.found, self.known.names, card)]
+        labels = self.request.labels
+        parts = [their_outcomes(self.found, self.known.names, card, labels)]
         names = needs_here(self.found, card)
         theirs = came_along(self.found)
         judges = card.judge if not isinstance(card.judge, NotReported) else ()
