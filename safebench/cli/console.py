@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 import time
@@ -22,6 +23,9 @@ from rich.text import Text
 
 TEXT_WIDTH = 110
 """Columns that sentences are wrapped to where the output is no terminal."""
+_BRACKETS = re.compile(r"\[[^][]{0,40}\]")
+_GLUE = "\x00"
+"""Stands for a space at which no line is broken."""
 _NO_END = 100_000
 """Columns of a file or pipe: a table is as wide as its content, and nothing of it is cut."""
 
@@ -123,6 +127,8 @@ def text_width(console: Console) -> int:
 def print_wrapped(console: Console, label: str, text: str, indent: int) -> None:
     """Print a labelled sentence whose further lines stand under its first."""
     width = max(text_width(console) - indent, 40)
-    lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+    whole = _BRACKETS.sub(lambda found: found[0].replace(" ", _GLUE), text)  # [.31, .52]
+    lines = textwrap.wrap(whole, width, break_on_hyphens=False) or [""]
     for number, line in enumerate(lines):
-        console.print(f"{'' if number else label:<{indent}}{line}", markup=False)
+        start = "" if number else label
+        console.print(f"{start:<{indent}}{line.replace(_GLUE, ' ')}", markup=False)

@@ -95,13 +95,15 @@ def _scores(report: Report) -> Grid:
 
 def _heads(places: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
     """Return what tells columns apart: the construct, and task and judge where they differ."""
-    tasks, constructs, judges = (len(set(part)) for part in zip(*places, strict=True))
-    heads = []
-    for task, construct, judge in places:
-        name = construct_name(construct)
-        name = f"{task}: {name}" if tasks > constructs else name
-        heads.append(f"{name} ({judge})" if judges > 1 else name)
-    return tuple(heads)
+    measured = {(task, construct) for task, construct, _ in places}
+    named = len({construct for _, construct in measured}) < len(measured)
+    judges = len({judge for _, _, judge in places})
+    return tuple(
+        (f"{task}: " if named else "")
+        + construct_name(construct)
+        + (f" ({judge})" if judges > 1 else "")
+        for task, construct, judge in places
+    )
 
 
 def _score(score: MeasuredScore | None) -> str:
@@ -114,14 +116,15 @@ def _primaries(report: Report) -> Grid:
     unit = report.card.checkpoint_unit
     places = dict.fromkeys(_where(one, unit) for one in report.primaries)
     shared = f" ({next(iter(places))})" if len(places) == 1 else ""
+    heads = _heads([(e.task, e.construct, "") for e in (p.estimand for p in report.primaries)])
     return Grid(
         "primary",
         f"Primary estimands{shared}: score, change from base, the score of each training seed, "
         "and stability (lower bound of the probability that another seed lands within the margin).",
         ("Estimand", "Score", "Change from base", "Each seed", "Stability", "Margin", "n"),
         tuple(
-            _primary(one, f", {_where(one, unit)}" if len(places) > 1 else "")
-            for one in report.primaries
+            _primary(one, head + (f", {_where(one, unit)}" if len(places) > 1 else ""))
+            for one, head in zip(report.primaries, heads, strict=True)
         ),
     )
 
@@ -131,13 +134,12 @@ def _where(one: Primary, unit: str) -> str:
     return where(place.condition, place.checkpoint, place.decoding, unit)
 
 
-def _primary(one: Primary, place: str) -> tuple[str, ...]:
+def _primary(one: Primary, name: str) -> tuple[str, ...]:
     score, stable = one.score, one.score.stability
-    name = construct_name(one.estimand.construct)
     seeds = sorted(per_seed(score))
     each = [proportion(value) for value in seeds]
     return (
-        f"{name}{place}",
+        name,
         _score(score),
         "not measured" if one.change is None else change_text(one.change),
         " ".join(each) if len(each) <= _SEEDS else f"{each[0]} to {each[-1]}",
