@@ -92,7 +92,8 @@ def test_every_number_in_json_has_its_interval_n_and_method(
 ) -> None:
     found = json.loads(render(report, "json"))
     assert list(found) == [
-        "format", "submission", "spec", "results", "primary", "variation", "not_measured",
+        "format", "submission", "spec", "trials", "results", "primary", "variation",
+        "not_measured",
     ]  # fmt: skip
     assert found["format"] == "safebench/score/1"
     assert found["results"] == read_yaml(submission)["results"]
