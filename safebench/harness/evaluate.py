@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,10 @@ from lm_eval.api.instance import Instance
 from safebench.card.base import known
 from safebench.card.decoding import Decoding
 from safebench.errors import ModelError, SafebenchError, TaskError
-from safebench.harness.tasks import LoadedTask, quiet
+from safebench.harness.tasks import LoadedTask
+from safebench.models.conversation import LEFT_OUT, missing_from, plain
 from safebench.models.engine import Arrangement, Engine
+from safebench.models.quiet import quiet
 from safebench.models.rng import preserved_random_state
 from safebench.models.sampling import Stream
 
@@ -51,7 +54,7 @@ def build_prompts(
     `chat` applies the chat template. The weights in place do not matter.
 
     Raises:
-        TaskError: a prompt cannot be built.
+        TaskError: a prompt cannot be built, or is without what the card says is sent.
     """
     found = []
     for loaded in tasks:
@@ -71,8 +74,34 @@ def build_prompts(
                 problem
             )
         for instance in sorted(loaded.task.instances, key=lambda i: int(i.doc_id)):
-            found.append(Prompt(loaded.name, dict(instance.doc), instance.args[0]))
+            prompt = Prompt(loaded.name, dict(instance.doc), instance.args[0])
+            _check_sent(prompt, str(loaded.task.doc_to_text(instance.doc)), system_prompt)
+            found.append(prompt)
     return found
+
+
+def _check_sent(prompt: Prompt, asked: str, system_prompt: str | None) -> None:
+    """See that a prompt holds what the card says was sent, whichever way it took.
+
+    Raises:
+        TaskError: the system prompt or the task's own prompt was lost on the way.
+    """
+    # A server's client builds a conversation, which lm-eval keeps as JSON.
+    raw = getattr(prompt.context, "prompt", None)
+    sent = str(prompt.context)
+    if isinstance(raw, str):
+        sent = "\n".join(str(message.get("content")) for message in json.loads(raw))
+    wanted = [{"role": "task's", "content": asked}]
+    if system_prompt:
+        wanted.insert(0, {"role": "system", "content": system_prompt})
+    lost = missing_from(sent, wanted)
+    if lost is not None:
+        what = f"the {lost['role']} prompt {plain(str(lost['content']))[:80]!r}"
+        raise TaskError(
+            f"task {prompt.task}, prompt {prompt.document.get('prompt_id')}: {what} is not in what "
+            f"would be sent, {sent[:200]!r}",
+            fix=LEFT_OUT if lost["role"] == "system" else "give a chat template that holds it",
+        )
 
 
 def generate(

@@ -21,6 +21,7 @@ from safebench.card.model import (
     WeightsModel,
 )
 from safebench.errors import CardError, TuningError
+from safebench.models.conversation import missing_from, plain
 from safebench.models.loading import load_tokenizer, locate
 from safebench.tuning.shapes import Example, text_of
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from safebench.tuning.data import Examples
 
 _MOST_BYTES = 2**20
+_UNKNOWN_ROLE = "leave out a role that it does not know (often `system`), or give another template"
 
 
 @dataclass(frozen=True)
@@ -157,12 +159,21 @@ def _conversation(messages: list[dict[str, str]], tokenizer: Any, number: int) -
             fix="give model.chat_template or model.training_chat_template, or set template: plain",
         )
     try:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False))
-    except (TemplateError, ValueError, TypeError, KeyError) as problem:
+        text = str(tokenizer.apply_chat_template(messages, tokenize=False))
+    except Exception as problem:  # a template raises whatever its language lets it
         raise TuningError(
             f"the chat template cannot render training example {number}: {problem}",
-            fix="leave out a role that it does not know (often `system`), or give another template",
+            fix=_UNKNOWN_ROLE,
         ) from problem
+    # What a model said before, templates may shorten on purpose (its reasoning, for one).
+    lost = missing_from(text, [m for m in messages if m["role"] != "assistant"])
+    if lost is not None:
+        raise TuningError(
+            f"the chat template leaves the {lost['role']} message of training example {number} "
+            f"out: {plain(lost['content'])[:80]!r}",
+            fix=_UNKNOWN_ROLE,
+        )
+    return text
 
 
 def training_tokenizer(model: WeightsModel, folder: Path, tokenizer: Any) -> tuple[Any, str | None]:

@@ -1,0 +1,59 @@
+"""Whether a conversation is in the text that a chat template makes of it.
+
+A template may refuse a role, and one that knows no `system` may pass over it in silence; lm-eval
+then leaves the message out, and the responses are those of a run without it. So what was to be sent
+is looked for in what was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from safebench.errors import CardError
+
+LEFT_OUT = "take prompting.system_prompt out of the card, or give a template that has a place for \
+it (model.chat_template: {source: file, path: ...})"
+"""What helps where a template has no place for a system prompt."""
+_PROBE = "What is the capital of France?"
+
+
+def missing_from(text: str, messages: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the first message whose words are not in a text; None where all of them are.
+
+    White space does not count, since templates trim it.
+    """
+    there = plain(text)
+    return next((m for m in messages if plain(str(m["content"])) not in there), None)
+
+
+def plain(text: str) -> str:
+    """Return a text with single spaces."""
+    return " ".join(text.split())
+
+
+def require_system_prompt(tokenizer: Any, system_prompt: str | None) -> None:
+    """See that a tokenizer's chat template sends a system prompt, before anything is made with it.
+
+    Raises:
+        CardError: it refuses the role, or leaves out what it says.
+    """
+    if not system_prompt:
+        return
+    messages = [
+        {"role": "system", "content": system_prompt},
+        {"role": "user", "content": _PROBE},
+    ]
+    try:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except Exception as problem:  # a template raises whatever its language lets it
+        raise CardError(
+            f"prompting.system_prompt is given, but the chat template refuses it: {problem}",
+            fix=LEFT_OUT,
+        ) from problem
+    if missing_from(str(text), messages) is not None:
+        raise CardError(
+            "prompting.system_prompt is given, but the chat template leaves it out: of a "
+            f"conversation with it the template makes {str(text)[:200]!r}",
+            fix=LEFT_OUT,
+        )
