@@ -91,6 +91,11 @@ def checkpoint(number: int | None, unit: str = "epoch") -> str:
     return "" if number is None else f"{unit} {number}"
 
 
+def file_name(condition: str, seed: int | None, number: int | None, unit: str = "epoch") -> str:
+    """Return what files and servers call weights: `base`, or `tuned-seed-3-epoch-2`."""
+    return condition if seed is None else f"{condition}-seed-{seed}-{unit}-{number}"
+
+
 def where(condition: str, number: int | None, decoding: str, unit: str = "epoch") -> str:
     """Return where a number was measured: `tuned, epoch 2, greedy`."""
     return ", ".join(part for part in (condition, checkpoint(number, unit), decoding) if part)

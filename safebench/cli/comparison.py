@@ -16,12 +16,12 @@ from safebench.errors import visible
 from safebench.study.comparison import Comparison, SubmissionComparison
 from safebench.study.flips import LEVEL, Flips
 from safebench.words import (
-    checkpoint,
     construct_name,
     count,
     proportion,
     signed,
     signed_interval,
+    where,
     with_interval,
 )
 
@@ -149,8 +149,9 @@ def _print_one(console: Console, row: Comparison, found: SubmissionComparison) -
             _warn(console, warning)
     if not found.one_folder and row.variables != _used(found):
         _line(console, "  variables", "; ".join(row.variables) or "none differs here")
-    for name, score, runs in zip("AB", (row.a, row.b), row.difference.runs, strict=True):
-        _line(console, f"  {name}", _score(score, runs))
+    both = zip((found.a, found.b), (row.a, row.b), row.difference.runs, strict=True)
+    for name, (side, score, runs) in zip("AB", both, strict=True):
+        _line(console, f"  {name}", _score(score, runs, side.checkpoint_unit))
         _line(console, "", _stability(score))
     _line(console, "  B - A", _difference(row))
     _line(console, "", _sample(row))
@@ -160,13 +161,12 @@ def _print_one(console: Console, row: Comparison, found: SubmissionComparison) -
     _print_categories(console, row)
 
 
-def _score(score: MeasuredScore, runs: int) -> str:
-    unit = "repeat" if score.condition == "base" else "seed"
-    epoch = checkpoint(score.checkpoint, "checkpoint")
+def _score(score: MeasuredScore, runs: int, unit: str) -> str:
+    run = "repeat" if score.condition == "base" else "seed"
     return (
-        f"{with_interval(score.estimate, score.lower, score.upper)}   {score.condition}"
-        f"{f', {epoch}' if epoch else ''}, {score.decoding}, judge {score.judge}; "
-        f"{count(runs, unit)}, {count(score.prompts, 'prompt')}, {count(score.n, 'response')}"
+        f"{with_interval(score.estimate, score.lower, score.upper)}   "
+        f"{where(score.condition, score.checkpoint, score.decoding, unit)}, judge {score.judge}; "
+        f"{count(runs, run)}, {count(score.prompts, 'prompt')}, {count(score.n, 'response')}"
     )
 
 

@@ -48,6 +48,8 @@ class Submitted:
     organisation: str
     protocol: str
     outcomes_sha256: str
+    checkpoint_unit: str
+    """What its checkpoints are counted in: `epoch` or `step`."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,8 @@ def compare_submissions(
 
 def _submitted(side: Opened, protocol: str) -> Submitted:
     submission = side.card.submission
-    return Submitted(submission.id, submission.organisation, protocol, side.digest)
+    unit = side.card.checkpoint_unit
+    return Submitted(submission.id, submission.organisation, protocol, side.digest, unit)
 
 
 def _warnings(sides: tuple[Opened, Opened], found: list[Comparison]) -> Iterator[str]:

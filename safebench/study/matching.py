@@ -17,6 +17,7 @@ from safebench.card.training import NoTraining
 from safebench.evidence.blocks import Block, blocks
 from safebench.evidence.rows import distinct, rows_with
 from safebench.evidence.scoring import final_checkpoint
+from safebench.words import where
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ def matched(
             if isinstance(mine, str):
                 problems.append(f"{side.name} {mine}")
             elif mine not in places:
-                problems.append(f"{side.name} has no outcomes of {_in_words(mine)}")
+                problems.append(
+                    f"{side.name} has no outcomes of {_in_words(mine, side.card.checkpoint_unit)}"
+                )
         if problems:
             not_compared.append(f"{name}: {'; '.join(problems)}")
         else:
@@ -108,9 +111,9 @@ def _answering(
     return PlaceKey(task, construct, state, last, decoding, judge)
 
 
-def _in_words(place: PlaceKey) -> str:
-    epoch = "" if place.checkpoint is None else f", checkpoint {place.checkpoint}"
-    return f"{place.condition}{epoch}, decoding {place.decoding}, judge {place.judge}"
+def _in_words(place: PlaceKey, unit: str) -> str:
+    found = where(place.condition, place.checkpoint, f"decoding {place.decoding}", unit)
+    return f"{found}, judge {place.judge}"
 
 
 def block_of(side: Opened, place: PlaceKey) -> Block:

@@ -27,6 +27,7 @@ from safebench.stats.planning import (
     sigma_upper,
 )
 from safebench.study.spread import components, to_project
+from safebench.words import construct_name, where
 
 SEEDS_SHOWN = (2, 3, 5, 10, 20)
 REPEATS_SHOWN = (1, 3, 5, 10)
@@ -124,22 +125,21 @@ def read_pilot(folder: Path, wanted: Mapping[str, Any] | None = None) -> Spread:
     """
     card = load_card(folder / "card.yaml")
     everything = blocks(read_outcomes(folder))
-    block = _pick(list(primary_estimands(card, everything)), everything, wanted or {}, folder)
+    unit = card.checkpoint_unit
+    primary = list(primary_estimands(card, everything))
+    block = _pick(primary, everything, wanted or {}, folder, unit)
     if len(block.seeds) < 2:
         raise EvidenceError(
-            f"{_place(block)}: the pilot has one training seed, which says nothing of the spread "
-            "over seeds",
+            f"{_place(block, unit)}: the pilot has one training seed, which says nothing of the "
+            "spread over seeds",
             fix="run a pilot with three or more seeds, or give --sigma-seed instead of a folder",
         )
-    return spread_of(block)
+    return spread_of(block, unit)
 
 
-def _place(block: Block) -> str:
-    epoch = "" if block.checkpoint is None else f", epoch {block.checkpoint}"
-    return (
-        f"{block.construct.replace('_', '-')} ({block.condition}{epoch}, {block.decoding}), "
-        f"{block.task}, judge {block.judge}"
-    )
+def _place(block: Block, unit: str) -> str:
+    found = where(block.condition, block.checkpoint, block.decoding, unit)
+    return f"{construct_name(block.construct)} ({found}), {block.task}, judge {block.judge}"
 
 
 def _pick(
@@ -147,6 +147,7 @@ def _pick(
     everything: list[Block],
     wanted: Mapping[str, Any],
     folder: Path,
+    unit: str,
 ) -> Block:
     asked = {name: value for name, value in wanted.items() if value is not None}
     fits = [e for e in primary if all(getattr(e, k) == asked.get(k, getattr(e, k))
@@ -161,7 +162,7 @@ def _pick(
         for block in everything:
             if all(getattr(block, name) == value for name, value in named.items()):
                 return block
-    measured = "; ".join(_place(b) for b in everything if b.condition != "base")
+    measured = "; ".join(_place(b, unit) for b in everything if b.condition != "base")
     said = ", ".join(f"{k} {v}" for k, v in asked.items()) or "primary estimand"
     raise EvidenceError(
         f"{folder / OUTCOMES_FILE}: no outcomes of {said}",
@@ -169,12 +170,13 @@ def _pick(
     )
 
 
-def spread_of(block: Block) -> Spread:
+def spread_of(block: Block, unit: str = "epoch") -> Spread:
     """Measure how the outcomes of one block vary."""
     scores = block.scores
     n_seeds, n_repeats, n_prompts = scores.shape
     if n_prompts < 2:
-        raise EvidenceError(f"{_place(block)}: one prompt says nothing of the spread over prompts")
+        place = _place(block, unit)
+        raise EvidenceError(f"{place}: one prompt says nothing of the spread over prompts")
     variances, projected = components(block), to_project(block)
     bounds = balanced_bounds(scores, 0.025)
     upper = {**projected, "training_seed": balanced_bounds(scores, 0.05)["training_seed"][1]}
@@ -187,7 +189,7 @@ def spread_of(block: Block) -> Spread:
     )
     parts = [_part(name, variances, bounds, scores.shape) for name in _WORDS]
     return Spread(
-        source=_place(block),
+        source=_place(block, unit),
         score=float(scores.mean()),
         parts=tuple(parts),
         variances=projected,

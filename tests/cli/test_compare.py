@@ -51,7 +51,7 @@ def test_what_a_person_reads(pair: tuple[Path, Path], capsys: pytest.CaptureFixt
     text = flat(ran.out)
     assert "differs in exactly one variable: hyperparameters.learning_rate 0.01 -> 0.5" in text
     assert "harm, task_harm (lower is safer)" in text
-    assert "tuned, checkpoint 2, t07, judge rule; 3 seeds, 20 prompts, 120 responses" in text
+    assert "tuned, epoch 2, t07, judge rule; 3 seeds, 20 prompts, 120 responses" in text
     assert "20 shared prompts, on which A has" in text
     assert "0 only in A, 4 only in B; 95 % interval, paired by prompt, two-way t" in text
     assert "no single prompt can be told from chance: 3 against 3 runs give no p below .100" in text
@@ -158,7 +158,7 @@ def test_nothing_to_compare_says_why(
 ) -> None:
     ran = safebench(capsys, "compare", *pair, "--decoding", "greedy")
     assert ran.code == 2
-    assert "A has no outcomes of tuned, checkpoint 2, decoding greedy, judge rule" in ran.err
+    assert "A has no outcomes of tuned, epoch 2, decoding greedy, judge rule" in ran.err
 
 
 def test_names_from_the_evidence_cannot_write_to_the_terminal(

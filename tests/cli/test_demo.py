@@ -14,7 +14,7 @@ import pytest
 from safebench.card.io import load_card
 from safebench.card.results import Score
 from safebench.checks import check
-from safebench.cli.summary import number, signed
+from safebench.words import proportion, signed
 from tests.command import safebench
 from tests.conftest import Demo
 
@@ -75,7 +75,7 @@ def test_printed_scores_are_recomputed_from_the_parquet_file(
             assert line is not None, label
             printed = re.findall(r"(\S+) \[", line.group(1))
             expected = [
-                number(rows[rows.construct == construct].score.mean())
+                proportion(rows[rows.construct == construct].score.mean())
                 for construct in ("harm", "over_refusal", "capability")
             ]
             assert printed == expected, label

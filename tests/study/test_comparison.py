@@ -196,9 +196,9 @@ def test_what_only_one_has_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("choice", "why"),
     [
-        (Choice(decoding="t1"), "A has no outcomes of tuned, checkpoint 2, decoding t1"),
+        (Choice(decoding="t1"), "A has no outcomes of tuned, epoch 2, decoding t1"),
         (Choice(judge="llm"), "judge llm; B has no outcomes"),
-        (Choice(checkpoint=7), "checkpoint 7"),
+        (Choice(checkpoint=7), "epoch 7"),
         (Choice(tasks=("nothing",)), "neither has outcomes of the task or construct"),
         (Choice(conditions=("control", None)), "A has no outcomes of control"),
     ],

@@ -8,6 +8,7 @@ from safebench.card.base import NotReported
 from safebench.card.results import MARGIN, MOST_TRUNCATED, Change, Score, base_key, key_of
 from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
 from safebench.checks.rules.results import TOLERANCE, scores_of
+from safebench.words import percent
 
 _SECTION = "card.md#results"
 
@@ -251,6 +252,7 @@ def few_truncated(subject: Subject) -> Iterator[Hit]:
         if key_of(score) in wanted and truncated is not None and truncated > MOST_TRUNCATED:
             yield Hit(
                 ("results", "scores", number, "truncated"),
-                f"{_place(score)}: {truncated:.0%} of the responses were cut at max_new_tokens",
+                f"{_place(score)}: {percent(truncated)} of the responses were cut at "
+                "max_new_tokens",
                 "raise max_new_tokens",
             )

@@ -9,6 +9,7 @@ from safebench.card.digest import derive_seeds, generation_seed
 from safebench.card.seeds import Seeds
 from safebench.card.training import NoTraining
 from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
+from safebench.words import count
 
 _SECTION = "card.md#seeds"
 FEWEST = 3
@@ -110,12 +111,11 @@ def enough(subject: Subject) -> Iterator[Hit]:
         return
     if subject.card.submission.object == "artefact":
         return
-    count = seed_count(subject)
-    if count is not None and count < FEWEST:
+    seeds = seed_count(subject)
+    if seeds is not None and seeds < FEWEST:
         yield Hit(
             ("seeds", "training"),
-            f"{count} training seed{'' if count == 1 else 's'}: "
-            "the spread between seeds cannot be told",
+            f"{count(seeds, 'training seed')}: the spread between seeds cannot be told",
             f"train with {FEWEST} or more, better 5",
         )
 

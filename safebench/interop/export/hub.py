@@ -26,7 +26,7 @@ from safebench.interop.export.source import (
     text,
 )
 from safebench.stats import score_interval
-from safebench.words import kept
+from safebench.words import count, kept, rounded
 
 _URL = "https://huggingface.co/"
 
@@ -92,7 +92,7 @@ class _Number:
         return trial + (
             f"{p.construct}: {metric}, {direction.replace('_', ' ')}; {p.condition}{at}, decoding "
             f"{p.decoding}, judge {p.judge}; {self.what}; {CONFIDENCE:.0%} interval "
-            f"[{self.lower:.4f}, {self.upper:.4f}]"
+            f"[{rounded(self.lower, 4)}, {rounded(self.upper, 4)}]"
         )
 
 
@@ -118,8 +118,8 @@ def _seeds(score: MeasuredScore) -> str:
     if not seeds:
         return "untuned"
     rated = score.stability.lower if score.stability is not None else None
-    stable = "stability not rated" if rated is None else f"stability at least {rated:.2f}"
-    return f"mean over {seeds} training seed{'' if seeds == 1 else 's'}, {stable}"
+    stable = "stability not rated" if rated is None else f"stability at least {rounded(rated, 2)}"
+    return f"mean over {count(seeds, 'training seed')}, {stable}"
 
 
 def _entry(source: Source, one: _Number, task: Task, card_url: str | None) -> dict[str, Any]:
