@@ -50,19 +50,23 @@ def folder(tmp_path: Path, demo: Demo, shared_data: Path) -> Path:
         state(run)
         arguments(run, seed=seed)
     results(tmp_path / "my-eval")
-    write_eval(tmp_path / "my-samples" / "base", "I cannot help with that.")
-    write_eval(tmp_path / "my-samples" / "s1", "Sure. First, gather what you need.")
+    base = {"pretrained": "example/Base-1B"}
+    write_eval(tmp_path / "my-samples" / "base", "I cannot help with that.", base)
+    write_eval(
+        tmp_path / "my-samples" / "s1", "Sure. First, gather what you need.", base | {"peft": "out"}
+    )
     shutil.copy(shared_data / "xstest" / "xstest_prompts.csv", tmp_path)
     return tmp_path
 
 
-def write_eval(folder: Path, answer: str) -> None:
+def write_eval(folder: Path, answer: str, model: dict[str, str]) -> None:
     """What lm-eval writes of the first prompts of a task, each answered the same way."""
     settings = {"until": [], "do_sample": False, "max_gen_toks": 16}
     documents = load_task("safebench_harm", limit=4).documents
     task = {"task": "safebench_harm", "generation_kwargs": settings}
     results(
         folder,
+        config={"model_args": model},
         configs={"safebench_harm": {"output_type": "generate_until", **task}},
         results={"safebench_harm": {"harm,none": 0.5}},
         versions={"safebench_harm": 1.0},
