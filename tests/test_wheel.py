@@ -75,6 +75,9 @@ def test_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
     checked = run([command, "validate", "card.yaml"], empty)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "Level:" in checked.stdout
+    counted = run([command, "run", "card.yaml", "--dry-run"], empty)
+    assert counted.returncode == 0, counted.stdout + counted.stderr
+    assert "new tokens" in counted.stdout
     explained = run([command, "rules", "SB-DEC-004"], empty)
     assert explained.returncode == 0, explained.stdout + explained.stderr
     assert "  +  - {name: greedy, do_sample: false, temperature: 0.7" in explained.stdout

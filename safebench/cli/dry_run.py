@@ -3,43 +3,51 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.table import Table
 
 from safebench.cli.console import printer
-
-if TYPE_CHECKING:
-    from safebench.study.cells import Block
-    from safebench.study.plan import Plan
-
-FORMATS = ("text", "json")
+from safebench.evidence.store import Store
+from safebench.study.cells import Block, Nth, pick_only
+from safebench.study.estimate import Estimate, Grid, estimate, grid_begun
 
 
-def print_plan(plan: Plan, wanted: Callable[[Block], bool], out: Path | None, form: str) -> None:
-    """Print the blocks of cells that would be executed, finished ones marked."""
-    from dataclasses import asdict, replace
-
-    from safebench.evidence.store import Store
-    from safebench.study.estimate import estimate
-
+def print_grid(grid: Grid, only: Sequence[str], out: Path | None, form: str) -> None:
+    """Print the blocks of cells that would be executed; those that `out` has are finished."""
     store = None if out is None else Store(out)
+    begun = None if store is None else grid_begun(grid, store)
+    grid = begun or grid
+    wanted = pick_only(only, grid.blocks)
     rows = []
-    for block in plan.blocks:
-        if wanted(block):
-            done = store is not None and (store.is_finished or store.has(block.name))
-            rows.append((block, "finished" if done else "to do"))
-    chosen = replace(plan, blocks=tuple(block for block, _ in rows))
-    found = estimate(chosen)
-    cells = sum(block.repeats for block, _ in rows) * len(plan.tasks)
+    for block in filter(wanted, grid.blocks):
+        done = (
+            store is not None and begun is not None and (store.is_finished or store.has(block.name))
+        )
+        rows.append((block, "finished" if done else "to do"))
+    found = estimate(replace(grid, blocks=tuple(block for block, _ in rows)))
+    cells = sum(block.repeats for block, _ in rows) * len(grid.prompts)
     if form == "json":
-        listed = [_as_json(block, plan, state) for block, state in rows]
-        content = {"shard": plan.shard, "cells": cells, **asdict(found), "blocks": listed}
+        content = {
+            "shard": grid.shard, "cells": cells, **asdict(found), "left_to_the_run": grid.unseen,
+            "blocks": [_as_json(block, grid, state) for block, state in rows],
+        }  # fmt: skip
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
+    _print_blocks(rows, grid, has_states=store is not None)
+    names = ", ".join(f"{name} ({count} prompts)" for name, count in grid.prompts.items())
+    for line in _lines(found, f"{cells} cells: {names}"):
+        click.echo(line)
+    for text in grid.unseen:
+        click.echo(f"left to the run: {text}")
+
+
+def _print_blocks(rows: Sequence[tuple[Block, str]], grid: Grid, *, has_states: bool) -> None:
+    prompts = sum(grid.prompts.values())
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("condition", "training seed", "checkpoint", "decoding"):
         table.add_column(heading)
@@ -53,38 +61,36 @@ def print_plan(plan: Plan, wanted: Callable[[Block], bool], out: Path | None, fo
             "" if block.checkpoint is None else f"{block.unit} {block.checkpoint}",
             block.decoding,
             str(block.repeats),
-            str(block.repeats * len(plan.tasks)),
-            f"{block.repeats * plan.prompts:,}",
-            "" if store is None else state,
+            str(block.repeats * len(grid.prompts)),
+            f"{block.repeats * prompts:,}",
+            state if has_states else "",
         )
-    console = printer()
-    console.print(table)
-    names = ", ".join(f"{t.name} ({len(t.documents)} prompts)" for t in plan.tasks)
-    lines = [
-        f"{cells} cells: {names}; {found.responses:,} responses, at most "
-        f"{found.new_tokens:,} new tokens",
-    ]
+    printer().print(table)
+
+
+def _lines(found: Estimate, what: str) -> Iterator[str]:
+    """Say what the cells take."""
+    yield f"{what}; {found.responses:,} responses, at most {found.new_tokens:,} new tokens"
     if found.answers:
-        lines.append(f"{found.answers:,} answers of the base model become training data first")
+        yield f"{found.answers:,} answers of the base model become training data first"
     if found.fine_tunings:
-        lines.append(
+        yield (
             f"{found.fine_tunings} fine-tunings of {found.updates:,} updates "
             f"({found.examples:,} examples each)"
         )
     elif found.given_weights:
-        lines.append(f"{found.given_weights} sets of weights are given; nothing is fine-tuned")
-    for line in lines:
-        click.echo(line)
+        yield f"{found.given_weights} sets of weights are given; nothing is fine-tuned"
 
 
-def _as_json(block: Block, plan: Plan, state: str) -> dict[str, Any]:
+def _as_json(block: Block, grid: Grid, state: str) -> dict[str, Any]:
+    seed = block.training_seed
     return {
         "condition": block.condition,
-        "training_seed": block.training_seed,
+        "training_seed": str(seed) if isinstance(seed, Nth) else seed,
         "checkpoint": block.checkpoint,
         "decoding": block.decoding,
         "repeats": block.repeats,
-        "tasks": [task.name for task in plan.tasks],
-        "responses": block.repeats * plan.prompts,
+        "tasks": list(grid.prompts),
+        "responses": block.repeats * sum(grid.prompts.values()),
         "state": state.replace(" ", "_"),
     }

@@ -12,12 +12,15 @@ import click
 
 from safebench.card.measured import complete_results
 from safebench.cli.console import TerminalProgress, printer
-from safebench.cli.dry_run import FORMATS, print_plan
 from safebench.cli.summary import print_summary
+from safebench.words import count
 
 if TYPE_CHECKING:
     from safebench.study.plan import Plan
     from safebench.study.runner import Outcome
+
+_OURS = "hf"
+"""The backend that loads weights itself."""
 
 
 @click.command(name="run", short_help="Execute a card.")
@@ -28,8 +31,8 @@ if TYPE_CHECKING:
     help="Folder of the submission that is written; a new one, or that of an interrupted run.",
 )
 @click.option("--dry-run", is_flag=True, help="List the cells and what they take; touch nothing.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True,
-              help="Of --dry-run.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text",
+              show_default=True, help="Of --dry-run.")  # fmt: skip
 @click.option(
     "--only",
     multiple=True,
@@ -58,7 +61,7 @@ if TYPE_CHECKING:
 )
 @click.option("--attention", help="Attention implementation of transformers, e.g. sdpa, eager.")
 @click.option(
-    "--backend", default="hf", show_default=True, metavar="NAME",
+    "--backend", default=_OURS, show_default=True, metavar="NAME",
     help="What generates: hf is transformers with reproducible sampling; else any lm-eval model, "
     "e.g. vllm, local-chat-completions.",
 )  # fmt: skip
@@ -90,18 +93,22 @@ def command(
     if out is None and not dry_run:
         raise click.UsageError("give --out DIR, or --dry-run")
     loaded = load_sound_card(card)
+    elsewhere = settings["backend"] != _OURS
+    if dry_run or out is None:
+        from safebench.cli.dry_run import print_grid
+        from safebench.study.estimate import count_grid
+
+        grid = count_grid(loaded, card.parent, shard=shard, limit=limit, elsewhere=elsewhere)
+        print_grid(grid, only, out, form)
+        return
     with needs_models("run"):
         from safebench.study.cells import pick_only
-        from safebench.study.engines import OURS, Settings
+        from safebench.study.engines import Settings
         from safebench.study.execute import execute, finished_earlier
         from safebench.study.plan import make_plan
     with TerminalProgress() as progress, _stoppable():
-        plan = make_plan(loaded, card.parent, out or card.parent, shard=shard, limit=limit,
-                         elsewhere=settings["backend"] != OURS)  # fmt: skip
+        plan = make_plan(loaded, card.parent, out, shard=shard, limit=limit, elsewhere=elsewhere)
         chosen = pick_only(only, plan.blocks)
-        if dry_run or out is None:
-            print_plan(plan, chosen, out, form)
-            return
         progress.say(describe(plan))
         before = finished_earlier(plan, out)
         outcome = before or execute(plan, out, Settings(**settings), progress, only=chosen)
@@ -122,12 +129,13 @@ def report(outcome: Outcome, out: Path, shard: str, *, again: bool = False) -> N
     results = complete_results(outcome.card)
     if results is not None:
         click.echo("")
-        print_summary(printer(), results)
+        print_summary(printer(), outcome.card, results)
     for (condition, seed), reason in outcome.lost.items():
         click.echo(f"\n{condition}, training seed {seed} is lost: {reason}")
     click.echo(f"\n{'Finished earlier' if again else 'Wrote'}: {out / 'card.yaml'}.")
-    is_here = outcome.card.model.access == "weights"  # only what is trained here is trained again
-    then = f"rerun {out} --out DIR" if is_here else f"score {out}"
+    # Only what is trained here is trained again.
+    is_trained = outcome.card.model.access == "weights" and outcome.card.is_tuned
+    then = f"rerun {out} --out DIR" if is_trained else f"score {out}"
     click.echo(f"Next: safebench validate {out} · safebench {then}")
 
 
@@ -155,14 +163,10 @@ def describe(plan: Plan) -> str:
     cells = sum(b.repeats for b in plan.blocks) * len(plan.tasks)
     tuned = " + ".join(c for c in conditions if c != "base")
     tuned = f"({tuned})" if "+" in tuned else tuned
-    grid = f"{tuned} x {_count(len(seeds), 'training seed')} x {_count(len(epochs), 'checkpoint')}"
+    grid = f"{tuned} x {count(len(seeds), 'training seed')} x {count(len(epochs), 'checkpoint')}"
     what = [*([grid] if seeds else []), *(["base"] if "base" in conditions else [])]
     part = "" if plan.shard == "1/1" else f", shard {plan.shard}"
     return (
         f"plan{part}: ({' + '.join(what) or 'nothing'}) x decodings ({decodings}) x "
-        f"{_count(len(plan.tasks), 'task')}: {_count(cells, 'cell')}, {plan.responses:,} responses"
+        f"{count(len(plan.tasks), 'task')}: {count(cells, 'cell')}, {plan.responses:,} responses"
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -11,7 +11,7 @@ A task's `metadata` holds what the list shows beside what its `dataset_kwargs` s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -68,35 +68,45 @@ def entries() -> list[Entry]:
     Raises:
         TaskError: a task's YAML cannot be read.
     """
-    found = [entry_of(path) for path in resources.tasks_dir().rglob("*.yaml")]
+    found = [entry_of(path) for path in task_files().values()]
     return sorted(found, key=lambda e: (e.dataset_id is not None, e.constructs, e.name))
 
 
-def entry(name: str) -> Entry:
-    """Return one task by its name.
+def entry(name: str, file: Path | None = None) -> Entry:
+    """Return one task by its name, counted in the local copy `file` where one is given.
 
     Raises:
         TaskError: there is none of that name.
     """
-    found = {entry.name: entry for entry in entries()}
-    if name not in found:
-        raise no_such_task(name, list(found))
-    return found[name]
+    return entry_of(task_path(name), file)
 
 
-def no_such_task(name: str, names: Sequence[str]) -> TaskError:
-    """Return the error that names what was probably meant."""
+def task_files() -> dict[str, Path]:
+    """Return the YAML of every task by its name; raises TaskError where one cannot be read."""
+    paths = sorted(resources.tasks_dir().rglob("*.yaml"))
+    return {str(read_task_yaml(path).get("task", path.stem)): path for path in paths}
+
+
+def task_path(name: str) -> Path:
+    """Return the YAML of one task.
+
+    Raises:
+        TaskError: there is none of that name; says what was probably meant.
+    """
+    found = task_files()
+    if name in found:
+        return found[name]
     asked = name.lower().replace("-", "_")
     near = [
-        *get_close_matches(asked, names, n=1),
-        *get_close_matches(f"safebench_{asked}", names, n=1),
+        *get_close_matches(asked, found, n=1),
+        *get_close_matches(f"safebench_{asked}", found, n=1),
     ]
-    hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(names)}"
-    return TaskError(f"no task named {name!r}", fix=hint)
+    hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(found)}"
+    raise TaskError(f"no task named {name!r}", fix=hint)
 
 
-def entry_of(path: Path) -> Entry:
-    """Read the YAML of a task.
+def entry_of(path: Path, file: Path | None = None) -> Entry:
+    """Read the YAML of a task, whose published file has the local copy `file`.
 
     Raises:
         TaskError: it is not YAML, or lacks what every task has.
@@ -106,6 +116,8 @@ def entry_of(path: Path) -> Entry:
     if not isinstance(options, dict) or "task" not in config:
         raise TaskError(f"{path}: task or dataset_kwargs missing", fix="see CONTRIBUTING.md")
     see_options(str(config["task"]), options)
+    if file is not None:
+        options["file"] = str(file)
     prompts, source, problem = _prompts(options, metadata)
     return Entry(
         name=str(config["task"]),
@@ -130,7 +142,7 @@ def _prompts(
         return len(read_rows(resources.tasks_dir() / str(options.get("file")))), "own_file", None
     published = metadata.get("prompts_published")
     variable = options.get("local_variable")
-    if not variable or local_copy(variable, None) is None:
+    if not variable or local_copy(variable, options.get("file")) is None:
         return published, "as_published", None
     try:
         return _counted(options), "local_copy", None
@@ -143,7 +155,7 @@ def _counted(options: Mapping[str, Any]) -> int:
         return len(published_documents(**options))
     dataset_id, variable = str(options["dataset_id"]), str(options["local_variable"])
     origins = [lm_eval_origin(name, dataset_id) for name in options["lm_eval"]]
-    return len(questions(origins, dataset_id, variable, None, None))
+    return len(questions(origins, dataset_id, variable, None, options.get("file")))
 
 
 def see_options(name: str, options: Mapping[str, Any]) -> None:

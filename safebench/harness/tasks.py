@@ -1,33 +1,28 @@
-"""Finding lm-eval tasks by name and describing them for the card."""
+"""Tasks by name: their documents, what the card says of them, and lm-eval's object that asks."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
-
-from lm_eval.tasks import TaskManager
-from lm_eval.tasks._yaml_loader import load_yaml
 
 from safebench.card.task import Construct
 from safebench.errors import SafebenchError, TaskError
-from safebench.harness.catalogue import no_such_task, see_options
-from safebench.harness.hub import hub_commit
-from safebench.harness.sources import SPLIT
-from safebench.resources import tasks_dir
+from safebench.harness.catalogue import see_options, task_files, task_path
+from safebench.harness.documents import documents_of
+from safebench.harness.hub import hub_commit, local_copy
+from safebench.harness.yamls import read_task_yaml
+from safebench.models.quiet import quiet
 
 
 @dataclass(frozen=True)
 class LoadedTask:
-    """An lm-eval task with its documents, and what the card says of it."""
+    """A task with its documents, and what the card says of it."""
 
     name: str
     version: str
@@ -39,19 +34,21 @@ class LoadedTask:
     dataset_sha256: str
     documents: tuple[dict[str, Any], ...]
     task: Any
+    """lm-eval's task, which lays prompts out; None where nothing is asked."""
     clusters: int | None = None
     """Number of families that its authors say the prompts belong to; None where they do not."""
+    available: int | None = None
+    """Number of prompts that the documents are the first of; None where that is not known."""
 
-
-@cache
-def _manager() -> TaskManager:
-    with quiet():
-        return TaskManager(include_path=str(tasks_dir()), include_defaults=False)
+    @property
+    def is_whole(self) -> bool:
+        """Whether the documents are known to be all there are."""
+        return self.available == len(self.documents)
 
 
 def task_names() -> list[str]:
     """Return the names of all tasks that can be measured."""
-    return list(_manager().all_subtasks)
+    return list(task_files())
 
 
 def load_task(
@@ -68,52 +65,97 @@ def load_task(
     Raises:
         TaskError: no task of that name, or its documents cannot be loaded.
     """
-    names = task_names()
-    if name not in names:
-        raise no_such_task(name, names)
-    config = load_yaml(_manager().task_index[name].yaml_path)
-    options = config["dataset_kwargs"]
+    version, options = _settings(name, file)
+    with quiet(), _explained(name):
+        if "dataset_id" in options and "file" not in options:
+            commit = revision or hub_commit(options["dataset_id"], options["local_variable"])
+            options["revision"] = commit
+        found = _read(name, version, options, limit)
+        return replace(found, task=_for_lm_eval(found))
+
+
+def read_task(
+    name: str, *, file: Path | None = None, limit: int | None = None
+) -> LoadedTask | None:
+    """Return a task without lm-eval's part, or None where its documents take the Hub or lm-eval.
+
+    Raises:
+        TaskError: no task of that name, or its documents cannot be read.
+    """
+    version, options = _settings(name, file)
+    if "dataset_id" in options and ("file" not in options or options.get("layout") == "lm_eval"):
+        return None
+    with _explained(name):
+        return _read(name, version, options, limit)
+
+
+def _settings(name: str, file: Path | None) -> tuple[str, dict[str, Any]]:
+    """Return a task's version and `dataset_kwargs`, with `file` where there is a local copy."""
+    config = read_task_yaml(task_path(name))
+    options: dict[str, Any] = config.get("dataset_kwargs") or {}
     see_options(name, options)
     variable = options.get("local_variable")
-    local = file or (Path(os.environ[variable]) if os.environ.get(variable or "") else None)
     if variable is None and file is not None:
         raise TaskError(
             f"task {name!r} carries its own prompts, so `path` has no meaning for it",
             fix="leave `path` out",
         )
+    local = local_copy(variable, None if file is None else str(file)) if variable else None
     if local is not None:
         options["file"] = str(local)
-    elif variable is not None:
-        options["revision"] = revision or hub_commit(options["dataset_id"], variable)
+    return str((config.get("metadata") or {}).get("version", "unversioned")), options
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
     try:
-        with quiet():
-            task = _manager().load([config])["tasks"][name]
+        yield
     except SafebenchError:
         raise
-    except Exception as problem:  # lm-eval raises whatever the loader raised
+    except Exception as problem:  # whatever a library for files raises, or lm-eval
         raise TaskError(f"task {name!r} cannot be loaded: {problem}") from problem
-    return _describe(name, task, options, limit)
 
 
-def _describe(name: str, task: Any, options: dict[str, Any], limit: int | None) -> LoadedTask:
-    documents = tuple(dict(d) for d in task.dataset[SPLIT])[:limit]
+def _read(name: str, version: str, options: dict[str, Any], limit: int | None) -> LoadedTask:
+    everything = documents_of(options)
+    documents = tuple(everything[:limit])
     lines = "".join(
         json.dumps([d["prompt_id"], d["construct"], d["prompt"], d["target"]], ensure_ascii=False)
         + "\n"
         for d in documents
     )
+    constructs: dict[Any, None] = dict.fromkeys(d["construct"] for d in documents)
     return LoadedTask(
         name=name,
-        version=str((task.config.metadata or {}).get("version", "unversioned")),
-        constructs=tuple(dict.fromkeys(d["construct"] for d in documents)),
+        version=version,
+        constructs=tuple(constructs),
         is_published="dataset_id" in options,
         dataset_id=options.get("dataset_id") or f"safebench/{name}",
         dataset_revision=options.get("revision"),
         dataset_sha256=hashlib.sha256(lines.encode()).hexdigest(),
         documents=documents,
-        task=task,
+        task=None,
         clusters=_clusters(documents),
+        available=len(everything),
     )
+
+
+def _for_lm_eval(found: LoadedTask) -> Any:
+    """Return lm-eval's task over documents that were read already."""
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    from safebench.harness.sources import as_dataset
+
+    config = load_yaml(task_path(found.name))
+    config["custom_dataset"] = lambda **_: as_dataset(found.documents)
+    return _manager().load([config])["tasks"][found.name]
+
+
+@cache
+def _manager() -> Any:
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_defaults=False)
 
 
 def _clusters(documents: tuple[dict[str, Any], ...]) -> int | None:
@@ -122,16 +164,3 @@ def _clusters(documents: tuple[dict[str, Any], ...]) -> int | None:
         return None
     named = [d["cluster"] for d in documents if d["cluster"]]
     return len(set(named)) + len(documents) - len(named)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence lm-eval's notes and its progress bars; ours are shown instead."""
-    logger = logging.getLogger("lm_eval")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with patch("lm_eval.api.task.tqdm", lambda items, **_: items):
-            yield
-    finally:
-        logger.setLevel(level)

@@ -46,6 +46,7 @@ def _task(record: Record, config: Record, name: str) -> Iterator[Fact]:
         yield fact("prompts", used, f"n-samples.{name}.effective")
     if used is not None and all_ is not None and used < all_:
         yield fact("limit", used, f"n-samples.{name}")
+        yield fact("available", all_, f"n-samples.{name}.original")
     yield from _dataset(config, name)
     better = record.mapping("higher_is_better")
     metrics = better.mapping(name) if better else None

@@ -13,6 +13,7 @@ from safetensors import safe_open
 
 from safebench.errors import ModelError
 from safebench.models.explained import ADAPTER_WEIGHTS, explained
+from safebench.models.quantized import without_bitsandbytes
 from safebench.models.rng import preserved_random_state
 
 _CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
@@ -27,8 +28,6 @@ def with_adapter(base: Any, folder: Path) -> Iterator[Any]:
     Raises:
         ModelError: the folder holds no safetensors adapter, or it does not fit.
     """
-    from peft import PeftModel
-
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise ModelError(
             f"{folder}: no {ADAPTER_WEIGHTS}", fix="adapters are read from safetensors only"
@@ -44,7 +43,9 @@ def with_adapter(base: Any, folder: Path) -> Iterator[Any]:
     biases = [(p, p.detach().clone()) for p in _biases(base)] if trained_biases else []
     try:
         # peft draws initial weights before it puts the file's in their place.
-        with explained(f"adapter {folder}"), preserved_random_state():
+        with explained(f"adapter {folder}"), preserved_random_state(), without_bitsandbytes():
+            from peft import PeftModel
+
             tuned = PeftModel.from_pretrained(base, folder, is_trainable=False)
             _see_all_used(folder, tuned)
         yield tuned.eval()

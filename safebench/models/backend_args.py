@@ -8,7 +8,7 @@ An argument may hold placeholders, so that one line serves the base model and ev
                   and under an adapter, which goes on top of it
     {adapter}     the folder of the adapter
     {model}       the name that a server knows the weights by: the snapshot that the card names;
-                  without one {base}, or {condition}-seed-{seed}-epoch-{checkpoint}
+                  without one {base}, or {condition}-seed-{seed}-epoch-{checkpoint} (or -step-)
     {condition}   `base`, `tuned` or `control`
     {seed}, {checkpoint}
 
@@ -141,8 +141,7 @@ def values_for(
     """
     is_adapter = weights.folder is not None and weights.form == "adapter"
     is_whole = weights.folder is not None and not is_adapter
-    tuned = f"{weights.condition}-seed-{weights.training_seed}-epoch-{weights.checkpoint}"
-    usual = base if weights.condition == "base" else tuned
+    usual = base if weights.condition == "base" else weights.name
     named = None if weights.condition == "control" else names.get(weights.training_seed)
     return {
         "base": base,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -131,18 +129,6 @@ def positive(args: Mapping[str, Value], name: str, default: int) -> int:
             fix=f"give {name}={default}",
         )
     return value
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence lm-eval's notes, which would quote arguments and replies."""
-    logger = logging.getLogger("lm_eval")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def first_line(problem: BaseException) -> str:

@@ -46,10 +46,10 @@ from safebench.models.backend_classes import (
     first_line,
     missing,
     positive,
-    quiet,
 )
 from safebench.models.engine import Arrangement, Placed
 from safebench.models.lm import Generated
+from safebench.models.quiet import quiet
 from safebench.models.rng import preserved_random_state
 from safebench.models.sampling import Stream
 
@@ -127,8 +127,8 @@ class NamedEngine:
             weights.checkpoint,
         ):
             raise ModelError(
-                f"backend {self.name}: its arguments are the same for {_called(owner)} and "
-                f"{_called(weights)}, so one model would answer for both",
+                f"backend {self.name}: its arguments are the same for {owner.name} and "
+                f"{weights.name}, so one model would answer for both",
                 fix="name the weights in --backend-args: model={model} for a server, "
                 "pretrained={weights},lora_local_path={adapter} for vllm",
             )
@@ -325,9 +325,3 @@ def _keys(stream: Stream, requests: Sequence[Any]) -> Iterator[int]:
 
 def _key(filled: dict[str, Value]) -> tuple[tuple[str, str], ...]:
     return tuple((name, repr(value)) for name, value in sorted(filled.items()))
-
-
-def _called(weights: Placed) -> str:
-    if weights.training_seed is None:
-        return f"the {weights.condition} model"
-    return f"{weights.condition}-seed-{weights.training_seed}-epoch-{weights.checkpoint}"

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import torch
+from safebench.models.loading import Located, load_base
+from safebench.words import file_name
 
-from safebench.models.lm import Generated, SafebenchLM
-from safebench.models.loading import Located, load_base, with_adapter
-from safebench.models.sampling import SCHEME, Stream
+if TYPE_CHECKING:  # what names an engine, or weights, needs no model library
+    from safebench.models.lm import Generated, SafebenchLM
+    from safebench.models.sampling import Stream
 
 Form = Literal["base", "adapter", "merged", "full"]
 
@@ -29,6 +30,13 @@ class Placed:
     form: Form
     folder: Path | None
     """Where they lie; None for the base model, and for what a server alone has."""
+    unit: str = "epoch"
+    """What checkpoints are counted in."""
+
+    @property
+    def name(self) -> str:
+        """What a server calls them where the card names no snapshot."""
+        return file_name(self.condition, self.training_seed, self.checkpoint, self.unit)
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class HfEngine:
     """transformers weights, loaded once, adapters exchanged; a noise stream per response."""
 
     name = "hf"
-    scheme = SCHEME
+    scheme = "safebench/gumbel-splitmix64/1"
 
     def __init__(
         self,
@@ -110,11 +118,15 @@ class HfEngine:
     @cached_property
     def lm(self) -> SafebenchLM:
         """The lm-eval model around the weights in place; raises ModelError."""
+        from safebench.models.lm import SafebenchLM
+
         return SafebenchLM(self.base, self._tokenizer, self.batch_size)
 
     @contextmanager
     def using(self, weights: Placed) -> Iterator[None]:
         """Put weights in place for the time of the block; raises ModelError."""
+        from safebench.models.adapters import with_adapter
+
         if weights.folder is None:
             self.lm.use(self.base)
             yield
@@ -156,6 +168,8 @@ class HfEngine:
 
 def device_name(model: Any) -> str:
     """Return what a model lies on: `cpu`, or the accelerators' names."""
+    import torch
+
     devices = {p.device for p in model.parameters() if p.device.type != "meta"}
     names = {
         torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

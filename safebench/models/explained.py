@@ -6,40 +6,23 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-import transformers
-from safetensors import SafetensorError
-
 from safebench.errors import ModelError
+from safebench.models.quiet import quiet
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
 
-# peft 0.21 asks transformers 5.23 for a property under its old name.
-PEFT_NOTE = "`is_gradient_checkpointing` is deprecated"
-
-
-_RAISED = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    RuntimeError,
-    ImportError,
-    SafetensorError,
-    UserWarning,
-)
+_RAISED = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, UserWarning)
 
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
     """Turn what transformers raises into one message."""
-    verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    import torch
+    from safetensors import SafetensorError
+
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=PEFT_NOTE, category=FutureWarning)
+        with quiet():
             # Only half of an adapter would be there: worse than none.
             warnings.filterwarnings("error", message="Found missing adapter keys")
             yield
@@ -48,8 +31,6 @@ def explained(what: str) -> Iterator[None]:
             f"{what}: out of memory on the device",
             fix="give a quantization, a smaller dtype, or --device auto to spread the model",
         ) from e
-    except _RAISED as e:
+    except (*_RAISED, SafetensorError) as e:
         first = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
         raise ModelError(f"{what} cannot be loaded: {first}") from e
-    finally:
-        transformers.logging.set_verbosity(verbosity)

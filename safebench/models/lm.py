@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import logging
 import random
 import weakref
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from safebench.models.decoding import Decoder, Job
 from safebench.models.endings import Endings, Generated
 from safebench.models.fallback import LibraryDecoder
 from safebench.models.loading import context_length
+from safebench.models.quiet import quiet
 from safebench.models.sampling import Sampling, Stream
 from safebench.models.support import bare, is_out_of_memory, is_plain
 
@@ -37,13 +37,8 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
 
     def __init__(self, model: Any, tokenizer: Any, batch_size: int) -> None:
         """Take loaded weights, a tokenizer, and the most responses in one forward pass."""
-        logger = logging.getLogger("lm_eval")
-        level = logger.level
-        logger.setLevel(logging.ERROR)  # it warns that a loaded model was given: that is the plan
-        try:
+        with quiet():  # it warns that a loaded model was given: that is the plan
             super().__init__(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
-        finally:
-            logger.setLevel(level)
         self.stream: Stream | None = None
         self.generated: list[Generated] = []
         self.on_batch: Callable[[int], None] = lambda count: None

@@ -1,7 +1,7 @@
 """Finding and loading a base model: built in, a local folder, or a pinned Hub revision.
 
 Safetensors only, no remote code, no pickles. Adapters on it: adapters.py; weights that a card
-brings: given.py.
+brings: given.py. What only finds one needs no model library, so that a plan is counted without.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from typing import TYPE_CHECKING, Any
 
 from safebench.errors import ModelError
 from safebench.files import sha256_of_folder
-from safebench.models.adapters import with_adapter
-from safebench.models.explained import ADAPTER_WEIGHTS, PEFT_NOTE, explained
-from safebench.models.quantized import quantization_config
+from safebench.models.explained import explained
+from safebench.models.quiet import PEFT_NOTE
 from safebench.resources import builtin_model_dir
+
+if TYPE_CHECKING:
+    import torch
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -101,6 +100,8 @@ def load_tokenizer(located: Located) -> Any:
     Raises:
         ModelError: it cannot be loaded.
     """
+    from transformers import AutoTokenizer
+
     with explained(f"tokenizer of {located.source!r}"):
         tokenizer = AutoTokenizer.from_pretrained(
             located.source, revision=located.commit, trust_remote_code=False
@@ -138,6 +139,11 @@ def load_base(
         ModelError: the weights cannot be loaded, are not safetensors, or are no causal model.
         MissingDependencyError: bitsandbytes is needed and absent.
     """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from safebench.models.quantized import compute_as_stated, quantization_config
+
     quantized = quantization_config(quantization, compute_dtype or dtype, double=double)
     wanted: dict[str, Any] = {}
     if attention is not None:
@@ -163,6 +169,8 @@ def load_base(
             f"model {located.source!r} is stored quantized, but model.quantization is `none`",
             fix="say in the card how it is quantized, or use the weights that are not",
         )
+    if quantized is not None:
+        compute_as_stated(model, quantized)
     return (model if "device_map" in wanted else model.to(device)).eval()
 
 
@@ -176,6 +184,8 @@ def input_device(model: Any) -> torch.device:
 
 def default_device() -> str:
     """Return the accelerator if there is one, else `cpu`."""
+    import torch
+
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -185,6 +195,8 @@ def see_device(device: str) -> None:
     Raises:
         ModelError: there is no such device here.
     """
+    import torch
+
     if device == "auto":
         return
     try:
@@ -206,7 +218,6 @@ def context_length(model: Any) -> int | None:
 
 
 __all__ = [
-    "ADAPTER_WEIGHTS",
     "COMMIT",
     "PEFT_NOTE",
     "Located",
@@ -218,5 +229,4 @@ __all__ = [
     "locate",
     "see_device",
     "weight_files",
-    "with_adapter",
 ]

@@ -1,14 +1,19 @@
-"""Quantization of base weights while they are loaded."""
+"""Quantization of base weights while they are loaded, and what is computed with them then."""
 
 from __future__ import annotations
 
 import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from transformers import BitsAndBytesConfig
 
 from safebench.errors import MissingDependencyError, ModelError
+
+_FORMAT = ("bnb_4bit_quant_type", "bnb_4bit_use_double_quant")
 
 
 def quantization_config(quantization: str, compute_dtype: str, *, double: bool = False) -> Any:
@@ -38,3 +43,61 @@ def quantization_config(quantization: str, compute_dtype: str, *, double: bool =
         bnb_4bit_use_double_quant=double,
         bnb_4bit_compute_dtype=getattr(torch, compute_dtype),
     )
+
+
+@contextmanager
+def without_bitsandbytes() -> Iterator[None]:
+    """Let peft do without bitsandbytes for the time of the block, unless it was imported before.
+
+    Where it is installed peft imports it with itself, and for every layer that gets an adapter.
+    Quantized weights have had it imported, and then nothing is kept from anybody.
+    """
+    if "bitsandbytes" in sys.modules:
+        yield
+        return
+    sys.modules["bitsandbytes"] = None  # type: ignore[assignment]  # Python's word for "not there"
+    _ask_again()
+    try:
+        yield
+    finally:
+        sys.modules.pop("bitsandbytes", None)
+        _ask_again()
+
+
+def _ask_again() -> None:
+    """Have peft forget whether bitsandbytes is there, which it looks for once."""
+    checks = sys.modules.get("peft.import_utils")
+    if checks is not None:
+        checks.is_bnb_available.cache_clear()
+        checks.is_bnb_4bit_available.cache_clear()
+
+
+def compute_as_stated(model: Any, stated: BitsAndBytesConfig) -> None:
+    """See that a model is quantized as stated, and have 4-bit layers compute in the stated type.
+
+    Raises:
+        ModelError: it was stored in another format, or none of its layers can be quantized.
+    """
+    from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
+
+    found = model.config.quantization_config  # that of the files, where they are quantized already
+    for name in ("load_in_8bit", *(_FORMAT if stated.load_in_4bit else ())):
+        if getattr(found, name) != getattr(stated, name):
+            raise ModelError(
+                f"the weights are stored quantized with {name} {getattr(found, name)}, but the "
+                f"card asks for {getattr(stated, name)}",
+                fix="say in the card how they are quantized, or use the weights that are not",
+            )
+    layers = [m for m in model.modules() if isinstance(m, Linear4bit | Linear8bitLt)]
+    if not layers:
+        raise ModelError(
+            f"no layer of a {type(model).__name__} can be quantized",
+            fix="set quantization to none",
+        )
+    for layer in layers:
+        if isinstance(layer, Linear4bit):
+            layer.compute_dtype, layer.compute_type_is_set = stated.bnb_4bit_compute_dtype, True
+            # On such a processor bitsandbytes 0.50 packs weights anew at the first forward pass:
+            # it then computes in bfloat16 whatever was asked, and fails where in_features is no
+            # multiple of 64, or out_features none of 32.
+            layer.support_avx512bf16_for_cpu = False

@@ -21,8 +21,6 @@ from typing import Any
 import rfc8785
 import torch
 
-SCHEME = "safebench/gumbel-splitmix64/1"
-
 _G = 0x9E3779B97F4A7C15
 _C = 0x5851F42D4C957F2D
 _M1 = 0xBF58476D1CE4E5B9

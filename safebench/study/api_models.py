@@ -128,7 +128,9 @@ def placed_jobs(card: Card, model: ApiModel) -> dict[tuple[str, int | None, int 
         )
     checkpoint = known(recipe.checkpoints, "hyperparameters.checkpoints")[0]
     return {
-        ("tuned", seed, checkpoint): Placed("tuned", seed, checkpoint, "full", None)
+        ("tuned", seed, checkpoint): Placed(
+            "tuned", seed, checkpoint, "full", None, card.checkpoint_unit
+        )
         for seed in seeds
     }
 

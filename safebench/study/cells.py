@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from safebench.card.base import NotReported, known
 from safebench.card.card import Card
@@ -19,6 +20,15 @@ from safebench.card.results import Condition
 from safebench.card.training import Training
 from safebench.errors import RunError
 from safebench.evidence.journal import Run
+from safebench.words import file_name
+
+
+class Nth(int):
+    """A training seed that is not derived yet, by its place among them: `#1` is the first."""
+
+    def __str__(self) -> str:
+        """Return it as --only takes it."""
+        return f"#{int(self)}"
 
 
 @dataclass(frozen=True)
@@ -46,24 +56,23 @@ class Block:
     @property
     def name(self) -> str:
         """A file name that says which block this is."""
-        if self.training_seed is None:
-            return f"{self.condition}--{self.decoding}"
-        return (
-            f"{self.condition}-seed-{self.training_seed}-{self.unit}-{self.checkpoint}"
-            f"--{self.decoding}"
-        )
+        return f"{file_name(*self.weights, self.unit)}--{self.decoding}"
 
 
 def list_blocks(card: Card) -> Iterator[Block]:
-    """Yield the blocks of a card whose seeds are filled in, base first."""
+    """Yield the blocks of a card, base first; seeds that it only counts are `Nth`."""
     decodings = known(card.decoding, "decoding")
     repeats = {d.name: int(known(d.repeats, "decoding.repeats")) for d in decodings}
     for name, count in repeats.items():
         yield Block("base", None, None, name, count)
     recipe = known(card.hyperparameters, "hyperparameters")
-    seeds = known(known(card.seeds, "seeds").training, "seeds.training")
-    if not isinstance(seeds, tuple) or not isinstance(recipe, Training):
+    seeds = cast(
+        "int | tuple[int, ...]", known(known(card.seeds, "seeds").training, "seeds.training")
+    )
+    if not isinstance(recipe, Training):
         return
+    if not isinstance(seeds, tuple):
+        seeds = tuple(Nth(place) for place in range(1, seeds + 1))
     unit = str(known(recipe.checkpoint_unit, "hyperparameters.checkpoint_unit"))
     for condition in _tuned_conditions(card):
         for seed in seeds:

@@ -1,16 +1,60 @@
-"""What a plan will cost, before anything is spent."""
+"""What a plan will take, counted before anything is spent: without model libraries and the Hub."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import rfc8785
 
 from safebench.card.base import known
+from safebench.card.card import Card
+from safebench.card.data import Dataset
+from safebench.card.digest import causal_fields
+from safebench.card.io import load_card
+from safebench.card.model import ApiModel, ChatTemplateFromFile
+from safebench.card.task import Task
 from safebench.card.training import Training
-from safebench.study.cells import runs_of
-from safebench.study.plan import Plan
+from safebench.errors import RunError, TaskError
+from safebench.evidence.store import CARD_FILE, Store
+from safebench.harness.catalogue import entry
+from safebench.harness.tasks import read_task
+from safebench.study.cells import Block, Nth, list_blocks, pick_shard, runs_of
+from safebench.study.pins import (
+    carry_data,
+    local_copy,
+    measured_tasks,
+    pin_seeds,
+    see_task,
+    template_file,
+    trial_of,
+)
+from safebench.study.plan import Draft, draft, given_models
+from safebench.study.runnable import is_given
+
+_FILLED_IN = ("sha256", "rendered_sha256", "dataset_sha256", "version", "effective")
+"""Causal fields that a run fills in where a card leaves them out."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The cells of a card, and the sizes of what it names."""
+
+    card: Card
+    blocks: tuple[Block, ...]
+    """With the training seeds of the card; with their places where they are yet to be derived."""
+    shard: str
+    prompts: Mapping[str, int]
+    """Number of prompts by task."""
+    examples: Mapping[str, int]
+    """Number of training examples by condition."""
+    answers: tuple[tuple[str, str, int], ...]
+    """Sets that the base model answers itself: condition, decoding, number of questions."""
+    unseen: tuple[str, ...]
+    """What the run alone looks at, in words."""
 
 
 @dataclass(frozen=True)
@@ -32,29 +76,140 @@ class Estimate:
     """Sets of weights that the card gives, so that nothing is fine-tuned for them."""
 
 
-def estimate(plan: Plan) -> Estimate:
-    """Return what executing a plan takes, as far as it follows from the card."""
-    decodings = {d.name: d for d in known(plan.card.decoding, "decoding")}
+def count_grid(card: Card, folder: Path, *, shard: str, limit: int | None, elsewhere: bool) -> Grid:
+    """Count what a card asks for; the arguments are those of `make_plan`.
+
+    Raises:
+        SafebenchError: as `make_plan`, as far as it can be known here.
+    """
+    part = pick_shard(shard)
+    found = draft(card, folder, limit=limit, elsewhere=elsewhere, hub=False)
+    card = found.card
+    _see_files(card, folder)
+    tasks, prompts, unread = _prompts(card, folder)
+    card = card.model_copy(update={"tasks": tasks})
+    if known(card.seeds, "seeds").scheme == "declared":
+        card = pin_seeds(card)
+    blocks = list(list_blocks(card))
+    seeded = [block for block in blocks if not isinstance(block.training_seed, Nth)]
+    if len(seeded) == len(blocks) or not isinstance(card.model, ApiModel):
+        given_models(card, folder, seeded, hub=False)
+    answers = tuple(_answers(dataset) for dataset, _ in found.asked)
+    unseen = (*unread, *_unseen(found, len(seeded) < len(blocks)))
+    return Grid(card, tuple(part(blocks)), shard, prompts, found.data.examples, answers, unseen)
+
+
+def _answers(dataset: Dataset) -> tuple[str, str, int]:
+    answers = known(dataset.answers, "data.answers")
+    assert answers is not None  # noqa: S101 - for the type checker
+    return dataset.role, answers.decoding, int(known(dataset.examples, "data.examples"))
+
+
+def _see_files(card: Card, folder: Path) -> None:
+    """See that chat templates, and files that a provider has, are there."""
+    if isinstance(card.model, ApiModel):
+        carry_data(card, folder)
+        return
+    for name in ("chat_template", "training_chat_template"):
+        template = getattr(card.model, name)
+        if isinstance(template, ChatTemplateFromFile):
+            template_file(template, folder, f"model.{name}")
+
+
+def _prompts(card: Card, folder: Path) -> tuple[tuple[Task, ...], dict[str, int], list[str]]:
+    """Return the tasks, the number of prompts of each, and which of them were not counted."""
+    tasks, counts, unread = [], {}, []
+    for number, task in enumerate(measured_tasks(card)):
+        file, limit = local_copy(task, number, folder), known(task.limit, f"tasks[{number}].limit")
+        found = read_task(task.name, file=file, limit=limit)
+        if found is not None:
+            see_task(number, task, found)
+            tasks.append(task.model_copy(update=trial_of(task, found)))
+            counts[task.name] = len(found.documents)
+            continue
+        tasks.append(task)
+        listed = entry(task.name, file)
+        if listed.problem is not None:
+            raise TaskError(listed.problem)
+        published = listed.prompts or 0
+        counts[task.name] = published if limit is None else min(limit, published)
+        if listed.prompts_from == "as_published":
+            said = f"{published} prompts as published" if published else "nothing says how many"
+            unread.append(f"the prompts of {task.name}, which are on the Hub ({said})")
+    return tuple(tasks), counts, unread
+
+
+def _unseen(found: Draft, is_derived: bool) -> Iterator[str]:
+    """Say what a run looks at beyond what was read."""
+    card = found.card
+    if is_derived:
+        yield "the training seeds, which are derived from digests that it takes (#1 is the first)"
+    if found.base.commit is not None:
+        yield f"the base model on the Hub, {found.base.source}"
+    if found.data.examples:
+        for number, dataset in enumerate(known(card.data, "data")):
+            if dataset.answers is None and number not in found.data.sets:
+                yield f"the set {dataset.name} on the Hub ({dataset.examples} examples by the card)"
+    for weights in known(getattr(card.model, "weights", None), "model.weights") or ():
+        if weights.path is None:
+            yield f"the weights on the Hub, {weights.id}"
+    for judge in known(card.judge, "judge"):
+        if judge.kind == "classifier":
+            yield f"the weights of judge {judge.name}"
+
+
+def grid_begun(grid: Grid, store: Store) -> Grid | None:
+    """Return a grid with the seeds that its run in a folder has derived.
+
+    None where the folder holds no run, or that of another protocol.
+    """
+    try:
+        made = load_card(store.folder / CARD_FILE) if store.is_finished else store.claim().card
+    except RunError:  # nothing is there, or nothing that a run could go on with
+        return None
+    if _stated(causal_fields(made)) != _stated(causal_fields(grid.card)):
+        return None
+    seeds = cast("tuple[int, ...]", known(known(made.seeds, "seeds").training, "seeds.training"))
+    blocks = []
+    for block in grid.blocks:
+        place = block.training_seed
+        if isinstance(place, Nth) and place <= len(seeds):
+            block = replace(block, training_seed=seeds[place - 1])
+        blocks.append(block)
+    return replace(grid, blocks=tuple(blocks))
+
+
+def _stated(fields: Any) -> Any:
+    """Return the part of causal fields that a run does not fill in."""
+    if isinstance(fields, dict):
+        return {name: _stated(value) for name, value in fields.items() if name not in _FILLED_IN}
+    if isinstance(fields, list):
+        return sorted(map(_stated, fields), key=rfc8785.dumps)
+    return fields
+
+
+def estimate(grid: Grid) -> Estimate:
+    """Return what the cells of a grid take, as far as it follows from the card."""
     longest = {
-        name: int(known(d.max_new_tokens, "decoding.max_new_tokens"))
-        for name, d in decodings.items()
+        d.name: int(known(d.max_new_tokens, "decoding.max_new_tokens"))
+        for d in known(grid.card.decoding, "decoding")
     }
-    responses = sum(b.repeats for b in plan.blocks) * plan.prompts
-    conditions = {block.condition for block in plan.blocks}
-    asked = [a for a in plan.self_answered if a.dataset.role in conditions]
-    answered = sum(len(a.questions) for a in asked)
-    tokens = sum(b.repeats * plan.prompts * longest[b.decoding] for b in plan.blocks)
-    tokens += sum(len(a.questions) * longest[a.decoding.name] for a in asked)
-    updates, examples = _training(plan)
-    trained = [] if plan.weights else [run for run in runs_of(plan.blocks) if run[1] is not None]
+    prompts = sum(grid.prompts.values())
+    conditions = {block.condition for block in grid.blocks}
+    asked = [(name, count) for role, name, count in grid.answers if role in conditions]
+    tokens = sum(b.repeats * prompts * longest[b.decoding] for b in grid.blocks)
+    tokens += sum(count * longest[name] for name, count in asked)
+    tuned = [block for block in grid.blocks if block.training_seed is not None]
+    given = is_given(grid.card)
+    updates, examples = _training(grid) if tuned and not given else (0, 0)
     return Estimate(
-        fine_tunings=len(trained),
-        updates=updates if trained else 0,
-        examples=examples if trained else 0,
-        responses=responses,
-        answers=answered,
+        fine_tunings=0 if given else len(runs_of(tuned)),
+        updates=updates,
+        examples=examples,
+        responses=sum(b.repeats for b in grid.blocks) * prompts,
+        answers=sum(count for _, count in asked),
         new_tokens=tokens,
-        given_weights=len({b.weights for b in plan.blocks if b.weights in plan.weights}),
+        given_weights=len({b.weights for b in tuned}) if given else 0,
     )
 
 
@@ -72,11 +227,12 @@ def _batch(recipe: Training) -> int:
     return math.prod(int(known(factor, "hyperparameters.batch_size")) for factor in factors)
 
 
-def _training(plan: Plan) -> tuple[int, int]:
-    recipe = known(plan.card.hyperparameters, "hyperparameters")
-    if not isinstance(recipe, Training) or plan.weights:
+def _training(grid: Grid) -> tuple[int, int]:
+    """Return updates and examples of the fine-tuning that sees most of them."""
+    recipe = known(grid.card.hyperparameters, "hyperparameters")
+    if not isinstance(recipe, Training):
         return 0, 0
-    rows = max((len(rows) for rows in plan.rows.values()), default=0)
+    rows = max(grid.examples.values(), default=0)
     size = _batch(recipe)
     steps, epochs = known(recipe.steps, "steps"), known(recipe.epochs, "epochs")
     if steps is not None:

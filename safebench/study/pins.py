@@ -22,16 +22,16 @@ from safebench.errors import CardError
 from safebench.evidence.scoring import final_checkpoint
 from safebench.files import sha256_of
 from safebench.harness.tasks import LoadedTask, load_task
+from safebench.models.conversation import require_system_prompt
 from safebench.study.runnable import loadable, measures_severity, trained
-from safebench.tuning.recipe import Recipe
+from safebench.tuning.recipe import Recipe, extra_settings
 from safebench.tuning.render import (
     FileTemplate,
-    as_rows,
-    read_template,
     rendered_sha256,
     training_tokenizer,
 )
-from safebench.tuning.sets import LoadedSet, load_set, mixed, one_form, stated_template
+from safebench.tuning.sets import LoadedSet
+from safebench.tuning.training_data import TrainingData, read_training_data
 
 # Why a task's data set has no commit, by whether it was published elsewhere.
 _NO_COMMIT = {
@@ -64,46 +64,68 @@ def pin_template(card: Card, folder: Path, tokenizer: Any) -> tuple[Card, bool]:
     if isinstance(template, NoChatTemplate):
         return card, False
     if isinstance(template, ChatTemplateFromFile):
-        path = folder / known(template.path, "model.chat_template.path")
-        if not path.is_file():
-            raise CardError(f"model.chat_template.path: {path}: no such file")
+        path = template_file(template, folder, "model.chat_template")
         tokenizer.chat_template = path.read_text(encoding="utf-8")
     elif not tokenizer.chat_template:
         raise CardError(
             "model.chat_template.source is `tokenizer`, but the tokenizer carries no template",
             fix="set source: none, or source: file with a path",
         )
+    require_system_prompt(tokenizer, stated_system_prompt(card))
     digest = hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest()
     _see_same("model.chat_template.sha256", template.sha256, digest)
     return update(card, model={"chat_template": {"sha256": digest}}), True
+
+
+def template_file(template: ChatTemplateFromFile, folder: Path, pointer: str) -> Path:
+    """Return the file of a chat template; raises CardError where there is none."""
+    path = folder / known(template.path, f"{pointer}.path")
+    if not path.is_file():
+        raise CardError(f"{pointer}.path: {path}: no such file")
+    return path
 
 
 def pin_tasks(card: Card, folder: Path) -> tuple[Card, tuple[LoadedTask, ...]]:
     """Load every task and fill in what the card says of it."""
     default = _default_estimand(card)
     pinned, loaded = [], []
-    for number, task in enumerate(card.task_list()):
-        path = known(task.path, f"tasks[{number}].path")
+    for number, task in enumerate(measured_tasks(card)):
         found = load_task(
             task.name,
-            file=None if path is None else folder / path,
+            file=local_copy(task, number, folder),
             revision=task.dataset_revision if isinstance(task.dataset_revision, str) else None,
             limit=known(task.limit, f"tasks[{number}].limit"),
         )
-        _see_same(f"tasks[{number}].dataset_sha256", task.dataset_sha256, found.dataset_sha256)
-        _see_same(f"tasks[{number}].version", task.version, found.version)
-        if found.clusters is not None:
-            _see_same(f"tasks[{number}].clusters", task.clusters, found.clusters)
-        if measures_severity(task) and not {"harm", "severity"} & set(found.constructs):
-            raise CardError(
-                f"tasks[{number}].construct lists severity, but none of its prompts asks for harm",
-                fix="take severity out, or name a task of harm",
-            )
+        see_task(number, task, found)
         pinned.append(pinned_task(task, found, default))
         loaded.append(found)
-    if not loaded:
-        raise CardError("tasks is empty: nothing would be measured", fix="name at least one task")
     return card.model_copy(update={"tasks": tuple(pinned)}), tuple(loaded)
+
+
+def measured_tasks(card: Card) -> tuple[Task, ...]:
+    """Return the entries of what is measured; raises CardError where there are none."""
+    if not card.task_list():
+        raise CardError("tasks is empty: nothing would be measured", fix="name at least one task")
+    return card.task_list()
+
+
+def local_copy(task: Task, number: int, folder: Path) -> Path | None:
+    """Return the file that the entry `tasks[number]` names."""
+    path = known(task.path, f"tasks[{number}].path")
+    return None if path is None else folder / path
+
+
+def see_task(number: int, task: Task, found: LoadedTask) -> None:
+    """See that a task that was read is the one that the card's entry is about."""
+    _see_same(f"tasks[{number}].dataset_sha256", task.dataset_sha256, found.dataset_sha256)
+    _see_same(f"tasks[{number}].version", task.version, found.version)
+    if found.clusters is not None:
+        _see_same(f"tasks[{number}].clusters", task.clusters, found.clusters)
+    if measures_severity(task) and not {"harm", "severity"} & set(found.constructs):
+        raise CardError(
+            f"tasks[{number}].construct lists severity, but none of its prompts asks for harm",
+            fix="take severity out, or name a task of harm",
+        )
 
 
 def pinned_task(task: Task, found: LoadedTask, default: Estimand) -> Task:
@@ -120,6 +142,7 @@ def pinned_task(task: Task, found: LoadedTask, default: Estimand) -> Task:
             "dataset_revision": found.dataset_revision or _NO_COMMIT[found.is_published],
             "dataset_sha256": found.dataset_sha256,
             "prompts": len(found.documents),
+            **trial_of(task, found),
             # Families that the file does not name may still be stated by hand.
             "clusters": task.clusters if found.clusters is None else found.clusters,
             "primary": task.primary or default,
@@ -127,6 +150,13 @@ def pinned_task(task: Task, found: LoadedTask, default: Estimand) -> Task:
             "direction": direction,
         }
     )
+
+
+def trial_of(task: Task, found: LoadedTask) -> dict[str, Any]:
+    """Say how many prompts a trial left out; one that leaves out none is no trial."""
+    if found.is_whole:
+        return {"limit": None, "available": None}
+    return {"available": found.available or task.available}
 
 
 def _default_estimand(card: Card) -> Estimand:
@@ -140,50 +170,48 @@ def _default_estimand(card: Card) -> Estimand:
     )
 
 
-def pin_data(
-    card: Card, folder: Path, tokenizer: Any, system_prompt: str | None
-) -> tuple[Card, dict[str, list[dict[str, Any]]], dict[str, Path | bytes]]:
-    """Read the training data; return the card, rows by condition, files by their new path.
+def read_data(card: Card, recipe: Recipe, folder: Path, *, hub: bool) -> TrainingData:
+    """Read the training sets of a card that are here, and those of the Hub too if `hub`.
 
-    Sets that the base model answers itself are left as they are: `questions` has their prompts.
-    `tokenizer` is the one for evaluation.
+    Raises:
+        CardError, TuningError: something is missing, is not what the card says, or cannot be run.
     """
-    from safebench.tuning.arguments import extra_settings
+    extra_settings(recipe)  # refused here rather than after a base model was loaded
+    data = known(card.data, "data")
+    trained_on = known(recipe.data, "hyperparameters.data")
+    found = read_training_data(data, trained_on, folder, stated_system_prompt(card), hub=hub)
+    for number, one in found.sets.items():
+        _see_same(f"data[{number}].sha256", data[number].sha256, one.examples.sha256)
+    return found
 
+
+def pin_data(
+    card: Card, found: TrainingData, folder: Path, tokenizer: Any
+) -> tuple[Card, Any, dict[str, Path | bytes]]:
+    """Fill in what the training data are; return the tokenizer for training, and files to carry.
+
+    Sets that the base model answers itself are left as they are. `tokenizer` is the one for
+    evaluation. Files are by their path in the submission.
+    """
+    training, digest = training_tokenizer(loadable(card), folder, tokenizer)
     recipe = trained(card)
     if recipe is None:
-        return card, {}, {}
-    extra_settings(recipe)  # refused here rather than after a base model was loaded
+        return card, training, {}
     card = _pin_batch(card, recipe)
-    tokenizer, digest = training_tokenizer(loadable(card), folder, tokenizer)
     if digest is not None:
         card = update(card, model={"training_chat_template": {"sha256": digest}})
     pinned = list(known(card.data, "data"))
-    read = {
-        number: load_set(dataset, folder, number)
-        for number, dataset in enumerate(pinned)
-        if dataset.answers is None
-    }
-    trained_on = known(recipe.data, "hyperparameters.data")
-    rows: dict[str, list[dict[str, Any]]] = {}
     files: dict[str, Path | bytes] = {}
-    for condition in dict.fromkeys(dataset.role for dataset in pinned):
-        numbers = [n for n in read if pinned[n].role == condition]
-        used = [n for n in numbers if trained_on is None or pinned[n].name in trained_on]
-        chosen = mixed([(pinned[n], read[n].examples) for n in used])
-        for number in numbers:
-            found = read[number]
-            examples = chosen[used.index(number)] if number in used else found.examples.examples
-            rendered = as_rows(examples, found.template, system_prompt)
-            if number in used:
-                rows.setdefault(condition, []).extend(rendered)
-            _see_same(f"data[{number}].sha256", pinned[number].sha256, found.examples.sha256)
-            digest = rendered_sha256(rendered, tokenizer)
-            _see_same(f"data[{number}].rendered_sha256", pinned[number].rendered_sha256, digest)
-            pinned[number] = _pinned_set(pinned[number], found, digest, files)
-        one_form(rows.get(condition, ()), condition)
-    _see_conditions(pinned, trained_on)
-    return card.model_copy(update={"data": tuple(pinned)}), rows, files
+    for number, one in found.sets.items():
+        digest = rendered_sha256(found.rendered[number], training)
+        _see_same(f"data[{number}].rendered_sha256", pinned[number].rendered_sha256, digest)
+        pinned[number] = _pinned_set(pinned[number], one, digest, files)
+    return card.model_copy(update={"data": tuple(pinned)}), training, files
+
+
+def stated_system_prompt(card: Card) -> str | None:
+    """Return the system prompt of a card, which training examples get as well."""
+    return known(known(card.prompting, "prompting").system_prompt, "prompting.system_prompt")
 
 
 def carry_data(card: Card, folder: Path) -> tuple[Card, dict[str, Path | bytes]]:
@@ -241,48 +269,6 @@ def _pinned_set(
         files[beside] = found.template.path
         changes["template"] = RenderingTemplate(path=beside, sha256=found.template.sha256)
     return dataset.model_copy(update=changes)
-
-
-def _see_conditions(data: list[Dataset], trained_on: tuple[str, ...] | None) -> None:
-    """See that every condition has something to train on."""
-    for condition in ("tuned", *dict.fromkeys(d.role for d in data if d.role != "tuned")):
-        sets = [d for d in data if d.role == condition]
-        if not sets:
-            raise CardError(
-                f"data has no set with role `{condition}`, but hyperparameters.method fine-tunes",
-                fix="add the training data, or set method: none",
-            )
-        if trained_on is not None and not any(d.name in trained_on for d in sets):
-            raise CardError(
-                f"hyperparameters.data names no set of the condition `{condition}`",
-                fix="name one of each condition's sets, or leave it out to train on all",
-            )
-
-
-def questions(card: Card, number: int, folder: Path, system_prompt: str | None) -> list[Any]:
-    """Return the prompts that `data[number].answers` has the base model answer, in file order.
-
-    Each has the form it is trained in, by the template of `data[number]`: a list of messages
-    (the system prompt among them), or a text.
-
-    Raises:
-        CardError: the set answers nothing, or the set of the questions does not exist.
-    """
-    data = known(card.data, "data")
-    dataset = data[number]
-    answers = known(dataset.answers, f"data[{number}].answers")
-    if answers is None:
-        raise CardError(f"data[{number}].answers is missing", fix="name the set to answer")
-    source = next((n for n, d in enumerate(data) if d.name == answers.questions_of), None)
-    if source is None or data[source].answers is not None:
-        raise CardError(
-            f"data[{number}].answers.questions_of is {answers.questions_of!r}, no set of examples",
-            fix="name a set that has examples of its own",
-        )
-    pointer = f"data[{number}].template"
-    template = read_template(stated_template(dataset, pointer), folder, pointer)
-    examples = load_set(data[source], folder, source).examples
-    return [row["prompt"] for row in as_rows(examples, template, system_prompt)]
 
 
 def _see_same(pointer: str, stated: Any, found: str | int) -> None:

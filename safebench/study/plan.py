@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from safebench.card.base import NotReported, known
 from safebench.card.card import Card
+from safebench.card.data import Dataset
 from safebench.card.environment import Environment
 from safebench.card.judge import ModelJudge
 from safebench.card.model import ApiModel, ChatTemplateFromFile, WeightsModel
@@ -18,7 +19,6 @@ from safebench.harness.tasks import LoadedTask
 from safebench.models.engine import Form, Placed
 from safebench.models.given import given_weights
 from safebench.models.loading import Located, load_tokenizer, locate
-from safebench.study.answers import SelfAnswered, chosen_decoding
 from safebench.study.api_models import locate_served, placed_jobs
 from safebench.study.cells import Block, list_blocks, pick_shard
 from safebench.study.open_judges import see_judges
@@ -28,12 +28,17 @@ from safebench.study.pins import (
     pin_seeds,
     pin_tasks,
     pin_template,
-    questions,
+    read_data,
+    stated_system_prompt,
     update,
 )
-from safebench.study.runnable import is_given, loadable, see_runnable, trained
+from safebench.study.runnable import is_given, see_runnable, trained
 from safebench.tuning.data import Examples, read_examples
-from safebench.tuning.render import as_rows, rendered_sha256, training_tokenizer
+from safebench.tuning.render import as_rows, rendered_sha256
+from safebench.tuning.training_data import TrainingData, questions
+
+if TYPE_CHECKING:
+    from safebench.study.answers import SelfAnswered
 
 
 @dataclass(frozen=True)
@@ -124,67 +129,78 @@ def make_plan(
         SafebenchError: something is missing, is not what the card says, or cannot be run.
     """
     part = pick_shard(shard)
-    see_runnable(card, elsewhere=elsewhere)
+    found = draft(card, folder, limit=limit, elsewhere=elsewhere, hub=True)
     see_judges(card, folder)
     told = None if isinstance(card.environment, NotReported) else card.environment
-    card = _limited(card.model_copy(update={"environment": None}), limit)
-    card, base, tokenizer, chat = _pin_model(card, folder)
-    card, tasks = pin_tasks(card, folder)
-    prompting = known(card.prompting, "prompting")
-    system_prompt = known(prompting.system_prompt, "prompting.system_prompt")
-    rows: dict[str, list[dict[str, Any]]] = {}
+    card, chat, tokenizer, training = found.card, True, None, None
     files: dict[str, Path | bytes] = {}
-    answered: tuple[SelfAnswered, ...] = ()
-    training = tokenizer
     if isinstance(card.model, ApiModel):
         card, files = carry_data(card, folder)
-    elif not is_given(card):
-        training, _ = training_tokenizer(card.model, folder, tokenizer)
-        original = card
-        card, rows, files = pin_data(card, folder, tokenizer, system_prompt)
-        answered = tuple(_self_answered(original, folder, system_prompt))
+    else:
+        tokenizer = training = load_tokenizer(found.base)
+        card, chat = pin_template(card, folder, tokenizer)
+        if not is_given(card):
+            card, training, files = pin_data(card, found.data, folder, tokenizer)
+    card, tasks = pin_tasks(card, folder)
     card = pin_seeds(card)
     blocks = [b for b in list_blocks(card) if wanted is None or wanted(b)]
-    if isinstance(card.model, ApiModel):
-        weights = placed_jobs(card, card.model)
-    else:
-        weights = _given_weights(card, folder, blocks)
     return Plan(
-        _relocate(card, folder, out), base, tokenizer, training, chat, system_prompt, tasks, rows,
-        files, tuple(part(blocks)), shard, answered, weights, told,
+        _relocate(card, folder, out), found.base, tokenizer, training, chat,
+        stated_system_prompt(card), tasks, found.data.rows, files, tuple(part(blocks)), shard,
+        tuple(_self_answered(found)), given_models(card, folder, blocks, hub=True), told,
     )  # fmt: skip
 
 
-def _pin_model(card: Card, folder: Path) -> tuple[Card, Located, Any, bool]:
-    """Find the base model; return the card with its revision, its tokenizer, whether it chats."""
+@dataclass(frozen=True)
+class Draft:
+    """What a card names, as far as it is found and read without a model library."""
+
+    card: Card
+    """Without its environment, cut to the limit, with the base model's revision."""
+    base: Located
+    data: TrainingData
+    asked: tuple[tuple[Dataset, list[Any] | None], ...]
+    """Sets that the base model answers itself, with their questions where those were read."""
+
+
+def draft(card: Card, folder: Path, *, limit: int | None, elsewhere: bool, hub: bool) -> Draft:
+    """See that a card can be run, and read what needs no model library.
+
+    `limit` and `elsewhere` are those of `make_plan`. `hub`: data sets of the Hub are read, too.
+
+    Raises:
+        SafebenchError: something is missing, is not what the card says, or cannot be run.
+    """
+    see_runnable(card, elsewhere=elsewhere)
+    card = _limited(card.model_copy(update={"environment": None}), limit)
     if isinstance(card.model, ApiModel):
-        served, is_here = locate_served(card.model, folder)
-        if is_here:
-            card = update(card, model={"base": {"revision": served.revision}})
-        return card, served, None, True
-    model = card.model
-    base = locate(known(model.base.id, "model.base.id"), _revision(model), folder)
-    tokenizer = load_tokenizer(base)
-    card, chat = pin_template(card, folder, tokenizer)
-    return update(card, model={"base": {"revision": base.revision}}), base, tokenizer, chat
+        base, is_here = locate_served(card.model, folder)
+    else:
+        name, revision = known(card.model.base.id, "model.base.id"), _revision(card.model)
+        base, is_here = locate(name, revision, folder), True
+    if is_here:
+        card = update(card, model={"base": {"revision": base.revision}})
+    recipe = None if is_given(card) else trained(card)
+    if recipe is None:
+        return Draft(card, base, TrainingData(), ())
+    found = read_data(card, recipe, folder, hub=hub)
+    data = known(card.data, "data")
+    prompt = stated_system_prompt(card)
+    asked = tuple(
+        (dataset, questions(data, number, found, folder, prompt))
+        for number, dataset in enumerate(data)
+        if dataset.answers is not None
+    )
+    return Draft(card, base, found, asked)
 
 
-def _self_answered(card: Card, folder: Path, system_prompt: str | None) -> Iterator[SelfAnswered]:
-    """Yield the sets that the base model answers itself, with their questions."""
-    if trained(card) is None:
-        return
-    decodings = known(card.decoding, "decoding")
-    for number, dataset in enumerate(known(card.data, "data")):
-        if dataset.answers is None:
-            continue
-        asked = tuple(questions(card, number, folder, system_prompt))
-        stated = known(dataset.examples, f"data[{number}].examples")
-        if stated != len(asked):
-            raise CardError(
-                f"data[{number}].examples is {stated}, but it answers {len(asked)} questions",
-                fix="correct the number",
-            )
-        yield SelfAnswered(dataset, asked, chosen_decoding(dataset, decodings))
+def _self_answered(found: Draft) -> Iterator[SelfAnswered]:
+    # What answers them runs models, which a plan that is only counted does without.
+    from safebench.study.answers import SelfAnswered, chosen_decoding
+
+    decodings = known(found.card.decoding, "decoding")
+    for dataset, asked in found.asked:
+        yield SelfAnswered(dataset, tuple(asked or ()), chosen_decoding(dataset, decodings))
 
 
 def _limited(card: Card, limit: int | None) -> Card:
@@ -202,16 +218,20 @@ def _limited(card: Card, limit: int | None) -> Card:
     return card.model_copy(update={"tasks": tasks})
 
 
-def _given_weights(
-    card: Card, folder: Path, blocks: list[Block]
+def given_models(
+    card: Card, folder: Path, blocks: Iterable[Block], *, hub: bool
 ) -> dict[tuple[str, int | None, int | None], Placed]:
-    """Find the weights that a card gives, and see that they are the ones it means.
+    """Find the weights that a card gives, or an API has, and see that they are the ones it means.
+
+    `hub`: those of the Hub are fetched; their folder is None otherwise.
 
     Raises:
         CardError: it gives some, but not all that its cells need.
         ModelError: they are not there, or have another digest.
     """
-    given = known(loadable(card).weights, "model.weights")
+    if isinstance(card.model, ApiModel):
+        return placed_jobs(card, card.model)
+    given = known(card.model.weights, "model.weights")
     if not given:
         return {}
     found: dict[tuple[str, int | None, int | None], Placed] = {}
@@ -223,7 +243,9 @@ def _given_weights(
             int(known(entry.checkpoint, f"{place}.checkpoint")),
         )
         form = cast("Form", known(entry.form, f"{place}.form"))
-        found[key] = Placed(*key, form, given_weights(entry, folder))
+        is_read = hub or known(entry.path, f"{place}.path") is not None
+        found[key] = Placed(*key, form, given_weights(entry, folder) if is_read else None,
+                            card.checkpoint_unit)  # fmt: skip
     for block in blocks:
         if block.training_seed is not None and block.weights not in found:
             raise CardError(

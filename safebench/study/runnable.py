@@ -111,6 +111,7 @@ def see_runnable(card: Card, *, elsewhere: bool = False) -> None:
         see_served(card, card.model, elsewhere=elsewhere)
     else:
         _only("model", card.model, _MODEL)
+        _see_quantizable("model.dtype", card.model.dtype, card.model.quantization)
     _see_judges(card)
     _only("prompting", known(card.prompting, "prompting"), _PROMPTING)
     for number, decoding in enumerate(known(card.decoding, "decoding")):
@@ -246,8 +247,7 @@ def _see_training(recipe: Recipe) -> None:
     if not isinstance(recipe, FullTraining):
         _only("hyperparameters.lora", known(recipe.lora, "hyperparameters.lora"), {})
     if isinstance(recipe, QloraTraining):
-        pointer = "hyperparameters.quantization"
-        _only(pointer, known(recipe.quantization, pointer), {})
+        _see_compute_dtype(recipe)
     if (recipe.epochs is None) == (recipe.steps is None):
         raise CardError(
             "hyperparameters needs epochs or steps, one of them",
@@ -257,6 +257,31 @@ def _see_training(recipe: Recipe) -> None:
         raise CardError(
             "hyperparameters counts steps, but checkpoints are counted in epochs",
             fix="set checkpoint_unit: step",
+        )
+
+
+def _see_compute_dtype(recipe: QloraTraining) -> None:
+    """See that quantized weights are computed in the type that a card says."""
+    pointer = "hyperparameters.quantization"
+    how, precision = known(recipe.quantization, pointer), recipe.precision
+    _only(pointer, how, {})
+    _see_quantizable("hyperparameters.precision", precision, how.type)
+    # Mixed precision (autocast) has its own type for every product; int8 has that of its input.
+    if (how.type == "int8" or precision in ("bfloat16", "float16")) and (
+        how.compute_dtype != precision
+    ):
+        raise CardError(
+            f"{pointer}.compute_dtype is `{how.compute_dtype}`, but {how.type} weights are "
+            f"computed in {precision} where hyperparameters.precision is `{precision}`",
+            fix=f"set compute_dtype: {precision}",
+        )
+
+
+def _see_quantizable(place: str, dtype: object, kind: object) -> None:
+    if dtype == "float64" and kind in ("nf4", "fp4"):
+        raise CardError(
+            f"{place} is `float64`, and weights of that type cannot be quantized to {kind}",
+            fix="set float32, bfloat16 or float16",
         )
 
 

@@ -190,4 +190,5 @@ class Weights:
             return None
         full = isinstance(self.plan.card.hyperparameters, FullTraining)
         form: Form = "full" if full else "adapter"
-        return Placed(*block.weights, form, folder / f"checkpoint-{block.checkpoint}")
+        place = folder / f"checkpoint-{block.checkpoint}"
+        return Placed(*block.weights, form, place, block.unit)

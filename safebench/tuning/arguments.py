@@ -3,59 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from transformers import Trainer
-from trl import SFTConfig
-
 from safebench.card.base import known
 from safebench.errors import CardError
-from safebench.tuning.recipe import Recipe
-
-# The trainer's own settings that decide what is learnt, or only memory and time, and that have no
-# field in the card. Left out are names of files, reports, the Hub, evaluation and several devices;
-# those a field of the card sets; and those that draw from the seed of something else.
-_EXTRA = (
-    "activation_checkpointing", "activation_offloading", "assistant_only_loss",
-    "dataloader_drop_last", "full_determinism", "gradient_checkpointing", "label_smoothing_factor",
-    "loss_type", "neftune_noise_alpha", "optim_target_modules", "packing_strategy",
-    "pad_to_multiple_of", "padding_free", "router_aux_loss_coef", "tf32", "torch_compile",
-    "torch_compile_backend", "torch_compile_mode", "torch_empty_cache_steps", "truncation_mode",
-)  # fmt: skip
+from safebench.tuning.libraries import SFTConfig, Trainer
+from safebench.tuning.recipe import Recipe, extra_settings
 
 # These pass over whatever else they are given.
 _WITHOUT_ARGUMENTS = ("constant", "constant_with_warmup")
-
-
-def extra_settings(recipe: Recipe) -> dict[str, Any]:
-    """Return the settings in `hyperparameters.extra`.
-
-    Raises:
-        CardError: the trainer has no such setting, or it is not one to set here.
-    """
-    extra = known(recipe.extra, "hyperparameters.extra") or {}
-    fields = {field.name for field in dataclasses.fields(SFTConfig)}
-    allowed = [name for name in _EXTRA if name in fields]
-    for name in extra:
-        if name not in allowed:
-            near = difflib.get_close_matches(name, allowed, n=3)
-            reason = (
-                "decides nothing that is learnt, or has a field of the card"
-                if name in fields
-                else "is no setting of trl's SFTConfig"
-            )
-            raise CardError(
-                f"hyperparameters.extra.{name} {reason}",
-                fix=f"leave it out; near it: {', '.join(near)}"
-                if near
-                else f"leave it out, or use one of {', '.join(allowed)}",
-            )
-    found = dict(extra)
-    if "gradient_checkpointing" in found:  # the older name
-        found["activation_checkpointing"] = found.pop("gradient_checkpointing")
-    return found
 
 
 def trainer_arguments(

@@ -7,11 +7,21 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import datasets
-
 from safebench.errors import TuningError
+from safebench.models.quiet import quiet
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def see_pinned(name: str, revision: Any, split: str | None, pointer: str) -> None:
+    """See that a commit and a split of a published set are named; raises TuningError."""
+    if not isinstance(revision, str) or not _COMMIT.fullmatch(revision):
+        raise TuningError(
+            f"{pointer}.revision is not a 40-digit commit, so {name!r} could change unseen",
+            fix="pin the commit of the set, or give a local `path`",
+        )
+    if split is None:
+        raise TuningError(f"{pointer}.split is missing", fix="name the split, e.g. train")
 
 
 def read_hub(name: str, revision: Any, split: str | None, pointer: str) -> Iterator[dict[str, Any]]:
@@ -20,21 +30,18 @@ def read_hub(name: str, revision: Any, split: str | None, pointer: str) -> Itera
     Raises:
         TuningError: no commit or split is named, or the set cannot be loaded.
     """
-    if not isinstance(revision, str) or not _COMMIT.fullmatch(revision):
-        raise TuningError(
-            f"{pointer}.revision is not a 40-digit commit, so {name!r} could change unseen",
-            fix="pin the commit of the set, or give a local `path`",
-        )
-    if split is None:
-        raise TuningError(f"{pointer}.split is missing", fix="name the split, e.g. train")
+    see_pinned(name, revision, split, pointer)
     found = _loaded(name, revision, split, pointer)
     for row in found:
         yield {column: value for column, value in row.items() if _is_plain(value)}
 
 
-def _loaded(name: str, revision: str, split: str, pointer: str) -> Any:
+def _loaded(name: str, revision: str, split: str | None, pointer: str) -> Any:
+    import datasets
+
     try:
-        return datasets.load_dataset(name, split=split, revision=revision)
+        with quiet():
+            return datasets.load_dataset(name, split=split, revision=revision)
     # The library, the network and the file formats below it raise whatever they like.
     except Exception as problem:
         lines = str(problem).strip().splitlines()

@@ -5,15 +5,18 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
-from transformers import set_seed
-
 from safebench.card.base import known
 from safebench.card.training import FullTraining, LoraTraining, QloraTraining
 from safebench.errors import TuningError
 from safebench.models.loading import Located, load_base
-from safebench.tuning.arguments import extra_settings
-from safebench.tuning.recipe import Recipe
+from safebench.models.quantized import without_bitsandbytes
+from safebench.tuning.libraries import (
+    LoraConfig,
+    get_peft_model,
+    prepare_model_for_kbit_training,
+    set_seed,
+)
+from safebench.tuning.recipe import Recipe, extra_settings
 
 
 def load_for_training(located: Located, recipe: Recipe, device: str) -> Any:
@@ -51,7 +54,8 @@ def prepare(model: Any, recipe: Recipe, seed: int) -> Any:
     if isinstance(recipe, QloraTraining):
         model = _quantized(model, recipe)
     set_seed(seed)
-    return get_peft_model(model, _lora(recipe))
+    with without_bitsandbytes():
+        return get_peft_model(model, _lora(recipe))
 
 
 def _lora(recipe: LoraTraining | QloraTraining) -> LoraConfig:

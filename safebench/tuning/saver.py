@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback
 
 from safebench.card.base import known
 from safebench.errors import DivergedError
 from safebench.files import replace_file
+from safebench.tuning.libraries import TrainerCallback
 from safebench.tuning.recipe import Recipe
 
 Progress = Callable[[float, float | None], None]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from safebench.card.data import Dataset, RenderingTemplate, Subset
 from safebench.errors import CardError, TuningError
 from safebench.resources import demo_dir
 from safebench.tuning.data import Examples, read_examples, to_examples
+from safebench.tuning.hub import as_lines, read_hub, see_pinned
 from safebench.tuning.render import FileTemplate, read_template
 from safebench.tuning.shapes import Example
 
@@ -55,6 +57,19 @@ def load_set(dataset: Dataset, folder: Path, number: int) -> LoadedSet:
     return LoadedSet(Examples(chosen, digest), template, file, suffix)
 
 
+def see_published(dataset: Dataset, folder: Path, number: int) -> bool:
+    """Tell whether the set at `data[number]` is published, and see that the card pins it.
+
+    Raises:
+        TuningError: neither a file nor a published set is named, or no commit or split.
+    """
+    pointer = f"data[{number}]"
+    if _local(dataset, folder, pointer) is not None:
+        return False
+    see_pinned(str(dataset.id), dataset.revision, known(dataset.split, f"{pointer}.split"), pointer)
+    return True
+
+
 def stated_template(dataset: Dataset, pointer: str) -> str | RenderingTemplate:
     """Return how a card says that a set is rendered."""
     return cast("str | RenderingTemplate", known(dataset.template, pointer))
@@ -77,10 +92,6 @@ def _local(dataset: Dataset, folder: Path, pointer: str) -> Path | None:
 
 def _published(dataset: Dataset, pointer: str) -> tuple[tuple[Example, ...], bytes, str]:
     """Return the chosen examples, their JSON Lines, and the digest of those."""
-    import hashlib
-
-    from safebench.tuning.hub import as_lines, read_hub
-
     name = str(known(dataset.id, f"{pointer}.id"))
     split = known(dataset.split, f"{pointer}.split")
     rows = read_hub(name, dataset.revision, split, pointer)
@@ -142,34 +153,35 @@ def draw(size: int, wanted: int, seed: int) -> list[int]:
     return sorted(int(i) for i in order[:wanted])
 
 
-def mixed(sets: Sequence[tuple[Dataset, Examples]]) -> list[tuple[Example, ...]]:
-    """Return of every set of one condition the examples that are trained on.
+def shares(datasets: Sequence[Dataset], sizes: Sequence[int]) -> list[int]:
+    """Return how many examples of every set of one condition are trained on.
 
-    Without weights all of them. With weights w and sizes n it is the largest total at which every
-    set has round(w * total) <= n examples (halves to even), drawn without replacement with the
-    first 64 bits of the set's own sha256 as the seed, and left in order.
+    Without weights all of them. With weights w and sizes n it is round(w * total), halves to even,
+    of the largest total at which that is at most n for every set.
 
     Raises:
         CardError: some sets have a weight and others none, or they do not add up to 1.
     """
-    weights = [known(dataset.weight, f"data ({dataset.name}).weight") for dataset, _ in sets]
+    weights = [known(dataset.weight, f"data ({dataset.name}).weight") for dataset in datasets]
     if all(weight is None for weight in weights):
-        return [examples.examples for _, examples in sets]
+        return list(sizes)
     given = [weight for weight in weights if weight is not None]
-    if len(given) < len(sets) or abs(sum(given) - 1.0) > 1e-6:
-        names = ", ".join(dataset.name for dataset, _ in sets)
+    if len(given) < len(datasets) or abs(sum(given) - 1.0) > 1e-6:
+        names = ", ".join(dataset.name for dataset in datasets)
         raise CardError(
             f"the weights of the sets {names} do not add up to 1",
             fix="give every mixed set its share, or leave all weights out to use the sets whole",
         )
-    sizes = [len(examples) for _, examples in sets]
-    counts = _counts(given, sizes)
-    return [
-        tuple(
-            examples.examples[i] for i in draw(len(examples), count, int(examples.sha256[:16], 16))
-        )
-        for count, (_, examples) in zip(counts, sets, strict=True)
-    ]
+    return _counts(given, sizes)
+
+
+def drawn(examples: Examples, count: int) -> tuple[Example, ...]:
+    """Return `count` examples of a set, in order.
+
+    They are drawn without replacement, with the first 64 bits of the set's own sha256 as the seed.
+    """
+    places = draw(len(examples), count, int(examples.sha256[:16], 16))
+    return tuple(examples.examples[place] for place in places)
 
 
 def _counts(weights: Sequence[float], sizes: Sequence[int]) -> list[int]:
@@ -180,16 +192,3 @@ def _counts(weights: Sequence[float], sizes: Sequence[int]) -> list[int]:
     while any(count > size for count, size in zip(of(total), sizes, strict=True)):
         total -= 1
     return of(total)
-
-
-def one_form(rows: Sequence[dict[str, Any]], condition: str) -> None:
-    """See that a condition trains on texts alone, or on conversations alone.
-
-    Raises:
-        CardError: both occur; the trainer would take the first example's form for all.
-    """
-    if len({isinstance(row["prompt"], str) for row in rows}) > 1:
-        raise CardError(
-            f"the sets of condition `{condition}` mix plain text and conversations",
-            fix="give all sets of a condition `template: chat`, or none of them",
-        )

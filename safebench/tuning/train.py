@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
 import torch
-from transformers import PrinterCallback
-from trl import SFTTrainer
 
 from safebench.errors import TuningError
 from safebench.files import sync_tree
-from safebench.models.explained import PEFT_NOTE
 from safebench.models.given import weights_file
 from safebench.models.loading import input_device
+from safebench.models.quiet import quiet
 from safebench.models.rng import preserved_random_state
 from safebench.tuning.arguments import optimizer_with, trainer_arguments
+from safebench.tuning.libraries import PrinterCallback, SFTTrainer
 from safebench.tuning.prepare import load_for_training, prepare
 from safebench.tuning.recipe import Recipe
 from safebench.tuning.saver import Progress, Saver
 
-# Nothing a user can act on: names that change in a next version, a setting peft corrects.
-_THIRD_PARTY_NOTES = (
-    PEFT_NOTE,
-    "fan_in_fan_out is set to False but the target module is",
-    "`label_smoothing_factor` is deprecated in `SFTTrainer`",
-    "`gradient_checkpointing_enable` is deprecated",
-    "The `'keep_end'` truncation mode is deprecated",
-)
 _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 FIXED_SEED = 0
@@ -73,7 +61,7 @@ def fine_tune(
     seeds = {name: seed if name in controls else fixed.get(name, FIXED_SEED) for name in SEEDED}
     saver = Saver(out, recipe, seed, base_name, progress)
     out.mkdir(parents=True, exist_ok=True)
-    with preserved_random_state(), tempfile.TemporaryDirectory() as scratch, _quiet():
+    with preserved_random_state(), tempfile.TemporaryDirectory() as scratch, quiet():
         try:
             trainer = _trainer(model, tokenizer, rows, recipe, seeds, saver, scratch)
             _see_dropped(len(trainer.train_dataset), len(rows), recipe, on_dropped)
@@ -139,27 +127,6 @@ def _no_memory(seed: int) -> TuningError:
         fix="lower hyperparameters.batch_size.per_device and raise gradient_accumulation as much: "
         "their product, the effective batch size, stays the same",
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the trainer's progress and its notes; ours are shown instead."""
-    names = ("transformers", "trl", "datasets", "peft", "accelerate")
-    levels = {name: logging.getLogger(name).level for name in names}
-    bars = datasets.is_progress_bar_enabled()
-    datasets.disable_progress_bar()
-    for name in names:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            for message in _THIRD_PARTY_NOTES:
-                warnings.filterwarnings("ignore", message=message)
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
-        if bars:
-            datasets.enable_progress_bar()
 
 
 __all__ = ["FIXED_SEED", "Progress", "fine_tune", "load_for_training", "weights_file"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,9 @@ from safebench.evidence.store import Store
 from safebench.evidence.tables import read_responses
 from safebench.study.execute import claim_of
 from safebench.study.plan import make_plan
+from tests.cli.test_start import start
 from tests.command import Ran, safebench
+from tests.plans import plan_data
 from tests.tiny_runs import QUICK, files_of, run_tiny, same_files, write_tiny
 
 pytestmark = pytest.mark.slow
@@ -48,32 +51,76 @@ def begun(plan: Path, out: Path) -> Store:
     return store
 
 
-def test_a_dry_run_counts_what_a_run_makes(done: Path, out: Path, capsys: Capture) -> None:
-    ran = safebench(capsys, "run", done / "plan.yaml", "--out", out, "--dry-run", "--format=json")
+def on_the_hub() -> dict[str, Any]:
+    """Sections of a plan of which much is on the Hub."""
+    pinned = {"revision": "a" * 40}
+    published = {"name": "published", "id": "owner/set", "split": "train", **pinned}
+    tasks = [{"name": f"safebench_{name}"} for name in ("harm", "xstest", "wmdp")]
+    prompted = ("prompt_template_sha256", "parser", "on_parse_failure", "decoding", "lineage")
+    grader = {
+        "name": "graded", "kind": "classifier", "id": "owner/judge", "primary": True,
+        "constructs": ["severity"],
+        **{name: {"not_reported": "of a prompted model"} for name in prompted},
+    }  # fmt: skip
+    return {
+        "model": {**plan_data()["model"], "base": {"id": "owner/model", **pinned}},
+        "data": [
+            {**plan_data()["data"][0], "weight": 0.75},
+            {**published, "examples": 24, "weight": 0.25},
+        ],
+        "judge": [*plan_data()["judge"], {**grader, **pinned}],
+        "tasks": [{**tasks[0], "limit": 2, "construct": ["harm", "severity"]}, *tasks[1:]],
+    }
+
+
+def counted(capsys: Capture, plan: Path, *more: object) -> dict[str, Any]:
+    ran = safebench(capsys, "run", plan, "--dry-run", "--format=json", *more)
     assert ran.code == 0, ran.err
+    found: dict[str, Any] = json.loads(ran.out)
+    return found
+
+
+def test_a_dry_run_counts_what_a_run_makes(done: Path, out: Path, capsys: Capture) -> None:
+    plan = counted(capsys, done / "plan.yaml", "--out", out)
     assert not out.exists()
-    plan = json.loads(ran.out)
     rows = read_responses(done / "out").to_pylist()
     assert plan["responses"] == len(rows) == sum(b["responses"] for b in plan["blocks"])
     keys = ("condition", "training_seed", "checkpoint", "decoding")
     made = {(*(row[k] for k in keys), row["task"], row["repeat"]) for row in rows}
     assert plan["cells"] == len(made)
-    assert {tuple(b[k] for k in keys) for b in plan["blocks"]} == {cell[:4] for cell in made}
+    seeds = dict(zip(("#1",), load_card(done / "out" / "card.yaml").seeds.training, strict=True))
+    blocks = [{**b, "training_seed": seeds.get(b["training_seed"])} for b in plan["blocks"]]
+    assert {tuple(b[k] for k in keys) for b in blocks} == {cell[:4] for cell in made}
     assert plan["fine_tunings"] == 2
     assert plan["updates"] == 3  # 24 examples in batches of 8
     assert plan["answers"] == 24
     assert sum(row["new_tokens"] for row in rows) <= plan["new_tokens"] == (54 + 24) * 3
     assert {block["state"] for block in plan["blocks"]} == {"to_do"}
+    finished = counted(capsys, done / "plan.yaml", "--out", done / "out")
+    assert finished["blocks"] == [{**b, "state": "finished"} for b in blocks]
+
+
+def test_a_limit_that_leaves_nothing_out_makes_no_trial(tmp_path: Path, capsys: Capture) -> None:
+    tasks = [{"name": "safebench_harm"}]
+    whole = write_tiny(tmp_path, seeds=1, tasks=tasks)
+    limited = write_tiny(tmp_path / "limited", seeds=1, tasks=[{**tasks[0], "limit": 9999}])
+    made = [make_plan(load_card(p), p.parent, tmp_path / "out").card for p in (whole, limited)]
+    assert made[0].tasks == made[1].tasks
+    assert made[0].seeds == made[1].seeds  # which are derived from what is measured
+    assert not made[0].trials
+    run_tiny(limited, tmp_path / "out")
+    plan = counted(capsys, limited, "--out", tmp_path / "out")
+    assert {block["state"] for block in plan["blocks"]} == {"finished"}
 
 
 def test_a_dry_run_says_it_in_words(done: Path, out: Path, capsys: Capture) -> None:
     before = files_of(done)
     ran = safebench(capsys, "run", done / "plan.yaml", "--dry-run")
     assert ran.code == 0, ran.err
-    seed = load_card(done / "out" / "card.yaml").seeds.training[0]
     table = [" ".join(line.split()) for line in ran.out.splitlines()]
     assert "base greedy 1 3 6" in table
-    assert f"control {seed} epoch 1 t07 2 6 12" in table
+    assert "control #1 epoch 1 t07 2 6 12" in table
+    assert "left to the run: the training seeds, which are derived from digests" in ran.out
     assert "27 cells: safebench_harm (2 prompts)" in ran.out
     assert "54 responses, at most 234 new tokens" in ran.out
     assert "24 answers of the base model become training data first" in ran.out
@@ -81,9 +128,48 @@ def test_a_dry_run_says_it_in_words(done: Path, out: Path, capsys: Capture) -> N
     only = safebench(capsys, "run", done / "plan.yaml", "--dry-run", "--only", "condition=base")
     assert "become training data" not in only.out
     assert "fine-tuning" not in only.out
-    finished = safebench(capsys, "run", done / "plan.yaml", "--dry-run", "--out", done / "out")
-    assert "to do" not in finished.out
     assert files_of(done) == before
+
+
+def test_another_study_has_finished_nothing(done: Path, capsys: Capture) -> None:
+    training = load_card(done / "plan.yaml").hyperparameters
+    other = write_tiny(
+        done / "other", seeds=1, control=True,
+        hyperparameters={**training.model_dump(mode="json", exclude_none=True), "epochs": 2},
+    )  # fmt: skip
+    plan = counted(capsys, other, "--out", done / "out")
+    assert {(b["training_seed"], b["state"]) for b in plan["blocks"]} == {
+        (None, "to_do"), ("#1", "to_do"),
+    }  # fmt: skip
+
+
+def test_a_dry_run_says_what_it_leaves_to_the_run(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SAFEBENCH_XSTEST_FILE", "SAFEBENCH_WMDP_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    plan = write_tiny(tmp_path, **on_the_hub())
+    found = counted(capsys, plan)
+    assert found["responses"] == (2 + 450 + 3668) * (1 + 2) * 3
+    assert found["examples"] == 24 + 8  # as many of the set that was not read as its weight says
+    assert [text.partition(",")[0] for text in found["left_to_the_run"]] == [
+        "the prompts of safebench_xstest", "the prompts of safebench_wmdp", "the training seeds",
+        "the base model on the Hub", "the set published on the Hub (24 examples by the card)",
+        "the weights of judge graded",
+    ]  # fmt: skip
+    assert "which are on the Hub (450 prompts as published)" in found["left_to_the_run"][0]
+    assert counted(capsys, plan, "--limit", 5)["responses"] == (2 + 5 + 5) * (1 + 2) * 3
+
+
+@pytest.mark.parametrize("sections", [{}, on_the_hub()], ids=["here", "on the Hub"])
+def test_a_plan_is_counted_without_a_model_library(sections: Any, tmp_path: Path) -> None:
+    plan = write_tiny(tmp_path, **({"control": True} | sections))
+    printed, _, modules = start("run", str(plan), "--dry-run").partition("\nmodules ")
+    assert "new tokens" in printed
+    assert not set(modules.split()) & {
+        "torch", "transformers", "lm_eval", "peft", "trl", "datasets", "accelerate",
+        "huggingface_hub", "bitsandbytes",
+    }  # fmt: skip
 
 
 def test_cells_may_be_made_one_part_after_another(done: Path, out: Path, capsys: Capture) -> None:

@@ -144,6 +144,7 @@ def test_a_limit_is_kept(tmp_path: Path) -> None:
     results(tmp_path, **{"n-samples": {"harm": {"original": 100, "effective": 8}}})
     said = values(read(tmp_path))
     assert (said["tasks", "harm", "limit"], said["tasks", "harm", "prompts"]) == (8, 8)
+    assert said["tasks", "harm", "available"] == 100
 
 
 def test_of_several_metrics_a_person_chooses(tmp_path: Path) -> None:

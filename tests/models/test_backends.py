@@ -211,7 +211,7 @@ def test_base_and_tuned_reach_their_own_names() -> None:
 def test_one_name_for_two_weights_is_refused() -> None:
     engine = api("http://127.0.0.1:1/v1/chat/completions", ",model=fixed")
     with (
-        pytest.raises(ModelError, match=r"the base model and tuned-seed-3-epoch-2") as problem,
+        pytest.raises(ModelError, match=r"for base and tuned-seed-3-epoch-2") as problem,
         engine.using(TUNED),
     ):
         pass

@@ -17,7 +17,8 @@ from safebench.errors import ModelError
 from safebench.models import decoding
 from safebench.models.endings import Endings
 from safebench.models.lm import SafebenchLM
-from safebench.models.loading import PEFT_NOTE, load_base, load_tokenizer, locate
+from safebench.models.loading import load_base, load_tokenizer, locate
+from safebench.models.quiet import PEFT_NOTE
 from safebench.models.rng import preserved_random_state
 from safebench.models.sampling import Stream
 from safebench.models.support import bare, is_plain

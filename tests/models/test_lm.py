@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from safebench.errors import ModelError
+from safebench.models.adapters import with_adapter
 from safebench.models.lm import SafebenchLM
-from safebench.models.loading import load_base, load_tokenizer, locate, with_adapter
+from safebench.models.loading import load_base, load_tokenizer, locate
 from safebench.models.rng import preserved_random_state
 from safebench.models.sampling import Stream
 from tests.small_models import save_llama

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,15 @@ from peft import LoraConfig, get_peft_model
 from safebench.card.model import Weights
 from safebench.errors import MissingDependencyError, ModelError
 from safebench.files import sha256_of, sha256_of_folder
+from safebench.models.adapters import with_adapter
 from safebench.models.given import given_weights, weights_sha256
 from safebench.models.loading import (
-    PEFT_NOTE,
     input_device,
     load_base,
     locate,
     see_device,
-    with_adapter,
 )
+from safebench.models.quiet import quiet
 from tests.small_models import save_gpt2, save_llama
 
 pytestmark = pytest.mark.slow
@@ -41,9 +40,7 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=PEFT_NOTE)
-        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")
+    with quiet():
         yield
 
 

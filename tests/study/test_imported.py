@@ -93,6 +93,13 @@ def test_what_was_answered_is_judged_scored_and_listed(tmp_path: Path) -> None:
     table = read_table(tmp_path / "out" / "responses.parquet", RESPONSES)
     assert table.num_rows == 3 * 3 * 4
     assert all(t.limit == 4 and t.prompts == 4 for t in card.task_list())
+    assert card.trials == {t: f"first 4 of {len(load_task(t).documents)} prompts" for t in TASKS}
+
+
+def test_a_limit_that_leaves_nothing_out_makes_no_trial(tmp_path: Path) -> None:
+    card = imported(tmp_path / "out", sampled([BASE], limit=9999), limit=9999)
+    assert not card.trials
+    assert {(t.limit, t.available) for t in card.task_list()} == {(None, None)}
 
 
 def test_the_same_runs_give_the_same_bytes(tmp_path: Path) -> None:

@@ -62,6 +62,10 @@ def test_public_data_sets_from_local_files(
     }
     assert [t.dataset_id for t in card.task_list()] == ["Paul/XSTest", "walledai/StrongREJECT"]
     assert all(t.dataset_revision.not_reported for t in card.task_list())
+    assert card.trials == {
+        "safebench_xstest": "first 40 of 450 prompts",
+        "safebench_strongreject": "first 5 of 313 prompts",
+    }
 
 
 def test_an_untuned_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,6 +126,12 @@ def test_declared_seeds_are_used_as_they_are(
     assert load_card(out / "card.yaml").seeds.training == (7, 8)
 
 
+def qlora(kind: str, compute: str, **changes: Any) -> dict[str, Any]:
+    """Sections of a plan that trains on quantized weights."""
+    how = {"method": "qlora", "quantization": {"type": kind, "compute_dtype": compute}, **changes}
+    return {"hyperparameters": {**plan_data()["hyperparameters"], **how}}
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"tasks": ["safebench_harms"]}, "no task named 'safebench_harms'"),
     (
@@ -139,6 +149,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     ({"data": [{"name": "benign", "path": "none.jsonl", "examples": 24}]}, "no such file"),
     ({"data": [{"name": "benign", "path": "benign.jsonl", "examples": 25}]}, "benign has 24"),
+    (
+        qlora("nf4", "float32", precision="bfloat16"),
+        "compute_dtype is `float32`, but nf4 weights are computed in bfloat16",
+    ),
+    (qlora("int8", "float16"), "compute_dtype is `float16`, but int8 weights are computed in"),
+    (qlora("fp4", "float32", precision="float64"), "precision is `float64`, and weights of that"),
+    (
+        {"model": {**plan_data()["model"], "dtype": "float64", "quantization": "nf4"}},
+        "model.dtype is `float64`, and weights of that type cannot be quantized to nf4",
+    ),
     (
         {
             "judge": [
@@ -184,6 +204,7 @@ def test_a_plan_that_cannot_be_run(
     assert ran.code == 2
     assert message in ran.err
     assert not (tmp_path / "out" / "card.yaml").exists()
+    assert safebench(capsys, "run", plan, "--dry-run") == ran
 
 
 @pytest.mark.parametrize(
@@ -242,6 +263,7 @@ def test_training_data_that_cannot_be_read(
     ran = safebench(capsys, "run", plan, "--out", tmp_path / "out")
     assert ran.code == 2
     assert message in ran.err
+    assert safebench(capsys, "run", plan, "--dry-run") == ran
 
 
 def test_a_loss_that_is_no_number_is_explained(

@@ -24,7 +24,9 @@ from safebench.errors import (
     SafebenchError,
     TuningError,
 )
-from safebench.models.loading import load_base, load_tokenizer, locate, with_adapter
+from safebench.models.adapters import with_adapter
+from safebench.models.loading import load_base, load_tokenizer, locate
+from safebench.models.quiet import quiet
 from safebench.tuning import train
 from safebench.tuning.arguments import trainer_arguments
 from safebench.tuning.prepare import load_for_training, prepare
@@ -242,12 +244,12 @@ def test_gradient_checkpointing_goes_by_both_its_names() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"extra": {"output_dir": "elsewhere"}}, "extra.output_dir decides nothing that is learnt"),
-        ({"extra": {"report_to": "wandb"}}, "extra.report_to decides nothing"),
-        ({"extra": {"push_to_hub": True}}, "extra.push_to_hub decides nothing"),
-        ({"extra": {"learning_rate": 1.0}}, "extra.learning_rate decides nothing"),
-        ({"extra": {"shuffle_dataset": True}}, "extra.shuffle_dataset decides nothing"),
-        ({"extra": {"neftune": 5}}, "extra.neftune is no setting of trl's SFTConfig"),
+        ({"extra": {"output_dir": "elsewhere"}}, "extra.output_dir is no setting of the trainer"),
+        ({"extra": {"report_to": "wandb"}}, "extra.report_to is no setting"),
+        ({"extra": {"push_to_hub": True}}, "extra.push_to_hub is no setting"),
+        ({"extra": {"learning_rate": 1.0}}, "extra.learning_rate is no setting"),
+        ({"extra": {"shuffle_dataset": True}}, "extra.shuffle_dataset is no setting"),
+        ({"extra": {"neftune": 5}}, "extra.neftune is no setting"),
         ({"optimizer_args": {"momentum": 0.9}}, "fine-tuning with seed 1 failed: .*momentum"),
         ({"optimizer_args": {"betas": "0.9,0.99"}}, "optimizer_args.betas: '0.9,0.99' cannot be"),
         ({"lr_scheduler_args": {"nothing": 1}}, "fine-tuning with seed 1 failed: .*nothing"),
@@ -274,7 +276,7 @@ def test_a_setting_that_cannot_be_used_is_one_message(
 def test_the_initial_weights_are_those_of_their_seed_alone(model: Path) -> None:
     def initial(seed: int) -> dict[str, torch.Tensor]:
         base = load_base(locate(str(model), None, Path("/")), "float32", "cpu")
-        with torch.random.fork_rng(), train._quiet():
+        with torch.random.fork_rng(), quiet():
             torch.manual_seed(99)  # whatever was drawn before
             prepared = prepare(base, recipe(), seed)
         return {n: v.clone() for n, v in prepared.named_parameters() if "lora_A" in n}

@@ -12,11 +12,13 @@ import pytest
 
 from safebench.card.card import Card
 from safebench.card.data import Dataset
+from safebench.card.decoding import Prompting
 from safebench.errors import CardError, SafebenchError, TuningError
 from safebench.models.loading import load_tokenizer, locate
-from safebench.study.pins import pin_data, questions
+from safebench.study import pins
 from safebench.tuning.data import as_rows, read_examples
-from safebench.tuning.sets import draw, load_set, mixed
+from safebench.tuning.sets import draw, drawn, load_set, shares
+from safebench.tuning.training_data import questions
 from tests.plans import plan_data
 from tests.small_models import CHAT_TEMPLATE, save_tokenizer
 
@@ -103,25 +105,21 @@ def test_what_cannot_be_taken_is_said(changes: dict[str, Any], said: str, tmp_pa
 
 
 def test_a_mixture_is_the_largest_that_keeps_its_weights(tmp_path: Path) -> None:
-    ten = read_examples(write(tmp_path / "ten.jsonl", TEN))
+    weighted = [dataset(weight=0.8), dataset(name="four", weight=0.2)]
+    assert shares(weighted, [10, 4]) == [10, 3]  # of 13; 14 would ask for 11 and 3
+    assert shares([dataset(), dataset(name="four")], [10, 4]) == [10, 4]
+    assert shares([dataset(weight=1.0)], [10]) == [10]
     four = read_examples(write(tmp_path / "four.jsonl", TEN[:4]))
-    sets = [(dataset(weight=0.8), ten), (dataset(name="four", weight=0.2), four)]
-    big, small = mixed(sets)
-    assert (len(big), len(small)) == (10, 3)  # of 13; 14 would ask for 11 and 3
-    assert mixed(sets) == [big, small]
-    assert [e.prompt for e in small] == sorted(str(e.prompt) for e in small)
     places = draw(4, 3, int(four.sha256[:16], 16))
-    assert [e.prompt for e in small] == [f"q{i}" for i in places]
-    whole = mixed([(dataset(), ten), (dataset(name="four"), four)])
-    assert [len(one) for one in whole] == [10, 4]
-    assert mixed([(dataset(weight=1.0), ten)]) == [ten.examples]
+    assert [e.prompt for e in drawn(four, 3)] == [f"q{i}" for i in places]
+    assert places == sorted(places)
+    assert drawn(four, 4) == four.examples
 
 
 @pytest.mark.parametrize("weights", [(0.5, 0.4), (0.5, None)])
-def test_weights_add_up(weights: tuple[float | None, ...], tmp_path: Path) -> None:
-    ten = read_examples(write(tmp_path / "ten.jsonl", TEN))
+def test_weights_add_up(weights: tuple[float | None, ...]) -> None:
     with pytest.raises(CardError, match="the weights of the sets ten, ten do not add up to 1"):
-        mixed([(dataset(weight=weight), ten) for weight in weights])
+        shares([dataset(weight=weight) for weight in weights], [10, 10])
 
 
 # --- templates -----------------------------------------------------------------------------------
@@ -225,6 +223,14 @@ def card(*data: dict[str, Any], **changes: Any) -> Card:
     model = {**plan_data()["model"], **changes.pop("model", {})}
     plan = plan_data(data=list(data), hyperparameters=recipe, model=model, **changes)
     return Card.model_validate_json(json.dumps(plan))
+
+
+def pin_data(card: Card, folder: Path, tokenizer: Any, prompt: str | None) -> tuple[Any, Any, Any]:
+    """Return a card with its data pinned, the rows by condition, and files, as a plan has them."""
+    card = card.model_copy(update={"prompting": Prompting(system_prompt=prompt)})
+    found = pins.read_data(card, card.hyperparameters, folder, hub=True)
+    pinned, _, files = pins.pin_data(card, found, folder, tokenizer)
+    return pinned, found.rows, files
 
 
 def test_a_pinned_card_is_read_again_as_the_same(tmp_path: Path, tokenizer: Any) -> None:
@@ -333,23 +339,31 @@ OWN = {
 }  # fmt: skip
 
 
+def asked_of(card: Card, folder: Path, prompt: str | None) -> list[Any]:
+    """What the second set of a card has the base model answer."""
+    found = pins.read_data(card, card.hyperparameters, folder, hub=True)
+    asked = questions(card.data, 1, found, folder, prompt)  # type: ignore[arg-type]
+    assert asked is not None
+    return asked
+
+
 def test_questions_are_the_prompts_as_they_are_trained_on(tmp_path: Path, tokenizer: Any) -> None:
     write(tmp_path / "ten.jsonl", TEN)
     ten = {"name": "ten", "path": "ten.jsonl", "examples": 3, "subset": {"rule": "the first ones"}}
     asked = card(ten, OWN)
-    found = questions(asked, 1, tmp_path, "Be brief.")
+    found = asked_of(asked, tmp_path, "Be brief.")
     pinned, rows, files = pin_data(asked, tmp_path, tokenizer, "Be brief.")
     assert found == [row["prompt"] for row in rows["tuned"]]
     assert pinned.data[1] == asked.data[1]  # type: ignore[index]
     assert set(rows) == {"tuned"}
     assert set(files) == {"data/ten.jsonl"}
     plain = card(ten, {**OWN, "template": "plain"})
-    assert questions(plain, 1, tmp_path, "Be brief.") == ["q0", "q1", "q2"]
-    with pytest.raises(CardError, match=r"data\[0\]\.answers is missing"):
-        questions(asked, 0, tmp_path, None)
+    assert asked_of(plain, tmp_path, "Be brief.") == ["q0", "q1", "q2"]
+    with pytest.raises(CardError, match=r"data\[1\]\.examples is 4, but it answers 3 questions"):
+        asked_of(card(ten, {**OWN, "examples": 4}), tmp_path, None)
     wrong = {**OWN, "answers": {"questions_of": "own", "decoding": "greedy"}}
     with pytest.raises(CardError, match="'own', no set of examples"):
-        questions(card(ten, wrong), 1, tmp_path, None)
+        asked_of(card(ten, wrong), tmp_path, None)
 
 
 @pytest.mark.parametrize("how", ["chat", "plain", "file"])
@@ -358,7 +372,8 @@ def test_answers_are_trained_on_under_the_prompts_that_were_asked(how: str, tmp_
     write(tmp_path / "ten.jsonl", TEN)
     rendering = template(tmp_path, "{{ topic }}: {{ prompt }}") if how == "file" else how
     ten = {"name": "ten", "path": "ten.jsonl", "examples": 10}
-    asked = questions(card(ten, {**OWN, "template": rendering}), 1, tmp_path, "Be brief.")
+    own = {**OWN, "template": rendering, "examples": 10}
+    asked = asked_of(card(ten, own), tmp_path, "Be brief.")
     answers = ["", *("so" for _ in asked[1:])]
     rows = [
         {

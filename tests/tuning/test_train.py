@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from safebench.card.card import Card
-from safebench.models.loading import load_base, load_tokenizer, locate, with_adapter
+from safebench.models.adapters import with_adapter
+from safebench.models.loading import load_base, load_tokenizer, locate
 from safebench.tuning.train import fine_tune, weights_file
 from tests.plans import plan_data
 from tests.small_models import save_gpt2, save_llama

@@ -83,6 +83,8 @@ def import_runs(request: Request, progress: Progress) -> Imported:
         raise InteropError("no responses were read", fix="give the files that hold them")
     facts = said_facts(request)
     tasks = tasks_of(request, facts)
+    whole = {("tasks", task.name, "limit") for task in tasks if task.is_whole}
+    facts = [fact for fact in facts if fact.place not in whole]
     found = placed(request.collected.samples, tasks, request)
     facts += judge_facts(facts, found)
     see_described(facts, found)

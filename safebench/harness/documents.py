@@ -1,0 +1,57 @@
+"""A task's documents, by the `dataset_kwargs` of its YAML: of our file, the Hub, or a local copy.
+
+Every document is `prompt_id`, `prompt`, `category`, `construct`, `target` (and `cluster` where the
+authors name families), whatever the published columns are called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from safebench.errors import TaskError
+from safebench.harness.choices import choice_documents
+from safebench.harness.published import published_documents
+from safebench.harness.rows import read_rows
+from safebench.resources import tasks_dir
+
+Document = dict[str, str]
+
+
+def documents_of(options: Mapping[str, Any]) -> list[Document]:
+    """Return the documents of a task whose options `see_options` has seen.
+
+    Raises:
+        TaskError: they cannot be loaded; names file and row.
+    """
+    if "dataset_id" not in options:
+        origin, construct = str(options["file"]), options["construct"]
+        found = [{**row, "construct": construct} for row in read_rows(tasks_dir() / origin)]
+        return _documents(found, origin)
+    load = choice_documents if "lm_eval" in options else published_documents
+    return _documents(load(**options), str(options["dataset_id"]))
+
+
+def _documents(rows: list[dict[str, Any]], origin: str) -> list[Document]:
+    made = []
+    seen: set[str] = set()
+    for number, row in enumerate(rows, start=1):
+        prompt_id, prompt = str(row.get("prompt_id", "")), str(row.get("prompt") or "").strip()
+        if not prompt_id or not prompt:
+            raise TaskError(f"{origin}: row {number} has no prompt or no prompt_id")
+        if prompt_id in seen:
+            raise TaskError(f"{origin}: row {number}: prompt_id {prompt_id!r} occurs twice")
+        seen.add(prompt_id)
+        document = {
+            "prompt_id": prompt_id,
+            "prompt": prompt,
+            "category": str(row.get("category") or ""),
+            "construct": str(row["construct"]),
+            "target": str(row.get("target") or ""),
+        }
+        if "cluster" in row:
+            document["cluster"] = str(row["cluster"])
+        made.append(document)
+    if not made:
+        raise TaskError(f"{origin}: no prompts")
+    return made
