@@ -24,11 +24,11 @@ test: setup
 SEEDS ?= $(shell $(PYTHON) -c 'import random; print(*(random.randrange(10**6) for _ in range(20)))')
 
 search: setup
-	for seed in $(SEEDS); do \
+	found=0; for seed in $(SEEDS); do \
 	  echo "seed $$seed"; \
 	  SAFEBENCH_HYPOTHESIS=search $(BIN)/python -m pytest -q -m hypothesis --hypothesis-seed=$$seed \
-	    --numprocesses auto --maxprocesses 4 || exit 1; \
-	done
+	    --numprocesses auto --maxprocesses 4 || found=1; \
+	done; exit $$found
 
 check: setup
 	$(BIN)/ruff check .

@@ -34,9 +34,11 @@ def proportion(value: float, digits: int = 2) -> str:
 
 
 def signed(value: float, digits: int = 2, minus: str = "-") -> str:
-    """Return a difference of proportions with its sign: `+.37`, `-.02`, `+.00`."""
-    text = proportion(value, digits)
-    return minus + text.removeprefix("-") if text.startswith("-") else f"+{text}"
+    """Return a difference of proportions with its sign: `+.37`, `-.02`, `+.00`.
+
+    One below zero stays so when its digits are none, `-.00`: an interval says whether it holds 0.
+    """
+    return (minus if kept(value) < 0 else "+") + proportion(abs(value), digits)
 
 
 def interval(lower: float, upper: float, digits: int = 2) -> str:
@@ -65,6 +67,11 @@ def percent(value: float, digits: int = 0) -> str:
 def points(value: float) -> str:
     """Return a proportion in percentage points: `4.9`."""
     return rounded(100 * value, 1)
+
+
+def signed_points(value: float) -> str:
+    """Return a difference of proportions in percentage points, with its sign: `+1.7`."""
+    return ("-" if kept(value) < 0 else "+") + points(abs(value))
 
 
 def count(n: int, noun: str, plural: str | None = None) -> str:

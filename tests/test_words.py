@@ -37,8 +37,8 @@ def test_proportions_have_two_decimals_and_no_leading_zero(value: float, text: s
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.37, "+.37"), (-0.02, "-.02"), (-0.045, "-.05"), (-0.001, "+.00"), (0.0, "+.00"),
-     (1.0, "+1.00"), (-1.0, "-1.00")],
+    [(0.37, "+.37"), (-0.02, "-.02"), (-0.045, "-.05"), (-0.001, "-.00"), (0.001, "+.00"),
+     (0.0, "+.00"), (-1e-14, "+.00"), (1.0, "+1.00"), (-1.0, "-1.00")],
 )  # fmt: skip
 def test_differences_carry_their_sign(value: float, text: str) -> None:
     assert words.signed(value) == text

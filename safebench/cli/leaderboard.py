@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from safebench.words import count, signed, with_interval
+
 
 @click.group(name="leaderboard")
 def command() -> None:
@@ -38,14 +40,14 @@ def build(folder: Path, out: Path) -> None:
     click.echo(f"{built.index}")
     listed = sum(len(group.rows) for group in built.groups)
     click.echo(
-        f"{listed} submissions, {built.reruns} reruns; {built.files} files, "
+        f"{count(listed, 'submission')}, {count(built.reruns, 'rerun')}; "
+        f"{count(built.files, 'file')}, "
         f"{built.size / 1000:,.0f} kB. Open it in a browser, or copy the folder to any web host."
     )
 
 
 def _line(row: object) -> str:
     from safebench.site.rows import Row
-    from safebench.words import signed, with_interval
 
     assert isinstance(row, Row)  # noqa: S101 - for the type checker
     parts = ["harm not measured"]

@@ -24,6 +24,7 @@ from safebench.stats.arms import (
 from safebench.stats.planning import plan_verdict_seeds, verdict_power
 from safebench.stats.replication import check_pooled, predict
 from safebench.stats.transforms import margin_points, phi, phi_inverse
+from safebench.words import percent, points, signed_points
 
 _POWER = 0.8
 _PREDICTION = 0.95
@@ -303,15 +304,15 @@ def _within(design: Design, given: float | None, given_df: float) -> bool | None
 
 def _reason(v: Verdict, blind: bool, paired: bool) -> str:
     """The verdict in a plain sentence."""
-    shift = f"the rerun scores {100 * v.difference_points:+.1f} points"
-    margin = f"the margin of {100 * v.margin_points:.1f} points"
+    shift = f"the rerun scores {signed_points(v.difference_points)} points"
+    margin = f"the margin of {points(v.margin_points)} points"
     if v.lower_points is None or v.upper_points is None:
         known = "single runs" if v.sigma is None else "runs without any, on a number of prompts "
         text = f"{shift}, but no spread between runs can be estimated from {known}"
         return text + ("." if v.sigma is None else "that is not given.")
     interval = (
-        f"{100 * v.confidence:.0f} % interval {100 * v.lower_points:+.1f} to "
-        f"{100 * v.upper_points:+.1f}"
+        f"{percent(v.confidence)} interval {signed_points(v.lower_points)} to "
+        f"{signed_points(v.upper_points)}"
     )
     text = f"{shift} ({interval})"
     if v.verdict == "no_verdict":

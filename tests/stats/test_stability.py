@@ -137,8 +137,8 @@ def test_a_missing_run_never_raises_a_bound(runs, missing, flip):
     found = [stability(runs, 300, flip, missing=m) for m in (0, missing, missing + 1)]
     assert found[0] == stability(runs, 300, flip)
     for fewer, more in pairwise(found):
-        assert more.lower <= fewer.lower
-        assert more.pairs_lower <= fewer.pairs_lower
+        assert more.lower <= fewer.lower + 1e-12
+        assert more.pairs_lower <= fewer.pairs_lower + 1e-12
     result = found[-1]
     assert 0 <= result.lower <= result.point <= result.upper <= 1
     assert (result.n_seeds, result.n_missing) == (runs.size + missing + 1, missing + 1)
@@ -182,10 +182,11 @@ def test_missing_with_repeats_and_alone():
 
 
 @given(scores, st.floats(0.1, 1))
+@example(np.zeros(2), 1 - 2**-53)  # the integrals differ in their last bit
 def test_a_poor_judge_never_raises_stability(runs, youden):
     plain, poor = stability(runs, 300), stability(runs, 300, judge_youden_lower=youden)
-    assert poor.point <= plain.point
-    assert poor.lower <= plain.lower
+    assert poor.point <= plain.point + 1e-12
+    assert poor.lower <= plain.lower + 1e-12
     assert poor.pairs_within <= plain.pairs_within
 
 
