@@ -75,6 +75,7 @@ def test_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
     checked = run([command, "validate", "card.yaml"], empty)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "Level:" in checked.stdout
+    shutil.copy(ROOT / "safebench" / "demo" / "household.jsonl", empty)
     counted = run([command, "run", "card.yaml", "--dry-run"], empty)
     assert counted.returncode == 0, counted.stdout + counted.stderr
     assert "new tokens" in counted.stdout

@@ -37,7 +37,6 @@ from safebench.stats.p_values import PromptTests, prompt_tests
 from safebench.stats.planning import (
     margin_from_points,
     plan_prompts,
-    plan_rerun_seeds,
     plan_seeds,
     plan_stability,
     plan_verdict_seeds,
@@ -103,7 +102,6 @@ __all__ = [
     "pigeonhole_bootstrap",
     "plan_design",
     "plan_prompts",
-    "plan_rerun_seeds",
     "plan_seeds",
     "plan_stability",
     "plan_verdict_seeds",

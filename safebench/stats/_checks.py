@@ -1,8 +1,12 @@
-"""What every statistic asks of its arrays; messages name the place and the value."""
+"""What every statistic asks of its arrays, and the search for the smallest number that is enough.
+
+Messages name the place and the value.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -84,3 +88,19 @@ def cluster_codes(clusters: ArrayLike | None, n_prompts: int) -> tuple[Ints, int
     except TypeError as error:
         raise StatsError(f"clusters mixes kinds of labels: {error}") from error
     return codes.astype(np.int64), int(levels.size)
+
+
+def first_that(enough: Callable[[int], bool], fewest: int, most: int) -> int | None:
+    """Smallest n in [fewest, most] with `enough(n)`, which once true stays true; None if none is.
+
+    Doubles, then halves: about 2 log2(n) calls.
+    """
+    low, high = fewest - 1, fewest
+    while not enough(high):
+        if high >= most:
+            return None
+        low, high = high, min(2 * high, most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from safebench.errors import StatsError
-from safebench.stats._checks import Floats, between, positive_int
+from safebench.stats._checks import Floats, between, first_that, positive_int
 from safebench.stats._dist import beta_upper, t_quantile
 from safebench.stats._twoway import satterthwaite
 from safebench.stats.flips import flip_rate
@@ -177,13 +177,7 @@ def fewest_prompts(seeds: int, score: float, margin: float = 0.1, alpha: float =
         ends = interval_of_difference((score, score), (seeds, seeds), (floor, floor), alpha)
         return bool(max(-ends[0], ends[1]) < margin)
 
-    high = 1
-    while not enough(high):
-        high *= 2
-        if high > _MOST_TRIALS:
-            raise StatsError(f"margin is {margin:g}: no number of prompts worth naming is enough")
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    found = first_that(enough, 1, int(_MOST_TRIALS))
+    if found is None:
+        raise StatsError(f"margin is {margin:g}: no number of prompts worth naming is enough")
+    return found

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from safebench.errors import StatsError
-from safebench.stats._checks import Floats, between, positive_int
+from safebench.stats._checks import Floats, between, first_that, positive_int
 from safebench.stats._dist import chi2_quantile, t_quantile
 from safebench.stats.arms import degrees_of, interval_of_difference
 from safebench.stats.transforms import phi
@@ -58,48 +58,10 @@ def plan_seeds(
     def enough(n: int) -> bool:
         return power_at(sigma * math.sqrt(arms / n), arms * (n - 1), margin, alpha) >= power
 
-    high = 2
-    while not enough(high):
-        high *= 2
-        if high > _MOST_SEEDS:
-            raise StatsError(f"more than {_MOST_SEEDS} seeds: sigma is {sigma / margin:g} margins")
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return max(high, 2)
-
-
-def plan_rerun_seeds(
-    sigma: float, margin: float, n_original: int, power: float = 0.8, alpha: float = 0.05
-) -> int | None:
-    """Smallest number of new seeds beside `n_original` existing ones; None when none suffices.
-
-    Exact TOST power (see `tost_power`) with the original's seeds as they are and a true difference
-    of 0. New seeds take se down to sigma/sqrt(n_original) and no further, so an original that
-    spreads too much cannot be rescued. `sigma` and `margin` in one unit. None too for a single
-    original run, which says nothing of its own spread: `rerun_verdict` is then `inconclusive`.
-    Raises StatsError for sigma < 0, margin <= 0, n_original < 1, alpha outside (0, .5), power
-    outside (0, 1).
-    """
-    _check(sigma, margin, alpha)
-    power = between("power", power, 0, 1)
-    n_original = positive_int("n_original", n_original)
-
-    def enough(n: int) -> bool:
-        se = sigma * math.sqrt(1 / n_original + 1 / n)
-        return power_at(se, n_original + n - 2, margin, alpha) >= power
-
-    best = power_at(sigma / math.sqrt(n_original), math.inf, margin, alpha)
-    if n_original < 2 or best < power or not enough(_MOST_SEEDS):
-        return None
-    low, high = 0, 1
-    while not enough(high):
-        low, high = high, min(2 * high, _MOST_SEEDS)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    found = first_that(enough, 2, _MOST_SEEDS)
+    if found is None:
+        raise StatsError(f"more than {_MOST_SEEDS} seeds: sigma is {sigma / margin:g} margins")
+    return found
 
 
 def plan_prompts(
@@ -159,15 +121,7 @@ def plan_stability(
     def enough(n: int) -> bool:
         return sigma * math.sqrt((n - 1) / chi2_quantile(tail, n - 1)) <= most
 
-    if max(sigma, floor) > most or not enough(_MOST_SEEDS):
-        return None
-    low, high = 1, 2
-    while not enough(high):
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    return None if max(sigma, floor) > most else first_that(enough, 2, _MOST_SEEDS)
 
 
 def margin_from_points(points: float, score: float) -> float:
@@ -280,16 +234,7 @@ def plan_verdict_seeds(
     fewest = 2 if n_original is None else 1
     if n_original is not None and n_original < 2 and df is None:
         return None
-    high = fewest
-    while not enough(high):
-        high *= 2
-        if high > _MOST_SEEDS:
-            return None
-    low = max(high // 2, fewest - 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    return first_that(enough, fewest, _MOST_SEEDS)
 
 
 def _chi_nodes(df: float) -> tuple[Floats, Floats]:

@@ -1,8 +1,9 @@
 import json
+import random as generators
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
@@ -126,6 +127,13 @@ audits = st.tuples(
 )
 
 
+COVARIANCE_CANCELS = (
+    np.array([0.5, 0, 0]),
+    np.array([[0.5] * 9, [0, 0.5, 0.5] * 3]),
+)
+
+
+@example(COVARIANCE_CANCELS, True, generators.Random(0))
 @given(audits, st.booleans(), st.randoms(use_true_random=False))
 def test_bounds_order_and_invariance(audit, by_cluster, random):
     judged, (f, y) = audit

@@ -12,13 +12,15 @@ from safebench.stats import (
     phi,
     phi_inverse,
     plan_prompts,
-    plan_rerun_seeds,
     plan_seeds,
     plan_stability,
+    plan_verdict_seeds,
     sigma_from_points,
     sigma_upper,
     tost_power,
+    verdict_power,
 )
+from safebench.stats._checks import first_that
 from safebench.stats.planning import power_at
 
 
@@ -134,20 +136,31 @@ def test_pass_519_numbers_of_pairs():
 
 @given(st.floats(0.01, 0.2), st.integers(2, 12), st.sampled_from([0.5, 0.8, 0.9]))
 @settings(max_examples=40, deadline=None)
-def test_new_seeds_are_just_enough(sigma, n, power):
-    found = plan_rerun_seeds(sigma, 0.1, n, power)
+def test_new_seeds_beside_an_original_are_just_enough(sigma, n, power):
+    about = {"score": 0.4, "floor": 1 / 450, "margin": 0.1}
+    found = plan_verdict_seeds(sigma, **about, power=power, n_original=n, df=20)
+
+    def reached(new):
+        return verdict_power((sigma**2, sigma**2), (n, new), 20, **about)
+
     if found is None:
-        assert tost_power(sigma, 0.1, n, 10**6) < power + 1e-6
+        assert reached(10**6) < power + 1e-6
         return
-    assert tost_power(sigma, 0.1, n, found) >= power
-    assert found == 1 or tost_power(sigma, 0.1, n, found - 1) < power
+    assert reached(found) >= power
+    assert found == 1 or reached(found - 1) < power
 
 
 def test_an_original_that_spreads_too_much_is_beyond_rescue():
     # 3.9 points at .5: the seed paper's worst cell
-    assert plan_rerun_seeds(0.078, 0.1, 5) is None
-    assert plan_rerun_seeds(0.04, 0.1, 5) == 3
-    assert plan_rerun_seeds(0.01, 0.1, 1) is None
+    assert plan_verdict_seeds(0.078, score=0.5, floor=1 / 450, n_original=5) is None
+    assert plan_verdict_seeds(0.01, score=0.5, floor=1 / 450, n_original=1) is None
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 60))
+def test_the_first_that_is_enough(fewest, smallest, most):
+    found = first_that(lambda n: n >= smallest, fewest, most)
+    wanted = max(fewest, smallest)
+    assert found == (wanted if wanted <= max(most, fewest) else None)
 
 
 def test_prompts_by_the_formula():
