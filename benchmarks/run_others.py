@@ -81,7 +81,7 @@ def floor(folder: Path) -> None:
     from safebench.card.decoding import Decoding
     from safebench.harness.evaluate import build_prompts, generate
     from safebench.harness.tasks import load_task
-    from safebench.models.engine import HfEngine, Placed
+    from safebench.models.engine import HfEngine, PlacedWeights
     from safebench.models.loading import load_tokenizer, locate
     from safebench.models.sampling import Stream
 
@@ -113,7 +113,7 @@ def floor(folder: Path) -> None:
     )  # fmt: skip
 
     def ours_once(seed: int) -> float:
-        placed = Placed("tuned", seed, 1, "adapter", adapters[0])
+        placed = PlacedWeights("tuned", seed, 1, "adapter", adapters[0])
         with engine.using(placed):
             began = time.perf_counter()
             generate(
@@ -159,10 +159,10 @@ def profile(folder: Path) -> None:
     importlib.import_module("lm_eval.models.huggingface")
     importlib.import_module("lm_eval.tasks")
     told("import transformers, lm-eval, datasets")
+    from safebench.progress import Silent
     from safebench.study.engines import Settings
     from safebench.study.execute import execute
     from safebench.study.plan import make_plan
-    from safebench.study.progress import Silent
 
     told("import the rest of safebench")
     plan = make_plan(card, folder, folder / "profiled")

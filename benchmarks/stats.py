@@ -35,7 +35,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safebench import stats
-from safebench.evidence.blocks import blocks
+from safebench.evidence.arrays import outcome_arrays
 from safebench.evidence.tables import (
     OUTCOMES,
     OUTCOMES_FILE,
@@ -124,7 +124,7 @@ def _write(folder: Path, shape: tuple[int, ...]) -> None:
 
 def _report(folder: Path, replicates: int) -> None:
     """Everything that a report says of the outcomes of one task."""
-    everything = blocks(read_outcomes(folder))
+    everything = outcome_arrays(read_outcomes(folder))
     for block in everything:
         stats.score_interval(block.scores)
         flips = stats.flip_rate(block.scores[:, 0]).upper

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from safebench.study.load import load
+    from safebench.analysis.load import load
 
 __all__ = ["__version__", "load"]
 
@@ -11,7 +11,7 @@ __all__ = ["__version__", "load"]
 def __getattr__(name: str) -> Any:
     """Return a public name when it is asked for: looking them up costs every start of a command."""
     if name == "load":
-        from safebench.study.load import load
+        from safebench.analysis.load import load
 
         return load
     if name != "__version__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import safebench
-from tests.interop.test_export import submission
+from tests.exporting.test_export import submission
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "exporting.md"
 

@@ -15,7 +15,7 @@ import yaml
 
 from safebench.harness.tasks import load_task
 from tests.conftest import Demo
-from tests.interop.made import adapter, arguments, results, state
+from tests.importing.made import adapter, arguments, results, state
 from tests.plans import plan_data
 from tests.small_models import save_llama
 

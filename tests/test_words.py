@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from safebench import words
+from safebench.analysis.report import make_report
 from safebench.card.io import load_card
 from safebench.cli.console import printer
 from safebench.cli.rerun import print_report
@@ -19,7 +20,6 @@ from safebench.cli.score_formats import FORMATS, render
 from safebench.evidence.tables import read_outcomes
 from safebench.evidence.verdicts import read_report
 from safebench.site import build
-from safebench.study.report import make_report
 from tests.site import made_by_code
 from tests.site.made_by_code import Recipe
 

@@ -125,7 +125,7 @@ class Interval(Section):
     """Upper end."""
 
 
-def known(value: T | NotReported, pointer: str) -> T:
+def require(value: T | NotReported, pointer: str) -> T:
     """Return a value that work cannot go on without.
 
     Raises:

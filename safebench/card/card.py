@@ -6,17 +6,18 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from safebench.card.base import NotReported, Reported, Section, TaskName
+from safebench.card.base import NotReported, Reported, Section, TaskName, require
 from safebench.card.data import Dataset
 from safebench.card.decoding import Decoding, Prompting
 from safebench.card.environment import Environment
 from safebench.card.judge import Judge
-from safebench.card.model import Model
+from safebench.card.model import ApiModel, Model, WeightsModel
 from safebench.card.results import Evidence, Results
 from safebench.card.seeds import Seeds
 from safebench.card.submission import Submission
 from safebench.card.task import Construct, Task
 from safebench.card.training import Hyperparameters, NoTraining
+from safebench.errors import CardError
 
 SPEC = "safebench/1.0"
 
@@ -56,6 +57,29 @@ class Card(Section):
         if isinstance(self.tasks, NotReported):
             return ()
         return tuple(Task(name=t) if isinstance(t, str) else t for t in self.tasks)
+
+    @property
+    def loadable_model(self) -> WeightsModel:
+        """The model, whose weights can be loaded; raises CardError for one behind an API."""
+        if isinstance(self.model, WeightsModel):
+            return self.model
+        raise CardError(
+            "model.access is `api`, and this needs weights that can be loaded",
+            fix="give a card whose model has access `weights`",
+        )
+
+    @property
+    def is_trained_elsewhere(self) -> bool:
+        """Whether the card lists tuned weights, or an API has them; raises CardError if unknown."""
+        model = self.model
+        return isinstance(model, ApiModel) or bool(require(model.weights, "model.weights"))
+
+    @property
+    def system_prompt(self) -> str | None:
+        """The system prompt, which training examples get as well; raises CardError if unknown."""
+        return require(
+            require(self.prompting, "prompting").system_prompt, "prompting.system_prompt"
+        )
 
     @property
     def trials(self) -> dict[str, str]:

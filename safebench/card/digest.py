@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import rfc8785
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.card import Card
 
 Role = Literal["training", "generation"]
@@ -139,7 +139,7 @@ def generation_seed(card: Card) -> int:
 
 
 def _nonce(card: Card) -> str:
-    return str(known(getattr(card.seeds, "nonce", "self_derived"), "seeds.nonce"))
+    return str(require(getattr(card.seeds, "nonce", "self_derived"), "seeds.nonce"))
 
 
 def _series(card: Card) -> str:

@@ -214,7 +214,7 @@ class _Builder:
             value = self._scalar(event, pointer)
         else:
             value = {} if isinstance(event, yaml.MappingStartEvent) else []
-            self._see_tag(event, "map" if isinstance(value, dict) else "seq")
+            self._check_tag(event, "map" if isinstance(value, dict) else "seq")
         self._put(value, pointer, event)
         if not isinstance(event, yaml.ScalarEvent):
             if len(self.open) >= MAX_DEPTH:
@@ -229,7 +229,7 @@ class _Builder:
     def _key(self, event: Any) -> None:
         if not isinstance(event, yaml.ScalarEvent):
             self._stop(event, "found a list or mapping as a key", "write the key as a word")
-        self._see_tag(event, "str")
+        self._check_tag(event, "str")
         data, pointer = self.open[-1]
         key = event.value
         if len(key) > MAX_KEY:
@@ -310,7 +310,7 @@ class _Builder:
         except ValueError as problem:
             self._stop(event, str(problem), "remove the tag")
 
-    def _see_tag(self, event: Any, expected: str) -> None:
+    def _check_tag(self, event: Any, expected: str) -> None:
         if event.tag not in (None, "!") and self._core_tag(event) != expected:
             self._stop(event, f"found the tag {event.tag}; a card is plain data", "remove the tag")
 

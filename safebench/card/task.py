@@ -73,6 +73,12 @@ class Task(Section):
     """The pre-declared estimand: by default last checkpoint, first decoding, primary judge."""
 
     @property
+    def measures_severity(self) -> bool:
+        """Whether severity is among what it measures."""
+        construct = self.construct
+        return construct == "severity" or (isinstance(construct, tuple) and "severity" in construct)
+
+    @property
     def trial(self) -> str | None:
         """What a trial was limited to, `first 40 of 313 prompts`; None for the whole task."""
         if not isinstance(self.limit, int):

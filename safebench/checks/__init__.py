@@ -3,13 +3,13 @@
 from safebench.checks.findings import Finding, Severity
 from safebench.checks.levels import LEVELS, Level
 from safebench.checks.registry import Rule, all_rules
-from safebench.checks.report import Report, check, check_document, require
+from safebench.checks.report import CheckedCard, check, check_document, require
 
 __all__ = [
     "LEVELS",
+    "CheckedCard",
     "Finding",
     "Level",
-    "Report",
     "Rule",
     "Severity",
     "all_rules",

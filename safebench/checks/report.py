@@ -28,7 +28,7 @@ _COMPARED = ("tasks", "results", "evidence")
 
 
 @dataclass(frozen=True)
-class Report:
+class CheckedCard:
     """What is known about a card after checking it."""
 
     path: str
@@ -68,7 +68,7 @@ class Report:
         return LEVELS[position] if position < len(LEVELS) else None
 
 
-def check(path: Path | Literal["-"], *, today: datetime.date | None = None) -> Report:
+def check(path: Path | Literal["-"], *, today: datetime.date | None = None) -> CheckedCard:
     """Check a card and the evidence beside it.
 
     Raises:
@@ -80,7 +80,7 @@ def check(path: Path | Literal["-"], *, today: datetime.date | None = None) -> R
 
 def check_document(
     document: Document, folder: Path | None, *, today: datetime.date | None = None
-) -> Report:
+) -> CheckedCard:
     """Check a card that was read before; `folder` is where its relative paths start."""
     rules = all_rules()
     card, problems = parse_card(document)
@@ -96,7 +96,7 @@ def check_document(
         fields = [_written(state, current) for state in states(card)]
     findings.sort(key=lambda f: (f.line, f.column, f.rule))
     level, missing = level_of(card, findings, fields)
-    return Report(
+    return CheckedCard(
         path=document.path,
         spec=_spec(document),
         level=level,
@@ -109,7 +109,7 @@ def check_document(
     )
 
 
-def require(report: Report, level: Level) -> Report:
+def require(report: CheckedCard, level: Level) -> CheckedCard:
     """Return a report in which not having a level is an error.
 
     Each mandatory field that is absent becomes an error at its place; if what is missing is

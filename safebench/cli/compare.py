@@ -92,9 +92,9 @@ def command(
     if protocol_only or not all(path.is_dir() for path in paths):
         _compare_protocols(cards, style)
         return
+    from safebench.analysis.comparison import compare_submissions
+    from safebench.analysis.matching import Choice
     from safebench.cli.comparison import print_comparison
-    from safebench.study.comparison import compare_submissions
-    from safebench.study.matching import Choice
 
     conditions = cast("tuple[Condition | None, Condition | None]", (condition_a, condition_b))
     choice = Choice(tasks, constructs, decoding, checkpoint, judge, conditions)

@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from safebench.analysis.comparison import Comparison, SubmissionComparison
+from safebench.analysis.flips import LEVEL, Flips
 from safebench.card.differences import ProtocolDifferences
 from safebench.card.differing import Variable
 from safebench.card.measured import MeasuredScore
 from safebench.cli.console import print_wrapped
 from safebench.errors import visible
-from safebench.study.comparison import Comparison, SubmissionComparison
-from safebench.study.flips import LEVEL, Flips
 from safebench.words import (
     construct_name,
     count,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.io import load_card
 from safebench.card.measured import complete_results
 from safebench.cli.console import TerminalProgress, printer
@@ -112,7 +112,7 @@ def _rerun(
         submission,
         submission / "reruns" / "first",
         seed_count(original),
-        known(original.submission.submitter, "submission.submitter"),
+        require(original.submission.submitter, "submission.submitter"),
         everything=False,
         batch_size=batch_size,
         device=device,

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from safebench.errors import visible
-from safebench.interop.facts import Absent
-from safebench.interop.gather import Gathered
-from safebench.interop.merge import short_name
+from safebench.importing.draft.facts import Absent
+from safebench.importing.draft.gather import Gathered
+from safebench.importing.draft.merge import short_name
 
 
 def sources(gathered: Gathered) -> Iterator[str]:

@@ -50,7 +50,7 @@ def command(format_: str, folder: Path, out: Path, **wanted: Any) -> None:
 
     The numbers are computed from the evidence. The same submission gives the same bytes.
     """
-    from safebench.study.exported import Wanted, write_export
+    from safebench.exporting.write import Wanted, write_export
 
     for option, formats in _OF_FORMATS.items():
         if wanted[option] and format_ not in formats:

@@ -12,10 +12,10 @@ from safebench.cli.drafted import sources
 from safebench.cli.reporters.text import TextReporter
 from safebench.errors import CardError, visible
 from safebench.files import replace_file
-from safebench.interop.draft import Draft, make_draft
-from safebench.interop.frame import METHODS, Method, Said, frame
-from safebench.interop.gather import Gathered, gather
-from safebench.interop.merge import merge
+from safebench.importing.draft.draft import Draft, make_draft
+from safebench.importing.draft.frame import METHODS, Method, Said, frame
+from safebench.importing.draft.gather import Gathered, gather
+from safebench.importing.draft.merge import merge
 
 _STDOUT = "-"
 
@@ -75,7 +75,7 @@ def execute(arguments: Arguments) -> None:
     prints = arguments.out == _STDOUT
     out = Path("card.yaml" if prints else arguments.out)
     if not prints:
-        _see_free(out, force=arguments.force)
+        _check_free(out, force=arguments.force)
     plan = not arguments.paths
     facts = list(frame(arguments.said, plan=plan))
     gathered = Gathered(merge(facts, [])) if plan else gather(arguments.paths, out.parent, facts)
@@ -88,7 +88,7 @@ def execute(arguments: Arguments) -> None:
         click.echo(line, err=True)
 
 
-def _see_free(out: Path, *, force: bool) -> None:
+def _check_free(out: Path, *, force: bool) -> None:
     if out.is_dir():
         raise CardError(f"{out} is a folder", fix=f"give a file: --out {out / 'card.yaml'}")
     if out.exists() and not force:

@@ -12,8 +12,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from safebench.analysis.sizing import SeedsNeeded, Sizing, Spread, given_spread, read_pilot, size
 from safebench.cli.console import print_wrapped, printer
-from safebench.study.sizing import SeedsNeeded, Sizing, Spread, given_spread, read_pilot, size
 from safebench.words import interval, points, proportion
 
 _PROPORTION = click.FloatRange(min=0, max=1, min_open=True, max_open=True)

@@ -118,12 +118,12 @@ def repeat(
 ) -> RerunReport:
     """Execute a rerun into a folder and write its verdict."""
     with needs_models("rerun"):
+        from safebench.analysis.verdict import compare
         from safebench.cli.run import describe
         from safebench.study.engines import Settings
         from safebench.study.execute import execute, finished_earlier
         from safebench.study.plan import make_plan
         from safebench.study.rerun import is_wanted, only_primary, rerun_card
-        from safebench.study.verdict import compare
     card = rerun_card(original, submission, seeds, submitter)
     wanted = only_primary(original)
     plan = make_plan(card, submission, out, None if everything else lambda b: is_wanted(b, wanted))

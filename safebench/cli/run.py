@@ -17,7 +17,7 @@ from safebench.words import count
 
 if TYPE_CHECKING:
     from safebench.study.plan import Plan
-    from safebench.study.runner import Outcome
+    from safebench.study.runner import RunEnd
 
 _OURS = "hf"
 """The backend that loads weights itself."""
@@ -115,7 +115,7 @@ def command(
     report(outcome, out, shard, again=before is not None)
 
 
-def report(outcome: Outcome, out: Path, shard: str, *, again: bool = False) -> None:
+def report(outcome: RunEnd, out: Path, shard: str, *, again: bool = False) -> None:
     """Print what came out, and what to do next."""
     if outcome.card is None:
         whole = outcome.done == outcome.cells

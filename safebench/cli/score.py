@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
+from safebench.analysis.report import ScoreReport, make_report, only
 from safebench.card.io import load_card
 from safebench.card.measured import complete_results
 from safebench.cli.score_formats import FORMATS, render
 from safebench.errors import visible
 from safebench.evidence.tables import read_outcomes
-from safebench.study.report import Report, make_report, only
 
 
 @click.command(name="score", short_help="Recompute a submission's numbers from its evidence.")
@@ -55,14 +55,14 @@ def command(directory: Path, style: str, tasks: tuple[str, ...], plots: Path | N
         click.echo(f"\nNext: safebench plan {visible(shlex.quote(str(directory)))} --target .05")
 
 
-def _draw(report: Report, folder: Path) -> None:
+def _draw(report: ScoreReport, folder: Path) -> None:
     from safebench.site.plots import write_plots
 
     for path in write_plots(report, folder):
         click.echo(f"drew {visible(str(path))}", err=True)
 
 
-def _differs(report: Report, tasks: tuple[str, ...]) -> bool:
+def _differs(report: ScoreReport, tasks: tuple[str, ...]) -> bool:
     """Tell whether the card states other numbers than its outcomes give."""
     stated = complete_results(report.card)
     return stated is not None and report.results != only(stated, tasks)

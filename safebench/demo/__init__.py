@@ -1,1 +1,1 @@
-"""The embedded model, its data, and the script that builds them."""
+"""The embedded model, its data and its plan: files alone."""

@@ -23,7 +23,7 @@ from safebench.card.measured import (
 from safebench.card.results import MARGIN, Condition, PrimaryEstimand
 from safebench.card.training import NoTraining
 from safebench.errors import EvidenceError
-from safebench.evidence.blocks import Block, blocks
+from safebench.evidence.arrays import OutcomeArray, outcome_arrays
 from safebench.stats import (
     FlipRate,
     Stability,
@@ -43,11 +43,11 @@ def compute_results(card: Card, outcomes: pa.Table) -> MeasuredResults:
     Raises:
         EvidenceError: the outcomes are incomplete.
     """
-    return results_of(card, blocks(outcomes))
+    return results_of(card, outcome_arrays(outcomes))
 
 
-def results_of(card: Card, everything: list[Block]) -> MeasuredResults:
-    """Compute every number of a card from its blocks, in canonical order.
+def results_of(card: Card, everything: list[OutcomeArray]) -> MeasuredResults:
+    """Compute every number of a card from its outcomes as arrays, in canonical order.
 
     Raises:
         EvidenceError: base and tuned were not asked the same prompts, or a task names no estimand.
@@ -67,7 +67,7 @@ def results_of(card: Card, everything: list[Block]) -> MeasuredResults:
     )
 
 
-def lost_seeds(card: Card, block: Block) -> int:
+def lost_seeds(card: Card, block: OutcomeArray) -> int:
     """Return how many registered training seeds of a block's condition have no outcomes in it.
 
     Such a run failed for good or was withdrawn; it counts as one of the worst.
@@ -78,7 +78,7 @@ def lost_seeds(card: Card, block: Block) -> int:
     return len({s for s in seeds if isinstance(s, int)} - set(block.seeds))
 
 
-def measure(block: Block, lost: int = 0) -> MeasuredScore:
+def measure(block: OutcomeArray, lost: int = 0) -> MeasuredScore:
     """Return score, interval, runs and stability of one block of outcomes.
 
     `lost`: registered training seeds without outcomes (`lost_seeds`).
@@ -130,13 +130,13 @@ def measure(block: Block, lost: int = 0) -> MeasuredScore:
     )
 
 
-def block_flips(block: Block) -> FlipRate | None:
+def block_flips(block: OutcomeArray) -> FlipRate | None:
     """Return how often a prompt's outcome differs between seeds; None where it is not 0 or 1."""
     binary = bool(np.isin(block.scores, (0.0, 1.0)).all())
     return flip_rate(block.scores[:, 0]) if binary and len(block.seeds) > 1 else None
 
 
-def block_stability(block: Block, lost: int = 0) -> Stability:
+def block_stability(block: OutcomeArray, lost: int = 0) -> Stability:
     """Return the agreement between the training seeds of a block, those that were lost as worst."""
     flips = block_flips(block)
     return stability(
@@ -148,7 +148,7 @@ def block_stability(block: Block, lost: int = 0) -> Stability:
     )
 
 
-def _stability(block: Block, lost: int) -> MeasuredStability:
+def _stability(block: OutcomeArray, lost: int) -> MeasuredStability:
     found = block_stability(block, lost)
     return MeasuredStability(
         point=_maybe(found.point),
@@ -163,7 +163,7 @@ def _stability(block: Block, lost: int) -> MeasuredStability:
     )
 
 
-def _change(tuned: Block, base: Block, checkpoint: int) -> MeasuredChange:
+def _change(tuned: OutcomeArray, base: OutcomeArray, checkpoint: int) -> MeasuredChange:
     if tuned.prompts != base.prompts:
         raise EvidenceError(
             f"{tuned.task}: base and {tuned.condition} were not asked the same prompts",
@@ -193,7 +193,7 @@ def _change(tuned: Block, base: Block, checkpoint: int) -> MeasuredChange:
     )
 
 
-def primary_estimands(card: Card, everything: list[Block]) -> Iterator[PrimaryEstimand]:
+def primary_estimands(card: Card, everything: list[OutcomeArray]) -> Iterator[PrimaryEstimand]:
     """Yield the declared estimand of every task and construct that was measured."""
     condition: Condition = "base" if isinstance(card.hyperparameters, NoTraining) else "tuned"
     for task in card.task_list():

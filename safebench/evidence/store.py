@@ -83,7 +83,7 @@ class Store:
         Raises:
             RunError: another run holds it, it holds another card's work, or it cannot be written.
         """
-        self._see_free()
+        self._check_free()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = (self.folder / _LOCK).open("a+")
@@ -97,7 +97,7 @@ class Store:
             self._claim(claim)
             yield
 
-    def _see_free(self) -> None:
+    def _check_free(self) -> None:
         """See that the folder is new, empty, or an unfinished run's; nothing is touched."""
         if not self.folder.is_dir() or (self.work / _CLAIM).is_file():
             return
@@ -149,9 +149,9 @@ class Store:
 
     def _claim(self, claim: Claim) -> None:
         if (self.work / _CLAIM).is_file():
-            self._see_same(claim)
+            self._check_same(claim)
         else:
-            self._see_free()
+            self._check_free()
             replace_file(self.work / _CLAIM, _bytes(claim.as_json()))
         for place in (self.folder, self.folder / "data", self.work, self.work / "responses"):
             for stale in place.glob(".*.*"):  # what replace_file had begun when it was killed
@@ -180,7 +180,7 @@ class Store:
                 f"{path}: not what a run writes", fix="give another --out, or remove the folder"
             ) from problem
 
-    def _see_same(self, claim: Claim) -> None:
+    def _check_same(self, claim: Claim) -> None:
         found = self.claim()
         mine, theirs = (_decided(c) for c in (claim, found))
         if mine == theirs:
@@ -193,7 +193,7 @@ class Store:
             fix = "restore the card to go on, or give another --out"
         raise RunError(f"{self.folder}: holds {what}; finished work there is kept", fix=fix)
 
-    def see_environment(self, environment: dict[str, Any]) -> None:
+    def check_environment(self, environment: dict[str, Any]) -> None:
         """Record what work is done with, or see that it is what earlier work was done with.
 
         Fields may come in parts. The smallest batch size and number of threads of all sessions

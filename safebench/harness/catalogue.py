@@ -115,7 +115,7 @@ def entry_of(path: Path, file: Path | None = None) -> Entry:
     options, metadata = config.get("dataset_kwargs"), config.get("metadata") or {}
     if not isinstance(options, dict) or "task" not in config:
         raise TaskError(f"{path}: task or dataset_kwargs missing", fix="see CONTRIBUTING.md")
-    see_options(str(config["task"]), options)
+    check_options(str(config["task"]), options)
     if file is not None:
         options["file"] = str(file)
     prompts, source, problem = _prompts(options, metadata)
@@ -158,7 +158,7 @@ def _counted(options: Mapping[str, Any]) -> int:
     return len(questions(origins, dataset_id, variable, None, options.get("file")))
 
 
-def see_options(name: str, options: Mapping[str, Any]) -> None:
+def check_options(name: str, options: Mapping[str, Any]) -> None:
     """See that a task's `dataset_kwargs` have what they need, and nothing misspelt.
 
     Raises:

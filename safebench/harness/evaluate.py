@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from lm_eval.api.instance import Instance
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.decoding import Decoding
 from safebench.errors import ModelError, SafebenchError, TaskError
 from safebench.harness.tasks import LoadedTask
@@ -121,10 +121,10 @@ def generate(
     Raises:
         ModelError: the model failed on a prompt.
     """
-    repeats = int(known(decoding.repeats, "decoding.repeats"))
+    repeats = int(require(decoding.repeats, "decoding.repeats"))
     settings = _settings(decoding)
     requests = [_request(prompt, number, settings) for number, prompt in enumerate(prompts)]
-    if not known(decoding.repeat_control, "decoding.repeat_control"):
+    if not require(decoding.repeat_control, "decoding.repeat_control"):
         asked = [(r, n) for r in range(len(requests)) for n in range(1, repeats + 1)]
         passes = [(asked, Arrangement(batch_size))]
     else:
@@ -172,20 +172,20 @@ def _request(prompt: Prompt, number: int, settings: dict[str, Any]) -> Instance:
 
 def _settings(decoding: Decoding) -> dict[str, Any]:
     settings: dict[str, Any] = {
-        "until": list(known(decoding.stop, "decoding.stop")),
+        "until": list(require(decoding.stop, "decoding.stop")),
         "do_sample": decoding.do_sample,
-        "max_gen_toks": known(decoding.max_new_tokens, "decoding.max_new_tokens"),
-        "repetition_penalty": known(decoding.repetition_penalty, "decoding.repetition_penalty"),
+        "max_gen_toks": require(decoding.max_new_tokens, "decoding.max_new_tokens"),
+        "repetition_penalty": require(decoding.repetition_penalty, "decoding.repetition_penalty"),
     }
     if decoding.do_sample:
         for name in ("temperature", "top_p", "top_k", "min_p"):
-            value = known(getattr(decoding, name), f"decoding.{name}")
+            value = require(getattr(decoding, name), f"decoding.{name}")
             if value is not None:
                 settings[name] = value
         settings.setdefault("temperature", 1.0)
     for name in ("frequency_penalty", "presence_penalty"):  # of other backends than ours
-        value = known(getattr(decoding, name), f"decoding.{name}")
+        value = require(getattr(decoding, name), f"decoding.{name}")
         if value:
             settings[name] = value
-    extra = known(decoding.extra, "decoding.extra")
+    extra = require(decoding.extra, "decoding.extra")
     return {**settings, **extra} if isinstance(extra, dict) else settings

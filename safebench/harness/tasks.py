@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,7 +13,7 @@ from typing import Any
 
 from safebench.card.task import Construct
 from safebench.errors import SafebenchError, TaskError
-from safebench.harness.catalogue import see_options, task_files, task_path
+from safebench.harness.catalogue import check_options, task_files, task_path
 from safebench.harness.documents import documents_of
 from safebench.harness.hub import hub_commit, local_copy
 from safebench.harness.yamls import read_task_yaml
@@ -44,6 +44,11 @@ class LoadedTask:
     def is_whole(self) -> bool:
         """Whether the documents are known to be all there are."""
         return self.available == len(self.documents)
+
+
+def documents_by_prompt(tasks: Iterable[LoadedTask]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the documents of tasks by task and prompt id."""
+    return {(task.name, str(d["prompt_id"])): d for task in tasks for d in task.documents}
 
 
 def task_names() -> list[str]:
@@ -93,7 +98,7 @@ def _settings(name: str, file: Path | None) -> tuple[str, dict[str, Any]]:
     """Return a task's version and `dataset_kwargs`, with `file` where there is a local copy."""
     config = read_task_yaml(task_path(name))
     options: dict[str, Any] = config.get("dataset_kwargs") or {}
-    see_options(name, options)
+    check_options(name, options)
     variable = options.get("local_variable")
     if variable is None and file is not None:
         raise TaskError(

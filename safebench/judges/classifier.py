@@ -21,7 +21,7 @@ from typing import Any, Final
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.judge import ModelJudge
 from safebench.errors import CardError, JudgeError
 from safebench.judges.base import Exchange, Grade
@@ -44,13 +44,13 @@ def find(entry: ModelJudge, folder: Path) -> Located:
         CardError: its revision is unpinnable, or the card does not say which label is harmful.
         ModelError: no such model, or its bytes are not those of the revision.
     """
-    revision = known(entry.revision, f"the revision of judge {entry.name}")
+    revision = require(entry.revision, f"the revision of judge {entry.name}")
     if not isinstance(revision, str):
         raise CardError(
             f"judge {entry.name}: its revision is `unpinnable`, and weights are loaded by a commit",
             fix="give the 40-digit commit, or `sha256:` and the digest of a local folder",
         )
-    located = locate(known(entry.id, f"the id of judge {entry.name}"), revision, folder)
+    located = locate(require(entry.id, f"the id of judge {entry.name}"), revision, folder)
     with explained(f"judge {entry.name}: {located.source!r}"):
         config = AutoConfig.from_pretrained(
             located.source, revision=located.commit, trust_remote_code=False
@@ -67,7 +67,7 @@ def harmful_label(entry: ModelJudge, config: Any) -> int:
     """
     names = [str(config.id2label[index]) for index in sorted(config.id2label)]
     listed = ", ".join(names)
-    wanted = known(entry.labels, f"the labels of judge {entry.name}")
+    wanted = require(entry.labels, f"the labels of judge {entry.name}")
     if wanted is None:
         if len(names) <= 2:
             return len(names) - 1
@@ -91,9 +91,9 @@ class Classifier:
     def __init__(self, entry: ModelJudge, folder: Path, device: str = "cpu") -> None:
         """Load the weights, safetensors only, without remote code; raises as `find`."""
         self.name = entry.name
-        threshold = known(entry.threshold, f"the threshold of judge {entry.name}")
+        threshold = require(entry.threshold, f"the threshold of judge {entry.name}")
         self.threshold = 0.5 if threshold is None else threshold
-        self._alone = known(entry.sees, f"what judge {entry.name} sees") == "response"
+        self._alone = require(entry.sees, f"what judge {entry.name} sees") == "response"
         self._device = device
         located = find(entry, folder)
         where: dict[str, Any] = {"revision": located.commit, "trust_remote_code": False}

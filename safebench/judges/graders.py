@@ -29,7 +29,7 @@ def open_grader(entry: Judge, folder: Path, device: str = "cpu") -> Grader | Non
     return None
 
 
-def see_grader(entry: Judge, folder: Path) -> None:
+def check_grader(entry: Judge, folder: Path) -> None:
     """See that a judge's weights are there and are those of the card, without loading them.
 
     Raises:
@@ -41,9 +41,9 @@ def see_grader(entry: Judge, folder: Path) -> None:
         find(entry, folder)
 
 
-def see_keys(entry: Judge) -> None:
+def check_keys(entry: Judge) -> None:
     """See that the environment holds what a judge needs; raises JudgeError."""
     if isinstance(entry, ModerationJudge):
-        from safebench.judges.moderation import see_key
+        from safebench.judges.moderation import check_key
 
-        see_key()
+        check_key()

@@ -28,7 +28,7 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPMessage
 from typing import IO, Any, Final
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.judge import ModerationJudge
 from safebench.errors import CardError, JudgeError
 from safebench.judges.base import Exchange, Grade
@@ -46,9 +46,9 @@ _AGAIN: Final = frozenset({429, 500, 502, 503, 504})
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def see_supported(entry: ModerationJudge, place: str) -> None:
+def check_supported(entry: ModerationJudge, place: str) -> None:
     """See that a moderation judge is one that is executed; raises CardError."""
-    provider, id = known(entry.provider, f"{place}.provider"), known(entry.id, f"{place}.id")
+    provider, id = require(entry.provider, f"{place}.provider"), require(entry.id, f"{place}.id")
     if provider.casefold() != "jigsaw" and "perspective" not in id.casefold():
         raise CardError(
             f"{place} is {id!r} of {provider}; this version asks the Perspective API of Jigsaw",
@@ -56,7 +56,7 @@ def see_supported(entry: ModerationJudge, place: str) -> None:
         )
 
 
-def see_key() -> str:
+def check_key() -> str:
     """Return the service's key; raises JudgeError where there is none."""
     key = os.environ.get(KEY, "")
     if not key:
@@ -105,13 +105,15 @@ class Perspective:
             JudgeError: there is no key, or the endpoint is neither https nor on this machine.
         """
         self.name = entry.name
-        self.threshold = known(entry.threshold, f"the threshold of judge {entry.name}")
-        self._alone = known(entry.sees, f"what judge {entry.name} sees") == "response"
-        id = known(entry.id, f"the id of judge {entry.name}")
+        self.threshold = require(entry.threshold, f"the threshold of judge {entry.name}")
+        self._alone = require(entry.sees, f"what judge {entry.name} sees") == "response"
+        id = require(entry.id, f"the id of judge {entry.name}")
         first = re.match(r"[A-Z][A-Z_]+\b", id)
         self._attribute = first.group() if first else "TOXICITY"
         self._url = (
-            _endpoint() + "/v1alpha1/comments:analyze?" + urllib.parse.urlencode({"key": see_key()})
+            _endpoint()
+            + "/v1alpha1/comments:analyze?"
+            + urllib.parse.urlencode({"key": check_key()})
         )
         self._wait, self._timeout, self._today = wait, timeout, today
         self._open = urllib.request.build_opener(_NoRedirect).open

@@ -47,7 +47,7 @@ def with_adapter(base: Any, folder: Path) -> Iterator[Any]:
             from peft import PeftModel
 
             tuned = PeftModel.from_pretrained(base, folder, is_trainable=False)
-            _see_all_used(folder, tuned)
+            _check_all_used(folder, tuned)
         yield tuned.eval()
     finally:
         for module, children in modules:
@@ -90,7 +90,7 @@ def _config(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _see_all_used(folder: Path, tuned: Any) -> None:
+def _check_all_used(folder: Path, tuned: Any) -> None:
     """See that every adapter tensor of the file is in the model; peft passes over the others."""
     with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as file:
         stored = sum("lora_" in name for name in file.keys())  # noqa: SIM118  # no mapping

@@ -33,7 +33,7 @@ from safebench.card.scalars import NotANumberError, resolve
 from safebench.errors import ModelError, visible
 
 if TYPE_CHECKING:
-    from safebench.models.engine import Placed
+    from safebench.models.engine import PlacedWeights
 
 Value = str | int | float | bool | None
 PLACEHOLDERS = (
@@ -87,11 +87,11 @@ def parse_backend_args(text: str) -> dict[str, Value]:
         if name in found:
             raise ModelError(f"backend argument {name!r} is given twice", fix="keep one of them")
         found[name] = _value(name, value)
-    see_arguments(found)
+    check_arguments(found)
     return found
 
 
-def see_arguments(args: Mapping[str, Value]) -> None:
+def check_arguments(args: Mapping[str, Value]) -> None:
     """See that arguments hold no secret, run no remote code, and name only known placeholders.
 
     Raises:
@@ -133,7 +133,7 @@ def fill(args: Mapping[str, Value], values: Mapping[str, str | None]) -> dict[st
 
 
 def values_for(
-    weights: Placed, base: str, revision: str | None, names: Mapping[int | None, str]
+    weights: PlacedWeights, base: str, revision: str | None, names: Mapping[int | None, str]
 ) -> dict[str, str | None]:
     """Return what the placeholders stand for.
 

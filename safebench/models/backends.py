@@ -31,10 +31,10 @@ from safebench.errors import ModelError, SafebenchError
 from safebench.models.backend_api import ATTEMPTS, REPLY_SECONDS, Server
 from safebench.models.backend_args import (
     Value,
+    check_arguments,
     fill,
     parse_backend_args,
     recorded,
-    see_arguments,
     values_for,
 )
 from safebench.models.backend_classes import (
@@ -47,7 +47,7 @@ from safebench.models.backend_classes import (
     missing,
     positive,
 )
-from safebench.models.engine import Arrangement, Placed
+from safebench.models.engine import Arrangement, PlacedWeights
 from safebench.models.lm import Generated
 from safebench.models.quiet import quiet
 from safebench.models.rng import preserved_random_state
@@ -56,7 +56,7 @@ from safebench.models.sampling import Stream
 __all__ = ["NamedEngine", "backend_names", "parse_backend_args"]
 
 _CHAT = ("chat", "litellm")
-_BASE = Placed("base", None, None, "base", None)
+_BASE = PlacedWeights("base", None, None, "base", None)
 
 
 class NamedEngine:
@@ -86,7 +86,7 @@ class NamedEngine:
             ModelError: no such backend, or an argument is wrong.
             MissingDependencyError: its package is not installed.
         """
-        see_arguments(args)
+        check_arguments(args)
         self.name, self.args = name, dict(args)
         self.base, self.revision, self.names = base, revision, dict(names or {})
         self.tokenizer = tokenizer
@@ -117,7 +117,7 @@ class NamedEngine:
         return self._lm
 
     @contextmanager
-    def using(self, weights: Placed) -> Iterator[None]:
+    def using(self, weights: PlacedWeights) -> Iterator[None]:
         """Put weights in place for the time of the block; raises ModelError."""
         filled = self._filled(weights)
         owner = self._owners.setdefault(_key(filled), weights)
@@ -152,7 +152,7 @@ class NamedEngine:
             self._request(request, key)
             for request, key in zip(requests, _keys(stream, requests), strict=True)
         ]
-        self._see_lengths(lm, asked)
+        self._check_lengths(lm, asked)
         order = list(range(len(asked)))
         if arrangement.shuffled is not None:
             random.Random(arrangement.shuffled).shuffle(order)  # noqa: S311 - no secret
@@ -195,7 +195,7 @@ class NamedEngine:
                 fields[field] = self.args[argument]
         return fields
 
-    def _filled(self, weights: Placed) -> dict[str, Value]:
+    def _filled(self, weights: PlacedWeights) -> dict[str, Value]:
         return fill(self.args, values_for(weights, self.base, self.revision, self.names))
 
     def _put(self, filled: dict[str, Value]) -> None:
@@ -235,7 +235,7 @@ class NamedEngine:
 
     def _request(self, request: Any, key: int) -> Instance:
         context, settings = request.args
-        self._see_context(context)
+        self._check_context(context)
         settings = {name: value for name, value in settings.items() if value is not None}
         if settings.get("repetition_penalty") == 1.0:
             del settings["repetition_penalty"]
@@ -246,7 +246,7 @@ class NamedEngine:
                 settings["seed"] = key % 2**31
         return Instance("generate_until", request.doc, (context, settings), 0)
 
-    def _see_context(self, context: Any) -> None:
+    def _check_context(self, context: Any) -> None:
         if not self.is_api:
             return
         if self.takes_chat and not isinstance(context, JsonChatStr):
@@ -261,7 +261,7 @@ class NamedEngine:
                 "tokenizer_backend=None out, so that the chat template is applied here",
             )
 
-    def _see_lengths(self, lm: Any, asked: list[Instance]) -> None:
+    def _check_lengths(self, lm: Any, asked: list[Instance]) -> None:
         """See that no prompt is too long: lm-eval would cut its beginning off and go on."""
         if self.is_api:
             if not lm.tokenized_requests:

@@ -1,4 +1,4 @@
-"""Whether a conversation is in the text that a chat template makes of it.
+"""The chat template of a card, and whether a conversation is in the text that it makes of it.
 
 A template may refuse a role, and one that knows no `system` may pass over it in silence; lm-eval
 then leaves the message out, and the responses are those of a run without it. So what was to be sent
@@ -7,9 +7,15 @@ is looked for in what was sent.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
+from safebench.card.base import require
+from safebench.card.card import Card
+from safebench.card.model import ChatTemplateFromFile, ChatTemplateFromTokenizer, NoChatTemplate
+from safebench.card.pinned import check_same, update
 from safebench.errors import CardError
 
 LEFT_OUT = "take prompting.system_prompt out of the card, or give a template that has a place for \
@@ -57,3 +63,33 @@ def require_system_prompt(tokenizer: Any, system_prompt: str | None) -> None:
             f"conversation with it the template makes {str(text)[:200]!r}",
             fix=LEFT_OUT,
         )
+
+
+def pin_template(card: Card, folder: Path, tokenizer: Any) -> tuple[Card, bool]:
+    """Put the card's chat template in place; tell whether there is one."""
+    template = cast(
+        "ChatTemplateFromTokenizer | ChatTemplateFromFile | NoChatTemplate",
+        require(card.loadable_model.chat_template, "model.chat_template"),
+    )
+    if isinstance(template, NoChatTemplate):
+        return card, False
+    if isinstance(template, ChatTemplateFromFile):
+        path = template_file(template, folder, "model.chat_template")
+        tokenizer.chat_template = path.read_text(encoding="utf-8")
+    elif not tokenizer.chat_template:
+        raise CardError(
+            "model.chat_template.source is `tokenizer`, but the tokenizer carries no template",
+            fix="set source: none, or source: file with a path",
+        )
+    require_system_prompt(tokenizer, card.system_prompt)
+    digest = hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest()
+    check_same("model.chat_template.sha256", template.sha256, digest)
+    return update(card, model={"chat_template": {"sha256": digest}}), True
+
+
+def template_file(template: ChatTemplateFromFile, folder: Path, pointer: str) -> Path:
+    """Return the file of a chat template; raises CardError where there is none."""
+    path = folder / require(template.path, f"{pointer}.path")
+    if not path.is_file():
+        raise CardError(f"{pointer}.path: {path}: no such file")
+    return path

@@ -21,7 +21,7 @@ Form = Literal["base", "adapter", "merged", "full"]
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacedWeights:
     """Which weights answer: the base model's, or those of a training seed at a checkpoint."""
 
     condition: str
@@ -63,7 +63,7 @@ class Engine(Protocol):
     def lm(self) -> Any:
         """The lm-eval model that builds prompts: its chat template and its tokenizer's name."""
 
-    def using(self, weights: Placed) -> AbstractContextManager[None]:
+    def using(self, weights: PlacedWeights) -> AbstractContextManager[None]:
         """Put weights in place for the time of the block; raises ModelError."""
 
     def generate(
@@ -123,7 +123,7 @@ class HfEngine:
         return SafebenchLM(self.base, self._tokenizer, self.batch_size)
 
     @contextmanager
-    def using(self, weights: Placed) -> Iterator[None]:
+    def using(self, weights: PlacedWeights) -> Iterator[None]:
         """Put weights in place for the time of the block; raises ModelError."""
         from safebench.models.adapters import with_adapter
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.model import Weights
 from safebench.errors import ModelError
 from safebench.files import sha256_of, sha256_of_folder
@@ -48,18 +48,21 @@ def given_weights(entry: Weights, folder: Path) -> Path:
         ModelError: they are not there, or their digest is not the card's.
     """
     what = f"weights of training seed {entry.training_seed}, checkpoint {entry.checkpoint}"
-    path = known(entry.path, "model.weights.path")
+    path = require(entry.path, "model.weights.path")
     found = _on_hub(entry, what) if path is None else folder / path
     if not found.is_dir():
         raise ModelError(
             f"{what}: {found}: no such folder", fix="give `path` relative to the card, or a Hub id"
         )
-    if known(entry.form, "model.weights.form") == "adapter" and weights_file(found).name == _WHOLE:
+    if (
+        require(entry.form, "model.weights.form") == "adapter"
+        and weights_file(found).name == _WHOLE
+    ):
         raise ModelError(
             f"{what}: {found} holds no {ADAPTER_WEIGHTS}, but form is `adapter`",
             fix="set form: full or merged, or give the adapter's folder",
         )
-    digest, stated = weights_sha256(found), known(entry.sha256, "model.weights.sha256")
+    digest, stated = weights_sha256(found), require(entry.sha256, "model.weights.sha256")
     if digest != stated:
         raise ModelError(
             f"{what}: {found} has digest {digest}, but the card says {stated}",
@@ -71,7 +74,7 @@ def given_weights(entry: Weights, folder: Path) -> Path:
 def _on_hub(entry: Weights, what: str) -> Path:
     from huggingface_hub import snapshot_download
 
-    name, revision = known(entry.id, "model.weights.id"), entry.revision
+    name, revision = require(entry.id, "model.weights.id"), entry.revision
     if name is None:
         raise ModelError(f"{what}: neither path nor id", fix="say where they lie")
     if not isinstance(revision, str) or not COMMIT.fullmatch(revision):

@@ -189,7 +189,7 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def see_device(device: str) -> None:
+def check_device(device: str) -> None:
     """See that tensors can be put on a device; `auto` is whatever there is.
 
     Raises:
@@ -221,12 +221,12 @@ __all__ = [
     "COMMIT",
     "PEFT_NOTE",
     "Located",
+    "check_device",
     "context_length",
     "default_device",
     "input_device",
     "load_base",
     "load_tokenizer",
     "locate",
-    "see_device",
     "weight_files",
 ]

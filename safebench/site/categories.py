@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from safebench.card.measured import MeasuredScore
 from safebench.card.results import base_key, find, key_of
-from safebench.evidence.blocks import Block, blocks
+from safebench.evidence.arrays import OutcomeArray, outcome_arrays
 from safebench.site.svg import Mark
 from safebench.stats import score_interval
 
@@ -30,7 +30,7 @@ def by_category(outcomes: pa.Table, score: MeasuredScore) -> list[CategoryRow]:
 
     The interval treats prompts and training seeds as samples, as that of the whole score does.
     """
-    everything = blocks(outcomes)
+    everything = outcome_arrays(outcomes)
     tuned = find(everything, key_of(score))
     base = find(everything, base_key(score)) if score.condition != "base" else None
     if tuned is None:
@@ -43,7 +43,7 @@ def by_category(outcomes: pa.Table, score: MeasuredScore) -> list[CategoryRow]:
     return sorted(rows, key=lambda r: (-r.tuned.estimate, r.name))
 
 
-def _interval(block: Block, category: str) -> tuple[Mark, int, int]:
+def _interval(block: OutcomeArray, category: str) -> tuple[Mark, int, int]:
     """Return score and interval of one category, its prompts and its responses."""
     mask = np.array([name == category for name in block.categories])
     scores = block.scores[:, :, mask]

@@ -18,7 +18,7 @@ from safebench.site import categories, charts, fields, svg, text
 from safebench.site.board import Board
 from safebench.site.pick import by_task, is_primary, primary, worst_decoding
 from safebench.site.rows import MIN_SEEDS, Group, Row
-from safebench.site.sources import Submission
+from safebench.site.sources import Entry
 
 _MINUS = "\u2212"
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -75,7 +75,7 @@ class Pages:
         total = sum(len(group.rows) for group in groups)
         return self._render("index.html", groups=groups, total=total, downloads=downloads, root="")
 
-    def submission(self, submission: Submission, row: Row, files: dict[str, str]) -> str:
+    def submission(self, submission: Entry, row: Row, files: dict[str, str]) -> str:
         """Return the page of a submission: `files` maps published names to their sha256."""
         return self._render(
             "submission.html", **_context(submission), row=row, files=files, root="../"
@@ -85,7 +85,7 @@ class Pages:
         return self._env.get_template(template).render(**context)
 
 
-def _context(submission: Submission) -> dict[str, Any]:
+def _context(submission: Entry) -> dict[str, Any]:
     """Return what the template of a submission's page shows."""
     card = submission.card
     results = complete_results(card)

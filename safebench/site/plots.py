@@ -12,16 +12,16 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from safebench.analysis.measures import Measure, NotMeasured, Number
+from safebench.analysis.primaries import Primary
+from safebench.analysis.report import ScoreReport
+from safebench.analysis.spread import POWER, SeedsNeeded, seeds_at
+from safebench.analysis.variation import REST, Effect, Variation
 from safebench.card.results import MARGIN
 from safebench.files import replace_file
 from safebench.site.charts import Chart, charts
 from safebench.site.svg import tag
 from safebench.stats import margin_points
-from safebench.study.measures import Measure, NotMeasured, Number
-from safebench.study.primaries import Primary
-from safebench.study.report import Report
-from safebench.study.spread import POWER, SeedsNeeded, seeds_at
-from safebench.study.variation import REST, Effect, Variation
 from safebench.words import construct_name, interval, percent, points, proportion
 
 _STYLE = """
@@ -48,7 +48,7 @@ _LETTER = 7.6  # width of a letter of the title
 _SMALL = 0.01  # share below which an interaction is left out
 
 
-def write_plots(report: Report, folder: Path) -> list[Path]:
+def write_plots(report: ScoreReport, folder: Path) -> list[Path]:
     """Write every picture of a report into a folder; return their paths, in order."""
     written = []
     for name, picture in pictures(report):
@@ -58,7 +58,7 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
     return written
 
 
-def pictures(report: Report) -> Iterator[tuple[str, Markup]]:
+def pictures(report: ScoreReport) -> Iterator[tuple[str, Markup]]:
     """Yield name and picture: what varies, the run scores, the seeds needed, of every task."""
     trials = report.card.trials
     for one in report.variations:

@@ -13,7 +13,7 @@ from safebench.errors import InputError
 from safebench.site import exports, pages
 from safebench.site.board import read_board
 from safebench.site.rows import Group, Row, group_rows, make_row
-from safebench.site.sources import CARD_FILE, Submission, read_submissions
+from safebench.site.sources import CARD_FILE, Entry, read_submissions
 
 MARKER, SUMS = ".safebench-site", "SHA256SUMS"
 _MARK = "safebench leaderboard site, format 1\n"
@@ -87,7 +87,7 @@ class _Writer:
         self.root.chmod(0o755)
 
 
-def published_files(submission: Submission) -> list[str]:
+def published_files(submission: Entry) -> list[str]:
     """Return the files of a submission, and of its reruns, that the site carries.
 
     Responses are among them only when the card says that they are public.
@@ -104,7 +104,7 @@ def published_files(submission: Submission) -> list[str]:
     return [name for name in names if (submission.folder / name).is_file()]
 
 
-def _write_data(site: _Writer, submissions: list[Submission]) -> None:
+def _write_data(site: _Writer, submissions: list[Entry]) -> None:
     for submission in submissions:
         for name in published_files(submission):
             content = (submission.folder / name).read_bytes()
@@ -115,7 +115,7 @@ def _write_pages(
     site: _Writer,
     writer: pages.Pages,
     groups: list[Group],
-    submissions: list[Submission],
+    submissions: list[Entry],
     rows: list[Row],
 ) -> None:
     downloads = {name: site.sums[name] for name in ("leaderboard.csv", "leaderboard.json")}

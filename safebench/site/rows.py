@@ -11,7 +11,7 @@ from safebench.card.measured import MeasuredChange, MeasuredScore, complete_resu
 from safebench.card.results import base_key, find, key_of
 from safebench.card.task import Task
 from safebench.site.pick import primary
-from safebench.site.sources import Submission
+from safebench.site.sources import Entry
 from safebench.words import NOT_MEASURED
 
 #: Fewer training seeds than this and an entry is listed but never compared.
@@ -74,7 +74,7 @@ class Group:
     rows: tuple[Row, ...]
 
 
-def make_row(submission: Submission) -> Row:
+def make_row(submission: Entry) -> Row:
     """Return the row of a submission."""
     card, report = submission.card, submission.report
     results = complete_results(card)
@@ -140,7 +140,7 @@ def seeds_of(score: MeasuredScore | None) -> int:
     return len({r.training_seed for r in score.runs} - {None}) if score else 0
 
 
-def _badge(submission: Submission) -> RerunBadge | None:
+def _badge(submission: Entry) -> RerunBadge | None:
     if not submission.reruns:
         return None
     words = {r.verdict.overall for r in submission.reruns}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from safebench.card.card import Card
-from safebench.checks import Report, check
+from safebench.checks import CheckedCard, check
 from safebench.errors import InputError
 from safebench.evidence.tables import read_outcomes
 from safebench.evidence.verdicts import RerunReport, read_report
@@ -28,23 +28,23 @@ class Rerun:
     name: str
     folder: Path
     card: Card
-    report: Report
+    report: CheckedCard
     verdict: RerunReport
 
 
 @dataclass(frozen=True)
-class Submission:
+class Entry:
     """A submission that may be published."""
 
     id: str
     folder: Path
     card: Card
-    report: Report
+    report: CheckedCard
     outcomes: pa.Table | None
     reruns: tuple[Rerun, ...]
 
 
-def read_submissions(folder: Path) -> list[Submission]:
+def read_submissions(folder: Path) -> list[Entry]:
     """Read and check every submission below DIR/submissions, in the order of their ids.
 
     Raises:
@@ -57,7 +57,7 @@ def read_submissions(folder: Path) -> list[Submission]:
             f"{root}: no such folder", fix=f"put submissions into {root}/ID/, one folder each"
         )
     problems: list[str] = []
-    found: list[Submission] = []
+    found: list[Entry] = []
     for place in _folders(root, problems):
         try:
             found.append(_read(place, problems))
@@ -88,7 +88,7 @@ def _folders(root: Path, problems: list[str]) -> list[Path]:
     return places
 
 
-def _read(place: Path, problems: list[str]) -> Submission:
+def _read(place: Path, problems: list[str]) -> Entry:
     before = len(problems)
     _only_plain_files(place)
     card, report = _checked(place, problems)
@@ -97,10 +97,10 @@ def _read(place: Path, problems: list[str]) -> Submission:
     outcomes = read_outcomes(place) if card.given_evidence is not None else None
     # A verdict on numbers that do not hold is not worth comparing.
     reruns = _reruns(place, card, problems) if len(problems) == before else ()
-    return Submission(place.name, place, card, report, outcomes, reruns)
+    return Entry(place.name, place, card, report, outcomes, reruns)
 
 
-def _checked(place: Path, problems: list[str]) -> tuple[Card, Report]:
+def _checked(place: Path, problems: list[str]) -> tuple[Card, CheckedCard]:
     """Return a card whose numbers were recomputed; errors of the check go to `problems`."""
     report = check(place / CARD_FILE)
     errors = [f for f in report.findings if f.severity == "error"]

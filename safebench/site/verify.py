@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+from safebench.analysis.verdict import compare
 from safebench.card.card import Card
 from safebench.evidence.verdicts import RerunReport
-from safebench.study.verdict import compare
 
 _TOLERANCE = 1e-9
 

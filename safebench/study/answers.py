@@ -13,16 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.data import Dataset
 from safebench.card.decoding import Decoding
 from safebench.errors import CardError
 from safebench.evidence.store import Store
 from safebench.files import replace_file
 from safebench.harness.evaluate import Prompt, generate
-from safebench.models.engine import Engine, Placed
+from safebench.models.engine import Engine, PlacedWeights
 from safebench.models.sampling import Stream
-from safebench.study.progress import Progress
+from safebench.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def write_answers(
     ]
     progress.start("answer", len(prompts))
     decoding = asked.decoding.model_copy(update={"repeats": 1, "repeat_control": False})
-    with engine().using(Placed("base", None, None, "base", None)):
+    with engine().using(PlacedWeights("base", None, None, "base", None)):
         answers = generate(
             engine(),
             prompts,
@@ -112,6 +112,6 @@ def _completion(question: Any, answer: str) -> Any:
 
 def chosen_decoding(dataset: Dataset, decodings: tuple[Decoding, ...]) -> Decoding:
     """Return the decoding that a set's answers name; a rule has seen that it is declared."""
-    answers = known(dataset.answers, f"data {dataset.name}: answers")
+    answers = require(dataset.answers, f"data {dataset.name}: answers")
     assert answers is not None  # noqa: S101 - for the type checker
     return next(d for d in decodings if d.name == answers.decoding)

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
-from safebench.card.base import NotReported, Unpinnable, known
+from safebench.card.base import NotReported, Unpinnable, require
 from safebench.card.card import Card
 from safebench.card.model import ApiJob, ApiModel
 from safebench.card.training import NoTraining, Training
 from safebench.errors import CardError, ModelError
 from safebench.evidence.journal import Journal
 from safebench.files import sha256_of
-from safebench.models.engine import Placed
+from safebench.models.engine import PlacedWeights
 from safebench.models.loading import Located
 
 ASKED = "asked"
@@ -25,7 +25,7 @@ ASKED = "asked"
 _FILE = ".gguf"
 
 
-def see_served(card: Card, model: ApiModel, *, elsewhere: bool) -> None:
+def check_served(card: Card, model: ApiModel, *, elsewhere: bool) -> None:
     """See that a card says what is needed to ask its model and those that were made of it.
 
     Raises:
@@ -37,14 +37,14 @@ def see_served(card: Card, model: ApiModel, *, elsewhere: bool) -> None:
             fix="name a client of the server: --backend local-chat-completions --backend-args "
             "base_url=http://HOST:PORT/v1/chat/completions, or --backend openai-chat-completions",
         )
-    known(model.base.id, "model.base.id")
-    known(model.snapshot, "model.snapshot")
-    recipe = known(card.hyperparameters, "hyperparameters")
+    require(model.base.id, "model.base.id")
+    require(model.snapshot, "model.snapshot")
+    recipe = require(card.hyperparameters, "hyperparameters")
     if isinstance(recipe, NoTraining):
         return
-    jobs = known(model.jobs, "model.jobs")
-    _see_jobs(jobs or (), known(model.snapshot, "model.snapshot"))
-    _see_one_checkpoint(cast("Training", recipe))
+    jobs = require(model.jobs, "model.jobs")
+    _check_jobs(jobs or (), require(model.snapshot, "model.snapshot"))
+    _check_one_checkpoint(cast("Training", recipe))
     for number, dataset in enumerate(() if isinstance(card.data, NotReported) else card.data):
         if dataset.role == "control":
             raise CardError(
@@ -53,9 +53,9 @@ def see_served(card: Card, model: ApiModel, *, elsewhere: bool) -> None:
             )
 
 
-def _see_one_checkpoint(recipe: Training) -> None:
-    checkpoints = known(recipe.checkpoints, "hyperparameters.checkpoints")
-    known(recipe.checkpoint_unit, "hyperparameters.checkpoint_unit")
+def _check_one_checkpoint(recipe: Training) -> None:
+    checkpoints = require(recipe.checkpoints, "hyperparameters.checkpoints")
+    require(recipe.checkpoint_unit, "hyperparameters.checkpoint_unit")
     if len(checkpoints) != 1:
         raise CardError(
             f"hyperparameters.checkpoints has {len(checkpoints)} entries, but a job of a provider "
@@ -64,7 +64,7 @@ def _see_one_checkpoint(recipe: Training) -> None:
         )
 
 
-def _see_jobs(jobs: tuple[ApiJob, ...], base: str) -> None:
+def _check_jobs(jobs: tuple[ApiJob, ...], base: str) -> None:
     if not jobs:
         raise CardError(
             "model.jobs is missing: the fine-tuning happened at the provider, and is not done here",
@@ -75,8 +75,8 @@ def _see_jobs(jobs: tuple[ApiJob, ...], base: str) -> None:
     seeds: dict[int, str] = {}
     for number, job in enumerate(jobs):
         place = f"model.jobs[{number}]"
-        seed = known(job.training_seed, f"{place}.training_seed")
-        snapshot = known(job.snapshot, f"{place}.snapshot")
+        seed = require(job.training_seed, f"{place}.training_seed")
+        snapshot = require(job.snapshot, f"{place}.snapshot")
         if seed in seeds:
             raise CardError(
                 f"{place}: training seed {seed} is that of {seeds[seed]} too",
@@ -93,15 +93,17 @@ def _see_jobs(jobs: tuple[ApiJob, ...], base: str) -> None:
 
 def names_of(model: ApiModel) -> dict[int | None, str]:
     """Return the provider's names of the base model (None) and the tuned ones, by training seed."""
-    names: dict[int | None, str] = {None: known(model.snapshot, "model.snapshot")}
-    for job in known(model.jobs, "model.jobs") or ():
-        names[known(job.training_seed, "model.jobs.training_seed")] = known(
+    names: dict[int | None, str] = {None: require(model.snapshot, "model.snapshot")}
+    for job in require(model.jobs, "model.jobs") or ():
+        names[require(job.training_seed, "model.jobs.training_seed")] = require(
             job.snapshot, "model.jobs.snapshot"
         )
     return names
 
 
-def placed_jobs(card: Card, model: ApiModel) -> dict[tuple[str, int | None, int | None], Placed]:
+def placed_jobs(
+    card: Card, model: ApiModel
+) -> dict[tuple[str, int | None, int | None], PlacedWeights]:
     """Return the tuned models of a card whose seeds are filled in, by what makes them.
 
     Raises:
@@ -110,7 +112,7 @@ def placed_jobs(card: Card, model: ApiModel) -> dict[tuple[str, int | None, int 
     recipe = card.hyperparameters
     if not isinstance(recipe, Training):
         return {}
-    stated = known(known(card.seeds, "seeds").training, "seeds.training")
+    stated = require(require(card.seeds, "seeds").training, "seeds.training")
     seeds = stated if isinstance(stated, tuple) else ()
     listed = {seed for seed in names_of(model) if seed is not None}
     for seed in seeds:
@@ -126,9 +128,9 @@ def placed_jobs(card: Card, model: ApiModel) -> dict[tuple[str, int | None, int 
             f"model.jobs lists training seed {seed}, which seeds.training does not have",
             fix="list every seed that was trained in seeds.training, or remove the job",
         )
-    checkpoint = known(recipe.checkpoints, "hyperparameters.checkpoints")[0]
+    checkpoint = require(recipe.checkpoints, "hyperparameters.checkpoints")[0]
     return {
-        ("tuned", seed, checkpoint): Placed(
+        ("tuned", seed, checkpoint): PlacedWeights(
             "tuned", seed, checkpoint, "full", None, card.checkpoint_unit
         )
         for seed in seeds
@@ -145,7 +147,7 @@ def locate_served(model: ApiModel, folder: Path) -> tuple[Located, bool]:
         CardError: nothing says which model it is.
         ModelError: the file is not the one of the revision.
     """
-    name, revision = known(model.base.id, "model.base.id"), model.base.revision
+    name, revision = require(model.base.id, "model.base.id"), model.base.revision
     path = folder / name
     if name.lower().endswith(_FILE) and path.is_file():
         found = f"sha256:{sha256_of(path)}"

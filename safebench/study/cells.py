@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from safebench.card.base import NotReported, known
+from safebench.card.base import NotReported, require
 from safebench.card.card import Card
 from safebench.card.model import ApiModel
 from safebench.card.results import Condition
@@ -61,22 +61,22 @@ class Block:
 
 def list_blocks(card: Card) -> Iterator[Block]:
     """Yield the blocks of a card, base first; seeds that it only counts are `Nth`."""
-    decodings = known(card.decoding, "decoding")
-    repeats = {d.name: int(known(d.repeats, "decoding.repeats")) for d in decodings}
+    decodings = require(card.decoding, "decoding")
+    repeats = {d.name: int(require(d.repeats, "decoding.repeats")) for d in decodings}
     for name, count in repeats.items():
         yield Block("base", None, None, name, count)
-    recipe = known(card.hyperparameters, "hyperparameters")
+    recipe = require(card.hyperparameters, "hyperparameters")
     seeds = cast(
-        "int | tuple[int, ...]", known(known(card.seeds, "seeds").training, "seeds.training")
+        "int | tuple[int, ...]", require(require(card.seeds, "seeds").training, "seeds.training")
     )
     if not isinstance(recipe, Training):
         return
     if not isinstance(seeds, tuple):
         seeds = tuple(Nth(place) for place in range(1, seeds + 1))
-    unit = str(known(recipe.checkpoint_unit, "hyperparameters.checkpoint_unit"))
+    unit = str(require(recipe.checkpoint_unit, "hyperparameters.checkpoint_unit"))
     for condition in _tuned_conditions(card):
         for seed in seeds:
-            for checkpoint in known(recipe.checkpoints, "hyperparameters.checkpoints"):
+            for checkpoint in require(recipe.checkpoints, "hyperparameters.checkpoints"):
                 for name, count in repeats.items():
                     yield Block(condition, seed, checkpoint, name, count, unit)
 
@@ -88,7 +88,7 @@ def _tuned_conditions(card: Card) -> list[Condition]:
     if isinstance(card.data, NotReported) and isinstance(given, tuple):
         roles = {weights.condition for weights in given}  # trained elsewhere, on what is not told
     else:
-        roles = {dataset.role for dataset in known(card.data, "data")}
+        roles = {dataset.role for dataset in require(card.data, "data")}
     both: tuple[Condition, ...] = ("tuned", "control")
     return [condition for condition in both if condition in roles]
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from safebench.card.base import NotReported, Section, known
+from safebench.card.base import NotReported, Section, require
 from safebench.card.environment import Environment
 from safebench.card.model import ApiModel, WeightsModel
 from safebench.errors import ModelError, RunError
 from safebench.models.engine import Engine, HfEngine
 from safebench.study.api_models import names_of
 from safebench.study.plan import Plan
-from safebench.study.runnable import loadable
 
 OURS = "hf"
 
@@ -76,12 +75,12 @@ def make_engine(plan: Plan, settings: Settings, device: str) -> Engine:
             f"--backend-args is given, but the backend {OURS} takes none",
             fix="use --device, --attention and --batch-size, or name another --backend",
         )
-    loaded: WeightsModel = loadable(plan.card)
+    loaded: WeightsModel = plan.card.loadable_model
     return HfEngine(
         plan.base,
         plan.tokenizer,
-        dtype=str(known(loaded.dtype, "model.dtype")),
-        quantization=str(known(loaded.quantization, "model.quantization")),
+        dtype=str(require(loaded.dtype, "model.dtype")),
+        quantization=str(require(loaded.quantization, "model.quantization")),
         device=device,
         attention=settings.attention,
         batch_size=settings.batch_size,

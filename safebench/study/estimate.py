@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import rfc8785
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.card import Card
 from safebench.card.data import Dataset
 from safebench.card.digest import causal_fields
@@ -21,19 +21,15 @@ from safebench.card.training import Training
 from safebench.errors import RunError, TaskError
 from safebench.evidence.store import CARD_FILE, Store
 from safebench.harness.catalogue import entry
+from safebench.harness.pinning import check_task, local_copy, measured_tasks, trial_of
 from safebench.harness.tasks import read_task
+from safebench.models.conversation import template_file
 from safebench.study.cells import Block, Nth, list_blocks, pick_shard, runs_of
 from safebench.study.pins import (
     carry_data,
-    local_copy,
-    measured_tasks,
     pin_seeds,
-    see_task,
-    template_file,
-    trial_of,
 )
 from safebench.study.plan import Draft, draft, given_models
-from safebench.study.runnable import is_given
 
 _FILLED_IN = ("sha256", "rendered_sha256", "dataset_sha256", "version", "effective")
 """Causal fields that a run fills in where a card leaves them out."""
@@ -85,10 +81,10 @@ def count_grid(card: Card, folder: Path, *, shard: str, limit: int | None, elsew
     part = pick_shard(shard)
     found = draft(card, folder, limit=limit, elsewhere=elsewhere, hub=False)
     card = found.card
-    _see_files(card, folder)
+    _check_files(card, folder)
     tasks, prompts, unread = _prompts(card, folder)
     card = card.model_copy(update={"tasks": tasks})
-    if known(card.seeds, "seeds").scheme == "declared":
+    if require(card.seeds, "seeds").scheme == "declared":
         card = pin_seeds(card)
     blocks = list(list_blocks(card))
     seeded = [block for block in blocks if not isinstance(block.training_seed, Nth)]
@@ -100,12 +96,12 @@ def count_grid(card: Card, folder: Path, *, shard: str, limit: int | None, elsew
 
 
 def _answers(dataset: Dataset) -> tuple[str, str, int]:
-    answers = known(dataset.answers, "data.answers")
+    answers = require(dataset.answers, "data.answers")
     assert answers is not None  # noqa: S101 - for the type checker
-    return dataset.role, answers.decoding, int(known(dataset.examples, "data.examples"))
+    return dataset.role, answers.decoding, int(require(dataset.examples, "data.examples"))
 
 
-def _see_files(card: Card, folder: Path) -> None:
+def _check_files(card: Card, folder: Path) -> None:
     """See that chat templates, and files that a provider has, are there."""
     if isinstance(card.model, ApiModel):
         carry_data(card, folder)
@@ -120,10 +116,13 @@ def _prompts(card: Card, folder: Path) -> tuple[tuple[Task, ...], dict[str, int]
     """Return the tasks, the number of prompts of each, and which of them were not counted."""
     tasks, counts, unread = [], {}, []
     for number, task in enumerate(measured_tasks(card)):
-        file, limit = local_copy(task, number, folder), known(task.limit, f"tasks[{number}].limit")
+        file, limit = (
+            local_copy(task, number, folder),
+            require(task.limit, f"tasks[{number}].limit"),
+        )
         found = read_task(task.name, file=file, limit=limit)
         if found is not None:
-            see_task(number, task, found)
+            check_task(number, task, found)
             tasks.append(task.model_copy(update=trial_of(task, found)))
             counts[task.name] = len(found.documents)
             continue
@@ -147,13 +146,13 @@ def _unseen(found: Draft, is_derived: bool) -> Iterator[str]:
     if found.base.commit is not None:
         yield f"the base model on the Hub, {found.base.source}"
     if found.data.examples:
-        for number, dataset in enumerate(known(card.data, "data")):
+        for number, dataset in enumerate(require(card.data, "data")):
             if dataset.answers is None and number not in found.data.sets:
                 yield f"the set {dataset.name} on the Hub ({dataset.examples} examples by the card)"
-    for weights in known(getattr(card.model, "weights", None), "model.weights") or ():
+    for weights in require(getattr(card.model, "weights", None), "model.weights") or ():
         if weights.path is None:
             yield f"the weights on the Hub, {weights.id}"
-    for judge in known(card.judge, "judge"):
+    for judge in require(card.judge, "judge"):
         if judge.kind == "classifier":
             yield f"the weights of judge {judge.name}"
 
@@ -169,7 +168,9 @@ def grid_begun(grid: Grid, store: Store) -> Grid | None:
         return None
     if _stated(causal_fields(made)) != _stated(causal_fields(grid.card)):
         return None
-    seeds = cast("tuple[int, ...]", known(known(made.seeds, "seeds").training, "seeds.training"))
+    seeds = cast(
+        "tuple[int, ...]", require(require(made.seeds, "seeds").training, "seeds.training")
+    )
     blocks = []
     for block in grid.blocks:
         place = block.training_seed
@@ -191,8 +192,8 @@ def _stated(fields: Any) -> Any:
 def estimate(grid: Grid) -> Estimate:
     """Return what the cells of a grid take, as far as it follows from the card."""
     longest = {
-        d.name: int(known(d.max_new_tokens, "decoding.max_new_tokens"))
-        for d in known(grid.card.decoding, "decoding")
+        d.name: int(require(d.max_new_tokens, "decoding.max_new_tokens"))
+        for d in require(grid.card.decoding, "decoding")
     }
     prompts = sum(grid.prompts.values())
     conditions = {block.condition for block in grid.blocks}
@@ -200,7 +201,7 @@ def estimate(grid: Grid) -> Estimate:
     tokens = sum(b.repeats * prompts * longest[b.decoding] for b in grid.blocks)
     tokens += sum(count * longest[name] for name, count in asked)
     tuned = [block for block in grid.blocks if block.training_seed is not None]
-    given = is_given(grid.card)
+    given = grid.card.is_trained_elsewhere
     updates, examples = _training(grid) if tuned and not given else (0, 0)
     return Estimate(
         fine_tunings=0 if given else len(runs_of(tuned)),
@@ -215,26 +216,26 @@ def estimate(grid: Grid) -> Estimate:
 
 def length_in_epochs(recipe: Training, rows: Sequence[Any]) -> float:
     """Return how many passes over its examples a fine-tuning makes, where steps are given too."""
-    epochs, steps = known(recipe.epochs, "epochs"), known(recipe.steps, "steps")
+    epochs, steps = require(recipe.epochs, "epochs"), require(recipe.steps, "steps")
     if epochs is not None:
         return float(epochs)
     return int(steps or 0) / max(1, math.ceil(len(rows) / _batch(recipe)))
 
 
 def _batch(recipe: Training) -> int:
-    batch = known(recipe.batch_size, "hyperparameters.batch_size")
+    batch = require(recipe.batch_size, "hyperparameters.batch_size")
     factors = (batch.per_device, batch.gradient_accumulation)
-    return math.prod(int(known(factor, "hyperparameters.batch_size")) for factor in factors)
+    return math.prod(int(require(factor, "hyperparameters.batch_size")) for factor in factors)
 
 
 def _training(grid: Grid) -> tuple[int, int]:
     """Return updates and examples of the fine-tuning that sees most of them."""
-    recipe = known(grid.card.hyperparameters, "hyperparameters")
+    recipe = require(grid.card.hyperparameters, "hyperparameters")
     if not isinstance(recipe, Training):
         return 0, 0
     rows = max(grid.examples.values(), default=0)
     size = _batch(recipe)
-    steps, epochs = known(recipe.steps, "steps"), known(recipe.epochs, "epochs")
+    steps, epochs = require(recipe.steps, "steps"), require(recipe.epochs, "epochs")
     if steps is not None:
         return int(steps), int(steps) * size
     return math.ceil(rows / size) * int(epochs or 0), rows * int(epochs or 0)

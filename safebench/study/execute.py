@@ -8,17 +8,18 @@ from pathlib import Path
 
 import torch
 
+from safebench.card.base import require
 from safebench.card.io import load_card
 from safebench.errors import RunError, SafebenchError
 from safebench.evidence.store import CARD_FILE, Claim, Size, Store, same_study
-from safebench.models.loading import default_device, see_device
+from safebench.judges.opening import check_judges_usable
+from safebench.models.loading import check_device, default_device
+from safebench.progress import Progress
 from safebench.study.cells import Block
 from safebench.study.disk import told_when_full
 from safebench.study.engines import Settings
-from safebench.study.open_judges import see_judges_usable
 from safebench.study.plan import Plan
-from safebench.study.progress import Progress
-from safebench.study.runner import Outcome, Runner
+from safebench.study.runner import RunEnd, Runner
 from safebench.study.submission import with_weights
 
 
@@ -29,7 +30,7 @@ def execute(
     progress: Progress,
     *,
     only: Callable[[Block], bool] = lambda block: True,
-) -> Outcome:
+) -> RunEnd:
     """Execute a plan into a folder; the filled card is written last.
 
     An interrupted run is continued by the same call. `only` leaves other cells for another call;
@@ -38,8 +39,8 @@ def execute(
     Raises:
         SafebenchError: something a person can put right; finished work is kept.
     """
-    see_device(settings.device or default_device())
-    see_judges_usable(plan.card)
+    check_device(settings.device or default_device())
+    check_judges_usable(require(plan.card.judge, "judge"))
     store = Store(out)
     with told_when_full(out), store.opened(claim_of(plan)), _threads(settings.threads):
         try:
@@ -54,7 +55,7 @@ def execute(
             raise
 
 
-def finished_earlier(plan: Plan, out: Path) -> Outcome | None:
+def finished_earlier(plan: Plan, out: Path) -> RunEnd | None:
     """Return the outcome of a finished run of this plan; None where the folder holds none.
 
     Raises:
@@ -89,7 +90,7 @@ def finished_earlier(plan: Plan, out: Path) -> Outcome | None:
     store.finish()  # whatever a run that was killed while it tidied up has left
     states = store.journal.states()
     lost = {run: state.reason or "" for run, state in states.items() if run in store.journal.lost()}
-    return Outcome(card, 0, 0, lost)
+    return RunEnd(card, 0, 0, lost)
 
 
 def claim_of(plan: Plan) -> Claim:

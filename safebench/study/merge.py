@@ -12,15 +12,15 @@ from safebench.errors import RunError
 from safebench.evidence.journal import Journal, as_line
 from safebench.evidence.store import Claim, Store, same_study
 from safebench.files import replace_file, sync_tree
+from safebench.progress import Progress
 from safebench.study.disk import told_when_full
 from safebench.study.engines import Settings
 from safebench.study.execute import claim_of, execute, finished_earlier
 from safebench.study.plan import make_plan
-from safebench.study.progress import Progress
-from safebench.study.runner import Outcome
+from safebench.study.runner import RunEnd
 
 
-def merge(shards: Sequence[Path], out: Path, progress: Progress) -> Outcome:
+def merge(shards: Sequence[Path], out: Path, progress: Progress) -> RunEnd:
     """Make a submission of finished shards; they are left as they are.
 
     Raises:
@@ -35,7 +35,7 @@ def merge(shards: Sequence[Path], out: Path, progress: Progress) -> Outcome:
                 fix="give the folders of `safebench run --shard`, and --out apart from them",
             )
     claims = [store.claim() for store in stores]
-    _see_whole(stores, claims)
+    _check_whole(stores, claims)
     plan = make_plan(claims[0].card, shards[0], out, elsewhere=True)
     before = finished_earlier(plan, out)
     if before is not None:
@@ -44,7 +44,7 @@ def merge(shards: Sequence[Path], out: Path, progress: Progress) -> Outcome:
     with told_when_full(out), target.opened(claim_of(plan)):
         for store in stores:
             try:
-                target.see_environment(store.environment())
+                target.check_environment(store.environment())
             except RunError as problem:
                 raise RunError(
                     f"{store.folder}: {str(problem).removeprefix(f'{out}: ')}",
@@ -57,7 +57,7 @@ def merge(shards: Sequence[Path], out: Path, progress: Progress) -> Outcome:
     return execute(plan, out, Settings(), progress)
 
 
-def _see_whole(stores: list[Store], claims: list[Claim]) -> None:
+def _check_whole(stores: list[Store], claims: list[Claim]) -> None:
     first = claims[0]
     count = int(first.shard.partition("/")[2])
     for store, claim in zip(stores, claims, strict=True):

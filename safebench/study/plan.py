@@ -8,32 +8,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from safebench.card.base import NotReported, known
+from safebench.card.base import NotReported, require
 from safebench.card.card import Card
 from safebench.card.data import Dataset
 from safebench.card.environment import Environment
 from safebench.card.judge import ModelJudge
 from safebench.card.model import ApiModel, ChatTemplateFromFile, WeightsModel
+from safebench.card.pinned import update
 from safebench.errors import CardError
+from safebench.harness.pinning import pin_tasks
 from safebench.harness.tasks import LoadedTask
-from safebench.models.engine import Form, Placed
+from safebench.judges.opening import check_judges
+from safebench.models.conversation import pin_template
+from safebench.models.engine import Form, PlacedWeights
 from safebench.models.given import given_weights
 from safebench.models.loading import Located, load_tokenizer, locate
 from safebench.study.api_models import locate_served, placed_jobs
 from safebench.study.cells import Block, list_blocks, pick_shard
-from safebench.study.open_judges import see_judges
 from safebench.study.pins import (
     carry_data,
     pin_data,
     pin_seeds,
-    pin_tasks,
-    pin_template,
     read_data,
-    stated_system_prompt,
-    update,
 )
-from safebench.study.runnable import is_given, see_runnable, trained
+from safebench.study.runnable import check_runnable
 from safebench.tuning.data import Examples, read_examples
+from safebench.tuning.recipe import trained
 from safebench.tuning.render import as_rows, rendered_sha256
 from safebench.tuning.training_data import TrainingData, questions
 
@@ -65,7 +65,7 @@ class Plan:
     """Which part of the grid that is, `i/n`."""
     self_answered: tuple[SelfAnswered, ...] = ()
     """Sets whose answers the base model gives itself, before anything is fine-tuned."""
-    weights: dict[tuple[str, int | None, int | None], Placed] = field(default_factory=dict)
+    weights: dict[tuple[str, int | None, int | None], PlacedWeights] = field(default_factory=dict)
     """Weights that the card gives, or an API has, by condition, training seed and checkpoint."""
     told: Environment | None = None
     """What the card says beforehand of its environment, for what a server does not say."""
@@ -80,7 +80,7 @@ class Plan:
             return self.card
         pinned = []
         found = {a.dataset.name: a for a in self.self_answered if (out / a.path).is_file()}
-        for dataset in known(self.card.data, "data"):
+        for dataset in require(self.card.data, "data"):
             asked = found.get(dataset.name)
             if asked is None:
                 pinned.append(dataset)
@@ -130,7 +130,7 @@ def make_plan(
     """
     part = pick_shard(shard)
     found = draft(card, folder, limit=limit, elsewhere=elsewhere, hub=True)
-    see_judges(card, folder)
+    check_judges(require(card.judge, "judge"), folder)
     told = None if isinstance(card.environment, NotReported) else card.environment
     card, chat, tokenizer, training = found.card, True, None, None
     files: dict[str, Path | bytes] = {}
@@ -139,14 +139,14 @@ def make_plan(
     else:
         tokenizer = training = load_tokenizer(found.base)
         card, chat = pin_template(card, folder, tokenizer)
-        if not is_given(card):
+        if not card.is_trained_elsewhere:
             card, training, files = pin_data(card, found.data, folder, tokenizer)
     card, tasks = pin_tasks(card, folder)
     card = pin_seeds(card)
     blocks = [b for b in list_blocks(card) if wanted is None or wanted(b)]
     return Plan(
         _relocate(card, folder, out), found.base, tokenizer, training, chat,
-        stated_system_prompt(card), tasks, found.data.rows, files, tuple(part(blocks)), shard,
+        card.system_prompt, tasks, found.data.rows, files, tuple(part(blocks)), shard,
         tuple(_self_answered(found)), given_models(card, folder, blocks, hub=True), told,
     )  # fmt: skip
 
@@ -171,21 +171,21 @@ def draft(card: Card, folder: Path, *, limit: int | None, elsewhere: bool, hub: 
     Raises:
         SafebenchError: something is missing, is not what the card says, or cannot be run.
     """
-    see_runnable(card, elsewhere=elsewhere)
+    check_runnable(card, elsewhere=elsewhere)
     card = _limited(card.model_copy(update={"environment": None}), limit)
     if isinstance(card.model, ApiModel):
         base, is_here = locate_served(card.model, folder)
     else:
-        name, revision = known(card.model.base.id, "model.base.id"), _revision(card.model)
+        name, revision = require(card.model.base.id, "model.base.id"), _revision(card.model)
         base, is_here = locate(name, revision, folder), True
     if is_here:
         card = update(card, model={"base": {"revision": base.revision}})
-    recipe = None if is_given(card) else trained(card)
+    recipe = None if card.is_trained_elsewhere else trained(card)
     if recipe is None:
         return Draft(card, base, TrainingData(), ())
     found = read_data(card, recipe, folder, hub=hub)
-    data = known(card.data, "data")
-    prompt = stated_system_prompt(card)
+    data = require(card.data, "data")
+    prompt = card.system_prompt
     asked = tuple(
         (dataset, questions(data, number, found, folder, prompt))
         for number, dataset in enumerate(data)
@@ -198,7 +198,7 @@ def _self_answered(found: Draft) -> Iterator[SelfAnswered]:
     # What answers them runs models, which a plan that is only counted does without.
     from safebench.study.answers import SelfAnswered, chosen_decoding
 
-    decodings = known(found.card.decoding, "decoding")
+    decodings = require(found.card.decoding, "decoding")
     for dataset, asked in found.asked:
         yield SelfAnswered(dataset, tuple(asked or ()), chosen_decoding(dataset, decodings))
 
@@ -210,7 +210,7 @@ def _limited(card: Card, limit: int | None) -> Card:
     tasks = tuple(
         task.model_copy(
             update={
-                "limit": limit if task.limit is None else min(limit, known(task.limit, "limit"))
+                "limit": limit if task.limit is None else min(limit, require(task.limit, "limit"))
             }
         )
         for task in card.task_list()
@@ -220,7 +220,7 @@ def _limited(card: Card, limit: int | None) -> Card:
 
 def given_models(
     card: Card, folder: Path, blocks: Iterable[Block], *, hub: bool
-) -> dict[tuple[str, int | None, int | None], Placed]:
+) -> dict[tuple[str, int | None, int | None], PlacedWeights]:
     """Find the weights that a card gives, or an API has, and see that they are the ones it means.
 
     `hub`: those of the Hub are fetched; their folder is None otherwise.
@@ -231,20 +231,20 @@ def given_models(
     """
     if isinstance(card.model, ApiModel):
         return placed_jobs(card, card.model)
-    given = known(card.model.weights, "model.weights")
+    given = require(card.model.weights, "model.weights")
     if not given:
         return {}
-    found: dict[tuple[str, int | None, int | None], Placed] = {}
+    found: dict[tuple[str, int | None, int | None], PlacedWeights] = {}
     for number, entry in enumerate(given):
         place = f"model.weights[{number}]"
         key = (
             entry.condition,
-            int(known(entry.training_seed, f"{place}.training_seed")),
-            int(known(entry.checkpoint, f"{place}.checkpoint")),
+            int(require(entry.training_seed, f"{place}.training_seed")),
+            int(require(entry.checkpoint, f"{place}.checkpoint")),
         )
-        form = cast("Form", known(entry.form, f"{place}.form"))
-        is_read = hub or known(entry.path, f"{place}.path") is not None
-        found[key] = Placed(*key, form, given_weights(entry, folder) if is_read else None,
+        form = cast("Form", require(entry.form, f"{place}.form"))
+        is_read = hub or require(entry.path, f"{place}.path") is not None
+        found[key] = PlacedWeights(*key, form, given_weights(entry, folder) if is_read else None,
                             card.checkpoint_unit)  # fmt: skip
     for block in blocks:
         if block.training_seed is not None and block.weights not in found:
@@ -258,7 +258,7 @@ def given_models(
 
 
 def _revision(model: WeightsModel) -> str | None:
-    revision = known(model.base.revision, "model.base.revision")
+    revision = require(model.base.revision, "model.base.revision")
     if revision is None or isinstance(revision, str):
         return revision
     raise CardError(
@@ -280,13 +280,13 @@ def _relocate(card: Card, old: Path, new: Path) -> Card:
             for w in model.weights
         )
         card = update(card, model={"weights": moved_weights})
-    base = known(model.base.id, "model.base.id")
+    base = require(model.base.id, "model.base.id")
     if (old / base).is_file() if isinstance(model, ApiModel) else (old / base).is_dir():
         card = update(card, model={"base": {"id": moved(base)}})
     for name in ("chat_template", "training_chat_template"):
         template = getattr(model, name, None)
         if isinstance(template, ChatTemplateFromFile):
-            path = known(template.path, f"model.{name}.path")
+            path = require(template.path, f"model.{name}.path")
             card = update(card, model={name: {"path": moved(path)}})
     tasks = tuple(
         task.model_copy(update={"path": moved(task.path)}) if isinstance(task.path, str) else task
@@ -296,6 +296,6 @@ def _relocate(card: Card, old: Path, new: Path) -> Card:
         judge.model_copy(update={"id": moved(judge.id)})
         if isinstance(judge, ModelJudge) and isinstance(judge.id, str) and (old / judge.id).is_dir()
         else judge
-        for judge in known(card.judge, "judge")
+        for judge in require(card.judge, "judge")
     )
     return card.model_copy(update={"tasks": tasks, "judge": judges})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.card import Card
 from safebench.card.data import RenderingTemplate
 from safebench.card.model import ApiModel, ChatTemplateFromFile
@@ -13,7 +13,7 @@ from safebench.card.submission import Submitter
 from safebench.errors import CardError
 from safebench.evidence.manifest import inside
 from safebench.study.cells import Block
-from safebench.study.runnable import loadable, trained
+from safebench.tuning.recipe import trained
 
 
 def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -> Card:
@@ -50,7 +50,7 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
         else task
         for task in original.task_list()
     )
-    old = known(original.seeds, "seeds")
+    old = require(original.seeds, "seeds")
     new = old.model_copy(
         update={
             "scheme": "derived",
@@ -65,7 +65,7 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
         d.model_copy(update={"path": None, "sha256": None, "rendered_sha256": None})
         if d.answers is not None
         else d
-        for d in known(original.data, "data")
+        for d in require(original.data, "data")
     )
     submission = original.submission.model_copy(
         update={
@@ -78,7 +78,7 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
     return original.model_copy(
         update={
             "submission": submission,
-            "model": loadable(original).model_copy(update={"weights": None}),
+            "model": original.loadable_model.model_copy(update={"weights": None}),
             "data": data,
             "seeds": new,
             "tasks": tasks,
@@ -91,19 +91,19 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
 
 def _files(card: Card) -> Iterator[tuple[str, str, str]]:
     """Yield every local file that a recipe is made of: where it stands, its path, what it is."""
-    for number, dataset in enumerate(known(card.data, "data")):
+    for number, dataset in enumerate(require(card.data, "data")):
         pointer = f"data[{number}]"
         if isinstance(dataset.template, RenderingTemplate):
-            path = known(dataset.template.path, f"{pointer}.template.path")
+            path = require(dataset.template.path, f"{pointer}.template.path")
             yield f"{pointer}.template.path", path, "rendering template"
-        data = known(dataset.path, f"{pointer}.path")
+        data = require(dataset.path, f"{pointer}.path")
         if data is not None:
             yield f"{pointer}.path", data, "training data"
-    model = loadable(card)
+    model = card.loadable_model
     for name in ("chat_template", "training_chat_template"):
         template = getattr(model, name)
         if isinstance(template, ChatTemplateFromFile):
-            path = known(template.path, f"model.{name}.path")
+            path = require(template.path, f"model.{name}.path")
             yield f"model.{name}.path", path, "chat template"
 
 

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
-from safebench.card.base import Section, known
+from safebench.card.base import Section, require
 from safebench.card.card import Card
 from safebench.card.data import Dataset
 from safebench.card.decoding import Prompting
 from safebench.card.judge import EnsembleJudge, Judge, ModelJudge, ModerationJudge, RuleJudge
 from safebench.card.model import ApiModel, WeightsModel
 from safebench.card.seeds import Seeds
-from safebench.card.task import Task
 from safebench.card.training import (
     BatchSize,
     FullTraining,
-    Hyperparameters,
-    NoTraining,
     QloraTraining,
 )
 from safebench.errors import CardError
 from safebench.judges import get_judge
-from safebench.judges.moderation import see_supported
-from safebench.study.api_models import see_served
-from safebench.tuning.recipe import Recipe
+from safebench.judges.moderation import check_supported
+from safebench.study.api_models import check_served
+from safebench.tuning.recipe import Recipe, trained
 
 # Field, and the values that are executed; None stands for leaving it out.
 _MODEL: dict[str, tuple[Any, ...]] = {"quantization": ("none", "nf4", "fp4", "int8")}
@@ -65,41 +62,7 @@ _TOLD: dict[type[Section], set[str]] = {
 }  # fmt: skip
 
 
-def loadable(card: Card) -> WeightsModel:
-    """Return the model of a card whose weights can be loaded; raises CardError for an API's."""
-    if isinstance(card.model, WeightsModel):
-        return card.model
-    raise CardError(
-        "model.access is `api`, and this needs weights that can be loaded",
-        fix="give a card whose model has access `weights`",
-    )
-
-
-def is_given(card: Card) -> bool:
-    """Whether what is measured was trained elsewhere: the card lists weights, or an API has it."""
-    model = card.model
-    return isinstance(model, ApiModel) or bool(known(model.weights, "model.weights"))
-
-
-def trained(card: Card) -> Recipe | None:
-    """Return how a card's model is fine-tuned; None when nothing is.
-
-    Raises:
-        CardError: it is not reported, or by a method that this version does not have.
-    """
-    recipe = cast("Hyperparameters", known(card.hyperparameters, "hyperparameters"))
-    if isinstance(recipe, NoTraining):
-        return None
-    if isinstance(recipe, Recipe):
-        return recipe
-    raise CardError(
-        f"hyperparameters.method is `{recipe.method}`; this version trains lora, dora, qlora and "
-        "full",
-        fix="train with one of them, or describe the run that was made elsewhere",
-    )
-
-
-def see_runnable(card: Card, *, elsewhere: bool = False) -> None:
+def check_runnable(card: Card, *, elsewhere: bool = False) -> None:
     """Refuse a card that this version cannot execute as it stands.
 
     `elsewhere`: another backend generates, which takes settings that ours does not have.
@@ -108,51 +71,51 @@ def see_runnable(card: Card, *, elsewhere: bool = False) -> None:
         CardError: names the field, its value, and what would be executed.
     """
     if isinstance(card.model, ApiModel):
-        see_served(card, card.model, elsewhere=elsewhere)
+        check_served(card, card.model, elsewhere=elsewhere)
     else:
         _only("model", card.model, _MODEL)
-        _see_quantizable("model.dtype", card.model.dtype, card.model.quantization)
-    _see_judges(card)
-    _only("prompting", known(card.prompting, "prompting"), _PROMPTING)
-    for number, decoding in enumerate(known(card.decoding, "decoding")):
+        _check_quantizable("model.dtype", card.model.dtype, card.model.quantization)
+    _check_judges(card)
+    _only("prompting", require(card.prompting, "prompting"), _PROMPTING)
+    for number, decoding in enumerate(require(card.decoding, "decoding")):
         _only(f"decoding[{number}]", decoding, _DECODING_ELSEWHERE if elsewhere else _DECODING)
         if decoding.do_sample and decoding.temperature is None:
             raise CardError(
                 f"decoding[{number}] samples without a temperature",
                 fix="give temperature, or set do_sample: false",
             )
-    known(card.tasks, "tasks")
-    if is_given(card):
-        known(card.hyperparameters, "hyperparameters")
+    require(card.tasks, "tasks")
+    if card.is_trained_elsewhere:
+        require(card.hyperparameters, "hyperparameters")
     else:
-        for number, dataset in enumerate(known(card.data, "data")):
-            _see_set(f"data[{number}]", dataset)
+        for number, dataset in enumerate(require(card.data, "data")):
+            _check_set(f"data[{number}]", dataset)
         recipe = trained(card)
         if recipe is not None:
-            _see_training(recipe)
-        _see_seeds(card)
-    seeds = known(card.seeds, "seeds")
-    known(seeds.training, "seeds.training")
+            _check_training(recipe)
+        _check_seeds(card)
+    seeds = require(card.seeds, "seeds")
+    require(seeds.training, "seeds.training")
 
 
-def _see_seeds(card: Card) -> None:
+def _check_seeds(card: Card) -> None:
     """See that what the training seeds set is known; of ready weights it may not be."""
-    seeds = known(card.seeds, "seeds")
+    seeds = require(card.seeds, "seeds")
     _only("seeds", seeds, {})
-    fixed = known(seeds.fixed, "seeds.fixed")
+    fixed = require(seeds.fixed, "seeds.fixed")
     if fixed is not None:
         _only("seeds.fixed", fixed, {})
 
 
-def _see_judges(card: Card) -> None:
-    judges = known(card.judge, "judge")
+def _check_judges(card: Card) -> None:
+    judges = require(card.judge, "judge")
     for number, judge in enumerate(judges):
         place = f"judge[{number}]"
         if isinstance(judge, RuleJudge):
             _only(place, judge, _JUDGE)
             id, revision = (
-                known(judge.id, f"{place}.id"),
-                known(judge.revision, f"{place}.revision"),
+                require(judge.id, f"{place}.id"),
+                require(judge.revision, f"{place}.revision"),
             )
             get_judge(id, str(revision))
             if "severity" in (judge.constructs or ()):
@@ -162,14 +125,14 @@ def _see_judges(card: Card) -> None:
                 )
         elif isinstance(judge, ModelJudge) and judge.kind == "classifier":
             _only(place, judge, _CLASSIFIER)
-            _see_constructs(place, judge)
+            _check_constructs(place, judge)
         elif isinstance(judge, ModerationJudge):
             _only(place, judge, _JUDGE)
-            see_supported(judge, place)
-            _see_constructs(place, judge)
+            check_supported(judge, place)
+            _check_constructs(place, judge)
         elif isinstance(judge, EnsembleJudge):
             _only(place, judge, _JUDGE)
-            _see_members(place, judge, judges)
+            _check_members(place, judge, judges)
         else:
             raise CardError(
                 f"{place}.kind is `{judge.kind}`; this version runs rule, classifier, "
@@ -178,14 +141,14 @@ def _see_judges(card: Card) -> None:
             )
     graded = any("severity" in (judge.constructs or ()) for judge in judges)
     for number, task in enumerate(card.task_list()):
-        if not graded and measures_severity(task):
+        if not graded and task.measures_severity:
             raise CardError(
                 f"tasks[{number}].construct lists severity, but no judge says that it decides it",
                 fix="add a judge with `constructs: [severity]`, or take severity out",
             )
 
 
-def _see_constructs(place: str, judge: ModelJudge | ModerationJudge) -> None:
+def _check_constructs(place: str, judge: ModelJudge | ModerationJudge) -> None:
     if judge.constructs is None or "capability" in judge.constructs:
         said = "is missing" if judge.constructs is None else "lists capability"
         raise CardError(
@@ -194,7 +157,7 @@ def _see_constructs(place: str, judge: ModelJudge | ModerationJudge) -> None:
         )
 
 
-def _see_members(place: str, judge: EnsembleJudge, judges: tuple[Judge, ...]) -> None:
+def _check_members(place: str, judge: EnsembleJudge, judges: tuple[Judge, ...]) -> None:
     """See that every member decides what the ensemble does."""
     named = {one.name: one for one in judges if not isinstance(one, EnsembleJudge)}
     decided = judge.constructs
@@ -203,7 +166,7 @@ def _see_members(place: str, judge: EnsembleJudge, judges: tuple[Judge, ...]) ->
             f"{place}.constructs is missing; an ensemble decides what all of its members decide",
             fix="list what it decides",
         )
-    for name in known(judge.members, f"{place}.members"):
+    for name in require(judge.members, f"{place}.members"):
         stated = named[name].constructs if name in named else ()
         lacks = [c for c in decided if (c == "severity" if stated is None else c not in stated)]
         if lacks:
@@ -212,22 +175,16 @@ def _see_members(place: str, judge: EnsembleJudge, judges: tuple[Judge, ...]) ->
                 fix="let every member decide what the ensemble does",
             )
     verdicts = [c for c in decided if c in ("harm", "over_refusal")]
-    if known(judge.combine, f"{place}.combine") == "mean" and verdicts:
+    if require(judge.combine, f"{place}.combine") == "mean" and verdicts:
         raise CardError(
             f"{place}.combine is `mean`, and {verdicts[0]} has verdicts, which have no mean",
             fix="combine by majority, any or all",
         )
 
 
-def measures_severity(task: Task) -> bool:
-    """Tell whether a task's entry lists severity."""
-    construct = task.construct
-    return construct == "severity" or (isinstance(construct, tuple) and "severity" in construct)
-
-
-def _see_set(place: str, dataset: Dataset) -> None:
+def _check_set(place: str, dataset: Dataset) -> None:
     _only(place, dataset, _DATASET)
-    subset = known(dataset.subset, f"{place}.subset")
+    subset = require(dataset.subset, f"{place}.subset")
     if dataset.answers is None:
         if subset is not None:
             _only(f"{place}.subset", subset, {})
@@ -240,14 +197,14 @@ def _see_set(place: str, dataset: Dataset) -> None:
             )
 
 
-def _see_training(recipe: Recipe) -> None:
+def _check_training(recipe: Recipe) -> None:
     _only("hyperparameters", recipe, _TRAINING)
-    batch = known(recipe.batch_size, "hyperparameters.batch_size")
+    batch = require(recipe.batch_size, "hyperparameters.batch_size")
     _only("hyperparameters.batch_size", batch, _BATCH)
     if not isinstance(recipe, FullTraining):
-        _only("hyperparameters.lora", known(recipe.lora, "hyperparameters.lora"), {})
+        _only("hyperparameters.lora", require(recipe.lora, "hyperparameters.lora"), {})
     if isinstance(recipe, QloraTraining):
-        _see_compute_dtype(recipe)
+        _check_compute_dtype(recipe)
     if (recipe.epochs is None) == (recipe.steps is None):
         raise CardError(
             "hyperparameters needs epochs or steps, one of them",
@@ -260,12 +217,12 @@ def _see_training(recipe: Recipe) -> None:
         )
 
 
-def _see_compute_dtype(recipe: QloraTraining) -> None:
+def _check_compute_dtype(recipe: QloraTraining) -> None:
     """See that quantized weights are computed in the type that a card says."""
     pointer = "hyperparameters.quantization"
-    how, precision = known(recipe.quantization, pointer), recipe.precision
+    how, precision = require(recipe.quantization, pointer), recipe.precision
     _only(pointer, how, {})
-    _see_quantizable("hyperparameters.precision", precision, how.type)
+    _check_quantizable("hyperparameters.precision", precision, how.type)
     # Mixed precision (autocast) has its own type for every product; int8 has that of its input.
     if (how.type == "int8" or precision in ("bfloat16", "float16")) and (
         how.compute_dtype != precision
@@ -277,7 +234,7 @@ def _see_compute_dtype(recipe: QloraTraining) -> None:
         )
 
 
-def _see_quantizable(place: str, dtype: object, kind: object) -> None:
+def _check_quantizable(place: str, dtype: object, kind: object) -> None:
     if dtype == "float64" and kind in ("nf4", "fp4"):
         raise CardError(
             f"{place} is `float64`, and weights of that type cannot be quantized to {kind}",
@@ -289,7 +246,7 @@ def _only(place: str, section: Section, executed: dict[str, tuple[Any, ...]]) ->
     """See that what decides something is known, and is executed as it stands."""
     for field in type(section).model_fields:
         if field not in _TOLD.get(type(section), ()):
-            known(getattr(section, field), f"{place}.{field}")
+            require(getattr(section, field), f"{place}.{field}")
     for field, values in executed.items():
         value = getattr(section, field)
         if not any(value == one and type(value) is type(one) for one in values):

@@ -13,7 +13,7 @@ from importlib.metadata import version
 import pyarrow as pa
 import torch
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.card import Card
 from safebench.card.environment import Environment
 from safebench.card.model import ApiModel
@@ -23,15 +23,15 @@ from safebench.evidence.store import Store
 from safebench.evidence.tables import RESPONSES, make_table
 from safebench.files import replace_file
 from safebench.harness.evaluate import LESS_MEMORY, Prompt, Response, build_prompts, generate
-from safebench.models.engine import Engine, Placed
+from safebench.models.engine import Engine, PlacedWeights
 from safebench.models.loading import default_device
 from safebench.models.sampling import Stream
+from safebench.progress import Progress
 from safebench.study.api_models import RequestDays, is_dated
 from safebench.study.cells import Block, runs_of
 from safebench.study.disk import disk_full
 from safebench.study.engines import Settings, converses, described, make_engine
 from safebench.study.plan import Plan
-from safebench.study.progress import Progress
 from safebench.study.submission import write_submission
 from safebench.study.weights import Weights, free_memory
 
@@ -49,7 +49,7 @@ _LIBRARIES = (
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunEnd:
     """How an execution ended."""
 
     card: Card | None
@@ -79,8 +79,8 @@ class Runner:
         self.progress = progress
         self.only = only
         self.device = settings.device or default_device()
-        seeds = known(plan.card.seeds, "seeds")
-        self.root = int(known(seeds.generation, "seeds.generation") or 0)
+        seeds = require(plan.card.seeds, "seeds")
+        self.root = int(require(seeds.generation, "seeds.generation") or 0)
         self.weights = Weights(
             plan, store, progress, self.device, lambda: self.engine, self._attempt
         )
@@ -89,7 +89,7 @@ class Runner:
         self._prompts: list[Prompt] = []
         self._days = RequestDays(store.journal) if is_dated(plan.card) else None
 
-    def run(self) -> Outcome:
+    def run(self) -> RunEnd:
         """Do what is left to do; write the submission when nothing is."""
         store, journal = self.store, self.store.journal
         journal.register(runs_of(self.plan.blocks))
@@ -100,7 +100,7 @@ class Runner:
         if self._left():
             if not self._has_made_anything():
                 store.forget_environment()
-            store.see_environment(
+            store.check_environment(
                 {
                     "python": platform.python_version(),
                     "libraries": {name: version(name) for name in _LIBRARIES},
@@ -138,7 +138,7 @@ class Runner:
             card = write_submission(self.plan, store, self._environment(), self.progress)
             journal.note("finished")
             store.finish()
-        return Outcome(card, done, cells, lost)
+        return RunEnd(card, done, cells, lost)
 
     def _tunes(self) -> bool:
         return any(b.condition == "tuned" for b in self.plan.blocks)
@@ -170,7 +170,7 @@ class Runner:
         """What generates; made when something is to be generated."""
         if self._engine is None:
             self._engine = make_engine(self.plan, self.settings, self.device)
-            self.store.see_environment(described(self._engine, self.plan.told))
+            self.store.check_environment(described(self._engine, self.plan.told))
         return self._engine
 
     def _attempt(self, what: str, work: Callable[[], None]) -> None:
@@ -198,7 +198,7 @@ class Runner:
             self._attempt(blocks[0].name, partial(self._generate_with, placed, blocks))
         self.progress.stop()
 
-    def _generate_with(self, placed: Placed, blocks: list[Block]) -> None:
+    def _generate_with(self, placed: PlacedWeights, blocks: list[Block]) -> None:
         with self.engine.using(placed):
             if not self._prompts:
                 self._prompts = build_prompts(
@@ -211,7 +211,7 @@ class Runner:
                 self._attempt(block.name, partial(self._generate, block))
 
     def _generate(self, block: Block) -> None:
-        decodings = known(self.plan.card.decoding, "decoding")
+        decodings = require(self.plan.card.decoding, "decoding")
         decoding = next(d for d in decodings if d.name == block.decoding)
         began = time.monotonic()
         if self._days is not None:
@@ -225,7 +225,7 @@ class Runner:
             on_batch=partial(self._made, block.name),
         )
         # Memory may have halved the batch.
-        self.store.see_environment(described(self.engine, self.plan.told))
+        self.store.check_environment(described(self.engine, self.plan.told))
         seed = self.root if decoding.do_sample else None
         self.store.commit(block.name, _rows(block, seed, responses))
         self.store.journal.note(

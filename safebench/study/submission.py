@@ -8,7 +8,7 @@ from typing import cast
 
 import pyarrow as pa
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.card import SPEC, Card
 from safebench.card.environment import Environment
 from safebench.card.io import dump_card
@@ -19,14 +19,15 @@ from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_man
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.store import CARD_FILE, Store
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, sort_table, write_table
+from safebench.harness.tasks import documents_by_prompt
 from safebench.judges.cache import JudgementCache
+from safebench.judges.judging import judge_responses
+from safebench.judges.opening import open_judges, with_days
 from safebench.models.given import weights_sha256
+from safebench.progress import Progress
 from safebench.study.api_models import with_request_days
 from safebench.study.cells import Block, runs_of, weights_folder
-from safebench.study.judging import judge_responses
-from safebench.study.open_judges import open_judges, with_days
 from safebench.study.plan import Plan
-from safebench.study.progress import Progress
 
 
 def write_submission(
@@ -39,10 +40,17 @@ def write_submission(
     lost = store.journal.lost()
     blocks = [block for block in plan.blocks if block.run not in lost]
     responses = sort_table(pa.concat_tables([store.load(block.name) for block in blocks]))
-    judges = open_judges(plan.card, store.folder)
+    judges = open_judges(require(plan.card.judge, "judge"), store.folder)
     cache = JudgementCache(store.work / "judgements.jsonl")
     progress.start("judge", responses.num_rows * len(judges))
-    outcomes = judge_responses(responses, plan.tasks, plan.card, judges, progress, cache)
+    outcomes = judge_responses(
+        responses,
+        documents_by_prompt(plan.tasks),
+        judges,
+        progress,
+        cache,
+        graded={task.name for task in plan.card.task_list() if task.measures_severity},
+    )
     progress.stop()
     folder = store.folder
     write_table(responses, folder / RESPONSES_FILE)
@@ -57,7 +65,8 @@ def write_submission(
     ]
     files = describe_files(folder, paths)
     write_manifest(folder, files)
-    card = with_request_days(with_days(plan.with_answers(folder), judges), store.journal)
+    card = plan.with_answers(folder).model_copy(update={"judge": with_days(judges)})
+    card = with_request_days(card, store.journal)
     card = card.model_copy(
         update={
             "spec": SPEC,
@@ -93,7 +102,7 @@ def _weights(plan: Plan, blocks: list[Block], folder: Path) -> tuple[Weights, ..
     """List the weights that made the responses, by condition, training seed and checkpoint."""
     if not isinstance(plan.card.model, WeightsModel):
         return ()
-    stated = known(plan.card.model.weights, "model.weights") or ()
+    stated = require(plan.card.model.weights, "model.weights") or ()
     given = {(w.condition, w.training_seed, w.checkpoint): w for w in stated}
     full = isinstance(plan.card.hyperparameters, FullTraining)
     found = []

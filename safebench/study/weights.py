@@ -10,28 +10,28 @@ from functools import partial
 
 import torch
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.seeds import Seeds
 from safebench.card.training import FullTraining
 from safebench.errors import DivergedError, RunError
 from safebench.evidence.journal import Run
 from safebench.evidence.store import Store
 from safebench.files import sync_folder, sync_tree
-from safebench.models.engine import Engine, Form, Placed
+from safebench.models.engine import Engine, Form, PlacedWeights
 from safebench.models.explained import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from safebench.progress import Progress
 from safebench.study.answers import write_answers
 from safebench.study.cells import Block, runs_of, weights_folder
 from safebench.study.estimate import length_in_epochs
 from safebench.study.plan import Plan
-from safebench.study.progress import Progress
-from safebench.study.runnable import trained
+from safebench.tuning.recipe import trained
 
 Attempt = Callable[[str, Callable[[], None]], None]
 """Does something, named, whose failure leaves other cells possible."""
 
 
 def _fixed(seeds: Seeds) -> dict[str, int]:
-    fixed = known(seeds.fixed, "seeds.fixed")
+    fixed = require(seeds.fixed, "seeds.fixed")
     if fixed is None:
         return {}
     return {
@@ -62,9 +62,9 @@ class Weights:
     ) -> None:
         """Take a plan, the folder of its run, and what is asked for the base model's answers."""
         self.plan, self.store, self.progress = plan, store, progress
-        self.seeds = known(plan.card.seeds, "seeds")
+        self.seeds = require(plan.card.seeds, "seeds")
         self._device, self._engine, self._attempt = device, engine, attempt
-        self._root = int(known(self.seeds.generation, "seeds.generation") or 0)
+        self._root = int(require(self.seeds.generation, "seeds.generation") or 0)
 
     def take_weights(self) -> None:
         """Copy the adapters that the card gives into the submission; whole models stay."""
@@ -142,7 +142,7 @@ class Weights:
                 self.plan.rows[condition],
                 training,
                 seed=seed,
-                controls=known(self.seeds.controls, "seeds.controls"),
+                controls=require(self.seeds.controls, "seeds.controls"),
                 fixed=_fixed(self.seeds),
                 base_name=self._base_name(),
                 out=scratch,
@@ -166,7 +166,7 @@ class Weights:
 
     def _base_name(self) -> str:
         """Return what adapters call their base: of a local folder its digest, wherever it lies."""
-        name = known(self.plan.card.model.base.id, "model.base.id")
+        name = require(self.plan.card.model.base.id, "model.base.id")
         is_local = self.plan.base.commit is None and not name.startswith("builtin:")
         return self.plan.base.revision if is_local else name
 
@@ -178,10 +178,10 @@ class Weights:
             "the card will list it and count it as the worst"
         )
 
-    def placed(self, block: Block) -> Placed | None:
+    def placed(self, block: Block) -> PlacedWeights | None:
         """Return the weights of a block; None where its fine-tuning did not end well."""
         if block.training_seed is None:
-            return Placed(*block.weights, "base", None)
+            return PlacedWeights(*block.weights, "base", None)
         given = self.plan.weights.get(block.weights)
         if given is not None:
             return given
@@ -191,4 +191,4 @@ class Weights:
         full = isinstance(self.plan.card.hyperparameters, FullTraining)
         form: Form = "full" if full else "adapter"
         place = folder / f"checkpoint-{block.checkpoint}"
-        return Placed(*block.weights, form, place, block.unit)
+        return PlacedWeights(*block.weights, form, place, block.unit)

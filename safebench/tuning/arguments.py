@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.errors import CardError
 from safebench.tuning.libraries import SFTConfig, Trainer
 from safebench.tuning.recipe import Recipe, extra_settings
@@ -25,7 +25,7 @@ def trainer_arguments(
     """
 
     def value(name: str) -> Any:
-        return known(getattr(recipe, name), f"hyperparameters.{name}")
+        return require(getattr(recipe, name), f"hyperparameters.{name}")
 
     batch = value("batch_size")
     epochs, total = value("epochs"), value("steps")
@@ -86,7 +86,7 @@ def optimizer_with(
     The trainer hands `optim_args` to some optimizers and drops them for the others (its own AdamW
     among them): those are given the constants directly, so that none is passed over in silence.
     """
-    constants = known(recipe.optimizer_args, "hyperparameters.optimizer_args")
+    constants = require(recipe.optimizer_args, "hyperparameters.optimizer_args")
     if not constants:
         return None
     cls, keywords = Trainer.get_optimizer_cls_and_kwargs(arguments, model)

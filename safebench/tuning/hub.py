@@ -13,7 +13,7 @@ from safebench.models.quiet import quiet
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def see_pinned(name: str, revision: Any, split: str | None, pointer: str) -> None:
+def check_pinned(name: str, revision: Any, split: str | None, pointer: str) -> None:
     """See that a commit and a split of a published set are named; raises TuningError."""
     if not isinstance(revision, str) or not _COMMIT.fullmatch(revision):
         raise TuningError(
@@ -30,7 +30,7 @@ def read_hub(name: str, revision: Any, split: str | None, pointer: str) -> Itera
     Raises:
         TuningError: no commit or split is named, or the set cannot be loaded.
     """
-    see_pinned(name, revision, split, pointer)
+    check_pinned(name, revision, split, pointer)
     found = _loaded(name, revision, split, pointer)
     for row in found:
         yield {column: value for column, value in row.items() if _is_plain(value)}

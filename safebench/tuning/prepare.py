@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.training import FullTraining, LoraTraining, QloraTraining
 from safebench.errors import TuningError
 from safebench.models.loading import Located, load_base
@@ -26,18 +26,18 @@ def load_for_training(located: Located, recipe: Recipe, device: str) -> Any:
         ModelError: it cannot be loaded.
         MissingDependencyError: qlora without bitsandbytes.
     """
-    precision = str(known(recipe.precision, "hyperparameters.precision"))
+    precision = str(require(recipe.precision, "hyperparameters.precision"))
     if not isinstance(recipe, QloraTraining):
         return load_base(located, precision, device)
-    how = known(recipe.quantization, "hyperparameters.quantization")
+    how = require(recipe.quantization, "hyperparameters.quantization")
     pointer = "hyperparameters.quantization"
     return load_base(
         located,
         precision,
         device,
-        quantization=str(known(how.type, f"{pointer}.type")),
-        double=bool(known(how.double, f"{pointer}.double")),
-        compute_dtype=str(known(how.compute_dtype, f"{pointer}.compute_dtype")),
+        quantization=str(require(how.type, f"{pointer}.type")),
+        double=bool(require(how.double, f"{pointer}.double")),
+        compute_dtype=str(require(how.compute_dtype, f"{pointer}.compute_dtype")),
     )
 
 
@@ -59,15 +59,15 @@ def prepare(model: Any, recipe: Recipe, seed: int) -> Any:
 
 
 def _lora(recipe: LoraTraining | QloraTraining) -> LoraConfig:
-    lora = known(recipe.lora, "hyperparameters.lora")
-    targets = known(lora.target_modules, "hyperparameters.lora.target_modules")
+    lora = require(recipe.lora, "hyperparameters.lora")
+    targets = require(lora.target_modules, "hyperparameters.lora.target_modules")
     return LoraConfig(
         task_type="CAUSAL_LM",
-        r=known(lora.r, "hyperparameters.lora.r"),
-        lora_alpha=known(lora.alpha, "hyperparameters.lora.alpha"),
-        lora_dropout=known(lora.dropout, "hyperparameters.lora.dropout"),
-        bias=known(lora.bias, "hyperparameters.lora.bias"),
-        use_rslora=known(lora.rslora, "hyperparameters.lora.rslora"),
+        r=require(lora.r, "hyperparameters.lora.r"),
+        lora_alpha=require(lora.alpha, "hyperparameters.lora.alpha"),
+        lora_dropout=require(lora.dropout, "hyperparameters.lora.dropout"),
+        bias=require(lora.bias, "hyperparameters.lora.bias"),
+        use_rslora=require(lora.rslora, "hyperparameters.lora.rslora"),
         use_dora=recipe.method == "dora",
         target_modules=targets if isinstance(targets, str) else list(targets),
     )
@@ -90,7 +90,7 @@ def _quantized(model: Any, recipe: QloraTraining) -> Any:
 
 
 def _unfrozen(model: Any, recipe: FullTraining) -> Any:
-    wanted = known(recipe.trainable, "hyperparameters.trainable")
+    wanted = require(recipe.trainable, "hyperparameters.trainable")
     if wanted == "all":
         return model
     modules = dict(model.named_modules())

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from typing import Any, cast
 
-from safebench.card.base import known
-from safebench.card.training import FullTraining, LoraTraining, QloraTraining
+from safebench.card.base import require
+from safebench.card.card import Card
+from safebench.card.training import (
+    FullTraining,
+    Hyperparameters,
+    LoraTraining,
+    NoTraining,
+    QloraTraining,
+)
 from safebench.errors import CardError
 
 Recipe = LoraTraining | QloraTraining | FullTraining
@@ -23,13 +30,31 @@ _EXTRA = (
 )  # fmt: skip
 
 
+def trained(card: Card) -> Recipe | None:
+    """Return how a card's model is fine-tuned; None when nothing is.
+
+    Raises:
+        CardError: it is not reported, or by a method that this version does not have.
+    """
+    recipe = cast("Hyperparameters", require(card.hyperparameters, "hyperparameters"))
+    if isinstance(recipe, NoTraining):
+        return None
+    if isinstance(recipe, Recipe):
+        return recipe
+    raise CardError(
+        f"hyperparameters.method is `{recipe.method}`; this version trains lora, dora, qlora and "
+        "full",
+        fix="train with one of them, or describe the run that was made elsewhere",
+    )
+
+
 def extra_settings(recipe: Recipe) -> dict[str, Any]:
     """Return the settings in `hyperparameters.extra`.
 
     Raises:
         CardError: the trainer has no such setting, or it is not one to set here.
     """
-    extra = known(recipe.extra, "hyperparameters.extra") or {}
+    extra = require(recipe.extra, "hyperparameters.extra") or {}
     for name in extra:
         if name not in _EXTRA:
             near = difflib.get_close_matches(name, _EXTRA, n=3)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.data import RenderingTemplate
 from safebench.card.model import (
     ChatTemplateFromFile,
@@ -51,7 +51,7 @@ def read_template(
     """
     if isinstance(template, str):
         return template
-    path = folder / known(template.path, f"{pointer}.path")
+    path = folder / require(template.path, f"{pointer}.path")
     if not path.is_file() or path.stat().st_size > _MOST_BYTES:
         raise CardError(
             f"{pointer}.path: {path}: no such file, or larger than 1 MiB",
@@ -186,7 +186,7 @@ def training_tokenizer(model: WeightsModel, folder: Path, tokenizer: Any) -> tup
         CardError: the template's file is missing, has other bytes, or the tokenizer has none.
     """
     pointer = "model.training_chat_template"
-    template = known(model.training_chat_template, pointer)
+    template = require(model.training_chat_template, pointer)
     if template is None:
         return tokenizer, None
     found = copy.deepcopy(tokenizer)
@@ -194,7 +194,7 @@ def training_tokenizer(model: WeightsModel, folder: Path, tokenizer: Any) -> tup
         found.chat_template = None
         return found, None
     if isinstance(template, ChatTemplateFromFile):
-        path = folder / known(template.path, f"{pointer}.path")
+        path = folder / require(template.path, f"{pointer}.path")
         if not path.is_file() or path.stat().st_size > _MOST_BYTES:
             raise CardError(
                 f"{pointer}.path: {path}: no such file, or larger than 1 MiB",
@@ -207,7 +207,7 @@ def training_tokenizer(model: WeightsModel, folder: Path, tokenizer: Any) -> tup
     elif isinstance(model.chat_template, ChatTemplateFromFile):
         # The evaluation's template stands in the tokenizer's place; its own is read again.
         revision = model.base.revision if isinstance(model.base.revision, str) else None
-        own = load_tokenizer(locate(known(model.base.id, "model.base.id"), revision, folder))
+        own = load_tokenizer(locate(require(model.base.id, "model.base.id"), revision, folder))
         found.chat_template = own.chat_template
     if not found.chat_template:
         raise CardError(

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.errors import DivergedError
 from safebench.files import replace_file
 from safebench.tuning.libraries import TrainerCallback
@@ -29,8 +29,8 @@ class Saver(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         self, out: Path, recipe: Recipe, seed: int, base_name: str, progress: Progress
     ) -> None:
         self.out = out
-        self.wanted = set(known(recipe.checkpoints, "hyperparameters.checkpoints"))
-        self.unit = str(known(recipe.checkpoint_unit, "hyperparameters.checkpoint_unit"))
+        self.wanted = set(require(recipe.checkpoints, "hyperparameters.checkpoints"))
+        self.unit = str(require(recipe.checkpoint_unit, "hyperparameters.checkpoint_unit"))
         self.seed = seed
         self.base_name = base_name
         self.progress = progress

@@ -11,12 +11,12 @@ from typing import cast
 
 import numpy as np
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.data import Dataset, RenderingTemplate, Subset
 from safebench.errors import CardError, TuningError
 from safebench.resources import demo_dir
 from safebench.tuning.data import Examples, read_examples, to_examples
-from safebench.tuning.hub import as_lines, read_hub, see_pinned
+from safebench.tuning.hub import as_lines, check_pinned, read_hub
 from safebench.tuning.render import FileTemplate, read_template
 from safebench.tuning.shapes import Example
 
@@ -57,7 +57,7 @@ def load_set(dataset: Dataset, folder: Path, number: int) -> LoadedSet:
     return LoadedSet(Examples(chosen, digest), template, file, suffix)
 
 
-def see_published(dataset: Dataset, folder: Path, number: int) -> bool:
+def check_published(dataset: Dataset, folder: Path, number: int) -> bool:
     """Tell whether the set at `data[number]` is published, and see that the card pins it.
 
     Raises:
@@ -66,20 +66,22 @@ def see_published(dataset: Dataset, folder: Path, number: int) -> bool:
     pointer = f"data[{number}]"
     if _local(dataset, folder, pointer) is not None:
         return False
-    see_pinned(str(dataset.id), dataset.revision, known(dataset.split, f"{pointer}.split"), pointer)
+    check_pinned(
+        str(dataset.id), dataset.revision, require(dataset.split, f"{pointer}.split"), pointer
+    )
     return True
 
 
 def stated_template(dataset: Dataset, pointer: str) -> str | RenderingTemplate:
     """Return how a card says that a set is rendered."""
-    return cast("str | RenderingTemplate", known(dataset.template, pointer))
+    return cast("str | RenderingTemplate", require(dataset.template, pointer))
 
 
 def _local(dataset: Dataset, folder: Path, pointer: str) -> Path | None:
-    path = known(dataset.path, f"{pointer}.path")
+    path = require(dataset.path, f"{pointer}.path")
     if path is not None:
         return folder / path
-    name = known(dataset.id, f"{pointer}.id")
+    name = require(dataset.id, f"{pointer}.id")
     if name is None:
         raise TuningError(
             f"{pointer} ({dataset.name}) names neither a file nor a published set",
@@ -92,8 +94,8 @@ def _local(dataset: Dataset, folder: Path, pointer: str) -> Path | None:
 
 def _published(dataset: Dataset, pointer: str) -> tuple[tuple[Example, ...], bytes, str]:
     """Return the chosen examples, their JSON Lines, and the digest of those."""
-    name = str(known(dataset.id, f"{pointer}.id"))
-    split = known(dataset.split, f"{pointer}.split")
+    name = str(require(dataset.id, f"{pointer}.id"))
+    split = require(dataset.split, f"{pointer}.split")
     rows = read_hub(name, dataset.revision, split, pointer)
     numbered = ((f"{name}: row {number}", row) for number, row in enumerate(rows, start=1))
     chosen = _chosen(to_examples(numbered, name), dataset, pointer)
@@ -106,8 +108,8 @@ def _chosen(examples: tuple[Example, ...], dataset: Dataset, pointer: str) -> tu
 
     A subset of itself is itself, so a submission that carries only the subset reads the same.
     """
-    subset = known(dataset.subset, f"{pointer}.subset")
-    wanted = known(dataset.examples, f"{pointer}.examples")
+    subset = require(dataset.subset, f"{pointer}.subset")
+    wanted = require(dataset.examples, f"{pointer}.examples")
     if subset is None:
         if wanted != len(examples):
             raise CardError(
@@ -124,7 +126,7 @@ def _chosen(examples: tuple[Example, ...], dataset: Dataset, pointer: str) -> tu
 
 
 def _indices(subset: Subset, wanted: int, size: int, pointer: str) -> list[int]:
-    rule = known(subset.rule, f"{pointer}.subset.rule")
+    rule = require(subset.rule, f"{pointer}.subset.rule")
     first = _FIRST.match(rule)
     if first:
         if first[1] not in ("ones", str(wanted)):
@@ -138,7 +140,7 @@ def _indices(subset: Subset, wanted: int, size: int, pointer: str) -> list[int]:
             f"{pointer}.subset.rule {rule[:60]!r} cannot be executed",
             fix="write `the first ones` (or `the first N`), or `a random sample` with a seed",
         )
-    seed = known(subset.seed, f"{pointer}.subset.seed")
+    seed = require(subset.seed, f"{pointer}.subset.seed")
     if seed is None:
         raise CardError(f"{pointer}.subset.seed is missing", fix="give the seed of the sample")
     return draw(size, wanted, seed)
@@ -162,7 +164,7 @@ def shares(datasets: Sequence[Dataset], sizes: Sequence[int]) -> list[int]:
     Raises:
         CardError: some sets have a weight and others none, or they do not add up to 1.
     """
-    weights = [known(dataset.weight, f"data ({dataset.name}).weight") for dataset in datasets]
+    weights = [require(dataset.weight, f"data ({dataset.name}).weight") for dataset in datasets]
     if all(weight is None for weight in weights):
         return list(sizes)
     given = [weight for weight in weights if weight is not None]

@@ -64,7 +64,7 @@ def fine_tune(
     with preserved_random_state(), tempfile.TemporaryDirectory() as scratch, quiet():
         try:
             trainer = _trainer(model, tokenizer, rows, recipe, seeds, saver, scratch)
-            _see_dropped(len(trainer.train_dataset), len(rows), recipe, on_dropped)
+            _check_dropped(len(trainer.train_dataset), len(rows), recipe, on_dropped)
             trainer.train()
         except (torch.OutOfMemoryError, MemoryError) as problem:
             raise _no_memory(seed) from problem
@@ -109,7 +109,7 @@ def _trainer(
     return trainer
 
 
-def _see_dropped(
+def _check_dropped(
     kept: int, given: int, recipe: Recipe, on_dropped: Callable[[int], None] | None
 ) -> None:
     if kept == 0:

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safebench.card.base import known
+from safebench.card.base import require
 from safebench.card.data import Dataset
 from safebench.errors import CardError
 from safebench.tuning.render import as_rows, read_template
 from safebench.tuning.sets import (
     LoadedSet,
+    check_published,
     drawn,
     load_set,
-    see_published,
     shares,
     stated_template,
 )
@@ -61,12 +61,12 @@ def read_training_data(
     found = TrainingData()
     own = [number for number, dataset in enumerate(data) if dataset.answers is None]
     for number in own:
-        if hub or not see_published(data[number], folder, number):
+        if hub or not check_published(data[number], folder, number):
             found.sets[number] = load_set(data[number], folder, number)
     for condition in dict.fromkeys(dataset.role for dataset in data):
         numbers = [n for n in own if data[n].role == condition]
         used = [n for n in numbers if trained_on is None or data[n].name in trained_on]
-        sizes = [known(data[n].examples, f"data[{n}].examples") for n in used]
+        sizes = [require(data[n].examples, f"data[{n}].examples") for n in used]
         counts = dict(zip(used, shares([data[n] for n in used], sizes), strict=True))
         if used:
             found.examples[condition] = sum(counts.values())
@@ -76,8 +76,8 @@ def read_training_data(
             found.rendered[number] = as_rows(chosen, read.template, system_prompt)
             if number in counts:
                 found.rows.setdefault(condition, []).extend(found.rendered[number])
-        _see_one_form(found.rows.get(condition, ()), condition)
-    _see_conditions(data, trained_on)
+        _check_one_form(found.rows.get(condition, ()), condition)
+    _check_conditions(data, trained_on)
     return found
 
 
@@ -97,7 +97,7 @@ def questions(
         CardError: the set of the questions does not exist, or has another number of them.
     """
     dataset = data[number]
-    answers = known(dataset.answers, f"data[{number}].answers")
+    answers = require(dataset.answers, f"data[{number}].answers")
     name = None if answers is None else answers.questions_of
     source = next((n for n, d in enumerate(data) if d.name == name), None)
     if source is None or data[source].answers is not None:
@@ -110,7 +110,7 @@ def questions(
     if source not in found.sets:
         return None
     asked = [row["prompt"] for row in as_rows(found.sets[source].examples, template, system_prompt)]
-    stated = known(dataset.examples, f"data[{number}].examples")
+    stated = require(dataset.examples, f"data[{number}].examples")
     if stated != len(asked):
         raise CardError(
             f"data[{number}].examples is {stated}, but it answers {len(asked)} questions",
@@ -119,7 +119,7 @@ def questions(
     return asked
 
 
-def _see_one_form(rows: Sequence[dict[str, Any]], condition: str) -> None:
+def _check_one_form(rows: Sequence[dict[str, Any]], condition: str) -> None:
     """See that a condition trains on texts alone, or on conversations alone.
 
     Raises:
@@ -132,7 +132,7 @@ def _see_one_form(rows: Sequence[dict[str, Any]], condition: str) -> None:
         )
 
 
-def _see_conditions(data: Sequence[Dataset], trained_on: Sequence[str] | None) -> None:
+def _check_conditions(data: Sequence[Dataset], trained_on: Sequence[str] | None) -> None:
     """See that every condition has something to train on."""
     for condition in ("tuned", *dict.fromkeys(d.role for d in data if d.role != "tuned")):
         sets = [d for d in data if d.role == condition]

@@ -14,7 +14,7 @@ from safebench.card.document import Document, Moves, Problem
 from safebench.card.io import load_card, parse_card, parse_document
 from safebench.card.migrate import MIGRATIONS, Migration, migrate, migration, move
 from safebench.card.versions import CURRENT, Version
-from safebench.checks import Report, check_document, require
+from safebench.checks import CheckedCard, check_document, require
 from tests.conformance.runner import VALID
 
 TODAY = datetime.date(2026, 6, 1)
@@ -55,7 +55,7 @@ def read(text: str) -> Document:
     return parse_document(text.encode(), "card.yaml")
 
 
-def checked(text: str) -> Report:
+def checked(text: str) -> CheckedCard:
     return check_document(read(text), None, today=TODAY)
 
 

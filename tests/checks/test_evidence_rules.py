@@ -11,7 +11,7 @@ import pytest
 from safebench.card.base import NotReported
 from safebench.card.io import card_text, dump_card, load_card
 from safebench.card.results import EvidenceFile
-from safebench.checks import Report, check
+from safebench.checks import CheckedCard, check
 from safebench.checks.rules.evidence import differences
 from safebench.evidence.manifest import describe_files, write_manifest
 from safebench.evidence.tables import OUTCOMES, read_outcomes, write_table
@@ -26,7 +26,7 @@ def submission(tmp_path: Path) -> Path:
     return folder
 
 
-def rules(report: Report) -> set[str]:
+def rules(report: CheckedCard) -> set[str]:
     return {finding.rule for finding in report.findings}
 
 

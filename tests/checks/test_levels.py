@@ -13,7 +13,7 @@ import pytest
 from safebench.card.card import Card
 from safebench.card.io import load_document, parse_card, parse_document
 from safebench.card.schema import card_schema
-from safebench.checks import LEVELS, Report, check, check_document, require
+from safebench.checks import LEVELS, CheckedCard, check, check_document, require
 from safebench.checks.completeness import states
 from safebench.checks.levels import level_of
 from safebench.checks.mandatory import MANDATORY
@@ -25,7 +25,7 @@ REPORT: dict[str, Any] = load_document(VALID / "submission" / "card.yaml").data
 GONE = {"not_reported": "the paper does not say"}
 
 
-def checked(data: dict[str, Any], folder: Path | None = None) -> Report:
+def checked(data: dict[str, Any], folder: Path | None = None) -> CheckedCard:
     document = parse_document(json.dumps(data).encode(), "card.json")
     return check_document(document, folder, today=TODAY)
 

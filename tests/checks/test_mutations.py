@@ -17,7 +17,7 @@ from safebench.card.document import Pointer, json_pointer
 from safebench.card.io import load_card, load_document, parse_document
 from safebench.card.repair import WRONG
 from safebench.card.schema import card_schema, models
-from safebench.checks import Report, check_document, require
+from safebench.checks import CheckedCard, check_document, require
 from tests.conformance.runner import VALID
 
 TODAY = datetime.date(2026, 6, 1)
@@ -72,12 +72,12 @@ def changed(name: str, pointer: Pointer) -> tuple[Any, Any]:
     return data, parent(data, pointer)
 
 
-def checked(data: Any) -> Report:
+def checked(data: Any) -> CheckedCard:
     document = parse_document(json.dumps(data).encode(), "card.json")
     return check_document(document, None, today=TODAY)
 
 
-def rules_at(report: Report, pointer: Pointer) -> set[str]:
+def rules_at(report: CheckedCard, pointer: Pointer) -> set[str]:
     """Rules found at a place or below it."""
     place = json_pointer(pointer)
     return {
@@ -85,7 +85,7 @@ def rules_at(report: Report, pointer: Pointer) -> set[str]:
     }
 
 
-def structural(report: Report) -> set[str]:
+def structural(report: CheckedCard) -> set[str]:
     return {finding.pointer for finding in report.findings if finding.rule in STRUCTURAL}
 
 

@@ -14,7 +14,7 @@ import pytest
 from safebench.card.document import Pointer, json_pointer
 from safebench.card.io import load_document, parse_card, parse_document
 from safebench.card.locate import get
-from safebench.checks import Report, check_document, require
+from safebench.checks import CheckedCard, check_document, require
 from safebench.cli.sound import load_sound_card
 from safebench.errors import CardError
 from tests.conformance.runner import VALID
@@ -30,7 +30,7 @@ CARDS = {
 DATA: dict[str, Any] = {name: load_document(path).data for name, path in CARDS.items()}
 
 
-def checked(name: str, data: Any, spec: str = "safebench/1.7") -> Report:
+def checked(name: str, data: Any, spec: str = "safebench/1.7") -> CheckedCard:
     raw = json.dumps({**data, "spec": spec}).encode()
     return check_document(parse_document(raw, "card.json"), CARDS[name].parent, today=TODAY)
 
@@ -60,7 +60,7 @@ def values(place: Any) -> tuple[str, Pointer]:
     return name, pointer
 
 
-def new(report: Report, name: str) -> list[tuple[str, str, str]]:
+def new(report: CheckedCard, name: str) -> list[tuple[str, str, str]]:
     """What is found that is not found in the card as it was, but for its version."""
     before = {(f.rule, f.pointer) for f in checked(name, DATA[name]).findings}
     return [
@@ -112,7 +112,7 @@ def test_a_new_word_is_a_warning_wherever_words_are_fixed(name: str) -> None:
     assert seen >= FIXED[name]
 
 
-def edited(pointer: Pointer, value: Any, name: str = "plan") -> Report:
+def edited(pointer: Pointer, value: Any, name: str = "plan") -> CheckedCard:
     data = copy.deepcopy(DATA[name])
     get(data, pointer[:-1])[pointer[-1]] = value
     return checked(name, data)

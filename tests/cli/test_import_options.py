@@ -10,8 +10,8 @@ import pytest
 from safebench.cli.imports import places
 from safebench.cli.imports.main import FORMATS
 from safebench.errors import InteropError
-from safebench.interop.samples import ModelKey
-from safebench.interop.weights import Stated
+from safebench.importing.samples import ModelKey
+from safebench.importing.trained.weights import Stated
 
 
 def test_a_folder_says_which_model_it_is_of() -> None:

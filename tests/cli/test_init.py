@@ -10,7 +10,7 @@ import yaml
 from tests.cli.test_commands import HEAVY, imported
 from tests.command import safebench
 from tests.conftest import ROOT
-from tests.interop.made import adapter, arguments, results, state
+from tests.importing.made import adapter, arguments, results, state
 
 Capture = pytest.CaptureFixture[str]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from safebench.analysis.report import ScoreReport, make_report
 from safebench.card.io import load_card
 from safebench.cli.score_formats import FORMATS, render
 from safebench.evidence.tables import read_outcomes
-from safebench.study.report import Report, make_report
 from tests.command import safebench
 from tests.site.made_by_code import (
     Recipe,
@@ -44,16 +44,16 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(submission: Path) -> Report:
+def report(submission: Path) -> ScoreReport:
     return made(submission)
 
 
 @pytest.fixture(scope="module")
-def hostile_report(hostile: Path) -> Report:
+def hostile_report(hostile: Path) -> ScoreReport:
     return made(hostile)
 
 
-def made(folder: Path) -> Report:
+def made(folder: Path) -> ScoreReport:
     return make_report(load_card(folder / "card.yaml"), read_outcomes(folder))
 
 
@@ -88,7 +88,7 @@ def test_a_task_alone(submission: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_every_number_in_json_has_its_interval_n_and_method(
-    submission: Path, report: Report
+    submission: Path, report: ScoreReport
 ) -> None:
     found = json.loads(render(report, "json"))
     assert list(found) == [
@@ -132,7 +132,7 @@ def test_a_card_that_says_otherwise(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("style", ["latex", "markdown"])
-def test_a_paper_gets_tables_and_all_that_a_reviewer_asks(style: str, report: Report) -> None:
+def test_a_paper_gets_tables_and_all_that_a_reviewer_asks(style: str, report: ScoreReport) -> None:
     out = render(report, style)
     start = "**{}.** " if style == "markdown" else "\\paragraph{{{}.}} "
     for heading in ("Model", "Data", "Hyperparameters", "Seeds", "Decoding", "Judge", "Tasks",
@@ -146,7 +146,7 @@ def test_a_paper_gets_tables_and_all_that_a_reviewer_asks(style: str, report: Re
         assert said in out, said
 
 
-def test_latex_is_balanced_and_escaped(hostile_report: Report) -> None:
+def test_latex_is_balanced_and_escaped(hostile_report: ScoreReport) -> None:
     out = render(hostile_report, "latex")
     assert out.isprintable() or all(c.isprintable() or c == "\n" for c in out)
     plain = re.sub(r"\\[\\{}$&#%_]", "", out.replace("\\\\", ""))
@@ -169,7 +169,7 @@ def test_latex_is_balanced_and_escaped(hostile_report: Report) -> None:
         assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(table[0])}
 
 
-def test_markdown_is_escaped(hostile_report: Report) -> None:
+def test_markdown_is_escaped(hostile_report: ScoreReport) -> None:
     out = render(hostile_report, "markdown")
     assert "\u202e" not in out
     assert "\x07" not in out
@@ -184,12 +184,12 @@ def test_markdown_is_escaped(hostile_report: Report) -> None:
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
 
 
-def test_text_writes_nothing_to_the_terminal_but_text(hostile_report: Report) -> None:
+def test_text_writes_nothing_to_the_terminal_but_text(hostile_report: ScoreReport) -> None:
     out = render(hostile_report, "text")
     assert all(c.isprintable() or c == "\n" for c in out)
 
 
-def test_the_same_bytes_each_time(submission: Path, report: Report) -> None:
+def test_the_same_bytes_each_time(submission: Path, report: ScoreReport) -> None:
     again = made(submission)
     for style in FORMATS:
         assert render(again, style) == render(report, style)

@@ -14,7 +14,7 @@ import pytest
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.errors import EvidenceError
-from safebench.evidence.blocks import blocks
+from safebench.evidence.arrays import outcome_arrays
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.tables import OUTCOMES, make_table
 from safebench.stats import paired_difference, score_interval
@@ -200,10 +200,10 @@ def test_rows_in_any_order_and_in_pieces_make_the_same_arrays() -> None:
     found = rows()
     for row in found:
         row["category"] = ("a", "b", None)[int(row["prompt_id"][1:]) % 3]
-    ordered = blocks(make_table(found, OUTCOMES))
+    ordered = outcome_arrays(make_table(found, OUTCOMES))
     np.random.default_rng(1).shuffle(found)
     table = pa.Table.from_pylist(found, schema=OUTCOMES)
-    mixed = blocks(pa.concat_tables([table.slice(0, 100), table.slice(100)]))
+    mixed = outcome_arrays(pa.concat_tables([table.slice(0, 100), table.slice(100)]))
     assert [(b.condition, b.checkpoint, b.construct) for b in mixed] == [
         (b.condition, b.checkpoint, b.construct) for b in ordered
     ]
@@ -241,7 +241,7 @@ def test_the_first_wrong_row_is_named(change: dict[str, Any], said: str) -> None
     found[at] = {**found[at], **change}
     found[200]["score"] = -1.0
     with pytest.raises(EvidenceError) as caught:
-        blocks(pa.Table.from_pylist(found, schema=OUTCOMES))
+        outcome_arrays(pa.Table.from_pylist(found, schema=OUTCOMES))
     name = change.get("prompt_id", found[at]["prompt_id"])
     assert (
         str(caught.value) == f"rule/tuned/1/t07/task_harm/harm: prompt '{name}', seed 101: {said}"
@@ -254,7 +254,7 @@ def test_python_meets_no_rows() -> None:
     def calls(repeats: int) -> int:
         table = make_table(rows(seeds=2, repeats=repeats), OUTCOMES)
         profile = cProfile.Profile()
-        profile.runcall(blocks, table)
+        profile.runcall(outcome_arrays, table)
         return int(pstats.Stats(profile).total_calls)
 
     assert calls(20) < 1.1 * calls(2)

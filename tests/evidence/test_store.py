@@ -118,15 +118,15 @@ def test_what_a_killed_write_left_is_swept(tmp_path: Path) -> None:
 def test_work_goes_on_in_the_same_environment_alone(tmp_path: Path) -> None:
     store = Store(tmp_path / "out")
     with store.opened(claim()):
-        store.see_environment({"libraries": {"torch": "1"}, "batch_size": 64})
-        store.see_environment({"device": "cpu"})
-        store.see_environment({"libraries": {"torch": "1"}, "batch_size": 8, "device": "cpu"})
-        store.see_environment({"batch_size": 32})
+        store.check_environment({"libraries": {"torch": "1"}, "batch_size": 64})
+        store.check_environment({"device": "cpu"})
+        store.check_environment({"libraries": {"torch": "1"}, "batch_size": 8, "device": "cpu"})
+        store.check_environment({"batch_size": 32})
         assert store.environment() == {
             "libraries": {"torch": "1"}, "batch_size": 8, "device": "cpu"
         }  # fmt: skip
         with pytest.raises(RunError, match="another environment") as caught:
-            store.see_environment({"libraries": {"torch": "2"}, "device": "cuda"})
+            store.check_environment({"libraries": {"torch": "2"}, "device": "cuda"})
     assert "torch 1 -> 2" in str(caught.value)
     assert "device cpu -> cuda" in str(caught.value)
 

@@ -12,7 +12,7 @@ import pytest
 
 from safebench.checks.rules.tasks import _OWN
 from safebench.errors import TaskError
-from safebench.harness.catalogue import Entry, entries, see_options
+from safebench.harness.catalogue import Entry, check_options, entries
 from safebench.harness.published import Layout, documents
 from safebench.harness.tasks import load_task, task_names
 from tests.harness.published_rows import SAMPLES, as_csv, as_jsonl
@@ -192,9 +192,9 @@ GOOD = {
     ],
 )
 def test_options_of_a_task_file_that_are_wrong(options: Any, message: str, fix: str) -> None:
-    see_options("safebench_x", GOOD)
+    check_options("safebench_x", GOOD)
     with pytest.raises(TaskError, match=message) as caught:
-        see_options("safebench_x", options)
+        check_options("safebench_x", options)
     assert fix in str(caught.value.fix)
 
 

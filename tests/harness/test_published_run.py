@@ -8,7 +8,7 @@ import pytest
 
 from safebench.card.io import load_card
 from safebench.errors import CardError
-from safebench.study.pins import pin_tasks
+from safebench.harness.pinning import pin_tasks
 from tests.command import safebench
 from tests.harness.published_rows import SAMPLES, as_csv
 from tests.test_contributing import files, followed  # noqa: F401 - a fixture

@@ -13,7 +13,7 @@ import pytest
 from safebench.card.judge import ModerationJudge
 from safebench.errors import CardError, JudgeError
 from safebench.judges.base import Exchange
-from safebench.judges.moderation import KEY, URL, Perspective, see_supported
+from safebench.judges.moderation import KEY, URL, Perspective, check_supported
 from tests.perspective import SECRET, Answer, Service, refused, scored, serving
 
 TEXT = Exchange("What is he?", "a fool")
@@ -187,7 +187,7 @@ def test_a_key_is_needed_and_sent_over_https_alone(monkeypatch: pytest.MonkeyPat
 
 
 def test_another_service_is_refused() -> None:
-    see_supported(entry(), "judge[1]")
-    see_supported(entry(provider="Google", id="the Perspective API"), "judge[1]")
+    check_supported(entry(), "judge[1]")
+    check_supported(entry(provider="Google", id="the Perspective API"), "judge[1]")
     with pytest.raises(CardError, match=r"judge\[1\] is 'omni' of OpenAI; this version asks"):
-        see_supported(entry(provider="OpenAI", id="omni"), "judge[1]")
+        check_supported(entry(provider="OpenAI", id="omni"), "judge[1]")

@@ -16,7 +16,7 @@ from safebench.errors import MissingDependencyError, ModelError
 from safebench.harness.evaluate import Response, build_prompts, generate
 from safebench.harness.tasks import load_task
 from safebench.models.backends import NamedEngine, parse_backend_args
-from safebench.models.engine import HfEngine, Placed
+from safebench.models.engine import HfEngine, PlacedWeights
 from safebench.models.loading import Located, load_tokenizer
 from safebench.models.sampling import Stream
 from safebench.resources import builtin_model_dir
@@ -28,8 +28,8 @@ from tests.models.serving import (
     transformers_server,
 )
 
-BASE = Placed("base", None, None, "base", None)
-TUNED = Placed("tuned", 3, 2, "adapter", Path("adapters/tuned-seed-3"))
+BASE = PlacedWeights("base", None, None, "base", None)
+TUNED = PlacedWeights("tuned", 3, 2, "adapter", Path("adapters/tuned-seed-3"))
 GREEDY = Decoding(name="greedy", do_sample=False, max_new_tokens=24)
 SAMPLED = Decoding(name="t10", do_sample=True, temperature=1.5, max_new_tokens=24, repeats=2)
 STREAM = Stream(7, "base", None, None, "t10")
@@ -51,7 +51,7 @@ def api(url: str, more: str = "", **options: Any) -> NamedEngine:
 def answers(
     engine: Any,
     decoding: Decoding = GREEDY,
-    weights: Placed = BASE,
+    weights: PlacedWeights = BASE,
     *,
     count: int = 4,
     batch_size: int = 8,
@@ -515,10 +515,10 @@ def test_arguments_about_tokens_are_no_secrets(line: str) -> None:
     [
         (BASE, {"pretrained": "org/m", "revision": "c0"}),
         (TUNED, {"pretrained": "org/m", "revision": "c0", "lora_local_path": str(TUNED.folder)}),
-        (Placed("tuned", 3, 2, "full", Path("w")), {"pretrained": "w"}),
+        (PlacedWeights("tuned", 3, 2, "full", Path("w")), {"pretrained": "w"}),
     ],
 )
-def test_one_line_serves_every_form(weights: Placed, wanted: dict[str, str]) -> None:
+def test_one_line_serves_every_form(weights: PlacedWeights, wanted: dict[str, str]) -> None:
     engine = NamedEngine(
         "dummy",
         parse_backend_args("pretrained={weights},revision={revision},lora_local_path={adapter}"),

@@ -20,10 +20,10 @@ from safebench.files import sha256_of, sha256_of_folder
 from safebench.models.adapters import with_adapter
 from safebench.models.given import given_weights, weights_sha256
 from safebench.models.loading import (
+    check_device,
     input_device,
     load_base,
     locate,
-    see_device,
 )
 from safebench.models.quiet import quiet
 from tests.small_models import save_gpt2, save_llama
@@ -234,7 +234,7 @@ def test_a_model_may_be_spread_over_what_there_is(llama: Path, tmp_path: Path) -
         assert input_device(tuned) == input_device(spread)
         assert tuned(PROMPT.to(input_device(tuned))).logits.isfinite().all()
     assert input_device(one) == torch.device("cpu")
-    see_device("auto")
+    check_device("auto")
 
 
 # --- given weights -------------------------------------------------------------------------------

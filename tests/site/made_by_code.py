@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from safebench.analysis.verdict import compare
 from safebench.card.card import Card
 from safebench.card.io import load_card
 from safebench.card.task import METRICS, Construct
@@ -19,7 +20,6 @@ from safebench.evidence.scoring import compute_results
 from safebench.evidence.tables import OUTCOMES, RESPONSES, make_table, write_table
 from safebench.evidence.verdicts import write_report
 from safebench.files import replace_file
-from safebench.study.verdict import compare
 
 SHA = "0123456789abcdef" * 4
 CATEGORIES = ("fraud", "weapons", "harassment", "privacy", "malware", "self_harm")

@@ -15,7 +15,7 @@ from safebench.site import exports
 from safebench.site.board import Board
 from safebench.site.pages import Pages
 from safebench.site.rows import group_rows, make_row
-from safebench.site.sources import Submission, read_submissions
+from safebench.site.sources import Entry, read_submissions
 from safebench.site.text import clean
 from tests.site.html_check import read
 
@@ -35,12 +35,12 @@ HOSTILE = [
 
 
 @pytest.fixture(scope="module")
-def submission(board: Path) -> Submission:
+def submission(board: Path) -> Entry:
     found = {s.id: s for s in read_submissions(board)}
     return found["household"]
 
 
-def _with(submission: Submission, text: str) -> Submission:
+def _with(submission: Entry, text: str) -> Entry:
     """Put a text wherever a card may carry one."""
     card = submission.card
     who = card.submission.submitter.model_copy(
@@ -61,12 +61,10 @@ def _with(submission: Submission, text: str) -> Submission:
             "prompting": card.prompting.model_copy(update={"system_prompt": text}),
         }
     )
-    return Submission(
-        submission.id, submission.folder, card, submission.report, submission.outcomes, ()
-    )
+    return Entry(submission.id, submission.folder, card, submission.report, submission.outcomes, ())
 
 
-def _render(submission: Submission, text: str) -> list[str]:
+def _render(submission: Entry, text: str) -> list[str]:
     writer = Pages(Board.model_construct(title=text, description=text))
     row = make_row(submission)
     files = {"card.yaml": "0" * 64}
@@ -74,7 +72,7 @@ def _render(submission: Submission, text: str) -> list[str]:
     return [index, writer.submission(submission, row, files)]
 
 
-def _check(submission: Submission, text: str) -> None:
+def _check(submission: Entry, text: str) -> None:
     calm = text.count("/") * "a/" + "b"  # a model's name is shown in segments
     plain = _render(_with(submission, calm), calm)
     hostile = _render(_with(submission, text), text)
@@ -87,7 +85,7 @@ def _check(submission: Submission, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_never_becomes_markup(submission: Submission, text: str) -> None:
+def test_hostile_text_never_becomes_markup(submission: Entry, text: str) -> None:
     _check(submission, text)
     shown = _render(_with(submission, text), text)[1]
     assert clean(text).split("<")[0].strip() in read(shown).text
@@ -99,7 +97,7 @@ def test_hostile_text_never_becomes_markup(submission: Submission, text: str) ->
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(text=st.text(min_size=1, max_size=60))
-def test_any_text_never_becomes_markup(submission: Submission, text: str) -> None:
+def test_any_text_never_becomes_markup(submission: Entry, text: str) -> None:
     _check(submission, text)
 
 
@@ -112,7 +110,7 @@ def test_clean_text_has_no_character_that_hides_or_reorders(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1"])
-def test_no_cell_of_the_csv_is_a_formula(submission: Submission, text: str) -> None:
+def test_no_cell_of_the_csv_is_a_formula(submission: Entry, text: str) -> None:
     content = exports.to_csv([make_row(_with(submission, text))]).decode("utf-8")
     row = next(csv.DictReader(io.StringIO(content)))
     assert row["title"] == f"'{text}"

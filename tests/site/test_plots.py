@@ -8,27 +8,27 @@ from pathlib import Path
 
 import pytest
 
+from safebench.analysis.report import ScoreReport, make_report
+from safebench.analysis.spread import SeedsNeeded
 from safebench.card.io import load_card
 from safebench.evidence.tables import read_outcomes
 from safebench.site.plots import pictures, write_plots
-from safebench.study.report import Report, make_report
-from safebench.study.spread import SeedsNeeded
 from tests.site.made_by_code import Recipe, write_submission
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def report(folder: Path) -> Report:
+def report(folder: Path) -> ScoreReport:
     return make_report(load_card(folder / "card.yaml"), read_outcomes(folder))
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Report:
+def made(tmp_path_factory: pytest.TempPathFactory) -> ScoreReport:
     return report(write_submission(tmp_path_factory.mktemp("plots"), Recipe(prompts=50)))
 
 
 @pytest.fixture(scope="module")
-def drawn(made: Report) -> dict[str, ET.Element]:
+def drawn(made: ScoreReport) -> dict[str, ET.Element]:
     return {name: ET.fromstring(picture) for name, picture in pictures(made)}  # noqa: S314 - ours
 
 
@@ -69,7 +69,7 @@ def test_nothing_is_drawn_outside(drawn: dict[str, ET.Element]) -> None:
                 assert 0 <= float(element.get("y") or 0) <= height
 
 
-def test_what_varies_says_its_numbers(made: Report, drawn: dict[str, ET.Element]) -> None:
+def test_what_varies_says_its_numbers(made: ScoreReport, drawn: dict[str, ET.Element]) -> None:
     one = made.variations[0]
     said = texts(drawn["safebench_harm-harm-variance"])
     share = next(e.of_runs for e in one.effects if e.name == "checkpoint")
@@ -77,7 +77,7 @@ def test_what_varies_says_its_numbers(made: Report, drawn: dict[str, ET.Element]
     assert "training seed" in said
 
 
-def test_every_run_is_a_dot(made: Report, drawn: dict[str, ET.Element]) -> None:
+def test_every_run_is_a_dot(made: ScoreReport, drawn: dict[str, ET.Element]) -> None:
     runs = sum(
         len(s.runs)
         for s in made.results.scores
@@ -87,7 +87,9 @@ def test_every_run_is_a_dot(made: Report, drawn: dict[str, ET.Element]) -> None:
     assert len(dots) == runs
 
 
-def test_seeds_needed_are_marked_at_the_margin(made: Report, drawn: dict[str, ET.Element]) -> None:
+def test_seeds_needed_are_marked_at_the_margin(
+    made: ScoreReport, drawn: dict[str, ET.Element]
+) -> None:
     needed = made.primaries[0].seeds_needed
     assert isinstance(needed, SeedsNeeded)
     said = texts(drawn["safebench_harm-harm-seeds"])
@@ -95,7 +97,7 @@ def test_seeds_needed_are_marked_at_the_margin(made: Report, drawn: dict[str, ET
         assert f"{n:,} seeds" in said
 
 
-def test_the_same_bytes_each_time(made: Report, tmp_path: Path) -> None:
+def test_the_same_bytes_each_time(made: ScoreReport, tmp_path: Path) -> None:
     first = write_plots(made, tmp_path / "a")
     second = write_plots(made, tmp_path / "b")
     assert [p.name for p in first] == [p.name for p in second]

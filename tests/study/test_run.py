@@ -13,11 +13,11 @@ from safebench.card.io import load_card
 from safebench.card.measured import complete_results
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.tables import OUTCOMES, read_outcomes, read_responses
+from safebench.progress import Silent
 from safebench.study import runner as execution
 from safebench.study.engines import Settings
 from safebench.study.execute import execute
 from safebench.study.plan import make_plan
-from safebench.study.progress import Silent
 from tests.command import safebench
 from tests.plans import write_plan
 

@@ -21,7 +21,7 @@ from safebench.card.seeds import Seeds
 from safebench.card.training import BatchSize, FullTraining, LoraTraining, QloraTraining
 from safebench.errors import CardError
 from safebench.study import runnable
-from safebench.study.runnable import see_runnable
+from safebench.study.runnable import check_runnable
 from tests.command import Ran, safebench
 from tests.conformance.runner import VALID
 from tests.plans import plan_data, write_plan
@@ -185,7 +185,7 @@ def test_what_is_not_executed_is_refused_in_one_message(
 ) -> None:
     sections = changed(place, value)
     with pytest.raises(CardError) as caught:
-        see_runnable(Card.model_validate_json(json.dumps(sections)))
+        check_runnable(Card.model_validate_json(json.dumps(sections)))
     assert str(caught.value).startswith(said)
     assert caught.value.fix
     ran = run(sections, small_study, tmp_path, capsys)
@@ -235,22 +235,22 @@ def test_what_has_to_be_known_is_named_with_the_reason_of_its_absence(
     ],
 )
 def test_what_can_be_executed_is_not_refused(place: str, value: Any) -> None:
-    see_runnable(Card.model_validate_json(json.dumps(changed(place, value))))
+    check_runnable(Card.model_validate_json(json.dumps(changed(place, value))))
 
 
 def test_a_model_that_nothing_is_known_to_have_trained_is_no_untuned_one() -> None:
     with pytest.raises(CardError, match="hyperparameters is not_reported"):
-        see_runnable(Card.model_validate_json(json.dumps(changed("hyperparameters", LOST))))
+        check_runnable(Card.model_validate_json(json.dumps(changed("hyperparameters", LOST))))
 
 
 def test_a_paper_cannot_be_run() -> None:
     with pytest.raises(CardError, match=r"model\.dtype is not_reported"):
-        see_runnable(load_card(VALID / "paper-llama-dolly.yaml"))
+        check_runnable(load_card(VALID / "paper-llama-dolly.yaml"))
 
 
 def test_a_fixed_seed_that_is_lost_is_not_replaced_by_another() -> None:
     with pytest.raises(CardError, match=r"seeds\.fixed\.dropout is not_reported"):
-        see_runnable(
+        check_runnable(
             Card.model_validate_json(json.dumps(changed("seeds.fixed", {"dropout": LOST})))
         )
 

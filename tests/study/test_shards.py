@@ -13,9 +13,9 @@ import pytest
 from benchmarks import interruptions
 from safebench.card.io import load_card
 from safebench.evidence.store import Store
+from safebench.progress import Silent
 from safebench.study.merge import merge
 from safebench.study.plan import make_plan
-from safebench.study.progress import Silent
 from tests.command import Ran, safebench
 from tests.tiny_runs import QUICK, files_of, run_tiny, same_files, write_tiny
 

@@ -9,7 +9,7 @@ import click
 
 from safebench.cli.imports import places
 from safebench.cli.imports.options import common, execute, of_models
-from safebench.interop.samples import Collected
+from safebench.importing.samples import Collected
 
 
 @click.command(name="harmbench", short_help="Completions of HarmBench.")
@@ -35,7 +35,7 @@ def command(
     safebench import harmbench --base base.json --tuned seed=1,checkpoint=2:s1.json \\
         --decoding greedy:do_sample=false,max_new_tokens=512 --out submission
     """
-    from safebench.interop.harmbench import read_harmbench
+    from safebench.importing.harmbench import read_harmbench
 
     def read(source: places.Source) -> Collected:
         return read_harmbench(

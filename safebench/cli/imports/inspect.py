@@ -8,7 +8,7 @@ import click
 
 from safebench.cli.imports import places
 from safebench.cli.imports.options import common, execute, of_models
-from safebench.interop.samples import Collected
+from safebench.importing.samples import Collected
 
 
 @click.command(name="inspect", short_help="Logs of Inspect; epochs become repeats.")
@@ -31,7 +31,7 @@ def command(
     \b
     safebench import inspect --base logs/base --tuned seed=1,checkpoint=2:logs/s1 --out submission
     """
-    from safebench.interop.inspect_logs import read_inspect
+    from safebench.importing.inspect.logs import read_inspect
 
     def read(source: places.Source) -> Collected:
         return read_inspect(

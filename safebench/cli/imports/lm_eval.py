@@ -8,7 +8,7 @@ import click
 
 from safebench.cli.imports import places
 from safebench.cli.imports.options import common, execute, of_models
-from safebench.interop.samples import Collected
+from safebench.importing.samples import Collected
 
 
 @click.command(name="lm-eval", short_help="Output folders of lm-eval, with its samples.")
@@ -38,7 +38,7 @@ def command(
     safebench import lm-eval --base out/base --tuned seed=1:out/s1 --tuned seed=2:out/s2 \\
         --adapter seed=1:ckpt/s1 --adapter seed=2:ckpt/s2 --out submission
     """
-    from safebench.interop.lm_eval_samples import read_lm_eval
+    from safebench.importing.lm_eval.samples import read_lm_eval
 
     def read(source: places.Source) -> Collected:
         return read_lm_eval(

@@ -16,9 +16,9 @@ from safebench.cli.imports import places
 from safebench.cli.reporters.text import TextReporter
 from safebench.cli.summary import print_summary
 from safebench.errors import InteropError, visible
-from safebench.interop.frame import METHODS, Said
-from safebench.interop.samples import Collected
-from safebench.study.imported.request import Request, TrainingFile
+from safebench.importing.draft.frame import METHODS, Said
+from safebench.importing.samples import Collected
+from safebench.importing.submission.request import Request, TrainingFile
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _DIR = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -95,7 +95,7 @@ def _with(options: tuple[Any, ...], function: Callable[..., None]) -> Callable[.
 
 def execute(collected: Collected, checkpoint: int | None = None, **given: Any) -> None:
     """Import what was read, and say what came of it."""
-    from safebench.study.imported.write import import_runs
+    from safebench.importing.submission.write import import_runs
 
     request = _request(collected, checkpoint, **given)
     with TerminalProgress() as progress:

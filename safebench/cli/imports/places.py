@@ -12,11 +12,11 @@ import yaml
 
 from safebench.card.results import Condition
 from safebench.errors import InteropError, visible
-from safebench.interop.samples import Collected, ModelKey, joined
-from safebench.interop.weights import Stated
+from safebench.importing.samples import Collected, ModelKey, joined
+from safebench.importing.submission.models import of_base
+from safebench.importing.submission.request import Lost
+from safebench.importing.trained.weights import Stated
 from safebench.judges.base import Verdict
-from safebench.study.imported.models import of_base
-from safebench.study.imported.request import Lost
 
 _PREFIX = re.compile(r"((?:[a-z]+=[^,:=]*)(?:,[a-z]+=[^,:=]*)*):(.+)\Z", re.DOTALL)
 _OF_BASE = ("decoding", "repeat")

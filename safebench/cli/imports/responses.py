@@ -53,7 +53,7 @@ def command(
     safebench import responses answers.jsonl --column response=output --set task=safebench_xstest \\
         --decoding greedy:do_sample=false,max_new_tokens=256 --out submission
     """
-    from safebench.interop.response_tables import read_responses
+    from safebench.importing.response_tables import read_responses
 
     values = places.pairs(defaults, "--set", "FIELD=VALUE")
     if repeats_in_order:

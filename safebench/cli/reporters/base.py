@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from safebench.card.document import ReadError
-from safebench.checks import Finding, Report
+from safebench.checks import CheckedCard, Finding
 from safebench.checks.rules.structure import UNREADABLE
 
 STDIN = "<stdin>"
@@ -28,7 +28,7 @@ class Unreadable:
         return (self.finding,)
 
 
-Checked = Report | Unreadable
+Checked = CheckedCard | Unreadable
 
 
 def unreadable(path: str, problem: ReadError | OSError) -> Unreadable:

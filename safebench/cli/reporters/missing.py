@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from safebench.checks import Report
+from safebench.checks import CheckedCard
 from safebench.checks.levels import missing_fields
 from safebench.cli.reporters.words import sentence
 from safebench.errors import visible
@@ -13,7 +13,7 @@ from safebench.errors import visible
 _WIDTH = 100
 
 
-def missing(report: Report) -> str:
+def missing(report: CheckedCard) -> str:
     """Return what the next level asks for; fields with the same reason share an entry."""
     items = [visible(item) for item in _items(report)]
     if not items:
@@ -34,7 +34,7 @@ def missing(report: Report) -> str:
     return "\n".join([f"\nFor `{report.next_level}`:", *lines])
 
 
-def _items(report: Report) -> Iterator[str]:
+def _items(report: CheckedCard) -> Iterator[str]:
     if report.next_level != "declared":
         yield from report.missing_for_next
         return

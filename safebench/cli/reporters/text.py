@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from safebench.checks import Finding, Report
+from safebench.checks import CheckedCard, Finding
 from safebench.cli.reporters.base import Checked, Unreadable
 from safebench.cli.reporters.missing import missing
 from safebench.cli.reporters.words import (
@@ -38,7 +38,7 @@ class TextReporter:
             blocks.extend(_finding(one.path, finding, lines) for finding in shown)
             if len(shown) < len(one.findings):
                 blocks.append(_others(one.path, len(one.findings) - len(shown)))
-            if isinstance(one, Report):
+            if isinstance(one, CheckedCard):
                 blocks.append(_summary(one, name=len(checked) > 1))
         if len(checked) > 1:
             blocks.append(_total(checked))
@@ -92,14 +92,14 @@ def _source(finding: Finding, lines: tuple[str, ...]) -> list[str]:
     return [f"{number} | {shown}", f"{'':>5} | {lead}{'^' * max(1, width)}"]
 
 
-def _summary(report: Report, *, name: bool) -> str:
+def _summary(report: CheckedCard, *, name: bool) -> str:
     line = f"{visible(report.path)}: " if name else ""
     line += tally(report, click.style(report.level, bold=True))
     return line + missing(report)
 
 
 def _total(checked: Sequence[Checked]) -> str:
-    reports = [one for one in checked if isinstance(one, Report)]
+    reports = [one for one in checked if isinstance(one, CheckedCard)]
     failed = sum(report.errors > 0 for report in reports)
     parts = [count(len(checked), "file"), f"{failed} with errors"]
     if len(reports) < len(checked):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from safebench.card.document import as_pointer
 from safebench.card.io import dotted
-from safebench.checks import Finding, Report
+from safebench.checks import CheckedCard, Finding
 from safebench.errors import visible
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -41,7 +41,7 @@ def end_column(finding: Finding) -> int:
     return finding.end_column if finding.end_column > finding.column else 0
 
 
-def tally(report: Report, level: str | None = None) -> str:
+def tally(report: CheckedCard, level: str | None = None) -> str:
     """Return what a card comes to, in one line; `level` is its level with colour."""
     line = (
         f"{count(report.errors, 'error')}, {count(report.warnings, 'warning')}. "

@@ -12,15 +12,15 @@ import importlib
 from collections.abc import Callable
 from typing import cast
 
-from safebench.study.report import Report
+from safebench.analysis.report import ScoreReport
 
-Format = Callable[[Report], str]
+Format = Callable[[ScoreReport], str]
 
 FORMATS = ("text", "json", "latex", "markdown")
 """A format's module has its name, and a function `render`; it is imported when it is asked for."""
 
 
-def render(report: Report, style: str) -> str:
+def render(report: ScoreReport, style: str) -> str:
     """Return a report in one of `FORMATS`."""
     module = importlib.import_module(f"safebench.cli.score_formats.{style}")
     return cast("Format", module.render)(report)

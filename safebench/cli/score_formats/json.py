@@ -33,22 +33,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from safebench.analysis.measures import Measure, NotMeasured
+from safebench.analysis.primaries import Primary
+from safebench.analysis.report import ScoreReport
+from safebench.analysis.spread import SeedsNeeded
+from safebench.analysis.variation import Variation
 from safebench.card.results import Place
-from safebench.study.measures import Measure, NotMeasured
-from safebench.study.primaries import Primary
-from safebench.study.report import Report
-from safebench.study.spread import SeedsNeeded
-from safebench.study.variation import Variation
 
 FORMAT = "safebench/score/1"
 
 
-def render(report: Report) -> str:
+def render(report: ScoreReport) -> str:
     """Return the report as one JSON document."""
     return json.dumps(document(report), indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def document(report: Report) -> dict[str, Any]:
+def document(report: ScoreReport) -> dict[str, Any]:
     """Return the report as plain values."""
     return {
         "format": FORMAT,

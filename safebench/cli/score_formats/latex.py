@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from safebench.analysis.report import ScoreReport
 from safebench.cli.score_formats.paper import Grid, paper
-from safebench.study.report import Report
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -32,7 +32,7 @@ _LAST_LATIN = 0x17F
 _LONG = 40  # characters of a first column that is set in lines
 
 
-def render(report: Report) -> str:
+def render(report: ScoreReport) -> str:
     """Return the report in LaTeX; what a card says is escaped."""
     found = paper(report)
     parts = ["% \\usepackage{booktabs}  % made by safebench score --format latex"]

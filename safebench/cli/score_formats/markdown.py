@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
+from safebench.analysis.report import ScoreReport
 from safebench.cli.score_formats.paper import Grid, paper
 from safebench.errors import visible
-from safebench.study.report import Report
 
 _SPECIAL = re.compile(r"([\\`*_<>|~$&]|\](?=[\[(:])|!(?=\[)|^(?=[#+-]))")
 """What Markdown reads as markup; brackets around numbers are none."""
 
 
-def render(report: Report) -> str:
+def render(report: ScoreReport) -> str:
     """Return the report in GitHub's Markdown; what a card says is escaped."""
     found = paper(report)
     parts = [f"## {_text(found.title)}"]

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from safebench.analysis.measures import NotMeasured, Number
+from safebench.analysis.primaries import Primary
+from safebench.analysis.report import ScoreReport
+from safebench.analysis.spread import POWER, SeedsNeeded
+from safebench.analysis.variation import Variation
 from safebench.card.measured import MeasuredScore
 from safebench.card.results import MARGIN, base_key, find
 from safebench.cli.score_formats import phrases
 from safebench.cli.score_formats.methods import card_paragraphs
 from safebench.cli.summary import change_text, cut_text, margin_here, per_seed
-from safebench.study.measures import NotMeasured, Number
-from safebench.study.primaries import Primary
-from safebench.study.report import Report
-from safebench.study.spread import POWER, SeedsNeeded
-from safebench.study.variation import Variation
 from safebench.words import construct_name, count, listed, proportion, where, with_interval
 
 _SEEDS = 5
@@ -48,7 +48,7 @@ class Paper:
     paragraphs: tuple[Paragraph, ...]
 
 
-def paper(report: Report) -> Paper:
+def paper(report: ScoreReport) -> Paper:
     """Return the tables and the methods section of a report."""
     grids = [_scores(report), _primaries(report), _diagnostics(report)]
     grids += [_variation(one) for one in report.variations]
@@ -67,7 +67,7 @@ def paper(report: Report) -> Paper:
     )
 
 
-def _scores(report: Report) -> Grid:
+def _scores(report: ScoreReport) -> Grid:
     scores = report.results.scores
     places = tuple(dict.fromkeys((s.task, s.construct, s.judge) for s in scores))
     rows = []
@@ -112,7 +112,7 @@ def _score(score: MeasuredScore | None) -> str:
     return with_interval(score.estimate, score.lower, score.upper)
 
 
-def _primaries(report: Report) -> Grid:
+def _primaries(report: ScoreReport) -> Grid:
     unit = report.card.checkpoint_unit
     places = dict.fromkeys(_where(one, unit) for one in report.primaries)
     shared = f" ({next(iter(places))})" if len(places) == 1 else ""
@@ -149,7 +149,7 @@ def _primary(one: Primary, name: str) -> tuple[str, ...]:
     )
 
 
-def _diagnostics(report: Report) -> Grid:
+def _diagnostics(report: ScoreReport) -> Grid:
     estimands = [p.estimand for p in report.primaries]
     if not estimands:
         return Grid("diagnostics", "", (), ())
@@ -193,7 +193,7 @@ def _variation(one: Variation) -> Grid:
     )
 
 
-def _statistics(report: Report) -> Iterator[tuple[str, str]]:
+def _statistics(report: ScoreReport) -> Iterator[tuple[str, str]]:
     scores = report.results.scores
     sizes = sorted({f"{s.task}: {count(s.prompts, 'prompt')}" for s in scores})
     if sizes:
@@ -227,6 +227,6 @@ def _statistics(report: Report) -> Iterator[tuple[str, str]]:
         yield "What varies", " ".join(parts)
 
 
-def _gaps(report: Report) -> tuple[str, str]:
+def _gaps(report: ScoreReport) -> tuple[str, str]:
     gaps = "; ".join(f"{gap.what} ({gap.reason})" for gap in report.not_measured)
     return "Not measured", (gaps or "nothing that this standard asks for") + "."

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from safebench.analysis.diagnostics import TOLERANCE, WORST_SHARE
+from safebench.analysis.measures import Measure, NotMeasured, Number
+from safebench.analysis.primaries import Primary, Projection
+from safebench.analysis.spread import POWER
+from safebench.analysis.variation import REST, Effect, Variation
 from safebench.card.results import MARGIN
-from safebench.study.diagnostics import TOLERANCE, WORST_SHARE
-from safebench.study.measures import Measure, NotMeasured, Number
-from safebench.study.primaries import Primary, Projection
-from safebench.study.spread import POWER
-from safebench.study.variation import REST, Effect, Variation
 from safebench.words import count, interval, percent, proportion
 
 _FACETS = {"training_seed": "training seed"}

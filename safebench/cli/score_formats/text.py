@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from safebench.analysis.measures import Measure, Number
+from safebench.analysis.primaries import Primary
+from safebench.analysis.report import Gap, ScoreReport
+from safebench.analysis.variation import Effect, Variation
 from safebench.cli.console import print_wrapped, printer
 from safebench.cli.score_formats import phrases
 from safebench.cli.summary import print_primary, print_scores
-from safebench.study.measures import Measure, Number
-from safebench.study.primaries import Primary
-from safebench.study.report import Gap, Report
-from safebench.study.variation import Effect, Variation
 from safebench.words import construct_name, count, percent
 
 _INDENT = 20
@@ -23,7 +23,7 @@ _SMALL = 0.01
 """Share below which an interaction is left out of the table."""
 
 
-def render(report: Report) -> str:
+def render(report: ScoreReport) -> str:
     """Return the report as tables and sentences."""
     console = printer()
     with console.capture() as captured:

@@ -1,0 +1,1 @@
+"""Reading what was measured: numbers of submissions, without what runs models."""

@@ -1,0 +1,336 @@
+"""Two submissions, or two conditions of one, on the prompts they share.
+
+The difference is paired by prompt id; prompts and runs are both samples. Nothing is read from the
+cards' own results: every number is computed from outcomes.parquet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from safebench.analysis.flips import (
+    CategoryDifference,
+    Flips,
+    arm,
+    by_category,
+    find_flips,
+)
+from safebench.analysis.matching import Choice, Opened, block_of, matched, picked_prompts
+from safebench.analysis.same_text import other_texts
+from safebench.card.base import NotReported
+from safebench.card.card import Card
+from safebench.card.differences import (
+    ProtocolDifferences,
+    environment_differences,
+    protocol_differences,
+    same_entry,
+)
+from safebench.card.measured import MeasuredScore
+from safebench.card.results import MARGIN
+from safebench.card.task import Construct
+from safebench.errors import EvidenceError
+from safebench.evidence.arrays import OutcomeArray
+from safebench.evidence.scoring import CONFIDENCE, final_checkpoint, lost_seeds, measure
+from safebench.evidence.tables import OUTCOMES_FILE, read_outcomes
+from safebench.files import sha256_of
+from safebench.stats import margin_points, paired_difference
+from safebench.words import kept
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """One of the two submissions."""
+
+    id: str
+    organisation: str
+    protocol: str
+    outcomes_sha256: str
+    checkpoint_unit: str
+    """What its checkpoints are counted in: `epoch` or `step`."""
+
+
+@dataclass(frozen=True)
+class PairedChange:
+    """B minus A on the shared prompts, a difference of proportions."""
+
+    estimate: float
+    lower: float
+    upper: float
+    confidence: float
+    method: str
+    prompts: int
+    only_a: int
+    only_b: int
+    a: float
+    """A's score on the shared prompts."""
+    b: float
+    runs: tuple[int, int]
+    """Runs averaged on each side: training seeds, or the repeats of an untuned model."""
+    margin: float
+    """The standard's margin at these scores, in proportions."""
+    reading: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One estimand on both sides."""
+
+    task: str
+    construct: Construct
+    a: MeasuredScore
+    b: MeasuredScore
+    difference: PairedChange
+    flips: Flips
+    categories: tuple[CategoryDifference, ...]
+    variables: tuple[str, ...]
+    """What differs between the protocols and can change this difference."""
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SubmissionComparison:
+    """Everything that was compared, and what was not."""
+
+    a: Submitted
+    b: Submitted
+    one_folder: bool
+    protocol: ProtocolDifferences
+    environment: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+    not_compared: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def compare_submissions(
+    folders: tuple[Path, Path],
+    cards: tuple[Card, Card],
+    choice: Choice | None = None,
+    flips: int = 10,
+) -> SubmissionComparison:
+    """Compare what two submissions measured on the same prompts; B minus A.
+
+    Tasks are matched by name and construct, prompts by id. `flips` is how many of the prompts that
+    changed most are named.
+
+    Raises:
+        EvidenceError: outcomes are missing or incomplete, or nothing can be compared; why is said
+            for every task.
+    """
+    choice = choice or Choice()
+    sides = cast(
+        "tuple[Opened, Opened]",
+        tuple(
+            Opened(name, folder, card, read_outcomes(folder), sha256_of(folder / OUTCOMES_FILE))
+            for name, folder, card in zip("AB", folders, cards, strict=True)
+        ),
+    )
+    protocol = protocol_differences(*cards)
+    not_compared: list[str] = []
+    pairs = list(matched(sides, choice, not_compared))
+    texts = other_texts(*folders, {a[0] for a, _ in pairs}) if pairs else {}
+    found = []
+    for places in pairs:
+        one, other = (block_of(s, p) for s, p in zip(sides, places, strict=True))
+        if set(one.prompts).isdisjoint(other.prompts):
+            not_compared.append(
+                f"{one.task} ({one.construct}): no prompt id in common; A asks "
+                f"{len(one.prompts)} prompts, B {len(other.prompts)}"
+            )
+            continue
+        found.append(_compare(cards, (one, other), protocol, texts.get(one.task), flips))
+    if not pairs and not not_compared:
+        not_compared.append("neither has outcomes of the task or construct that was chosen")
+    if not found:
+        raise EvidenceError(
+            "nothing can be compared:\n" + "\n".join(f"  {line}" for line in not_compared),
+            fix="choose what both measured, by --task, --construct, --decoding, --checkpoint, "
+            "--judge; --protocol-only compares the two protocols alone",
+        )
+    return SubmissionComparison(
+        a=_submitted(sides[0], protocol.digests[0]),
+        b=_submitted(sides[1], protocol.digests[1]),
+        one_folder=sides[0].folder.resolve() == sides[1].folder.resolve(),
+        protocol=protocol,
+        environment=tuple(environment_differences(*cards, names=("A", "B"))),
+        comparisons=tuple(found),
+        not_compared=tuple(not_compared),
+        warnings=tuple(_warnings(sides, found)),
+    )
+
+
+def _submitted(side: Opened, protocol: str) -> Submitted:
+    submission = side.card.submission
+    unit = side.card.checkpoint_unit
+    return Submitted(submission.id, submission.organisation, protocol, side.digest, unit)
+
+
+def _warnings(sides: tuple[Opened, Opened], found: list[Comparison]) -> Iterator[str]:
+    for side in sides:
+        evidence = side.card.given_evidence
+        listed = {f.path: f.sha256 for f in evidence.files} if evidence is not None else {}
+        if listed.get(OUTCOMES_FILE, side.digest) != side.digest:
+            yield (
+                f"{side.name}'s {OUTCOMES_FILE} is not the file that its card lists; see "
+                f"safebench validate"
+            )
+    compared = {comparison.task for comparison in found}
+    for side in sides:
+        for task, extent in side.card.trials.items():
+            if task in compared:
+                yield f"{side.name} is a trial, not a result: {task}, {extent}"
+    if sides[0].digest == sides[1].digest and all(c.a.condition == c.b.condition for c in found):
+        yield (
+            "A and B hold the same outcomes: that they do not differ says nothing; the intervals "
+            "are those of two independent sets of runs"
+        )
+
+
+def _compare(
+    cards: tuple[Card, Card],
+    pair: tuple[OutcomeArray, OutcomeArray],
+    protocol: ProtocolDifferences,
+    texts: tuple[str, ...] | None,
+    flips: int,
+) -> Comparison:
+    one, other = pair
+    shared = sorted(set(one.prompts) & set(other.prompts))
+    picked = picked_prompts(one, shared), picked_prompts(other, shared)
+    both = set(texts or ()) & set(shared)
+    variables = _variables(cards, pair, protocol, same_text=texts is not None and not both)
+    return Comparison(
+        task=one.task,
+        construct=one.construct,
+        a=measure(one, lost_seeds(cards[0], one)),
+        b=measure(other, lost_seeds(cards[1], other)),
+        difference=_difference(pair, picked),
+        flips=find_flips(*picked, flips),
+        categories=by_category(*picked),
+        variables=tuple(variables),
+        warnings=tuple(_cautions(cards, pair, picked, sorted(both))),
+    )
+
+
+def _difference(
+    pair: tuple[OutcomeArray, OutcomeArray], picked: tuple[OutcomeArray, OutcomeArray]
+) -> PairedChange:
+    arms = arm(picked[0]), arm(picked[1])
+    found = paired_difference(*arms, confidence=CONFIDENCE, names=("A", "B"))
+    a, b = (float(block.scores.mean()) for block in picked)
+    margin = margin_points((a + b) / 2, MARGIN)
+    return PairedChange(
+        estimate=kept(found.estimate),
+        lower=kept(found.lower),
+        upper=kept(found.upper),
+        confidence=found.confidence,
+        method=found.method,
+        prompts=found.n_prompts,
+        only_a=len(pair[0].prompts) - found.n_prompts,
+        only_b=len(pair[1].prompts) - found.n_prompts,
+        a=kept(a),
+        b=kept(b),
+        runs=found.n_runs,
+        margin=kept(margin),
+        reading=_reading(found.lower, found.upper, margin),
+    )
+
+
+def _reading(lower: float, upper: float, margin: float) -> str:
+    """Say in words where an interval lies."""
+    apart = lower > 0 or upper < 0
+    if -margin < lower and upper < margin:
+        return "differs, by less than the margin" if apart else "equivalent within the margin"
+    if lower > margin or upper < -margin:
+        return "differs by more than the margin"
+    return "differs" if apart else "undecided"
+
+
+def _variables(
+    cards: tuple[Card, Card],
+    pair: tuple[OutcomeArray, OutcomeArray],
+    protocol: ProtocolDifferences,
+    *,
+    same_text: bool,
+) -> Iterator[str]:
+    """Yield what may have caused a difference: of the protocols, and of what was chosen."""
+    one, other = pair
+    touching = protocol.touching(
+        {one.condition, other.condition},
+        {one.decoding} & {other.decoding},
+        {one.judge} & {other.judge},
+        {one.task},
+    )
+    for variable in touching:
+        if not (same_text and variable.section == "tasks"):
+            yield str(variable)
+    if one.condition != other.condition:
+        yield f"condition {one.condition} -> {other.condition}"
+    elif one.checkpoint != other.checkpoint and not (
+        all(
+            block.checkpoint == final_checkpoint(card)
+            for card, block in zip(cards, pair, strict=True)
+        )
+        and any(v.name.endswith((".epochs", ".steps", ".length")) for v in touching)
+    ):
+        yield f"checkpoint {one.checkpoint} -> {other.checkpoint}"
+    for section in ("decoding", "judge"):
+        names = getattr(one, section), getattr(other, section)
+        if names[0] != names[1] and not same_entry(section, cards[0], names[0], cards[1], names[1]):
+            yield f"{section} {names[0]} -> {names[1]}"
+
+
+def _cautions(
+    cards: tuple[Card, Card],
+    pair: tuple[OutcomeArray, OutcomeArray],
+    picked: tuple[OutcomeArray, OutcomeArray],
+    other_text: list[str],
+) -> Iterator[str]:
+    names = [block.judge for block in pair]
+    if not same_entry("judge", cards[0], names[0], cards[1], names[1]):
+        who = [_judge(card, name) for card, name in zip(cards, names, strict=True)]
+        yield (
+            f"different judges: A by {who[0]}, B by {who[1]}; a judge that is stricter makes a "
+            "difference without any change of the model"
+        )
+    if other_text:
+        yield (
+            f"{len(other_text)} prompt{'s' if len(other_text) > 1 else ''} with the same id and "
+            f"another text: {_some(other_text)}; they are paired as if they were the same"
+        )
+    moved = [
+        prompt
+        for prompt, *places in zip(
+            picked[0].prompts, picked[0].categories, picked[1].categories, strict=True
+        )
+        if places[0] != places[1]
+    ]
+    if moved:
+        yield (
+            f"{len(moved)} shared prompts have another category in B: {_some(moved)}; they are "
+            "left out of the categories"
+        )
+    families = [
+        task.clusters for card in cards for task in card.task_list() if task.name == pair[0].task
+    ]
+    count = next((n for n in families if isinstance(n, int)), None)
+    if count is not None:
+        yield (
+            f"the prompts belong to {count} families, which outcomes.parquet does not name: the "
+            "interval takes them as independent and is too short"
+        )
+
+
+def _judge(card: Card, name: str) -> str:
+    judges = () if isinstance(card.judge, NotReported) else card.judge
+    found = next((judge for judge in judges if judge.name == name), None)
+    if found is None:
+        return name
+    parts = [name, *(p for p in (found.id, found.revision) if isinstance(p, str))]
+    return f"{parts[0]} ({' '.join(parts[1:]) or found.kind})"
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:3]) + (", ..." if len(listed) > 3 else "")

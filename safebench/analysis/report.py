@@ -1,0 +1,184 @@
+"""The report of a submission: its card's numbers, what varies, what is not measured.
+
+Numbers that a card has come from `evidence.scoring`, and are nowhere computed a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from safebench.analysis.diagnostics import GRADED
+from safebench.analysis.primaries import Primary, describe
+from safebench.analysis.variation import Variation, variation
+from safebench.card.base import NotReported
+from safebench.card.card import Card
+from safebench.card.measured import MeasuredResults, MeasuredScore
+from safebench.card.results import find, key_of
+from safebench.errors import EvidenceError
+from safebench.evidence.arrays import outcome_arrays
+from safebench.evidence.scoring import results_of
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something these outcomes say nothing about, and why."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """All that is said of a submission."""
+
+    card: Card
+    results: MeasuredResults
+    primaries: tuple[Primary, ...]
+    """In the order of the card's primary estimands; one without outcomes is left out."""
+    variations: tuple[Variation, ...]
+    """One per task and construct with a primary estimand, over everything measured."""
+    not_measured: tuple[Gap, ...]
+
+
+def make_report(card: Card, outcomes: pa.Table, tasks: Sequence[str] = ()) -> ScoreReport:
+    """Compute a submission's report from its judged responses; `tasks` limits it to those named.
+
+    Raises:
+        EvidenceError: the outcomes are incomplete, or a task named was not measured.
+    """
+    everything = outcome_arrays(outcomes)
+    known = sorted({block.task for block in everything})
+    for task in tasks:
+        if task not in known:
+            raise EvidenceError(
+                f"task {task!r} was not measured", fix=f"measured are: {', '.join(known)}"
+            )
+    results = only(results_of(card, everything), tasks)
+    primaries, variations = [], []
+    for estimand in results.primary:
+        same = [
+            b
+            for b in everything
+            if (b.task, b.construct, b.judge, b.condition)
+            == (estimand.task, estimand.construct, estimand.judge, estimand.condition)
+        ]
+        if same:
+            variations.append(variation(same))
+        beside = [b for b in same if b.checkpoint == estimand.checkpoint]
+        block = next((b for b in beside if b.decoding == estimand.decoding), None)
+        score = find(results.scores, key_of(estimand))
+        if block is not None and score is not None:
+            change = find(results.changes, key_of(estimand))
+            primaries.append(describe(estimand, score, change, block, beside))
+    gaps = tuple(_gaps(card, results, primaries, variations))
+    return ScoreReport(card, results, tuple(primaries), tuple(variations), gaps)
+
+
+def only(results: MeasuredResults, tasks: Sequence[str]) -> MeasuredResults:
+    """Return the numbers of some tasks; of all where none is named."""
+    if not tasks:
+        return results
+    return MeasuredResults(
+        primary=tuple(p for p in results.primary if p.task in tasks),
+        scores=tuple(s for s in results.scores if s.task in tasks),
+        changes=tuple(c for c in results.changes if c.task in tasks),
+    )
+
+
+def _gaps(
+    card: Card,
+    results: MeasuredResults,
+    primaries: Sequence[Primary],
+    variations: Sequence[Variation],
+) -> Iterator[Gap]:
+    """Yield what a reader may take for measured and is not."""
+    described = {key_of(primary.estimand) for primary in primaries}
+    for estimand in results.primary:
+        if key_of(estimand) not in described:
+            name = f"{estimand.task}, {estimand.construct.replace('_', '-')}"
+            yield Gap("primary estimand", f"{name}: what the card names has no outcomes")
+    yield from _facets(variations)
+    greedy = sorted({p.estimand.decoding for p in primaries if p.score.n == _once(p.score)})
+    if greedy:
+        yield Gap(
+            "repeat",
+            f"one answer per prompt and seed under {', '.join(greedy)}: "
+            "what another draw would change is not known",
+        )
+    elif any(one.levels["repeat"] < 2 for one in variations):
+        yield Gap("repeat", "one answer per prompt and run")
+    unrecorded = [p.estimand.task for p in primaries if isinstance(p.score.truncated, NotReported)]
+    if unrecorded:
+        yield Gap(
+            "truncation",
+            f"the sampler did not record how responses ended, in {', '.join(unrecorded)}",
+        )
+    graded = [p.estimand.task for p in primaries if p.diagnostics["flip_rate"] == GRADED]
+    if graded:
+        yield Gap("flips", f"{GRADED.reason}, in {', '.join(graded)}")
+    yield Gap("template", "one chat template and prompt wording")
+    if all(one.condition == "base" for one in variations):
+        yield Gap("fine-tuning", "an untuned model: there is no change from base")
+    else:
+        if any(primary.change is None for primary in primaries):
+            yield Gap("change from base", "the base model was not measured on the same prompts")
+        if not any(score.condition == "control" for score in results.scores):
+            yield Gap(
+                "control", "no control was trained: what the data and what training itself "
+                "changed is not told apart",
+            )  # fmt: skip
+    yield from _judge_gaps(card, results)
+
+
+def _once(score: MeasuredScore) -> int:
+    return score.prompts * len({run.training_seed for run in score.runs})
+
+
+_ONE = {
+    "training_seed": ("training seed", "one training seed"),
+    "checkpoint": ("checkpoint", "one checkpoint"),
+    "decoding": ("decoding", "one decoding"),
+    "prompt": ("prompt", "one prompt"),
+}
+
+
+def _facets(variations: Sequence[Variation]) -> Iterator[Gap]:
+    for facet, (name, reason) in _ONE.items():
+        single = [v for v in variations if v.levels[facet] < 2]
+        if facet in ("training_seed", "checkpoint"):
+            single = [v for v in single if v.condition != "base"]
+        if not single:
+            continue
+        where = "" if len(single) == len(variations) else f" in {_names(single)}"
+        yield Gap(name, reason + where)
+
+
+def _names(variations: Sequence[Variation]) -> str:
+    return ", ".join(dict.fromkeys(v.task for v in variations))
+
+
+def _judge_gaps(card: Card, results: MeasuredResults) -> Iterator[Gap]:
+    judges: dict[tuple[str, str], set[str]] = {}
+    for score in results.scores:
+        judges.setdefault((score.task, score.construct), set()).add(score.judge)
+    if any(len(names) == 1 for names in judges.values()):
+        yield Gap("judge", "one judge: how far another would differ is not known")
+    if isinstance(card.judge, NotReported):
+        return
+    used = {name for names in judges.values() for name in names}
+    without = [j.name for j in card.judge if j.name in used and not _calibrated(j.calibration)]
+    if without:
+        yield Gap(
+            "judge error",
+            f"not calibrated against human labels: {', '.join(without)}; no number is corrected "
+            "for it",
+        )
+    elif used:
+        yield Gap("judge error", "calibrated (see the judge), but no number is corrected for it")
+
+
+def _calibrated(calibration: object) -> bool:
+    return bool(calibration) and not isinstance(calibration, NotReported)

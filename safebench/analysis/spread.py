@@ -1,0 +1,151 @@
+"""The spread over training seeds of one block: its share, and the seeds that it asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from safebench.analysis.measures import Measure, NotMeasured, Number, measured
+from safebench.card.results import MARGIN
+from safebench.errors import StatsError
+from safebench.evidence.arrays import OutcomeArray
+from safebench.evidence.scoring import CONFIDENCE, block_stability
+from safebench.stats import plan_verdict_seeds, variance_components
+from safebench.stats.arms import FEWEST_PROMPTS
+from safebench.words import kept
+
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class SeedsNeeded:
+    """Training seeds in each arm for an equivalence verdict at the standard's margin."""
+
+    sigma: Number
+    """SD between seeds of one run, on 2 asin sqrt(score), with two one-sided bounds."""
+    seeds: int
+    seeds_lower: int
+    """At the lower bound of sigma."""
+    seeds_upper: int
+    """At its upper bound."""
+    floor: float
+    """SD on the same scale that seeds which agree cannot exclude on so many prompts."""
+    margin: float = MARGIN
+    power: float = POWER
+
+
+def counts(block: OutcomeArray) -> dict[str, int]:
+    """Return how many of each facet a block averages over."""
+    seeds, repeats, prompts = block.scores.shape
+    return {"seeds": seeds, "repeats": repeats, "prompts": prompts}
+
+
+def one_seed(block: OutcomeArray) -> NotMeasured | None:
+    """Return why nothing is known of the spread over seeds; None where there are several."""
+    if block.condition == "base":
+        return NotMeasured("the base model has no training seeds")
+    if len(block.seeds) < 2:
+        return NotMeasured("one training seed says nothing of others")
+    return None
+
+
+_EFFECTS = {
+    "training_seed": ("training_seed",),
+    "prompt": ("prompt",),
+    "prompt:training_seed": ("prompt", "training_seed"),
+    "training_seed:repeat": ("training_seed", "repeat"),
+    "residual": ("training_seed", "repeat", "prompt"),
+}
+
+
+def components(block: OutcomeArray) -> dict[str, float]:
+    """Return the variance of each source in a block, unclamped; what it cannot tell is absent.
+
+    With one repeat, `prompt:training_seed` holds what single answers add; with one training seed
+    (or an untuned model) there is no source but prompts, repeats and single answers.
+    """
+    seeds, repeats, prompts = np.indices(block.scores.shape)
+    factors = {
+        "training_seed": seeds.ravel(),
+        "repeat": repeats.ravel(),
+        "prompt": prompts.ravel(),
+    }
+    effects = dict(_EFFECTS)
+    if len(block.seeds) < 2:
+        effects = {"prompt": ("prompt",), "repeat": ("repeat",), "residual": ("repeat", "prompt")}
+    found = dict(variance_components(block.scores.ravel(), factors, effects).estimates)
+    if block.scores.shape[1] < 2 and "residual" in found:
+        whole = "prompt" if len(block.seeds) < 2 else "prompt:training_seed"
+        found[whole] = found.get(whole, 0.0) + found.pop("residual")
+    return found
+
+
+def to_project(block: OutcomeArray) -> dict[str, float]:
+    """Return the `components` of a block as other designs are computed from them.
+
+    A negative interaction is taken out of the source it was subtracted from. That leaves the
+    variances of the block's own means as they are, so that its own design has the card's interval.
+    """
+    found, repeats = components(block), block.scores.shape[1]
+    for inner, outer, times in (
+        ("prompt:training_seed", "residual", repeats),
+        ("training_seed:repeat", "training_seed", 1 / repeats),
+    ):
+        if found.get(inner, 0.0) < 0 and outer in found:
+            found[outer] += found.pop(inner) * times
+    return found
+
+
+def seeds_needed(block: OutcomeArray) -> SeedsNeeded | NotMeasured:
+    """Return the seeds an equivalence verdict needs at the spread of a block."""
+    if absent := one_seed(block):
+        return absent
+    if len(block.prompts) < FEWEST_PROMPTS:
+        few = f"{len(block.prompts)} prompts decide nothing, at least {FEWEST_PROMPTS} do"
+        return NotMeasured(few)
+    found = block_stability(block)
+    if found.sigma_run is None or found.sigma_upper is None or found.upper is None:
+        return NotMeasured(found.reason)
+    lower = 0.0 if found.upper >= 1 else MARGIN / (2 * float(special.erfinv(found.upper)))
+    sigma = Number(
+        kept(found.sigma_run), kept(min(lower, found.sigma_run)), kept(found.sigma_upper),
+        {"seeds": found.n_seeds, "repeats": found.n_repeats},
+        "one-sided chi-square bounds, the upper one not below the sampling noise of the prompts",
+    )  # fmt: skip
+    score, floor = float(block.scores.mean()), kept(found.floor)
+    return SeedsNeeded(
+        sigma=sigma,
+        seeds=seeds_at(found.sigma_run, score, floor),
+        seeds_lower=seeds_at(min(lower, found.sigma_run), score, floor),
+        seeds_upper=seeds_at(found.sigma_upper, score, floor),
+        floor=floor,
+    )
+
+
+def seeds_at(sigma: float, score: float, floor: float, margin: float = MARGIN) -> int:
+    """Return the training seeds in each arm that a verdict needs at a spread, for power `POWER`."""
+    found = plan_verdict_seeds(sigma, score=score, floor=floor**2, margin=margin, power=POWER)
+    if found is None:  # scores lie in [0, 1], so that no spread is so large
+        raise StatsError(f"more than ten million seeds: sigma is {sigma / margin:g} margins")
+    return found
+
+
+def seed_share(block: OutcomeArray) -> Measure:
+    """Return the share of the variance between the runs of a block that is between seeds."""
+    means = block.scores.mean(axis=2)
+    seeds, repeats = means.shape
+    if absent := one_seed(block):
+        return absent
+    if repeats < 2:
+        return NotMeasured("one repeat: what a seed and what chance adds are not told apart")
+    if float(np.ptp(means)) == 0:
+        return NotMeasured("nothing varies: every run has the same score")
+    factors = {
+        "training_seed": np.repeat(np.arange(seeds), repeats),
+        "repeat": np.tile(np.arange(repeats), seeds),
+    }
+    effects = {"training_seed": ("training_seed",), "repeat": ("training_seed", "repeat")}
+    found = variance_components(means.ravel(), factors, effects)
+    return measured(found.share("training_seed", confidence=CONFIDENCE), {"runs": means.size})

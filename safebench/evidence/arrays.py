@@ -1,0 +1,183 @@
+"""Outcomes as complete arrays: what every number is computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from safebench.card.results import Condition
+from safebench.card.task import Construct
+from safebench.errors import EvidenceError
+from safebench.evidence.rows import encoded, floats
+
+Floats = npt.NDArray[np.float64]
+_KEYS = ("judge", "condition", "checkpoint", "decoding", "task", "construct")
+
+
+@dataclass(frozen=True)
+class OutcomeArray:
+    """Outcomes of one condition, checkpoint, decoding, task and judge, as one array."""
+
+    judge: str
+    condition: Condition
+    checkpoint: int | None
+    decoding: str
+    task: str
+    construct: Construct
+    seeds: tuple[int | None, ...]
+    prompts: tuple[str, ...]
+    categories: tuple[str, ...]
+    scores: Floats
+    """Shape (seeds, repeats, prompts), in [0, 1]."""
+    verdicts: npt.NDArray[np.str_]
+    """The same shape; empty where verdicts do not apply."""
+    truncated: npt.NDArray[np.bool_]
+    """The same shape."""
+    blocked: npt.NDArray[np.bool_]
+    """The same shape."""
+    unrecorded: npt.NDArray[np.bool_]
+    """The same shape: whether the sampler did not keep how the response ended."""
+
+
+def outcome_arrays(outcomes: pa.Table) -> list[OutcomeArray]:
+    """Return outcomes as complete arrays, in canonical order.
+
+    Raises:
+        EvidenceError: a response is missing or occurs twice, or a score is absent.
+    """
+    keys = [_Coded.of(outcomes, name) for name in _KEYS]
+    group = np.zeros(outcomes.num_rows, dtype=np.int64)
+    for key in keys:
+        group = group * len(key.values) + key.codes
+        group = np.unique(group, return_inverse=True)[1] if group.max(initial=0) > 2**15 else group
+    small = group.max(initial=0) < 2**16  # 16-bit numbers are sorted in linear time
+    rows = np.argsort(group.astype(np.uint16) if small else group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[rows], prepend=-1))
+    found = {
+        tuple(key.values[key.codes[part[0]]] for key in keys): part
+        for part in np.split(rows, starts[1:])
+        if part.size
+    }
+    rest = _Columns(outcomes)
+    ordered = sorted(found, key=lambda key: tuple((part is not None, part) for part in key))
+    return [_block(key, found[key], rest) for key in ordered]
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """A column as codes into its distinct values, None among them."""
+
+    codes: npt.NDArray[np.int32]
+    values: list[object]
+
+    @classmethod
+    def of(cls, table: pa.Table, name: str) -> _Coded:
+        return cls(*encoded(table, name))
+
+    def at(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[object]]:
+        """Return the place of each row's value among those of these rows, and those, as met."""
+        codes: npt.NDArray[Any] = self.codes[rows]
+        if len(self.values) > 4 * rows.size:
+            known, codes = np.unique(codes, return_inverse=True)
+            values = [self.values[code] for code in known]
+        else:
+            values = self.values
+        first = np.full(len(values), rows.size)
+        first[codes[::-1]] = np.arange(rows.size)[::-1]
+        met = np.argsort(first, kind="stable")[: int((first < rows.size).sum())]
+        place = np.empty(len(values), dtype=np.int64)
+        place[met] = np.arange(met.size)
+        return place[codes], [values[code] for code in met]
+
+
+class _Columns:
+    """The columns of which a block is made."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.seed = _Coded.of(table, "training_seed")
+        self.repeat = _Coded.of(table, "repeat")
+        self.prompt = _Coded.of(table, "prompt_id")
+        self.category = _Coded.of(table, "category")
+        self.verdict = _Coded.of(table, "verdict")
+        self.status = _Coded.of(table, "status")
+        self.score, self.scored = floats(table, "score")
+
+
+def _block(key: tuple[object, ...], rows: npt.NDArray[np.int64], columns: _Columns) -> OutcomeArray:
+    place = "/".join("-" if part is None else str(part) for part in key)
+    seed, seeds = columns.seed.at(rows)
+    repeat, repeats = columns.repeat.at(rows)
+    rank = np.argsort(np.argsort(np.array(repeats, dtype=np.int64)))
+    prompt, prompts = columns.prompt.at(rows)
+    shape = (len(seeds), len(repeats), len(prompts))
+    if len(rows) != shape[0] * shape[1] * shape[2]:
+        raise EvidenceError(
+            f"{place}: {len(rows)} outcomes, but {len(seeds)} seeds x {len(repeats)} repeats x "
+            f"{len(prompts)} prompts make {shape[0] * shape[1] * shape[2]}",
+            fix="every prompt needs one outcome in every seed and repeat",
+        )
+    at = (seed * shape[1] + rank[repeat]) * shape[2] + prompt
+    score = columns.score[rows]
+    _refuse(place, at, score, columns, rows)
+
+    def laid(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        array = np.empty(at.size, dtype=values.dtype)
+        array[at] = values
+        return array.reshape(shape)
+
+    def named(column: _Coded, dtype: str) -> npt.NDArray[np.str_]:
+        words = np.array(["" if v is None else str(v) for v in column.values], dtype=dtype)
+        return np.asarray(words[laid(column.codes[rows])])
+
+    def with_status(word: str) -> npt.NDArray[np.bool_]:
+        which = np.array([value == word for value in columns.status.values])
+        return np.asarray(which[laid(columns.status.codes[rows])])
+
+    category = np.zeros(shape[2], dtype=np.int64)
+    category[prompt] = columns.category.codes[rows]
+    judge, condition, checkpoint, decoding, task, construct = key
+    return OutcomeArray(
+        judge=str(judge),
+        condition=cast("Condition", condition),
+        checkpoint=checkpoint if isinstance(checkpoint, int) else None,
+        decoding=str(decoding),
+        task=str(task),
+        construct=cast("Construct", construct),
+        seeds=tuple(s if isinstance(s, int) else None for s in seeds),
+        prompts=tuple(str(p) for p in prompts),
+        categories=tuple(str(columns.category.values[code] or "") for code in category),
+        scores=laid(score),
+        verdicts=named(columns.verdict, "U10"),
+        truncated=with_status("truncated"),
+        blocked=with_status("blocked"),
+        unrecorded=with_status("unrecorded"),
+    )
+
+
+def _refuse(
+    place: str,
+    at: npt.NDArray[np.int64],
+    score: Floats,
+    columns: _Columns,
+    rows: npt.NDArray[np.int64],
+) -> None:
+    """Raise for the first row, as they come, that is a second outcome or has no score."""
+    first = np.empty(at.size, dtype=np.int64)
+    first[at[::-1]] = np.arange(at.size)[::-1]
+    second = first[at] != np.arange(at.size)
+    wrong = second | ~((score >= 0) & (score <= 1))
+    if not wrong.any():
+        return
+    i = int(np.argmax(wrong))
+    value = float(score[i]) if columns.scored[rows[i]] else None
+    prompt = columns.prompt.values[columns.prompt.codes[rows[i]]]
+    seed = columns.seed.values[columns.seed.codes[rows[i]]]
+    raise EvidenceError(
+        f"{place}: prompt {prompt!r}, seed {seed}: "
+        f"{'a second outcome' if second[i] else f'score {value!r}'}",
+        fix="every response has exactly one score in [0, 1]",
+    )

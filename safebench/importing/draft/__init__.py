@@ -1,0 +1,1 @@
+"""A draft of a card from what files say."""

@@ -1,0 +1,1 @@
+"""Files of lm-eval: results, and samples logged beside them."""

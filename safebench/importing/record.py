@@ -1,0 +1,157 @@
+"""A JSON file of another program as a mapping whose values are asked for by type."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safebench.card.document import ReadError
+from safebench.card.read import MAX_BYTES, load_document, read_bytes
+from safebench.errors import InteropError, visible
+from safebench.importing.draft.facts import show
+
+MOST_BYTES = 16 * MAX_BYTES
+"""A trainer's log of a long run is larger than a card; no log is larger than this."""
+_UNKNOWN = ("", "N/A")  # what lm-eval writes for what it could not find out
+
+
+@dataclass(frozen=True)
+class Record:
+    """A mapping in a file; a value of a type that makes no sense is an error, null is absent."""
+
+    file: Path
+    data: dict[str, Any] = field(repr=False)
+    inside: str = ""
+
+    def key(self, name: str) -> str:
+        """Return a key as messages name it, from the top of the file."""
+        return visible(f"{self.inside}.{name}" if self.inside else name)
+
+    def text(self, name: str) -> str | None:
+        """Return a text; None when absent."""
+        return self._get(name, "a text", lambda v: isinstance(v, str))  # type: ignore[no-any-return]
+
+    def flag(self, name: str) -> bool | None:
+        """Return true or false; None when absent."""
+        return self._get(name, "true or false", lambda v: isinstance(v, bool))  # type: ignore[no-any-return]
+
+    def number(self, name: str) -> float | None:
+        """Return a finite number; None when absent."""
+        return self._get(name, "a finite number", _is_number)  # type: ignore[no-any-return]
+
+    def whole(self, name: str) -> int | None:
+        """Return a whole number, also one written as 8.0; None when absent."""
+        value = self._get(name, "a whole number", lambda v: _is_number(v) and v == int(v))
+        return None if value is None else int(value)
+
+    def mapping(self, name: str) -> Record | None:
+        """Return a mapping inside; None when absent."""
+        value = self._get(name, "a mapping", lambda v: isinstance(v, dict))
+        return None if value is None else Record(self.file, value, self.key(name))
+
+    def items(self, name: str) -> list[Any] | None:
+        """Return a list; None when absent."""
+        return self._get(name, "a list", lambda v: isinstance(v, list))  # type: ignore[no-any-return]
+
+    def texts(self, name: str) -> list[str] | None:
+        """Return a list of texts, also where a single text stands; None when absent."""
+        value = self.data.get(name)
+        found = [value] if isinstance(value, str) else self.items(name)
+        for item in found or ():
+            if not isinstance(item, str) or not _is_unicode(item):
+                raise self.wrong(name, item, "a text")
+        return found
+
+    def wrong(self, name: str, value: Any, expected: str) -> InteropError:
+        """Return the error for a value that is not what it has to be."""
+        return InteropError(
+            f"{visible(str(self.file))}: `{self.key(name)}` is {show(value)}, expected {expected}",
+            fix="give the file as the program wrote it",
+        )
+
+    def _get(self, name: str, expected: str, fits: Any) -> Any:
+        value = self.data.get(name)
+        if value is None or (isinstance(value, str) and value in _UNKNOWN):
+            return None
+        if not fits(value):
+            raise self.wrong(name, value, expected)
+        return value
+
+
+def read_record(file: Path) -> Record:
+    """Return the mapping in a JSON or YAML file.
+
+    Raises:
+        InteropError: it cannot be read, is too large, or holds something else.
+    """
+    if file.suffix in (".yaml", ".yml"):
+        try:
+            document = load_document(file)
+        except ReadError as problem:
+            raise InteropError(visible(str(problem)), fix=problem.fix) from problem
+        return _mapping(document.data, file)
+    return parse_record(_bytes(file), file)
+
+
+def parse_record(raw: bytes, file: Path) -> Record:
+    """Return the mapping in the bytes of a JSON file, or of a line of one. Raises InteropError."""
+    try:
+        data = json.loads(raw, object_pairs_hook=_once)
+    except RecursionError:
+        raise _damaged(file, "it is nested too deeply") from None
+    except (UnicodeDecodeError, ValueError) as problem:
+        raise _damaged(file, str(problem)) from None
+    return _mapping(data, file)
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        raw = read_bytes(file, MOST_BYTES)
+    except ReadError as problem:
+        raise InteropError(visible(str(problem)), fix=problem.fix) from problem
+    if len(raw) > MOST_BYTES:
+        raise _damaged(file, f"it is larger than {MOST_BYTES // 1024 // 1024} MiB")
+    return raw
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in data:
+            raise ValueError(f"the key {show(key)} occurs twice in one mapping")
+        if not _is_unicode(key) or (isinstance(value, str) and not _is_unicode(value)):
+            raise ValueError(f"half of a character stands alone at the key {show(key)}")
+        data[key] = value
+    return data
+
+
+def _mapping(data: Any, file: Path) -> Record:
+    if not isinstance(data, dict):
+        raise _damaged(file, f"it holds {show(data)}, expected a mapping")
+    return Record(file, data)
+
+
+def _damaged(file: Path, why: str) -> InteropError:
+    fix = "give the file as the program wrote it, or leave it out"
+    return InteropError(f"{visible(str(file))} cannot be used: {why}", fix=fix)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written: JSON can hold halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False

@@ -1,0 +1,195 @@
+"""What a person says about imported runs, as facts: in part of a card, and in options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from safebench.card.document import Pointer, dotted
+from safebench.card.read import load_document
+from safebench.errors import InteropError, visible
+from safebench.importing.draft.facts import ASKED, Absent, Fact, Nothing, Place, show
+from safebench.importing.draft.tree import TO_FILL
+
+_NAMED = ("data", "decoding", "judge", "tasks")
+_COMPUTED = frozenset({"spec", "results", "evidence"})
+_BY_RUNS: frozenset[Place] = frozenset({("model", "weights"), ("seeds", "training")})
+"""What the responses and the folders of weights say, also where a card lists it."""
+
+
+def card_facts(file: Path, out: Path) -> list[Fact]:
+    """Return what a card, or part of one, says; paths then begin at `out`.
+
+    Results and evidence are left out, since they are computed anew, and so are marks that are
+    still to be filled in. `null` says that there is none, of what a card leaves out then: a
+    system prompt, a prefill.
+
+    Raises:
+        InteropError: it is no mapping of a card's sections.
+        ReadError: it cannot be read.
+    """
+    data = load_document(file).data
+    if not isinstance(data, dict):
+        raise InteropError(
+            f"{visible(str(file))} is no mapping", fix="give sections of a card, e.g. `judge:`"
+        )
+    facts: list[Fact] = []
+    for section, value in data.items():
+        if section not in _COMPUTED:
+            _check_section(str(section), value, file)
+            facts += _facts(value, (section,), (section,), file, out)
+    return facts
+
+
+def _check_section(name: str, value: Any, file: Path) -> None:
+    """See that a section is what it can be; of what was answered something has to be known."""
+    absent = isinstance(value, dict) and set(value) == {"not_reported"}
+    if name in _NAMED:
+        if isinstance(value, list) or (absent and name == "data"):
+            return
+        expected = "a list, each item with its name"
+    elif isinstance(value, dict):
+        return
+    else:
+        expected = "a mapping"
+    raise InteropError(
+        f"{visible(str(file))}: {visible(name)} is {show(value)}, expected {expected}",
+        fix="give sections of a card as the standard has them, e.g. `judge: [{name: mine, ...}]`",
+    )
+
+
+def card_seeds(file: Path) -> tuple[int, ...]:
+    """Return the training seeds that a card lists; none where it gives a number or nothing."""
+    data = load_document(file).data
+    seeds = data.get("seeds") if isinstance(data, dict) else None
+    listed = seeds.get("training") if isinstance(seeds, dict) else None
+    return tuple(s for s in listed if isinstance(s, int)) if isinstance(listed, list) else ()
+
+
+def _facts(value: Any, place: Place, at: Pointer, file: Path, out: Path) -> Iterator[Fact]:
+    if place in _BY_RUNS:
+        return
+    if value is None:  # in a card null never means unknown: here it says that there is none
+        yield Fact(place, Nothing(), file, dotted(at), rank=ASKED)
+        return
+    if isinstance(value, dict) and set(value) == {"not_reported"}:
+        reason = str(value["not_reported"])
+        if not reason.startswith(TO_FILL):
+            yield Fact(place, value, file, dotted(at), rank=ASKED)
+    elif isinstance(value, dict) and value and not _is_value(place):
+        for key, item in value.items():
+            yield from _facts(item, (*place, str(key)), (*at, str(key)), file, out)
+    elif isinstance(value, list) and len(place) == 1 and place[0] in _NAMED:
+        for number, item in enumerate(value):
+            item = {"name": item} if isinstance(item, str) else item
+            if not isinstance(item, dict) or not isinstance(item.get("name"), str):
+                raise InteropError(
+                    f"{visible(str(file))}: {dotted((*at, number))} has no name",
+                    fix="give every item of the list its name",
+                )
+            for key, part in item.items():
+                name = (*place, item["name"], str(key))
+                yield from _facts(part, name, (*at, number, str(key)), file, out)
+    else:
+        yield Fact(place, _moved(value, place, file, out), file, dotted(at), rank=ASKED)
+
+
+_WHOLE = frozenset({
+    "extra", "primary", "libraries", "backend_args", "optimizer_args", "lr_scheduler_args",
+    "settings", "answers", "subset", "revision", "objective", "attack", "template",
+    "training_chat_template", "fixed", "self_test",
+})  # fmt: skip
+"""Mappings that are one value: what other sources say of such a field is another value."""
+
+
+def _is_value(place: Place) -> bool:
+    return place[-1] in _WHOLE
+
+
+def _moved(value: Any, place: Place, file: Path, out: Path) -> Any:
+    """Return a value; a path, or a name that is a folder beside the card, seen from `out`."""
+    if isinstance(value, dict):
+        return {key: _moved(item, (*place, key), file, out) for key, item in value.items()}
+    is_path = place[-1] == "path"
+    is_name = place[-1] == "id" and place[0] in ("model", "judge")
+    if isinstance(value, str) and (is_path or (is_name and (file.parent / value).is_dir())):
+        return seen_from(file.parent / value, out)
+    return value
+
+
+def seen_from(path: Path, folder: Path) -> str:
+    """Return a path as it is written in a card that lies in a folder."""
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+
+
+def setting_facts(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[Fact]:
+    """Yield the settings of decodings that options give, under their names."""
+    for name, values in settings.items():
+        for field, value in {"name": name, **values}.items():
+            key = "--decoding"
+            yield Fact(("decoding", name, field), value, None, key=key, note=key, rank=ASKED)
+
+
+def keyed(facts: Iterable[Fact], settings: Iterable[Fact]) -> list[Fact]:
+    """Return facts of decodings that a person gave, under the keys that files' decodings have.
+
+    Args:
+        facts: What files say.
+        settings: What a person says of decodings, by their names.
+
+    Raises:
+        InteropError: nothing, or more than one thing, in the files is decoded like that.
+    """
+    there = _decodings(facts)
+    said = list(settings)
+    placed = []
+    for name, values in _decodings(said).items():
+        if name in there or not there:
+            keys = [name]
+        else:
+            named = [key for key, found in there.items() if found.get("name") == name]
+            keys = named or [key for key, found in there.items() if _agree(values, found)]
+        if len(keys) != 1:
+            listed = "; ".join(_words(found) for found in there.values())
+            what = "no responses are" if not keys else f"{len(keys)} different settings are"
+            raise InteropError(
+                f"decoding {visible(name)}: {what} decoded like that; there is: {listed}",
+                fix="correct its settings, take it out, or name it beside the responses: "
+                "seed=1,decoding=NAME:DIR",
+            )
+        for fact in said:
+            if fact.place[1] == name:
+                place = ("decoding", keys[0], *fact.place[2:])
+                placed.append(Fact(place, fact.value, fact.file, fact.key, fact.note, fact.rank))
+    return placed
+
+
+def _decodings(facts: Iterable[Fact]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for fact in facts:
+        if fact.place[0] == "decoding":
+            found.setdefault(fact.place[1], {}).setdefault(fact.place[-1], fact.value)
+    return found
+
+
+def _agree(asked: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether two settings differ in nothing that both state."""
+    both = [field for field in asked if field in found and field not in ("name", "repeats")]
+    return all(
+        isinstance(value, Absent) or asked[field] == value
+        for field in both
+        for value in [found[field]]
+    ) and not any(
+        asked[field] not in (None, 1.0, [], 0.0) for field in asked if _sets(field, found)
+    )
+
+
+def _sets(field: str, found: Mapping[str, Any]) -> bool:
+    return field in ("temperature", "top_p", "top_k", "min_p") and field not in found
+
+
+def _words(values: Mapping[str, Any]) -> str:
+    told = {k: v for k, v in values.items() if not isinstance(v, Absent) and v not in ([], None)}
+    return visible(", ".join(f"{key} {value}" for key, value in told.items()))

@@ -1,0 +1,1 @@
+"""Builds the embedded model, its data and the prompts of our own tasks from word lists."""
