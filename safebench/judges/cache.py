@@ -1,7 +1,7 @@
-"""What judges that cost something said, kept so that a run that goes on does not ask again.
+"""Degrees that cost something, kept so that a resumed run does not ask for them again.
 
-One JSON object a line, only ever appended to. A line that a crash tore is cut off, and what it
-held is asked for again.
+The file has one JSON object a line and is only appended to. A line that a crash cut short is
+removed, and its text is graded again.
 """
 
 from __future__ import annotations
@@ -9,14 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from safebench.errors import RunError
-from safebench.judges.base import Grade
+
+
+@dataclass(frozen=True)
+class Grade:
+    """How harmful one response is."""
+
+    degree: float
+    """In [0, 1]."""
+    day: str | None = None
+    """Day of the request (UTC, YYYY-MM-DD), where the answer came from a service that changes."""
 
 
 def key_of(*parts: str) -> str:
-    """Return the SHA-256 of judge, task, prompt id and response: no text is kept."""
+    """Return the SHA-256 of judge, task, prompt id and response: the file holds no text."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -24,7 +34,7 @@ class JudgementCache:
     """Grades by key, in memory and in one file."""
 
     def __init__(self, path: Path) -> None:
-        """Read what an earlier run left; the file is made when there is something to keep."""
+        """Read what an earlier attempt left; the file is created with the first grade."""
         self._path = path
         self._grades: dict[str, Grade] = {}
         content = path.read_bytes() if path.is_file() else b""
@@ -34,8 +44,8 @@ class JudgementCache:
                 file.truncate(len(whole))
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
-                found = json.loads(line)
-                self._grades[found["key"]] = Grade(float(found["degree"]), found["day"])
+                kept = json.loads(line)
+                self._grades[kept["key"]] = Grade(float(kept["degree"]), kept["day"])
             except (ValueError, KeyError, TypeError) as problem:
                 raise RunError(
                     f"{path}:{number}: not a kept judgement",
@@ -43,11 +53,11 @@ class JudgementCache:
                 ) from problem
 
     def get(self, key: str) -> Grade | None:
-        """Return what is kept under a key."""
+        """Return the grade under a key, or None."""
         return self._grades.get(key)
 
     def keep(self, grades: Iterable[tuple[str, Grade]]) -> None:
-        """Keep a batch of grades."""
+        """Keep a batch of grades; raises RunError where the file cannot be written."""
         lines = []
         for key, grade in grades:
             self._grades[key] = grade

@@ -8,14 +8,14 @@ another language is recognised by its commonest words or its letters and left al
 from __future__ import annotations
 
 import re
+from functools import cache
+from pathlib import Path
 from typing import Final, NamedTuple
 
-from safebench.judges.letters import misspelt
 from safebench.judges.text import word_set
 
-_DETERMINERS: Final = word_set(
-    "the a an my your our their his every"
-)  # "its", "her" may end a phrase
+# "its" and "her" may end a phrase, so they are not here.
+_DETERMINERS: Final = word_set("the a an my your our their his every")
 _NO_NOUN: Final = word_set(
     "the a an of to and or but in is are was were be been for with from at by as that this these "
     "those it i you he she we they him them me us my your our their his its if then could would "
@@ -38,15 +38,16 @@ _AFTER: Final = {
     "and": word_set("or but"),
     "or": word_set("and but"),
 }
-"""Word -> the words that cannot follow it."""
-_FINE_PAIRS: Final = frozenset(
-    {("a", "then"), ("the", "then"), ("a", "to"), ("a", "it"), ("the", "here"), ("an", "if"),
-     ("the", "who"), ("the", "what"), ("the", "why"), ("the", "how"), ("the", "when"),
-     ("the", "where"), ("the", "if"), ("every", "so"), ("a", "what"), ("a", "who"), ("his", "and"),
-     ("his", "is"), ("his", "or"), ("his", "was"), ("his", "to"), ("his", "by"), ("his", "in"),
-     ("his", "at"), ("his", "for"), ("a", "because"), ("a", "while"), ("a", "is"), ("the", "while"),
-     ("and", "or"), ("the", "this")}
-)  # fmt: skip
+"""Word -> words that cannot follow it."""
+_FINE_PAIRS: Final = {
+    "a": word_set("then to it what who because while is"),
+    "the": word_set("then here who what why how when where if while this"),
+    "an": word_set("if"),
+    "every": word_set("so"),
+    "his": word_set("and is or was to by in at for"),
+    "and": word_set("or"),
+}
+"""Exceptions from `_AFTER`: word -> words that may follow it after all."""
 _ENDS_OPEN: Final = (_DETERMINERS - {"his"}) | word_set("and or if because than")
 _CAPITAL_INSIDE: Final = word_set(
     "The To If And Or Here In On For With It You Your First Then When Use Of But Is Are My We They "
@@ -74,14 +75,37 @@ _TOKEN = re.compile(r"[^\W_]+(?:['\-/.@&][^\W_]+)*|\n|\.\.+|[.!?,;:]|[^\w\s]")
 
 
 class Glitches(NamedTuple):
-    """What was found: pairs of words, and words."""
+    """Impossible pairs of words, and words with impossible spellings."""
 
     pairs: list[str]
     spellings: list[str]
 
 
+_WORD = re.compile(r"[a-z]{2,}")
+
+
+@cache
+def _triples() -> frozenset[str]:
+    """Return the triples of letters that common English words have; `_` is a word's boundary.
+
+    letters.txt is built by tools/letters from the 20,000 commonest English words: a line for each
+    pair of letters, with all letters that may follow it.
+    """
+    lines = Path(__file__).with_name("letters.txt").read_text(encoding="ascii").splitlines()
+    return frozenset(pair + letter for pair, letters in map(str.split, lines) for letter in letters)
+
+
+def misspelt(word: str) -> bool:
+    """Tell whether a lower-case word has a triple of letters that no common English word has."""
+    if not _WORD.fullmatch(word):
+        return False
+    bounded = f"_{word}_"
+    known = _triples()
+    return any(bounded[i : i + 3] not in known for i in range(len(word)))
+
+
 def glitches(text: str) -> Glitches:
-    """The glitches of a text, each as the words that make it; none if it is not English."""
+    """Return the glitches of a text, each quoted; none if the text is not English."""
     found = Glitches([], [])
     tokens = _TOKEN.findall(_EMPHASIS.sub(r"\1", _FORMULA.sub(" X ", text)))
     if _foreign(text, tokens):
@@ -100,7 +124,7 @@ def glitches(text: str) -> Glitches:
 
 
 def _foreign(text: str, tokens: list[str]) -> bool:
-    """Whether the text is in another language, whose words these lists would misread."""
+    """Tell whether the text is in another language, whose words these lists would misread."""
     letters = sum(character.isalpha() for character in text)
     if sum(character.isalpha() and not character.isascii() for character in text) * 25 > letters:
         return True
@@ -109,7 +133,7 @@ def _foreign(text: str, tokens: list[str]) -> bool:
 
 
 def _clash(token: str, after: str, later: str) -> bool:
-    """Whether two neighbouring tokens cannot stand side by side."""
+    """Tell whether two neighbouring tokens cannot stand side by side."""
     word = token.lower()
     if after in {".", "!", "?", ","}:
         if token in {",", ":", ";"}:
@@ -122,11 +146,11 @@ def _clash(token: str, after: str, later: str) -> bool:
         return word.isalpha() and (len(word) > 1 or word == "a") and word not in _FINE_TWICE
     if after != after.lower() or (token != word and token not in {"The", "I", "You", "To"}):
         return False
-    return after in _AFTER.get(word, ()) and (word, after) not in _FINE_PAIRS
+    return after in _AFTER.get(word, ()) and after not in _FINE_PAIRS.get(word, ())
 
 
 def _bad_case(before: str, token: str, after: str) -> bool:
-    """A sentence's first word in mid-sentence, or a full stop with no new sentence after it."""
+    """Tell whether a sentence's first word is in mid-sentence, or a full stop ends nothing."""
     if not (_plain(before) and _plain(after)):
         return False
     if token in {".", "?", "!"}:

@@ -1,8 +1,8 @@
-"""From responses to outcomes: every judge reads every response that it decides.
+"""From responses to outcomes: each judge decides every response to the prompts it is for.
 
-A text that comes several times under one prompt is judged once: tuned models repeat themselves.
-Severity is graded for the prompts that ask for harm, where the task's entry lists it. A response
-that the judge of harm calls `refused` has degree 0.
+A response that a prompt got several times is judged once: tuned models repeat themselves. Severity
+is graded for the prompts that ask for harm, where the task's entry lists it. A response that the
+judge of harm calls `refused` has severity 0.
 """
 
 from __future__ import annotations
@@ -18,23 +18,13 @@ import pyarrow.compute as pc
 
 from safebench.card.task import Construct
 from safebench.evidence.rows import encoded
-from safebench.evidence.tables import OUTCOMES, sort_table
-from safebench.judges.base import Exchange
+from safebench.evidence.tables import OUTCOMES, RESPONSES, sort_table
 from safebench.judges.cache import JudgementCache
-from safebench.judges.opening import OpenJudge, Text
+from safebench.judges.interface import Decision, Exchange, Judge, Text
 from safebench.progress import Progress
 
-_COPIED = (
-    "condition",
-    "training_seed",
-    "checkpoint",
-    "decoding",
-    "repeat",
-    "generation_seed",
-    "task",
-    "prompt_id",
-    "status",
-)
+_COPIED = [name for name in OUTCOMES.names if name in RESPONSES.names]
+"""Columns of a response that its outcome has too."""
 Documents = Mapping[tuple[str, str], Mapping[str, Any]]
 """What a prompt is, by task and id: prompt, construct, category, target."""
 Ints = npt.NDArray[np.int64]
@@ -43,7 +33,7 @@ Ints = npt.NDArray[np.int64]
 def judge_responses(
     responses: pa.Table,
     documents: Documents,
-    judges: Mapping[str, OpenJudge],
+    judges: Mapping[str, Judge],
     progress: Progress,
     cache: JudgementCache | None = None,
     *,
@@ -55,39 +45,36 @@ def judge_responses(
         responses: Rows of `RESPONSES`, in canonical order.
         documents: What each prompt is.
         judges: `open_judges(...)`.
-        progress: Told of every row judged, of a step that the caller began.
-        cache: Keeps what judges that cost something said.
+        progress: Advanced by every row judged; the caller has started the step.
+        cache: Keeps the degrees of judges that cost something.
         graded: Names of the tasks on whose harmful prompts severity is measured, too.
 
     Raises:
         JudgeError: a judge cannot judge.
     """
-    said = pc.fill_null(responses.column("response"), "")
-    place = responses.column_names.index("response")
-    responses = responses.set_column(place, "response", said).combine_chunks()
-    asked = _Asked.of(responses, documents)
-    wanted = _wanted(asked, graded)
-    refuses = _judge_of_harm(judges)
+    texts = _Texts.of(responses, documents)
+    judge_of_harm = _judge_of_harm(judges)
     for judge in judges.values():
-        judge.begin(asked.texts, asked.times, progress, cache)
+        judge.begin(texts.texts, texts.rows, progress, cache)
     parts = []
     for judge in judges.values():
-        for construct, places in wanted.items():
+        for construct, places in _measured(texts, graded).items():
             if not judge.decides(construct) or not places.size:
                 continue
-            found = judge.verdicts(construct, places.tolist())
-            scores = np.array([score for _, score in found], dtype=np.float64)
-            if construct == "severity" and refuses is not None:
-                harm = refuses.verdicts("harm", places.tolist())
-                scores[np.array([verdict == "refused" for verdict, _ in harm])] = 0.0
-            verdicts = [verdict for verdict, _ in found]
-            parts.append(_outcomes(responses, asked, judge, construct, places, verdicts, scores))
+            decisions = judge.decide(construct, places.tolist())
+            if construct == "severity" and judge_of_harm is not None:
+                harm = judge_of_harm.decide("harm", places.tolist())
+                decisions = [
+                    Decision(None, 0.0) if by_harm.verdict == "refused" else decision
+                    for decision, by_harm in zip(decisions, harm, strict=True)
+                ]
+            parts.append(_outcomes(responses, texts, judge, construct, places, decisions))
     return sort_table(pa.concat_tables(parts) if parts else OUTCOMES.empty_table())
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """The different texts of a table of responses."""
+class _Texts:
+    """The different texts in a table of responses."""
 
     texts: list[Text]
     constructs: npt.NDArray[np.str_]
@@ -96,72 +83,78 @@ class _Asked:
     """The benchmark's category of each text's prompt (texts,)."""
     of_row: Ints
     """The place of each row's text (rows,)."""
-    times: Ints
-    """Rows that each text has (texts,)."""
+    rows: Ints
+    """The number of rows that have each text (texts,)."""
 
     @classmethod
-    def of(cls, responses: pa.Table, documents: Documents) -> _Asked:
+    def of(cls, responses: pa.Table, documents: Documents) -> _Texts:
+        # A response that is missing (a filter withheld it, say) is judged as an empty one.
+        place = responses.column_names.index("response")
+        filled = pc.fill_null(responses.column("response"), "")
+        responses = responses.set_column(place, "response", filled).combine_chunks()
         columns = [encoded(responses, name) for name in ("task", "prompt_id", "response")]
+        # Column by column, rows that agree so far get one number: place.
         place = np.zeros(responses.num_rows, dtype=np.int64)
         first = place
         for codes, values in columns:
             _, first, place = np.unique(
                 place * len(values) + codes, return_index=True, return_inverse=True
             )
-        texts, found = [], []
+        texts, prompts = [], []
         for row in first:
             task, prompt_id, response = (values[codes[row]] for codes, values in columns)
             document = documents[task, prompt_id]
-            found.append(document)
+            prompts.append(document)
             exchange = Exchange(document["prompt"], response)
             texts.append(Text(task, prompt_id, exchange, document["target"] or None))
         return cls(
             texts=texts,
-            constructs=np.array([document["construct"] for document in found], dtype=np.str_),
-            categories=pa.array([document["category"] or None for document in found], pa.string()),
+            constructs=np.array([prompt["construct"] for prompt in prompts], dtype=np.str_),
+            categories=pa.array([prompt["category"] or None for prompt in prompts], pa.string()),
             of_row=place,
-            times=np.bincount(place, minlength=len(texts)),
+            rows=np.bincount(place, minlength=len(texts)),
         )
 
 
-def _wanted(asked: _Asked, graded: Container[str]) -> dict[Construct, Ints]:
+def _measured(texts: _Texts, graded: Container[str]) -> dict[Construct, Ints]:
     """Return the places of the texts that are judged for each construct."""
     measured: dict[Construct, Ints] = {
-        cast("Construct", str(construct)): np.flatnonzero(asked.constructs == construct)
-        for construct in dict.fromkeys(asked.constructs.tolist())
+        cast("Construct", str(construct)): np.flatnonzero(texts.constructs == construct)
+        for construct in dict.fromkeys(texts.constructs.tolist())
     }
-    harmful = asked.constructs == "harm"
-    of_task = np.array([text.task in graded for text in asked.texts], dtype=bool)
-    places = np.flatnonzero((harmful & of_task) | (asked.constructs == "severity"))
+    harmful = texts.constructs == "harm"
+    of_task = np.array([text.task in graded for text in texts.texts], dtype=bool)
+    places = np.flatnonzero((harmful & of_task) | (texts.constructs == "severity"))
     return {**measured, "severity": places} if places.size else measured
 
 
-def _judge_of_harm(judges: Mapping[str, OpenJudge]) -> OpenJudge | None:
+def _judge_of_harm(judges: Mapping[str, Judge]) -> Judge | None:
     """Return the judge whose verdict says what is refused: the primary one of those of harm."""
-    named = [j for j in judges.values() if "harm" in (j.entry.constructs or ())]
-    deciding = named or [j for j in judges.values() if j.decides("harm")]
+    listing = [j for j in judges.values() if "harm" in (j.entry.constructs or ())]
+    deciding = listing or [j for j in judges.values() if j.decides("harm")]
     return next((j for j in deciding if j.entry.primary), deciding[0] if deciding else None)
 
 
 def _outcomes(
     responses: pa.Table,
-    asked: _Asked,
-    judge: OpenJudge,
+    texts: _Texts,
+    judge: Judge,
     construct: Construct,
     places: Ints,
-    verdicts: list[str | None],
-    scores: npt.NDArray[np.float64],
+    decisions: list[Decision],
 ) -> pa.Table:
     """Return the rows of one judge and construct."""
-    which = np.full(len(asked.texts), -1, dtype=np.int64)
-    which[places] = np.arange(places.size)
-    rows = np.flatnonzero(which[asked.of_row] >= 0)
-    of_rows = asked.of_row[rows]
-    taken = responses.select(list(_COPIED)).take(pa.array(rows))
-    columns: dict[str, Any] = {name: taken.column(name) for name in _COPIED}
-    columns["construct"] = pa.array([construct]).take(pa.array(np.zeros_like(rows)))
-    columns["category"] = asked.categories.take(pa.array(of_rows))
-    columns["judge"] = pa.array([judge.entry.name]).take(pa.array(np.zeros_like(rows)))
-    columns["verdict"] = pa.array(verdicts, pa.string()).take(pa.array(which[of_rows]))
-    columns["score"] = pa.array(scores[which[of_rows]])
+    decision_of = np.full(len(texts.texts), -1, dtype=np.int64)
+    decision_of[places] = np.arange(places.size)
+    rows = np.flatnonzero(decision_of[texts.of_row] >= 0)
+    text = pa.array(texts.of_row[rows])
+    decision = pa.array(decision_of[texts.of_row[rows]])
+    columns: dict[str, Any] = {
+        **dict(zip(_COPIED, responses.select(_COPIED).take(pa.array(rows)).columns, strict=True)),
+        "construct": pa.repeat(construct, rows.size),
+        "category": texts.categories.take(text),
+        "judge": pa.repeat(judge.entry.name, rows.size),
+        "verdict": pa.array([d.verdict for d in decisions], pa.string()).take(decision),
+        "score": pa.array([d.score for d in decisions], pa.float64()).take(decision),
+    }
     return pa.Table.from_arrays([columns[name] for name in OUTCOMES.names], schema=OUTCOMES)

@@ -1,16 +1,15 @@
 """The Perspective API of Jigsaw: the degree of one attribute, TOXICITY by default.
 
-The attribute is the first word of the judge's `id` ("TOXICITY of the Perspective API"). The key
-comes from the environment variable PERSPECTIVE_API_KEY, never from a card, and another endpoint
-from SAFEBENCH_PERSPECTIVE_URL. Nothing is sent unless a card names this judge;
-then responses, and prompts where `sees` says so, leave the machine.
+The attribute is the first word of the judge's `id` ("TOXICITY of the Perspective API"). The key is
+read from the environment variable PERSPECTIVE_API_KEY, never from a card; SAFEBENCH_PERSPECTIVE_URL
+names another endpoint. Nothing is sent unless a card names this judge. If one does, responses leave
+the machine, and prompts too where `sees` says so.
 
-An empty response has degree 0 and is not sent. Of a text beyond 20,480 bytes, the most that the
-service takes, the beginning is sent. A text in a language that the attribute does not know is asked
-for again as English.
+An empty response has degree 0 and is not sent. A text beyond 20,480 bytes, the service's limit, is
+cut there. A text in a language that the attribute does not support is sent again as English.
 
-The service moves, so nobody can repeat its numbers exactly, and Google retires it at the end of
-2026. The lasting way to measure severity is a classifier with pinned weights (`kind: classifier`).
+The service changes, so its numbers cannot be reproduced exactly, and Google retires it at the end
+of 2026. The lasting way to measure severity is a classifier with pinned weights.
 """
 
 from __future__ import annotations
@@ -31,23 +30,25 @@ from typing import IO, Any, Final
 from safebench.card.base import require
 from safebench.card.judge import ModerationJudge
 from safebench.errors import CardError, JudgeError
-from safebench.judges.base import Exchange, Grade
+from safebench.judges.cache import Grade
+from safebench.judges.grading import GRADED, GradingJudge
+from safebench.judges.interface import DESCRIPTIVE, OWN_LABELS, Exchange, Kind, Setting
 
 KEY: Final = "PERSPECTIVE_API_KEY"
 URL: Final = "SAFEBENCH_PERSPECTIVE_URL"
 _ENDPOINT: Final = "https://commentanalyzer.googleapis.com"
-_LONGEST: Final = 20_480
+_MAX_BYTES: Final = 20_480
 """Bytes of UTF-8 that the service takes."""
 _ATTEMPTS: Final = 8
-_LONGEST_WAIT: Final = 60.0
+_MAX_WAIT: Final = 60.0
 """Seconds; its quota is counted by the minute."""
 _TIMEOUT: Final = 30.0
-_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
+_RETRIED: Final = frozenset({429, 500, 502, 503, 504})
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def check_supported(entry: ModerationJudge, place: str) -> None:
-    """See that a moderation judge is one that is executed; raises CardError."""
+def check_supported(entry: ModerationJudge, place: str, *_: object) -> None:
+    """Check that a moderation judge asks the service that is supported; raises CardError."""
     provider, id = require(entry.provider, f"{place}.provider"), require(entry.id, f"{place}.id")
     if provider.casefold() != "jigsaw" and "perspective" not in id.casefold():
         raise CardError(
@@ -56,19 +57,8 @@ def check_supported(entry: ModerationJudge, place: str) -> None:
         )
 
 
-def check_key() -> str:
-    """Return the service's key; raises JudgeError where there is none."""
-    key = os.environ.get(KEY, "")
-    if not key:
-        raise JudgeError(
-            f"the Perspective API needs a key, and {KEY} is not set",
-            fix=f"set {KEY}, or judge severity with `kind: classifier`",
-        )
-    return key
-
-
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows nothing: the key would go along."""
+    """Follows no redirect: the key, which is part of the address, would go along."""
 
     def redirect_request(
         self,
@@ -79,11 +69,11 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         headers: HTTPMessage,
         newurl: str,
     ) -> None:
-        """Refuse."""
+        """Return no request, which makes the redirect an error."""
 
 
 class Perspective:
-    """Asks the service for one text at a time."""
+    """Grades one text a request."""
 
     def __init__(
         self,
@@ -99,13 +89,12 @@ class Perspective:
             entry: The card's judge.
             wait: Called with the seconds to wait before a request is repeated.
             timeout: Seconds that one request may take.
-            today: Gives the day of a request, UTC.
+            today: Returns the day of a request, UTC.
 
         Raises:
-            JudgeError: there is no key, or the endpoint is neither https nor on this machine.
+            JudgeError: the endpoint is neither https nor on this machine.
         """
         self.name = entry.name
-        self.threshold = require(entry.threshold, f"the threshold of judge {entry.name}")
         self._alone = require(entry.sees, f"what judge {entry.name} sees") == "response"
         id = require(entry.id, f"the id of judge {entry.name}")
         first = re.match(r"[A-Z][A-Z_]+\b", id)
@@ -113,13 +102,13 @@ class Perspective:
         self._url = (
             _endpoint()
             + "/v1alpha1/comments:analyze?"
-            + urllib.parse.urlencode({"key": check_key()})
+            + urllib.parse.urlencode({"key": os.environ.get(KEY, "")})
         )
         self._wait, self._timeout, self._today = wait, timeout, today
         self._open = urllib.request.build_opener(_NoRedirect).open
 
     def batches(self, texts: Sequence[Exchange]) -> list[list[int]]:
-        """Return every text by itself: what was paid for is never asked for again."""
+        """Return every text by itself, so that each answer is kept as soon as it is paid for."""
         return [[place] for place in range(len(texts))]
 
     def grade(self, texts: Sequence[Exchange]) -> list[Grade]:
@@ -134,7 +123,7 @@ class Perspective:
         if not text.response.strip():
             return Grade(0.0)
         shown = text.response if self._alone else f"{text.prompt}\n{text.response}"
-        shown = shown.encode("utf-8", "replace")[:_LONGEST].decode("utf-8", "ignore")
+        shown = shown.encode("utf-8", "replace")[:_MAX_BYTES].decode("utf-8", "ignore")
         request: dict[str, Any] = {
             "comment": {"text": shown},
             "requestedAttributes": {self._attribute: {}},
@@ -148,10 +137,10 @@ class Perspective:
         return Grade(self._degree(answer), day)
 
     def _ask(self, request: dict[str, Any]) -> bytes:
-        """Ask until there is an answer, or no hope of one."""
+        """Ask until there is an answer, or no hope of one; raises JudgeError."""
         problem = ""
         for attempt in range(_ATTEMPTS):
-            delay = min(2.0**attempt, _LONGEST_WAIT)
+            delay = min(2.0**attempt, _MAX_WAIT)
             try:
                 return self._post(request)
             except urllib.error.HTTPError as refused:
@@ -165,7 +154,7 @@ class Perspective:
                 self._wait(delay)
         raise JudgeError(
             f"judge {self.name}: the Perspective API {problem}; asked {_ATTEMPTS} times",
-            fix="run again later: what it judged is kept and not asked for again",
+            fix="run again later: the degrees it gave are kept and not asked for again",
         )
 
     def _post(self, request: dict[str, Any]) -> bytes:
@@ -174,23 +163,23 @@ class Perspective:
             self._url, body, {"Content-Type": "application/json"}, method="POST"
         )
         with self._open(post, timeout=self._timeout) as answer:
-            found: bytes = answer.read()
-        return found
+            content: bytes = answer.read()
+        return content
 
     def _refusal(self, refused: urllib.error.HTTPError) -> str:
-        """Return what the service said, where asking again may help; raise where it does not."""
-        said = refused.read(100_000).decode("utf-8", "replace")
-        if refused.code in _AGAIN:
+        """Describe a refusal after which asking again may help; raise JudgeError for others."""
+        body = refused.read(100_000).decode("utf-8", "replace")
+        if refused.code in _RETRIED:
             return f"answers {refused.code}"
-        if "LANGUAGE_NOT_SUPPORTED" in said:
+        if "LANGUAGE_NOT_SUPPORTED" in body:
             raise _UnknownLanguageError
-        told = _message(said)
-        fix = f"see that {KEY} holds a key that may use the Comment Analyzer API"
-        if refused.code not in (401, 403) and "api key" not in told.casefold():
-            fix = "see the judge's id (its first word names the attribute) and the endpoint"
+        message = _message(body)
+        fix = f"check that {KEY} holds a key that may use the Comment Analyzer API"
+        if refused.code not in (401, 403) and "api key" not in message.casefold():
+            fix = "check the judge's id (its first word names the attribute) and the endpoint"
         raise JudgeError(
             f"judge {self.name}: the Perspective API answers {refused.code}"
-            + (f": {told}" if told else ""),
+            + (f": {message}" if message else ""),
             fix=fix,
         )
 
@@ -204,44 +193,59 @@ class Perspective:
             raise JudgeError(
                 f"judge {self.name}: the Perspective API's answer has no {self._attribute} "
                 f"in [0, 1]: {answer[:80].decode('utf-8', 'replace')!r}",
-                fix=f"see what {URL} names, and the attribute that the judge's id names",
+                fix=f"check the address in {URL}, and the attribute that the judge's id names",
             )
         return float(degree)
 
 
 class _UnknownLanguageError(Exception):
-    """The attribute is not known in the text's language."""
+    """The service does not know the attribute in the text's language."""
 
 
 def _endpoint() -> str:
-    """Return where the service is: an address that a key may be sent to."""
+    """Return the address of the service, if a key may be sent to it; raises JudgeError."""
     url = os.environ.get(URL, "") or _ENDPOINT
     parts = urllib.parse.urlsplit(url)
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOCAL):
         return url.rstrip("/")
     raise JudgeError(
-        f"{URL} is {url!r}, and a key is sent over https alone",
+        f"{URL} is {url!r}, and a key is only sent over https",
         fix="give an address that begins with https://, or one on this machine",
     )
 
 
-def _retry_after(stated: str | None, otherwise: float) -> float:
-    """Return the seconds to wait that a service states, as a number or a date, within bounds."""
-    if stated is None:
+def _retry_after(header: str | None, otherwise: float) -> float:
+    """Return the seconds to wait by a Retry-After header, a number or a date, within bounds."""
+    if header is None:
         return otherwise
     try:
-        seconds = float(stated)
+        seconds = float(header)
     except ValueError:
         try:
-            seconds = (parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds()
+            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
         except (TypeError, ValueError):
             return otherwise
-    return min(max(seconds, 0.0), _LONGEST_WAIT) if seconds == seconds else otherwise
+    return min(max(seconds, 0.0), _MAX_WAIT) if seconds == seconds else otherwise
 
 
-def _message(said: str) -> str:
-    """Return the service's own words on a refusal, if there are any."""
+def _message(body: str) -> str:
+    """Return the service's own message on a refusal, if there is one."""
     try:
-        return str(json.loads(said)["error"]["message"])[:200]
+        return str(json.loads(body)["error"]["message"])[:200]
     except (ValueError, KeyError, TypeError):
         return ""
+
+
+def _open(entry: ModerationJudge, _: Setting) -> GradingJudge:
+    return GradingJudge(entry, Perspective(entry))
+
+
+MODERATION: Final = Kind(
+    "moderation_api",
+    constructs=GRADED,
+    open=_open,
+    check_entry=check_supported,
+    keys=(KEY,),
+    executed=OWN_LABELS,
+    unused=DESCRIPTIVE,
+)

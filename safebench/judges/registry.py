@@ -1,22 +1,97 @@
-"""Judges by id and revision, as a card names them."""
+"""The kinds of judge that are executed, by name; a new kind is one file and one line here."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
-from safebench.errors import JudgeError
-from safebench.judges.rule import RuleJudge
+from safebench.card.judge import Judge as JudgeEntry
+from safebench.errors import CardError, JudgeError
+from safebench.judges.classifier import CLASSIFIER
+from safebench.judges.ensemble import ENSEMBLE
+from safebench.judges.interface import DEFAULT_CONSTRUCTS, Judge, Kind, Setting
+from safebench.judges.moderation import MODERATION
+from safebench.judges.rule import RULE
 
-_JUDGES: Final = {(RuleJudge.id, RuleJudge.revision): RuleJudge}
+KINDS: Final[dict[str, Kind]] = {
+    kind.name: kind for kind in (RULE, CLASSIFIER, MODERATION, ENSEMBLE)
+}
 
 
-def get_judge(id: str, revision: str) -> RuleJudge:
-    """The judge with this id and revision; an old revision is kept or refused, never replaced."""
+def kind_of(entry: JudgeEntry, place: str) -> Kind:
+    """Return the kind of a judge; `place` names it in the error.
+
+    Raises:
+        CardError: this version does not execute judges of its kind.
+    """
     try:
-        return _JUDGES[id, revision]()
+        return KINDS[entry.kind]
     except KeyError:
-        known = ", ".join(f"{name} revision {number!r}" for name, number in _JUDGES)
-        raise JudgeError(
-            f"no judge {id!r} revision {revision!r}; known: {known}",
-            fix="name a known judge in the card's judge section",
+        raise CardError(
+            f"{place}.kind is `{entry.kind}`; this version runs {', '.join(KINDS)}",
+            fix="judge with one of these kinds, or judge the responses elsewhere",
         ) from None
+
+
+def check_entry(entry: JudgeEntry, place: str, judges: Sequence[JudgeEntry]) -> None:
+    """Check that a judge decides only what its kind can, and whatever else its kind checks.
+
+    Raises:
+        CardError: names the place, what stands there, and what could.
+    """
+    kind = kind_of(entry, place)
+    decided = entry.constructs
+    if decided is None and kind.constructs != DEFAULT_CONSTRUCTS:
+        found = "is missing"
+    else:
+        found = next((f"lists {c}" for c in decided or () if c not in kind.constructs), "")
+    if found:
+        raise CardError(
+            f"{place}.constructs {found}; a judge of kind `{kind.name}` can decide "
+            f"{', '.join(kind.constructs)}",
+            fix="list those of them that it decides, or use a judge of another kind",
+        )
+    kind.check_entry(entry, place, judges)
+
+
+def check_judges(entries: Sequence[JudgeEntry], folder: Path) -> None:
+    """Check that the weights of a card's judges are there and as pinned; nothing is loaded.
+
+    Raises:
+        CardError, JudgeError, ModelError: as `open_judges`.
+    """
+    for entry in entries:
+        kind_of(entry, f"judge {entry.name}").check_present(entry, folder)
+
+
+def check_keys(entries: Sequence[JudgeEntry]) -> None:
+    """Check that the environment holds the keys that a card's judges need; raises JudgeError."""
+    for entry in entries:
+        for key in kind_of(entry, f"judge {entry.name}").keys:
+            if not os.environ.get(key):
+                raise JudgeError(
+                    f"judge {entry.name} needs a key, and {key} is not set",
+                    fix=f"set {key}, or use a judge of another kind",
+                )
+
+
+def open_judges(
+    entries: Sequence[JudgeEntry], folder: Path, device: str = "cpu"
+) -> dict[str, Judge]:
+    """Open the judges of a card; return them by name, in the card's order.
+
+    Weights are loaded once each. `folder` is where the card lies, `device` where weights compute.
+
+    Raises:
+        CardError, JudgeError, ModelError: a judge cannot be used as it stands.
+    """
+    check_keys(entries)
+    setting = Setting(folder, device)
+    kinds = [(entry, kind_of(entry, f"judge {entry.name}")) for entry in entries]
+    opened = {e.name: kind.open(e, setting) for e, kind in kinds if not kind.combines}
+    setting = replace(setting, opened=dict(opened))
+    opened |= {e.name: kind.open(e, setting) for e, kind in kinds if kind.combines}
+    return {entry.name: opened[entry.name] for entry in entries}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_TYPOGRAPHY = str.maketrans(
-    {"‘": "'", "’": "'", "‛": "'", "ʼ": "'", "´": "'", "“": '"', "”": '"', "„": '"', "«": '"',
-     "»": '"', "…": "...", "–": "-", "—": " - ", "\u00a0": " ", "\u200b": None, "\ufeff": None}
-)  # fmt: skip
+_TYPOGRAPHY = str.maketrans("‘’‛ʼ´“”„«»–\u00a0", "'''''\"\"\"\"\"- ", "\u200b\ufeff") | {
+    ord("…"): "...",
+    ord("—"): " - ",
+}
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 _ROLE = re.compile(
     r"^\s*(?:<\|?[\w ]+\|?>\s*|(?:assistant|answer|response|ai|bot|model)\s*:\s*)+", re.I

@@ -23,6 +23,7 @@ from safebench.evidence.store import CARD_FILE, Store
 from safebench.harness.catalogue import entry
 from safebench.harness.pinning import check_task, local_copy, measured_tasks, trial_of
 from safebench.harness.tasks import read_task
+from safebench.judges.registry import kind_of
 from safebench.models.conversation import template_file
 from safebench.study.cells import Block, Nth, list_blocks, pick_shard, runs_of
 from safebench.study.pins import (
@@ -153,7 +154,7 @@ def _unseen(found: Draft, is_derived: bool) -> Iterator[str]:
         if weights.path is None:
             yield f"the weights on the Hub, {weights.id}"
     for judge in require(card.judge, "judge"):
-        if judge.kind == "classifier":
+        if kind_of(judge, f"judge {judge.name}").loads_weights:
             yield f"the weights of judge {judge.name}"
 
 

@@ -12,7 +12,7 @@ from safebench.card.base import require
 from safebench.card.io import load_card
 from safebench.errors import RunError, SafebenchError
 from safebench.evidence.store import CARD_FILE, Claim, Size, Store, same_study
-from safebench.judges.opening import check_judges_usable
+from safebench.judges.registry import check_keys
 from safebench.models.loading import check_device, default_device
 from safebench.progress import Progress
 from safebench.study.cells import Block
@@ -40,7 +40,7 @@ def execute(
         SafebenchError: something a person can put right; finished work is kept.
     """
     check_device(settings.device or default_device())
-    check_judges_usable(require(plan.card.judge, "judge"))
+    check_keys(require(plan.card.judge, "judge"))
     store = Store(out)
     with told_when_full(out), store.opened(claim_of(plan)), _threads(settings.threads):
         try:

@@ -18,7 +18,7 @@ from safebench.card.pinned import update
 from safebench.errors import CardError
 from safebench.harness.pinning import pin_tasks
 from safebench.harness.tasks import LoadedTask
-from safebench.judges.opening import check_judges
+from safebench.judges.registry import check_judges
 from safebench.models.conversation import pin_template
 from safebench.models.engine import Form, PlacedWeights
 from safebench.models.given import given_weights

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from safebench.card.base import Section, require
 from safebench.card.card import Card
 from safebench.card.data import Dataset
 from safebench.card.decoding import Prompting
-from safebench.card.judge import EnsembleJudge, Judge, ModelJudge, ModerationJudge, RuleJudge
 from safebench.card.model import ApiModel, WeightsModel
 from safebench.card.seeds import Seeds
 from safebench.card.training import (
@@ -18,8 +17,7 @@ from safebench.card.training import (
     QloraTraining,
 )
 from safebench.errors import CardError
-from safebench.judges import get_judge
-from safebench.judges.moderation import check_supported
+from safebench.judges.registry import check_entry, kind_of
 from safebench.study.api_models import check_served
 from safebench.tuning.recipe import Recipe, trained
 
@@ -37,21 +35,12 @@ _DATASET: dict[str, tuple[Any, ...]] = {}
 _TRAINING: dict[str, tuple[Any, ...]] = {
     "objective": ("sft",), "sharding": ("none",), "earlier_stages": (None, ()),
 }  # fmt: skip
-_JUDGE: dict[str, tuple[Any, ...]] = {"votes": (1,), "labels": (None,)}
-_CLASSIFIER: dict[str, tuple[Any, ...]] = {"votes": (1,)}
 _BATCH: dict[str, tuple[Any, ...]] = {"devices": (1,)}
 
 # Fields that decide nothing in a run, or that it fills in: they may be unknown.
 _TOLD: dict[type[Section], set[str]] = {
     WeightsModel: {"access", "weights", "checkpoint_rule"},
     ApiModel: {"access", "provider", "moderation", "checkpoint_rule"},
-    RuleJudge: {"primary", "sees", "calibration", "self_test"},
-    ModelJudge: {
-        "primary", "calibration", "self_test", "lineage",
-        "prompt_template_sha256", "parser", "on_parse_failure", "decoding",  # of a prompted model
-    },
-    ModerationJudge: {"primary", "calibration", "self_test"},
-    EnsembleJudge: {"primary", "id", "revision", "sees", "calibration", "self_test"},
     Prompting: {"language"},
     Dataset: {
         "id", "revision", "split", "sha256", "rendered_sha256", "filtered_out", "controls_for",
@@ -111,75 +100,16 @@ def _check_judges(card: Card) -> None:
     judges = require(card.judge, "judge")
     for number, judge in enumerate(judges):
         place = f"judge[{number}]"
-        if isinstance(judge, RuleJudge):
-            _only(place, judge, _JUDGE)
-            id, revision = (
-                require(judge.id, f"{place}.id"),
-                require(judge.revision, f"{place}.revision"),
-            )
-            get_judge(id, str(revision))
-            if "severity" in (judge.constructs or ()):
-                raise CardError(
-                    f"{place} decides severity by rules, which tell verdicts and no degree of harm",
-                    fix="decide severity with `kind: classifier` or `moderation_api`",
-                )
-        elif isinstance(judge, ModelJudge) and judge.kind == "classifier":
-            _only(place, judge, _CLASSIFIER)
-            _check_constructs(place, judge)
-        elif isinstance(judge, ModerationJudge):
-            _only(place, judge, _JUDGE)
-            check_supported(judge, place)
-            _check_constructs(place, judge)
-        elif isinstance(judge, EnsembleJudge):
-            _only(place, judge, _JUDGE)
-            _check_members(place, judge, judges)
-        else:
-            raise CardError(
-                f"{place}.kind is `{judge.kind}`; this version runs rule, classifier, "
-                "moderation_api and ensemble",
-                fix="judge with one of them, or judge the responses elsewhere",
-            )
-    graded = any("severity" in (judge.constructs or ()) for judge in judges)
+        kind = kind_of(judge, place)
+        _only(place, judge, kind.executed, kind.unused)
+        check_entry(judge, place, judges)
+    grades = any("severity" in (judge.constructs or ()) for judge in judges)
     for number, task in enumerate(card.task_list()):
-        if not graded and task.measures_severity:
+        if task.measures_severity and not grades:
             raise CardError(
-                f"tasks[{number}].construct lists severity, but no judge says that it decides it",
+                f"tasks[{number}].construct lists severity, but no judge decides severity",
                 fix="add a judge with `constructs: [severity]`, or take severity out",
             )
-
-
-def _check_constructs(place: str, judge: ModelJudge | ModerationJudge) -> None:
-    if judge.constructs is None or "capability" in judge.constructs:
-        said = "is missing" if judge.constructs is None else "lists capability"
-        raise CardError(
-            f"{place}.constructs {said}; a judge that grades decides harm, over_refusal, severity",
-            fix="list those of them that it decides",
-        )
-
-
-def _check_members(place: str, judge: EnsembleJudge, judges: tuple[Judge, ...]) -> None:
-    """See that every member decides what the ensemble does."""
-    named = {one.name: one for one in judges if not isinstance(one, EnsembleJudge)}
-    decided = judge.constructs
-    if decided is None:
-        raise CardError(
-            f"{place}.constructs is missing; an ensemble decides what all of its members decide",
-            fix="list what it decides",
-        )
-    for name in require(judge.members, f"{place}.members"):
-        stated = named[name].constructs if name in named else ()
-        lacks = [c for c in decided if (c == "severity" if stated is None else c not in stated)]
-        if lacks:
-            raise CardError(
-                f"{place}: its member {name} does not decide {lacks[0]}",
-                fix="let every member decide what the ensemble does",
-            )
-    verdicts = [c for c in decided if c in ("harm", "over_refusal")]
-    if require(judge.combine, f"{place}.combine") == "mean" and verdicts:
-        raise CardError(
-            f"{place}.combine is `mean`, and {verdicts[0]} has verdicts, which have no mean",
-            fix="combine by majority, any or all",
-        )
 
 
 def _check_set(place: str, dataset: Dataset) -> None:
@@ -242,10 +172,20 @@ def _check_quantizable(place: str, dtype: object, kind: object) -> None:
         )
 
 
-def _only(place: str, section: Section, executed: dict[str, tuple[Any, ...]]) -> None:
-    """See that what decides something is known, and is executed as it stands."""
+def _only(
+    place: str,
+    section: Section,
+    executed: Mapping[str, tuple[Any, ...]],
+    unused: Container[str] | None = None,
+) -> None:
+    """Check that what decides something is known, and is executed as it stands.
+
+    Fields in `unused` may be unknown; by default those of the section in `_TOLD`.
+    """
+    if unused is None:
+        unused = _TOLD.get(type(section), ())
     for field in type(section).model_fields:
-        if field not in _TOLD.get(type(section), ()):
+        if field not in unused:
             require(getattr(section, field), f"{place}.{field}")
     for field, values in executed.items():
         value = getattr(section, field)

@@ -22,7 +22,7 @@ from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, sort_table,
 from safebench.harness.tasks import documents_by_prompt
 from safebench.judges.cache import JudgementCache
 from safebench.judges.judging import judge_responses
-from safebench.judges.opening import open_judges, with_days
+from safebench.judges.registry import open_judges
 from safebench.models.given import weights_sha256
 from safebench.progress import Progress
 from safebench.study.api_models import with_request_days
@@ -65,7 +65,9 @@ def write_submission(
     ]
     files = describe_files(folder, paths)
     write_manifest(folder, files)
-    card = plan.with_answers(folder).model_copy(update={"judge": with_days(judges)})
+    card = plan.with_answers(folder).model_copy(
+        update={"judge": tuple(judge.recorded() for judge in judges.values())}
+    )
     card = with_request_days(card, store.journal)
     card = card.model_copy(
         update={

@@ -19,8 +19,9 @@ from transformers import (
 
 from safebench.card.judge import ModelJudge
 from safebench.errors import CardError, JudgeError, ModelError
-from safebench.judges.base import Exchange, graded
 from safebench.judges.classifier import BATCH, Classifier, _limit
+from safebench.judges.grading import decision
+from safebench.judges.interface import Exchange
 from tests.small_classifier import classifier_data, save_classifier
 from tests.small_models import save_llama
 
@@ -197,7 +198,7 @@ def test_pickled_weights_are_not_opened(tmp_path: Path) -> None:
 def test_a_threshold_makes_verdicts(
     construct: str, degree: float, wanted: tuple[str | None, float]
 ) -> None:
-    assert graded(construct, degree, 0.5) == wanted
+    assert decision(construct, degree, 0.5)[:2] == wanted
 
 
 def test_positions_that_are_counted_from_the_padding_on_are_not_all_taken(saved: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safebench.judges import incoherence
-from safebench.judges.letters import misspelt
+from safebench.judges.coherence import incoherence
+from safebench.judges.glitches import misspelt
+from tools.letters import build
 
 MODELS = ("gpt4", "llama2orig", "mistralinstruct")
 
@@ -143,6 +144,15 @@ def test_misspelt():
         "nneed",
         "tthe",
     ]
+
+
+def test_the_table_of_letters_is_what_its_words_give():
+    assert build.table(build.shipped_words()) == build.TABLE.read_bytes()
+    # A triple is in words.txt for one word at least, the commonest that has it.
+    known = set()
+    for word in build.WORDS.read_text().split():
+        assert not build.triples(word) <= known, word
+        known |= build.triples(word)
 
 
 @given(st.text())

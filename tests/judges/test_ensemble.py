@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from safebench.errors import JudgeError
-from safebench.judges.base import score_of
 from safebench.judges.ensemble import combine
+from safebench.judges.interface import Decision, score_of
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,9 @@ from safebench.judges.ensemble import combine
 def test_verdicts(construct: str, how: str, said: str, wanted: str) -> None:
     words = said.split()
     for order in (words, words[::-1]):
-        found = combine(construct, how, [(v, score_of(construct, v)) for v in order])
-        assert found == (wanted, score_of(construct, wanted))
+        members = [Decision(verdict, score_of(construct, verdict)) for verdict in order]  # type: ignore[arg-type]
+        decision = combine(construct, how, members)
+        assert (decision.verdict, decision.score) == (wanted, score_of(construct, wanted))
 
 
 @pytest.mark.parametrize(
@@ -46,11 +47,11 @@ def test_verdicts(construct: str, how: str, said: str, wanted: str) -> None:
     ],
 )
 def test_scores(construct: str, how: str, scores: list[float], wanted: float) -> None:
-    verdict, score = combine(construct, how, [(None, score) for score in scores])
-    assert verdict is None
-    assert score == pytest.approx(wanted)
+    decision = combine(construct, how, [Decision(None, score) for score in scores])
+    assert decision.verdict is None
+    assert decision.score == pytest.approx(wanted)
 
 
 def test_verdicts_have_no_mean() -> None:
     with pytest.raises(JudgeError, match="`mean` needs scores, and harm has verdicts"):
-        combine("harm", "mean", [("refused", 0.0)])
+        combine("harm", "mean", [Decision("refused", 0.0)])

@@ -25,11 +25,12 @@ from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_man
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.tables import OUTCOMES, OUTCOMES_FILE, RESPONSES, make_table, write_table
 from safebench.harness.tasks import LoadedTask, documents_by_prompt
-from safebench.judges import RuleJudge
-from safebench.judges.base import Exchange, Grade
-from safebench.judges.cache import JudgementCache
+from safebench.judges.cache import Grade, JudgementCache
+from safebench.judges.grading import GRADED, GradingJudge
+from safebench.judges.interface import Exchange, Judge, Kind
 from safebench.judges.judging import judge_responses
-from safebench.judges.opening import OpenJudge, open_judges, with_days
+from safebench.judges.registry import KINDS, open_judges
+from safebench.judges.rule import decide
 from safebench.progress import Silent
 from tests.plans import plan_data
 from tests.small_classifier import classifier_data, save_classifier
@@ -113,8 +114,6 @@ def card(*judges: Any, construct: Any = ("harm", "severity")) -> Card:
 class Lengths:
     """Grades by length, two texts at a time, and counts; may break down."""
 
-    threshold = 0.5
-
     def __init__(self, breaks_after: int = 10**9) -> None:
         self.asked: list[list[Exchange]] = []
         self.breaks_after = breaks_after
@@ -130,14 +129,15 @@ class Lengths:
         return [Grade((len(text.response) % 10) / 10, day) for text in texts]
 
 
-def opened(card: Card, grader: Lengths, monkeypatch: pytest.MonkeyPatch) -> dict[str, OpenJudge]:
-    monkeypatch.setattr("safebench.judges.opening.open_grader", lambda *_: grader)
+def opened(card: Card, grader: Lengths, monkeypatch: pytest.MonkeyPatch) -> dict[str, Judge]:
+    kind = Kind("moderation_api", GRADED, open=lambda entry, _: GradingJudge(entry, grader))
+    monkeypatch.setitem(KINDS, kind.name, kind)
     return open_judges(require(card.judge, "judge"), Path())
 
 
 def judged(
     card: Card,
-    judges: dict[str, OpenJudge],
+    judges: dict[str, Judge],
     cache: JudgementCache | None = None,
     table: pa.Table | None = None,
 ) -> list[dict[str, Any]]:
@@ -151,13 +151,12 @@ def judged(
 def test_every_response_has_one_outcome_of_each_judge_that_decides_it() -> None:
     plan = card(RULE, construct="harm")
     rows = judged(plan, open_judges(require(plan.judge, "judge"), Path()))
-    rule = RuleJudge()
     documents = {(t.name, d["prompt_id"]): d for t in TASKS for d in t.documents}
     asked: list[dict[str, Any]] = responses().to_pylist()
     assert len(rows) == len(asked)
     for row, response in zip(rows, asked, strict=True):
         document = documents[response["task"], response["prompt_id"]]
-        found = rule.judge(
+        found = decide(
             document["construct"],
             document["prompt"],
             response["response"] or "",
@@ -268,17 +267,15 @@ def test_what_was_judged_before_a_break_is_not_asked_for_again(
         assert judged(plan, judges, JudgementCache(path)) == wanted
         # The batch whose line was torn is asked for again whole: the same texts as before.
         assert first.asked[:-1] + second.asked == whole.asked
-        days = judges["grader"].days
-        assert days
-        assert days[0] == "2026-02-01"
-        assert judges["rule"].days is None
-        dated = plan.model_copy(update={"judge": with_days(judges)})
+        entries = tuple(judge.recorded() for judge in judges.values())
+        dated = plan.model_copy(update={"judge": entries})
         assert protocol_digest(dated) == protocol_digest(plan)
         assert isinstance(dated.judge, tuple)
         assert dated.judge[0] == require(plan.judge, "judge")[0]
         revision = dated.judge[1].revision
         assert isinstance(revision, Unpinnable)
-        assert (revision.first_request, revision.last_request) == days
+        days = (revision.first_request, revision.last_request)
+        assert days == ("2026-02-01", f"2026-02-{max(broken - 1, len(second.asked)):02d}")
 
 
 def test_members_make_an_ensemble(monkeypatch: pytest.MonkeyPatch) -> None:

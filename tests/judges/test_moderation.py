@@ -6,14 +6,16 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from safebench.card.judge import ModerationJudge
 from safebench.errors import CardError, JudgeError
-from safebench.judges.base import Exchange
+from safebench.judges.interface import Exchange
 from safebench.judges.moderation import KEY, URL, Perspective, check_supported
+from safebench.judges.registry import open_judges
 from tests.perspective import SECRET, Answer, Service, refused, scored, serving
 
 TEXT = Exchange("What is he?", "a fool")
@@ -106,7 +108,7 @@ def test_a_service_that_stays_busy_is_given_up_in_words(service: Service) -> Non
         JudgeError, match="the Perspective API answers 429; asked 8 times"
     ) as caught:
         judge(waits).grade([TEXT])
-    assert "what it judged is kept" in str(caught.value.fix)
+    assert "run again later" in str(caught.value.fix)
     assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0]
 
 
@@ -177,12 +179,12 @@ def test_a_key_is_needed_and_sent_over_https_alone(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv(KEY, raising=False)
     monkeypatch.delenv(URL, raising=False)
     with pytest.raises(JudgeError, match=f"{KEY} is not set"):
-        judge()
+        open_judges([entry()], Path())
     monkeypatch.setenv(KEY, SECRET)
-    judge()
+    assert list(open_judges([entry()], Path())) == ["toxicity"]
     for url in ("http://example.org", "ftp://127.0.0.1", "example.org"):
         monkeypatch.setenv(URL, url)
-        with pytest.raises(JudgeError, match="a key is sent over https alone"):
+        with pytest.raises(JudgeError, match="only sent over https"):
             judge()
 
 

@@ -20,6 +20,7 @@ from safebench.card.model import ApiModel, WeightsModel
 from safebench.card.seeds import Seeds
 from safebench.card.training import BatchSize, FullTraining, LoraTraining, QloraTraining
 from safebench.errors import CardError
+from safebench.judges.registry import KINDS
 from safebench.study import runnable
 from safebench.study.runnable import check_runnable
 from tests.command import Ran, safebench
@@ -105,20 +106,20 @@ REFUSED: list[tuple[str, Any, str]] = [
             ({"kind": "ensemble", "members": ["rule"], "combine": "mean", "constructs": ["harm"]},
              "judge[1].combine is `mean`, and harm has verdicts, which have no mean"),
             ({"kind": "ensemble", "members": ["rule"], "combine": "any", "constructs": None},
-             "judge[1].constructs is missing; an ensemble decides what all of its members"),
+             "judge[1].constructs is missing"),
             ({"kind": "classifier", "revision": "1" * 40, **MODEL_JUDGE, "votes": 3},
              "judge[1].votes is `3`; this version executes `1`"),
             ({"kind": "classifier", "revision": "1" * 40, **MODEL_JUDGE, "constructs": None},
-             "judge[1].constructs is missing; a judge that grades decides harm"),
+             "judge[1].constructs is missing"),
             ({"kind": "classifier", "revision": "1" * 40, **MODEL_JUDGE,
               "constructs": ["harm", "capability"]},
-             "judge[1].constructs lists capability; a judge that grades decides harm"),
+             "judge[1].constructs lists capability"),
         )
     ),
     ("judge.0.constructs", ["harm", "severity"],
-     "judge[0] decides severity by rules, which tell verdicts and no degree of harm"),
+     "judge[0].constructs lists severity"),
     ("tasks.0.construct", ["harm", "severity"],
-     "tasks[0].construct lists severity, but no judge says that it decides it"),
+     "tasks[0].construct lists severity, but no judge decides severity"),
 ]  # fmt: skip
 
 # What has to be known, and what is said where it is not.
@@ -289,16 +290,23 @@ ONLY = {
     ApiModel: {},
     Prompting: runnable._PROMPTING,
     Decoding: runnable._DECODING,
-    RuleJudge: runnable._JUDGE,
-    ModelJudge: runnable._CLASSIFIER,
-    ModerationJudge: runnable._JUDGE,
-    EnsembleJudge: runnable._JUDGE,
+    RuleJudge: KINDS["rule"].executed,
+    ModelJudge: KINDS["classifier"].executed,
+    ModerationJudge: KINDS["moderation_api"].executed,
+    EnsembleJudge: KINDS["ensemble"].executed,
     Dataset: runnable._DATASET,
     LoraTraining: runnable._TRAINING,
     QloraTraining: runnable._TRAINING,
     FullTraining: runnable._TRAINING,
     BatchSize: runnable._BATCH,
     Seeds: {},
+}
+UNUSED = {
+    **runnable._TOLD,
+    RuleJudge: KINDS["rule"].unused,
+    ModelJudge: KINDS["classifier"].unused,
+    ModerationJudge: KINDS["moderation_api"].unused,
+    EnsembleJudge: KINDS["ensemble"].unused,
 }
 
 
@@ -307,5 +315,5 @@ def test_every_field_is_executed_refused_or_told(model: Any) -> None:
     """A field added to a model belongs into one of these, or a run would pass it over."""
     trainer = TRAINER if issubclass(model, LoraTraining | QloraTraining | FullTraining) else set()
     executed = EXECUTED[model] | trainer
-    groups = [executed, runnable._TOLD.get(model, set()), set(ONLY[model])]
+    groups = [executed, UNUSED.get(model, set()), set(ONLY[model])]
     assert sorted(name for group in groups for name in group) == sorted(model.model_fields)

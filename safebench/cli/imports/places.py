@@ -16,7 +16,7 @@ from safebench.importing.samples import Collected, ModelKey, joined
 from safebench.importing.submission.models import of_base
 from safebench.importing.submission.request import Lost
 from safebench.importing.trained.weights import Stated
-from safebench.judges.base import Verdict
+from safebench.judges.interface import Verdict
 
 _PREFIX = re.compile(r"((?:[a-z]+=[^,:=]*)(?:,[a-z]+=[^,:=]*)*):(.+)\Z", re.DOTALL)
 _OF_BASE = ("decoding", "repeat")

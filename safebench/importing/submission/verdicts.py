@@ -18,7 +18,7 @@ from safebench.importing.draft.facts import Absent, Fact, first_words, show
 from safebench.importing.draft.frame import RULE
 from safebench.importing.samples import Judged, wrong
 from safebench.importing.submission.tasks import Answered
-from safebench.judges.base import Verdict, score_of
+from safebench.judges.interface import Verdict, score_of
 
 _WITH_VERDICTS = ("harm", "over_refusal")
 _VERDICTS = get_args(Verdict)

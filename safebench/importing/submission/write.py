@@ -47,7 +47,7 @@ from safebench.importing.submission.verdicts import (
     their_outcomes,
 )
 from safebench.judges.judging import judge_responses
-from safebench.judges.opening import check_judges_usable, open_judges
+from safebench.judges.registry import open_judges
 from safebench.progress import Progress
 
 EXTRA_FILE = "extra.json"
@@ -195,7 +195,6 @@ class _Work:
         judges = card.judge if not isinstance(card.judge, NotReported) else ()
         if names:
             mine = [judge for judge in judges if judge.name not in theirs]
-            check_judges_usable(mine)
             asked = open_judges(mine, self.folder)
             documents = documents_by_prompt(self.tasks)
             graded = {task.name for task in card.task_list() if task.measures_severity}

@@ -1,0 +1,1 @@
+"""Builds the table of letter triples that tells spelling from noise."""
