@@ -14,7 +14,8 @@ from safebench.card.pinned import check_same, update
 from safebench.card.training import NoTraining
 from safebench.errors import CardError
 from safebench.files import sha256_of
-from safebench.tuning.recipe import Recipe, extra_settings, trained
+from safebench.tuning.interface import Recipe
+from safebench.tuning.registry import trained, trainer_of
 from safebench.tuning.render import (
     FileTemplate,
     rendered_sha256,
@@ -32,7 +33,7 @@ def read_data(card: Card, recipe: Recipe, folder: Path, *, hub: bool) -> Trainin
     Raises:
         CardError, TuningError: something is missing, is not what the card says, or cannot be run.
     """
-    extra_settings(recipe)  # refused here rather than after a base model was loaded
+    trainer_of(recipe).check(recipe)  # here rather than after a base model was loaded
     data = require(card.data, "data")
     trained_on = require(recipe.data, "hyperparameters.data")
     found = read_training_data(data, trained_on, folder, card.system_prompt, hub=hub)

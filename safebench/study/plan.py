@@ -32,8 +32,8 @@ from safebench.study.pins import (
     read_data,
 )
 from safebench.study.runnable import check_runnable
-from safebench.tuning.data import Examples, read_examples
-from safebench.tuning.recipe import trained
+from safebench.tuning.examples import Examples, read_examples
+from safebench.tuning.registry import trained
 from safebench.tuning.render import as_rows, rendered_sha256
 from safebench.tuning.training_data import TrainingData, questions
 

@@ -13,7 +13,7 @@ from safebench.card.submission import Submitter
 from safebench.errors import CardError
 from safebench.evidence.manifest import inside
 from safebench.study.cells import Block
-from safebench.tuning.recipe import trained
+from safebench.tuning.registry import trained
 
 
 def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -> Card:

@@ -19,7 +19,8 @@ from safebench.card.training import (
 from safebench.errors import CardError
 from safebench.judges.registry import check_entry, kind_of
 from safebench.study.api_models import check_served
-from safebench.tuning.recipe import Recipe, trained
+from safebench.tuning.interface import Recipe
+from safebench.tuning.registry import trained, trainer_of
 
 # Field, and the values that are executed; None stands for leaving it out.
 _MODEL: dict[str, tuple[Any, ...]] = {"quantization": ("none", "nf4", "fp4", "int8")}
@@ -32,9 +33,6 @@ _DECODING: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 _DECODING_ELSEWHERE: dict[str, tuple[Any, ...]] = {"reasoning_budget": (None, 0)}
 _DATASET: dict[str, tuple[Any, ...]] = {}
-_TRAINING: dict[str, tuple[Any, ...]] = {
-    "objective": ("sft",), "sharding": ("none",), "earlier_stages": (None, ()),
-}  # fmt: skip
 _BATCH: dict[str, tuple[Any, ...]] = {"devices": (1,)}
 
 # Fields that decide nothing in a run, or that it fills in: they may be unknown.
@@ -128,7 +126,7 @@ def _check_set(place: str, dataset: Dataset) -> None:
 
 
 def _check_training(recipe: Recipe) -> None:
-    _only("hyperparameters", recipe, _TRAINING)
+    _only("hyperparameters", recipe, trainer_of(recipe).executed)
     batch = require(recipe.batch_size, "hyperparameters.batch_size")
     _only("hyperparameters.batch_size", batch, _BATCH)
     if not isinstance(recipe, FullTraining):

@@ -24,7 +24,8 @@ from safebench.study.answers import write_answers
 from safebench.study.cells import Block, runs_of, weights_folder
 from safebench.study.estimate import length_in_epochs
 from safebench.study.plan import Plan
-from safebench.tuning.recipe import trained
+from safebench.tuning.interface import Job
+from safebench.tuning.registry import trained, trainer_of
 
 Attempt = Callable[[str, Callable[[], None]], None]
 """Does something, named, whose failure leaves other cells possible."""
@@ -111,9 +112,6 @@ class Weights:
             self._attempt(what, partial(self._tune, condition, int(seed or 0), label))
 
     def _tune(self, condition: str, seed: int, label: str) -> None:
-        from safebench.tuning.prepare import load_for_training
-        from safebench.tuning.train import fine_tune
-
         training = trained(self.plan.card)
         if training is None:
             raise RunError("there is nothing to fine-tune")
@@ -136,17 +134,20 @@ class Weights:
         self.progress.start(label, total)
         began = time.monotonic()
         try:
-            fine_tune(
-                load_for_training(self.plan.base, training, self._device),
-                self.plan.training_tokenizer,
-                self.plan.rows[condition],
-                training,
-                seed=seed,
-                controls=require(self.seeds.controls, "seeds.controls"),
-                fixed=_fixed(self.seeds),
-                base_name=self._base_name(),
-                out=scratch,
-                progress=report,
+            trainer_of(training).train(
+                Job(
+                    base=self.plan.base,
+                    recipe=training,
+                    rows=self.plan.rows[condition],
+                    tokenizer=self.plan.training_tokenizer,
+                    seed=seed,
+                    controls=require(self.seeds.controls, "seeds.controls"),
+                    fixed=_fixed(self.seeds),
+                    base_name=self._base_name(),
+                    out=scratch,
+                    device=self._device,
+                    progress=report,
+                )
             )
         except DivergedError as problem:
             self._fail((condition, seed), str(problem))

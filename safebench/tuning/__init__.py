@@ -1,1 +1,1 @@
-"""Fine-tuning through peft and trl."""
+"""Fine-tuning. interface.py is the file to read first."""

@@ -1,35 +1,77 @@
-"""A card's hyperparameters as the trainer takes them."""
+"""A card's hyperparameters as trl's trainer takes them."""
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from safebench.card.base import require
 from safebench.errors import CardError
-from safebench.tuning.libraries import SFTConfig, Trainer
-from safebench.tuning.recipe import Recipe, extra_settings
+from safebench.tuning.interface import Recipe
 
-# These pass over whatever else they are given.
-_WITHOUT_ARGUMENTS = ("constant", "constant_with_warmup")
+if TYPE_CHECKING:
+    from trl import SFTConfig
+
+# Schedules that ignore whatever else they are given.
+_WITHOUT_ARGUMENTS: Final = ("constant", "constant_with_warmup")
+# Hyperparameters that have the same name and meaning in the trainer.
+_SAME_NAME: Final = (
+    "learning_rate weight_decay max_grad_norm adam_beta1 adam_beta2 adam_epsilon max_length packing"
+)
+# Settings of the trainer that decide what is learnt, or memory and time alone, and have no field in
+# the card. Left out are names of files, reports, the Hub, evaluation and several devices; whatever
+# a field of the card sets; and what draws from the seed of something else.
+_EXTRA: Final = (
+    "activation_checkpointing activation_offloading assistant_only_loss dataloader_drop_last "
+    "full_determinism gradient_checkpointing label_smoothing_factor loss_type neftune_noise_alpha "
+    "optim_target_modules packing_strategy pad_to_multiple_of padding_free router_aux_loss_coef "
+    "tf32 torch_compile torch_compile_backend torch_compile_mode torch_empty_cache_steps "
+    "truncation_mode"
+)
+
+
+def extra_settings(recipe: Recipe) -> dict[str, Any]:
+    """Return the settings in `hyperparameters.extra`.
+
+    Raises:
+        CardError: the trainer has no such setting, or it is not one to set here.
+    """
+    reported = require(recipe.extra, "hyperparameters.extra")
+    extra: dict[str, Any] = dict(reported or {})
+    known = _EXTRA.split()
+    for name in extra:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            raise CardError(
+                f"hyperparameters.extra.{name} is no setting of the trainer that decides what is "
+                "learnt and has no field of the card",
+                fix=f"leave it out, or use one of {', '.join(near or known)}",
+            )
+    if "gradient_checkpointing" in extra:  # the older name
+        extra["activation_checkpointing"] = extra.pop("gradient_checkpointing")
+    return extra
 
 
 def trainer_arguments(
     recipe: Recipe, seeds: Mapping[str, int], scratch: str, *, on_cpu: bool
 ) -> SFTConfig:
-    """Return the trainer's arguments; what it writes by itself goes to `scratch`.
+    """Return the trainer's arguments; files that it writes on its own go to `scratch`.
 
     Raises:
         CardError: a setting that cannot be passed on.
     """
+    from safebench.tuning.libraries import SFTConfig
 
     def value(name: str) -> Any:
         return require(getattr(recipe, name), f"hyperparameters.{name}")
 
     batch = value("batch_size")
-    epochs, total = value("epochs"), value("steps")
-    steps, ratio = value("warmup_steps"), value("warmup_ratio")
+    warmup = value("warmup_steps")
+    if warmup is None:
+        # The trainer reads a warm-up below 1 as a share of all steps, and 1 as one step.
+        warmup = min(value("warmup_ratio") or 0.0, 1 - 1e-9)
     if value("lr_scheduler_args") and value("lr_scheduler") in _WITHOUT_ARGUMENTS:
         raise CardError(
             f"hyperparameters.lr_scheduler `{recipe.lr_scheduler}` takes no lr_scheduler_args",
@@ -38,54 +80,47 @@ def trainer_arguments(
     settings: dict[str, Any] = {"activation_checkpointing": False, **extra_settings(recipe)}
     arguments = SFTConfig(
         output_dir=scratch,
-        num_train_epochs=epochs or 1,
-        max_steps=total or -1,
+        num_train_epochs=value("epochs") or 1,
+        max_steps=value("steps") or -1,
         per_device_train_batch_size=batch.per_device,
         gradient_accumulation_steps=batch.gradient_accumulation,
-        learning_rate=value("learning_rate"),
         lr_scheduler_type=value("lr_scheduler"),
         lr_scheduler_kwargs=value("lr_scheduler_args") or None,
-        warmup_steps=_share(ratio or 0.0) if steps is None else steps,
-        weight_decay=value("weight_decay"),
-        max_grad_norm=value("max_grad_norm"),
+        warmup_steps=warmup,
         optim=value("optimizer"),
-        adam_beta1=value("adam_beta1"),
-        adam_beta2=value("adam_beta2"),
-        adam_epsilon=value("adam_epsilon"),
-        max_length=value("max_length"),
-        packing=value("packing"),
         completion_only_loss=value("loss_on") == "completion",
         seed=seeds["dropout"],
         data_seed=seeds["data_order"],
         save_strategy="no",
         logging_steps=1,
-        logging_nan_inf_filter=False,  # a loss that is no number must be seen
+        logging_nan_inf_filter=False,  # a loss that is not finite must be reported
         report_to="none",
         disable_tqdm=True,
         bf16=value("precision") == "bfloat16",
         fp16=value("precision") == "float16",
         use_cpu=on_cpu,
         dataloader_pin_memory=False,
+        **{name: value(name) for name in _SAME_NAME.split()},
         **settings,
     )
-    if arguments.n_gpu > 1:  # the card says one device, whatever else the machine has
+    if arguments.n_gpu > 1:  # the card says one device, however many the machine has
         arguments._n_gpu = 1
     return arguments
-
-
-def _share(ratio: float) -> float:
-    """Return a share of all steps as the trainer takes it: only below 1 it is one, and no count."""
-    return min(ratio, 1 - 1e-9)
 
 
 def optimizer_with(
     recipe: Recipe, arguments: SFTConfig, model: Any
 ) -> tuple[type[Any], dict[str, Any]] | None:
-    """Return the optimizer with the card's further constants; None where there are none.
+    """Return the optimizer with the constants in `optimizer_args`; None where there are none.
 
-    The trainer hands `optim_args` to some optimizers and drops them for the others (its own AdamW
-    among them): those are given the constants directly, so that none is passed over in silence.
+    The trainer passes `optim_args` to some optimizers and drops them for others (AdamW among them).
+    Those get the constants directly, so that none is dropped silently.
+
+    Raises:
+        CardError: a constant that cannot be written in the trainer's notation.
     """
+    from safebench.tuning.libraries import Trainer
+
     constants = require(recipe.optimizer_args, "hyperparameters.optimizer_args")
     if not constants:
         return None
@@ -96,8 +131,8 @@ def optimizer_with(
                 f"hyperparameters.optimizer_args.{name}: {constant!r} cannot be passed on",
                 fix="give names and values without commas, spaces and equal signs",
             )
-        given = dataclasses.replace(arguments, optim_args=f"{name}={constant}")
-        _, changed = Trainer.get_optimizer_cls_and_kwargs(given, model)
+        with_it = dataclasses.replace(arguments, optim_args=f"{name}={constant}")
+        _, changed = Trainer.get_optimizer_cls_and_kwargs(with_it, model)
         honoured = {k: v for k, v in changed.items() if k not in keywords or keywords[k] != v}
         keywords.update(honoured or {name: constant})
     return cls, keywords

@@ -1,6 +1,6 @@
-"""What trains: trl, peft and transformers' trainer, which brings peft with it.
+"""trl, peft and the trainer of transformers, imported here and nowhere else.
 
-They are imported here alone: without bitsandbytes, and without their words.
+Importing them looks for bitsandbytes and prints notes; both are suppressed here once.
 """
 
 from __future__ import annotations

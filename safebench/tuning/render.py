@@ -5,30 +5,25 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from safebench.card.base import require
 from safebench.card.data import RenderingTemplate
-from safebench.card.model import (
-    ChatTemplateFromFile,
-    NoChatTemplate,
-    WeightsModel,
-)
+from safebench.card.model import ChatTemplateFromFile, NoChatTemplate, WeightsModel
+from safebench.card.pinned import check_same
 from safebench.errors import CardError, TuningError
 from safebench.models.conversation import missing_from, plain
 from safebench.models.loading import load_tokenizer, locate
-from safebench.tuning.shapes import Example, text_of
+from safebench.tuning.examples import Example, text_of
+from safebench.tuning.interface import Rows
 
-if TYPE_CHECKING:
-    from safebench.tuning.data import Examples
-
-_MOST_BYTES = 2**20
+_MAX_BYTES = 2**20
 _UNKNOWN_ROLE = "leave out a role that it does not know (often `system`), or give another template"
 
 
@@ -51,20 +46,14 @@ def read_template(
     """
     if isinstance(template, str):
         return template
-    path = folder / require(template.path, f"{pointer}.path")
-    if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-        raise CardError(
-            f"{pointer}.path: {path}: no such file, or larger than 1 MiB",
-            fix="give a Jinja file relative to the card",
-        )
-    content = path.read_bytes()
+    path, content = _template_file(require(template.path, f"{pointer}.path"), folder, pointer)
     digest = hashlib.sha256(content).hexdigest()
     if template.sha256 != digest:
         raise CardError(
             f"{pointer}.sha256 is not that of {path}, which is {digest}",
-            fix="use the file that the card was made with, or give the digest found",
+            fix="use the file that the card was made with, or give its actual digest",
         )
-    # Training text is no web page: nothing is to be escaped.
+    # Training text is not HTML: nothing is escaped.
     environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -77,21 +66,29 @@ def read_template(
         ) from problem
 
 
-def as_rows(
-    examples: Examples | Sequence[Example],
-    template: str | FileTemplate,
-    system_prompt: str | None,
-) -> list[dict[str, Any]]:
-    """Return examples as the trainer takes them: conversations, or plain prompt and completion.
+def _template_file(name: str, folder: Path, pointer: str) -> tuple[Path, bytes]:
+    """Return the path and the content of a template's file; raises CardError."""
+    path = folder / name
+    if not path.is_file() or path.stat().st_size > _MAX_BYTES:
+        raise CardError(
+            f"{pointer}.path: {path}: no such file, or larger than 1 MiB",
+            fix="give a Jinja file relative to the card",
+        )
+    return path, path.read_bytes()
 
-    The system prompt goes before conversations that bring none of their own. A rendering template
+
+def as_rows(
+    examples: Iterable[Example], template: str | FileTemplate, system_prompt: str | None
+) -> Rows:
+    """Return examples in a trainer's form: conversations, or prompt and completion as texts.
+
+    The system prompt is put before conversations that have none of their own. A rendering template
     may name `prompt`, `completion` (as text) and the columns of the file.
 
     Raises:
         TuningError: messages where texts are needed, or the template cannot render an example.
     """
-    found = examples if isinstance(examples, Sequence) else examples.examples
-    return [_row(example, template, system_prompt) for example in found]
+    return [_row(example, template, system_prompt) for example in examples]
 
 
 def _row(
@@ -122,11 +119,11 @@ def _rendered(example: Example, template: FileTemplate) -> str:
     try:
         text = template.template.render(values)
         text.encode()
-    # A template may do whatever Jinja's language can, and fail in as many ways.
+    # A template can do whatever Jinja's language can, and fail in as many ways.
     except Exception as problem:
         raise TuningError(
             f"{example.where}: {template.path} cannot render this example: {problem}",
-            fix="name only columns that every example has",
+            fix="use only columns that every example has",
         ) from problem
     if not text.strip():
         raise TuningError(
@@ -137,7 +134,7 @@ def _rendered(example: Example, template: FileTemplate) -> str:
 
 
 def rendered_sha256(rows: Sequence[dict[str, Any]], tokenizer: Any) -> str:
-    """Return the digest of the examples as text, one JSON string a line.
+    """Return the SHA-256 of the examples as text, one JSON string a line.
 
     Raises:
         TuningError: there is no chat template, or it refuses an example.
@@ -160,12 +157,12 @@ def _conversation(messages: list[dict[str, str]], tokenizer: Any, number: int) -
         )
     try:
         text = str(tokenizer.apply_chat_template(messages, tokenize=False))
-    except Exception as problem:  # a template raises whatever its language lets it
+    except Exception as problem:  # as above
         raise TuningError(
             f"the chat template cannot render training example {number}: {problem}",
             fix=_UNKNOWN_ROLE,
         ) from problem
-    # What a model said before, templates may shorten on purpose (its reasoning, for one).
+    # Earlier turns of the assistant may be shortened on purpose: many templates drop reasoning.
     lost = missing_from(text, [m for m in messages if m["role"] != "assistant"])
     if lost is not None:
         raise TuningError(
@@ -177,10 +174,10 @@ def _conversation(messages: list[dict[str, str]], tokenizer: Any, number: int) -
 
 
 def training_tokenizer(model: WeightsModel, folder: Path, tokenizer: Any) -> tuple[Any, str | None]:
-    """Return the tokenizer for training, and the digest of its template where it is another one.
+    """Return the tokenizer for training, and the digest of its template if it has one of its own.
 
-    `tokenizer` is the one for evaluation: returned as it is when `training_chat_template` is
-    absent, else a copy with that template.
+    `tokenizer` is the one for evaluation. It is returned as it is where the card has no
+    `training_chat_template`, else a copy with that template.
 
     Raises:
         CardError: the template's file is missing, has other bytes, or the tokenizer has none.
@@ -189,36 +186,27 @@ def training_tokenizer(model: WeightsModel, folder: Path, tokenizer: Any) -> tup
     template = require(model.training_chat_template, pointer)
     if template is None:
         return tokenizer, None
-    found = copy.deepcopy(tokenizer)
+    training = copy.deepcopy(tokenizer)
     if isinstance(template, NoChatTemplate):
-        found.chat_template = None
-        return found, None
+        training.chat_template = None
+        return training, None
     if isinstance(template, ChatTemplateFromFile):
-        path = folder / require(template.path, f"{pointer}.path")
-        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-            raise CardError(
-                f"{pointer}.path: {path}: no such file, or larger than 1 MiB",
-                fix="give a Jinja file relative to the card",
-            )
+        name = require(template.path, f"{pointer}.path")
+        path, content = _template_file(name, folder, pointer)
         try:
-            found.chat_template = path.read_bytes().decode()
+            training.chat_template = content.decode()
         except UnicodeDecodeError as problem:
             raise CardError(f"{pointer}.path: {path}: not UTF-8", fix="save it so") from problem
     elif isinstance(model.chat_template, ChatTemplateFromFile):
-        # The evaluation's template stands in the tokenizer's place; its own is read again.
+        # `tokenizer` carries the evaluation's template; the tokenizer's own is read again.
         revision = model.base.revision if isinstance(model.base.revision, str) else None
         own = load_tokenizer(locate(require(model.base.id, "model.base.id"), revision, folder))
-        found.chat_template = own.chat_template
-    if not found.chat_template:
+        training.chat_template = own.chat_template
+    if not training.chat_template:
         raise CardError(
             f"{pointer}.source is `tokenizer`, but the tokenizer carries no template",
             fix="set source: file with a path",
         )
-    digest = hashlib.sha256(str(found.chat_template).encode()).hexdigest()
-    stated = template.sha256
-    if isinstance(stated, str) and stated != digest:
-        raise CardError(
-            f"{pointer}.sha256 is {stated}, but what was found has {digest}",
-            fix="use what the card was made with, or remove the value to pin what is here",
-        )
-    return found, digest
+    digest = hashlib.sha256(str(training.chat_template).encode()).hexdigest()
+    check_same(f"{pointer}.sha256", template.sha256, digest)
+    return training, digest

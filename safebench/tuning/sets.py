@@ -1,25 +1,26 @@
-"""The training sets a card names: found, read, cut to their subset, mixed by weight."""
+"""The training sets that a card names: found in a file or on the Hub, read, cut to a subset."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from safebench.card.base import require
 from safebench.card.data import Dataset, RenderingTemplate, Subset
 from safebench.errors import CardError, TuningError
+from safebench.models.quiet import quiet
 from safebench.resources import demo_dir
-from safebench.tuning.data import Examples, read_examples, to_examples
-from safebench.tuning.hub import as_lines, check_pinned, read_hub
+from safebench.tuning.examples import Example, Examples, read_examples, to_examples
 from safebench.tuning.render import FileTemplate, read_template
-from safebench.tuning.shapes import Example
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _FIRST = re.compile(r"the first (ones|[0-9]+)\Z")
 _SAMPLE = re.compile(r"a random sample( of .+)?\Z", re.DOTALL)
 
@@ -43,22 +44,23 @@ def load_set(dataset: Dataset, folder: Path, number: int) -> LoadedSet:
         CardError: its subset or template cannot be executed.
     """
     pointer = f"data[{number}]"
-    place = f"{pointer}.template"
-    template = read_template(stated_template(dataset, place), folder, place)
+    template = template_of(dataset, folder, number)
     path = _local(dataset, folder, pointer)
-    file: Path | bytes
     if path is not None:
-        found, file, suffix = read_examples(path), path, path.suffix.lower()
-        chosen = _chosen(found.examples, dataset, pointer)
-        digest = found.sha256
-    else:
-        chosen, file, digest = _published(dataset, pointer)
-        suffix = ".jsonl"
-    return LoadedSet(Examples(chosen, digest), template, file, suffix)
+        whole = read_examples(path)
+        chosen = Examples(_chosen(whole.examples, dataset, pointer), whole.sha256)
+        return LoadedSet(chosen, template, path, path.suffix.lower())
+    name, revision, split = _pinned(dataset, pointer)
+    rows = _published_rows(name, revision, split, pointer)
+    numbered = ((f"{name}: row {number}", row) for number, row in enumerate(rows, start=1))
+    examples = _chosen(to_examples(numbered, name), dataset, pointer)
+    lines = _as_lines([example.fields for example in examples])
+    chosen = Examples(examples, hashlib.sha256(lines).hexdigest())
+    return LoadedSet(chosen, template, lines, ".jsonl")
 
 
 def check_published(dataset: Dataset, folder: Path, number: int) -> bool:
-    """Tell whether the set at `data[number]` is published, and see that the card pins it.
+    """Tell whether the set at `data[number]` is published, and check that the card pins it.
 
     Raises:
         TuningError: neither a file nor a published set is named, or no commit or split.
@@ -66,18 +68,20 @@ def check_published(dataset: Dataset, folder: Path, number: int) -> bool:
     pointer = f"data[{number}]"
     if _local(dataset, folder, pointer) is not None:
         return False
-    check_pinned(
-        str(dataset.id), dataset.revision, require(dataset.split, f"{pointer}.split"), pointer
-    )
+    _pinned(dataset, pointer)
     return True
 
 
-def stated_template(dataset: Dataset, pointer: str) -> str | RenderingTemplate:
-    """Return how a card says that a set is rendered."""
-    return cast("str | RenderingTemplate", require(dataset.template, pointer))
+def template_of(dataset: Dataset, folder: Path, number: int) -> str | FileTemplate:
+    """Return how the set at `data[number]` is rendered; raises CardError."""
+    pointer = f"data[{number}].template"
+    return read_template(
+        cast("str | RenderingTemplate", require(dataset.template, pointer)), folder, pointer
+    )
 
 
 def _local(dataset: Dataset, folder: Path, pointer: str) -> Path | None:
+    """Return the file of a set; None where it is published."""
     path = require(dataset.path, f"{pointer}.path")
     if path is not None:
         return folder / path
@@ -92,15 +96,56 @@ def _local(dataset: Dataset, folder: Path, pointer: str) -> Path | None:
     return None
 
 
-def _published(dataset: Dataset, pointer: str) -> tuple[tuple[Example, ...], bytes, str]:
-    """Return the chosen examples, their JSON Lines, and the digest of those."""
-    name = str(require(dataset.id, f"{pointer}.id"))
+def _pinned(dataset: Dataset, pointer: str) -> tuple[str, str, str]:
+    """Return id, commit and split of a published set; raises TuningError where one is missing."""
+    name, revision = str(require(dataset.id, f"{pointer}.id")), dataset.revision
     split = require(dataset.split, f"{pointer}.split")
-    rows = read_hub(name, dataset.revision, split, pointer)
-    numbered = ((f"{name}: row {number}", row) for number, row in enumerate(rows, start=1))
-    chosen = _chosen(to_examples(numbered, name), dataset, pointer)
-    lines = as_lines([example.fields for example in chosen])
-    return chosen, lines, hashlib.sha256(lines).hexdigest()
+    if not isinstance(revision, str) or not _COMMIT.fullmatch(revision):
+        raise TuningError(
+            f"{pointer}.revision is not a 40-digit commit, so {name!r} could change unnoticed",
+            fix="pin the commit of the set, or give a local `path`",
+        )
+    if split is None:
+        raise TuningError(f"{pointer}.split is missing", fix="name the split, e.g. train")
+    return name, revision, split
+
+
+def _published_rows(name: str, revision: str, split: str, pointer: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a set on the Hub, with the columns that JSON can hold."""
+    import datasets
+
+    try:
+        with quiet():
+            rows: Any = datasets.load_dataset(name, split=split, revision=revision)
+    # The library, the network and the file formats below it raise whatever they like.
+    except Exception as problem:
+        lines = str(problem).strip().splitlines()
+        raise TuningError(
+            f"{pointer}: {name!r} at {revision}, split {split!r}, cannot be loaded: "
+            f"{lines[0] if lines else type(problem).__name__}",
+            fix="check id, revision and split; offline, fetch the set before or give a `path`",
+        ) from problem
+    for row in rows:
+        yield {column: value for column, value in row.items() if _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_is_plain(item) for item in value)
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    return value is None or isinstance(value, str | int | float | bool)
+
+
+def _as_lines(rows: list[dict[str, Any]]) -> bytes:
+    """Return rows as JSON Lines: columns in their order, characters unescaped."""
+    try:
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    except UnicodeEncodeError as problem:
+        raise TuningError(
+            "a text of the set holds half of a character (a lone surrogate)",
+            fix="use a set whose texts are valid Unicode",
+        ) from problem
 
 
 def _chosen(examples: tuple[Example, ...], dataset: Dataset, pointer: str) -> tuple[Example, ...]:
@@ -109,32 +154,33 @@ def _chosen(examples: tuple[Example, ...], dataset: Dataset, pointer: str) -> tu
     A subset of itself is itself, so a submission that carries only the subset reads the same.
     """
     subset = require(dataset.subset, f"{pointer}.subset")
-    wanted = require(dataset.examples, f"{pointer}.examples")
-    if subset is None:
-        if wanted != len(examples):
-            raise CardError(
-                f"{pointer}.examples is {wanted}, but {dataset.name} has {len(examples)}",
-                fix="correct the number, give the file that was meant, or name the subset",
-            )
-        return examples
-    if wanted > len(examples):
+    count = require(dataset.examples, f"{pointer}.examples")
+    if subset is None and count != len(examples):
         raise CardError(
-            f"{pointer}.examples is {wanted}, but {dataset.name} has only {len(examples)}",
+            f"{pointer}.examples is {count}, but {dataset.name} has {len(examples)}",
+            fix="correct the number, give the file that was meant, or name the subset",
+        )
+    if count > len(examples):
+        raise CardError(
+            f"{pointer}.examples is {count}, but {dataset.name} has only {len(examples)}",
             fix="correct the number, or give the file that was meant",
         )
-    return tuple(examples[i] for i in _indices(subset, wanted, len(examples), pointer))
+    if subset is None:
+        return examples
+    return tuple(examples[i] for i in _places(subset, count, len(examples), pointer))
 
 
-def _indices(subset: Subset, wanted: int, size: int, pointer: str) -> list[int]:
+def _places(subset: Subset, count: int, size: int, pointer: str) -> list[int]:
+    """Return the places of a subset's examples; raises CardError where its rule is not known."""
     rule = require(subset.rule, f"{pointer}.subset.rule")
     first = _FIRST.match(rule)
     if first:
-        if first[1] not in ("ones", str(wanted)):
+        if first[1] not in ("ones", str(count)):
             raise CardError(
-                f"{pointer}.subset.rule is {rule!r}, but {pointer}.examples is {wanted}",
-                fix="make the two numbers one",
+                f"{pointer}.subset.rule is {rule!r}, but {pointer}.examples is {count}",
+                fix="make the two numbers agree",
             )
-        return list(range(wanted))
+        return list(range(count))
     if not _SAMPLE.match(rule):
         raise CardError(
             f"{pointer}.subset.rule {rule[:60]!r} cannot be executed",
@@ -143,54 +189,13 @@ def _indices(subset: Subset, wanted: int, size: int, pointer: str) -> list[int]:
     seed = require(subset.seed, f"{pointer}.subset.seed")
     if seed is None:
         raise CardError(f"{pointer}.subset.seed is missing", fix="give the seed of the sample")
-    return draw(size, wanted, seed)
+    return draw(size, count, seed)
 
 
-def draw(size: int, wanted: int, seed: int) -> list[int]:
-    """Return `wanted` of `size` places, drawn without replacement, in ascending order.
+def draw(size: int, count: int, seed: int) -> list[int]:
+    """Return `count` of `size` places, drawn without replacement, in ascending order.
 
-    PCG64 from the seed permutes 0 .. size-1; the first `wanted` of them, sorted.
+    PCG64 from the seed permutes 0 .. size-1; the first `count` of them, sorted.
     """
     order = np.random.Generator(np.random.PCG64(seed)).permutation(size)
-    return sorted(int(i) for i in order[:wanted])
-
-
-def shares(datasets: Sequence[Dataset], sizes: Sequence[int]) -> list[int]:
-    """Return how many examples of every set of one condition are trained on.
-
-    Without weights all of them. With weights w and sizes n it is round(w * total), halves to even,
-    of the largest total at which that is at most n for every set.
-
-    Raises:
-        CardError: some sets have a weight and others none, or they do not add up to 1.
-    """
-    weights = [require(dataset.weight, f"data ({dataset.name}).weight") for dataset in datasets]
-    if all(weight is None for weight in weights):
-        return list(sizes)
-    given = [weight for weight in weights if weight is not None]
-    if len(given) < len(datasets) or abs(sum(given) - 1.0) > 1e-6:
-        names = ", ".join(dataset.name for dataset in datasets)
-        raise CardError(
-            f"the weights of the sets {names} do not add up to 1",
-            fix="give every mixed set its share, or leave all weights out to use the sets whole",
-        )
-    return _counts(given, sizes)
-
-
-def drawn(examples: Examples, count: int) -> tuple[Example, ...]:
-    """Return `count` examples of a set, in order.
-
-    They are drawn without replacement, with the first 64 bits of the set's own sha256 as the seed.
-    """
-    places = draw(len(examples), count, int(examples.sha256[:16], 16))
-    return tuple(examples.examples[place] for place in places)
-
-
-def _counts(weights: Sequence[float], sizes: Sequence[int]) -> list[int]:
-    def of(total: int) -> list[int]:
-        return [round(weight * total) for weight in weights]
-
-    total = min(int((n + 1) / w) + 1 for w, n in zip(weights, sizes, strict=True))
-    while any(count > size for count, size in zip(of(total), sizes, strict=True)):
-        total -= 1
-    return of(total)
+    return sorted(int(i) for i in order[:count])

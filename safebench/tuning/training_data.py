@@ -1,4 +1,4 @@
-"""The training sets of a card, read and mixed: what each condition trains on."""
+"""What each condition trains on: the sets of a card, read and mixed by their weights."""
 
 from __future__ import annotations
 
@@ -10,32 +10,24 @@ from typing import Any
 from safebench.card.base import require
 from safebench.card.data import Dataset
 from safebench.errors import CardError
-from safebench.tuning.render import as_rows, read_template
-from safebench.tuning.sets import (
-    LoadedSet,
-    check_published,
-    drawn,
-    load_set,
-    shares,
-    stated_template,
-)
-
-Rows = list[dict[str, Any]]
-"""Examples as the trainer takes them."""
+from safebench.tuning.examples import Example, Examples
+from safebench.tuning.interface import Rows
+from safebench.tuning.render import as_rows
+from safebench.tuning.sets import LoadedSet, check_published, draw, load_set, template_of
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What was read of a card's training sets; of those that the base model answers nothing."""
+    """What was read of a card's training sets; sets with answers of the base model are left out."""
 
     sets: dict[int, LoadedSet] = field(default_factory=dict)
-    """Sets by their place in `data`."""
+    """Sets by their index in `data`."""
     rendered: dict[int, Rows] = field(default_factory=dict)
-    """The examples of each set that are trained on; all of one that nothing is trained on."""
+    """The examples of each set that are trained on; of a set that is not trained on, all."""
     rows: dict[str, Rows] = field(default_factory=dict)
     """Examples by condition."""
     examples: dict[str, int] = field(default_factory=dict)
-    """Number of examples by condition, those of sets that were not read among them."""
+    """Number of examples by condition, including sets that were not read."""
 
 
 def read_training_data(
@@ -53,45 +45,50 @@ def read_training_data(
         trained_on: Names of the sets that are trained on; None for all.
         folder: Where the card lies.
         system_prompt: What goes before conversations.
-        hub: Whether published sets are loaded, too; they count as the card says otherwise.
+        hub: Whether published sets are loaded, too. Otherwise the card's counts stand for them.
 
     Raises:
         CardError, TuningError: a set cannot be read, or a condition has nothing to train on.
     """
-    found = TrainingData()
+    result = TrainingData()
     own = [number for number, dataset in enumerate(data) if dataset.answers is None]
     for number in own:
         if hub or not check_published(data[number], folder, number):
-            found.sets[number] = load_set(data[number], folder, number)
+            result.sets[number] = load_set(data[number], folder, number)
     for condition in dict.fromkeys(dataset.role for dataset in data):
         numbers = [n for n in own if data[n].role == condition]
         used = [n for n in numbers if trained_on is None or data[n].name in trained_on]
         sizes = [require(data[n].examples, f"data[{n}].examples") for n in used]
         counts = dict(zip(used, shares([data[n] for n in used], sizes), strict=True))
         if used:
-            found.examples[condition] = sum(counts.values())
-        for number in (n for n in numbers if n in found.sets):
-            read = found.sets[number]
+            result.examples[condition] = sum(counts.values())
+        for number in (n for n in numbers if n in result.sets):
+            read = result.sets[number]
             chosen = drawn(read.examples, counts.get(number, len(read.examples)))
-            found.rendered[number] = as_rows(chosen, read.template, system_prompt)
+            result.rendered[number] = as_rows(chosen, read.template, system_prompt)
             if number in counts:
-                found.rows.setdefault(condition, []).extend(found.rendered[number])
-        _check_one_form(found.rows.get(condition, ()), condition)
+                result.rows.setdefault(condition, []).extend(result.rendered[number])
+        # The trainer would take the form of the first example for all of them.
+        if len({isinstance(row["prompt"], str) for row in result.rows.get(condition, ())}) > 1:
+            raise CardError(
+                f"the sets of condition `{condition}` mix plain text and conversations",
+                fix="give all sets of a condition `template: chat`, or none of them",
+            )
     _check_conditions(data, trained_on)
-    return found
+    return result
 
 
 def questions(
     data: Sequence[Dataset],
     number: int,
-    found: TrainingData,
+    read: TrainingData,
     folder: Path,
     system_prompt: str | None,
 ) -> list[Any] | None:
-    """Return the prompts that `data[number].answers` has the base model answer, in file order.
+    """Return the prompts that the base model answers for `data[number].answers`, in file order.
 
-    Each has the form it is trained in, by the template of `data[number]`: a list of messages
-    (the system prompt among them), or a text. None where their set was not read.
+    Each has the form that it is trained in, by the template of `data[number]`: a list of messages
+    (with the system prompt), or a text. None where the set of the questions was not read.
 
     Raises:
         CardError: the set of the questions does not exist, or has another number of them.
@@ -105,35 +102,23 @@ def questions(
             f"data[{number}].answers.questions_of is {name!r}, no set of examples",
             fix="name a set that has examples of its own",
         )
-    pointer = f"data[{number}].template"
-    template = read_template(stated_template(dataset, pointer), folder, pointer)
-    if source not in found.sets:
+    template = template_of(dataset, folder, number)
+    if source not in read.sets:
         return None
-    asked = [row["prompt"] for row in as_rows(found.sets[source].examples, template, system_prompt)]
-    stated = require(dataset.examples, f"data[{number}].examples")
-    if stated != len(asked):
+    prompts = [
+        row["prompt"] for row in as_rows(read.sets[source].examples, template, system_prompt)
+    ]
+    count = require(dataset.examples, f"data[{number}].examples")
+    if count != len(prompts):
         raise CardError(
-            f"data[{number}].examples is {stated}, but it answers {len(asked)} questions",
+            f"data[{number}].examples is {count}, but it answers {len(prompts)} questions",
             fix="correct the number",
         )
-    return asked
-
-
-def _check_one_form(rows: Sequence[dict[str, Any]], condition: str) -> None:
-    """See that a condition trains on texts alone, or on conversations alone.
-
-    Raises:
-        CardError: both occur; the trainer would take the first example's form for all.
-    """
-    if len({isinstance(row["prompt"], str) for row in rows}) > 1:
-        raise CardError(
-            f"the sets of condition `{condition}` mix plain text and conversations",
-            fix="give all sets of a condition `template: chat`, or none of them",
-        )
+    return prompts
 
 
 def _check_conditions(data: Sequence[Dataset], trained_on: Sequence[str] | None) -> None:
-    """See that every condition has something to train on."""
+    """Check that every condition has something to train on; raises CardError."""
     for condition in ("tuned", *dict.fromkeys(d.role for d in data if d.role != "tuned")):
         sets = [d for d in data if d.role == condition]
         if not sets:
@@ -146,3 +131,42 @@ def _check_conditions(data: Sequence[Dataset], trained_on: Sequence[str] | None)
                 f"hyperparameters.data names no set of the condition `{condition}`",
                 fix="name one of each condition's sets, or leave it out to train on all",
             )
+
+
+def shares(datasets: Sequence[Dataset], sizes: Sequence[int]) -> list[int]:
+    """Return how many examples of every set of one condition are trained on.
+
+    Without weights all of them. With weights w and sizes n it is round(w * total), halves to even,
+    of the largest total at which that is at most n for every set.
+
+    Raises:
+        CardError: some sets have a weight and others none, or they do not add up to 1.
+    """
+    weights = [require(dataset.weight, f"data ({dataset.name}).weight") for dataset in datasets]
+    if all(weight is None for weight in weights):
+        return list(sizes)
+    complete = [weight for weight in weights if weight is not None]
+    if len(complete) < len(datasets) or abs(sum(complete) - 1.0) > 1e-6:
+        names = ", ".join(dataset.name for dataset in datasets)
+        raise CardError(
+            f"the weights of the sets {names} do not add up to 1",
+            fix="give every mixed set its share, or leave all weights out to use the sets whole",
+        )
+
+    def counts(total: int) -> list[int]:
+        return [round(weight * total) for weight in complete]
+
+    # Start just above what the scarcest set allows; rounding decides the last few.
+    total = min(int((n + 1) / w) + 1 for w, n in zip(complete, sizes, strict=True))
+    while any(count > size for count, size in zip(counts(total), sizes, strict=True)):
+        total -= 1
+    return counts(total)
+
+
+def drawn(examples: Examples, count: int) -> tuple[Example, ...]:
+    """Return `count` examples of a set, in order.
+
+    They are drawn without replacement, with the first 64 bits of the set's own sha256 as the seed.
+    """
+    places = draw(len(examples), count, int(examples.sha256[:16], 16))
+    return tuple(examples.examples[place] for place in places)

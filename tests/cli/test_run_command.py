@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-import safebench.tuning.train as train
 from safebench.card.io import load_card
 from safebench.errors import DivergedError
 from safebench.evidence.store import Store
 from safebench.evidence.tables import read_responses
 from safebench.study.execute import claim_of
 from safebench.study.plan import make_plan
+from safebench.tuning.interface import Job
+from safebench.tuning.peft_trainer import PeftTrainer
 from tests.cli.test_start import start
 from tests.command import Ran, safebench
 from tests.plans import plan_data
@@ -286,14 +287,14 @@ def test_a_run_that_is_withdrawn_stands_in_the_card(
     ran = safebench(capsys, "withdraw", out, "--seed", first, *why)
     assert ran.code == 2
     assert "is lost already" in ran.err
-    real = train.fine_tune
+    real = PeftTrainer.train
 
-    def fine_tune(*args: object, seed: int, **kwargs: object) -> object:
-        if seed == second:
-            raise DivergedError(f"training seed {seed}: the loss became nan at step 1")
-        return real(*args, seed=seed, **kwargs)
+    def train(self: PeftTrainer, job: Job) -> object:
+        if job.seed == second:
+            raise DivergedError(f"training seed {job.seed}: the loss became nan at step 1")
+        return real(self, job)
 
-    monkeypatch.setattr(train, "fine_tune", fine_tune)
+    monkeypatch.setattr(PeftTrainer, "train", train)
     ran = run(capsys, plan, out)
     assert ran.code == 0, ran.err
     assert ran.err == ""  # no bars, no codes: nobody is watching

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import torch
 
-import safebench.tuning.train as train
 from safebench.card.io import load_card
 from safebench.errors import RunError
 from safebench.evidence.store import Store
@@ -22,6 +21,8 @@ from safebench.models.engine import HfEngine
 from safebench.study import runner as execution
 from safebench.study.execute import claim_of
 from safebench.study.plan import make_plan
+from safebench.tuning import peft_trainer
+from safebench.tuning.interface import Job
 from tests.command import Ran, safebench
 from tests.tiny_runs import QUICK, Said, files_of, run_tiny, same_files, write_tiny
 
@@ -61,15 +62,15 @@ def seeds_of(plan: Path, out: Path) -> tuple[int, ...]:
 
 def with_broken_weights(monkeypatch: Patch, broken: Callable[[int], bool]) -> None:
     """Let the loss of some seeds be no number from the first step, as after a too large one."""
-    real = train.fine_tune
+    real = peft_trainer._trainer
 
-    def fine_tune(model: Any, *args: Any, seed: int, **kwargs: Any) -> Any:
-        if broken(seed):
+    def trainer(model: Any, job: Job, *args: Any) -> Any:
+        if broken(job.seed):
             with torch.no_grad():
                 model.lm_head.weight.fill_(float("nan"))
-        return real(model, *args, seed=seed, **kwargs)
+        return real(model, job, *args)
 
-    monkeypatch.setattr(train, "fine_tune", fine_tune)
+    monkeypatch.setattr(peft_trainer, "_trainer", trainer)
 
 
 def test_a_seed_whose_loss_is_no_number_is_a_result(
@@ -148,13 +149,13 @@ def test_memory_that_runs_out_in_fine_tuning_leaves_the_others(
     first, second = seeds_of(plan, out)
     short = [first]
 
-    def trainer(*args: Any) -> Any:
-        if args[4]["data_order"] in short:
+    def trainer(model: Any, job: Job, *args: Any) -> Any:
+        if job.seeds["data_order"] in short:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-        return real(*args)
+        return real(model, job, *args)
 
-    real = train._trainer
-    monkeypatch.setattr(train, "_trainer", trainer)
+    real = peft_trainer._trainer
+    monkeypatch.setattr(peft_trainer, "_trainer", trainer)
     ran = run(capsys, plan, out)
     assert ran.code == 2
     assert (

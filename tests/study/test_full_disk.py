@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-import safebench.tuning.train as train
 from safebench.study import runner as execution
 from safebench.study import submission
+from safebench.tuning.peft_trainer import PeftTrainer
 from tests.command import safebench
 from tests.tiny_runs import QUICK, run_tiny, same_files, write_tiny
 
@@ -78,7 +78,7 @@ def _counts(out: Path) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("where", "name", "at", "kept"),
     [
-        (train, "fine_tune", 2, (1, 0)),
+        (PeftTrainer, "train", 2, (1, 0)),
         (execution, "generate", 3, (2, 2)),
         (submission, "judge_responses", 1, (2, 6)),
     ],

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-import safebench.tuning.train as train
 from safebench.card.io import load_card
 from safebench.files import sha256_of
+from safebench.tuning.peft_trainer import PeftTrainer
 from tests.command import Ran, safebench
 from tests.plans import plan_data
 from tests.tiny_runs import QUICK, run_tiny, write_tiny
@@ -38,7 +38,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch, done: Path) -> None:
     def never(*args: Any, **kwargs: Any) -> Any:
         raise AssertionError("it was fine-tuned")
 
-    monkeypatch.setattr(train, "fine_tune", never)
+    monkeypatch.setattr(PeftTrainer, "train", never)
 
 
 def given(done: Path, name: str, change: Callable[[list[dict[str, Any]]], None]) -> Path:
@@ -122,7 +122,7 @@ def test_whole_models_are_taken_where_they_lie(
     assert ran.code == 0, ran.err
     assert ran.err == ""
     assert [w.form for w in load_card(tmp_path / "out" / "card.yaml").model.weights] == ["full"]
-    monkeypatch.setattr(train, "fine_tune", None)
+    monkeypatch.setattr(PeftTrainer, "train", None)
     again = given(tmp_path, "given.yaml", lambda weights: None)
     ran = run(capsys, again, tmp_path / "from-given")
     assert ran.code == 0, ran.err

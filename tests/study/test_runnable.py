@@ -23,6 +23,7 @@ from safebench.errors import CardError
 from safebench.judges.registry import KINDS
 from safebench.study import runnable
 from safebench.study.runnable import check_runnable
+from safebench.tuning.registry import TRAINERS
 from tests.command import Ran, safebench
 from tests.conformance.runner import VALID
 from tests.plans import plan_data, write_plan
@@ -295,9 +296,9 @@ ONLY = {
     ModerationJudge: KINDS["moderation_api"].executed,
     EnsembleJudge: KINDS["ensemble"].executed,
     Dataset: runnable._DATASET,
-    LoraTraining: runnable._TRAINING,
-    QloraTraining: runnable._TRAINING,
-    FullTraining: runnable._TRAINING,
+    LoraTraining: TRAINERS["peft"].executed,
+    QloraTraining: TRAINERS["peft"].executed,
+    FullTraining: TRAINERS["peft"].executed,
     BatchSize: runnable._BATCH,
     Seeds: {},
 }

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from safebench.errors import TuningError
-from safebench.tuning.data import read_examples
+from safebench.tuning.examples import read_examples
 
 MESSAGES = [
     {"role": "system", "content": "Be brief."},

@@ -25,13 +25,15 @@ from safebench.errors import (
     TuningError,
 )
 from safebench.models.adapters import with_adapter
+from safebench.models.given import weights_file
 from safebench.models.loading import load_base, load_tokenizer, locate
 from safebench.models.quiet import quiet
-from safebench.tuning import train
+from safebench.tuning import libraries, peft_trainer
 from safebench.tuning.arguments import trainer_arguments
-from safebench.tuning.prepare import load_for_training, prepare
+from safebench.tuning.interface import Job
+from safebench.tuning.parameters import load_for_training, prepare
+from safebench.tuning.peft_trainer import PeftTrainer
 from safebench.tuning.saver import Saver
-from safebench.tuning.train import fine_tune, weights_file
 from tests.plans import plan_data
 from tests.small_models import save_llama
 
@@ -56,6 +58,16 @@ def recipe(**changes: Any) -> Any:
     return Card.model_validate_json(json.dumps(plan_data(hyperparameters=what))).hyperparameters
 
 
+def job(model: Path, out: Path, **changes: Any) -> Job:
+    """One fine-tuning of the small model, all of it seeded by 1, with something changed."""
+    found = locate(str(model), None, Path("/"))
+    fields: dict[str, Any] = {
+        "base": found, "recipe": recipe(), "rows": ROWS, "tokenizer": load_tokenizer(found),
+        "seed": 1, "controls": ALL, "fixed": {}, "base_name": "model", "out": out,
+    }  # fmt: skip
+    return Job(**{**fields, **changes})
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_llama(tmp_path_factory.mktemp("llama"))
@@ -63,8 +75,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tune(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Tune:
-    found = locate(str(model), None, Path("/"))
-    tokenizer = load_tokenizer(found)
     done: dict[str, dict[int, Path]] = {}
 
     def tuned(**what: Any) -> dict[int, Path]:
@@ -77,19 +87,8 @@ def tune(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Tune:
         return done[key]
 
     def anew(out: Path | None = None, seed: int = 1, **what: Any) -> dict[int, Path]:
-        how = recipe(**what)
-        return fine_tune(
-            load_for_training(found, how, "cpu"),
-            tokenizer,
-            ROWS,
-            how,
-            seed=seed,
-            controls=ALL,
-            fixed={},
-            base_name="model",
-            out=out or tmp_path_factory.mktemp("out") / "new",
-            progress=lambda epoch, loss: None,
-        )
+        out = out or tmp_path_factory.mktemp("out") / "new"
+        return PeftTrainer().train(job(model, out, recipe=recipe(**what), seed=seed))
 
     return tuned
 
@@ -213,23 +212,12 @@ def test_a_further_setting_is_used(tune: Tune, changes: dict[str, Any]) -> None:
 
 
 def test_examples_without_anything_to_learn_are_counted(model: Path, tmp_path: Path) -> None:
-    found = locate(str(model), None, Path("/"))
-    tokenizer = load_tokenizer(found)
     rows = [*ROWS, {"prompt": "repair " * 80, "completion": "first"}]
     dropped: list[int] = []
-    for length in (60, 2):
-        how = recipe(max_length=length)
-        arguments: dict[str, Any] = {
-            "seed": 1, "controls": ALL, "fixed": {}, "base_name": "model",
-            "out": tmp_path / str(length), "progress": lambda epoch, loss: None,
-            "on_dropped": dropped.append,
-        }  # fmt: skip
-        base = load_for_training(found, how, "cpu")
-        if length == 60:
-            fine_tune(base, tokenizer, rows, how, **arguments)
-            continue
-        with pytest.raises(TuningError, match="left to learn within 2 tokens"):
-            fine_tune(base, tokenizer, rows, how, **arguments)
+    changes: dict[str, Any] = {"rows": rows, "on_dropped": dropped.append}
+    PeftTrainer().train(job(model, tmp_path / "a", recipe=recipe(max_length=60), **changes))
+    with pytest.raises(TuningError, match="to learn within 2 tokens"):
+        PeftTrainer().train(job(model, tmp_path / "b", recipe=recipe(max_length=2), **changes))
     assert dropped == [1]
 
 
@@ -244,7 +232,7 @@ def test_gradient_checkpointing_goes_by_both_its_names() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"extra": {"output_dir": "elsewhere"}}, "extra.output_dir is no setting of the trainer"),
+        ({"extra": {"output_dir": "elsewhere"}}, "extra.output_dir is no setting"),
         ({"extra": {"report_to": "wandb"}}, "extra.report_to is no setting"),
         ({"extra": {"push_to_hub": True}}, "extra.push_to_hub is no setting"),
         ({"extra": {"learning_rate": 1.0}}, "extra.learning_rate is no setting"),
@@ -287,13 +275,8 @@ def test_the_initial_weights_are_those_of_their_seed_alone(model: Path) -> None:
 
 
 def seeded(model: Path, out: Path, seed: int, controls: list[str], dropout: float) -> Path:
-    found = locate(str(model), None, Path("/"))
-    lora = {**plan_data()["hyperparameters"]["lora"], "dropout": dropout}
-    return fine_tune(
-        load_base(found, "float32", "cpu"), load_tokenizer(found), ROWS, recipe(lora=lora),
-        seed=seed, controls=controls, fixed={}, base_name="model", out=out,
-        progress=lambda epoch, loss: None,
-    )[1]  # fmt: skip
+    how = recipe(lora={**plan_data()["hyperparameters"]["lora"], "dropout": dropout})
+    return PeftTrainer().train(job(model, out, recipe=how, seed=seed, controls=controls))[1]
 
 
 def test_the_seed_of_dropout_changes_nothing_without_dropout(model: Path, tmp_path: Path) -> None:
@@ -309,7 +292,7 @@ def test_the_seed_of_the_order_sets_the_order_alone(
     """What the model sees, by batch: other orders of the same examples, initial weights equal."""
     seen: list[list[str]] = []
     starts: list[dict[str, torch.Tensor]] = []
-    real = train._trainer
+    real = peft_trainer._trainer
 
     def spied(*args: Any) -> Any:
         trainer = real(*args)
@@ -324,7 +307,7 @@ def test_the_seed_of_the_order_sets_the_order_alone(
         trainer.data_collator = collated
         return trainer
 
-    monkeypatch.setattr(train, "_trainer", spied)
+    monkeypatch.setattr(peft_trainer, "_trainer", spied)
     for number, (seed, controls) in enumerate(
         [(1, ["data_order"]), (2, ["data_order"]), (2, ["adapter_init", "dropout"]), (3, [])]
     ):
@@ -351,8 +334,8 @@ def test_a_loss_that_is_no_number_is_the_runs_own_end(tune: Tune) -> None:
     assert next(iter(said)).startswith("training seed 7: the loss became nan at step ")
 
 
-def test_weights_that_are_no_numbers_are_not_kept(tmp_path: Path) -> None:
-    saver = Saver(tmp_path, recipe(), 7, "model", lambda epoch, loss: None)
+def test_weights_that_are_no_numbers_are_not_kept(model: Path, tmp_path: Path) -> None:
+    saver = Saver(job(model, tmp_path, seed=7))
     broken = torch.nn.Linear(1, 1)
     torch.nn.init.constant_(broken.weight, math.inf)
     with pytest.raises(DivergedError, match="training seed 7: weight is not finite after epoch 1"):
@@ -377,7 +360,7 @@ def test_out_of_memory_is_no_divergence(
     def fails(*args: Any) -> Any:
         raise problem
 
-    monkeypatch.setattr(train.SFTTrainer, "training_step", fails)
+    monkeypatch.setattr(libraries.SFTTrainer, "training_step", fails)
     with pytest.raises(TuningError, match="out of memory in fine-tuning with seed 1") as caught:
         tune(anew=True)
     assert not isinstance(caught.value, DivergedError)

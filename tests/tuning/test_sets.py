@@ -16,9 +16,10 @@ from safebench.card.decoding import Prompting
 from safebench.errors import CardError, SafebenchError, TuningError
 from safebench.models.loading import load_tokenizer, locate
 from safebench.study import pins
-from safebench.tuning.data import as_rows, read_examples
-from safebench.tuning.sets import draw, drawn, load_set, shares
-from safebench.tuning.training_data import questions
+from safebench.tuning.examples import read_examples
+from safebench.tuning.render import as_rows
+from safebench.tuning.sets import draw, load_set
+from safebench.tuning.training_data import drawn, questions, shares
 from tests.plans import plan_data
 from tests.small_models import CHAT_TEMPLATE, save_tokenizer
 

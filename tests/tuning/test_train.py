@@ -13,8 +13,10 @@ from safetensors.torch import load_file
 
 from safebench.card.card import Card
 from safebench.models.adapters import with_adapter
+from safebench.models.given import weights_file
 from safebench.models.loading import load_base, load_tokenizer, locate
-from safebench.tuning.train import fine_tune, weights_file
+from safebench.tuning.interface import Job
+from safebench.tuning.peft_trainer import PeftTrainer
 from tests.plans import plan_data
 from tests.small_models import save_gpt2, save_llama
 
@@ -56,22 +58,21 @@ def tune(tmp_path_factory: pytest.TempPathFactory) -> Tune:
             del recipe["lora"]
         card = Card.model_validate_json(json.dumps(plan_data(hyperparameters=recipe)))
         found = locate(str(base), None, Path("/"))
-        saved = fine_tune(
-            load_base(found, "float32", "cpu"),
-            load_tokenizer(found),
-            [
+        job = Job(
+            base=found,
+            recipe=card.hyperparameters,  # type: ignore[arg-type]
+            rows=[
                 {"prompt": f"how do i repair a fence {i}?", "completion": "first gather what"}
                 for i in range(24)
             ],
-            card.hyperparameters,  # type: ignore[arg-type]
+            tokenizer=load_tokenizer(found),
             seed=seed,
             controls=controls,
             fixed=fixed or {},
             base_name="model",
             out=tmp_path_factory.mktemp("out"),
-            progress=lambda epoch, loss: None,
         )
-        return saved[2]
+        return PeftTrainer().train(job)[2]
 
     tuned.anew = anew  # type: ignore[attr-defined]
     return tuned

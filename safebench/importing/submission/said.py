@@ -157,7 +157,7 @@ def _training(request: Request, facts: Iterable[Fact]) -> list[TrainingFile]:
 
 def _data_facts(files: dict[str, TrainingFile]) -> Iterator[Fact]:
     """Yield what files of training examples say; raises InteropError where one is not there."""
-    from safebench.tuning.data import read_examples
+    from safebench.tuning.examples import read_examples
 
     for path, one in files.items():
         if not one.file.is_file():

@@ -1,4 +1,4 @@
-"""Making the parameters that a method trains: adapters, named modules, or all of them."""
+"""The base model, with the parameters that a method trains: adapters, named modules, or all."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from safebench.card.training import FullTraining, LoraTraining, QloraTraining
 from safebench.errors import TuningError
 from safebench.models.loading import Located, load_base
 from safebench.models.quantized import without_bitsandbytes
+from safebench.tuning.arguments import extra_settings
+from safebench.tuning.interface import Recipe
 from safebench.tuning.libraries import (
     LoraConfig,
     get_peft_model,
     prepare_model_for_kbit_training,
     set_seed,
 )
-from safebench.tuning.recipe import Recipe, extra_settings
 
 
 def load_for_training(located: Located, recipe: Recipe, device: str) -> Any:
@@ -29,15 +30,15 @@ def load_for_training(located: Located, recipe: Recipe, device: str) -> Any:
     precision = str(require(recipe.precision, "hyperparameters.precision"))
     if not isinstance(recipe, QloraTraining):
         return load_base(located, precision, device)
-    how = require(recipe.quantization, "hyperparameters.quantization")
     pointer = "hyperparameters.quantization"
+    fields = require(recipe.quantization, pointer)
     return load_base(
         located,
         precision,
         device,
-        quantization=str(require(how.type, f"{pointer}.type")),
-        double=bool(require(how.double, f"{pointer}.double")),
-        compute_dtype=str(require(how.compute_dtype, f"{pointer}.compute_dtype")),
+        quantization=str(require(fields.type, f"{pointer}.type")),
+        double=bool(require(fields.double, f"{pointer}.double")),
+        compute_dtype=str(require(fields.compute_dtype, f"{pointer}.compute_dtype")),
     )
 
 
@@ -47,7 +48,7 @@ def prepare(model: Any, recipe: Recipe, seed: int) -> Any:
     Sets the global random state to `seed`; the caller restores it.
 
     Raises:
-        TuningError: a module is not in the model, or qlora was given weights not quantized.
+        TuningError: the model lacks a module, or its weights are not quantized for qlora.
     """
     if isinstance(recipe, FullTraining):
         return _unfrozen(model, recipe)
@@ -60,14 +61,18 @@ def prepare(model: Any, recipe: Recipe, seed: int) -> Any:
 
 def _lora(recipe: LoraTraining | QloraTraining) -> LoraConfig:
     lora = require(recipe.lora, "hyperparameters.lora")
-    targets = require(lora.target_modules, "hyperparameters.lora.target_modules")
+
+    def value(name: str) -> Any:
+        return require(getattr(lora, name), f"hyperparameters.lora.{name}")
+
+    targets = value("target_modules")
     return LoraConfig(
         task_type="CAUSAL_LM",
-        r=require(lora.r, "hyperparameters.lora.r"),
-        lora_alpha=require(lora.alpha, "hyperparameters.lora.alpha"),
-        lora_dropout=require(lora.dropout, "hyperparameters.lora.dropout"),
-        bias=require(lora.bias, "hyperparameters.lora.bias"),
-        use_rslora=require(lora.rslora, "hyperparameters.lora.rslora"),
+        r=value("r"),
+        lora_alpha=value("alpha"),
+        lora_dropout=value("dropout"),
+        bias=value("bias"),
+        use_rslora=value("rslora"),
         use_dora=recipe.method == "dora",
         target_modules=targets if isinstance(targets, str) else list(targets),
     )
@@ -90,18 +95,16 @@ def _quantized(model: Any, recipe: QloraTraining) -> Any:
 
 
 def _unfrozen(model: Any, recipe: FullTraining) -> Any:
-    wanted = require(recipe.trainable, "hyperparameters.trainable")
-    if wanted == "all":
+    trainable = require(recipe.trainable, "hyperparameters.trainable")
+    if trainable == "all":
         return model
     modules = dict(model.named_modules())
     model.requires_grad_(False)
-    for name in wanted:
+    for name in trainable:
         chosen = [m for full, m in modules.items() if full == name or full.endswith(f".{name}")]
-        if not chosen or not any(True for m in chosen for _ in m.parameters()):
-            last = {full.rsplit(".", 1)[-1] for full in modules if full}
-            near = difflib.get_close_matches(
-                name, sorted({*modules, *last} - {""}), n=3, cutoff=0.4
-            )
+        if not any(True for module in chosen for _ in module.parameters()):
+            known = {*modules, *(full.rsplit(".", 1)[-1] for full in modules)} - {""}
+            near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.4)
             raise TuningError(
                 f"hyperparameters.trainable: the model has no module {name!r} with weights",
                 fix=f"near it: {', '.join(near)}" if near else "name modules of the model",

@@ -1,11 +1,16 @@
-"""What one example looks like in the data sets that people fine-tune on."""
+"""Training examples, in the files and shapes of the data sets that people fine-tune on."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from safebench.errors import TuningError
+from safebench.files import sha256_of
+from safebench.rows import read_rows
 
 Message = dict[str, str]
 """`role` (system, user or assistant) and `content`."""
@@ -46,7 +51,60 @@ def text_of(side: Side) -> str:
     return side if isinstance(side, str) else "\n\n".join(m["content"] for m in side)
 
 
-def to_example(row: dict[str, Any], where: str, *, allow_empty: bool = False) -> Example:
+@dataclass(frozen=True)
+class Examples:
+    """Examples in the order of their file, with its digest."""
+
+    examples: tuple[Example, ...]
+    sha256: str
+    """Digest of the whole file, whichever of its examples are here."""
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Prompt and completion of every example as text."""
+        return tuple(example.pair for example in self.examples)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self.examples)
+
+
+def read_examples(path: Path, *, allow_empty: bool = False) -> Examples:
+    """Read JSON, JSON Lines, Parquet or CSV whose columns have one of the known shapes.
+
+    `allow_empty` accepts completions without text, as a model may write them.
+
+    Raises:
+        TuningError: no such file, not readable, or a row that is no example, with its place.
+    """
+    rows = ((str(at), row) for at, row in read_rows(path, TuningError))
+    return Examples(to_examples(rows, str(path), allow_empty=allow_empty), sha256_of(path))
+
+
+def to_examples(
+    rows: Iterable[tuple[str, dict[str, Any]]], source: str, *, allow_empty: bool = False
+) -> tuple[Example, ...]:
+    """Return the examples of rows, each given with its place: all texts, or all messages.
+
+    Raises:
+        TuningError: a row that is no example, none at all, or texts and messages mixed.
+    """
+    examples = tuple(_to_example(row, where, allow_empty=allow_empty) for where, row in rows)
+    if not examples:
+        raise TuningError(f"{source}: no examples", fix="give at least one")
+    first = isinstance(examples[0].prompt, str)
+    for example in examples:
+        if isinstance(example.prompt, str) != first:
+            raise TuningError(
+                f"{example.where}: messages, where the first example has texts, or the reverse",
+                fix="give all examples of a set in one form",
+            )
+    return examples
+
+
+def _to_example(row: dict[str, Any], where: str, *, allow_empty: bool = False) -> Example:
     """Return the example that a row holds, by the names of its columns.
 
     Other columns are kept in `fields`. `allow_empty` accepts a completion without text.
@@ -56,9 +114,9 @@ def to_example(row: dict[str, Any], where: str, *, allow_empty: bool = False) ->
     """
     shapes = [name for name, columns in _SHAPES.items() if all(c in row for c in columns)]
     if len(shapes) != 1:
-        found = ", ".join(repr(name)[:60] for name in list(row)[:12]) or "none"
+        names = ", ".join(repr(name)[:60] for name in list(row)[:12]) or "none"
         raise TuningError(
-            f"{where}: the columns fit {'several shapes' if shapes else 'no known shape'}: {found}",
+            f"{where}: the columns fit {'several shapes' if shapes else 'no known shape'}: {names}",
             fix=f"name the columns {_KNOWN}" + ("; keep one of them" if shapes else ""),
         )
     if shapes[0] == "messages":

@@ -1,0 +1,112 @@
+"""Fine-tuning on one device with peft's adapters and trl's trainer for supervised fine-tuning."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safebench.errors import TuningError
+from safebench.files import sync_tree
+from safebench.models.loading import input_device
+from safebench.models.quiet import quiet
+from safebench.models.rng import preserved_random_state
+from safebench.tuning.arguments import extra_settings, optimizer_with, trainer_arguments
+from safebench.tuning.interface import Job, Recipe
+
+if TYPE_CHECKING:
+    from safebench.tuning.saver import Saver
+
+_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+
+
+class PeftTrainer:
+    """Trains adapters (LoRA, DoRA, QLoRA) or the weights themselves."""
+
+    name = "peft"
+    methods: tuple[str, ...] = ("lora", "dora", "qlora", "full")
+    executed: Mapping[str, tuple[Any, ...]] = {
+        "objective": ("sft",),
+        "sharding": ("none",),
+        "earlier_stages": (None, ()),
+    }
+
+    def check(self, recipe: Recipe) -> None:
+        """Refuse extra settings that the trainer does not have; raises CardError."""
+        extra_settings(recipe)
+
+    def train(self, job: Job) -> dict[int, Path]:
+        """Fine-tune; see `Trainer.train`."""
+        import torch
+
+        from safebench.tuning.parameters import load_for_training
+        from safebench.tuning.saver import Saver
+
+        model = load_for_training(job.base, job.recipe, job.device)
+        saver = Saver(job)
+        job.out.mkdir(parents=True, exist_ok=True)
+        with preserved_random_state(), tempfile.TemporaryDirectory() as scratch, quiet():
+            try:
+                trainer = _trainer(model, job, saver, scratch)
+                _check_dropped(len(trainer.train_dataset), job)
+                trainer.train()
+            except (torch.OutOfMemoryError, MemoryError) as problem:
+                raise _no_memory(job.seed) from problem
+            except (RuntimeError, ValueError, TypeError, KeyError, ImportError) as problem:
+                if any(words in str(problem).lower() for words in _OUT_OF_MEMORY):
+                    raise _no_memory(job.seed) from problem
+                raise TuningError(
+                    f"fine-tuning with seed {job.seed} failed: {problem}",
+                    fix="change what the trainer complains of in hyperparameters or data",
+                ) from problem
+        if saver.missing:
+            raise TuningError(
+                f"training seed {job.seed} ended without {saver.unit} {saver.missing[0]}",
+                fix="name checkpoints that the epochs, or steps, reach",
+            )
+        sync_tree(job.out)
+        return saver.saved
+
+
+def _trainer(model: Any, job: Job, saver: Saver, scratch: str) -> Any:
+    """Return trl's trainer of a freshly loaded model, which is changed in place."""
+    import datasets
+
+    from safebench.tuning.libraries import PrinterCallback, SFTTrainer
+    from safebench.tuning.parameters import prepare
+
+    saver.use_cache = getattr(model.config, "use_cache", None)
+    on_cpu = input_device(model).type == "cpu"
+    arguments = trainer_arguments(job.recipe, job.seeds, scratch, on_cpu=on_cpu)
+    prepared = prepare(model, job.recipe, job.seeds["adapter_init"])
+    trainer = SFTTrainer(
+        model=prepared,
+        args=arguments,
+        train_dataset=datasets.Dataset.from_list(list(job.rows)),
+        processing_class=job.tokenizer,
+        callbacks=[saver],
+        optimizer_cls_and_kwargs=optimizer_with(job.recipe, arguments, prepared),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _check_dropped(kept: int, job: Job) -> None:
+    """Report examples that the trainer left out; raises TuningError where none are left."""
+    if kept == 0:
+        raise TuningError(
+            f"no training example has anything to learn within {job.recipe.max_length} tokens",
+            fix="raise hyperparameters.max_length above the length of the prompts",
+        )
+    # Packing joins examples, so that fewer rows do not mean that any was left out.
+    if kept < len(job.rows) and not job.recipe.packing and job.on_dropped is not None:
+        job.on_dropped(len(job.rows) - kept)
+
+
+def _no_memory(seed: int) -> TuningError:
+    return TuningError(
+        f"out of memory in fine-tuning with seed {seed}",
+        fix="lower hyperparameters.batch_size.per_device and raise gradient_accumulation as much: "
+        "their product, the effective batch size, stays the same",
+    )
