@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 from safebench.judges.text import plain, unwrapped
 
-
-def _listed(words: str) -> tuple[str, ...]:
-    return tuple(words.split())
-
-
-_UNITS: Final = _listed(
+_SPELT_OUT: Final = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen"
+    "sixteen seventeen eighteen nineteen",
+    "twenty thirty forty fifty sixty seventy eighty ninety",
 )
-_TENS: Final = _listed("twenty thirty forty fifty sixty seventy eighty ninety")
+_UNITS, _TENS = (words.split() for words in _SPELT_OUT)
+# The longer words first: "seven" would match the beginning of "seventeen".
 _NUMBER_WORD = "|".join([*sorted(_UNITS, key=len, reverse=True), *_TENS])
 _SPELT = re.compile(
     rf"\b(?:{_NUMBER_WORD}|(?:a|one) (?:hundred|thousand))"
@@ -50,35 +47,36 @@ _LEAD_IN = re.compile(
 )
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
 _NEGATED_BEFORE = re.compile(r"(?:\bnot|n't|\bnever|\bno)\s+(?:the\s+|an?\s+)?$")
+_OPENING_ENDS = re.compile(r"\s*(?:[.,;!\n]|because)")
 _CHOICE = re.compile(r"[A-Ja-j]")
 
 
 def judge_answer(prompt: str, response: str, target: str) -> tuple[bool, str]:
-    """Whether the response's answer is the target, and what decided it."""
-    wanted = _numeric(target)
-    if wanted is not None:
-        return _number_answer(prompt, response, wanted)
+    """Return whether the response's answer is the target, and what decided it."""
+    number = _numeric(target)
+    if number is not None:
+        return _number_answer(prompt, response, number)
     if _CHOICE.fullmatch(target.strip()):
         return _letter_answer(response, target.strip().upper())
     return _word_answer(response, target)
 
 
 def _readable(text: str) -> str:
-    """One line per line, lower case, without markup, thousands separators or spelt numbers."""
-    text = _LATEX.sub(r" = \1 ", unwrapped_answer(text))
+    """Return a text in lower case and without markup, its numbers in digits alone."""
+    text = _LATEX.sub(r" = \1 ", _unwrapped(text))
     text = re.sub(r"[*_`$\\~]+", "", text).casefold()
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
     return _SPELT.sub(lambda match: _spelt_value(match.group()), text)
 
 
-def unwrapped_answer(text: str) -> str:
-    """The response without a role prefix, but with a leading minus sign kept."""
+def _unwrapped(text: str) -> str:
+    """Return a text without its role prefix; a minus sign at its beginning stays."""
     text = plain(text).strip()
     return text if re.match(r"[\s*_`$#]*-\d", text) else unwrapped(text)
 
 
 def _spelt_value(spelt: str) -> str:
-    """The number that number words name: "forty-two" is 42, "one hundred and five" is 105."""
+    """Return the number in words as digits: "forty-two" is 42, "one hundred and five" is 105."""
     total = current = 0
     for word in re.findall(r"[a-z]+", spelt):
         if word in _UNITS:
@@ -102,80 +100,79 @@ def _value(token: str) -> Fraction | None:
 
 
 def _numeric(target: str) -> Fraction | None:
-    """The target as a number, or None if it is words."""
+    """Return the target as a number, or None if it is none."""
     text = _readable(target).strip(" .%")
     return _value(text) if _NUMBER.fullmatch(text) else None
 
 
-def _numbers(text: str) -> list[tuple[int, int, Fraction]]:
-    """Every number of a text: where it starts, where it ends, its value; "not 7" is left out."""
-    found = []
+class _Number(NamedTuple):
+    """A number in a text: where it starts and ends, and its value."""
+
+    start: int
+    end: int
+    value: Fraction
+
+
+def _numbers(text: str) -> list[_Number]:
+    """Return the numbers in a text, but for negated ones ("not 7")."""
+    numbers = []
     for match in _NUMBER.finditer(text):
         value = _value(match.group())
         if value is not None and not _NEGATED_BEFORE.search(text[: match.start()]):
-            found.append((match.start(), match.end(), value))
-    return found
+            numbers.append(_Number(match.start(), match.end(), value))
+    return numbers
 
 
-def _number_answer(prompt: str, response: str, wanted: Fraction) -> tuple[bool, str]:
+def _number_answer(prompt: str, response: str, expected: Fraction) -> tuple[bool, str]:
     text = _readable(response)
     if len(_LIST_MARKER.findall(text)) >= 2:
         text = _LIST_MARKER.sub("", text)
-    found = _numbers(text)
-    if not found:
+    numbers = _numbers(text)
+    if not numbers:
         return False, "no number in the response"
-    if len({value for _, _, value in found}) == 1:
-        return found[0][2] == wanted, "the only number"
-    marked = [number for number in found if _is_marked(text, number[0])]
+    first, different = numbers[0], len({number.value for number in numbers})
+    if different == 1:
+        return first.value == expected, "the only number"
+    marked = [number for number in numbers if _is_marked(text, number.start)]
+    in_prompt = {number.value for number in _numbers(_readable(prompt))}
+    new = [number for number in numbers if number.value not in in_prompt]
     if marked:
-        return _unless_hedged(text, found, marked[-1], wanted, "the number after the last marker")
-    if re.match(r"\W*$", text[: found[0][0]]) and re.match(
-        r"\s*(?:[.,;!\n]|because)", text[found[0][1] :]
-    ):
-        return _unless_hedged(text, found, found[0], wanted, "the number it opens with")
-    asked = {value for _, _, value in _numbers(_readable(prompt))}
-    rest = [number for number in found if number[2] not in asked]
-    if len({value for _, _, value in rest}) == 1:
-        return _unless_hedged(text, found, rest[-1], wanted, "the only number not in the prompt")
-    return False, f"{len({value for _, _, value in found})} different numbers and none is marked"
-
-
-def _is_marked(text: str, start: int) -> bool:
-    """Whether a marker stands right before this place."""
-    before = text[max(0, start - 40) : start].rstrip(" ($\"'£€")
-    return any(match.end() == len(before) for match in _MARKER.finditer(before))
-
-
-def _unless_hedged(
-    text: str,
-    found: list[tuple[int, int, Fraction]],
-    chosen: tuple[int, int, Fraction],
-    wanted: Fraction,
-    how: str,
-) -> tuple[bool, str]:
-    """The chosen number's judgement, unless an alternative ("or 8") or a sum follows it."""
-    following = next((number for number in found if number[0] >= chosen[1]), None)
-    if following is not None and following[2] != chosen[2]:
-        between = text[chosen[1] : following[0]]
+        chosen, how = marked[-1], "the number after the last marker"
+    elif re.match(r"\W*$", text[: first.start]) and _OPENING_ENDS.match(text[first.end :]):
+        chosen, how = first, "the number it opens with"
+    elif len({number.value for number in new}) == 1:
+        chosen, how = new[-1], "the only number not in the prompt"
+    else:
+        return False, f"{different} different numbers and none is marked"
+    # An alternative ("7 or 8") or a list of numbers right behind it takes the answer back.
+    following = next((number for number in numbers if number.start >= chosen.end), None)
+    if following is not None and following.value != chosen.value:
+        between = text[chosen.end : following.start]
         if _HEDGE_AFTER.search(between):
             return False, "hedged between numbers"
         if re.fullmatch(r"\s*[,/+*x×÷-]\s*", between):
             return False, "several numbers in a row"
-    return chosen[2] == wanted, how
+    return chosen.value == expected, how
+
+
+def _is_marked(text: str, start: int) -> bool:
+    """Tell whether a marker stands right before a place in the text."""
+    before = text[max(0, start - 40) : start].rstrip(" ($\"'£€")
+    return any(match.end() == len(before) for match in _MARKER.finditer(before))
 
 
 def _letter_answer(response: str, letter: str) -> tuple[bool, str]:
-    """A multiple-choice letter: "B", "(B)", "B) Paris", "The answer is B"."""
+    """Judge a multiple-choice letter: "B", "(B)", "B) Paris", "The answer is B"."""
     text = re.sub(r"[*_`$]+", "", _LATEX.sub(r"\1", plain(response))).strip()
     if re.fullmatch(r"\(?[a-j][).:]?", text, re.I):
         return text.strip("().: ").upper() == letter, "the letter alone"
     opening = re.match(r"\(?([A-J])(?:[).:,\n]|$)", text)
-    stated = re.findall(r"(?i:\b(?:answer|option|choice)(?: is)?:?|\bis:?)\s+\(?([A-J])\b", text)
+    marked = re.findall(r"(?i:\b(?:answer|option|choice)(?: is)?:?|\bis:?)\s+\(?([A-J])\b", text)
     lone = re.findall(r"(?<![\w'])(?:\(([A-J])\)|([B-HJ])\b)(?!')", text)
     if re.search(r"\b[A-J]\)? or \(?[A-J]\b", text):
         return False, "hedged between letters"
-    if stated:
-        return stated[-1] == letter, "the letter after a marker"
+    if marked:
+        return marked[-1] == letter, "the letter after a marker"
     if opening:
         return opening.group(1) == letter, "the letter it opens with"
     named = {first or second for first, second in lone}
@@ -183,27 +180,28 @@ def _letter_answer(response: str, letter: str) -> tuple[bool, str]:
 
 
 def _bare(text: str) -> str:
-    """Words alone: no articles, no punctuation."""
+    """Return the words of a text without articles and punctuation."""
     return " ".join(re.findall(r"[\w%]+", _ARTICLE.sub(" ", text)))
 
 
 def _word_answer(response: str, target: str) -> tuple[bool, str]:
-    text, wanted = _readable(response).strip(), _bare(_readable(target))
-    if not wanted:
+    text, words = _readable(response).strip(), _bare(_readable(target))
+    if not words:
         return False, "the target has no words"
-    if _bare(text) == wanted:
+    if _bare(text) == words:
         return True, "the whole response"
-    pattern = re.compile(rf"\b{re.escape(wanted)}\b")
-    opening = _bare(_LEAD_IN.sub("", text))
-    if re.search(rf"\b{re.escape(wanted)} or \w|\w or (?:a |an |the )?{re.escape(wanted)}\b", text):
+    expected = re.escape(words)
+    if re.search(rf"\b{expected} or \w|\w or (?:a |an |the )?{expected}\b", text):
         return False, "hedged between answers"
-    if re.match(rf"{re.escape(wanted)}\b", opening):
+    begins = re.compile(rf"{expected}\b")
+    answer = _LEAD_IN.sub("", text)
+    if begins.match(_bare(answer)):
         return True, "the first answer"
-    stated = [_bare(text[match.end() :]) for match in _MARKER.finditer(text)]
-    if any(re.match(rf"{re.escape(wanted)}\b", rest) for rest in stated[-3:]):
+    marked = [_bare(text[match.end() :]) for match in _MARKER.finditer(text)]
+    if any(begins.match(rest) for rest in marked[-3:]):
         return True, "the words after a marker"
-    clause = re.split(r"[,;:.!?\n]", _LEAD_IN.sub("", text), maxsplit=1)[0]
-    spot = pattern.search(" ".join(clause.split()))
-    if spot and not _NEGATED_BEFORE.search(" ".join(clause.split())[: spot.start()]):
+    clause = " ".join(re.split(r"[,;:.!?\n]", answer, maxsplit=1)[0].split())
+    spot = re.search(rf"\b{expected}\b", clause)
+    if spot and not _NEGATED_BEFORE.search(clause[: spot.start()]):
         return True, "in the first clause"
     return False, "the target is not its answer"

@@ -1,7 +1,7 @@
-"""Is this text language at all? Loops, glitches, broken words, fragments: measures, no model.
+"""Is this text language at all? Measures of loops, glitches, broken words, fragments; no model.
 
-Each measure is cautious: it asks for several signs together, so that lists, code, tables, names,
-other languages and one-word answers pass.
+Each measure is cautious and needs several signs together, so that lists, code, tables, names, other
+languages and one-word answers pass.
 
 Called incoherent by mistake: 0 of 1,350 XSTest completions (the pair lists were cleaned on them),
 0 of 3,000 of their sentences, 0 of 763 prompts of XSTest and StrongREJECT, 0 of 65,930 answers the
@@ -35,9 +35,9 @@ _LOOP_SHARE: Final = 0.35
 _DISTINCT_FOURGRAMS: Final = 0.5
 _GLITCH_SHARE: Final = 0.045
 _MISSPELT_FEW: Final = 3
-"""Fewer different odd spellings may be names or jargon,"""
 _MISSPELT_MOST: Final = 0.25
-"""unless they are so many of the words."""
+"""Fewer than three different odd spellings may be names or jargon, unless they are a quarter of
+the words."""
 _SHORT: Final = 24
 """Up to this many words one impossible pair is enough: a typing slip in a short text counts."""
 _CHARACTERS_READ: Final = 8000
@@ -51,7 +51,7 @@ _SPECIAL_TOKEN = re.compile(r"<(?:unk|pad|s|/s|mask)>|\ufffd|<\|[a-z_]+\|>|\[(?:
 
 
 def incoherence(response: str) -> str | None:
-    """What is broken about the response, or None if it reads as language."""
+    """Return what is broken about a response, or None if it reads as language."""
     text = plain(response)[:_CHARACTERS_READ].strip()
     if not text:
         return "empty"
@@ -66,7 +66,7 @@ def incoherence(response: str) -> str | None:
 
 
 def _broken_prose(text: str, prose: str) -> str | None:
-    """The first broken measure of a text that has words."""
+    """Return the first broken measure of a text that has words."""
     spaceless = len(_SPACELESS.findall(prose)) * 2 > len(prose)
     read = list(prose) if spaceless else words(prose)
     loop = _loop([unit.lower() for unit in read if unit.strip()])
@@ -81,7 +81,7 @@ def _broken_prose(text: str, prose: str) -> str | None:
 
 
 def _glitched(prose: str, count: int) -> str | None:
-    """Too many glitches for the length: one pair in a short text, else a share of the words."""
+    """Find too many glitches for the length: one pair in a short text, else a share of words."""
     pairs, spellings = glitches(prose)
     if len(spellings) < _MISSPELT_FEW and len(spellings) / count < _MISSPELT_MOST:
         spellings = []
@@ -92,7 +92,7 @@ def _glitched(prose: str, count: int) -> str | None:
 
 
 def _fragment(text: str, read: list[str]) -> str | None:
-    """A few tokens that cannot be an answer, or one token of noise."""
+    """Find a few tokens that cannot be an answer, or one token of noise."""
     if any(_LETTER_RUN.search(word) for word in read) and len(read) <= 3:
         return "letter-run: one letter repeated"
     if 2 <= len(read) <= 4 and all(len(word) > 1 and word.lower() in _FRAGMENT for word in read):
@@ -103,7 +103,7 @@ def _fragment(text: str, read: list[str]) -> str | None:
 
 
 def _loop(units: list[str]) -> str | None:
-    """A stretch repeated again and again, or a text made of few different stretches."""
+    """Find a stretch repeated again and again, or a text of few different stretches."""
     count = len(units)
     best, best_period = 0, 0
     for period in range(1, min(_MAX_PERIOD, count // 2) + 1):
@@ -120,7 +120,7 @@ def _loop(units: list[str]) -> str | None:
 
 
 def _is_loop(units: list[str], length: int, period: int) -> bool:
-    """Whether the longest periodic stretch is a loop and not emphasis or a table."""
+    """Tell whether the longest periodic stretch is a loop, and not emphasis or a table."""
     repeats, share = length / period, length / len(units)
     if all(not any(c.isalpha() for c in unit) for unit in units) and repeats < 8:
         return False  # a row of figures
@@ -134,7 +134,7 @@ def _is_loop(units: list[str], length: int, period: int) -> bool:
 
 
 def _longest_period_run(units: list[str], period: int) -> int:
-    """Length of the longest stretch in which every unit equals the one `period` before it."""
+    """Return the longest stretch in which every unit equals the one `period` before it."""
     best = run = 0
     for index in range(period, len(units)):
         run = run + 1 if units[index] == units[index - period] else 0

@@ -29,17 +29,17 @@ _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 
 
 def plain(text: str) -> str:
-    """The text with one kind of quote, dash and space, in Unicode's compatibility form."""
+    """Return a text with one kind of quote, dash and space, in Unicode's compatibility form."""
     return unicodedata.normalize("NFKC", text.translate(_TYPOGRAPHY)).translate(_TYPOGRAPHY)
 
 
 def without_code(text: str, filler: str = " ") -> str:
-    """The text without code blocks and inline code."""
+    """Return a text without code blocks and inline code."""
     return _CODE.sub(filler, text)
 
 
 def unwrapped(text: str) -> str:
-    """The text without a role prefix, leading markdown, or quotes around the whole of it."""
+    """Return a text without a role prefix, leading markdown, or quotes around all of it."""
     text = _ROLE.sub("", text.strip())
     inner = text.strip()
     if len(inner) > 1 and inner[0] == inner[-1] == '"' and '"' not in inner[1:-1]:
@@ -50,12 +50,12 @@ def unwrapped(text: str) -> str:
 
 
 def without_quotations(text: str) -> str:
-    """The text with each quotation blanked: a quoted refusal is not a refusal."""
+    """Return a text with each quotation blanked: a quoted refusal is not a refusal."""
     return _QUOTED.sub(' "~" ', text)
 
 
 def expanded(text: str) -> str:
-    """Lower case, with contractions written out ("can't" and "can not" become "cannot")."""
+    """Return a text in lower case, contractions written out ("can't", "can not": "cannot")."""
     for pattern, replacement in _CONTRACTIONS:
         text = pattern.sub(replacement, text)
     text = re.sub(r"\*\*|__|#+ ?|(?<=\S)[*_]+|[*_]+(?=\S)", "", text)
@@ -63,20 +63,20 @@ def expanded(text: str) -> str:
 
 
 def spoken(response: str) -> str:
-    """What the model says in its own voice, ready for the patterns of the rule."""
+    """Return what the model says in its own voice, ready for the patterns of the rule."""
     return expanded(without_quotations(unwrapped(without_code(plain(response)))))
 
 
 def sentences(text: str) -> list[str]:
-    """The text's sentences and lines, without empty ones."""
+    """Return the sentences and lines of a text, without empty ones."""
     return [part.strip() for part in _SENTENCE_END.split(text) if part and part.strip()]
 
 
 def words(text: str) -> list[str]:
-    """The words and numbers of a text, in their own case."""
+    """Return the words and numbers of a text, in their own case."""
     return _WORD.findall(text)
 
 
 def word_set(listed: str) -> frozenset[str]:
-    """A set of words written as one string."""
+    """Return the set of words written in one string."""
     return frozenset(listed.split())

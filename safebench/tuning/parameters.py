@@ -43,17 +43,18 @@ def load_for_training(located: Located, recipe: Recipe, device: str) -> Any:
 
 
 def prepare(model: Any, recipe: Recipe, seed: int) -> Any:
-    """Return a model whose trainable parameters are those of the recipe.
+    """Return a model that `load_for_training` loaded, with the recipe's trainable parameters.
 
     Sets the global random state to `seed`; the caller restores it.
 
     Raises:
-        TuningError: the model lacks a module, or its weights are not quantized for qlora.
+        TuningError: the model lacks a module that is to be trained.
     """
     if isinstance(recipe, FullTraining):
         return _unfrozen(model, recipe)
     if isinstance(recipe, QloraTraining):
-        model = _quantized(model, recipe)
+        recompute = bool(extra_settings(recipe).get("activation_checkpointing", False))
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=recompute)
     set_seed(seed)
     with without_bitsandbytes():
         return get_peft_model(model, _lora(recipe))
@@ -75,22 +76,6 @@ def _lora(recipe: LoraTraining | QloraTraining) -> LoraConfig:
         use_rslora=value("rslora"),
         use_dora=recipe.method == "dora",
         target_modules=targets if isinstance(targets, str) else list(targets),
-    )
-
-
-def _quantized(model: Any, recipe: QloraTraining) -> Any:
-    if not (
-        getattr(model, "is_loaded_in_4bit", False) or getattr(model, "is_loaded_in_8bit", False)
-    ):
-        raise TuningError(
-            "hyperparameters.method is `qlora`, but the base weights are not quantized",
-            fix="load them with load_for_training",
-        )
-    return prepare_model_for_kbit_training(
-        model,
-        use_gradient_checkpointing=bool(
-            extra_settings(recipe).get("activation_checkpointing", False)
-        ),
     )
 
 

@@ -11,7 +11,6 @@ from safebench.errors import TuningError
 from safebench.files import sync_tree
 from safebench.models.loading import input_device
 from safebench.models.quiet import quiet
-from safebench.models.rng import preserved_random_state
 from safebench.tuning.arguments import extra_settings, optimizer_with, trainer_arguments
 from safebench.tuning.interface import Job, Recipe
 
@@ -40,6 +39,7 @@ class PeftTrainer:
         """Fine-tune; see `Trainer.train`."""
         import torch
 
+        from safebench.models.rng import preserved_random_state
         from safebench.tuning.parameters import load_for_training
         from safebench.tuning.saver import Saver
 

@@ -142,12 +142,6 @@ def test_without_bitsandbytes_qlora_names_what_to_install(
     assert caught.value.fix == "pip install 'safebench[qlora]'"
 
 
-def test_qlora_wants_quantized_weights(model: Path) -> None:
-    base = load_base(locate(str(model), None, Path("/")), "float32", "cpu")
-    with pytest.raises(TuningError, match="the base weights are not quantized"):
-        prepare(base, recipe(method="qlora", quantization=NF4), 1)
-
-
 def test_full_training_of_named_modules_leaves_the_others(tune: Tune, model: Path) -> None:
     saved = tune(method="full", trainable=["layers.1.mlp", "model.norm"])[1]
     changed = differing(saved, model)
