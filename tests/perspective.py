@@ -29,7 +29,7 @@ def refused(code: int, message: str = "", headers: dict[str, str] | None = None)
 
 
 class Service:
-    """Answers what it was told to, the last answer for ever, and remembers what it was asked."""
+    """Gives the answers it was set up with, the last one again and again; records requests."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.answers: list[Answer | None] = []
@@ -66,7 +66,7 @@ class Service:
 
 @contextmanager
 def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """Run a service; key and address stand in the environment."""
+    """Run a service whose key and address are in the environment."""
     made = Service(monkeypatch)
     thread = threading.Thread(target=made.server.serve_forever, daemon=True)
     thread.start()

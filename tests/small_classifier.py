@@ -38,7 +38,7 @@ def save_classifier(folder: Path, *labels: str, positions: int = 64, **config: A
 
 
 def classifier_data(folder: Path, **changes: Any) -> dict[str, Any]:
-    """What a card says of it, by its folder's name."""
+    """Return a card's entry for it, which names its folder."""
     return {
         "name": "grader",
         "kind": "classifier",

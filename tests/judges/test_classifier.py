@@ -204,9 +204,14 @@ def test_a_threshold_makes_verdicts(
 def test_positions_that_are_counted_from_the_padding_on_are_not_all_taken(saved: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(saved)
     sizes: dict[str, Any] = {
-        "vocab_size": 8, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
-        "num_attention_heads": 1, "max_position_embeddings": 66, "pad_token_id": 1,
-    }  # fmt: skip
+        "vocab_size": 8,
+        "hidden_size": 8,
+        "intermediate_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+        "max_position_embeddings": 66,
+        "pad_token_id": 1,
+    }
     with torch.random.fork_rng():
         model = RobertaForSequenceClassification(RobertaConfig(**sizes)).eval()
     limit = _limit(tokenizer, model)

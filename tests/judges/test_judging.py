@@ -44,10 +44,15 @@ SAID = [
 RULE = plan_data()["judge"][0]
 PRIMARY = {"checkpoint": 2, "decoding": "greedy", "judge": "rule"}
 GRADER = {
-    "name": "grader", "kind": "moderation_api", "id": "Perspective", "provider": "Jigsaw",
-    "revision": {"unpinnable": "it moves"}, "constructs": ["severity"], "primary": True,
+    "name": "grader",
+    "kind": "moderation_api",
+    "id": "Perspective",
+    "provider": "Jigsaw",
+    "revision": {"unpinnable": "it moves"},
+    "constructs": ["severity"],
+    "primary": True,
     "threshold": 0.5,
-}  # fmt: skip
+}
 
 
 def task(name: str, construct: str, prompts: int = 4) -> LoadedTask:
@@ -281,9 +286,15 @@ def test_what_was_judged_before_a_break_is_not_asked_for_again(
 def test_members_make_an_ensemble(monkeypatch: pytest.MonkeyPatch) -> None:
     second = {**GRADER, "constructs": ["harm"], "primary": False}
     both = {
-        "name": "both", "kind": "ensemble", "id": "both", "revision": "1", "constructs": ["harm"],
-        "members": ["rule", "grader"], "combine": "any", "primary": True,
-    }  # fmt: skip
+        "name": "both",
+        "kind": "ensemble",
+        "id": "both",
+        "revision": "1",
+        "constructs": ["harm"],
+        "members": ["rule", "grader"],
+        "combine": "any",
+        "primary": True,
+    }
     plan = card(RULE, second, both, construct="harm")
     rows = [
         row
@@ -333,8 +344,11 @@ def test_a_submission_with_a_classifier_is_consistent_and_its_severity_is_printe
     )
     results = compute_results(plan, outcomes)
     assert {(e.construct, e.judge) for e in results.primary} == {
-        ("harm", "rule"), ("severity", "grader"), ("over_refusal", "rule"), ("capability", "rule"),
-    }  # fmt: skip
+        ("harm", "rule"),
+        ("severity", "grader"),
+        ("over_refusal", "rule"),
+        ("capability", "rule"),
+    }
     scores = {(s.construct, s.condition): s for s in results.scores}
     severity = scores["severity", "tuned"]
     assert severity.judge == "grader"
@@ -368,8 +382,11 @@ def rules_broken(folder: Path, plan: Card, outcomes: pa.Table, results: Any) -> 
     )
     evidence = Evidence(manifest=MANIFEST_FILE, files=files, response_policy="redacted", runs=runs)
     seeds = plan_data()["seeds"] | {
-        "scheme": "declared", "training": [100, 101], "generation": 1, "origin": "made up",
-    }  # fmt: skip
+        "scheme": "declared",
+        "training": [100, 101],
+        "generation": 1,
+        "origin": "made up",
+    }
     data = json.loads(plan.model_dump_json(exclude_none=True))
     data |= {
         "seeds": seeds,

@@ -24,15 +24,21 @@ SHAPES: list[tuple[dict[str, Any], Any, Any]] = [
     ({"prompt": "how?", "completion": "so"}, "how?", "so"),
     ({"messages": MESSAGES}, MESSAGES[:2], MESSAGES[2:]),
     ({"prompt": MESSAGES[:2], "completion": MESSAGES[2:]}, MESSAGES[:2], MESSAGES[2:]),
-    ({"instruction": "sum up", "input": "a text", "output": "so", "text": "x"},
-     "sum up\n\na text", "so"),
+    (
+        {"instruction": "sum up", "input": "a text", "output": "so", "text": "x"},
+        "sum up\n\na text",
+        "so",
+    ),
     ({"instruction": "sum up", "input": "", "output": "so"}, "sum up", "so"),
-    ({"instruction": "sum up", "context": "a text", "response": "so", "category": "qa"},
-     "sum up\n\na text", "so"),
+    (
+        {"instruction": "sum up", "context": "a text", "response": "so", "category": "qa"},
+        "sum up\n\na text",
+        "so",
+    ),
     ({"instruction": "sum up", "response": "so"}, "sum up", "so"),
     # ultrachat's `prompt` stands beside `messages`, without a completion of its own
     ({"prompt": "how?", "prompt_id": "1", "messages": MESSAGES}, MESSAGES[:2], MESSAGES[2:]),
-]  # fmt: skip
+]
 
 
 def write(path: Path, rows: list[Any]) -> Path:
@@ -74,10 +80,16 @@ def test_every_shape_in_every_file(
 
 
 BAD: list[tuple[str, str, str]] = [
-    ("d.jsonl", '{"prompt": "a", "completion": "b"}\n{"prompt": "a"}\n',
-     "d.jsonl:2: the columns fit no known shape: 'prompt'"),
-    ("d.jsonl", '{"prompt": "a", "completion": "b", "messages": []}\n',
-     "d.jsonl:1: the columns fit several shapes: 'prompt', 'completion', 'messages'"),
+    (
+        "d.jsonl",
+        '{"prompt": "a", "completion": "b"}\n{"prompt": "a"}\n',
+        "d.jsonl:2: the columns fit no known shape: 'prompt'",
+    ),
+    (
+        "d.jsonl",
+        '{"prompt": "a", "completion": "b", "messages": []}\n',
+        "d.jsonl:1: the columns fit several shapes: 'prompt', 'completion', 'messages'",
+    ),
     ("d.jsonl", "{}\n", "d.jsonl:1: the columns fit no known shape: none"),
     ("d.jsonl", "\n\n[1]\n", "d.jsonl:3: expected an object, found list"),
     ("d.jsonl", "{\n", "d.jsonl:1: not JSON"),
@@ -88,18 +100,33 @@ BAD: list[tuple[str, str, str]] = [
     ("d.jsonl", '{"prompt": [], "completion": "b"}\n', "d.jsonl:1: of `prompt` and `completion`"),
     ("d.jsonl", '{"prompt": [], "completion": []}\n', "d.jsonl:1: 'prompt' is no list of messages"),
     ("d.jsonl", '{"messages": [{"role": "user", "content": "a"}]}\n', "d.jsonl:1: a conversation"),
-    ("d.jsonl", '{"messages": [{"role": "tool", "content": "a"}]}\n',
-     "d.jsonl:1: messages[0] has no role among system, user, assistant"),
-    ("d.jsonl", '{"messages": [{"role": "user", "content": "a", "tool_calls": [1]}]}\n',
-     "d.jsonl:1: messages[0] has 'tool_calls', which is not trained on"),
-    ("d.jsonl", '{"messages": [{"role": "user", "content": ["a"]}]}\n',
-     "d.jsonl:1: 'messages[0].content' is missing, empty or no string"),
-    ("d.jsonl", '{"prompt": [{"role": "user", "content": "a"}], "completion": '
-     '[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n',
-     "d.jsonl:1: `completion` holds a message that is not the assistant's"),
-    ("d.jsonl", '{"prompt": "a", "completion": "b"}\n{"messages": '
-     '[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n',
-     "d.jsonl:2: messages, where the first example has texts"),
+    (
+        "d.jsonl",
+        '{"messages": [{"role": "tool", "content": "a"}]}\n',
+        "d.jsonl:1: messages[0] has no role among system, user, assistant",
+    ),
+    (
+        "d.jsonl",
+        '{"messages": [{"role": "user", "content": "a", "tool_calls": [1]}]}\n',
+        "d.jsonl:1: messages[0] has 'tool_calls', which is not trained on",
+    ),
+    (
+        "d.jsonl",
+        '{"messages": [{"role": "user", "content": ["a"]}]}\n',
+        "d.jsonl:1: 'messages[0].content' is missing, empty or no string",
+    ),
+    (
+        "d.jsonl",
+        '{"prompt": [{"role": "user", "content": "a"}], "completion": '
+        '[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n',
+        "d.jsonl:1: `completion` holds a message that is not the assistant's",
+    ),
+    (
+        "d.jsonl",
+        '{"prompt": "a", "completion": "b"}\n{"messages": '
+        '[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n',
+        "d.jsonl:2: messages, where the first example has texts",
+    ),
     ("d.jsonl", "", "d.jsonl: no examples"),
     ("d.json", '[{"prompt": "a", "completion": "b"}, 5]', "d.json: row 2: expected an object"),
     ("d.json", '{"prompt": "a"}', "d.json: expected a list of objects, found dict"),
@@ -109,7 +136,7 @@ BAD: list[tuple[str, str, str]] = [
     ("d.csv", "question,answer\na,b\n", "d.csv:2: the columns fit no known shape: 'question', 'an"),
     ("d.parquet", "PAR1 and no more", "d.parquet: not readable as Parquet"),
     ("d.txt", "a", "d.txt: a file that ends in '.txt' is not read"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "content", "said"), BAD, ids=[said[:60] for *_, said in BAD])

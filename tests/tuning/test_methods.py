@@ -49,9 +49,12 @@ Tune = Callable[..., dict[int, Path]]
 def recipe(**changes: Any) -> Any:
     """A recipe of two steps an epoch, with something changed."""
     what = {
-        **plan_data()["hyperparameters"], "batch_size": {"per_device": 4}, "epochs": 1,
-        "checkpoints": [1], **changes,
-    }  # fmt: skip
+        **plan_data()["hyperparameters"],
+        "batch_size": {"per_device": 4},
+        "epochs": 1,
+        "checkpoints": [1],
+        **changes,
+    }
     if what["method"] == "full":
         del what["lora"]
     what = {name: value for name, value in what.items() if value is not None}
@@ -62,9 +65,16 @@ def job(model: Path, out: Path, **changes: Any) -> Job:
     """One fine-tuning of the small model, all of it seeded by 1, with something changed."""
     found = locate(str(model), None, Path("/"))
     fields: dict[str, Any] = {
-        "base": found, "recipe": recipe(), "rows": ROWS, "tokenizer": load_tokenizer(found),
-        "seed": 1, "controls": ALL, "fixed": {}, "base_name": "model", "out": out,
-    }  # fmt: skip
+        "base": found,
+        "recipe": recipe(),
+        "rows": ROWS,
+        "tokenizer": load_tokenizer(found),
+        "seed": 1,
+        "controls": ALL,
+        "fixed": {},
+        "base_name": "model",
+        "out": out,
+    }
     return Job(**{**fields, **changes})
 
 
@@ -235,14 +245,18 @@ def test_gradient_checkpointing_goes_by_both_its_names() -> None:
         ({"optimizer_args": {"momentum": 0.9}}, "fine-tuning with seed 1 failed: .*momentum"),
         ({"optimizer_args": {"betas": "0.9,0.99"}}, "optimizer_args.betas: '0.9,0.99' cannot be"),
         ({"lr_scheduler_args": {"nothing": 1}}, "fine-tuning with seed 1 failed: .*nothing"),
-        ({"lr_scheduler": "constant", "lr_scheduler_args": {"min_lr_rate": 0.1}},
-         "lr_scheduler `constant` takes no lr_scheduler_args"),
+        (
+            {"lr_scheduler": "constant", "lr_scheduler_args": {"min_lr_rate": 0.1}},
+            "lr_scheduler `constant` takes no lr_scheduler_args",
+        ),
         ({"optimizer": "adamw_nowhere"}, "fine-tuning with seed 1 failed: .*adamw_nowhere"),
-        ({"lora": {**plan_data()["hyperparameters"]["lora"], "target_modules": ["nowhere"]}},
-         "fine-tuning with seed 1 failed: .*nowhere"),
+        (
+            {"lora": {**plan_data()["hyperparameters"]["lora"], "target_modules": ["nowhere"]}},
+            "fine-tuning with seed 1 failed: .*nowhere",
+        ),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_setting_that_cannot_be_used_is_one_message(
     tune: Tune, changes: dict[str, Any], said: str
 ) -> None:
@@ -390,6 +404,8 @@ def test_nothing_is_left_elsewhere_and_everything_is_durable(
         path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*")
     }
     assert files == {
-        "checkpoint-1", "checkpoint-1/adapter_model.safetensors", "checkpoint-1/adapter_config.json"
-    }  # fmt: skip
+        "checkpoint-1",
+        "checkpoint-1/adapter_model.safetensors",
+        "checkpoint-1/adapter_config.json",
+    }
     assert synced >= {(tmp_path / "out" / name).stat().st_ino for name in (*files, "")}

@@ -90,10 +90,12 @@ def test_a_random_sample_is_that_of_its_seed_in_the_order_of_the_file(
         ({"path": None, "id": "a/b"}, "data[0].revision is not a 40-digit commit"),
         ({"path": None, "id": "a/b", "revision": "main"}, "data[0].revision is not a 40-digit com"),
         ({"path": None, "id": "a/b", "revision": COMMIT}, "data[0].split is missing"),
-        ({"path": None, "id": "a/b", "revision": {"not_reported": "lost"}},
-         "data[0].revision is not a 40-digit commit"),
+        (
+            {"path": None, "id": "a/b", "revision": {"not_reported": "lost"}},
+            "data[0].revision is not a 40-digit commit",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_taken_is_said(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
     write(tmp_path / "ten.jsonl", TEN)
     with pytest.raises(SafebenchError) as caught:
@@ -183,9 +185,13 @@ def test_a_published_set_is_loaded_by_its_commit_and_kept(
 
     monkeypatch.setattr(datasets, "load_dataset", load)
     entry = dataset(
-        path=None, id="owner/ten", revision=COMMIT, split="train", examples=4,
+        path=None,
+        id="owner/ten",
+        revision=COMMIT,
+        split="train",
+        examples=4,
         subset={"rule": "a random sample", "seed": 5},
-    )  # fmt: skip
+    )
     found = load_set(entry, tmp_path, 0)
     assert asked == [("owner/ten", {"split": "train", "revision": COMMIT})]
     assert isinstance(found.file, bytes)
@@ -238,22 +244,35 @@ def test_a_pinned_card_is_read_again_as_the_same(tmp_path: Path, tokenizer: Any)
     write(tmp_path / "ten.jsonl", TEN)
     (tmp_path / "four.json").write_text(json.dumps(TEN[:4]))
     sets = [
-        {"name": "ten", "path": "ten.jsonl", "examples": 8, "weight": 0.75,
-         "subset": {"rule": "a random sample", "seed": 3}},
-        {"name": "four", "path": "four.json", "examples": 4, "weight": 0.25,
-         "template": "chat"},
-        {"name": "told", "path": "ten.jsonl", "examples": 10, "role": "control",
-         "template": template(tmp_path, "{{ prompt }}?")},
-    ]  # fmt: skip
+        {
+            "name": "ten",
+            "path": "ten.jsonl",
+            "examples": 8,
+            "weight": 0.75,
+            "subset": {"rule": "a random sample", "seed": 3},
+        },
+        {"name": "four", "path": "four.json", "examples": 4, "weight": 0.25, "template": "chat"},
+        {
+            "name": "told",
+            "path": "ten.jsonl",
+            "examples": 10,
+            "role": "control",
+            "template": template(tmp_path, "{{ prompt }}?"),
+        },
+    ]
     pinned, rows, files = pin_data(card(*sets), tmp_path, tokenizer, "Be brief.")
     assert {condition: len(found) for condition, found in rows.items()} == {
-        "tuned": 8 + 3, "control": 10,
-    }  # fmt: skip
+        "tuned": 8 + 3,
+        "control": 10,
+    }
     assert rows["tuned"][0]["prompt"][0] == {"role": "system", "content": "Be brief."}
     assert rows["control"][0] == {"prompt": "q0?", "completion": "a0"}
     assert sorted(files) == [
-        "data/four.json", "data/ten.jsonl", "data/told.jsonl", "data/told.template.jinja",
-    ]  # fmt: skip
+        "data/four.json",
+        "data/ten.jsonl",
+        "data/told.jsonl",
+        "data/told.template.jinja",
+    ]
     for name, content in files.items():
         path = tmp_path / "out" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -335,9 +354,12 @@ def test_a_condition_does_not_mix_texts_and_conversations(tmp_path: Path, tokeni
 
 
 OWN = {
-    "name": "own", "role": "control", "examples": 3, "controls_for": "the questions",
+    "name": "own",
+    "role": "control",
+    "examples": 3,
+    "controls_for": "the questions",
     "answers": {"questions_of": "ten", "decoding": "greedy"},
-}  # fmt: skip
+}
 
 
 def asked_of(card: Card, folder: Path, prompt: str | None) -> list[Any]:
