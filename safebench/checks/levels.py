@@ -7,10 +7,9 @@ from typing import Literal, get_args
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.explain import NOT_GIVEN
 from safebench.card.io import as_pointer, dotted
 from safebench.card.judge import Calibration
-from safebench.card.repair import WRONG
+from safebench.card.problems import NOT_GIVEN, WRONG
 from safebench.card.results import Score, key_of
 from safebench.card.task import Construct
 from safebench.checks.completeness import State

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from safebench.card.document import Pointer, json_pointer
 from safebench.card.io import load_card, load_document, parse_document
-from safebench.card.repair import WRONG
-from safebench.card.schema import card_schema, models
+from safebench.card.problems import WRONG
+from safebench.card.schema import card_schema
+from safebench.card.shape import models
 from safebench.checks import CheckedCard, check_document, require
 from tests.conformance.runner import VALID
 

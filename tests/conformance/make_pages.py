@@ -27,7 +27,8 @@ from safebench.card.digest import (  # noqa: E402
     protocol_digest,
 )
 from safebench.card.io import load_card  # noqa: E402
-from safebench.card.schema import card_schema, models  # noqa: E402
+from safebench.card.schema import card_schema  # noqa: E402
+from safebench.card.shape import models  # noqa: E402
 from safebench.checks import all_rules  # noqa: E402
 from safebench.checks.groups import GROUPS, group_of  # noqa: E402
 from safebench.checks.mandatory import MANDATORY  # noqa: E402
@@ -186,8 +187,7 @@ def _rules(_: str) -> str:
                 "",
                 f"- severity: **{rule.severity}**; section: [{rule.section}]({rule.section})",
                 f"- why: {rule.rationale}",
-                f"- broken in [examples/invalid/{rule.id}](examples/invalid/{rule.id}/card.yaml), "
-                f"which prints [this](examples/invalid/{rule.id}/expected.txt)",
+                f"- broken in [examples/invalid/{rule.id}](examples/invalid/{rule.id}/card.yaml)",
                 "",
             ]
     return "\n".join(lines)
