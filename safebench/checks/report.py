@@ -17,7 +17,8 @@ from safebench.card.versions import migrate
 from safebench.checks.completeness import State, states
 from safebench.checks.findings import Finding
 from safebench.checks.levels import LEVELS, Level, level_of
-from safebench.checks.registry import Rule, Subject, all_rules
+from safebench.checks.registry import Rule, Subject
+from safebench.checks.rules import all_rules
 
 _OF_THE_DIGEST = ("SB-SEED-002", "SB-SEED-003")
 """Rules that recompute from the protocol digest, which covers what is not known here too."""

@@ -44,7 +44,7 @@ _PATTERNS = {
     r"^safebench/1\.[0-9]+$": "`safebench/1.0`",
 }
 # The other mappings have headings of their own.
-_HEADINGS = {"Dataset": "data", "Task": "tasks"}
+_HEADINGS = {"Dataset": "data", "SubmissionInfo": "submission", "Task": "tasks"}
 
 
 def page(name: str) -> str:
