@@ -62,9 +62,9 @@ def test_the_list_for_programs(capsys: Capture) -> None:
         "severity": "error",
         "group": "Structure and version",
         "section": "spec/v1/card.md#document",
-        "title": "A field that may not be absent is there.",
+        "title": "Every required field is present.",
         "rationale": "Names and kinds decide how the rest is read, "
-        "so there is nothing to fall back on.",
+        "so nothing can stand in for them.",
     }
 
 
