@@ -95,7 +95,7 @@ def test_an_explanation_reads_as_a_whole(capsys: Capture, monkeypatch: pytest.Mo
         "\n"
         "Greedy decoding has no sampling settings.\n"
         "\n"
-        "Why: A temperature that had no effect reads as if it had been measured.\n"
+        "Why: A temperature without effect reads as if it had been measured.\n"
         "\n"
         "An example is spec/v1/examples/valid/minimal-plan.yaml with this change:\n"
         "\n"
