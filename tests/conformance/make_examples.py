@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from safebench.card.card import Card  # noqa: E402
 from safebench.card.digest import derive_seeds, generation_seed  # noqa: E402
-from safebench.card.io import dump_card, load_card  # noqa: E402
+from safebench.card.io import dump_card, load_card, load_document  # noqa: E402
 from safebench.card.model import Weights  # noqa: E402
 from safebench.card.results import Evidence, EvidenceFile, RegisteredRun  # noqa: E402
 from safebench.card.schema import schema_text  # noqa: E402
@@ -447,7 +447,7 @@ def write_golden() -> None:
     for name in PRINTED:
         (GOLDEN / f"{name}.txt").write_text(run(INVALID / name).output, encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        data = yaml.safe_load((INVALID / "SB-HYP-001" / "card.yaml").read_text(encoding="utf-8"))
+        data = load_document(INVALID / "SB-HYP-001" / "card.yaml").data
         Path(folder, "card.yaml").write_text(json.dumps(data, indent=1), encoding="utf-8")
         (GOLDEN / "json.txt").write_text(run(Path(folder)).output, encoding="utf-8")
 
