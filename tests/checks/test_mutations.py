@@ -238,7 +238,7 @@ def test_any_mutation_ends_in_a_report(data: st.DataObject) -> None:
 # What says which thing is meant, what decides other fields, and what makes a file evidence.
 NEVER_ABSENT = {
     "Card": {"spec", "submission", "model"},
-    "Submission": {"id", "relationship", "object"},
+    "SubmissionInfo": {"id", "relationship", "object"},
     "WeightsModel": {"access", "base"},
     "ApiModel": {"access", "base"},
     "Weights": {"condition"},
