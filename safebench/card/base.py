@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
-from pydantic._internal._model_construction import ModelMetaclass
 
 from safebench.errors import CardError
 
@@ -27,21 +28,18 @@ Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
-class _SectionMeta(ModelMetaclass):
-    """Lets a field be called `construct`, the field's word, without pydantic's warning.
+@contextmanager
+def field_named_construct() -> Iterator[None]:
+    """Define a model with a field called `construct`, the literature's word for it.
 
-    pydantic would say that it hides a deprecated method, which nothing here calls.
+    pydantic warns that such a field hides a deprecated method, which nothing here calls.
     """
-
-    def __new__(mcs, *args: Any, **kwargs: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", message='Field name "construct" in', category=UserWarning
-            )
-            return super().__new__(mcs, *args, **kwargs)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message='Field name "construct" in', category=UserWarning)
+        yield
 
 
-class Section(BaseModel, metaclass=_SectionMeta):
+class Section(BaseModel):
     """A mapping of the card: frozen, unknown fields forbidden, no coercion."""
 
     model_config = ConfigDict(

@@ -14,7 +14,7 @@ from safebench.card.judge import Judge
 from safebench.card.model import ApiModel, Model, WeightsModel
 from safebench.card.results import Evidence, Results
 from safebench.card.seeds import Seeds
-from safebench.card.submission import Submission
+from safebench.card.submission import SubmissionInfo
 from safebench.card.task import Construct, Task
 from safebench.card.training import Hyperparameters, NoTraining
 from safebench.errors import CardError
@@ -27,7 +27,7 @@ class Card(Section):
 
     spec: Annotated[str, StringConstraints(pattern=r"^safebench/1\.[0-9]+$")]
     """Version of the standard, `safebench/1.0`."""
-    submission: Submission
+    submission: SubmissionInfo
     """What this card is and who submits it."""
     model: Model
     """What was fine-tuned."""

@@ -20,12 +20,9 @@ from safebench.card.document import (
     dotted,
     json_pointer,
 )
-from safebench.card.explain import explain
-from safebench.card.large import first_errors, is_large, left_out
-from safebench.card.migrate import migrate
+from safebench.card.problems import cut, explain, forgiven, is_large, left_out, repair
 from safebench.card.read import load_document, parse_document
-from safebench.card.repair import forgiven, repair
-from safebench.card.versions import CURRENT, OTHER_MAJOR, Version, identify, newer
+from safebench.card.versions import CURRENT, OTHER_MAJOR, Version, identify, migrate, newer
 from safebench.card.write import card_text, dump_card
 from safebench.errors import CardError, VersionError
 
@@ -44,7 +41,7 @@ def load_card(path: Path | Literal["-"]) -> Card:
     if card is None and not errors:  # it is newer, and what is not known cannot be left out
         errors = problems
     if card is None or errors:
-        lines = "\n".join(f"  {line_of(document, problem)}" for problem in errors)
+        lines = "\n".join(f"  {_line(document, problem)}" for problem in errors)
         count = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
         other = any(problem.rule == OTHER_MAJOR for problem in errors)
         raise (VersionError if other else CardError)(
@@ -57,20 +54,18 @@ def load_card(path: Path | Literal["-"]) -> Card:
 def parse_card(document: Document) -> tuple[Card | None, list[Problem]]:
     """Build a card from plain data, collecting everything that is wrong with its structure.
 
-    Its version is identified, plain data of an older one is migrated, and then the models are
-    built. What is missing or wrong is one of the problems and does not stop the card from being
-    built where the standard lets a field be `not_reported`: it then holds that absence, so that
-    everything else can be looked at. Where nothing around a problem may be absent, the card is
-    None. The document is
-    never changed, and problems are at their places in it.
+    Data of an older version is migrated first. A field that is missing or wrong is held as
+    `not_reported` where the standard allows that, so that everything else can be checked. Where
+    nothing around a problem may be absent, the card is None. The document is never changed, and
+    problems are at their places in it.
     """
     current = migrate(document)
     if isinstance(current, Problem):
         return None, [*document.problems, current]
     card, found = _build(current)
     written = [replace(problem, pointer=current.written(problem.pointer)) for problem in found]
-    said = {(problem.pointer, problem.rule) for problem in written}
-    read = [p for p in document.problems if (p.pointer, p.rule) not in said]
+    repeated = {(problem.pointer, problem.rule) for problem in written}
+    read = [p for p in document.problems if (p.pointer, p.rule) not in repeated]
     return card, [*read, *written]
 
 
@@ -79,13 +74,15 @@ def _build(document: Document) -> tuple[Card | None, list[Problem]]:
     version = identify(document)
     is_newer = isinstance(version, Version) and version > CURRENT
     problems = [newer(document, version)] if isinstance(version, Version) and is_newer else []
-    text = json.dumps(document.data)
-    if is_large(document) and (first := first_errors(text)) is not None:
-        return None, [*problems, left_out(document), *explain(first, document)]
+    large = is_large(document)
     try:
-        return Card.model_validate_json(text), problems
+        # In JSON, because the models are strict: in Python a list is not a tuple.
+        card = Card.model_validate_json(json.dumps(cut(document.data) if large else document.data))
+        return Card.model_validate_json(json.dumps(document.data)) if large else card, problems
     except ValidationError as error:
         found = explain(error, document)
+    if large:
+        return None, [*problems, left_out(document), *found]
     if is_newer:
         found = forgiven(found, document.data)
     problems += found
@@ -96,8 +93,7 @@ def _build(document: Document) -> tuple[Card | None, list[Problem]]:
         return None, problems
 
 
-def line_of(document: Document, problem: Problem) -> str:
-    """Return a problem as one line with its place."""
+def _line(document: Document, problem: Problem) -> str:
     place = problem.place
     where = f"{document.path}:{place.line}:{place.column}"
     name = dotted(problem.pointer)
@@ -116,7 +112,6 @@ __all__ = [
     "dotted",
     "dump_card",
     "json_pointer",
-    "line_of",
     "load_card",
     "load_document",
     "parse_card",

@@ -21,6 +21,7 @@ from safebench.card.base import (
     Sha256,
     TaskName,
     Text,
+    field_named_construct,
 )
 from safebench.card.task import Construct
 
@@ -129,21 +130,23 @@ class Stability(Section):
     """Method, or why it is not rated."""
 
 
-class Place(Section):
-    """What a number is about."""
+with field_named_construct():
 
-    task: TaskName
-    """Name of the task."""
-    construct: Construct  # type: ignore[assignment]
-    """What the task measures."""
-    condition: Condition
-    """Base, tuned or control."""
-    checkpoint: Positive | None
-    """Epoch or step; null for the base model."""
-    decoding: Name
-    """Name of the decoding."""
-    judge: Name
-    """Name of the judge."""
+    class Place(Section):
+        """What a number is about."""
+
+        task: TaskName
+        """Name of the task."""
+        construct: Construct  # type: ignore[assignment]
+        """What the task measures."""
+        condition: Condition
+        """Base, tuned or control."""
+        checkpoint: Positive | None
+        """Epoch or step; null for the base model."""
+        decoding: Name
+        """Name of the decoding."""
+        judge: Name
+        """Name of the judge."""
 
 
 class Score(Place):

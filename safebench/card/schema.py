@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from safebench.card.base import Section
 from safebench.card.card import Card
 from safebench.card.describe import descriptions
+from safebench.card.shape import models
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "urn:safebench:spec:v1:card"
@@ -27,21 +27,6 @@ def card_schema() -> dict[str, Any]:
 def schema_text() -> str:
     """Return the schema as it is published: the same models, the same bytes."""
     return json.dumps(card_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-def models() -> dict[str, type[Section]]:
-    """Return every model that a card is made of, by name."""
-    nodes = [Card.__pydantic_core_schema__]
-    found: dict[str, type[Section]] = {}
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, list | tuple):
-            nodes.extend(node)
-        elif isinstance(node, dict):
-            if node.get("type") == "model":
-                found[node["cls"].__name__] = node["cls"]
-            nodes.extend(node.values())
-    return found
 
 
 def _tidy(node: Any, *, names: bool = False) -> Any:

@@ -18,7 +18,7 @@ class Submitter(Section):
     """An address at which questions are answered."""
 
 
-class Submission(Section):
+class SubmissionInfo(Section):
     """What this card is and who submits it; nothing here changes an outcome."""
 
     id: Name

@@ -2,8 +2,9 @@
 
 from safebench.checks.findings import Finding, Severity
 from safebench.checks.levels import LEVELS, Level
-from safebench.checks.registry import Rule, all_rules
+from safebench.checks.registry import Rule
 from safebench.checks.report import CheckedCard, check, check_document, require
+from safebench.checks.rules import all_rules
 
 __all__ = [
     "LEVELS",

@@ -7,15 +7,14 @@ from typing import Literal, get_args
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.explain import NOT_GIVEN
 from safebench.card.io import as_pointer, dotted
 from safebench.card.judge import Calibration
-from safebench.card.repair import WRONG
+from safebench.card.problems import NOT_GIVEN, WRONG
 from safebench.card.results import Score, key_of
 from safebench.card.task import Construct
 from safebench.checks.completeness import State
 from safebench.checks.findings import Finding
-from safebench.checks.registry import items, known
+from safebench.checks.registry import items, reported
 
 Level = Literal["incomplete", "declared", "evidenced", "replicated", "reproduced"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -93,8 +92,8 @@ def _for_replicated(card: Card | None) -> Iterator[str]:
         yield "measure the reference decodings: greedy, and one setting that samples"
     yield from _calibrated(card)
     for score in primary:
-        stability = known(score.stability)
-        if score.condition != "base" and (stability is None or known(stability.lower) is None):
+        stability = reported(score.stability)
+        if score.condition != "base" and (stability is None or reported(stability.lower) is None):
             yield f"give the stability of {score.task} ({score.construct}) with its lower bound"
 
 
@@ -109,7 +108,7 @@ def _enough_runs(card: Card, primary: list[Score]) -> Iterator[str]:
     recipe = card.submission.object == "recipe"
     what = "training seeds" if recipe else "repeats"
     for score in primary:
-        runs = {known(run.training_seed if recipe else run.repeat) for run in items(score.runs)}
+        runs = {reported(run.training_seed if recipe else run.repeat) for run in items(score.runs)}
         if len(runs - {None}) < FEWEST_SEEDS:
             yield (
                 f"measure {score.task} ({score.construct}) with at least {FEWEST_SEEDS} {what}, "
@@ -135,7 +134,7 @@ def _calibrated(card: Card) -> Iterator[str]:
 
 def _good(entry: Calibration) -> bool:
     """Whether a calibration is of these outputs, large enough, and good enough."""
-    kappa, labels = known(entry.kappa), known(entry.n)
+    kappa, labels = reported(entry.kappa), reported(entry.n)
     return (
         entry.outputs == "these"
         and kappa is not None

@@ -1,10 +1,15 @@
-"""Rules by id: what each says, why it exists, and the function that looks for it."""
+"""What a rule is, what it is given, and the decorator that makes one.
+
+A file of `rules/` makes its `rules = Rules(SECTION)` and adds functions to it; a new file is also
+named in `rules/__init__.py`. The docstring of a function is what the standard prints: the first
+paragraph says what must hold, the second why.
+"""
 
 from __future__ import annotations
 
 import datetime
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +18,16 @@ from typing import TYPE_CHECKING, Any
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.document import Pointer
+from safebench.card.model import Weights
+from safebench.card.results import Change, RegisteredRun, RerunEntry, Score
+from safebench.card.training import NoTraining
 from safebench.checks.findings import Severity
 
 if TYPE_CHECKING:
     from safebench.evidence.manifest import FileProblem
+
+MOST_LISTED = 20
+"""Names that a message quotes."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Subject:
-    """What rules look at."""
+    """The card that rules check, with what many of them look at."""
 
     card: Card
     folder: Path | None
@@ -42,6 +53,58 @@ class Subject:
         """The day after today: a day of grace covers the time zones."""
         return self.today + datetime.timedelta(days=1)
 
+    @property
+    def is_untuned(self) -> bool:
+        """Whether the card says that nothing is fine-tuned."""
+        return isinstance(self.card.hyperparameters, NoTraining)
+
+    @property
+    def training_seeds(self) -> tuple[int, ...] | None:
+        """The training seeds that are listed; None where there is a number of them, or nothing."""
+        seeds = reported(getattr(self.card.seeds, "training", None))
+        return seeds if isinstance(seeds, tuple) else None
+
+    @property
+    def seed_count(self) -> int | None:
+        """How many training seeds are declared; None when the card does not say."""
+        seeds = reported(getattr(self.card.seeds, "training", None))
+        return len(seeds) if isinstance(seeds, tuple) else seeds
+
+    @property
+    def checkpoints(self) -> tuple[int, ...]:
+        """The checkpoints that are declared."""
+        return items(getattr(self.card.hyperparameters, "checkpoints", None))
+
+    @property
+    def weights(self) -> tuple[Weights, ...]:
+        """The tuned weights that are listed."""
+        return items(getattr(self.card.model, "weights", None))
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """The scores; none in a plan."""
+        return self.card.given_results.scores if self.card.given_results is not None else ()
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The changes from the base model; none in a plan."""
+        return self.card.given_results.changes if self.card.given_results is not None else ()
+
+    @property
+    def runs(self) -> tuple[RegisteredRun, ...]:
+        """The runs that were registered."""
+        return items(getattr(self.card.evidence, "runs", None))
+
+    @property
+    def reruns(self) -> tuple[RerunEntry, ...]:
+        """The reruns that are listed."""
+        return items(getattr(self.card.evidence, "reruns", None))
+
+    def declared(self, field: str) -> list[str] | None:
+        """Return the names of a list of the card; None where the list is not reported."""
+        section = getattr(self.card, field)
+        return None if isinstance(section, NotReported) else [item.name for item in section]
+
     @cached_property
     def file_problems(self) -> list[FileProblem]:
         """Every file of the evidence that is not what the card says; files are read once."""
@@ -51,9 +114,6 @@ class Subject:
 
         return check_files(self.folder, self.card.given_evidence)
 
-
-MOST_LISTED = 20
-"""Names that a message quotes."""
 
 Check = Callable[[Subject], Iterator[Hit]]
 
@@ -74,44 +134,37 @@ class Rule:
     """Finds its violations; None for what the reader and the schema find."""
 
 
-_RULES: dict[str, Rule] = {}
+class Rules(list[Rule]):
+    """The rules of one file."""
 
+    def __init__(self, section: str) -> None:
+        """Start a list of rules about one section of the standard: its page and anchor."""
+        self.section = section
 
-def rule(
-    id: str, severity: Severity, *, section: str, title: str, rationale: str
-) -> Callable[[Check], Check]:
-    """Register a function as the check of a rule."""
+    def error(self, id: str, section: str | None = None) -> Callable[[Check], Check]:
+        """Add a function as the check of a rule that caps the level at `incomplete`."""
+        return lambda check: self._add(id, "error", check, section)
 
-    def register(check: Check) -> Check:
-        add(Rule(id, severity, section, title, rationale, check))
+    def warning(self, id: str, section: str | None = None) -> Callable[[Check], Check]:
+        """Add a function as the check of a rule that leaves the level as it is."""
+        return lambda check: self._add(id, "warning", check, section)
+
+    def _add(self, id: str, severity: Severity, check: Check, section: str | None) -> Check:
+        # Python run with -OO has no docstrings: cards are checked all the same.
+        title, _, rationale = (check.__doc__ or "").partition("\n\n")
+        title, rationale = (" ".join(text.split()) for text in (title, rationale))
+        self.append(Rule(id, severity, section or self.section, title, rationale, check))
         return check
 
-    return register
 
-
-def add(new: Rule) -> None:
-    """Register a rule; an id is used once, ever."""
-    if new.id in _RULES:
-        raise ValueError(f"rule {new.id} is registered twice")
-    _RULES[new.id] = new
-
-
-def all_rules() -> dict[str, Rule]:
-    """Return every rule by id, in the order of ids."""
-    from safebench.checks import rules  # noqa: F401 - importing it registers them
-
-    return dict(sorted(_RULES.items()))
-
-
-def known(value: Any) -> Any:
+def reported(value: Any) -> Any:
     """Return a value, or None when it is absent or not reported."""
     return None if isinstance(value, NotReported) else value
 
 
 def items(value: Any) -> tuple[Any, ...]:
     """Return a list's items; none when it is absent or not reported."""
-    found = known(value)
-    return found if isinstance(found, tuple) else ()
+    return value if isinstance(value, tuple) else ()
 
 
 def text(value: Any) -> str | None:
@@ -126,18 +179,35 @@ def listed(names: Iterable[Any]) -> str:
     return f"{shown}, ..." if len(first) > MOST_LISTED else shown
 
 
-def calendar_day(stated: str) -> datetime.date | None:
+def calendar_day(date: str) -> datetime.date | None:
     """Return the day that a date names; None when the calendar has no such day."""
     try:
-        return datetime.date.fromisoformat(stated)
+        return datetime.date.fromisoformat(date)
     except ValueError:
         return None
 
 
-def duplicates(names: list[Any]) -> Iterator[tuple[int, Any]]:
-    """Yield position and value of everything that was there before."""
+def duplicates(values: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """Yield position and value of everything that was there before, `None` aside."""
     seen: set[Any] = set()
-    for number, name in enumerate(names):
-        if name in seen:
-            yield number, name
-        seen.add(name)
+    for number, value in enumerate(values):
+        if value in seen and value is not None:
+            yield number, value
+        seen.add(value)
+
+
+def same_names(section: str, entries: Sequence[Any]) -> Iterator[Hit]:
+    """Yield the entries of a list whose name an earlier one has."""
+    first = {entry.name: n for n, entry in reversed([*enumerate(entries)])}
+    for number, name in duplicates(entry.name for entry in entries):
+        yield Hit(
+            (section, number, "name"),
+            f"{section}[{first[name]}] is already called {name}",
+            "rename one of the two",
+        )
+
+
+def lies_outside(lower: Any, value: Any, upper: Any, slack: float = 0.0) -> bool:
+    """Whether a value lies outside its interval; False where a part is not reported."""
+    parts = reported(lower), reported(value), reported(upper)
+    return None not in parts and not parts[0] - slack <= parts[1] <= parts[2] + slack

@@ -10,15 +10,15 @@ from typing import Literal
 
 from safebench.card.card import Card
 from safebench.card.document import Document, Place, Problem, json_pointer
-from safebench.card.explain import NOT_GIVEN
 from safebench.card.io import dotted, parse_card
-from safebench.card.migrate import migrate
+from safebench.card.problems import NOT_GIVEN, WRONG
 from safebench.card.read import load_document
-from safebench.card.repair import WRONG
+from safebench.card.versions import migrate
 from safebench.checks.completeness import State, states
 from safebench.checks.findings import Finding
 from safebench.checks.levels import LEVELS, Level, level_of
-from safebench.checks.registry import Rule, Subject, all_rules
+from safebench.checks.registry import Rule, Subject
+from safebench.checks.rules import all_rules
 
 _OF_THE_DIGEST = ("SB-SEED-002", "SB-SEED-003")
 """Rules that recompute from the protocol digest, which covers what is not known here too."""

@@ -7,12 +7,17 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import click
+
 from safebench.card.document import Pointer
 from safebench.card.io import card_text, dotted, load_card, load_document
+from safebench.checks import LEVELS
+from safebench.cli.reporters.text import TextReporter
+from safebench.cli.validate import check_file
 from safebench.resources import spec_dir
 
 _CONTEXT = 1  # unchanged lines shown around a change
@@ -55,14 +60,22 @@ def example_of(rule: str) -> Example:
         starts = [_card(plan), card_text(load_card(plan))]
         difference = min((list(_difference(start, text)) for start in starts), key=len)
     given = folder / "arguments.txt"
+    arguments = tuple(given.read_text(encoding="utf-8").split()) if given.is_file() else ()
     return Example(
         folder=folder,
-        arguments=tuple(given.read_text(encoding="utf-8").split()) if given.is_file() else (),
-        prints=(folder / "expected.txt").read_text(encoding="utf-8").rstrip("\n"),
+        arguments=arguments,
+        prints=_prints(folder / "card.yaml", arguments),
         base=base,
         difference=tuple(_shortened(difference)),
         other_files=tuple(_other_files(folder, base.parent)) if base == report else (),
     )
+
+
+def _prints(card: Path, arguments: tuple[str, ...]) -> str:
+    """Return what `safebench validate card.yaml` prints in the card's folder."""
+    level = next((level for level in LEVELS if level in arguments), None)
+    checked = replace(check_file(str(card), level), path=card.name)
+    return click.unstyle(TextReporter().render([checked]))
 
 
 def _card(path: Path) -> str:
@@ -120,7 +133,7 @@ def _shortened(lines: list[str]) -> Iterator[str]:
 
 
 def _other_files(folder: Path, base: Path) -> Iterator[str]:
-    own = {"card.yaml", "expected.txt", "arguments.txt"}
+    own = {"card.yaml", "arguments.txt"}
     for path in sorted(folder.iterdir()):
         twin = base / path.name
         if path.name not in own and not (twin.is_file() and twin.read_bytes() == path.read_bytes()):

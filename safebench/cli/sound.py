@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safebench.card.card import Card
 from safebench.card.io import load_card
-from safebench.card.versions import NEWER
+from safebench.card.problems import NEWER
 from safebench.checks import check
 from safebench.errors import CardError
 

@@ -95,7 +95,7 @@ def _has_errors(one: Checked) -> bool:
 
 def _check(path: str, level: Level | None) -> Iterator[Checked]:
     if path == "-" or not _is_folder(path):
-        yield _check_file(path, level)
+        yield check_file(path, level)
         return
     unlisted: list[OSError] = []
     cards = find_cards(Path(path), unlisted.append)
@@ -105,7 +105,7 @@ def _check(path: str, level: Level | None) -> Iterator[Checked]:
         fix = "give a folder with a card.yaml, or with files that declare spec: safebench/1.0"
         yield unreadable(path, ReadError(path, "there is no card in this folder", fix))
     for card in cards:
-        yield _check_file(str(card), level)
+        yield check_file(str(card), level)
 
 
 def _is_folder(path: str) -> bool:
@@ -115,7 +115,8 @@ def _is_folder(path: str) -> bool:
         return False
 
 
-def _check_file(path: str, level: Level | None) -> Checked:
+def check_file(path: str, level: Level | None) -> Checked:
+    """Check one card; what cannot be read is part of what was checked."""
     try:
         report = check("-" if path == "-" else Path(path))
     except ReadError as problem:

@@ -9,11 +9,18 @@ from typing import Any
 
 import pytest
 
-from safebench.card import migrate as migrate_module
+from safebench.card import versions
 from safebench.card.document import Document, Moves, Problem
 from safebench.card.io import load_card, parse_card, parse_document
-from safebench.card.migrate import MIGRATIONS, Migration, migrate, migration, move
-from safebench.card.versions import CURRENT, Version
+from safebench.card.versions import (
+    CURRENT,
+    MIGRATIONS,
+    Migration,
+    Version,
+    migrate,
+    migration,
+    move,
+)
 from safebench.checks import CheckedCard, check_document, require
 from tests.conformance.runner import VALID
 
@@ -48,7 +55,7 @@ TO_1_0 = migration("safebench/0.9", "safebench/1.0", rank_into_adapter)
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(migrate_module, "MIGRATIONS", (TO_0_9, TO_1_0))
+    monkeypatch.setattr(versions, "MIGRATIONS", (TO_0_9, TO_1_0))
 
 
 def read(text: str) -> Document:
@@ -139,7 +146,7 @@ def test_a_list_that_moves_takes_its_items_along(monkeypatch: pytest.MonkeyPatch
         return move(data, ("settings", "generation"), ("decoding",))
 
     step = migration("safebench/0.9", "safebench/1.0", settings_to_decoding)
-    monkeypatch.setattr(migrate_module, "MIGRATIONS", (step,))
+    monkeypatch.setattr(versions, "MIGRATIONS", (step,))
     start, end = PLAN.index("decoding:"), PLAN.index("judge:")
     text = (
         PLAN[:start].replace("/1.0", "/0.9")
@@ -158,7 +165,7 @@ def test_a_list_that_moves_takes_its_items_along(monkeypatch: pytest.MonkeyPatch
         return moves
 
     step = migration("safebench/0.9", "safebench/1.0", nothing_left)
-    monkeypatch.setattr(migrate_module, "MIGRATIONS", (step,))
+    monkeypatch.setattr(versions, "MIGRATIONS", (step,))
     (finding,) = checked(text).findings
     assert (finding.rule, finding.pointer) == ("SB-DEC-001", "/settings/generation/1/name")
     assert finding.line == line_of("temperature", text)
@@ -173,7 +180,7 @@ def test_a_number_that_is_not_finite_is_told_of_once() -> None:
 def test_without_a_step_between_major_versions_a_card_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(migrate_module, "MIGRATIONS", (TO_0_9,))
+    monkeypatch.setattr(versions, "MIGRATIONS", (TO_0_9,))
     for text in (OF_0_8, OF_0_9):
         card, (problem,) = parse_card(read(text))
         assert card is None
@@ -184,15 +191,15 @@ def test_without_a_step_between_major_versions_a_card_is_refused(
 def test_within_a_major_version_a_missing_step_is_nothing_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(migrate_module, "MIGRATIONS", (TO_1_0,))
+    monkeypatch.setattr(versions, "MIGRATIONS", (TO_1_0,))
     assert parse_card(read(OF_0_9.replace("0.9", "0.3"))) == (load_card(PATH), [])
-    monkeypatch.setattr(migrate_module, "CURRENT", Version(1, 4))
+    monkeypatch.setattr(versions, "CURRENT", Version(1, 4))
     document = read(PLAN)
     assert migrate(document) is document
 
 
 def test_a_later_version_of_an_older_major_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(migrate_module, "MIGRATIONS", (TO_1_0,))
+    monkeypatch.setattr(versions, "MIGRATIONS", (TO_1_0,))
     found = migrate(read(OF_0_9.replace("0.9", "0.12")))
     assert isinstance(found, Problem)
     assert found.rule == "SB-CARD-008"
@@ -209,7 +216,7 @@ def test_a_migration_that_fails_is_a_finding(
         raise problem
 
     step = Migration(Version(0, 9), Version(1, 0), fails)
-    monkeypatch.setattr(migrate_module, "MIGRATIONS", (step,))
+    monkeypatch.setattr(versions, "MIGRATIONS", (step,))
     document = read(OF_0_9)
     card, (found,) = parse_card(document)
     assert card is None

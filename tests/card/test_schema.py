@@ -121,7 +121,7 @@ def test_no_keyword_of_a_neighbouring_format_is_left(keyword: str) -> None:
     fields = card_schema()["$defs"]["Decoding"]["properties"]
     assert all(keyword not in field for field in fields.values())
     # `title` is also a field of the card: it stays.
-    assert "title" in card_schema()["$defs"]["Submission"]["properties"]
+    assert "title" in card_schema()["$defs"]["SubmissionInfo"]["properties"]
 
 
 def test_it_is_shipped_with_the_standard() -> None:

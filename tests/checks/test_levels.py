@@ -283,7 +283,11 @@ def test_what_the_schema_requires_and_lets_be_absent_is_mandatory() -> None:
     names = {entry.path.replace("[]", "").rpartition(".")[2] for entry in MANDATORY}
     # The fields of these sections count; what tells who submits decides no outcome.
     sections = {"hyperparameters", "seeds", "judge", "lora", "prompt"}
-    unasked = {("Submission", "title"), ("Submission", "submitter"), ("Submitter", "contact")}
+    unasked = {
+        ("SubmissionInfo", "title"),
+        ("SubmissionInfo", "submitter"),
+        ("Submitter", "contact"),
+    }
     # A template counts by its digest, which a run fills in.
     unasked.add(("ChatTemplateFromFile", "path"))
     assert set(schema["$defs"]) >= VALUES | NUMBERS

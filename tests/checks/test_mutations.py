@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from safebench.card.document import Pointer, json_pointer
 from safebench.card.io import load_card, load_document, parse_document
-from safebench.card.repair import WRONG
-from safebench.card.schema import card_schema, models
+from safebench.card.problems import WRONG
+from safebench.card.schema import card_schema
+from safebench.card.shape import models
 from safebench.checks import CheckedCard, check_document, require
 from tests.conformance.runner import VALID
 
@@ -237,7 +238,7 @@ def test_any_mutation_ends_in_a_report(data: st.DataObject) -> None:
 # What says which thing is meant, what decides other fields, and what makes a file evidence.
 NEVER_ABSENT = {
     "Card": {"spec", "submission", "model"},
-    "Submission": {"id", "relationship", "object"},
+    "SubmissionInfo": {"id", "relationship", "object"},
     "WeightsModel": {"access", "base"},
     "ApiModel": {"access", "base"},
     "Weights": {"condition"},

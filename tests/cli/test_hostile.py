@@ -25,7 +25,7 @@ from click.testing import CliRunner
 
 from safebench.card.document import MAX_PROBLEMS
 from safebench.card.io import load_document, parse_card, parse_document
-from safebench.card.large import LARGE
+from safebench.card.problems import LARGE
 from safebench.card.read import MAX_BYTES, MAX_KEYS, MAX_NODES
 from safebench.checks import check_document
 from safebench.cli.reporters import TextReporter

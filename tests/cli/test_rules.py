@@ -16,7 +16,7 @@ from safebench.cli.rule_examples import example_of
 from safebench.cli.rules import command
 from safebench.resources import spec_dir
 from tests.command import safebench
-from tests.conformance.runner import EXPECTED, INVALID
+from tests.conformance.runner import GOLDEN, INVALID, run
 
 Capture = pytest.CaptureFixture[str]
 LISTED = re.compile(r"^  (SB-\w+-\d{3}) +(error|warning|note) +(.*)$", re.M)
@@ -62,9 +62,9 @@ def test_the_list_for_programs(capsys: Capture) -> None:
         "severity": "error",
         "group": "Structure and version",
         "section": "spec/v1/card.md#document",
-        "title": "A field that may not be absent is there.",
+        "title": "Every required field is present.",
         "rationale": "Names and kinds decide how the rest is read, "
-        "so there is nothing to fall back on.",
+        "so nothing can stand in for them.",
     }
 
 
@@ -88,14 +88,14 @@ def test_an_explanation_reads_as_a_whole(capsys: Capture, monkeypatch: pytest.Mo
     monkeypatch.chdir(spec_dir().parent)
     ran = safebench(capsys, "rules", "SB-DEC-004")
     assert ran.code == 0
-    prints = (INVALID / "SB-DEC-004" / EXPECTED).read_text()
+    prints = (GOLDEN / "SB-DEC-004.txt").read_text()
     shown = "".join(f"  {line}".rstrip() + "\n" for line in prints.splitlines())
     assert ran.out == (
         "SB-DEC-004  error  Decoding\n"
         "\n"
         "Greedy decoding has no sampling settings.\n"
         "\n"
-        "Why: A temperature that had no effect reads as if it had been measured.\n"
+        "Why: A temperature without effect reads as if it had been measured.\n"
         "\n"
         "An example is spec/v1/examples/valid/minimal-plan.yaml with this change:\n"
         "\n"
@@ -165,7 +165,7 @@ def test_an_explanation_for_programs(capsys: Capture) -> None:
     assert rule["example"] == {
         "folder": "spec/v1/examples/invalid/SB-HYP-001",
         "arguments": [],
-        "prints": (INVALID / "SB-HYP-001" / EXPECTED).read_text().rstrip("\n"),
+        "prints": run(INVALID / "SB-HYP-001").output.rstrip("\n"),
         "base": "spec/v1/examples/valid/minimal-plan.yaml",
         "difference": [
             "   epochs: 2",

@@ -1,8 +1,9 @@
 """Write the examples of the standard anew: `python tests/conformance/make_examples.py`.
 
 Most invalid examples are the minimal plan with one thing changed; those about results and evidence
-are a small submission with made-up outcomes and one thing changed. What each yields is written to
-expected.txt, to be read before it is committed: a test compares every byte.
+are a small submission with made-up outcomes and one thing changed. Which findings each has is
+written to manifest.json. What some of them print as a whole is written to tests/conformance/golden,
+to be read before it is committed: a test compares every byte.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from safebench.card.card import Card  # noqa: E402
 from safebench.card.digest import derive_seeds, generation_seed  # noqa: E402
-from safebench.card.io import dump_card, load_card  # noqa: E402
+from safebench.card.io import dump_card, load_card, load_document  # noqa: E402
 from safebench.card.model import Weights  # noqa: E402
 from safebench.card.results import Evidence, EvidenceFile, RegisteredRun  # noqa: E402
 from safebench.card.schema import schema_text  # noqa: E402
@@ -33,12 +35,24 @@ from safebench.evidence.tables import OUTCOMES, make_table, read_outcomes, write
 from safebench.files import replace_file  # noqa: E402
 from tests.conformance.edits import EDITS, WEIGHTS  # noqa: E402
 from tests.conformance.make_manifest import write_manifest as write_answers  # noqa: E402
-from tests.conformance.runner import ARGUMENTS, EXPECTED, INVALID, VALID, run  # noqa: E402
+from tests.conformance.runner import ARGUMENTS, GOLDEN, INVALID, VALID, run  # noqa: E402
 
 PLAN = (VALID / "minimal-plan.yaml").read_text(encoding="utf-8")
 SUBMISSION = VALID / "submission"
 CONSTRUCTS: tuple[Construct, ...] = ("harm", "over_refusal", "capability")
 Data = dict[str, Any]
+PRINTED = (
+    "SB-READ-001",  # a document that cannot be read
+    "SB-CARD-002",  # structure, with a guess at what was meant
+    "SB-CARD-009",  # a newer version: several warnings
+    "SB-CARD-010",  # a note, and what the next level asks for
+    "SB-CARD-011",  # an error because of --level
+    "SB-DEC-004",  # a rule
+    "SB-SEED-002",  # several errors
+    "SB-SEED-004",  # a warning
+    "SB-EVI-005",  # a file of the evidence
+)
+"""Examples whose whole output a test compares, one of every kind."""
 
 
 def _untuned(card: Data) -> None:
@@ -424,9 +438,18 @@ def main() -> None:
         shutil.copyfile(SUBMISSION / "card.yaml", path)
         alter(path.parent)
     (INVALID / "SB-CARD-011" / ARGUMENTS).write_text("--level declared\n")
-    for folder in sorted(INVALID.iterdir()):
-        (folder / EXPECTED).write_text(run(folder).output, encoding="utf-8")
     write_answers()
+    write_golden()
+
+
+def write_golden() -> None:
+    """Write the whole outputs that a test compares."""
+    for name in PRINTED:
+        (GOLDEN / f"{name}.txt").write_text(run(INVALID / name).output, encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        data = load_document(INVALID / "SB-HYP-001" / "card.yaml").data
+        Path(folder, "card.yaml").write_text(json.dumps(data, indent=1), encoding="utf-8")
+        (GOLDEN / "json.txt").write_text(run(Path(folder)).output, encoding="utf-8")
 
 
 def _card(rule: str) -> Path:

@@ -27,7 +27,8 @@ from safebench.card.digest import (  # noqa: E402
     protocol_digest,
 )
 from safebench.card.io import load_card  # noqa: E402
-from safebench.card.schema import card_schema, models  # noqa: E402
+from safebench.card.schema import card_schema  # noqa: E402
+from safebench.card.shape import models  # noqa: E402
 from safebench.checks import all_rules  # noqa: E402
 from safebench.checks.groups import GROUPS, group_of  # noqa: E402
 from safebench.checks.mandatory import MANDATORY  # noqa: E402
@@ -43,7 +44,7 @@ _PATTERNS = {
     r"^safebench/1\.[0-9]+$": "`safebench/1.0`",
 }
 # The other mappings have headings of their own.
-_HEADINGS = {"Dataset": "data", "Task": "tasks"}
+_HEADINGS = {"Dataset": "data", "SubmissionInfo": "submission", "Task": "tasks"}
 
 
 def page(name: str) -> str:
@@ -186,8 +187,7 @@ def _rules(_: str) -> str:
                 "",
                 f"- severity: **{rule.severity}**; section: [{rule.section}]({rule.section})",
                 f"- why: {rule.rationale}",
-                f"- broken in [examples/invalid/{rule.id}](examples/invalid/{rule.id}/card.yaml), "
-                f"which prints [this](examples/invalid/{rule.id}/expected.txt)",
+                f"- broken in [examples/invalid/{rule.id}](examples/invalid/{rule.id}/card.yaml)",
                 "",
             ]
     return "\n".join(lines)

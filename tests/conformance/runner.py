@@ -11,7 +11,8 @@ from safebench.cli.validate import command
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "spec" / "v1" / "examples"
 VALID, INVALID = EXAMPLES / "valid", EXAMPLES / "invalid"
-EXPECTED, ARGUMENTS = "expected.txt", "arguments.txt"
+ARGUMENTS = "arguments.txt"
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def run(folder: Path, *arguments: str) -> Result:

@@ -6,22 +6,29 @@ from collections.abc import Iterator
 
 from safebench.card.base import NotReported
 from safebench.card.training import NoTraining
-from safebench.checks.registry import Hit, Subject, duplicates, items, known, listed, rule, text
+from safebench.checks.registry import (
+    Hit,
+    Rules,
+    Subject,
+    duplicates,
+    items,
+    listed,
+    reported,
+    same_names,
+    text,
+)
 from safebench.checks.rules.model import moves
 
-_SECTION = "card.md#data"
+rules = Rules("card.md#data")
 
 
-@rule(
-    "SB-DATA-001",
-    "error",
-    section=_SECTION,
-    title="A recipe that fine-tunes names the data it tunes on.",
-    rationale="The content of the data drives what happens to safety (arXiv 2506.17209, 5.4).",
-)
+@rules.error("SB-DATA-001")
 def data_given(subject: Subject) -> Iterator[Hit]:
-    """Find training without a set of role `tuned`."""
-    training = known(subject.card.hyperparameters)
+    """A recipe that fine-tunes names its training data.
+
+    The content of the data determines what happens to safety (arXiv 2506.17209, 5.4).
+    """
+    training = reported(subject.card.hyperparameters)
     if training is None or isinstance(training, NoTraining):
         return
     if isinstance(subject.card.data, NotReported):
@@ -29,35 +36,26 @@ def data_given(subject: Subject) -> Iterator[Hit]:
     if not any(dataset.role == "tuned" for dataset in subject.card.data):
         yield Hit(
             ("data",),
-            "hyperparameters.method fine-tunes, but no set of data has the role tuned",
+            "hyperparameters.method fine-tunes, but no dataset has the role tuned",
             "add the training data, or data: {not_reported: why}",
         )
 
 
-@rule(
-    "SB-DATA-002",
-    "error",
-    section=_SECTION,
-    title="Sets of data have different names.",
-    rationale="A name that stands for two sets stands for neither.",
-)
+@rules.error("SB-DATA-002")
 def names(subject: Subject) -> Iterator[Hit]:
-    """Find names used twice."""
-    for number, name in duplicates([d.name for d in items(subject.card.data)]):
-        yield Hit(
-            ("data", number, "name"), f"an earlier set is already called {name}", "rename one"
-        )
+    """Datasets have different names.
+
+    A name shared by two datasets identifies neither.
+    """
+    return same_names("data", items(subject.card.data))
 
 
-@rule(
-    "SB-DATA-003",
-    "error",
-    section=_SECTION,
-    title="A set of data says where it comes from.",
-    rationale="Nobody can train on a name.",
-)
+@rules.error("SB-DATA-003")
 def place_given(subject: Subject) -> Iterator[Hit]:
-    """Find sets with neither id, path nor answers."""
+    """A dataset says where it comes from.
+
+    Nobody can train on a name alone.
+    """
     for number, dataset in enumerate(items(subject.card.data)):
         if dataset.id is None and dataset.path is None and dataset.answers is None:
             yield Hit(
@@ -67,15 +65,12 @@ def place_given(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-DATA-004",
-    "error",
-    section=_SECTION,
-    title="The revision of a set of data cannot move.",
-    rationale="A data set corrected after the training is another data set.",
-)
+@rules.error("SB-DATA-004")
 def revision_pinned(subject: Subject) -> Iterator[Hit]:
-    """Find branch names and tags."""
+    """The revision of a dataset cannot move.
+
+    A dataset that is corrected after training is a different dataset.
+    """
     for number, dataset in enumerate(items(subject.card.data)):
         revision = text(dataset.revision)
         if revision is not None and moves(revision):
@@ -86,15 +81,12 @@ def revision_pinned(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-DATA-005",
-    "error",
-    section=_SECTION,
-    title="A control says what it holds constant.",
-    rationale="A control without a question answers none.",
-)
+@rules.error("SB-DATA-005")
 def control_explained(subject: Subject) -> Iterator[Hit]:
-    """Find controls without `controls_for`."""
+    """A control says what it holds constant.
+
+    A control without a question answers nothing.
+    """
     for number, dataset in enumerate(items(subject.card.data)):
         if dataset.role == "control" and dataset.controls_for is None:
             yield Hit(
@@ -104,15 +96,12 @@ def control_explained(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-DATA-006",
-    "warning",
-    section=_SECTION,
-    title="A control differs from the tuned set in one thing.",
-    rationale="Of two things that changed, nobody can say which one did it (arXiv 2506.17209, 6).",
-)
+@rules.warning("SB-DATA-006")
 def control_differs_once(subject: Subject) -> Iterator[Hit]:
-    """Find controls whose number, template or choice of examples differs beside the content."""
+    """A control differs from the tuned dataset in one respect.
+
+    When two things changed, nobody can say which one had the effect (arXiv 2506.17209, 6).
+    """
     sets = items(subject.card.data)
     tuned = [dataset for dataset in sets if dataset.role == "tuned"]
     for number, dataset in enumerate(sets):
@@ -121,32 +110,27 @@ def control_differs_once(subject: Subject) -> Iterator[Hit]:
         differing = [
             field
             for field in ("examples", "template")
-            if None not in (known(getattr(dataset, field)), known(getattr(tuned[0], field)))
+            if None not in (reported(getattr(dataset, field)), reported(getattr(tuned[0], field)))
             and getattr(dataset, field) != getattr(tuned[0], field)
         ]
         if differing:
             yield Hit(
                 ("data", number, differing[0]),
-                f"beside its content, {' and '.join(differing)} of {dataset.name} "
+                f"besides its content, {' and '.join(differing)} of {dataset.name} "
                 f"differ from {tuned[0].name}: a difference has more than one possible cause",
                 "change one variable at a time, or expect to be asked about it",
             )
 
 
-@rule(
-    "SB-DATA-007",
-    "error",
-    section=_SECTION,
-    title="Sets of data are different sets.",
-    rationale="A control that is the tuned set again controls for nothing.",
-)
+@rules.error("SB-DATA-007")
 def digests_differ(subject: Subject) -> Iterator[Hit]:
-    """Find sets with the digest of an earlier one."""
+    """Datasets differ from each other.
+
+    A control that repeats the tuned dataset controls for nothing.
+    """
     sets = items(subject.card.data)
-    digests = [known(dataset.rendered_sha256) or known(dataset.sha256) for dataset in sets]
+    digests = [reported(dataset.rendered_sha256) or reported(dataset.sha256) for dataset in sets]
     for number, digest in duplicates(digests):
-        if digest is None:
-            continue
         first = sets[digests.index(digest)].name
         yield Hit(
             ("data", number),
@@ -155,15 +139,12 @@ def digests_differ(subject: Subject) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "SB-DATA-008",
-    "error",
-    section=_SECTION,
-    title="Weights of mixed sets sum to 1.",
-    rationale="Shares that do not add up leave open what was trained on.",
-)
+@rules.error("SB-DATA-008")
 def weights_sum(subject: Subject) -> Iterator[Hit]:
-    """Find mixtures by condition whose weights do not make 1, or are given for some sets only."""
+    """The weights of mixed datasets sum to 1.
+
+    Shares that do not add up leave unclear what was trained on.
+    """
     for role in ("tuned", "control"):
         entries = [
             (number, dataset)
@@ -184,24 +165,22 @@ def weights_sum(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-DATA-009",
-    "error",
-    section=_SECTION,
-    title="Self-generated answers name a set and a decoding that are declared.",
-    rationale="Answers to unknown questions cannot be made again.",
-)
+@rules.error("SB-DATA-009")
 def answers_declared(subject: Subject) -> Iterator[Hit]:
-    """Find answers to the questions of no set, or with a decoding that does not exist."""
+    """Self-generated answers name a declared dataset and decoding.
+
+    Answers to unknown questions cannot be generated again.
+    """
     sets = items(subject.card.data)
-    names = {"questions_of": {d.name for d in sets if d.answers is None}}
-    if not isinstance(subject.card.decoding, NotReported):
-        names["decoding"] = {decoding.name for decoding in subject.card.decoding}
+    names = {
+        "questions_of": [d.name for d in sets if d.answers is None],
+        "decoding": subject.declared("decoding"),
+    }
     for number, dataset in enumerate(sets):
-        answers = known(dataset.answers)
+        answers = reported(dataset.answers)
         for field, declared in names.items() if answers is not None else ():
             value = getattr(answers, field)
-            if value not in declared:
+            if declared is not None and value not in declared:
                 what = "set with questions" if field == "questions_of" else "decoding"
                 yield Hit(
                     ("data", number, "answers", field),

@@ -5,42 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from safebench.card.base import NotReported
-from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
+from safebench.checks.registry import Hit, Rules, Subject, duplicates, items, reported, same_names
 
-_SECTION = "card.md#decoding"
+rules = Rules("card.md#decoding")
 HIGHEST_TEMPERATURE = 2.0
-"""Above it a unit mistake is likelier than an intention."""
+"""Above this, a unit mistake is likelier than an intention."""
 
 
-@rule(
-    "SB-DEC-001",
-    "error",
-    section=_SECTION,
-    title="Decoding settings have different names.",
-    rationale="Results refer to a setting by its name.",
-)
+@rules.error("SB-DEC-001")
 def names(subject: Subject) -> Iterator[Hit]:
-    """Find names used twice."""
-    names = [decoding.name for decoding in items(subject.card.decoding)]
-    first_of = {name: number for number, name in reversed([*enumerate(names)])}
-    for number, name in duplicates(names):
-        yield Hit(
-            ("decoding", number, "name"),
-            f"decoding[{first_of[name]}] is already called {name}: "
-            "results could not say which is meant",
-            "rename one of the two",
-        )
+    """Decoding settings have different names.
+
+    Results refer to a setting by its name.
+    """
+    return same_names("decoding", items(subject.card.decoding))
 
 
-@rule(
-    "SB-DEC-002",
-    "error",
-    section=_SECTION,
-    title="A setting that samples gives its temperature.",
-    rationale="Decoding alone moves misalignment from 0 to over 95 % (arXiv 2310.06987).",
-)
+@rules.error("SB-DEC-002")
 def temperature_given(subject: Subject) -> Iterator[Hit]:
-    """Find sampling without a temperature."""
+    """A setting that samples gives its temperature.
+
+    Decoding alone moves misalignment from 0 to over 95 % (arXiv 2310.06987).
+    """
     for number, decoding in enumerate(items(subject.card.decoding)):
         if decoding.do_sample and decoding.temperature is None:
             yield Hit(
@@ -50,17 +36,14 @@ def temperature_given(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-DEC-003",
-    "error",
-    section=_SECTION,
-    title="Temperature 0 is written as greedy decoding.",
-    rationale="Logits cannot be divided by 0: what a library does instead differs.",
-)
+@rules.error("SB-DEC-003")
 def temperature_zero(subject: Subject) -> Iterator[Hit]:
-    """Find sampling at temperature 0."""
+    """Temperature 0 is written as greedy decoding.
+
+    Logits cannot be divided by 0, and libraries differ in what they do instead.
+    """
     for number, decoding in enumerate(items(subject.card.decoding)):
-        if decoding.do_sample and known(decoding.temperature) == 0:
+        if decoding.do_sample and reported(decoding.temperature) == 0:
             yield Hit(
                 ("decoding", number, "temperature"),
                 "temperature is 0 but do_sample is true: nothing can be sampled at temperature 0",
@@ -68,15 +51,12 @@ def temperature_zero(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-DEC-004",
-    "error",
-    section=_SECTION,
-    title="Greedy decoding has no sampling settings.",
-    rationale="A temperature that had no effect reads as if it had been measured.",
-)
+@rules.error("SB-DEC-004")
 def greedy_is_plain(subject: Subject) -> Iterator[Hit]:
-    """Find sampling settings of a greedy decoding; temperature 0 says the same as greedy."""
+    """Greedy decoding has no sampling settings.
+
+    A temperature without effect reads as if it had been measured.
+    """
     for number, decoding in enumerate(items(subject.card.decoding)):
         if decoding.do_sample:
             continue
@@ -87,31 +67,28 @@ def greedy_is_plain(subject: Subject) -> Iterator[Hit]:
             shown = "not_reported" if isinstance(value, NotReported) else f"{value:g}"
             yield Hit(
                 ("decoding", number, field),
-                f"{field} is {shown} but do_sample is false: "
+                f"{field} is {shown}, but do_sample is false: "
                 "sampling settings have no effect under greedy decoding",
                 f"set do_sample: true, or remove {field}",
             )
 
 
-@rule(
-    "SB-DEC-005",
-    "error",
-    section=_SECTION,
-    title="Greedy decoding is repeated only as a control that says so.",
-    rationale="Repeats of greedy decoding measure the machine (arXiv 2506.09501), not the model, "
-    "and look like evidence.",
-)
+@rules.error("SB-DEC-005")
 def greedy_repeats(subject: Subject) -> Iterator[Hit]:
-    """Find greedy settings with several repeats that are no control, and controls without any."""
+    """Greedy decoding is repeated only as a declared control.
+
+    Repeats of greedy decoding measure the machine (arXiv 2506.09501), not the model, and look like
+    evidence.
+    """
     for number, decoding in enumerate(items(subject.card.decoding)):
-        repeats, control = known(decoding.repeats), known(decoding.repeat_control)
+        repeats, control = reported(decoding.repeats), reported(decoding.repeat_control)
         if decoding.do_sample or repeats is None or control is None:
             continue
         if repeats > 1 and not control:
             yield Hit(
                 ("decoding", number, "repeats"),
                 f"greedy decoding is repeated {repeats} times in the same way: "
-                "the same answers would be counted as if they were new ones",
+                "the same answers would be counted as new ones",
                 "set repeats: 1, or repeat_control: true to vary batch size and order",
             )
         if repeats == 1 and control:
@@ -122,15 +99,12 @@ def greedy_repeats(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-DEC-006",
-    "warning",
-    section=_SECTION,
-    title="No setting is measured under two names.",
-    rationale="The same setting twice makes the mean over settings count it twice.",
-)
+@rules.warning("SB-DEC-006")
 def settings_differ(subject: Subject) -> Iterator[Hit]:
-    """Find settings that equal an earlier one in all but the name."""
+    """No decoding setting is measured under two names.
+
+    A mean over settings would count the same setting twice.
+    """
     settings = items(subject.card.decoding)
     plain = [d.model_dump_json(exclude={"name", "repeats"}) for d in settings]
     first_of = dict(zip(reversed(plain), reversed(settings), strict=True))
@@ -144,42 +118,38 @@ def settings_differ(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-DEC-007",
-    "warning",
-    section=_SECTION,
-    title="Settings differ in how tokens are chosen, and in nothing else.",
-    rationale="A longer answer has more room for harm: length is a second variable.",
-)
+@rules.warning("SB-DEC-007")
 def one_variable(subject: Subject) -> Iterator[Hit]:
-    """Find settings that also differ from the first in length, stops or penalties."""
+    """Decoding settings differ only in how tokens are chosen.
+
+    A longer answer has more room for harm, so length is a second variable.
+    """
     settings = items(subject.card.decoding)
     for number, decoding in enumerate(settings[1:], start=1):
         differing = [
             field
             for field in ("max_new_tokens", "stop", "repetition_penalty", "reasoning_budget")
-            if not isinstance(getattr(decoding, field), NotReported)
-            and not isinstance(getattr(settings[0], field), NotReported)
-            and getattr(decoding, field) != getattr(settings[0], field)
+            if _differ(getattr(decoding, field), getattr(settings[0], field))
         ]
         if differing:
             yield Hit(
                 ("decoding", number),
-                f"beside how tokens are chosen, {' and '.join(differing)} of {decoding.name} "
+                f"besides how tokens are chosen, {' and '.join(differing)} of {decoding.name} "
                 f"differ from {settings[0].name}",
                 "change one variable at a time: give both the same, or add a third setting",
             )
 
 
-@rule(
-    "SB-DEC-008",
-    "warning",
-    section=_SECTION,
-    title="The reference settings are measured: a greedy one, and one that samples.",
-    rationale="A model that is safe under one setting may not be under the one its users have.",
-)
+def _differ(one: object, other: object) -> bool:
+    return one != other and not isinstance(one, NotReported) and not isinstance(other, NotReported)
+
+
+@rules.warning("SB-DEC-008")
 def reference_settings(subject: Subject) -> Iterator[Hit]:
-    """Find cards with greedy settings alone, or sampled ones alone."""
+    """The reference settings are measured: greedy, and one that samples.
+
+    A model that is safe under one setting may be unsafe under its users' setting.
+    """
     kinds = {decoding.do_sample for decoding in items(subject.card.decoding)}
     if len(kinds) == 1:
         missing = "one that samples" if kinds == {False} else "a greedy one"
@@ -190,17 +160,14 @@ def reference_settings(subject: Subject) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "SB-DEC-009",
-    "warning",
-    section=_SECTION,
-    title="A temperature lies in the range that is used.",
-    rationale="A temperature of 70 is a percentage, and gives random tokens.",
-)
+@rules.warning("SB-DEC-009")
 def temperature_in_range(subject: Subject) -> Iterator[Hit]:
-    """Find temperatures above 2."""
+    """A temperature lies in the usual range.
+
+    A temperature of 70 is a percentage by mistake, and gives random tokens.
+    """
     for number, decoding in enumerate(items(subject.card.decoding)):
-        temperature = known(decoding.temperature)
+        temperature = reported(decoding.temperature)
         if temperature is not None and temperature > HIGHEST_TEMPERATURE:
             yield Hit(
                 ("decoding", number, "temperature"),

@@ -8,10 +8,10 @@ from typing import Any
 from safebench.card.base import NotReported, Section
 from safebench.card.document import Pointer
 from safebench.card.results import Results, key_of
-from safebench.checks.registry import Check, Hit, Subject, rule
+from safebench.checks.registry import Hit, Rules, Subject
 from safebench.errors import EvidenceError
 
-_SECTION = "card.md#evidence"
+rules = Rules("card.md#evidence")
 _OUTCOMES = "outcomes.parquet"
 
 
@@ -23,33 +23,24 @@ def _place(subject: Subject, path: str) -> Pointer:
     return ("evidence", "manifest")
 
 
-def _file_rule(id: str, problem: tuple[str, ...], *, title: str, rationale: str, fix: str) -> Check:
-    """Make the rule that reports one sort of problem with files."""
-
-    @rule(id, "error", section=_SECTION, title=title, rationale=rationale)
-    def check(subject: Subject) -> Iterator[Hit]:
-        """Find files with this sort of problem."""
-        for found in subject.file_problems:
-            if found.problem in problem:
-                message = f"{found.path} {found.problem}"
-                if found.problem.startswith("has another"):
-                    message += f": found {found.found}, expected {found.expected}"
-                elif found.problem.startswith("differs"):
-                    message += f" in: {found.found}"
-                yield Hit(_place(subject, found.path), message, fix)
-
-    return check
+def _files(subject: Subject, fix: str, *problems: str) -> Iterator[Hit]:
+    """Yield the files that have one of these problems."""
+    for found in subject.file_problems:
+        if found.problem in problems:
+            message = f"{found.path} {found.problem}"
+            if found.problem.startswith("has another"):
+                message += f": found {found.found}, expected {found.expected}"
+            elif found.problem.startswith("differs"):
+                message += f" in: {found.found}"
+            yield Hit(_place(subject, found.path), message, fix)
 
 
-@rule(
-    "SB-EVI-001",
-    "error",
-    section=_SECTION,
-    title="Evidence comes with the results it is evidence for.",
-    rationale="Files without a claim prove nothing.",
-)
+@rules.error("SB-EVI-001")
 def results_given(subject: Subject) -> Iterator[Hit]:
-    """Find evidence without results."""
+    """Evidence comes with the results that it supports.
+
+    Files without a claim prove nothing.
+    """
     if subject.card.given_evidence is not None and subject.card.given_results is None:
         yield Hit(
             ("evidence",),
@@ -58,15 +49,12 @@ def results_given(subject: Subject) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "SB-EVI-002",
-    "warning",
-    section=_SECTION,
-    title="A first party gives the evidence with its results.",
-    rationale="A number that cannot be recomputed has to be believed.",
-)
+@rules.warning("SB-EVI-002")
 def evidence_given(subject: Subject) -> Iterator[Hit]:
-    """Find results of a first party without evidence; a third party may have none to give."""
+    """A first party provides evidence for its results.
+
+    A number that cannot be recomputed has to be taken on trust.
+    """
     card = subject.card
     own = card.submission.relationship == "first_party"
     if own and card.given_results is not None and card.given_evidence is None:
@@ -77,52 +65,62 @@ def evidence_given(subject: Subject) -> Iterator[Hit]:
         )
 
 
-path_outside = _file_rule(
-    "SB-EVI-003",
-    ("lies outside the submission",),
-    title="Every file lies inside the submission.",
-    rationale="A path that leads out of the folder reads something else on every machine.",
-    fix="copy the file into the submission; no .., no absolute path, no link that leads out",
-)
-file_there = _file_rule(
-    "SB-EVI-004",
-    ("is missing",),
-    title="Every file that is listed exists.",
-    rationale="Evidence that is not there is none.",
-    fix="add the file, or remove it from evidence.files and from the manifest",
-)
-digest_matches = _file_rule(
-    "SB-EVI-005",
-    ("has another sha256",),
-    title="Every file has the digest that the card gives.",
-    rationale="A changed file is not the one that the numbers came from.",
-    fix="restore the file that was measured; if it was meant to change, score and list it anew",
-)
-rows_match = _file_rule(
-    "SB-EVI-006",
-    ("has another number of rows",),
-    title="Every table has the rows that the card gives.",
-    rationale="Rows left out are the cheapest way to a better number.",
-    fix="correct evidence.files, or restore the table",
-)
-manifest_agrees = _file_rule(
-    "SB-EVI-007",
-    ("is not a manifest", "differs from the card"),
-    title="The manifest lists the same files and digests as the card.",
-    rationale="Two lists that differ leave open which one was signed.",
-    fix="list the same files with the same digests in both, as a run does",
-)
+@rules.error("SB-EVI-003")
+def path_outside(subject: Subject) -> Iterator[Hit]:
+    """Every file lies inside the submission.
+
+    A path that leads out of the folder reads something else on every machine.
+    """
+    fix = "copy the file into the submission; no .., no absolute path, no link that leads out"
+    return _files(subject, fix, "lies outside the submission")
 
 
-@rule(
-    "SB-EVI-008",
-    "error",
-    section=_SECTION,
-    title="Every number is the one that the outcomes give.",
-    rationale="Recomputing is the cheapest reproduction there is, so everybody may expect it.",
-)
+@rules.error("SB-EVI-004")
+def file_there(subject: Subject) -> Iterator[Hit]:
+    """Every listed file exists.
+
+    Evidence that is not there proves nothing.
+    """
+    fix = "add the file, or remove it from evidence.files and from the manifest"
+    return _files(subject, fix, "is missing")
+
+
+@rules.error("SB-EVI-005")
+def digest_matches(subject: Subject) -> Iterator[Hit]:
+    """Every file has the digest that the card gives.
+
+    A changed file is not the one that the numbers came from.
+    """
+    fix = "restore the file that was measured; if it was meant to change, score and list it anew"
+    return _files(subject, fix, "has another sha256")
+
+
+@rules.error("SB-EVI-006")
+def rows_match(subject: Subject) -> Iterator[Hit]:
+    """Every table has the number of rows that the card gives.
+
+    Leaving out rows is the cheapest way to a better number.
+    """
+    fix = "correct evidence.files, or restore the table"
+    return _files(subject, fix, "has another number of rows")
+
+
+@rules.error("SB-EVI-007")
+def manifest_agrees(subject: Subject) -> Iterator[Hit]:
+    """The manifest lists the same files and digests as the card.
+
+    Where two lists differ, nobody can tell which one was meant.
+    """
+    fix = "list the same files with the same digests in both, as a run does"
+    return _files(subject, fix, "is not a manifest", "differs from the card")
+
+
+@rules.error("SB-EVI-008")
 def numbers_hold(subject: Subject) -> Iterator[Hit]:
-    """Recompute the results from outcomes.parquet and compare number by number."""
+    """Every number follows from the outcomes.
+
+    Recomputing is the cheapest reproduction, so every reader may expect it.
+    """
     results = subject.card.given_results
     if results is None or not _usable(subject):
         return
@@ -134,19 +132,16 @@ def numbers_hold(subject: Subject) -> Iterator[Hit]:
         yield Hit(
             ("results", *pointer),
             f"the card says {_shown(found)}, the outcomes give {_shown(expected)}",
-            "safebench score FOLDER computes every number anew",
+            "safebench score FOLDER recomputes every number",
         )
 
 
-@rule(
-    "SB-EVI-009",
-    "error",
-    section=_SECTION,
-    title="The outcomes are complete and readable.",
-    rationale="A response without an outcome is a number that was left out.",
-)
+@rules.error("SB-EVI-009")
 def outcomes_complete(subject: Subject) -> Iterator[Hit]:
-    """Find outcome tables from which nothing can be computed."""
+    """The outcomes are complete and readable.
+
+    A response without an outcome has been left out of the numbers.
+    """
     if subject.card.given_results is None or not _usable(subject):
         return
     try:
@@ -159,15 +154,12 @@ def outcomes_complete(subject: Subject) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "SB-EVI-010",
-    "error",
-    section=_SECTION,
-    title="The outcomes are among the files that are listed.",
-    rationale="A table without a digest can be exchanged unseen.",
-)
+@rules.error("SB-EVI-010")
 def outcomes_listed(subject: Subject) -> Iterator[Hit]:
-    """Find evidence without outcomes.parquet."""
+    """The outcomes are among the listed files.
+
+    A table without a digest can be replaced without anyone noticing.
+    """
     evidence = subject.card.given_evidence
     if evidence is not None and _OUTCOMES not in {file.path for file in evidence.files}:
         yield Hit(

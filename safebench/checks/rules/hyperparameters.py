@@ -9,25 +9,22 @@ from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.document import Pointer
 from safebench.card.training import BatchSize, Training
-from safebench.checks.registry import Hit, Subject, items, known, listed, rule
+from safebench.checks.registry import Hit, Rules, Subject, items, listed, reported
 
-_SECTION = "card.md#hyperparameters"
+rules = Rules("card.md#hyperparameters")
 HIGHEST_RATE = 0.1
-"""From it on a unit mistake is likelier than an intention."""
+"""From here on, a unit mistake is likelier than an intention."""
 
 
-@rule(
-    "SB-HYP-001",
-    "error",
-    section=_SECTION,
-    title="Every checkpoint lies within the epochs, or steps.",
-    rationale="Weights of an epoch that was never trained do not exist.",
-)
+@rules.error("SB-HYP-001")
 def checkpoints_trained(subject: Subject) -> Iterator[Hit]:
-    """Find checkpoints after the last epoch or step."""
+    """Every checkpoint lies within the epochs, or steps.
+
+    Weights of an epoch that was never trained cannot exist.
+    """
     training = subject.card.hyperparameters
     last = last_checkpoint(training)
-    unit = known(getattr(training, "checkpoint_unit", None))
+    unit = reported(getattr(training, "checkpoint_unit", None))
     for number, checkpoint in enumerate(items(getattr(training, "checkpoints", None))):
         if last is not None and checkpoint > last:
             yield Hit(
@@ -37,16 +34,13 @@ def checkpoints_trained(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-HYP-002",
-    "error",
-    section=_SECTION,
-    title="Checkpoints increase.",
-    rationale="A checkpoint listed twice would be measured, and counted, twice.",
-)
+@rules.error("SB-HYP-002")
 def checkpoints_increase(subject: Subject) -> Iterator[Hit]:
-    """Find a checkpoint that does not come after the one before it."""
-    checkpoints = items(getattr(subject.card.hyperparameters, "checkpoints", None))
+    """Checkpoints increase.
+
+    A checkpoint listed twice would be measured and counted twice.
+    """
+    checkpoints = subject.checkpoints
     fix = f"write [{listed(sorted(set(checkpoints)))}]"
     for number in range(1, len(checkpoints)):
         before, checkpoint = checkpoints[number - 1], checkpoints[number]
@@ -58,23 +52,20 @@ def checkpoints_increase(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-HYP-003",
-    "error",
-    section=_SECTION,
-    title="The effective batch size is the product of its factors.",
-    rationale="Gradient accumulation and devices are what gets forgotten, and both matter.",
-)
+@rules.error("SB-HYP-003")
 def batch_is_product(subject: Subject) -> Iterator[Hit]:
-    """Find an effective batch size that its factors do not make."""
-    batch = known(getattr(subject.card.hyperparameters, "batch_size", None))
+    """The effective batch size is the product of its factors.
+
+    Gradient accumulation and devices are easily forgotten, and both matter.
+    """
+    batch = reported(getattr(subject.card.hyperparameters, "batch_size", None))
     if not isinstance(batch, BatchSize):
         return
     factors = (batch.per_device, batch.gradient_accumulation, batch.devices)
-    stated = known(batch.effective)
+    stated = reported(batch.effective)
     if stated is None or any(isinstance(factor, NotReported) for factor in factors):
         return
-    product = math.prod(int(known(factor)) for factor in factors)
+    product = math.prod(int(reported(factor)) for factor in factors)
     if product != stated:
         yield Hit(
             ("hyperparameters", "batch_size", "effective"),
@@ -84,15 +75,12 @@ def batch_is_product(subject: Subject) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "SB-HYP-004",
-    "error",
-    section=_SECTION,
-    title="At least one checkpoint is measured.",
-    rationale="A fine-tuned model without a checkpoint has nothing to measure.",
-)
+@rules.error("SB-HYP-004")
 def checkpoint_given(subject: Subject) -> Iterator[Hit]:
-    """Find an empty list of checkpoints."""
+    """At least one checkpoint is measured.
+
+    A fine-tuned model without a checkpoint has nothing to measure.
+    """
     if getattr(subject.card.hyperparameters, "checkpoints", None) == ():
         yield Hit(
             ("hyperparameters", "checkpoints"),
@@ -101,17 +89,14 @@ def checkpoint_given(subject: Subject) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "SB-HYP-005",
-    "warning",
-    section=_SECTION,
-    title="A learning rate lies in the range that is used.",
-    rationale="A learning rate of 2 is one of 2e-5 that lost its exponent.",
-)
+@rules.warning("SB-HYP-005")
 def rate_in_range(subject: Subject) -> Iterator[Hit]:
-    """Find learning rates of 0.1 and more, in any stage."""
+    """A learning rate lies in the usual range.
+
+    A learning rate of 2 is most likely 2e-5 without its exponent.
+    """
     for place, stage in stages(subject.card):
-        rate = known(stage.learning_rate)
+        rate = reported(stage.learning_rate)
         if rate is not None and rate >= HIGHEST_RATE:
             yield Hit(
                 (*place, "learning_rate"),
@@ -120,17 +105,14 @@ def rate_in_range(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-HYP-010",
-    "warning",
-    section=_SECTION,
-    title="A weight decay is a fraction, not a percentage.",
-    rationale="A decay of 1 pulls the weights to zero; one of 1 % is 0.01.",
-)
+@rules.warning("SB-HYP-010")
 def decay_is_fraction(subject: Subject) -> Iterator[Hit]:
-    """Find weight decays of 1 and more, in any stage."""
+    """A weight decay is a fraction, not a percentage.
+
+    A decay of 1 pulls the weights to zero; 1 % is written 0.01.
+    """
     for place, stage in stages(subject.card):
-        decay = known(stage.weight_decay)
+        decay = reported(stage.weight_decay)
         if decay is not None and decay >= 1:
             yield Hit(
                 (*place, "weight_decay"),
@@ -139,15 +121,12 @@ def decay_is_fraction(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-HYP-006",
-    "error",
-    section=_SECTION,
-    title="Warm-up, and the length of training, are given in one way.",
-    rationale="Of two lengths that disagree, a trainer takes one without saying which.",
-)
+@rules.error("SB-HYP-006")
 def one_length(subject: Subject) -> Iterator[Hit]:
-    """Find both warmup_steps and warmup_ratio, and both epochs and steps."""
+    """Warm-up and training length are each given in one unit.
+
+    If two lengths disagree, a trainer uses one without saying which.
+    """
     for place, stage in stages(subject.card):
         for first, second in (("warmup_steps", "warmup_ratio"), ("epochs", "steps")):
             if getattr(stage, first) is not None and getattr(stage, second) is not None:
@@ -158,17 +137,14 @@ def one_length(subject: Subject) -> Iterator[Hit]:
                 )
 
 
-@rule(
-    "SB-HYP-007",
-    "error",
-    section=_SECTION,
-    title="Checkpoints are counted in what training is counted in.",
-    rationale="Step 3 of a training that is described in epochs is not to be found again.",
-)
+@rules.error("SB-HYP-007")
 def same_unit(subject: Subject) -> Iterator[Hit]:
-    """Find checkpoints in epochs where only steps are given."""
+    """Checkpoints and training are counted in the same unit.
+
+    Step 3 of a training run described in epochs cannot be located.
+    """
     for place, stage in stages(subject.card):
-        unit = known(stage.checkpoint_unit)
+        unit = reported(stage.checkpoint_unit)
         if unit == "epoch" and stage.epochs is None and stage.steps is not None:
             yield Hit(
                 (*place, "steps"),
@@ -177,15 +153,12 @@ def same_unit(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-HYP-008",
-    "error",
-    section=_SECTION,
-    title="Earlier stages stand in one list, and train on sets that are declared.",
-    rationale="An order that has to be pieced together will be pieced together wrongly.",
-)
+@rules.error("SB-HYP-008")
 def stages_flat(subject: Subject) -> Iterator[Hit]:
-    """Find stages inside stages, and names of sets that do not exist."""
+    """Earlier stages form one list, and train on declared datasets.
+
+    A training order that readers must piece together will be misread.
+    """
     declared = {dataset.name for dataset in items(subject.card.data)}
     for place, stage in stages(subject.card):
         if len(place) > 1 and stage.earlier_stages is not None:
@@ -198,20 +171,17 @@ def stages_flat(subject: Subject) -> Iterator[Hit]:
             if name not in declared and not isinstance(subject.card.data, NotReported):
                 yield Hit(
                     (*place, "data", number),
-                    f"no set of data is called {name}; there is {listed(sorted(declared))}",
+                    f"no dataset is called {name}; there is {listed(sorted(declared))}",
                     "name one of them",
                 )
 
 
-@rule(
-    "SB-HYP-009",
-    "warning",
-    section=_SECTION,
-    title="The end of training is among the checkpoints.",
-    rationale="A training that is stopped where the numbers look best was tuned on the test.",
-)
+@rules.warning("SB-HYP-009")
 def end_measured(subject: Subject) -> Iterator[Hit]:
-    """Find recipes whose last epoch or step is not measured."""
+    """The end of training is a checkpoint.
+
+    Stopping where the numbers look best is tuning on the test set.
+    """
     training = subject.card.hyperparameters
     checkpoints = items(getattr(training, "checkpoints", None))
     last = last_checkpoint(training)
@@ -234,6 +204,6 @@ def stages(card: Card) -> Iterator[tuple[Pointer, Training]]:
 
 def last_checkpoint(training: object) -> int | None:
     """Return the last epoch or step, in the unit that checkpoints have; None if unknown."""
-    unit = known(getattr(training, "checkpoint_unit", None))
-    length = known(getattr(training, "epochs" if unit == "epoch" else "steps", None))
+    unit = reported(getattr(training, "checkpoint_unit", None))
+    length = reported(getattr(training, "epochs" if unit == "epoch" else "steps", None))
     return length if isinstance(length, int) else None

@@ -9,19 +9,18 @@ from collections.abc import Iterator
 from safebench.card.base import Unpinnable
 from safebench.card.document import Pointer
 from safebench.card.model import ApiModel, Weights
-from safebench.card.training import NoTraining
 from safebench.checks.registry import (
     Hit,
+    Rules,
     Subject,
     calendar_day,
     duplicates,
     items,
-    known,
-    rule,
+    reported,
     text,
 )
 
-_SECTION = "card.md#model"
+rules = Rules("card.md#model")
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
@@ -38,17 +37,14 @@ def moves(revision: str) -> bool:
     return not (COMMIT.match(revision) or DIGEST.match(revision))
 
 
-@rule(
-    "SB-MOD-001",
-    "error",
-    section=_SECTION,
-    title="A base model from a hub has a revision.",
-    rationale="A repository's files change under the same name.",
-)
+@rules.error("SB-MOD-001")
 def revision_given(subject: Subject) -> Iterator[Hit]:
-    """Find a hub id without a revision; a run fills in the digest of local files."""
+    """A base model from a hub has a revision.
+
+    A repository's files change under the same name.
+    """
     base = subject.card.model.base
-    name = known(base.id)
+    name = reported(base.id)
     if base.revision is None and name is not None and not is_local(name, subject):
         yield Hit(
             ("model", "base"),
@@ -57,15 +53,12 @@ def revision_given(subject: Subject) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "SB-MOD-002",
-    "error",
-    section=_SECTION,
-    title="The base model's revision cannot move.",
-    rationale="Two readers of a branch name may load two models.",
-)
+@rules.error("SB-MOD-002")
 def revision_pinned(subject: Subject) -> Iterator[Hit]:
-    """Find branch names, tags and short commits."""
+    """The base model's revision cannot move.
+
+    Two readers of the same branch name may load different models.
+    """
     base = subject.card.model.base
     revision = text(base.revision)
     if revision is None:
@@ -92,25 +85,24 @@ def revision_pinned(subject: Subject) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "SB-MOD-003",
-    "error",
-    section=_SECTION,
-    title="Weights are listed for every training seed and checkpoint that was measured.",
-    rationale="A seed whose weights are missing cannot be checked, nor told from one left out.",
-)
+@rules.error("SB-MOD-003")
 def adapters_complete(subject: Subject) -> Iterator[Hit]:
-    """Find combinations of seed and checkpoint in the results without weights."""
-    weights = known(getattr(subject.card.model, "weights", None))
+    """Weights are listed for every training seed and checkpoint that was measured.
+
+    A seed without weights cannot be checked, or told from one that was left out.
+    """
+    weights = reported(getattr(subject.card.model, "weights", None))
     results = subject.card.given_results
     if weights is None or results is None:
         return
     listed = {_made_by(entry) for entry in weights}
     needed = {
-        (score.condition, known(run.training_seed), score.checkpoint)
+        (score.condition, reported(run.training_seed), score.checkpoint)
         for score in results.scores
         for run in items(score.runs)
-        if score.condition != "base" and known(run.training_seed) is not None and score.checkpoint
+        if score.condition != "base"
+        and reported(run.training_seed) is not None
+        and score.checkpoint
     }
     for condition, seed, checkpoint in sorted(needed - listed):
         yield Hit(
@@ -122,19 +114,16 @@ def adapters_complete(subject: Subject) -> Iterator[Hit]:
 
 
 def _made_by(entry: Weights) -> tuple[str, int, int]:
-    return entry.condition, known(entry.training_seed), known(entry.checkpoint)
+    return entry.condition, reported(entry.training_seed), reported(entry.checkpoint)
 
 
-@rule(
-    "SB-MOD-004",
-    "error",
-    section=_SECTION,
-    title="Weights are listed once per training seed and checkpoint.",
-    rationale="Of two sets of weights for one seed, the better one could have been reported.",
-)
+@rules.error("SB-MOD-004")
 def adapters_once(subject: Subject) -> Iterator[Hit]:
-    """Find a second entry for the same seed and checkpoint."""
-    weights = items(getattr(subject.card.model, "weights", None))
+    """Weights are listed once per training seed and checkpoint.
+
+    Of two sets of weights for one seed, the better one may have been reported.
+    """
+    weights = subject.weights
     for number, key in duplicates([_made_by(entry) for entry in weights]):
         if None in key:
             continue
@@ -145,16 +134,13 @@ def adapters_once(subject: Subject) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "SB-MOD-005",
-    "error",
-    section=_SECTION,
-    title="An untuned model has no tuned weights and no fine-tuning jobs.",
-    rationale="Either something was trained, or nothing was.",
-)
+@rules.error("SB-MOD-005")
 def nothing_trained(subject: Subject) -> Iterator[Hit]:
-    """Find weights or jobs of a card whose method is none."""
-    if not isinstance(subject.card.hyperparameters, NoTraining):
+    """An untuned model has no tuned weights and no fine-tuning jobs.
+
+    Either something was trained or nothing was.
+    """
+    if not subject.is_untuned:
         return
     for field in ("weights", "jobs"):
         if not items(getattr(subject.card.model, field, None)):
@@ -166,44 +152,37 @@ def nothing_trained(subject: Subject) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "SB-MOD-006",
-    "warning",
-    section=_SECTION,
-    title="Training and evaluation use one chat template.",
-    rationale="Another template alone can undo safety training.",
-)
+@rules.warning("SB-MOD-006")
 def one_template(subject: Subject) -> Iterator[Hit]:
-    """Find a training template that differs from the one for evaluation."""
+    """Training and evaluation use one chat template.
+
+    A different template alone can undo safety training.
+    """
     model = subject.card.model
-    training = known(getattr(model, "training_chat_template", None))
-    evaluation = known(getattr(model, "chat_template", None))
+    training = reported(getattr(model, "training_chat_template", None))
+    evaluation = reported(getattr(model, "chat_template", None))
     if training is not None and evaluation is not None and training != evaluation:
         yield Hit(
             ("model", "training_chat_template"),
-            "the chat template for training is another one than for evaluation: "
-            "what changed may be the template's doing",
-            "measure with the template of the training too, or say why it differs",
+            "the chat template for training differs from the one for evaluation: "
+            "the template may be what caused the change",
+            "also measure with the training template, or explain why it differs",
         )
 
 
-@rule(
-    "SB-MOD-007",
-    "error",
-    section=_SECTION,
-    title="Weights belong to a training seed and a checkpoint that are declared.",
-    rationale="Weights of a run that the protocol does not have were added for their result.",
-)
+@rules.error("SB-MOD-007")
 def weights_declared(subject: Subject) -> Iterator[Hit]:
-    """Find weights of seeds or checkpoints that the protocol does not list."""
-    seeds = known(getattr(known(subject.card.seeds), "training", None))
+    """Weights belong to a declared training seed and checkpoint.
+
+    Weights of a run outside the protocol were added because of their result.
+    """
     declared = {
-        "training_seed": seeds if isinstance(seeds, tuple) else (),
-        "checkpoint": items(getattr(subject.card.hyperparameters, "checkpoints", None)),
+        "training_seed": subject.training_seeds,
+        "checkpoint": subject.checkpoints,
     }
-    for number, entry in enumerate(items(getattr(subject.card.model, "weights", None))):
+    for number, entry in enumerate(subject.weights):
         for field, values in declared.items():
-            value = known(getattr(entry, field))
+            value = reported(getattr(entry, field))
             if values and value is not None and value not in values:
                 yield Hit(
                     ("model", "weights", number, field),
@@ -212,37 +191,30 @@ def weights_declared(subject: Subject) -> Iterator[Hit]:
                 )
 
 
-@rule(
-    "SB-MOD-008",
-    "error",
-    section=_SECTION,
-    title="Weights of different training runs are different files.",
-    rationale="One adapter that is listed under five seeds is one run.",
-)
+@rules.error("SB-MOD-008")
 def weights_differ(subject: Subject) -> Iterator[Hit]:
-    """Find weights with the digest of an earlier entry."""
-    weights = items(getattr(subject.card.model, "weights", None))
-    digests = [known(entry.sha256) for entry in weights]
+    """Weights of different training runs are different files.
+
+    One adapter listed under five seeds is one run, not five.
+    """
+    weights = subject.weights
+    digests = [reported(entry.sha256) for entry in weights]
     for number, digest in duplicates(digests):
-        if digest is not None:
-            yield Hit(
-                ("model", "weights", number, "sha256"),
-                f"these are the bytes of model.weights[{digests.index(digest)}]: "
-                "two trainings do not give the same weights",
-                "give the digest of this run's own file",
-            )
+        yield Hit(
+            ("model", "weights", number, "sha256"),
+            f"these are the bytes of model.weights[{digests.index(digest)}]: "
+            "two training runs do not produce the same weights",
+            "give the digest of this run's own file",
+        )
 
 
-@rule(
-    "SB-MOD-009",
-    "error",
-    section=_SECTION,
-    title="Weights say where they lie.",
-    rationale="A digest of a file that nobody can get proves nothing.",
-)
+@rules.error("SB-MOD-009")
 def weights_placed(subject: Subject) -> Iterator[Hit]:
-    """Find weights with neither path nor id."""
-    for number, entry in enumerate(items(getattr(subject.card.model, "weights", None))):
+    """Weights say where they can be found.
+
+    The digest of a file that nobody can get proves nothing.
+    """
+    for number, entry in enumerate(subject.weights):
         if entry.path is None and entry.id is None:
             yield Hit(
                 ("model", "weights", number),
@@ -251,15 +223,12 @@ def weights_placed(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-MOD-010",
-    "error",
-    section="card.md#unpinnable",
-    title="Days of requests are days of the calendar, in order, and not in the future.",
-    rationale="Where nothing immutable names a model, the days are what is left to tell it by.",
-)
+@rules.error("SB-MOD-010", section="card.md#unpinnable")
 def request_days(subject: Subject) -> Iterator[Hit]:
-    """Find days of requests that do not exist, are to come, or are in the wrong order."""
+    """Request dates exist in the calendar, are in order, and do not lie in the future.
+
+    Where nothing immutable names a model, the dates are all that identifies it.
+    """
     for place, pin in _unpinnable(subject):
         days: list[datetime.date] = []
         for field in ("first_request", "last_request"):
@@ -268,15 +237,15 @@ def request_days(subject: Subject) -> Iterator[Hit]:
                 continue
             day = calendar_day(stated)
             if day is None or day > subject.tomorrow:
-                said = "is not a day of the calendar" if day is None else "is in the future"
-                yield Hit((*place, field), f"{stated} {said}", "correct the date")
+                wrong = "does not exist in the calendar" if day is None else "is in the future"
+                yield Hit((*place, field), f"{stated} {wrong}", "correct the date")
             else:
                 days.append(day)
         if len(days) == 2 and days[1] < days[0]:
             yield Hit(
                 (*place, "last_request"),
                 f"the last request ({days[1]}) is before the first ({days[0]})",
-                "exchange the two",
+                "swap the two",
             )
 
 

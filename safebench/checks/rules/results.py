@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 from safebench.card.base import NotReported
 from safebench.card.results import Change, PrimaryEstimand, Score, key_of
-from safebench.card.training import NoTraining
-from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
+from safebench.checks.registry import Hit, Rules, Subject, duplicates, items, lies_outside, reported
 
-_SECTION = "card.md#results"
+rules = Rules("card.md#results")
 TOLERANCE = 1e-9
-"""Rounding that a written number may carry."""
+"""Rounding error that a printed number may have."""
 
 Number = Score | Change | PrimaryEstimand
 
@@ -24,35 +23,26 @@ def _numbers(subject: Subject) -> Iterator[tuple[str, int, Number]]:
                 yield field, number, item
 
 
-def scores_of(subject: Subject) -> tuple[Score, ...]:
-    """Return the scores of a card; none in a plan."""
-    return subject.card.given_results.scores if subject.card.given_results is not None else ()
-
-
-@rule(
-    "SB-RES-001",
-    "error",
-    section=_SECTION,
-    title="Every number belongs to a task, decoding, judge and checkpoint that is declared.",
-    rationale="A setting that was added after the protocol was fixed was added for its result.",
-)
+@rules.error("SB-RES-001")
 def declared(subject: Subject) -> Iterator[Hit]:
-    """Find numbers for settings that the protocol does not have."""
+    """Every number belongs to a declared task, decoding, judge and checkpoint.
+
+    A setting added after the protocol was fixed may have been added for its result.
+    """
     card = subject.card
     names: dict[str, set[object]] = {"task": {task.name for task in card.task_list()}}
     if isinstance(card.tasks, NotReported):
         del names["task"]
-    for field in ("decoding", "judge"):
-        section = getattr(card, field)
-        if not isinstance(section, NotReported):
-            names[field] = {item.name for item in section}
-    checkpoints = items(getattr(card.hyperparameters, "checkpoints", None))
-    if checkpoints or isinstance(card.hyperparameters, NoTraining):
-        names["checkpoint"] = {*checkpoints, None}
+    for section in ("decoding", "judge"):
+        declared_names = subject.declared(section)
+        if declared_names is not None:
+            names[section] = set(declared_names)
+    if subject.checkpoints or subject.is_untuned:
+        names["checkpoint"] = {*subject.checkpoints, None}
     for field, number, item in _numbers(subject):
-        for name, known_names in names.items():
+        for name, allowed in names.items():
             value = getattr(item, name)
-            if value not in known_names:
+            if value not in allowed:
                 yield Hit(
                     ("results", field, number, name),
                     f"{name} {value} is not declared in the protocol",
@@ -60,41 +50,33 @@ def declared(subject: Subject) -> Iterator[Hit]:
                 )
 
 
-@rule(
-    "SB-RES-002",
-    "error",
-    section=_SECTION,
-    title="An interval holds its estimate.",
-    rationale="An interval that excludes its own point belongs to another number.",
-)
+@rules.error("SB-RES-002")
 def interval_holds_point(subject: Subject) -> Iterator[Hit]:
-    """Find lower > estimate or estimate > upper."""
+    """An interval contains its estimate.
+
+    An interval that excludes its own estimate belongs to another number.
+    """
     for field, number, item in _numbers(subject):
         if isinstance(item, PrimaryEstimand):
             continue
-        lower, estimate, upper = known(item.lower), known(item.estimate), known(item.upper)
-        if None in (lower, estimate, upper):
-            continue
-        if not lower - TOLERANCE <= estimate <= upper + TOLERANCE:
+        if lies_outside(item.lower, item.estimate, item.upper, TOLERANCE):
             yield Hit(
                 ("results", field, number, "estimate"),
-                f"estimate {estimate:g} lies outside its interval [{lower:g}, {upper:g}]",
+                f"estimate {item.estimate:g} lies outside its interval "
+                f"[{item.lower:g}, {item.upper:g}]",
                 "safebench score recomputes both from the evidence",
             )
 
 
-@rule(
-    "SB-RES-003",
-    "error",
-    section=_SECTION,
-    title="The score of a run is its total over n.",
-    rationale="Total and n are the counts; the score is only their quotient.",
-)
+@rules.error("SB-RES-003")
 def score_is_quotient(subject: Subject) -> Iterator[Hit]:
-    """Find run scores that are not total / n."""
-    for number, score in enumerate(scores_of(subject)):
+    """The score of a run is its total divided by n.
+
+    Total and n are what was counted; the score is only their quotient.
+    """
+    for number, score in enumerate(subject.scores):
         for position, run in enumerate(items(score.runs)):
-            total, n, stated = known(run.total), known(run.n), known(run.score)
+            total, n, stated = reported(run.total), reported(run.n), reported(run.score)
             if None not in (total, n, stated) and abs(total / n - stated) > TOLERANCE:
                 yield Hit(
                     ("results", "scores", number, "runs", position, "score"),
@@ -103,18 +85,15 @@ def score_is_quotient(subject: Subject) -> Iterator[Hit]:
                 )
 
 
-@rule(
-    "SB-RES-004",
-    "error",
-    section=_SECTION,
-    title="The n of a number counts the responses of all runs, one per prompt in each.",
-    rationale="A smaller n hides responses that were left out.",
-)
+@rules.error("SB-RES-004")
 def n_adds_up(subject: Subject) -> Iterator[Hit]:
-    """Find n that its runs do not make, and runs that skipped prompts."""
-    for number, score in enumerate(scores_of(subject)):
+    """N counts the responses of all runs, one per prompt in each run.
+
+    A smaller n hides omitted responses.
+    """
+    for number, score in enumerate(subject.scores):
         counts = _counts(score)
-        n, prompts = known(score.n), known(score.prompts)
+        n, prompts = reported(score.n), reported(score.prompts)
         if counts is None:
             continue
         if n is not None and sum(counts) != n:
@@ -135,22 +114,18 @@ def n_adds_up(subject: Subject) -> Iterator[Hit]:
 
 def _counts(score: Score) -> list[int] | None:
     """Return the responses of every run; None unless all of them are known."""
-    counts = [known(run.n) for run in items(score.runs)]
+    counts = [reported(run.n) for run in items(score.runs)]
     return counts if counts and None not in counts else None
 
 
-@rule(
-    "SB-RES-005",
-    "error",
-    section=_SECTION,
-    title="Every run has a training seed that is declared.",
-    rationale="An undeclared seed is one that was added to, or left out of, the plan.",
-)
+@rules.error("SB-RES-005")
 def seeds_declared(subject: Subject) -> Iterator[Hit]:
-    """Find runs with a seed that the protocol does not list, or without one."""
-    training = known(getattr(subject.card.seeds, "training", None))
-    listed = set(training) if isinstance(training, tuple) else None
-    for number, score in enumerate(scores_of(subject)):
+    """Every run has a declared training seed.
+
+    An undeclared seed was not part of the plan.
+    """
+    listed = subject.training_seeds
+    for number, score in enumerate(subject.scores):
         for position, run in enumerate(items(score.runs)):
             place = ("results", "scores", number, "runs", position, "training_seed")
             if isinstance(run.training_seed, NotReported):
@@ -170,18 +145,15 @@ def seeds_declared(subject: Subject) -> Iterator[Hit]:
                 )
 
 
-@rule(
-    "SB-RES-006",
-    "error",
-    section=_SECTION,
-    title="An estimate is the mean of its runs.",
-    rationale="Run scores are printed so that a reader can add them up.",
-)
+@rules.error("SB-RES-006")
 def estimate_is_mean(subject: Subject) -> Iterator[Hit]:
-    """Find estimates that their runs do not make; 12 decimals of each run are kept."""
-    for number, score in enumerate(scores_of(subject)):
-        counts, estimate = _counts(score), known(score.estimate)
-        totals = [known(run.total) for run in items(score.runs)]
+    """An estimate is the mean of its runs.
+
+    Run scores are published so that readers can check the mean.
+    """
+    for number, score in enumerate(subject.scores):
+        counts, estimate = _counts(score), reported(score.estimate)
+        totals = [reported(run.total) for run in items(score.runs)]
         if counts is None or estimate is None or None in totals:
             continue
         mean = sum(totals) / sum(counts)
@@ -193,19 +165,16 @@ def estimate_is_mean(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-RES-007",
-    "error",
-    section=_SECTION,
-    title="The primary estimand is the one that was declared.",
-    rationale="A headline chosen after the numbers are known is chosen for its number.",
-)
+@rules.error("SB-RES-007")
 def primary_declared(subject: Subject) -> Iterator[Hit]:
-    """Find primary estimands that differ from the task's declaration."""
+    """The primary estimand is the declared one.
+
+    A headline chosen after the numbers are known is chosen for its result.
+    """
     results = subject.card.given_results
     tasks = {task.name: task for task in subject.card.task_list()}
     for number, item in enumerate(results.primary if results else ()):
-        plan = known(tasks[item.task].primary) if item.task in tasks else None
+        plan = reported(tasks[item.task].primary) if item.task in tasks else None
         if plan is None:
             continue
         for field in ("checkpoint", "decoding", "judge"):
@@ -220,15 +189,12 @@ def primary_declared(subject: Subject) -> Iterator[Hit]:
                 )
 
 
-@rule(
-    "SB-RES-008",
-    "error",
-    section=_SECTION,
-    title="A number is reported once.",
-    rationale="Of two numbers for one thing, a reader cannot know which holds.",
-)
+@rules.error("SB-RES-008")
 def once(subject: Subject) -> Iterator[Hit]:
-    """Find a second score or change for the same combination."""
+    """A number is reported once.
+
+    If one quantity has two numbers, a reader cannot know which is right.
+    """
     keys: dict[str, list[tuple[object, ...]]] = {}
     for field, _, item in _numbers(subject):
         keys.setdefault(field, []).append(key_of(item))
@@ -242,16 +208,13 @@ def once(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-RES-009",
-    "error",
-    section=_SECTION,
-    title="A construct that is reported as primary has its score.",
-    rationale="The headline has to be among the numbers.",
-)
+@rules.error("SB-RES-009")
 def primary_measured(subject: Subject) -> Iterator[Hit]:
-    """Find primary estimands without a score."""
-    measured = {key_of(score) for score in scores_of(subject)}
+    """Every primary estimand has a score.
+
+    The headline must be among the numbers.
+    """
+    measured = {key_of(score) for score in subject.scores}
     for field, number, item in _numbers(subject):
         if field == "primary" and key_of(item) not in measured:
             yield Hit(

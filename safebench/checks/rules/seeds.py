@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from safebench.card.base import NotReported
 from safebench.card.digest import derive_seeds, generation_seed
 from safebench.card.seeds import Seeds
-from safebench.card.training import NoTraining
-from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
+from safebench.checks.registry import Hit, Rules, Subject, duplicates, items, reported
 from safebench.words import count
 
-_SECTION = "card.md#seeds"
+rules = Rules("card.md#seeds")
 FEWEST = 3
-"""Training seeds below which the spread between them cannot be told."""
+"""Training seeds below which the spread between them cannot be estimated."""
 
 
 def _seeds(subject: Subject) -> Seeds | None:
@@ -21,47 +20,36 @@ def _seeds(subject: Subject) -> Seeds | None:
     return seeds if isinstance(seeds, Seeds) else None
 
 
-def _values(subject: Subject) -> tuple[int, ...]:
+def _derived(subject: Subject) -> Seeds | None:
+    """Return the seeds where they can be recomputed: they are derived, and the nonce is known."""
     seeds = _seeds(subject)
-    training = known(seeds.training) if seeds else None
-    return training if isinstance(training, tuple) else ()
+    if seeds is None or seeds.scheme != "derived" or isinstance(seeds.nonce, NotReported):
+        return None
+    return seeds
 
 
-def seed_count(subject: Subject) -> int | None:
-    """Return how many training seeds a card declares; None when it does not say."""
-    seeds = _seeds(subject)
-    training = known(seeds.training) if seeds else None
-    return training if training is None or isinstance(training, int) else len(training)
-
-
-@rule(
-    "SB-SEED-001",
-    "error",
-    section=_SECTION,
-    title="Training seeds are all different.",
-    rationale="The same run counted twice makes the spread look smaller.",
-)
+@rules.error("SB-SEED-001")
 def seeds_differ(subject: Subject) -> Iterator[Hit]:
-    """Find seeds listed twice."""
-    for number, seed in duplicates(list(_values(subject))):
+    """Training seeds are all different.
+
+    Counting one run twice makes the spread look smaller.
+    """
+    for number, seed in duplicates(subject.training_seeds or ()):
         yield Hit(
             ("seeds", "training", number),
-            f"{seed} is listed before: the same run would count twice",
+            f"{seed} is listed before: the same run would be counted twice",
             "remove it, or train with another seed",
         )
 
 
-@rule(
-    "SB-SEED-002",
-    "error",
-    section="seeds.md#seeds",
-    title="Derived training seeds are those that the protocol gives.",
-    rationale="Seeds that are computed cannot be picked.",
-)
+@rules.error("SB-SEED-002", section="seeds.md#seeds")
 def training_derived(subject: Subject) -> Iterator[Hit]:
-    """Recompute the training seeds of scheme `derived`."""
-    seeds, values = _seeds(subject), _values(subject)
-    if seeds is None or seeds.scheme != "derived" or isinstance(seeds.nonce, NotReported):
+    """Derived training seeds are the ones that follow from the protocol.
+
+    Computed seeds cannot be picked for their results.
+    """
+    seeds, values = _derived(subject), subject.training_seeds or ()
+    if seeds is None:
         return
     expected = derive_seeds(subject.card, len(values))
     for number, (found, derived) in enumerate(zip(values, expected, strict=True)):
@@ -74,19 +62,14 @@ def training_derived(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-SEED-003",
-    "error",
-    section="seeds.md#seeds",
-    title="The derived generation seed is the one that the protocol gives.",
-    rationale="A generation seed that is computed cannot be picked.",
-)
+@rules.error("SB-SEED-003", section="seeds.md#seeds")
 def generation_derived(subject: Subject) -> Iterator[Hit]:
-    """Recompute the generation seed of scheme `derived`."""
-    seeds = _seeds(subject)
-    found = known(seeds.generation) if seeds else None
-    if seeds is None or seeds.scheme != "derived" or isinstance(seeds.nonce, NotReported):
-        return
+    """The derived generation seed is the one that follows from the protocol.
+
+    A computed generation seed cannot be picked for its results.
+    """
+    seeds = _derived(subject)
+    found = reported(seeds.generation) if seeds else None
     if found is None:
         return
     expected = generation_seed(subject.card)
@@ -98,55 +81,46 @@ def generation_derived(subject: Subject) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "SB-SEED-004",
-    "warning",
-    section=_SECTION,
-    title=f"A recipe is measured with at least {FEWEST} training seeds.",
-    rationale="One recipe gave .73 or .82, depending on the seed (arXiv 2506.17209).",
-)
+@rules.warning("SB-SEED-004")
 def enough(subject: Subject) -> Iterator[Hit]:
-    """Find recipes with one or two training seeds."""
-    if isinstance(subject.card.hyperparameters, NoTraining):
+    """A recipe is measured with at least 3 training seeds.
+
+    The same recipe scored .73 or .82, depending on the seed (arXiv 2506.17209).
+    """
+    if subject.is_untuned:
         return
     if subject.card.submission.object == "artefact":
         return
-    seeds = seed_count(subject)
+    seeds = subject.seed_count
     if seeds is not None and seeds < FEWEST:
         yield Hit(
             ("seeds", "training"),
-            f"{count(seeds, 'training seed')}: the spread between seeds cannot be told",
-            f"train with {FEWEST} or more, better 5",
+            f"{count(seeds, 'training seed')}: the spread between seeds cannot be estimated",
+            f"train with {FEWEST} or more, preferably 5",
         )
 
 
-@rule(
-    "SB-SEED-005",
-    "error",
-    section=_SECTION,
-    title="Declared training seeds are listed.",
-    rationale="A number of seeds says which they were only when they are derived.",
-)
+@rules.error("SB-SEED-005")
 def declared_listed(subject: Subject) -> Iterator[Hit]:
-    """Find a mere count under scheme `declared`."""
+    """Declared training seeds are listed.
+
+    A count identifies the seeds only if they are derived.
+    """
     seeds = _seeds(subject)
-    if seeds and seeds.scheme == "declared" and isinstance(known(seeds.training), int):
+    if seeds and seeds.scheme == "declared" and isinstance(reported(seeds.training), int):
         yield Hit(
             ("seeds", "training"),
-            f"scheme is declared, but training is a number ({known(seeds.training)})",
+            f"scheme is declared, but training is a number ({reported(seeds.training)})",
             "list the values, training: {not_reported: why}, or set scheme: derived",
         )
 
 
-@rule(
-    "SB-SEED-006",
-    "warning",
-    section=_SECTION,
-    title="Declared seeds say where they came from.",
-    rationale="Seeds that somebody chose may have been chosen for their result.",
-)
+@rules.warning("SB-SEED-006")
 def origin_given(subject: Subject) -> Iterator[Hit]:
-    """Find declared seeds without an origin."""
+    """Declared seeds say where they came from.
+
+    Seeds chosen by a person may have been chosen for their results.
+    """
     seeds = _seeds(subject)
     if seeds and seeds.scheme == "declared" and seeds.origin is None:
         yield Hit(
@@ -156,15 +130,12 @@ def origin_given(subject: Subject) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "SB-SEED-007",
-    "error",
-    section="seeds.md#nonce",
-    title="Only derived seeds have a nonce.",
-    rationale="A nonce beside seeds that somebody chose looks like a safeguard and is none.",
-)
+@rules.error("SB-SEED-007", section="seeds.md#nonce")
 def nonce_used(subject: Subject) -> Iterator[Hit]:
-    """Find a nonce, its source or a series under scheme `declared`."""
+    """Only derived seeds have a nonce.
+
+    A nonce beside hand-picked seeds looks like a safeguard and is none.
+    """
     seeds = _seeds(subject)
     if seeds is None or seeds.scheme != "declared":
         return
@@ -178,19 +149,16 @@ def nonce_used(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-SEED-008",
-    "warning",
-    section="seeds.md#nonce",
-    title="A nonce says who drew it.",
-    rationale="A nonce of one's own can be tried until the seeds are lucky ones.",
-)
+@rules.warning("SB-SEED-008", section="seeds.md#nonce")
 def nonce_sourced(subject: Subject) -> Iterator[Hit]:
-    """Find a nonce from nowhere."""
+    """A nonce says who drew it.
+
+    One's own nonce can be redrawn until the seeds are lucky.
+    """
     seeds = _seeds(subject)
     if seeds is None or seeds.scheme != "derived":
         return
-    nonce = known(seeds.nonce)
+    nonce = reported(seeds.nonce)
     if nonce not in (None, "self_derived") and seeds.nonce_source is None:
         yield Hit(
             ("seeds", "nonce"),
@@ -199,17 +167,14 @@ def nonce_sourced(subject: Subject) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "SB-SEED-009",
-    "error",
-    section=_SECTION,
-    title="What the training seed sets is not fixed.",
-    rationale="One thing cannot both vary with the seed and stay the same.",
-)
+@rules.error("SB-SEED-009")
 def not_both(subject: Subject) -> Iterator[Hit]:
-    """Find fixed seeds of what `controls` says that the training seed sets."""
+    """Nothing is both set by the training seed and fixed.
+
+    A source of randomness cannot both vary with the seed and stay the same.
+    """
     seeds = _seeds(subject)
-    fixed = known(seeds.fixed) if seeds else None
+    fixed = reported(seeds.fixed) if seeds else None
     for name in items(seeds.controls) if seeds and fixed else ():
         if getattr(fixed, name) is not None:
             yield Hit(
@@ -219,19 +184,16 @@ def not_both(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-SEED-010",
-    "error",
-    section=_SECTION,
-    title="A training seed sets something.",
-    rationale="Runs that nothing tells apart are one run, counted often.",
-)
+@rules.error("SB-SEED-010")
 def sets_something(subject: Subject) -> Iterator[Hit]:
-    """Find several training seeds that control nothing."""
+    """A training seed sets something.
+
+    Runs that do not differ in anything are one run counted several times.
+    """
     seeds = _seeds(subject)
-    if isinstance(subject.card.hyperparameters, NoTraining) or seeds is None:
+    if subject.is_untuned or seeds is None:
         return
-    count = seed_count(subject)
+    count = subject.seed_count
     if seeds.controls == () and count is not None and count > 1:
         yield Hit(
             ("seeds", "controls"),

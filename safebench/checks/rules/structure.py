@@ -3,87 +3,62 @@
 from __future__ import annotations
 
 from safebench.checks.findings import Severity
-from safebench.checks.registry import Rule, add
+from safebench.checks.registry import Rule, Rules
 
 UNREADABLE = "SB-READ-001"
 
-_STRUCTURE: tuple[tuple[str, Severity, str, str], ...] = (
-    (
-        "SB-CARD-001",
-        "error",
-        "A field that may not be absent is there.",
-        "Names and kinds decide how the rest is read, so there is nothing to fall back on.",
+_FOUND_ON_READING: dict[str, tuple[str, str]] = {
+    UNREADABLE: (
+        "A card is one YAML 1.2 or JSON document in UTF-8 that every reader reads alike.",
+        "Aliases, tags and deep nesting make a document do something other than what it says.",
     ),
-    (
-        "SB-CARD-002",
-        "error",
-        "Every field is one that the standard knows.",
-        "A misspelt field is a field left out, and nobody notices.",
+    "SB-CARD-001": (
+        "Every required field is present.",
+        "Names and kinds decide how the rest is read, so nothing can stand in for them.",
     ),
-    (
-        "SB-CARD-003",
-        "error",
-        "A value has the type of its field.",
+    "SB-CARD-002": (
+        "Every field is known to the standard.",
+        "A misspelt field is a missing field that nobody notices.",
+    ),
+    "SB-CARD-003": (
+        "Every value has the type of its field.",
         "Readers in other languages do not guess what a quoted number meant.",
     ),
-    (
-        "SB-CARD-004",
-        "error",
-        "A value is one that its field permits.",
-        "Bounds and fixed words catch percentages given for proportions, and typing errors.",
+    "SB-CARD-004": (
+        "Every value is one that its field permits.",
+        "Bounds and fixed words catch typing errors, and percentages given as proportions.",
     ),
-    (
-        "SB-CARD-005",
-        "error",
+    "SB-CARD-005": (
         "A key occurs once in its mapping.",
-        "Some readers keep the first, some the last: two programs would see two cards.",
+        "Some readers keep the first value and some the last: they would see two different cards.",
     ),
-    (
-        "SB-CARD-006",
-        "error",
-        "A number is finite.",
+    "SB-CARD-006": (
+        "Every number is finite.",
         "NaN and infinity are what failed computations leave behind, and JSON has neither.",
     ),
-    (
-        "SB-CARD-007",
-        "error",
+    "SB-CARD-007": (
         "`spec` names a version of this standard.",
         "The version decides how everything else is read.",
     ),
-    (
-        "SB-CARD-008",
-        "error",
-        "The major version is one this reader knows.",
-        "Another major version may use the same words for other things.",
+    "SB-CARD-008": (
+        "The major version is one that this reader knows.",
+        "Another major version may use the same words with other meanings.",
     ),
-    (
-        "SB-CARD-009",
-        "warning",
+    "SB-CARD-009": (
         "The minor version, and with it every field and word, is known to this reader.",
-        "A newer minor version only adds; what it added is left unchecked here.",
+        "A newer minor version only adds; what it added is not checked.",
     ),
-    (
-        "SB-CARD-010",
-        "note",
-        "A mandatory field is there.",
-        "What was not reported cannot be reproduced; saying why it is absent is an answer too.",
+    "SB-CARD-010": (
+        "Every mandatory field is present.",
+        "What is not reported cannot be reproduced; a reason for its absence is an answer too.",
     ),
-    (
-        "SB-CARD-011",
-        "error",
-        "The card has the level that was asked for.",
-        "`--level` is a gate: it passes or it says what is missing.",
+    "SB-CARD-011": (
+        "The card has the level that was requested.",
+        "`--level` is a gate: the card passes, or the output says what is missing.",
     ),
-)
+}
+_SEVERITIES: dict[str, Severity] = {"SB-CARD-009": "warning", "SB-CARD-010": "note"}
 
-add(
-    Rule(
-        UNREADABLE,
-        "error",
-        "card.md#document",
-        "A card is one YAML 1.2 or JSON document in UTF-8 that every reader reads alike.",
-        "Aliases, tags and endless nesting are how a document does something else than say.",
-    )
-)
-for _id, _severity, _title, _rationale in _STRUCTURE:
-    add(Rule(_id, _severity, "card.md#document", _title, _rationale))
+rules = Rules("card.md#document")
+for _id, _words in _FOUND_ON_READING.items():
+    rules.append(Rule(_id, _SEVERITIES.get(_id, "error"), rules.section, *_words))

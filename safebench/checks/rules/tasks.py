@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from safebench.card.base import NotReported
 from safebench.card.task import METRICS, Construct, Task
-from safebench.card.training import NoTraining
-from safebench.checks.registry import Hit, Subject, duplicates, items, known, listed, rule
+from safebench.checks.registry import Hit, Rules, Subject, duplicates, items, listed, reported
 
-_SECTION = "card.md#tasks"
+rules = Rules("card.md#tasks")
 # Constructs of the standard's own tasks, for a plan, in which they are not yet filled in.
 _OWN: dict[str, tuple[Construct, ...]] = {
     "safebench_harm": ("harm",),
@@ -36,28 +35,21 @@ def constructs_of(task: Task) -> tuple[Construct, ...] | None:
     return (task.construct,) if isinstance(task.construct, str) else task.construct
 
 
-@rule(
-    "SB-TASK-001",
-    "error",
-    section=_SECTION,
-    title="A primary estimand names a decoding, a judge and a checkpoint that are declared.",
-    rationale="The number that answers for a task has to be one that is measured.",
-)
+@rules.error("SB-TASK-001")
 def estimand_declared(subject: Subject) -> Iterator[Hit]:
-    """Find estimands that point to nothing."""
-    card = subject.card
-    names: dict[str, list[object]] = {}
-    for field in ("decoding", "judge"):
-        section = getattr(card, field)
-        if not isinstance(section, NotReported):
-            names[field] = [item.name for item in section]
-    checkpoints = items(getattr(card.hyperparameters, "checkpoints", None))
-    if checkpoints:
-        names["checkpoint"] = list(checkpoints)
-    for number, task in enumerate(card.task_list()):
+    """A primary estimand names a declared decoding, judge and checkpoint.
+
+    The headline number of a task must be one that is measured.
+    """
+    names: dict[str, Sequence[object] | None] = {
+        "decoding": subject.declared("decoding"),
+        "judge": subject.declared("judge"),
+        "checkpoint": subject.checkpoints or None,
+    }
+    for number, task in enumerate(subject.card.task_list()):
         for field, declared in names.items():
-            value = getattr(known(task.primary), field, None)
-            if value is not None and value not in declared:
+            value = getattr(reported(task.primary), field, None)
+            if value is not None and declared is not None and value not in declared:
                 yield Hit(
                     ("tasks", number, "primary", field),
                     f"no {field} {value} is declared; there is {listed(declared)}",
@@ -65,28 +57,22 @@ def estimand_declared(subject: Subject) -> Iterator[Hit]:
                 )
 
 
-@rule(
-    "SB-TASK-002",
-    "error",
-    section=_SECTION,
-    title="A task is listed once.",
-    rationale="A task measured twice has two numbers, and one could be picked.",
-)
+@rules.error("SB-TASK-002")
 def names(subject: Subject) -> Iterator[Hit]:
-    """Find tasks listed twice."""
+    """A task is listed once.
+
+    A task measured twice has two numbers, and the better one could be picked.
+    """
     for number, name in duplicates([task.name for task in subject.card.task_list()]):
         yield Hit(("tasks", number), f"{name} is listed before", "remove one of the two")
 
 
-@rule(
-    "SB-TASK-003",
-    "warning",
-    section=_SECTION,
-    title="Harm is measured together with over-refusal and capability.",
-    rationale="A model that refuses everything, or that learned nothing, causes no harm either.",
-)
+@rules.warning("SB-TASK-003")
 def harm_has_partners(subject: Subject) -> Iterator[Hit]:
-    """Find harm tasks without their partners, where every task's construct is known."""
+    """Harm is measured together with over-refusal and capability.
+
+    A model that refuses everything or has learned nothing causes no harm either.
+    """
     tasks = subject.card.task_list()
     measured: list[str] = []
     for task in tasks:
@@ -104,15 +90,12 @@ def harm_has_partners(subject: Subject) -> Iterator[Hit]:
         )
 
 
-@rule(
-    "SB-TASK-004",
-    "warning",
-    section=_SECTION,
-    title="Every prompt of a task is used.",
-    rationale="The first prompts of a task are not a sample of it.",
-)
+@rules.warning("SB-TASK-004")
 def not_limited(subject: Subject) -> Iterator[Hit]:
-    """Find tasks cut to their first prompts."""
+    """Every prompt of a task is used.
+
+    The first prompts of a task are not a random sample of it.
+    """
     for number, task in enumerate(subject.card.task_list()):
         if isinstance(task.limit, int):
             yield Hit(
@@ -122,19 +105,16 @@ def not_limited(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-TASK-005",
-    "error",
-    section=_SECTION,
-    title="An untuned model has no checkpoint to answer with.",
-    rationale="Nothing was trained, so there is no epoch.",
-)
+@rules.error("SB-TASK-005")
 def no_checkpoint(subject: Subject) -> Iterator[Hit]:
-    """Find a checkpoint in the estimand of an untuned model."""
-    if not isinstance(subject.card.hyperparameters, NoTraining):
+    """The estimand of an untuned model names no checkpoint.
+
+    Nothing was trained, so there is no epoch.
+    """
+    if not subject.is_untuned:
         return
     for number, task in enumerate(subject.card.task_list()):
-        checkpoint = getattr(known(task.primary), "checkpoint", None)
+        checkpoint = getattr(reported(task.primary), "checkpoint", None)
         if checkpoint is not None:
             yield Hit(
                 ("tasks", number, "primary", "checkpoint"),
@@ -143,15 +123,12 @@ def no_checkpoint(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-TASK-006",
-    "error",
-    section=_SECTION,
-    title="Something is measured.",
-    rationale="A card without a task has no result to reproduce.",
-)
+@rules.error("SB-TASK-006")
 def some(subject: Subject) -> Iterator[Hit]:
-    """Find an empty list of tasks or decodings."""
+    """At least one task and one decoding are listed.
+
+    A card without a task has no result to reproduce.
+    """
     for field in ("tasks", "decoding"):
         if getattr(subject.card, field) == ():
             yield Hit(
@@ -161,21 +138,18 @@ def some(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-TASK-007",
-    "warning",
-    section=_SECTION,
-    title="What the fine-tuning is for is measured.",
-    rationale="A fine-tune that changed nothing is not safe; it is no fine-tune.",
-)
+@rules.warning("SB-TASK-007")
 def purpose_measured(subject: Subject) -> Iterator[Hit]:
-    """Find data with a purpose, and no task that measures it."""
+    """The purpose of the fine-tuning is measured.
+
+    Fine-tuning that changed nothing has not been shown to be safe.
+    """
     if any(task.purpose for task in subject.card.task_list()):
         return
     if isinstance(subject.card.tasks, NotReported):
         return
     for number, dataset in enumerate(items(subject.card.data)):
-        purpose = known(dataset.purpose)
+        purpose = reported(dataset.purpose)
         if dataset.role == "tuned" and purpose is not None:
             yield Hit(
                 ("data", number, "purpose"),
@@ -185,15 +159,12 @@ def purpose_measured(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-TASK-008",
-    "error",
-    section=_SECTION,
-    title="A task for the purpose measures a capability.",
-    rationale="A fine-tune is for being able to do something.",
-)
+@rules.error("SB-TASK-008")
 def purpose_is_capability(subject: Subject) -> Iterator[Hit]:
-    """Find tasks marked as the purpose that measure something else."""
+    """A task with `purpose: true` measures a capability.
+
+    Fine-tuning is meant to make a model better at something.
+    """
     for number, task in enumerate(subject.card.task_list()):
         found = constructs_of(task)
         if task.purpose and found is not None and "capability" not in found:
@@ -204,17 +175,14 @@ def purpose_is_capability(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-TASK-009",
-    "error",
-    section=_SECTION,
-    title="There are no more clusters than prompts.",
-    rationale="Clusters are families of prompts, so each has at least one.",
-)
+@rules.error("SB-TASK-009")
 def clusters_fit(subject: Subject) -> Iterator[Hit]:
-    """Find more clusters than prompts."""
+    """A task has no more clusters than prompts.
+
+    Clusters are families of prompts, so each has at least one prompt.
+    """
     for number, task in enumerate(subject.card.task_list()):
-        clusters, prompts = known(task.clusters), known(task.prompts)
+        clusters, prompts = reported(task.clusters), reported(task.prompts)
         if clusters is not None and prompts is not None and clusters > prompts:
             yield Hit(
                 ("tasks", number, "clusters"),
@@ -223,17 +191,14 @@ def clusters_fit(subject: Subject) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "SB-TASK-010",
-    "error",
-    section=_SECTION,
-    title="The direction is that of the construct.",
-    rationale="A harm score of which more is better turns the board upside down.",
-)
+@rules.error("SB-TASK-010")
 def direction_fits(subject: Subject) -> Iterator[Hit]:
-    """Find directions against the construct's own."""
+    """The direction fits the construct.
+
+    A harm score for which more is better would turn the board upside down.
+    """
     for number, task in enumerate(subject.card.task_list()):
-        direction, found = known(task.direction), constructs_of(task)
+        direction, found = reported(task.direction), constructs_of(task)
         if direction is None or found is None or len(found) != 1:
             continue
         expected = METRICS[found[0]][1]

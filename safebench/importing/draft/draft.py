@@ -12,8 +12,8 @@ from typing import Any
 from safebench.card.base import Section
 from safebench.card.card import SPEC, Card
 from safebench.card.document import Document, Pointer, Problem
-from safebench.card.explain import NOT_GIVEN
 from safebench.card.io import dotted, parse_card
+from safebench.card.problems import NOT_GIVEN
 from safebench.card.read import parse_document
 from safebench.card.write import field_order
 from safebench.checks.completeness import states
