@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from safebench.evidence.store import CARD_FILE
+from safebench.evidence.submission import CARD_FILE
 from safebench.evidence.tables import OUTCOMES, OUTCOMES_FILE, RESPONSES, RESPONSES_FILE
 from safebench.exporting.source import Export, Source, organisation, text
 from safebench.files import sha256_of

@@ -18,7 +18,7 @@ from safebench.card.results import key_of
 from safebench.card.task import METRICS, Task
 from safebench.errors import InteropError, visible
 from safebench.evidence.arrays import OutcomeArray
-from safebench.evidence.rows import encoded
+from safebench.evidence.columns import encoded
 from safebench.evidence.scoring import CONFIDENCE
 from safebench.exporting.every_eval_ever_parts import (
     NO_TIME,

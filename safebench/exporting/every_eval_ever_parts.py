@@ -14,7 +14,7 @@ from safebench.card.judge import Judge
 from safebench.card.results import find, key_of
 from safebench.card.task import Task
 from safebench.evidence.arrays import OutcomeArray
-from safebench.evidence.rows import encoded
+from safebench.evidence.columns import encoded
 from safebench.exporting.source import Source, text
 
 UNKNOWN = "unknown"

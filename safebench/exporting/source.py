@@ -20,7 +20,7 @@ from safebench.checks.rules.evidence import differences
 from safebench.errors import EvidenceError
 from safebench.evidence.arrays import OutcomeArray, outcome_arrays
 from safebench.evidence.scoring import results_of
-from safebench.evidence.store import CARD_FILE
+from safebench.evidence.submission import CARD_FILE
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, read_outcomes, read_responses
 from safebench.files import sha256_of
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from safebench.card.task import Construct
-from safebench.evidence.rows import encoded
+from safebench.evidence.columns import encoded
 from safebench.evidence.tables import OUTCOMES, sort_table
 from safebench.judges.base import Exchange
 from safebench.judges.cache import JudgementCache

@@ -23,7 +23,7 @@ from safebench.study import runner as execution
 from safebench.study.execute import claim_of
 from safebench.study.plan import make_plan
 from tests.command import Ran, safebench
-from tests.tiny_runs import QUICK, Said, files_of, run_tiny, same_files, write_tiny
+from tests.tiny_runs import QUICK, Said, files_of, protocol, run_tiny, same_files, write_tiny
 
 pytestmark = pytest.mark.slow
 Patch = pytest.MonkeyPatch
@@ -56,7 +56,7 @@ def events(out: Path, kind: str) -> list[dict[str, Any]]:
 
 
 def seeds_of(plan: Path, out: Path) -> tuple[int, ...]:
-    return make_plan(load_card(plan), plan.parent, out).card.seeds.training
+    return make_plan(protocol(plan), out).card.seeds.training
 
 
 def with_broken_weights(monkeypatch: Patch, broken: Callable[[int], bool]) -> None:
@@ -243,7 +243,7 @@ def test_a_scheduler_may_stop_it(done: Path, out: Path, tmp_path: Path) -> None:
 
 def test_another_card_is_told_what_differs(done: Path, out: Path, capsys: Capture) -> None:
     plan = done / "plan.yaml"
-    with Store(out).opened(claim_of(make_plan(load_card(plan), done, out))):
+    with Store(out).opened(claim_of(make_plan(protocol(plan), out))):
         pass
     before = files_of(out)
     changed = done / "changed.yaml"
@@ -258,7 +258,7 @@ def test_another_card_is_told_what_differs(done: Path, out: Path, capsys: Captur
 
 def test_two_runs_do_not_share_a_folder(done: Path, out: Path, capsys: Capture) -> None:
     plan = done / "plan.yaml"
-    with Store(out).opened(claim_of(make_plan(load_card(plan), done, out))):
+    with Store(out).opened(claim_of(make_plan(protocol(plan), out))):
         ran = run(capsys, plan, out)
     assert ran.code == 2
     assert f"another run is at work in this folder (process {os.getpid()} on " in ran.err
