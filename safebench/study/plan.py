@@ -107,7 +107,7 @@ def _examples(answered: SelfAnswered, out: Path) -> Examples:
 def make_plan(
     submission: Submission,
     out: Path,
-    is_wanted: Callable[[Block], bool] = lambda block: True,
+    keep: Callable[[Block], bool] = lambda block: True,
     *,
     shard: str = "1/1",
     limit: int | None = None,
@@ -118,7 +118,7 @@ def make_plan(
     Args:
         submission: The card, in the folder at which its relative paths start.
         out: Where it is executed; relative paths of the plan's card start there.
-        is_wanted: Keeps some of the blocks; all by default.
+        keep: Tells which blocks are made; all by default.
         shard: The part `i/n` of the grid that is made.
         limit: Takes the first prompts of every task alone, which the card then says.
         elsewhere: Another backend generates, which takes settings that ours does not have.
@@ -141,7 +141,7 @@ def make_plan(
             card, training, files = pin_data(submission.with_card(card), draft.data, tokenizer)
     card, tasks = pin_tasks(card, submission.folder)
     submission = submission.with_card(pin_seeds(card))
-    blocks = [block for block in list_blocks(submission.card) if is_wanted(block)]
+    blocks = [block for block in list_blocks(submission.card) if keep(block)]
     return Plan(
         card=relocate(submission, out),
         base=draft.base,

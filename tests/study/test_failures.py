@@ -281,7 +281,7 @@ def test_an_out_that_is_something_else(done: Path, out: Path, capsys: Capture) -
 
 
 def test_a_submission_of_fewer_cells_is_not_the_whole(done: Path, out: Path) -> None:
-    run_tiny(done / "plan.yaml", out, wanted=lambda block: block.decoding == "greedy")
+    run_tiny(done / "plan.yaml", out, keep=lambda block: block.decoding == "greedy")
     with pytest.raises(RunError, match="already holds a finished submission of fewer cells"):
         run_tiny(done / "plan.yaml", out)
 
