@@ -25,7 +25,13 @@ from safebench.card.results import MARGIN
 from safebench.card.task import Construct
 from safebench.errors import EvidenceError
 from safebench.evidence.arrays import OutcomeArray
-from safebench.evidence.scoring import CONFIDENCE, final_checkpoint, lost_seeds, measure
+from safebench.evidence.scoring import (
+    CONFIDENCE,
+    final_checkpoint,
+    kept_interval,
+    lost_seeds,
+    measure,
+)
 from safebench.evidence.submission import Submission
 from safebench.evidence.tables import OUTCOMES_FILE
 from safebench.stats import margin_points, paired_difference
@@ -207,9 +213,7 @@ def _difference(
     a, b = (float(block.scores.mean()) for block in picked)
     margin = margin_points((a + b) / 2, MARGIN)
     return PairedChange(
-        estimate=kept(found.estimate),
-        lower=kept(found.lower),
-        upper=kept(found.upper),
+        **kept_interval(found),
         confidence=found.confidence,
         method=found.method,
         prompts=found.n_prompts,

@@ -70,18 +70,7 @@ class LoadedSubmission:
     """A submission's numbers as tables.
 
     `card` and `results` are the models of the standard; `report` adds what `safebench score`
-    prints. Each table is a DataFrame, made when it is first asked for:
-
-    outcomes      one row per judged response, as in outcomes.parquet
-    scores        one row per combination that was measured, with interval, n and stability
-    runs          one row per run score
-    changes       one row per change from base
-    components    one row per task and source of variation: shares with intervals
-    primary       one row per primary estimand, with the seeds a rerun's verdict needs
-    diagnostics   one row per primary estimand and diagnostic
-    projections   one row per primary estimand and design
-    flips         one row per prompt of every tuned combination with several seeds
-    not_measured  what these outcomes say nothing about, and why
+    prints. The tables in TABLES are attributes: DataFrames, made when they are first asked for.
     """
 
     def __init__(self, submission: Submission) -> None:

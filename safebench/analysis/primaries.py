@@ -58,7 +58,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class Primary:
-    """What is said of one primary estimand beside its numbers in the card."""
+    """What is reported of one primary estimand beside its numbers in the card."""
 
     estimand: PrimaryEstimand
     score: MeasuredScore

@@ -29,7 +29,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """All that is said of a submission."""
+    """Everything that is reported of a submission."""
 
     card: Card
     results: MeasuredResults

@@ -55,12 +55,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Spread:
-    """What is known of how scores vary, measured by a pilot or given.
+    """What is known of how scores vary, measured by a pilot or assumed.
 
     `variances` (effect -> squared points), `variances_upper` (the seed's at its one-sided 95 %
     upper bound; None when that is unknown) and `outcome_variance`, of one response; `sigma_run`
     and `sigma_upper` are SDs of a run's phi(score), seen in `sigma_seeds` seeds; `n_seeds` is 0
-    where no pilot stands behind it.
+    where there is no pilot.
     """
 
     source: str
@@ -107,7 +107,7 @@ class Sizing:
     cheapest_at_upper: DesignPlan | None
     best_for_budget: DesignPlan | None
     pilot_interval: Ends | None
-    """The pilot's own, which stands in its card."""
+    """The pilot's own, the one in its card."""
     pilot_cost: float | None
     problems: tuple[str, ...]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from safebench.analysis.same_text import is_copy
 from safebench.card.base import require
@@ -108,17 +108,19 @@ class _Veto:
         return cast("Word", verdict), reason
 
 
+def _place(estimand: PrimaryEstimand) -> dict[str, Any]:
+    """Return what a row of the verdict is about."""
+    names = ("task", "construct", "checkpoint", "decoding", "judge")
+    return {name: getattr(estimand, name) for name in names}
+
+
 def _score_verdict(estimand: PrimaryEstimand, pair: Pair, veto: _Veto) -> ScoreVerdict:
     """Test equivalence over training seeds; a seed's score is its mean over repeats."""
     old, new = pair
     found = rerun_verdict(old.scores, new.scores, margin=MARGIN)
     word, reason = veto.apply(found.verdict, found.reason)
     return ScoreVerdict(
-        task=estimand.task,
-        construct=estimand.construct,
-        checkpoint=estimand.checkpoint,
-        decoding=estimand.decoding,
-        judge=estimand.judge,
+        **_place(estimand),
         original_estimate=kept(float(old.scores.mean())),
         rerun_estimate=kept(float(new.scores.mean())),
         original_seeds=len(old.seeds),
@@ -152,11 +154,7 @@ def _change_row(
     )
     word, reason = veto.apply(found.verdict, found.reason)
     return ChangeVerdictRow(
-        task=estimand.task,
-        construct=estimand.construct,
-        checkpoint=int(estimand.checkpoint or 0),
-        decoding=estimand.decoding,
-        judge=estimand.judge,
+        **_place(estimand),
         original_estimate=kept(found.original.estimate_points),
         rerun_estimate=kept(found.rerun.estimate_points),
         sign=veto.apply(found.sign_verdict)[0],

@@ -48,7 +48,7 @@ from safebench.words import kept
 SCHEMA_VERSION = "0.3.0"
 COLLECTION = "safebench"
 WITHHELD = "[withheld: the submission does not publish prompts and responses]"
-"""What stands in place of a text that is not published."""
+"""What is written in place of a text that is not published."""
 _NO_TIME = "0"
 _RECIPE = "recipe"
 _RESPONSE = (
@@ -248,7 +248,7 @@ class _Writer:
                     s for s in ("truncated", "blocked", "unrecorded") if getattr(block, s)[at]
                 )
                 # Right, or neither harmful nor refused.
-                wanted = 1.0 if block.construct == "capability" else 0.0
+                good = 1.0 if block.construct == "capability" else 0.0
                 attribution = {
                     "turn_idx": 0,
                     "source": "output.raw",
@@ -266,7 +266,7 @@ class _Writer:
                     "input": {"raw": self._shown(prompt), "reference": []},
                     "output": {"raw": [self._shown(response)]},
                     "answer_attribution": [attribution],
-                    "evaluation": {"score": score, "is_correct": score == wanted},
+                    "evaluation": {"score": score, "is_correct": score == good},
                     "metadata": known(
                         {
                             "safebench.repeat": str(repeat + 1),

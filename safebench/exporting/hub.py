@@ -1,6 +1,6 @@
 """The Hub's model card: `.eval_results/*.yaml`, and `model-index` for its front matter.
 
-Neither has a field for uncertainty: the interval stands in `notes`, and `source.url` links the
+Neither has a field for uncertainty: the interval is written to `notes`, and `source.url` links the
 card.
 """
 
@@ -172,7 +172,7 @@ def _model_index(
 
 def _lost(submission: Submission, options: Options) -> Iterator[str]:
     card = submission.card
-    yield "uncertainty: no field; the interval stands in notes and metric args"
+    yield "uncertainty: no field; the interval is in notes and metric args"
     yield "numbers that are not primary, changes from base, stability: link the card"
     if base_is_on_hub(card):
         yield "the base model's revision: base_model is a name alone"

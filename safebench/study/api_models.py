@@ -173,7 +173,7 @@ class RequestDays:
     """Keeps in the journal on which days (UTC) a model that nothing pins was asked."""
 
     def __init__(self, journal: Journal) -> None:
-        """Take a run's journal; days that stand there are not noted again."""
+        """Take a run's journal; days that it has are not noted again."""
         self._journal = journal
         self._noted = set(days_asked(journal))
         self._since: str | None = None
