@@ -57,12 +57,13 @@ def count_moments(plan: Path, out: Path, counted: Path) -> None:
 
 def _execute(plan: Path, out: Path) -> None:
     from safebench.card.io import load_card
+    from safebench.evidence.submission import Submission
     from safebench.progress import Silent
     from safebench.study.engines import Settings
     from safebench.study.execute import execute, finished_earlier
     from safebench.study.plan import make_plan
 
-    made = make_plan(load_card(plan), plan.parent, out)
+    made = make_plan(Submission(load_card(plan), plan.parent), out)
     if finished_earlier(made, out) is None:
         execute(made, out, Settings(batch_size=64, threads=1), Silent())
 

@@ -159,13 +159,14 @@ def profile(folder: Path) -> None:
     importlib.import_module("lm_eval.models.huggingface")
     importlib.import_module("lm_eval.tasks")
     told("import transformers, lm-eval, datasets")
+    from safebench.evidence.submission import Submission
     from safebench.progress import Silent
     from safebench.study.engines import Settings
     from safebench.study.execute import execute
     from safebench.study.plan import make_plan
 
     told("import the rest of safebench")
-    plan = make_plan(card, folder, folder / "profiled")
+    plan = make_plan(Submission(card, folder), folder / "profiled")
     told("plan: transformers imports the architecture; tokenizer, prompts, digests")
     importlib.import_module("peft")
     told("import peft, which imports bitsandbytes where it is installed")

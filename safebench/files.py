@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_IS_WINDOWS = os.name == "nt"
+"""Windows opens no folder as a file, and syncs only files that are open for writing."""
+
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that a reader, or a crash, sees all of it or none."""
@@ -50,7 +53,9 @@ def folder_at_once(path: Path) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable."""
+    """Make renames in a folder durable, where the system can."""
+    if _IS_WINDOWS:
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -59,7 +64,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Make everything in a folder durable: its files, its folders, and itself."""
+    """Make everything in a folder durable, where the system can: its files, its folders, itself."""
+    if _IS_WINDOWS:
+        return
     for path in [*folder.rglob("*"), folder]:
         if path.is_dir():
             sync_folder(path)

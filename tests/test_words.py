@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from safebench import words
 from safebench.analysis.report import make_report
-from safebench.card.io import load_card
 from safebench.cli.console import printer
 from safebench.cli.rerun import print_report
 from safebench.cli.score_formats import FORMATS, render
-from safebench.evidence.tables import read_outcomes
+from safebench.evidence.submission import Submission
 from safebench.evidence.verdicts import read_report
 from safebench.site import build
 from tests.site import made_by_code
@@ -101,7 +100,7 @@ def test_a_change_is_the_same_in_every_output(
     tie: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tie / "board" / "submissions" / "tie"
-    report = make_report(load_card(folder / "card.yaml"), read_outcomes(folder))
+    report = make_report(Submission.read(folder))
     (change,) = {c.estimate for c in report.results.changes if c.construct == "harm"}
     assert change == -0.045
     shown = {style: render(report, style) for style in FORMATS if style != "json"}

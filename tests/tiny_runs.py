@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from safebench.card.io import load_card
+from safebench.evidence.submission import Submission
 from safebench.progress import Silent
 from safebench.study.engines import Settings
 from safebench.study.execute import execute, finished_earlier
 from safebench.study.plan import make_plan
-from safebench.study.runner import RunEnd
+from safebench.study.runner import RunResult
 from tests.plans import plan_data, write_plan
 
 SETTINGS = Settings(batch_size=64, threads=1)
@@ -52,9 +53,14 @@ def own_answers() -> dict[str, Any]:
     return {"data": [*plan_data()["data"], own]}
 
 
-def run_tiny(plan: Path, out: Path, progress: Silent | None = None, **how: Any) -> RunEnd:
+def protocol(plan: Path) -> Submission:
+    """Read a plan in its folder."""
+    return Submission(load_card(plan), plan.parent)
+
+
+def run_tiny(plan: Path, out: Path, progress: Silent | None = None, **how: Any) -> RunResult:
     """Execute a plan as the command does, in this process."""
-    made = make_plan(load_card(plan), plan.parent, out, **how)
+    made = make_plan(protocol(plan), out, **how)
     return finished_earlier(made, out) or execute(made, out, SETTINGS, progress or Silent())
 
 

@@ -8,18 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
 
-from safebench.analysis.flips import (
-    CategoryDifference,
-    Flips,
-    arm,
-    by_category,
-    find_flips,
-)
-from safebench.analysis.matching import Choice, Opened, block_of, matched, picked_prompts
-from safebench.analysis.same_text import other_texts
+from safebench.analysis.flips import CategoryDifference, Flips, arm, by_category, find_flips
+from safebench.analysis.matching import Choice, block_of, match_scores, picked_prompts
+from safebench.analysis.same_text import differing_prompts
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.differences import (
@@ -33,9 +25,15 @@ from safebench.card.results import MARGIN
 from safebench.card.task import Construct
 from safebench.errors import EvidenceError
 from safebench.evidence.arrays import OutcomeArray
-from safebench.evidence.scoring import CONFIDENCE, final_checkpoint, lost_seeds, measure
-from safebench.evidence.tables import OUTCOMES_FILE, read_outcomes
-from safebench.files import sha256_of
+from safebench.evidence.scoring import (
+    CONFIDENCE,
+    final_checkpoint,
+    kept_interval,
+    lost_seeds,
+    measure,
+)
+from safebench.evidence.submission import Submission
+from safebench.evidence.tables import OUTCOMES_FILE
 from safebench.stats import margin_points, paired_difference
 from safebench.words import kept
 
@@ -105,10 +103,7 @@ class SubmissionComparison:
 
 
 def compare_submissions(
-    folders: tuple[Path, Path],
-    cards: tuple[Card, Card],
-    choice: Choice | None = None,
-    flips: int = 10,
+    a: Submission, b: Submission, choice: Choice | None = None, flips: int = 10
 ) -> SubmissionComparison:
     """Compare what two submissions measured on the same prompts; B minus A.
 
@@ -116,32 +111,26 @@ def compare_submissions(
     changed most are named.
 
     Raises:
-        EvidenceError: outcomes are missing or incomplete, or nothing can be compared; why is said
-            for every task.
+        EvidenceError: outcomes are missing or incomplete, or nothing can be compared; the message
+            says why for every task.
     """
-    choice = choice or Choice()
-    sides = cast(
-        "tuple[Opened, Opened]",
-        tuple(
-            Opened(name, folder, card, read_outcomes(folder), sha256_of(folder / OUTCOMES_FILE))
-            for name, folder, card in zip("AB", folders, cards, strict=True)
-        ),
-    )
-    protocol = protocol_differences(*cards)
+    pair = a, b
+    protocol = protocol_differences(a.card, b.card)
     not_compared: list[str] = []
-    pairs = list(matched(sides, choice, not_compared))
-    texts = other_texts(*folders, {a[0] for a, _ in pairs}) if pairs else {}
+    matches = list(match_scores(pair, choice or Choice(), not_compared))
+    texts = differing_prompts(pair, {place.task for place, _ in matches}) if matches else {}
     found = []
-    for places in pairs:
-        one, other = (block_of(s, p) for s, p in zip(sides, places, strict=True))
+    for places in matches:
+        one, other = (block_of(s, p) for s, p in zip(pair, places, strict=True))
         if set(one.prompts).isdisjoint(other.prompts):
             not_compared.append(
                 f"{one.task} ({one.construct}): no prompt id in common; A asks "
                 f"{len(one.prompts)} prompts, B {len(other.prompts)}"
             )
             continue
+        cards = a.card, b.card
         found.append(_compare(cards, (one, other), protocol, texts.get(one.task), flips))
-    if not pairs and not not_compared:
+    if not matches and not not_compared:
         not_compared.append("neither has outcomes of the task or construct that was chosen")
     if not found:
         raise EvidenceError(
@@ -150,38 +139,41 @@ def compare_submissions(
             "--judge; --protocol-only compares the two protocols alone",
         )
     return SubmissionComparison(
-        a=_submitted(sides[0], protocol.digests[0]),
-        b=_submitted(sides[1], protocol.digests[1]),
-        one_folder=sides[0].folder.resolve() == sides[1].folder.resolve(),
+        a=_submitted(a, protocol.digests[0]),
+        b=_submitted(b, protocol.digests[1]),
+        one_folder=a.folder.resolve() == b.folder.resolve(),
         protocol=protocol,
-        environment=tuple(environment_differences(*cards, names=("A", "B"))),
+        environment=tuple(environment_differences(a.card, b.card, names=("A", "B"))),
         comparisons=tuple(found),
         not_compared=tuple(not_compared),
-        warnings=tuple(_warnings(sides, found)),
+        warnings=tuple(_warnings(pair, found)),
     )
 
 
-def _submitted(side: Opened, protocol: str) -> Submitted:
-    submission = side.card.submission
-    unit = side.card.checkpoint_unit
-    return Submitted(submission.id, submission.organisation, protocol, side.digest, unit)
+def _submitted(submission: Submission, protocol: str) -> Submitted:
+    card = submission.card
+    about = card.submission
+    sha256, unit = submission.outcomes_sha256, card.checkpoint_unit
+    return Submitted(about.id, about.organisation, protocol, sha256, unit)
 
 
-def _warnings(sides: tuple[Opened, Opened], found: list[Comparison]) -> Iterator[str]:
-    for side in sides:
-        evidence = side.card.given_evidence
+def _warnings(pair: tuple[Submission, Submission], found: list[Comparison]) -> Iterator[str]:
+    for side, submission in zip("AB", pair, strict=True):
+        evidence = submission.card.given_evidence
         listed = {f.path: f.sha256 for f in evidence.files} if evidence is not None else {}
-        if listed.get(OUTCOMES_FILE, side.digest) != side.digest:
+        digest = submission.outcomes_sha256
+        if listed.get(OUTCOMES_FILE, digest) != digest:
             yield (
-                f"{side.name}'s {OUTCOMES_FILE} is not the file that its card lists; see "
+                f"{side}'s {OUTCOMES_FILE} is not the file that its card lists; see "
                 f"safebench validate"
             )
     compared = {comparison.task for comparison in found}
-    for side in sides:
-        for task, extent in side.card.trials.items():
+    for side, submission in zip("AB", pair, strict=True):
+        for task, extent in submission.card.trials.items():
             if task in compared:
-                yield f"{side.name} is a trial, not a result: {task}, {extent}"
-    if sides[0].digest == sides[1].digest and all(c.a.condition == c.b.condition for c in found):
+                yield f"{side} is a trial, not a result: {task}, {extent}"
+    same = pair[0].outcomes_sha256 == pair[1].outcomes_sha256
+    if same and all(c.a.condition == c.b.condition for c in found):
         yield (
             "A and B hold the same outcomes: that they do not differ says nothing; the intervals "
             "are those of two independent sets of runs"
@@ -221,9 +213,7 @@ def _difference(
     a, b = (float(block.scores.mean()) for block in picked)
     margin = margin_points((a + b) / 2, MARGIN)
     return PairedChange(
-        estimate=kept(found.estimate),
-        lower=kept(found.lower),
-        upper=kept(found.upper),
+        **kept_interval(found),
         confidence=found.confidence,
         method=found.method,
         prompts=found.n_prompts,
@@ -238,7 +228,7 @@ def _difference(
 
 
 def _reading(lower: float, upper: float, margin: float) -> str:
-    """Say in words where an interval lies."""
+    """Name where an interval lies."""
     apart = lower > 0 or upper < 0
     if -margin < lower and upper < margin:
         return "differs, by less than the margin" if apart else "equivalent within the margin"
@@ -291,7 +281,7 @@ def _cautions(
     if not same_entry("judge", cards[0], names[0], cards[1], names[1]):
         who = [_judge(card, name) for card, name in zip(cards, names, strict=True)]
         yield (
-            f"different judges: A by {who[0]}, B by {who[1]}; a judge that is stricter makes a "
+            f"different judges: A by {who[0]}, B by {who[1]}; a stricter judge makes a "
             "difference without any change of the model"
         )
     if other_text:

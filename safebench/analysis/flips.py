@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from safebench.evidence.arrays import Floats, OutcomeArray
-from safebench.evidence.scoring import CONFIDENCE
+from safebench.evidence.scoring import CONFIDENCE, kept_interval
 from safebench.stats import paired_difference, prompt_tests
 from safebench.stats.multiplicity import benjamini_hochberg, holm, mcnemar_exact
 from safebench.words import DIGITS, kept
@@ -166,9 +166,7 @@ def by_category(a: OutcomeArray, b: OutcomeArray) -> tuple[CategoryDifference, .
             prompts=d.n_prompts,
             a=kept(a.scores[..., mask].mean()),
             b=kept(b.scores[..., mask].mean()),
-            estimate=kept(d.estimate),
-            lower=kept(d.lower),
-            upper=kept(d.upper),
+            **kept_interval(d),
             confidence=d.confidence,
             p_adjusted=kept(p),
             method=d.method,

@@ -11,91 +11,100 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from safebench.analysis.measures import Measure, NotMeasured
 from safebench.analysis.report import ScoreReport, make_report
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.io import load_card
 from safebench.card.measured import MeasuredResults, MeasuredRun, MeasuredScore, MeasuredStability
 from safebench.card.results import Place
 from safebench.errors import MissingDependencyError
-from safebench.evidence.arrays import outcome_arrays
 from safebench.evidence.scoring import block_flips
-from safebench.evidence.tables import read_outcomes
+from safebench.evidence.submission import Submission
 from safebench.words import rounded
 
 if TYPE_CHECKING:
     import pandas as pd
 
+TABLES = (
+    "outcomes",
+    "scores",
+    "runs",
+    "changes",
+    "components",
+    "primary",
+    "diagnostics",
+    "projections",
+    "flips",
+    "not_measured",
+)
 _PLACE = tuple(Place.model_fields)
-_MEASURE = ("estimate", "lower", "upper", "n", "method", "not_measured")
-_WHOLE = (
-    "checkpoint", "training_seed", "generation_seed", "stability_seeds", "stability_pairs",
-)  # fmt: skip
-"""Columns of whole numbers in which the base model has none."""
-_TABLES = (
-    "outcomes", "scores", "runs", "changes", "components", "primary", "diagnostics",
-    "projections", "flips", "not_measured",
-)  # fmt: skip
+_INTERVAL = ("estimate", "lower", "upper")
+_MEASURE = (*_INTERVAL, "n", "method", "not_measured")
+_CHANGE = ("change", "change_lower", "change_upper")
+_SEEDS_NEEDED = ("seeds_needed", "seeds_needed_lower", "seeds_needed_upper")
+_NULLABLE = {
+    "checkpoint",
+    "training_seed",
+    "generation_seed",
+    "stability_seeds",
+    "stability_pairs",
+    *_SEEDS_NEEDED,
+}
+"""Columns of whole numbers in which a row may have none, as the base model has no seed."""
 
 
-def load(folder: Path | str) -> Submission:
+def load(folder: Path | str) -> LoadedSubmission:
     """Read the submission in a folder: its card.yaml and its outcomes.parquet.
 
     Raises:
         CardError: the card cannot be read, or is wrong at a place that is named.
         EvidenceError: the outcomes are absent, damaged or incomplete.
     """
-    where = Path(folder)
-    return Submission(where, load_card(where / "card.yaml"), read_outcomes(where))
+    submission = Submission.read(Path(folder))
+    _ = submission.outcomes  # what is wrong with them is an error of loading
+    return LoadedSubmission(submission)
 
 
-class Submission:
-    """A card, its outcomes, and what they come to.
+class LoadedSubmission:
+    """A submission's numbers as tables.
 
     `card` and `results` are the models of the standard; `report` adds what `safebench score`
-    prints. Each table is a DataFrame, made when it is first asked for:
-
-    outcomes      one row per judged response, as in outcomes.parquet
-    scores        one row per combination that was measured, with interval, n and stability
-    runs          one row per run score
-    changes       one row per change from base
-    components    one row per task and source of variation: shares with intervals
-    primary       one row per primary estimand, with the seeds a rerun's verdict needs
-    diagnostics   one row per primary estimand and diagnostic
-    projections   one row per primary estimand and design
-    flips         one row per prompt of every tuned combination with several seeds
-    not_measured  what these outcomes say nothing about, and why
+    prints. The tables in TABLES are attributes: DataFrames, made when they are first asked for.
     """
 
-    def __init__(self, folder: Path, card: Card, table: pa.Table) -> None:
-        self.folder = folder
-        self.card = card
-        self._table = table
+    def __init__(self, submission: Submission) -> None:
+        self._submission = submission
+
+    @property
+    def card(self) -> Card:
+        """The card."""
+        return self._submission.card
+
+    @property
+    def folder(self) -> Path:
+        """Where the submission lies."""
+        return self._submission.folder
 
     def __repr__(self) -> str:
         lines = [f"<safebench submission {self.card.submission.id!r} in {str(self.folder)!r}"]
         for one in self.report.primaries:
             score, place = one.score, one.estimand
             where = "/".join(str(v) for v in (place.condition, place.checkpoint, place.decoding))
+            trial = self.card.trials.get(place.task)
             lines.append(
                 f"  {place.task} {place.construct} ({where}): {rounded(score.estimate, 3)} "
                 f"[{rounded(score.lower, 3)}, {rounded(score.upper, 3)}], n = {score.n}"
-                + (
-                    f", trial: {self.card.trials[place.task]}"
-                    if place.task in self.card.trials
-                    else ""
-                )
+                + (f", trial: {trial}" if trial else "")
             )
-        lines.append(f"  {self._table.num_rows} outcomes; tables: {', '.join(_TABLES)}>")
+        rows = self._submission.outcomes.num_rows
+        lines.append(f"  {rows} outcomes; tables: {', '.join(TABLES)}>")
         return "\n".join(lines)
 
     @cached_property
     def report(self) -> ScoreReport:
         """Everything that `safebench score` prints."""
-        return make_report(self.card, self._table)
+        return make_report(self._submission)
 
     @property
     def results(self) -> MeasuredResults:
@@ -110,20 +119,20 @@ class Submission:
     def outcomes(self) -> pd.DataFrame:
         """One row per judged response."""
         _pandas()
-        return _whole(self._table.to_pandas())
+        return _with_whole_numbers(self._submission.outcomes.to_pandas())
 
     @cached_property
     def scores(self) -> pd.DataFrame:
         """One row per combination that was measured."""
         plain = [n for n in MeasuredScore.model_fields if n not in ("runs", "stability")]
-        stable = tuple(MeasuredStability.model_fields)
+        stable = {f"stability_{name}": name for name in MeasuredStability.model_fields}
         rows = [
             self._trial(score)
-            | {name: _value(getattr(score, name)) for name in plain}
-            | {f"stability_{name}": getattr(score.stability, name, None) for name in stable}
+            | {name: _reported(getattr(score, name)) for name in plain}
+            | {column: getattr(score.stability, name, None) for column, name in stable.items()}
             for score in self.results.scores
         ]
-        return _frame(rows, (*plain, *(f"stability_{name}" for name in stable), "trial"))
+        return _frame(rows, (*plain, *stable, "trial"))
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -145,62 +154,34 @@ class Submission:
     @cached_property
     def components(self) -> pd.DataFrame:
         """One row per source of variation and variance it has a share of (`of`)."""
+        whole = ("task", "construct", "judge", "condition")
         rows = [
-            {
-                "task": one.task,
-                "construct": one.construct,
-                "judge": one.judge,
-                "condition": one.condition,
-                "effect": effect.name,
-                "levels": effect.levels,
-                "fixed": effect.fixed,
-                "of": of,
-                "variance": effect.variance if of == "answers" else None,
-            }
+            {name: getattr(one, name) for name in whole}
+            | {"effect": effect.name, "levels": effect.levels, "fixed": effect.fixed, "of": of}
+            | {"variance": effect.variance if of == "answers" else None}
             | _measure(effect.of_answers if of == "answers" else effect.of_runs)
             for one in self.report.variations
             for of in ("answers", "runs")
             for effect in one.effects
         ]
-        head = (
-            "task",
-            "construct",
-            "judge",
-            "condition",
-            "effect",
-            "levels",
-            "fixed",
-            "of",
-            "variance",
-        )
-        return _frame(rows, (*head, *_MEASURE))
+        return _frame(rows, (*whole, "effect", "levels", "fixed", "of", "variance", *_MEASURE))
 
     @cached_property
     def primary(self) -> pd.DataFrame:
         """One row per primary estimand."""
-        needs = ("seeds_needed", "seeds_needed_lower", "seeds_needed_upper")
         rows = []
         for one in self.report.primaries:
-            needed = one.seeds_needed
-            seeds = (
-                (None, None, None)
-                if isinstance(needed, NotMeasured)
-                else (needed.seeds, needed.seeds_lower, needed.seeds_upper)
-            )
+            seeds = ("seeds", "seeds_lower", "seeds_upper")  # absent where nothing is measured
+            needed = [getattr(one.seeds_needed, name, None) for name in seeds]
+            change = [getattr(one.change, name, None) for name in _INTERVAL]
             rows.append(
                 _place(one.estimand)
-                | {name: getattr(one.score, name) for name in ("estimate", "lower", "upper", "n")}
-                | {
-                    "change": None if one.change is None else one.change.estimate,
-                    "change_lower": None if one.change is None else one.change.lower,
-                    "change_upper": None if one.change is None else one.change.upper,
-                }
-                | dict(zip(needs, seeds, strict=True))
+                | {name: getattr(one.score, name) for name in (*_INTERVAL, "n")}
+                | dict(zip(_CHANGE, change, strict=True))
+                | dict(zip(_SEEDS_NEEDED, needed, strict=True))
                 | self._trial(one.estimand)
             )
-        more = ("change", "change_lower", "change_upper")
-        columns = (*_PLACE, "estimate", "lower", "upper", "n", *more, *needs, "trial")
-        return _frame(rows, columns, whole=needs)
+        return _frame(rows, (*_PLACE, *_INTERVAL, "n", *_CHANGE, *_SEEDS_NEEDED, "trial"))
 
     @cached_property
     def diagnostics(self) -> pd.DataFrame:
@@ -229,7 +210,7 @@ class Submission:
         pandas = _pandas()
         columns = (*_PLACE, "prompt_id", "category", "score", "flip_rate", "seeds")
         frames = []
-        for block in outcome_arrays(self._table):
+        for block in self._submission.blocks:
             found = block_flips(block)
             if found is None or block.condition == "base":
                 continue
@@ -244,7 +225,7 @@ class Submission:
             frames.append(pandas.DataFrame(values, columns=columns))
         if not frames:
             return _frame([], columns)
-        return _whole(pandas.concat(frames, ignore_index=True))
+        return _with_whole_numbers(pandas.concat(frames, ignore_index=True))
 
     @cached_property
     def not_measured(self) -> pd.DataFrame:
@@ -252,7 +233,7 @@ class Submission:
         return _frame([vars(gap) for gap in self.report.not_measured], ("what", "reason"))
 
 
-def _value(value: Any) -> Any:
+def _reported(value: Any) -> Any:
     """Return a field as a table has it: nothing where it is not reported."""
     return None if isinstance(value, NotReported) else value
 
@@ -265,21 +246,16 @@ def _measure(value: Measure) -> dict[str, Any]:
     if isinstance(value, NotMeasured):
         return {"not_measured": value.reason}
     n = ", ".join(f"{count} {name}" for name, count in value.n.items())
-    found = {name: getattr(value, name) for name in ("estimate", "lower", "upper", "method")}
-    return found | {"n": n}
+    return {name: getattr(value, name) for name in (*_INTERVAL, "method")} | {"n": n}
 
 
-def _frame(
-    rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...], whole: tuple[str, ...] = ()
-) -> pd.DataFrame:
-    table = _pandas().DataFrame(list(rows), columns=list(columns))
-    return _whole(table, whole)
+def _frame(rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
+    return _with_whole_numbers(_pandas().DataFrame(list(rows), columns=list(columns)))
 
 
-def _whole(table: pd.DataFrame, more: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Return a table in which a seed or an epoch that is absent does not make floats of others."""
-    kinds = {name: "Int64" for name in (*_WHOLE, *more) if name in table.columns}
-    return table.astype(kinds)
+def _with_whole_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in which a seed that is absent does not make floats of the others."""
+    return table.astype({name: "Int64" for name in table.columns if name in _NULLABLE})
 
 
 def _pandas() -> Any:

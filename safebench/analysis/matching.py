@@ -1,13 +1,10 @@
-"""Which score of one submission stands against which of the other."""
+"""Which score of one submission is compared with which of the other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, cast
-
-import pyarrow as pa
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
@@ -15,8 +12,9 @@ from safebench.card.results import Condition, PlaceKey
 from safebench.card.task import Construct
 from safebench.card.training import NoTraining
 from safebench.evidence.arrays import OutcomeArray, outcome_arrays
-from safebench.evidence.rows import distinct, rows_with
+from safebench.evidence.columns import distinct, rows_with
 from safebench.evidence.scoring import final_checkpoint
+from safebench.evidence.submission import Submission
 from safebench.words import where
 
 
@@ -32,67 +30,56 @@ class Choice:
     conditions: tuple[Condition | None, Condition | None] = (None, None)
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A submission being compared."""
-
-    name: str
-    folder: Path
-    card: Card
-    outcomes: pa.Table
-    digest: str
-
-
-def matched(
-    sides: tuple[Opened, Opened], choice: Choice, not_compared: list[str]
+def match_scores(
+    pair: tuple[Submission, Submission], choice: Choice, not_compared: list[str]
 ) -> Iterator[tuple[PlaceKey, PlaceKey]]:
     """Yield the pairs of scores that are compared, and note why others are not."""
-    measured = [_measured(side.outcomes) for side in sides]
-    wanted = [
-        _wanted(side, places, choice, condition)
-        for side, places, condition in zip(sides, measured, choice.conditions, strict=True)
+    measured = [_measured(submission) for submission in pair]
+    candidates = [
+        _candidates(submission.card, places, choice, condition)
+        for submission, places, condition in zip(pair, measured, choice.conditions, strict=True)
     ]
-    for key in dict.fromkeys([*wanted[0], *wanted[1]]):
+    for key in dict.fromkeys([*candidates[0], *candidates[1]]):
         name = f"{key[0]} ({key[1]})"
-        missing = [side.name for side, w in zip(sides, wanted, strict=True) if key not in w]
-        if missing:
-            other = "B" if missing == ["A"] else "A"
-            not_compared.append(f"{name}: only {other} measured it")
+        sides = "".join(side for side, own in zip("AB", candidates, strict=True) if key in own)
+        if sides != "AB":
+            not_compared.append(f"{name}: only {sides} measured it")
             continue
+        both = [own[key] for own in candidates]
         problems = []
-        for side, places, mine in zip(sides, measured, (w[key] for w in wanted), strict=True):
-            if isinstance(mine, str):
-                problems.append(f"{side.name} {mine}")
-            elif mine not in places:
-                problems.append(
-                    f"{side.name} has no outcomes of {_in_words(mine, side.card.checkpoint_unit)}"
-                )
+        for side, submission, places, one in zip("AB", pair, measured, both, strict=True):
+            if isinstance(one, str):
+                problems.append(f"{side} {one}")
+            elif one not in places:
+                words = _in_words(one, submission.card.checkpoint_unit)
+                problems.append(f"{side} has no outcomes of {words}")
         if problems:
             not_compared.append(f"{name}: {'; '.join(problems)}")
         else:
-            yield cast("tuple[PlaceKey, PlaceKey]", (wanted[0][key], wanted[1][key]))
+            yield cast("tuple[PlaceKey, PlaceKey]", tuple(both))
 
 
-def _measured(outcomes: pa.Table) -> set[PlaceKey]:
-    """Return what a table has outcomes of."""
-    return {PlaceKey(*cast("Any", row)) for row in distinct(outcomes, list(PlaceKey._fields))}
+def _measured(submission: Submission) -> set[PlaceKey]:
+    """Return what a submission has outcomes of."""
+    rows = distinct(submission.outcomes, list(PlaceKey._fields))
+    return {PlaceKey(*cast("Any", row)) for row in rows}
 
 
-def _wanted(
-    side: Opened, measured: set[PlaceKey], choice: Choice, condition: Condition | None
+def _candidates(
+    card: Card, measured: set[PlaceKey], choice: Choice, condition: Condition | None
 ) -> dict[tuple[str, str], PlaceKey | str]:
     """Return the score that answers for each task and construct, or why there is none."""
-    rank = {task.name: number for number, task in enumerate(side.card.task_list())}
+    rank = {task.name: number for number, task in enumerate(card.task_list())}
     keys = sorted({place[:2] for place in measured}, key=lambda k: (rank.get(k[0], len(rank)), k))
     return {
-        (task, construct): _answering(side.card, task, construct, choice, condition)
+        (task, construct): _candidate(card, task, construct, choice, condition)
         for task, construct in keys
         if (not choice.tasks or task in choice.tasks)
         and (not choice.constructs or construct in choice.constructs)
     }
 
 
-def _answering(
+def _candidate(
     card: Card, task: str, construct: str, choice: Choice, condition: Condition | None
 ) -> PlaceKey | str:
     """Return the score that was chosen; what was not chosen is that of the primary estimand."""
@@ -102,9 +89,10 @@ def _answering(
         decoding = decoding or primary.decoding
         judge = judge or card.answering_judge(primary.judge, cast("Construct", construct))
         checkpoint = checkpoint or primary.checkpoint
-    lacking = [f"--{n}" for n, v in (("decoding", decoding), ("judge", judge)) if v is None]
     if decoding is None or judge is None:
-        return f"declares no primary estimand: give {' and '.join(lacking)}"
+        options = {"--decoding": decoding, "--judge": judge}
+        missing = [option for option, value in options.items() if value is None]
+        return f"declares no primary estimand: give {' and '.join(missing)}"
     untuned = isinstance(card.hyperparameters, NoTraining)
     state = condition or ("base" if untuned else "tuned")
     last = None if state == "base" else checkpoint or final_checkpoint(card)
@@ -116,9 +104,10 @@ def _in_words(place: PlaceKey, unit: str) -> str:
     return f"{found}, judge {place.judge}"
 
 
-def block_of(side: Opened, place: PlaceKey) -> OutcomeArray:
+def block_of(submission: Submission, place: PlaceKey) -> OutcomeArray:
     """Return the outcomes behind one score; raises EvidenceError where some are missing."""
-    return outcome_arrays(rows_with(side.outcomes, place._asdict()))[0]
+    # Not `submission.blocks`: what is not compared may be incomplete, and is not read.
+    return outcome_arrays(rows_with(submission.outcomes, place._asdict()))[0]
 
 
 def picked_prompts(block: OutcomeArray, prompts: list[str]) -> OutcomeArray:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from safebench.evidence.scoring import CONFIDENCE
-from safebench.words import kept
+from safebench.evidence.scoring import CONFIDENCE, Interval, kept_interval
 
 
 @dataclass(frozen=True)
@@ -35,28 +34,14 @@ class NotMeasured:
 Measure = Number | NotMeasured
 
 
-class _Estimated(Protocol):
-    """What every statistic with an interval has."""
-
-    @property
-    def estimate(self) -> float:
-        """The estimate."""
-
-    @property
-    def lower(self) -> float:
-        """Lower end."""
-
-    @property
-    def upper(self) -> float:
-        """Upper end."""
+class _Estimated(Interval, Protocol):
+    """A statistic with an interval that names its method."""
 
     @property
     def method(self) -> str:
         """How it was found."""
 
 
-def measured(found: _Estimated, n: Mapping[str, int], confidence: float = CONFIDENCE) -> Number:
+def measured(found: _Estimated, n: Mapping[str, int]) -> Number:
     """Return a statistic as a number, to the decimals that are the same on every platform."""
-    return Number(
-        kept(found.estimate), kept(found.lower), kept(found.upper), n, found.method, confidence
-    )
+    return Number(**kept_interval(found), n=n, method=found.method)

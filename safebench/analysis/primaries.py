@@ -5,19 +5,42 @@ The number itself, its interval, its change from base and its stability are the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from safebench.analysis.diagnostics import diagnostics
-from safebench.analysis.measures import Measure, NotMeasured
-from safebench.analysis.spread import SeedsNeeded, one_seed, seed_share, seeds_needed, to_project
+import numpy as np
+
+from safebench.analysis.measures import Measure, NotMeasured, Number, measured
+from safebench.analysis.spread import (
+    SeedsNeeded,
+    counts,
+    one_seed,
+    seed_share,
+    seeds_needed,
+    to_project,
+)
 from safebench.card.measured import MeasuredChange, MeasuredScore
 from safebench.card.results import PrimaryEstimand
+from safebench.card.task import METRICS
 from safebench.errors import StatsError
 from safebench.evidence.arrays import OutcomeArray
-from safebench.evidence.scoring import CONFIDENCE
+from safebench.evidence.scoring import CONFIDENCE, block_flips
+from safebench.stats import (
+    cvar,
+    dependability,
+    krippendorff_alpha,
+    score_tolerance_bound,
+    worst_setting,
+)
 from safebench.stats.design import Design, design_of
 from safebench.words import kept
+
+TOLERANCE = 0.9
+"""Share of new training seeds that a tolerance bound holds."""
+WORST_SHARE = 0.1
+"""Share of prompts that CVaR averages over."""
+GRADED = NotMeasured("graded outcomes do not flip")
 
 
 @dataclass(frozen=True)
@@ -35,7 +58,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class Primary:
-    """What is said of one primary estimand beside its numbers in the card."""
+    """What is reported of one primary estimand beside its numbers in the card."""
 
     estimand: PrimaryEstimand
     score: MeasuredScore
@@ -63,7 +86,7 @@ def describe(
         seed_share=seed_share(block),
         projections=_projections(block),
         seeds_needed=seeds_needed(block),
-        diagnostics=diagnostics(block, decodings),
+        diagnostics=_diagnostics(block, decodings),
     )
 
 
@@ -94,3 +117,105 @@ def _project(design: Design, size: tuple[int, int, int]) -> Projection:
     return Projection(
         *size, kept(design.se(size)), kept(float(found.lower)), kept(float(found.upper))
     )
+
+
+def _diagnostics(block: OutcomeArray, decodings: Sequence[OutcomeArray]) -> dict[str, Measure]:
+    """Return every diagnostic of a block by name; `decodings` are the block and those beside it."""
+    return {
+        "flip_rate": _flips(block),
+        "krippendorff_alpha": _alpha(block),
+        "seed_to_prompt_spread": _spread_ratio(block),
+        "dependability": _dependability(block),
+        "new_seed_bound": _new_seed(block),
+        "worst_prompts": _worst_prompts(block),
+        "worst_decoding": _worst_decoding(decodings),
+    }
+
+
+def _flips(block: OutcomeArray) -> Measure:
+    if absent := one_seed(block):
+        return absent
+    found = block_flips(block)
+    if found is None:
+        return GRADED
+    return measured(found, {"prompts": found.n_prompts, "seeds": found.n_runs})
+
+
+def _alpha(block: OutcomeArray) -> Measure:
+    if absent := one_seed(block):
+        return absent
+    binary = bool(np.isin(block.scores, (0.0, 1.0)).all())
+    found = krippendorff_alpha(block.scores[:, 0], "nominal" if binary else "interval")
+    if found.estimate is None or found.lower is None or found.upper is None:
+        return NotMeasured(found.reason)
+    n = {"prompts": found.n_units, "seeds": found.n_raters}
+    return Number(kept(found.estimate), kept(found.lower), kept(found.upper), n, found.method)
+
+
+def _spread_ratio(block: OutcomeArray) -> Measure:
+    """SD between seeds over the standard error of one run's prompts, both on 2 asin sqrt."""
+    needed = seeds_needed(block)
+    if isinstance(needed, NotMeasured):
+        return needed
+    mean = float(block.scores.mean())
+    prompts = len(block.prompts)
+    if prompts < 2 or not 0 < mean < 1:
+        return NotMeasured("prompts do not vary")
+    within = float(block.scores.var(axis=2, ddof=1).mean())
+    error = math.sqrt(within / prompts / (mean * (1 - mean)))
+    if error == 0:
+        return NotMeasured("prompts do not vary")
+    sigma = needed.sigma
+    lower, upper = (None if v is None else kept(v / error) for v in (sigma.lower, sigma.upper))
+    method = f"{sigma.method}; standard error of a run by the delta method"
+    return Number(kept(sigma.estimate / error), lower, upper, counts(block), method)
+
+
+def _dependability(block: OutcomeArray) -> Measure:
+    if absent := one_seed(block):
+        return absent
+    found = dependability(block.scores)
+    if found.estimate is None or found.lower is None or found.upper is None:
+        return NotMeasured(found.reason)
+    n = counts(block)
+    return Number(kept(found.estimate), kept(found.lower), kept(found.upper), n, found.method)
+
+
+def _lower_is_better(block: OutcomeArray) -> bool:
+    """Tell which way is better in a block's construct."""
+    return METRICS[block.construct][1] == "lower_is_better"
+
+
+def _new_seed(block: OutcomeArray) -> Measure:
+    """What a share of new training seeds stays within, on the side that is worse."""
+    if absent := one_seed(block):
+        return absent
+    upper = _lower_is_better(block)
+    scores = block.scores.mean(axis=(1, 2))
+    if float(np.ptp(scores)) < 1e-12:
+        return NotMeasured("every seed has the same score: no spread was seen")
+    found = score_tolerance_bound(scores, TOLERANCE, CONFIDENCE, upper=upper)
+    return Number(
+        kept(found.estimate),
+        None if upper else kept(found.lower),
+        kept(found.upper) if upper else None,
+        {"seeds": found.n},
+        f"{TOLERANCE:.0%} of new seeds; {found.method}",
+    )
+
+
+def _worst_prompts(block: OutcomeArray) -> Measure:
+    found = cvar(block.scores, WORST_SHARE, higher_is_worse=_lower_is_better(block))
+    return measured(found, counts(block))
+
+
+def _worst_decoding(blocks: Sequence[OutcomeArray]) -> Measure:
+    if len(blocks) < 2:
+        return NotMeasured("one decoding")
+    first = blocks[0]
+    if any((b.seeds, b.prompts) != (first.seeds, first.prompts) for b in blocks):
+        return NotMeasured("decodings were not measured on the same seeds and prompts")
+    found = worst_setting([b.scores for b in blocks], higher_is_worse=_lower_is_better(first))
+    name = blocks[found.index].decoding
+    n = {"decodings": len(blocks), "seeds": found.n_seeds, "prompts": found.n_prompts}
+    return replace(measured(found, n), method=f"{name} observed as worst; {found.method}")

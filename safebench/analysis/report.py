@@ -8,18 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
-
-from safebench.analysis.diagnostics import GRADED
-from safebench.analysis.primaries import Primary, describe
+from safebench.analysis.primaries import GRADED, Primary, describe
 from safebench.analysis.variation import Variation, variation
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.measured import MeasuredResults, MeasuredScore
 from safebench.card.results import find, key_of
 from safebench.errors import EvidenceError
-from safebench.evidence.arrays import outcome_arrays
-from safebench.evidence.scoring import results_of
+from safebench.evidence.submission import Submission
+from safebench.words import construct_name
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """All that is said of a submission."""
+    """Everything that is reported of a submission."""
 
     card: Card
     results: MeasuredResults
@@ -43,35 +40,35 @@ class ScoreReport:
     not_measured: tuple[Gap, ...]
 
 
-def make_report(card: Card, outcomes: pa.Table, tasks: Sequence[str] = ()) -> ScoreReport:
+def make_report(submission: Submission, tasks: Sequence[str] = ()) -> ScoreReport:
     """Compute a submission's report from its judged responses; `tasks` limits it to those named.
 
     Raises:
         EvidenceError: the outcomes are incomplete, or a task named was not measured.
     """
-    everything = outcome_arrays(outcomes)
-    known = sorted({block.task for block in everything})
+    card, blocks = submission.card, submission.blocks
+    measured = sorted({block.task for block in blocks})
     for task in tasks:
-        if task not in known:
+        if task not in measured:
             raise EvidenceError(
-                f"task {task!r} was not measured", fix=f"measured are: {', '.join(known)}"
+                f"task {task!r} was not measured", fix=f"measured are: {', '.join(measured)}"
             )
-    results = only(results_of(card, everything), tasks)
+    results = only(submission.results, tasks)
     primaries, variations = [], []
     for estimand in results.primary:
-        same = [
+        key = key_of(estimand)
+        # One task and construct, as one judge decides it, whatever the checkpoint and decoding.
+        grid = [
             b
-            for b in everything
-            if (b.task, b.construct, b.judge, b.condition)
-            == (estimand.task, estimand.construct, estimand.judge, estimand.condition)
+            for b in blocks
+            if key_of(b)._replace(checkpoint=key.checkpoint, decoding=key.decoding) == key
         ]
-        if same:
-            variations.append(variation(same))
-        beside = [b for b in same if b.checkpoint == estimand.checkpoint]
-        block = next((b for b in beside if b.decoding == estimand.decoding), None)
-        score = find(results.scores, key_of(estimand))
+        if grid:
+            variations.append(variation(grid))
+        score, block = find(results.scores, key), find(grid, key)
         if block is not None and score is not None:
-            change = find(results.changes, key_of(estimand))
+            change = find(results.changes, key)
+            beside = [b for b in grid if b.checkpoint == estimand.checkpoint]
             primaries.append(describe(estimand, score, change, block, beside))
     gaps = tuple(_gaps(card, results, primaries, variations))
     return ScoreReport(card, results, tuple(primaries), tuple(variations), gaps)
@@ -98,10 +95,10 @@ def _gaps(
     described = {key_of(primary.estimand) for primary in primaries}
     for estimand in results.primary:
         if key_of(estimand) not in described:
-            name = f"{estimand.task}, {estimand.construct.replace('_', '-')}"
+            name = f"{estimand.task}, {construct_name(estimand.construct)}"
             yield Gap("primary estimand", f"{name}: what the card names has no outcomes")
     yield from _facets(variations)
-    greedy = sorted({p.estimand.decoding for p in primaries if p.score.n == _once(p.score)})
+    greedy = sorted({p.estimand.decoding for p in primaries if _is_asked_once(p.score)})
     if greedy:
         yield Gap(
             "repeat",
@@ -127,37 +124,27 @@ def _gaps(
             yield Gap("change from base", "the base model was not measured on the same prompts")
         if not any(score.condition == "control" for score in results.scores):
             yield Gap(
-                "control", "no control was trained: what the data and what training itself "
-                "changed is not told apart",
-            )  # fmt: skip
+                "control",
+                "no control was trained: what the data and what training itself changed is not "
+                "told apart",
+            )
     yield from _judge_gaps(card, results)
 
 
-def _once(score: MeasuredScore) -> int:
-    return score.prompts * len({run.training_seed for run in score.runs})
-
-
-_ONE = {
-    "training_seed": ("training seed", "one training seed"),
-    "checkpoint": ("checkpoint", "one checkpoint"),
-    "decoding": ("decoding", "one decoding"),
-    "prompt": ("prompt", "one prompt"),
-}
+def _is_asked_once(score: MeasuredScore) -> bool:
+    return score.n == score.prompts * len({run.training_seed for run in score.runs})
 
 
 def _facets(variations: Sequence[Variation]) -> Iterator[Gap]:
-    for facet, (name, reason) in _ONE.items():
+    for facet in ("training_seed", "checkpoint", "decoding", "prompt"):
         single = [v for v in variations if v.levels[facet] < 2]
         if facet in ("training_seed", "checkpoint"):
             single = [v for v in single if v.condition != "base"]
-        if not single:
-            continue
-        where = "" if len(single) == len(variations) else f" in {_names(single)}"
-        yield Gap(name, reason + where)
-
-
-def _names(variations: Sequence[Variation]) -> str:
-    return ", ".join(dict.fromkeys(v.task for v in variations))
+        if single:
+            tasks = ", ".join(dict.fromkeys(v.task for v in single))
+            where = "" if len(single) == len(variations) else f" in {tasks}"
+            name = facet.replace("_", " ")
+            yield Gap(name, f"one {name}{where}")
 
 
 def _judge_gaps(card: Card, results: MeasuredResults) -> Iterator[Gap]:

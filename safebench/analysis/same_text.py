@@ -9,38 +9,43 @@ import pyarrow.parquet as pq
 
 from safebench.card.results import PlaceKey
 from safebench.errors import EvidenceError
-from safebench.evidence.rows import distinct, rows_with
+from safebench.evidence.columns import distinct, rows_with
+from safebench.evidence.submission import Submission
 from safebench.evidence.tables import RESPONSES_FILE
 
 _COLUMNS = ["task", "prompt_id", "prompt"]
 
 
-def other_texts(a: Path, b: Path, tasks: set[str]) -> dict[str, tuple[str, ...]]:
-    """Return, by task, the ids whose prompts differ in text; a task that cannot be told is absent.
+def differing_prompts(
+    pair: tuple[Submission, Submission], tasks: set[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return, by task, the ids whose prompts differ in text.
 
-    It cannot be told where a submission does not carry its responses, or withholds prompts.
+    A task is absent where nothing tells: a submission does not carry its responses, or withholds
+    the prompts.
     """
-    texts = [_texts(folder / RESPONSES_FILE, tasks) for folder in (a, b)]
+    first, second = (_texts(one.path(RESPONSES_FILE), tasks) for one in pair)
     return {
         task: tuple(
             prompt
-            for prompt in sorted(texts[0][task].keys() & texts[1][task].keys())
-            if texts[0][task][prompt] != texts[1][task][prompt]
+            for prompt in sorted(first[task].keys() & second[task].keys())
+            if first[task][prompt] != second[task][prompt]
         )
-        for task in sorted(texts[0].keys() & texts[1].keys())
-        if "" not in texts[0][task].values() and "" not in texts[1][task].values()
+        for task in sorted(first.keys() & second.keys())
+        if "" not in first[task].values() and "" not in second[task].values()
     }
 
 
-def identical(original: Path, rerun: Path, key: PlaceKey) -> bool | None:
+def is_copy(original: Submission, rerun: Submission, key: PlaceKey) -> bool | None:
     """Tell whether every run of the rerun is, byte for byte, one of the original's.
 
-    It cannot be told, None, where a submission does not carry its responses, or withholds them.
+    None where nothing tells: a submission does not carry its responses, or withholds them.
     """
-    runs = [_runs(folder / RESPONSES_FILE, key) for folder in (original, rerun)]
-    if any(not found or any(None in run.values() for run in found) for found in runs):
-        return None
-    return all(run in runs[0] for run in runs[1])
+    first, second = (_runs(one.path(RESPONSES_FILE), key) for one in (original, rerun))
+    for runs in (first, second):
+        if not runs or any(None in run.values() for run in runs):
+            return None
+    return all(run in first for run in second)
 
 
 def _runs(path: Path, key: PlaceKey) -> list[dict[str, str | None]]:
@@ -58,18 +63,17 @@ def _runs(path: Path, key: PlaceKey) -> list[dict[str, str | None]]:
 
 def _texts(path: Path, tasks: set[str]) -> dict[str, dict[str, str]]:
     table = _read(path, _COLUMNS)
-    if table is None:
-        return {}
     found: dict[str, dict[str, str]] = {}
-    for task, prompt_id, prompt in distinct(table, _COLUMNS):
+    for task, prompt_id, prompt in distinct(table, _COLUMNS) if table is not None else ():
         if task in tasks:
-            known = found.setdefault(task, {})
+            texts = found.setdefault(task, {})
             # A prompt with two texts is nothing to compare by.
-            known[prompt_id] = prompt if known.get(prompt_id, prompt) == prompt else ""
+            texts[prompt_id] = prompt if texts.get(prompt_id, prompt) == prompt else ""
     return found
 
 
 def _read(path: Path, columns: list[str]) -> pa.Table | None:
+    """Read some columns alone: whole responses may be large."""
     if not path.is_file():
         return None
     try:

@@ -1,23 +1,20 @@
-"""How many seeds, repeats and prompts: from a pilot submission, or from given spreads."""
+"""How many seeds, repeats and prompts a score needs: from a pilot, or from assumed spreads."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from safebench.analysis.spread import components, to_project
-from safebench.card.io import load_card
-from safebench.card.results import MARGIN, PrimaryEstimand
+from safebench.analysis.spread import BLOCK_EFFECTS, components, to_project
+from safebench.card.results import MARGIN, Place
 from safebench.errors import EvidenceError, StatsError
-from safebench.evidence.arrays import OutcomeArray, outcome_arrays
-from safebench.evidence.scoring import primary_estimands
-from safebench.evidence.tables import OUTCOMES_FILE, read_outcomes
-from safebench.stats import flip_rate, margin_points, stability
+from safebench.evidence.arrays import OutcomeArray
+from safebench.evidence.scoring import block_stability, primary_estimands
+from safebench.evidence.submission import Submission
+from safebench.evidence.tables import OUTCOMES_FILE
+from safebench.stats import margin_points
 from safebench.stats.arms import FEWEST_PROMPTS
 from safebench.stats.balanced import balanced_bounds
 from safebench.stats.design import DesignPlan, design_of, plan_design
@@ -58,12 +55,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Spread:
-    """What is known of how scores vary, measured by a pilot or given.
+    """What is known of how scores vary, measured by a pilot or assumed.
 
     `variances` (effect -> squared points), `variances_upper` (the seed's at its one-sided 95 %
     upper bound; None when that is unknown) and `outcome_variance`, of one response; `sigma_run`
     and `sigma_upper` are SDs of a run's phi(score), seen in `sigma_seeds` seeds; `n_seeds` is 0
-    where no pilot stands behind it.
+    where there is no pilot.
     """
 
     source: str
@@ -110,24 +107,21 @@ class Sizing:
     cheapest_at_upper: DesignPlan | None
     best_for_budget: DesignPlan | None
     pilot_interval: Ends | None
-    """The pilot's own, which stands in its card."""
+    """The pilot's own, the one in its card."""
     pilot_cost: float | None
     problems: tuple[str, ...]
 
 
-def read_pilot(folder: Path, wanted: Mapping[str, Any] | None = None) -> Spread:
-    """Read a submission's spread: of its primary harm estimand, or of what `wanted` names.
+def pilot_spread(pilot: Submission, chosen: Mapping[str, Any] | None = None) -> Spread:
+    """Measure a submission's spread: of its primary harm estimand, or of what `chosen` names.
 
-    `wanted`: any of task, construct, decoding, checkpoint, judge; None values do not count.
+    `chosen`: any of task, construct, decoding, checkpoint, judge; None values do not count.
 
     Raises:
         EvidenceError: nothing was measured of that name, or it has a single training seed.
     """
-    card = load_card(folder / "card.yaml")
-    everything = outcome_arrays(read_outcomes(folder))
-    unit = card.checkpoint_unit
-    primary = list(primary_estimands(card, everything))
-    block = _pick(primary, everything, wanted or {}, folder, unit)
+    unit = pilot.card.checkpoint_unit
+    block = _pick(pilot, {k: value for k, value in (chosen or {}).items() if value is not None})
     if len(block.seeds) < 2:
         raise EvidenceError(
             f"{_place(block, unit)}: the pilot has one training seed, which says nothing of the "
@@ -142,59 +136,49 @@ def _place(block: OutcomeArray, unit: str) -> str:
     return f"{construct_name(block.construct)} ({found}), {block.task}, judge {block.judge}"
 
 
-def _pick(
-    primary: list[PrimaryEstimand],
-    everything: list[OutcomeArray],
-    wanted: Mapping[str, Any],
-    folder: Path,
-    unit: str,
-) -> OutcomeArray:
-    asked = {name: value for name, value in wanted.items() if value is not None}
-    fits = [e for e in primary if all(getattr(e, k) == asked.get(k, getattr(e, k))
-                                      for k in ("task", "construct"))]  # fmt: skip
-    fits.sort(key=lambda e: e.construct != "harm")
-    base = (fits or primary)[0] if primary else None
-    if base is not None:
-        fields = ("task", "construct", "condition", "checkpoint", "decoding", "judge")
-        named = {**{f: getattr(base, f) for f in fields}, **asked}
-        if base.checkpoint is None:
-            named.pop("checkpoint" if "checkpoint" not in asked else "", None)
-        for block in everything:
-            if all(getattr(block, name) == value for name, value in named.items()):
+def _pick(pilot: Submission, chosen: Mapping[str, Any]) -> OutcomeArray:
+    """Return the outcomes that were chosen; what was not chosen is that of a primary estimand."""
+    primary = list(primary_estimands(pilot.card, pilot.blocks))
+    fits = [
+        estimand
+        for estimand in primary
+        if all(getattr(estimand, k) == chosen[k] for k in ("task", "construct") if k in chosen)
+    ]
+    fits.sort(key=lambda estimand: estimand.construct != "harm")
+    for estimand in (fits or primary)[:1]:
+        names = {name: getattr(estimand, name) for name in Place.model_fields}
+        if estimand.checkpoint is None:
+            del names["checkpoint"]
+        names |= chosen
+        for block in pilot.blocks:
+            if all(getattr(block, name) == value for name, value in names.items()):
                 return block
-    measured = "; ".join(_place(b, unit) for b in everything if b.condition != "base")
-    said = ", ".join(f"{k} {v}" for k, v in asked.items()) or "primary estimand"
+    unit = pilot.card.checkpoint_unit
+    measured = "; ".join(_place(b, unit) for b in pilot.blocks if b.condition != "base")
+    what = ", ".join(f"{k} {v}" for k, v in chosen.items()) or "primary estimand"
     raise EvidenceError(
-        f"{folder / OUTCOMES_FILE}: no outcomes of {said}",
+        f"{pilot.path(OUTCOMES_FILE)}: no outcomes of {what}",
         fix=f"choose among: {measured or 'nothing was measured after fine-tuning'}",
     )
 
 
 def spread_of(block: OutcomeArray, unit: str = "epoch") -> Spread:
     """Measure how the outcomes of one block vary."""
-    scores = block.scores
-    n_seeds, n_repeats, n_prompts = scores.shape
+    n_seeds, n_repeats, n_prompts = block.scores.shape
     if n_prompts < 2:
         place = _place(block, unit)
         raise EvidenceError(f"{place}: one prompt says nothing of the spread over prompts")
-    variances, projected = components(block), to_project(block)
-    bounds = balanced_bounds(scores, 0.025)
-    upper = {**projected, "training_seed": balanced_bounds(scores, 0.05)["training_seed"][1]}
-    binary = bool(np.isin(scores, (0.0, 1.0)).all())
-    run = stability(
-        scores.mean(axis=2),
-        n_prompts,
-        flip_upper=flip_rate(scores[:, 0]).upper if binary else None,
-        margin=MARGIN,
-    )
-    parts = [_part(name, variances, bounds, scores.shape) for name in _WORDS]
+    projected = to_project(block)
+    # One-sided 95 % for the seeds, on which the seeds needed depend; `_parts` shows two-sided ones.
+    upper = balanced_bounds(block.scores, 0.05)["training_seed"][1]
+    run = block_stability(block)
     return Spread(
         source=_place(block, unit),
-        score=float(scores.mean()),
-        parts=tuple(parts),
+        score=float(block.scores.mean()),
+        parts=tuple(_parts(block)),
         variances=projected,
-        variances_upper=upper,
-        outcome_variance=float(scores.var()),
+        variances_upper={**projected, "training_seed": upper},
+        outcome_variance=float(block.scores.var()),
         sigma_run=run.sigma_run or 0.0,
         sigma_upper=run.sigma_upper,
         sigma_seeds=n_seeds,
@@ -206,32 +190,22 @@ def spread_of(block: OutcomeArray, unit: str = "epoch") -> Spread:
     )
 
 
-def _part(
-    name: str,
-    variances: Mapping[str, float],
-    bounds: Mapping[str, tuple[float, float]],
-    shape: tuple[int, ...],
-) -> Part:
-    n_seeds, n_repeats, n_prompts = shape
-    if name not in variances:
-        return Part(name, _WORDS[name], None, None, None, None, "not measured: one repeat")
-    n = {
-        "training_seed": n_seeds,
-        "prompt": n_prompts,
-        "prompt:training_seed": n_seeds * n_prompts,
-        "training_seed:repeat": n_seeds * n_repeats,
-        "residual": n_seeds * n_repeats * n_prompts,
-    }[name]
-    low, high = bounds[name]
-    note = ""
-    if name == "prompt:training_seed" and n_repeats < 2:
-        note = "one repeat: holds the noise of single responses too"
-    elif variances[name] <= 0:
-        note = "not told apart from 0"
-    sd = math.sqrt(max(variances[name], 0.0))
-    return Part(
-        name, _WORDS[name], sd, math.sqrt(max(low, 0.0)), math.sqrt(max(high, 0.0)), n, note
-    )
+def _parts(block: OutcomeArray) -> Iterator[Part]:
+    """Yield every source of variation with its SD and two-sided 95 % interval."""
+    sizes = dict(zip(("training_seed", "repeat", "prompt"), block.scores.shape, strict=True))
+    variances, bounds = components(block), balanced_bounds(block.scores, 0.025)
+    for name, words in _WORDS.items():
+        if name not in variances:
+            yield Part(name, words, None, None, None, None, "not measured: one repeat")
+            continue
+        note = ""
+        if name == "prompt:training_seed" and sizes["repeat"] < 2:
+            note = "one repeat: holds the noise of single responses too"
+        elif variances[name] <= 0:
+            note = "not told apart from 0"
+        sd, low, high = (math.sqrt(max(v, 0.0)) for v in (variances[name], *bounds[name]))
+        n = math.prod(sizes[facet] for facet in BLOCK_EFFECTS[name])
+        yield Part(name, words, sd, low, high, n, note)
 
 
 def given_spread(
@@ -242,7 +216,7 @@ def given_spread(
     n_prompts: int = 300,
     from_seeds: int | None = None,
 ) -> Spread:
-    """What a person knows, in points: SDs over seeds, prompts, and repeats of one response.
+    """Return a spread from SDs that a person assumes: over seeds, prompts, repeats of a response.
 
     Outcomes in [0, 1] with mean `score` have a variance of at most score(1 - score), and 0/1
     outcomes exactly that: what is not given goes to the prompts (or, with `sigma_prompt` given, to
@@ -312,12 +286,11 @@ def size(
     prompts_fixed: bool = False,
 ) -> Sizing:
     """Answer all questions at once; what is out of reach is in `problems`, with the reason."""
-    options: dict[str, Any] = {
-        "score": spread.score, "outcome_variance": spread.outcome_variance
-    }  # fmt: skip
+    options: dict[str, Any] = {"score": spread.score, "outcome_variance": spread.outcome_variance}
     if prompts_fixed:
         options |= {"fixed": ("prompt",), "levels": {"prompt": spread.n_prompts}}
-    elif max_prompts is not None:
+    design = design_of(spread.variances, **options)
+    if max_prompts is not None and not prompts_fixed:
         options |= {"at_most": {"prompt": max_prompts}}
     problems: list[str] = []
 
@@ -330,14 +303,12 @@ def size(
             problems.append(f"{label}: {problem}")
             return None
 
-    design = design_of(spread.variances, **{k: v for k, v in options.items() if k != "at_most"})
-
     def ends(seeds: int, repeats: int) -> Ends:
         found = design.interval((seeds, repeats, spread.n_prompts))
         return float(found.lower), float(found.upper)
 
     repeats = REPEATS_SHOWN if spread.repeats_known else (1,)
-    own = (spread.n_seeds, spread.n_repeats, spread.n_prompts)
+    has_pilot = spread.n_seeds > 0
     return Sizing(
         spread=spread,
         target=target,
@@ -354,14 +325,14 @@ def size(
         best_for_budget=(
             None if budget is None else plan(spread.variances, "budget", budget=budget)
         ),
-        pilot_interval=ends(spread.n_seeds, spread.n_repeats) if spread.n_seeds else None,
-        pilot_cost=_cost(costs, own) if spread.n_seeds and costs is not None else None,
+        pilot_interval=ends(spread.n_seeds, spread.n_repeats) if has_pilot else None,
+        pilot_cost=_cost(costs, spread) if has_pilot and costs is not None else None,
         problems=tuple(problems),
     )
 
 
-def _cost(costs: Mapping[str, float], n: tuple[int, int, int]) -> float:
-    s, r, p = n
+def _cost(costs: Mapping[str, float], pilot: Spread) -> float:
+    s, r, p = pilot.n_seeds, pilot.n_repeats, pilot.n_prompts
     return (
         costs.get("fine_tune", 0.0) * s
         + costs["generation"] * s * r * p
@@ -375,9 +346,13 @@ def _seeds(sigma: float, spread: Spread) -> SeedsNeeded:
         if spread.n_prompts < FEWEST_PROMPTS or sigma >= math.pi:
             return None
         return plan_verdict_seeds(
-            sigma, score=spread.score, floor=spread.floor**2, margin=MARGIN, power=power,
+            sigma,
+            score=spread.score,
+            floor=spread.floor**2,
+            margin=MARGIN,
+            power=power,
             n_original=beside,
-        )  # fmt: skip
+        )
 
     return SeedsNeeded(
         sigma=sigma,

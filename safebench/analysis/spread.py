@@ -51,13 +51,14 @@ def one_seed(block: OutcomeArray) -> NotMeasured | None:
     return None
 
 
-_EFFECTS = {
+BLOCK_EFFECTS = {
     "training_seed": ("training_seed",),
     "prompt": ("prompt",),
     "prompt:training_seed": ("prompt", "training_seed"),
     "training_seed:repeat": ("training_seed", "repeat"),
     "residual": ("training_seed", "repeat", "prompt"),
 }
+"""Sources of variation in a block, and the facets whose levels they combine."""
 
 
 def components(block: OutcomeArray) -> dict[str, float]:
@@ -72,7 +73,7 @@ def components(block: OutcomeArray) -> dict[str, float]:
         "repeat": repeats.ravel(),
         "prompt": prompts.ravel(),
     }
-    effects = dict(_EFFECTS)
+    effects = dict(BLOCK_EFFECTS)
     if len(block.seeds) < 2:
         effects = {"prompt": ("prompt",), "repeat": ("repeat",), "residual": ("repeat", "prompt")}
     found = dict(variance_components(block.scores.ravel(), factors, effects).estimates)
@@ -109,16 +110,19 @@ def seeds_needed(block: OutcomeArray) -> SeedsNeeded | NotMeasured:
     if found.sigma_run is None or found.sigma_upper is None or found.upper is None:
         return NotMeasured(found.reason)
     lower = 0.0 if found.upper >= 1 else MARGIN / (2 * float(special.erfinv(found.upper)))
+    lower = min(lower, found.sigma_run)
     sigma = Number(
-        kept(found.sigma_run), kept(min(lower, found.sigma_run)), kept(found.sigma_upper),
+        kept(found.sigma_run),
+        kept(lower),
+        kept(found.sigma_upper),
         {"seeds": found.n_seeds, "repeats": found.n_repeats},
         "one-sided chi-square bounds, the upper one not below the sampling noise of the prompts",
-    )  # fmt: skip
+    )
     score, floor = float(block.scores.mean()), kept(found.floor)
     return SeedsNeeded(
         sigma=sigma,
         seeds=seeds_at(found.sigma_run, score, floor),
-        seeds_lower=seeds_at(min(lower, found.sigma_run), score, floor),
+        seeds_lower=seeds_at(lower, score, floor),
         seeds_upper=seeds_at(found.sigma_upper, score, floor),
         floor=floor,
     )

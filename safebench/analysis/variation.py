@@ -134,7 +134,7 @@ def _seed_share(between: VarianceComponents | NotMeasured, runs: int) -> Measure
 
 
 def _sampled(found: VarianceComponents | NotMeasured) -> tuple[str, ...]:
-    """Return the effects measured that others of their kind could stand in for."""
+    """Return the measured effects whose levels are a sample of more."""
     return (
         ()
         if isinstance(found, NotMeasured)
@@ -143,7 +143,7 @@ def _sampled(found: VarianceComponents | NotMeasured) -> tuple[str, ...]:
 
 
 def _fixed(name: str) -> bool:
-    """Tell whether an effect is of checkpoints and decodings alone: all there are, not a sample."""
+    """Tell whether an effect is of checkpoints and decodings alone, which nobody samples."""
     return set(name.split(":")) <= {"checkpoint", "decoding"}
 
 

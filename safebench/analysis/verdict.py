@@ -3,75 +3,67 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
-from safebench.analysis.same_text import identical
+from safebench.analysis.same_text import is_copy
 from safebench.card.base import require
-from safebench.card.card import Card
 from safebench.card.differences import environment_differences
 from safebench.card.digest import protocol_digest
 from safebench.card.results import MARGIN, PlaceKey, PrimaryEstimand, base_key, find, key_of
 from safebench.errors import CardError, EvidenceError
-from safebench.evidence.arrays import OutcomeArray, outcome_arrays
-from safebench.evidence.tables import OUTCOMES_FILE, read_outcomes
+from safebench.evidence.arrays import OutcomeArray
+from safebench.evidence.submission import Submission
+from safebench.evidence.tables import OUTCOMES_FILE
 from safebench.evidence.verdicts import ChangeVerdictRow, RerunReport, ScoreVerdict, Side, Word
-from safebench.files import sha256_of
 from safebench.stats import change_verdict, rerun_verdict
 from safebench.words import kept
 
+Pair = tuple[OutcomeArray, OutcomeArray]
+"""Outcomes of the original and of the rerun."""
+
 
 def compare(
-    original: Card,
-    original_dir: Path,
-    rerun: Card,
-    rerun_dir: Path,
-    *,
-    stated: RerunReport | None = None,
+    original: Submission, rerun: Submission, *, reported: RerunReport | None = None
 ) -> RerunReport:
     """Compare a rerun with what it repeats, primary estimand by primary estimand.
 
-    `stated`: what a comparison said that saw the responses, where they are withheld here.
+    `reported`: an earlier comparison that saw the responses, where they are withheld here.
 
     Raises:
         EvidenceError: a primary estimand lacks outcomes on one side, or the prompts differ.
     """
-    results = original.given_results
+    results = original.card.given_results
     if results is None:
         raise CardError("the original has no results to compare with")
-    before = outcome_arrays(read_outcomes(original_dir))
-    after = outcome_arrays(read_outcomes(rerun_dir))
     verdicts, changes = [], []
     for estimand in results.primary:
         key = key_of(estimand)
-        old, new = _pick(before, key, original_dir), _pick(after, key, rerun_dir)
-        if set(old.prompts) != set(new.prompts):
+        pair = _pick(original, key), _pick(rerun, key)
+        if set(pair[0].prompts) != set(pair[1].prompts):
             raise EvidenceError(f"{estimand.task}: the rerun was asked other prompts")
-        same = identical(original_dir, rerun_dir, key)
-        for said in stated.verdicts if stated is not None and same is None else ():
-            if (said.task, said.construct) == (key.task, key.construct):
-                same = said.identical
-        silent = _silence(original, rerun, estimand, same)
-        verdicts.append(_score_verdict(estimand, old, new, silent))
+        copied = is_copy(original, rerun, key)
+        for verdict in reported.verdicts if reported is not None and copied is None else ():
+            if (verdict.task, verdict.construct) == (key.task, key.construct):
+                copied = verdict.identical
+        veto = _Veto(_trial(original, rerun, key.task), copied)
+        verdicts.append(_score_verdict(estimand, pair, veto))
         if estimand.checkpoint is not None:
-            bases = (
-                _pick(before, base_key(estimand), original_dir),
-                _pick(after, base_key(estimand), rerun_dir),
-            )
-            changes.append(_change_row(estimand, bases, (old, new), silent))
+            base = base_key(estimand)
+            bases = _pick(original, base), _pick(rerun, base)
+            changes.append(_change_row(estimand, bases, pair, veto))
     seeds = cast(
-        "tuple[int, ...]", require(require(rerun.seeds, "seeds").training, "seeds.training")
+        "tuple[int, ...]", require(require(rerun.card.seeds, "seeds").training, "seeds.training")
     )
     return RerunReport(
         kind="retrain",
-        original=_side(original, original_dir),
-        rerun=_side(rerun, rerun_dir),
+        original=_side(original),
+        rerun=_side(rerun),
         planned_seeds=len(seeds),
-        checkpoint_unit=cast("Literal['epoch', 'step']", original.checkpoint_unit),
+        checkpoint_unit=cast("Literal['epoch', 'step']", original.card.checkpoint_unit),
         verdicts=tuple(verdicts),
         changes=tuple(changes),
         overall=_overall([v.verdict for v in verdicts]),
-        environment_differences=tuple(environment_differences(original, rerun)),
+        environment_differences=tuple(environment_differences(original.card, rerun.card)),
     )
 
 
@@ -82,67 +74,63 @@ def _overall(words: list[Word]) -> Word:
     return words[0] if len(set(words)) == 1 else "inconclusive"
 
 
-def _pick(blocks: list[OutcomeArray], key: PlaceKey, folder: Path) -> OutcomeArray:
-    found = find(blocks, key)
+def _pick(submission: Submission, key: PlaceKey) -> OutcomeArray:
+    found = find(submission.blocks, key)
     if found is None:
         raise EvidenceError(
-            f"{folder / OUTCOMES_FILE}: no outcomes of {'/'.join(str(part) for part in key)}"
+            f"{submission.path(OUTCOMES_FILE)}: no outcomes of "
+            f"{'/'.join(str(part) for part in key)}"
         )
     return found
 
 
+def _trial(original: Submission, rerun: Submission, name: str) -> str | None:
+    """Return which prompts a task was limited to on either side; None where to none."""
+    return original.card.trials.get(name) or rerun.card.trials.get(name)
+
+
 @dataclass(frozen=True)
-class _Silence:
-    """Why nothing is decided, whatever the numbers are; `reason` is empty where there is no why."""
+class _Veto:
+    """Why nothing is decided, whatever the numbers are, where there is such a reason."""
 
     trial: str | None
     identical: bool | None
 
-    @property
-    def reason(self) -> str:
+    def apply(self, verdict: str, reason: str = "") -> tuple[Word, str]:
+        """Return a verdict and its reason, or what takes their place."""
         if self.identical:
-            return (
+            return "no_verdict", (
                 "every run of the rerun is, byte for byte, one of the original: that is a fact and "
-                "no verdict"
+                "no verdict."
             )
-        return f"a trial has no verdict: {self.trial}" if self.trial else ""
-
-    def over(self, verdict: str, reason: str) -> tuple[Word, str]:
-        """Return what is said in the place of a verdict and its reason."""
-        if self.reason:
-            return "no_verdict", f"{self.reason}."
+        if self.trial:
+            return "no_verdict", f"a trial has no verdict: {self.trial}."
         return cast("Word", verdict), reason
 
 
-def _silence(
-    original: Card, rerun: Card, estimand: PrimaryEstimand, identical: bool | None
-) -> _Silence:
-    tasks = [t for card in (original, rerun) for t in card.task_list() if t.name == estimand.task]
-    return _Silence(next((t.trial for t in tasks if t.trial), None), identical)
+def _place(estimand: PrimaryEstimand) -> dict[str, Any]:
+    """Return what a row of the verdict is about."""
+    names = ("task", "construct", "checkpoint", "decoding", "judge")
+    return {name: getattr(estimand, name) for name in names}
 
 
-def _score_verdict(
-    estimand: PrimaryEstimand, old: OutcomeArray, new: OutcomeArray, silent: _Silence
-) -> ScoreVerdict:
+def _score_verdict(estimand: PrimaryEstimand, pair: Pair, veto: _Veto) -> ScoreVerdict:
     """Test equivalence over training seeds; a seed's score is its mean over repeats."""
+    old, new = pair
     found = rerun_verdict(old.scores, new.scores, margin=MARGIN)
-    word, reason = silent.over(found.verdict, found.reason)
+    word, reason = veto.apply(found.verdict, found.reason)
     return ScoreVerdict(
-        task=estimand.task,
-        construct=estimand.construct,
-        checkpoint=estimand.checkpoint,
-        decoding=estimand.decoding,
-        judge=estimand.judge,
+        **_place(estimand),
         original_estimate=kept(float(old.scores.mean())),
         rerun_estimate=kept(float(new.scores.mean())),
         original_seeds=len(old.seeds),
         rerun_seeds=len(new.seeds),
         prompts=len(new.prompts),
-        trial=silent.trial,
-        identical=silent.identical,
+        trial=veto.trial,
+        identical=veto.identical,
         difference_points=kept(found.difference_points),
-        lower_points=_maybe(found.lower_points),
-        upper_points=_maybe(found.upper_points),
+        lower_points=None if found.lower_points is None else kept(found.lower_points),
+        upper_points=None if found.upper_points is None else kept(found.upper_points),
         margin_points=kept(found.margin_points),
         seeds_needed=found.seeds_needed,
         prompts_needed=found.prompts_needed,
@@ -151,15 +139,8 @@ def _score_verdict(
     )
 
 
-def _maybe(value: float | None) -> float | None:
-    return None if value is None else kept(value)
-
-
 def _change_row(
-    estimand: PrimaryEstimand,
-    bases: tuple[OutcomeArray, OutcomeArray],
-    tuned: tuple[OutcomeArray, OutcomeArray],
-    silent: _Silence,
+    estimand: PrimaryEstimand, bases: Pair, tuned: Pair, veto: _Veto
 ) -> ChangeVerdictRow:
     for base, block in zip(bases, tuned, strict=True):
         if base.prompts != block.prompts:
@@ -171,26 +152,23 @@ def _change_row(
         tuned[1].scores.mean(axis=1),
         margin=MARGIN,
     )
-    word, reason = silent.over(found.verdict, found.reason)
+    word, reason = veto.apply(found.verdict, found.reason)
     return ChangeVerdictRow(
-        task=estimand.task,
-        construct=estimand.construct,
-        checkpoint=int(estimand.checkpoint or 0),
-        decoding=estimand.decoding,
-        judge=estimand.judge,
+        **_place(estimand),
         original_estimate=kept(found.original.estimate_points),
         rerun_estimate=kept(found.rerun.estimate_points),
-        sign=silent.over(found.sign_verdict, "")[0],
-        size=silent.over(found.size_verdict, "")[0],
+        sign=veto.apply(found.sign_verdict)[0],
+        size=veto.apply(found.size_verdict)[0],
         verdict=word,
         reason=reason,
     )
 
 
-def _side(card: Card, folder: Path) -> Side:
+def _side(submission: Submission) -> Side:
+    card = submission.card
     return Side(
         id=card.submission.id,
         organisation=card.submission.organisation,
         protocol=protocol_digest(card),
-        outcomes_sha256=sha256_of(folder / OUTCOMES_FILE),
+        outcomes_sha256=submission.outcomes_sha256,
     )

@@ -95,10 +95,12 @@ def command(
     from safebench.analysis.comparison import compare_submissions
     from safebench.analysis.matching import Choice
     from safebench.cli.comparison import print_comparison
+    from safebench.evidence.submission import Submission
 
     conditions = cast("tuple[Condition | None, Condition | None]", (condition_a, condition_b))
     choice = Choice(tasks, constructs, decoding, checkpoint, judge, conditions)
-    found = compare_submissions(paths, cards, choice, flips)
+    a, b = (Submission(card, path) for card, path in zip(cards, paths, strict=True))
+    found = compare_submissions(a, b, choice, flips)
     if style == "json":
         _print_json({"schema_version": "safebench/comparison/1", **asdict(found)})
     else:

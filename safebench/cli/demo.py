@@ -16,6 +16,7 @@ from safebench.cli.heavy import needs_models
 from safebench.cli.rerun import print_report, repeat, seed_count
 from safebench.cli.summary import print_summary
 from safebench.errors import RunError
+from safebench.evidence.submission import Submission
 from safebench.resources import demo_dir
 
 MARK = ".safebench-demo"
@@ -85,7 +86,8 @@ def _run(submission: Path, batch_size: int, device: str | None, progress: Termin
             from safebench.study.engines import Settings
             from safebench.study.execute import execute
             from safebench.study.plan import make_plan
-        plan = make_plan(load_card(demo_dir() / "plan.yaml"), demo_dir(), submission)
+        protocol = Submission(load_card(demo_dir() / "plan.yaml"), demo_dir())
+        plan = make_plan(protocol, submission)
         progress.say(describe(plan))
         execute(plan, submission, Settings(batch_size, device, THREADS), progress)
     card = load_card(submission / "card.yaml")
@@ -106,13 +108,12 @@ def _rerun(
     submission: Path, batch_size: int, device: str | None, progress: TerminalProgress
 ) -> None:
     _heading(3, "Repeat it with new training seeds: does it reproduce?")
-    original = load_card(submission / "card.yaml")
+    original = Submission.read(submission)
     report = repeat(
         original,
-        submission,
         submission / "reruns" / "first",
-        seed_count(original),
-        require(original.submission.submitter, "submission.submitter"),
+        seed_count(original.card),
+        require(original.card.submission.submitter, "submission.submitter"),
         everything=False,
         batch_size=batch_size,
         device=device,

@@ -33,7 +33,7 @@ def print_grid(grid: Grid, only: Sequence[str], out: Path | None, form: str) -> 
     cells = sum(block.repeats for block, _ in rows) * len(grid.prompts)
     if form == "json":
         content = {
-            "shard": grid.shard, "cells": cells, **asdict(found), "left_to_the_run": grid.unseen,
+            "shard": grid.shard, "cells": cells, **asdict(found), "left_to_the_run": grid.uncounted,
             "blocks": [_as_json(block, grid, state) for block, state in rows],
         }  # fmt: skip
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
@@ -42,7 +42,7 @@ def print_grid(grid: Grid, only: Sequence[str], out: Path | None, form: str) -> 
     names = ", ".join(f"{name} ({count} prompts)" for name, count in grid.prompts.items())
     for line in _lines(found, f"{cells} cells: {names}"):
         click.echo(line)
-    for text in grid.unseen:
+    for text in grid.uncounted:
         click.echo(f"left to the run: {text}")
 
 

@@ -1,4 +1,4 @@
-"""`safebench export`: a submission in a neighbour's format."""
+"""`safebench export`: a submission in another program's format."""
 
 from __future__ import annotations
 
@@ -7,63 +7,57 @@ from typing import Any
 
 import click
 
-from safebench.errors import InteropError, visible
+from safebench.errors import visible
+from safebench.exporting.interface import FORMATS, Options, formats_with, write_export
 
-_OF_FORMATS = {
-    "card_url": ("hub", "croissant"),
-    "seed": ("hub",),
-    "checkpoint": ("hub",),
-    "timestamp": ("every-eval-ever",),
-    "with_responses": ("every-eval-ever",),
-}
-"""Options, and the formats that they have a meaning for."""
-FORMATS = ("every-eval-ever", "hub", "croissant", "csv", "parquet")
+_MOST_SHOWN = 8
+_HELP = """Write the numbers of the submission in FOLDER as FORMAT; say what it cannot hold.
+
+\b
+{formats}
+
+The numbers are computed from the evidence. The same submission gives the same bytes.
+""".format(formats="\n".join(f"{name:<16} {one.summary}" for name, one in FORMATS.items()))
 
 
-@click.command(name="export", short_help="Write a submission in another format.")
-@click.argument("format_", metavar="FORMAT", type=click.Choice(FORMATS))
+def _for(option: str) -> str:
+    return ", ".join(formats_with(option))
+
+
+@click.command(name="export", short_help="Write a submission in another format.", help=_HELP)
+@click.argument("format_", metavar="FORMAT", type=click.Choice(list(FORMATS)))
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path, file_okay=False),
-    help="Folder that is written; a new one.",
-)  # fmt: skip
-@click.option("--card-url", metavar="URL", help="Where the card can be read (hub, croissant).")
-@click.option("--seed", type=int, help="The training seed whose numbers are written (hub).")
-@click.option("--checkpoint", type=click.IntRange(min=1), help="Its checkpoint (hub).")
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="New folder to write to.",
+)
+@click.option("--card-url", metavar="URL", help=f"Where the card can be read ({_for('card_url')}).")
 @click.option(
-    "--timestamp", metavar="SECONDS",
-    help="When the record was made, in seconds since 1970; the card's date otherwise "
-    "(every-eval-ever).",
-)  # fmt: skip
+    "--seed", type=int, help=f"The training seed whose numbers are written ({_for('seed')})."
+)
 @click.option(
-    "--with-responses", is_flag=True,
-    help="Write prompts and responses that the card does not publish (every-eval-ever).",
-)  # fmt: skip
-def command(format_: str, folder: Path, out: Path, **wanted: Any) -> None:
-    """Write the numbers of the submission in FOLDER as FORMAT; say what it cannot hold.
-
-    \b
-    every-eval-ever  records of every_eval_ever 0.3: a file per model, and one per recipe
-    hub              .eval_results and model-index for a model card on the Hub
-    croissant        a description of the evidence tables as a data set
-    csv, parquet     every table of safebench.load
-
-    The numbers are computed from the evidence. The same submission gives the same bytes.
-    """
-    from safebench.exporting.write import Wanted, write_export
-
-    for option, formats in _OF_FORMATS.items():
-        if wanted[option] and format_ not in formats:
-            name = f"--{option.replace('_', '-')}"
-            raise InteropError(
-                f"{name} has no meaning for {format_}",
-                fix=f"leave it out, or export {' or '.join(formats)}",
-            )
-    export = write_export(folder, format_, out, Wanted(**wanted))
+    "--checkpoint", type=click.IntRange(min=1), help=f"Its checkpoint ({_for('checkpoint')})."
+)
+@click.option(
+    "--timestamp",
+    metavar="SECONDS",
+    help="When the record was made, in seconds since 1970; the card's date by default "
+    f"({_for('timestamp')}).",
+)
+@click.option(
+    "--with-responses",
+    is_flag=True,
+    help=f"Write prompts and responses that the card does not publish ({_for('with_responses')}).",
+)
+def command(format_: str, folder: Path, out: Path, **options: Any) -> None:
+    """See `_HELP`, which lists the formats."""
+    export = write_export(folder, out, Options(format_, **options))
     for what in export.lost:
         click.echo(f"not held: {visible(what)}", err=True)
-    shown = sorted(export.files)[:8]
-    for name in shown:
+    names = sorted(export.files)
+    for name in names[:_MOST_SHOWN]:
         click.echo(str(out / name))
-    if len(export.files) > len(shown):
-        click.echo(f"and {len(export.files) - len(shown)} more files")
+    if len(names) > _MOST_SHOWN:
+        click.echo(f"and {len(names) - _MOST_SHOWN} more files")

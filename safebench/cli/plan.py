@@ -12,8 +12,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from safebench.analysis.sizing import SeedsNeeded, Sizing, Spread, given_spread, read_pilot, size
+from safebench.analysis.sizing import SeedsNeeded, Sizing, Spread, given_spread, pilot_spread, size
 from safebench.cli.console import print_wrapped, printer
+from safebench.evidence.submission import Submission
 from safebench.words import interval, points, proportion
 
 _PROPORTION = click.FloatRange(min=0, max=1, min_open=True, max_open=True)
@@ -125,7 +126,7 @@ def _spread(pilot: Path | None, options: dict[str, Any]) -> Spread:
             raise click.UsageError(
                 f"{_flags(given)}: the pilot measures this; leave it out, or leave out PILOT_DIR"
             )
-        return read_pilot(pilot, {name: options[name] for name in _CHOICE})
+        return pilot_spread(Submission.read(pilot), {name: options[name] for name in _CHOICE})
     chosen = [name for name in _CHOICE if options[name] is not None]
     if chosen:
         raise click.UsageError(f"{_flags(chosen)} chooses a score of a pilot: give PILOT_DIR")

@@ -15,6 +15,7 @@ from safebench.cli.console import TerminalProgress, print_wrapped, printer
 from safebench.cli.heavy import needs_models
 from safebench.cli.sound import load_sound_card
 from safebench.errors import CardError, RunError
+from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.verdicts import RerunReport, ScoreVerdict, write_report
 from safebench.words import (
     checkpoint,
@@ -71,7 +72,7 @@ def command(
     The verdict is an equivalence test on each primary estimand, with the standard's margin. A trial
     (--limit), or fewer than 50 prompts, has no verdict.
     """
-    original = load_sound_card(submission / "card.yaml")
+    original = Submission(load_sound_card(submission / CARD_FILE), submission)
     submitter = Submitter(
         name=name,
         organisation=organisation or NotReported(not_reported="rerun without --organisation"),
@@ -80,9 +81,8 @@ def command(
     with TerminalProgress() as progress:
         report = repeat(
             original,
-            submission,
             out,
-            seeds or seed_count(original),
+            seeds or seed_count(original.card),
             submitter,
             everything=everything,
             batch_size=batch_size,
@@ -104,8 +104,7 @@ def seed_count(card: Card) -> int:
 
 
 def repeat(
-    original: Card,
-    submission: Path,
+    original: Submission,
     out: Path,
     seeds: int,
     submitter: Submitter,
@@ -123,17 +122,16 @@ def repeat(
         from safebench.study.engines import Settings
         from safebench.study.execute import execute, finished_earlier
         from safebench.study.plan import make_plan
-        from safebench.study.rerun import is_wanted, only_primary, rerun_card
-    card = rerun_card(original, submission, seeds, submitter)
-    wanted = only_primary(original)
-    plan = make_plan(card, submission, out, None if everything else lambda b: is_wanted(b, wanted))
+        from safebench.study.rerun import primary_blocks, rerun_card
+    protocol = original.with_card(rerun_card(original, seeds, submitter))
+    is_needed = primary_blocks(original.card)
+    plan = make_plan(protocol, out, *(() if everything else (is_needed,)))
     progress.say("rerun " + describe(plan))
     before = finished_earlier(plan, out)
     outcome = before or execute(plan, out, Settings(batch_size, device, threads), progress)
     if outcome.card is None:
         raise RunError(f"{out}: the rerun is not finished", fix="run the same command again")
-    rerun = outcome.card
-    report = compare(original, submission, rerun, out)
+    report = compare(original, Submission(outcome.card, out))
     write_report(report, out)
     return report
 

@@ -17,7 +17,7 @@ from safebench.words import count
 
 if TYPE_CHECKING:
     from safebench.study.plan import Plan
-    from safebench.study.runner import RunEnd
+    from safebench.study.runner import RunResult
 
 _OURS = "hf"
 """The backend that loads weights itself."""
@@ -89,16 +89,17 @@ def command(
     """
     from safebench.cli.heavy import needs_models
     from safebench.cli.sound import load_sound_card
+    from safebench.evidence.submission import Submission
 
     if out is None and not dry_run:
         raise click.UsageError("give --out DIR, or --dry-run")
-    loaded = load_sound_card(card)
+    protocol = Submission(load_sound_card(card), card.parent)
     elsewhere = settings["backend"] != _OURS
     if dry_run or out is None:
         from safebench.cli.dry_run import print_grid
         from safebench.study.estimate import count_grid
 
-        grid = count_grid(loaded, card.parent, shard=shard, limit=limit, elsewhere=elsewhere)
+        grid = count_grid(protocol, shard=shard, limit=limit, elsewhere=elsewhere)
         print_grid(grid, only, out, form)
         return
     with needs_models("run"):
@@ -107,7 +108,7 @@ def command(
         from safebench.study.execute import execute, finished_earlier
         from safebench.study.plan import make_plan
     with TerminalProgress() as progress, _stoppable():
-        plan = make_plan(loaded, card.parent, out, shard=shard, limit=limit, elsewhere=elsewhere)
+        plan = make_plan(protocol, out, shard=shard, limit=limit, elsewhere=elsewhere)
         chosen = pick_only(only, plan.blocks)
         progress.say(describe(plan))
         before = finished_earlier(plan, out)
@@ -115,7 +116,7 @@ def command(
     report(outcome, out, shard, again=before is not None)
 
 
-def report(outcome: RunEnd, out: Path, shard: str, *, again: bool = False) -> None:
+def report(outcome: RunResult, out: Path, shard: str, *, again: bool = False) -> None:
     """Print what came out, and what to do next."""
     if outcome.card is None:
         whole = outcome.done == outcome.cells

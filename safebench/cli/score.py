@@ -8,11 +8,10 @@ from pathlib import Path
 import click
 
 from safebench.analysis.report import ScoreReport, make_report, only
-from safebench.card.io import load_card
 from safebench.card.measured import complete_results
 from safebench.cli.score_formats import FORMATS, render
 from safebench.errors import visible
-from safebench.evidence.tables import read_outcomes
+from safebench.evidence.submission import Submission
 
 
 @click.command(name="score", short_help="Recompute a submission's numbers from its evidence.")
@@ -41,8 +40,7 @@ def command(directory: Path, style: str, tasks: tuple[str, ...], plots: Path | N
     needed, and diagnostics. Nothing is read from the card's own results, and nothing is written
     but the plots.
     """
-    card = load_card(directory / "card.yaml")
-    report = make_report(card, read_outcomes(directory), tasks)
+    report = make_report(Submission.read(directory), tasks)
     click.echo(render(report, style))
     if plots is not None:
         _draw(report, plots)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import EvidenceError
-from safebench.evidence.rows import encoded, floats
+from safebench.evidence.columns import encoded, floats
 
 Floats = npt.NDArray[np.float64]
 _KEYS = ("judge", "condition", "checkpoint", "decoding", "task", "construct")

@@ -90,6 +90,10 @@ class Journal:
                 found[run] = RunState(*run, event["event"], event.get("reason"))
         return found
 
-    def lost(self) -> set[Run]:
-        """Return the runs that failed or were withdrawn."""
-        return {run for run, state in self.states().items() if state.status != "registered"}
+    def lost(self) -> dict[Run, str]:
+        """Return the runs that failed or were withdrawn, with the reason."""
+        return {
+            run: state.reason or ""
+            for run, state in self.states().items()
+            if state.status != "registered"
+        }

@@ -84,9 +84,9 @@ def _check_manifest(folder: Path, evidence: Evidence) -> list[FileProblem]:
         listed = {f["path"]: f["sha256"] for f in json.loads(target.read_bytes())["files"]}
     except (ValueError, KeyError, TypeError, RecursionError):
         return [FileProblem(evidence.manifest, "is not a manifest", "other content", "JSON")]
-    stated = {f.path: f.sha256 for f in evidence.files}
-    if listed != stated:
-        differing = sorted({p for p, _ in listed.items() ^ stated.items()})
+    in_card = {f.path: f.sha256 for f in evidence.files}
+    if listed != in_card:
+        differing = sorted({p for p, _ in listed.items() ^ in_card.items()})
         return [
             FileProblem(
                 evidence.manifest,

@@ -6,6 +6,7 @@ A run fills its card with these, a validator recomputes them, the board shows th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from safebench.card.measured import (
     MeasuredScore,
     MeasuredStability,
 )
-from safebench.card.results import MARGIN, Condition, PrimaryEstimand
+from safebench.card.results import MARGIN, Condition, PrimaryEstimand, base_key, key_of
 from safebench.card.training import NoTraining
 from safebench.errors import EvidenceError
 from safebench.evidence.arrays import OutcomeArray, outcome_arrays
@@ -46,23 +47,21 @@ def compute_results(card: Card, outcomes: pa.Table) -> MeasuredResults:
     return results_of(card, outcome_arrays(outcomes))
 
 
-def results_of(card: Card, everything: list[OutcomeArray]) -> MeasuredResults:
+def results_of(card: Card, blocks: list[OutcomeArray]) -> MeasuredResults:
     """Compute every number of a card from its outcomes as arrays, in canonical order.
 
     Raises:
         EvidenceError: base and tuned were not asked the same prompts, or a task names no estimand.
     """
-    base = {
-        (b.judge, b.decoding, b.task, b.construct): b for b in everything if b.condition == "base"
-    }
+    by_key = {key_of(block): block for block in blocks}
     changes = []
-    for block in everything:
-        partner = base.get((block.judge, block.decoding, block.task, block.construct))
+    for block in blocks:
+        partner = by_key.get(base_key(block))
         if block.condition != "base" and block.checkpoint is not None and partner is not None:
-            changes.append(_change(block, partner, block.checkpoint))
+            changes.append(_change(block, partner))
     return MeasuredResults(
-        primary=tuple(primary_estimands(card, everything)),
-        scores=tuple(measure(block, lost_seeds(card, block)) for block in everything),
+        primary=tuple(primary_estimands(card, blocks)),
+        scores=tuple(measure(block, lost_seeds(card, block)) for block in blocks),
         changes=tuple(changes),
     )
 
@@ -106,15 +105,8 @@ def measure(block: OutcomeArray, lost: int = 0) -> MeasuredScore:
         else None
     )
     return MeasuredScore(
-        task=block.task,
-        construct=block.construct,
-        condition=block.condition,
-        checkpoint=block.checkpoint,
-        decoding=block.decoding,
-        judge=block.judge,
-        estimate=kept(interval.estimate),
-        lower=kept(interval.lower),
-        upper=kept(interval.upper),
+        **key_of(block)._asdict(),
+        **kept_interval(interval),
         method=interval.method,
         n=block.scores.size,
         prompts=len(block.prompts),
@@ -163,7 +155,7 @@ def _stability(block: OutcomeArray, lost: int) -> MeasuredStability:
     )
 
 
-def _change(tuned: OutcomeArray, base: OutcomeArray, checkpoint: int) -> MeasuredChange:
+def _change(tuned: OutcomeArray, base: OutcomeArray) -> MeasuredChange:
     if tuned.prompts != base.prompts:
         raise EvidenceError(
             f"{tuned.task}: base and {tuned.condition} were not asked the same prompts",
@@ -176,15 +168,8 @@ def _change(tuned: OutcomeArray, base: OutcomeArray, checkpoint: int) -> Measure
     reference = float(base.scores.mean())
     per_seed = tuned.scores.mean(axis=(1, 2))
     return MeasuredChange(
-        task=tuned.task,
-        construct=tuned.construct,
-        condition=tuned.condition,
-        checkpoint=checkpoint,
-        decoding=tuned.decoding,
-        judge=tuned.judge,
-        estimate=kept(found.estimate),
-        lower=kept(found.lower),
-        upper=kept(found.upper),
+        **key_of(tuned)._asdict(),
+        **kept_interval(found),
         method=found.method,
         prompts=len(tuned.prompts),
         seeds_up=int((per_seed > reference).sum()),
@@ -193,11 +178,11 @@ def _change(tuned: OutcomeArray, base: OutcomeArray, checkpoint: int) -> Measure
     )
 
 
-def primary_estimands(card: Card, everything: list[OutcomeArray]) -> Iterator[PrimaryEstimand]:
+def primary_estimands(card: Card, blocks: list[OutcomeArray]) -> Iterator[PrimaryEstimand]:
     """Yield the declared estimand of every task and construct that was measured."""
     condition: Condition = "base" if isinstance(card.hyperparameters, NoTraining) else "tuned"
     for task in card.task_list():
-        constructs = dict.fromkeys(b.construct for b in everything if b.task == task.name)
+        constructs = dict.fromkeys(b.construct for b in blocks if b.task == task.name)
         for construct in constructs:
             estimand = task.primary
             if estimand is None or isinstance(estimand, NotReported):
@@ -221,6 +206,27 @@ def final_checkpoint(card: Card) -> int | None:
     if checkpoints is None or isinstance(checkpoints, NotReported):
         return None
     return int(max(checkpoints))
+
+
+class Interval(Protocol):
+    """What every statistic with an interval has."""
+
+    @property
+    def estimate(self) -> float:
+        """The estimate."""
+
+    @property
+    def lower(self) -> float:
+        """Lower end."""
+
+    @property
+    def upper(self) -> float:
+        """Upper end."""
+
+
+def kept_interval(found: Interval) -> dict[str, Any]:
+    """Return an estimate and its ends by name, to the decimals that a card keeps."""
+    return {name: kept(getattr(found, name)) for name in ("estimate", "lower", "upper")}
 
 
 def _share(mask: npt.NDArray[np.bool_]) -> float:

@@ -6,65 +6,31 @@ at most the block in flight. What only an unfinished run needs lies in `.work`.
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import json
-import os
 import shutil
-import socket
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 
-from safebench.card.card import Card
-from safebench.card.differences import protocol_differences
 from safebench.errors import RunError
+from safebench.evidence.claim import Claim, differing
 from safebench.evidence.journal import Journal
+from safebench.evidence.lock import LockedError, VanishedError, holder, locked
+from safebench.evidence.submission import CARD_FILE
 from safebench.evidence.tables import RESPONSES, read_table, write_table
 from safebench.files import replace_file
 
-CARD_FILE = "card.yaml"
 _WORK = ".work"
 _LOCK = ".lock"
 _CLAIM = "run.json"
 _ENVIRONMENT = "environment.json"
-_SCHEMA = "safebench/run/1"
 _MAY_SHRINK = ("batch_size", "threads")
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much one block of cells is."""
-
-    condition: str
-    training_seed: int | None
-    cells: int
-    """Repeats times tasks."""
-    responses: int
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a folder is for: a pinned card, and the blocks of its grid that are made here."""
-
-    card: Card
-    blocks: dict[str, Size]
-    """Blocks by name, in order."""
-    shard: str = "1/1"
-    """Which part of the grid this is, `i/n`."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what run.json holds."""
-        return {
-            "schema": _SCHEMA,
-            "shard": self.shard,
-            "blocks": {name: asdict(size) for name, size in self.blocks.items()},
-            "card": json.loads(self.card.model_dump_json(exclude_none=True)),
-        }
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_LOOK = "look at it with `safebench score`"
 
 
 class Store:
@@ -78,74 +44,64 @@ class Store:
 
     @contextmanager
     def opened(self, claim: Claim) -> Iterator[None]:
-        """Make the folder this run's alone.
+        """Make the folder this run's alone for the time of the block.
 
         Raises:
-            RunError: another run holds it, it holds another card's work, or it cannot be written.
+            RunError: another run holds it, it holds another card's work, it cannot be written, or
+                the disk is full, whatever a library raises in the block then.
         """
         self._check_free()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / _LOCK).open("a+")
+            (self.folder / _LOCK).touch()
         except OSError as problem:
-            raise RunError(
+            raise disk_full(problem, self.folder) or RunError(
                 f"{self.folder}: cannot be written ({problem.strerror})",
                 fix="give --out a folder you may write to",
             ) from problem
-        with lock:
-            self._hold(lock)
-            self._claim(claim)
-            yield
+        try:
+            with locked(self.folder / _LOCK):
+                self._claim(claim)
+                yield
+        except LockedError as problem:
+            who = f" ({problem})" if str(problem) else ""
+            raise RunError(
+                f"{self.folder}: another run is at work in this folder{who}",
+                fix="wait for it, or give another --out",
+            ) from problem
+        except VanishedError as problem:
+            raise RunError(
+                f"{self.folder}: another run finished in this folder just now", fix=_LOOK
+            ) from problem
+        except Exception as problem:
+            full = disk_full(problem, self.folder)
+            if full is None:
+                raise
+            raise full from problem
+
+    def holder(self) -> str | None:
+        """Return who is at work in the folder; None when nobody is."""
+        return holder(self.folder / _LOCK)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the folder holds a finished submission."""
+        return (self.folder / CARD_FILE).is_file() and not (self.work / _CLAIM).is_file()
 
     def _check_free(self) -> None:
-        """See that the folder is new, empty, or an unfinished run's; nothing is touched."""
+        """Check that the folder is new, empty, or an unfinished run's; nothing is touched."""
         if not self.folder.is_dir() or (self.work / _CLAIM).is_file():
             return
         if (self.folder / CARD_FILE).is_file():
             raise RunError(
                 f"{self.folder}: already holds a finished submission",
-                fix="look at it with `safebench score`, or give another --out",
+                fix=f"{_LOOK}, or give another --out",
             )
         if any(p.name not in (_LOCK, _WORK) for p in self.folder.iterdir()):
             raise RunError(
                 f"{self.folder}: is not empty and holds no unfinished run",
                 fix="give --out a new folder",
             )
-
-    def _hold(self, lock: IO[str]) -> None:
-        try:
-            _lock(lock)
-        except OSError as problem:
-            lock.seek(0)
-            who = lock.read().strip()
-            raise RunError(
-                f"{self.folder}: another run is at work in this folder{f' ({who})' if who else ''}",
-                fix="wait for it, or give another --out",
-            ) from problem
-        if not os.path.samestat(os.fstat(lock.fileno()), (self.folder / _LOCK).stat()):
-            raise RunError(
-                f"{self.folder}: another run finished in this folder just now",
-                fix="look at it with `safebench score`",
-            )
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
-        lock.flush()
-
-    def holder(self) -> str | None:
-        """Return who is at work in the folder; None when nobody is."""
-        try:
-            with (self.folder / _LOCK).open("r") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return None
-        except OSError:
-            return (self.folder / _LOCK).read_text(encoding="utf-8").strip() or "a process"
-        return None
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the folder holds a finished submission."""
-        return (self.folder / CARD_FILE).is_file() and not (self.work / _CLAIM).is_file()
 
     def _claim(self, claim: Claim) -> None:
         if (self.work / _CLAIM).is_file():
@@ -162,15 +118,11 @@ class Store:
         """Return what an unfinished folder is for; raises RunError."""
         path = self.work / _CLAIM
         try:
-            found = json.loads(path.read_bytes())
-            card = Card.model_validate_json(json.dumps(found["card"]))
-            blocks = {str(name): Size(**size) for name, size in found["blocks"].items()}
-            return Claim(card, blocks, str(found["shard"]))
+            return Claim.from_json(path.read_bytes())
         except FileNotFoundError as problem:
             if self.is_finished:
                 raise RunError(
-                    f"{self.folder}: its run is finished, and its card is written",
-                    fix="look at it with `safebench score`",
+                    f"{self.folder}: its run is finished, and its card is written", fix=_LOOK
                 ) from problem
             raise RunError(
                 f"{self.folder}: holds no unfinished run", fix="give the folder of `safebench run`"
@@ -182,19 +134,18 @@ class Store:
 
     def _check_same(self, claim: Claim) -> None:
         found = self.claim()
-        mine, theirs = (_decided(c) for c in (claim, found))
-        if mine == theirs:
+        if claim.is_same_work(found):
             return
         if found.shard != claim.shard:
             what = f"shard {found.shard}, not {claim.shard}"
             fix = f"give --shard {found.shard} to go on, or another --out"
         else:
-            what = f"an unfinished run of another card ({_differing(found, claim)})"
+            what = f"an unfinished run of another card ({differing(found.card, claim.card)})"
             fix = "restore the card to go on, or give another --out"
         raise RunError(f"{self.folder}: holds {what}; finished work there is kept", fix=fix)
 
     def check_environment(self, environment: dict[str, Any]) -> None:
-        """Record what work is done with, or see that it is what earlier work was done with.
+        """Record what work is done with, or check that it is what earlier work was done with.
 
         Fields may come in parts. The smallest batch size and number of threads of all sessions
         are kept.
@@ -250,18 +201,21 @@ class Store:
         """Remove what only an unfinished run needs; the claim first, which says that it is one."""
         (self.work / _CLAIM).unlink(missing_ok=True)
         shutil.rmtree(self.work, ignore_errors=True)
-        (self.folder / _LOCK).unlink(missing_ok=True)
+        with suppress(PermissionError):  # Windows keeps a file that is open, as this one is
+            (self.folder / _LOCK).unlink(missing_ok=True)
 
 
-def _lock(file: IO[str]) -> None:
-    """Lock a file; whoever only looks whether it is locked (`holder`) is waited for."""
-    for wait in (0.05, 0.2, None):
-        try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if wait is None:
-                raise
-            time.sleep(wait)
+def disk_full(problem: BaseException | None, folder: Path) -> RunError | None:
+    """Return a message if this is what libraries raise when a disk is full; None otherwise."""
+    while problem is not None:
+        coded = isinstance(problem, OSError) and problem.errno in _FULL
+        if coded or "No space left on device" in str(problem) or "os error 28" in str(problem):
+            return RunError(
+                f"{folder}: no space left on the disk; finished cells are kept",
+                fix="make room, then run the same command again",
+            )
+        problem = problem.__cause__ or problem.__context__
+    return None
 
 
 def _bytes(content: dict[str, Any]) -> bytes:
@@ -276,43 +230,3 @@ def _changed(name: str, before: Any, now: Any) -> str:
             if before.get(key) != now.get(key)
         )
     return f"{name} {before} -> {now}"
-
-
-def same_study(card: Card) -> dict[str, Any]:
-    """Return what must be the same for work to belong together: all but titles, people, places."""
-    content: dict[str, Any] = json.loads(card.model_dump_json(exclude_none=True))
-    content.pop("submission")
-    model = content["model"]
-    revision = model["base"].get("revision")
-    if str(revision).startswith("sha256:"):
-        model["base"].pop("id")
-    elif isinstance(revision, dict) and "unpinnable" in revision:  # a run fills in the days
-        model["base"]["revision"] = "unpinnable"
-    for entry in (model.get("chat_template", {}), model.get("training_chat_template", {})):
-        entry.pop("path", None)
-    for entry in (*_entries(content.get("tasks")), *_entries(model.get("weights"))):
-        entry.pop("path", None)
-    for judge in _entries(content.get("judge")):
-        if isinstance(judge.get("revision"), dict):  # the same
-            judge["revision"] = "unpinnable"
-    return content
-
-
-def _entries(value: Any) -> list[dict[str, Any]]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
-def _decided(claim: Claim) -> dict[str, Any]:
-    return {**claim.as_json(), "card": same_study(claim.card)}
-
-
-def _differing(old: Claim, new: Claim) -> str:
-    """Name what differs between two cards, as a person would."""
-    found = protocol_differences(old.card, new.card)
-    lines = [f"{v.name}: {v.a} -> {v.b}" for v in found.variables]
-    lines += [text.replace(" in A", " there").replace(" in B", " here") for text in found.extent]
-    if lines:
-        return "; ".join(lines)
-    first, second = (same_study(c.card) for c in (old, new))
-    names = [k for k in sorted({*first, *second}) if first.get(k) != second.get(k)]
-    return ", ".join(names) or "other cells of it"

@@ -24,7 +24,7 @@ Status = Literal["ok", "truncated", "blocked", "error", "not_run", "unrecorded"]
 _KEY = [
     pa.field("condition", pa.string(), nullable=False),  # base, tuned, control
     pa.field("training_seed", pa.int64()),  # null for the base model
-    pa.field("checkpoint", pa.int64()),  # epoch; null for the base model
+    pa.field("checkpoint", pa.int64()),  # epoch or step; null for the base model
     pa.field("decoding", pa.string(), nullable=False),
     pa.field("repeat", pa.int64(), nullable=False),  # from 1
     pa.field("generation_seed", pa.int64()),  # null for greedy decoding
@@ -82,7 +82,7 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 
 def read_table(path: Path, schema: pa.Schema, *, coded: bool = False) -> pa.Table:
-    """Read a table and see that it has the columns of a schema.
+    """Read a table and check that it has the columns of a schema.
 
     `coded`: text comes as codes into its distinct values (Arrow's dictionary type), which takes
     a fraction of the time and memory where few values make many rows.

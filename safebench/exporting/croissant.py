@@ -12,9 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from safebench.evidence.store import CARD_FILE
+from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.tables import OUTCOMES, OUTCOMES_FILE, RESPONSES, RESPONSES_FILE
-from safebench.exporting.source import Export, Source, organisation, text
+from safebench.exporting.facts import organisation, publishes_texts, text
+from safebench.exporting.interface import Export, Options
 from safebench.files import sha256_of
 
 _FILE = "croissant.json"
@@ -39,72 +40,72 @@ _MEANT = {
     "response": "the response",
     "new_tokens": "tokens of the response, where they were counted",
 }
-_CONTEXT = {
-    "@language": "en", "@vocab": "https://schema.org/", "citeAs": "cr:citeAs",
-    "column": "cr:column", "conformsTo": "dct:conformsTo",
-    "cr": "http://mlcommons.org/croissant/", "rai": "http://mlcommons.org/croissant/RAI/",
+_TERMS = """
+@language @vocab citeAs column conformsTo cr rai data dataType dct equivalentProperty examples
+extract field fileProperty fileObject fileSet format includes isLiveDataset jsonPath key md5
+parentField path recordSet references regex repeated replace samplingRate sc separator source
+subField transform
+""".split()  # noqa: SIM905 - names are read more easily in lines
+_OTHERS: dict[str, Any] = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "conformsTo": "dct:conformsTo",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
     "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"}, "dct": "http://purl.org/dc/terms/",
-    "equivalentProperty": "cr:equivalentProperty",
-    "examples": {"@id": "cr:examples", "@type": "@json"}, "extract": "cr:extract",
-    "field": "cr:field", "fileProperty": "cr:fileProperty", "fileObject": "cr:fileObject",
-    "fileSet": "cr:fileSet", "format": "cr:format", "includes": "cr:includes",
-    "isLiveDataset": "cr:isLiveDataset", "jsonPath": "cr:jsonPath", "key": "cr:key",
-    "md5": "cr:md5", "parentField": "cr:parentField", "path": "cr:path",
-    "recordSet": "cr:recordSet", "references": "cr:references", "regex": "cr:regex",
-    "repeated": "cr:repeated", "replace": "cr:replace", "samplingRate": "cr:samplingRate",
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
     "sc": "https://schema.org/",
-    "separator": "cr:separator", "source": "cr:source", "subField": "cr:subField",
-    "transform": "cr:transform",
-}  # fmt: skip
-"""The context that the specification of Croissant 1.0 gives."""
+}
+_CONTEXT = {term: _OTHERS.get(term, f"cr:{term}") for term in _TERMS}
+"""The context that the specification of Croissant 1.0 gives, in its order."""
 
 
-def export(source: Source, *, card_url: str | None = None) -> Export:
-    """Return a description of a submission's tables.
-
-    Args:
-        source: The submission.
-        card_url: Where the submission can be found.
-    """
-    card = source.card
+def export(submission: Submission, options: Options) -> Export:
+    """Return a description of a submission's tables."""
+    card = submission.card
+    about = card.submission
     files = [(CARD_FILE, "application/yaml"), (OUTCOMES_FILE, "application/x-parquet")]
     sets = [_record_set("outcomes", OUTCOMES_FILE, OUTCOMES, "one row per judged response")]
-    if source.responses is not None and source.publishes_texts:
+    if submission.responses is not None and publishes_texts(card):
         files.append((RESPONSES_FILE, "application/x-parquet"))
         sets.append(_record_set("responses", RESPONSES_FILE, RESPONSES, "one row per response"))
-    title = text(card.submission.title) or card.submission.id
+    trials = "".join(f" Trial, not a result: {t}, {extent}." for t, extent in card.trials.items())
     described: dict[str, Any] = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": _CONFORMS,
-        "name": card.submission.id,
-        "description": f"{title}. Outcomes of a safety evaluation by the standard {card.spec}: "
-        f"who judged which response how. Numbers and protocol are in {CARD_FILE}."
-        + "".join(f" Trial, not a result: {t}, {extent}." for t, extent in card.trials.items()),
-        "identifier": f"sha256:{source.digest}",
+        "name": about.id,
+        "description": f"{text(about.title) or about.id}. Outcomes of a safety evaluation by the "
+        f"standard {card.spec}: who judged which response how. Numbers and protocol are in "
+        f"{CARD_FILE}.{trials}",
+        "identifier": f"sha256:{submission.outcomes_sha256}",
         "version": "1.0.0",
     }
     who = organisation(card)
     if who is not None:
         described["creator"] = {"@type": "sc:Organization", "name": who}
-    for field, value in (
-        ("license", text(card.submission.licence)),
-        ("datePublished", text(card.submission.date)),
-        ("url", card_url),
-    ):
-        if value is not None:
-            described[field] = value
+    optional = {
+        "license": text(about.licence),
+        "datePublished": text(about.date),
+        "url": options.card_url,
+    }
+    described |= {name: value for name, value in optional.items() if value is not None}
     described["distribution"] = [
         {
-            "@type": "cr:FileObject", "@id": name, "name": name, "contentUrl": name,
-            "encodingFormat": kind, "sha256": sha256_of(source.folder / name),
+            "@type": "cr:FileObject",
+            "@id": name,
+            "name": name,
+            "contentUrl": name,
+            "encodingFormat": kind,
+            "sha256": sha256_of(submission.path(name)),
         }
         for name, kind in files
-    ]  # fmt: skip
+    ]
     described["recordSet"] = sets
     body = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
-    return Export({_FILE: body.encode()}, list(_lost(source, card_url)))
+    return Export({_FILE: body.encode()}, list(_lost(submission, options.card_url)))
 
 
 def _record_set(name: str, file: str, schema: pa.Schema, description: str) -> dict[str, Any]:
@@ -127,17 +128,20 @@ def _record_set(name: str, file: str, schema: pa.Schema, description: str) -> di
     }
 
 
-def _lost(source: Source, card_url: str | None) -> Iterator[str]:
+def _lost(submission: Submission, card_url: str | None) -> Iterator[str]:
     yield (
         "scores, intervals, stability and protocol: Croissant describes data sets, not results; "
         "the card is one of its files"
     )
-    if source.responses is not None and not source.publishes_texts:
+    card = submission.card
+    if submission.responses is not None and not publishes_texts(card):
         yield "responses: the card does not publish them"
-    card = source.card
-    missing = [name for name, value in (("licence", text(card.submission.licence)),
-                                        ("date", text(card.submission.date)),
-                                        ("url", card_url)) if value is None]  # fmt: skip
     yield "how to cite it (citeAs): the card does not say"
+    recommended = {
+        "licence": text(card.submission.licence),
+        "date": text(card.submission.date),
+        "url": card_url,
+    }
+    missing = [name for name, value in recommended.items() if value is None]
     if missing:
         yield f"{', '.join(missing)}: Croissant recommends them, and nothing says them"

@@ -1,12 +1,13 @@
 """The Hub's model card: `.eval_results/*.yaml`, and `model-index` for its front matter.
 
-Neither has a field for uncertainty: the interval stands in `notes`, and `source.url` links the
+Neither has a field for uncertainty: the interval is written to `notes`, and `source.url` links the
 card.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -16,71 +17,56 @@ from safebench.card.results import PrimaryEstimand, find, key_of
 from safebench.card.task import METRICS, Task
 from safebench.errors import InteropError, MissingDependencyError
 from safebench.evidence.scoring import CONFIDENCE
-from safebench.exporting.source import (
-    Export,
-    Source,
-    base_id,
-    models_of,
-    organisation,
-    revision_of,
-    text,
-)
+from safebench.evidence.submission import Submission
+from safebench.exporting.facts import base_id, base_is_on_hub, models_of, organisation, text
+from safebench.exporting.interface import Export, Options
 from safebench.stats import score_interval
 from safebench.words import count, kept, rounded
 
-_URL = "https://huggingface.co/"
 
-
-def export(
-    source: Source, *, card_url: str | None = None, seed: int | None = None,
-    checkpoint: int | None = None,
-) -> Export:  # fmt: skip
+def export(submission: Submission, options: Options) -> Export:
     """Return what a model's repository on the Hub says of the primary numbers.
-
-    Args:
-        source: The submission.
-        card_url: Where the card can be read.
-        seed: Training seed of the model whose repository it is; None is the recipe as a whole.
-        checkpoint: Its checkpoint; that of the primary estimands otherwise.
 
     Raises:
         InteropError: no such model was measured.
         MissingDependencyError: huggingface_hub is not installed.
     """
-    if not source.results.primary:
+    if not submission.results.primary:
         raise InteropError(
             "the card declares no primary estimand, and a repository shows those",
             fix="give tasks[].primary, or export every-eval-ever or csv",
         )
-    numbers = list(_numbers(source, seed, checkpoint))
+    numbers = list(_numbers(submission, options))
     if not numbers:
         raise InteropError(
             "none of the primary numbers is of that model",
-            fix="there are: " + ", ".join(m.name for m in models_of(source)),
+            fix="there are: " + ", ".join(m.name for m in models_of(submission)),
         )
-    tasks = {task.name: task for task in source.card.task_list()}
-    for one in numbers:
-        one.trial = tasks[one.task].trial
-    entries = [_entry(source, one, tasks[one.task], card_url) for one in numbers]
-    body = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=100)
-    export = Export({f".eval_results/{source.card.submission.id}.yaml": body.encode()})
-    index = _model_index(source, numbers, tasks, card_url)
-    export.files["model-index.yaml"] = yaml.safe_dump(
-        index, sort_keys=False, allow_unicode=True, width=100
-    ).encode()
-    export.lost += list(_lost(source, card_url, seed))
-    return export
+    entries = [_entry(submission, number, options.card_url) for number in numbers]
+    files = {
+        f".eval_results/{submission.card.submission.id}.yaml": entries,
+        "model-index.yaml": _model_index(submission, numbers, options.card_url),
+    }
+    return Export(
+        {
+            name: yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=100).encode()
+            for name, body in files.items()
+        },
+        list(_lost(submission, options)),
+    )
 
 
+@dataclass(frozen=True)
 class _Number:
     """A primary number of one model, or of the recipe."""
 
-    def __init__(self, place: PrimaryEstimand, estimate: float, lower: float, upper: float,
-                 what: str) -> None:  # fmt: skip
-        self.place, self.estimate, self.lower, self.upper = place, estimate, lower, upper
-        self.task, self.construct, self.what = place.task, place.construct, what
-        self.trial: str | None = None
-        """The first prompts alone, where it is a trial."""
+    place: PrimaryEstimand
+    task: Task
+    estimate: float
+    lower: float
+    upper: float
+    of: str
+    """What the number is of: `training seed 3 alone`, `mean over 5 training seeds, ...`."""
 
     @property
     def notes(self) -> str:
@@ -88,32 +74,35 @@ class _Number:
         p = self.place
         at = "" if p.checkpoint is None else f", checkpoint {p.checkpoint}"
         metric, direction = METRICS[p.construct]
-        trial = f"TRIAL, not a result: {self.trial}; " if self.trial else ""
+        trial = f"TRIAL, not a result: {self.task.trial}; " if self.task.trial else ""
         return trial + (
             f"{p.construct}: {metric}, {direction.replace('_', ' ')}; {p.condition}{at}, decoding "
-            f"{p.decoding}, judge {p.judge}; {self.what}; {CONFIDENCE:.0%} interval "
+            f"{p.decoding}, judge {p.judge}; {self.of}; {CONFIDENCE:.0%} interval "
             f"[{rounded(self.lower, 4)}, {rounded(self.upper, 4)}]"
         )
 
 
-def _numbers(source: Source, seed: int | None, checkpoint: int | None) -> Iterator[_Number]:
-    for place in source.results.primary:
-        at = place.checkpoint if checkpoint is None or place.condition == "base" else checkpoint
-        place = place.model_copy(update={"checkpoint": at})
+def _numbers(submission: Submission, options: Options) -> Iterator[_Number]:
+    tasks = {task.name: task for task in submission.card.task_list()}
+    for place in submission.results.primary:
+        if options.checkpoint is not None and place.condition != "base":
+            place = place.model_copy(update={"checkpoint": options.checkpoint})
+        task, key, seed = tasks[place.task], key_of(place), options.seed
         if seed is None:
-            score = find(source.results.scores, key_of(place))
+            score = find(submission.results.scores, key)
             if score is not None:
-                yield _Number(place, score.estimate, score.lower, score.upper, _seeds(score))
+                ends = score.estimate, score.lower, score.upper
+                yield _Number(place, task, *ends, _mean_over(score))
             continue
-        block = find(source.blocks, key_of(place))
+        block = find(submission.blocks, key)
         if block is not None and seed in block.seeds:
             scores = block.scores[block.seeds.index(seed)][None]
             found = score_interval(scores, confidence=CONFIDENCE)
-            low, high, estimate = map(kept, (found.lower, found.upper, found.estimate))
-            yield _Number(place, estimate, low, high, f"training seed {seed} alone")
+            ends = kept(found.estimate), kept(found.lower), kept(found.upper)
+            yield _Number(place, task, *ends, f"training seed {seed} alone")
 
 
-def _seeds(score: MeasuredScore) -> str:
+def _mean_over(score: MeasuredScore) -> str:
     seeds = len({run.training_seed for run in score.runs} - {None})
     if not seeds:
         return "untuned"
@@ -122,23 +111,24 @@ def _seeds(score: MeasuredScore) -> str:
     return f"mean over {count(seeds, 'training seed')}, {stable}"
 
 
-def _entry(source: Source, one: _Number, task: Task, card_url: str | None) -> dict[str, Any]:
+def _entry(submission: Submission, number: _Number, card_url: str | None) -> dict[str, Any]:
+    task, card = number.task, submission.card
     dataset: dict[str, Any] = {"id": text(task.dataset_id) or task.name, "task_id": task.name}
     if isinstance(task.dataset_revision, str):
         dataset["revision"] = task.dataset_revision
-    entry: dict[str, Any] = {"dataset": dataset, "value": one.estimate}
-    date = text(source.card.submission.date)
+    entry: dict[str, Any] = {"dataset": dataset, "value": number.estimate}
+    date = text(card.submission.date)
     if date is not None:
         entry["date"] = date
     if card_url is not None:
-        who = organisation(source.card)
-        name = f"safebench card {source.card.submission.id}"
+        who = organisation(card)
+        name = f"safebench card {card.submission.id}"
         entry["source"] = {"url": card_url, "name": f"{name}, by {who}" if who else name}
-    return {**entry, "notes": one.notes}
+    return {**entry, "notes": number.notes}
 
 
 def _model_index(
-    source: Source, numbers: list[_Number], tasks: dict[str, Task], card_url: str | None
+    submission: Submission, numbers: list[_Number], card_url: str | None
 ) -> dict[str, Any]:
     try:
         from huggingface_hub.repocard_data import EvalResult, eval_results_to_model_index
@@ -147,56 +137,51 @@ def _model_index(
             "model-index is written by huggingface_hub, which is not installed",
             fix="pip install huggingface_hub, or pip install 'safebench[run]'",
         ) from problem
-    card = source.card
-    sources = [text(tasks[name].dataset_id) for name in dict.fromkeys(n.task for n in numbers)]
+    card = submission.card
     # Of one data set huggingface_hub would make one result, whichever task a metric is of.
-    shared = {n.task for n in numbers if sources.count(text(tasks[n.task].dataset_id)) > 1}
+    names_of: dict[str | None, set[str]] = {}
+    for one in numbers:
+        names_of.setdefault(text(one.task.dataset_id), set()).add(one.task.name)
     results = [
         EvalResult(
             task_type="text-generation",
-            dataset_type=text(tasks[one.task].dataset_id) or one.task,
-            dataset_name=one.task,
-            dataset_config=one.task if one.task in shared else None,
-            dataset_revision=_commit(tasks[one.task]),
-            metric_type=f"safebench.{one.construct}",
+            dataset_type=text(one.task.dataset_id) or one.task.name,
+            dataset_name=one.task.name,
+            dataset_config=(
+                one.task.name if len(names_of[text(one.task.dataset_id)]) > 1 else None
+            ),
+            dataset_revision=(
+                one.task.dataset_revision if isinstance(one.task.dataset_revision, str) else None
+            ),
+            metric_type=f"safebench.{one.place.construct}",
             metric_value=one.estimate,
-            metric_name=f"{METRICS[one.construct][0]} ({one.place.decoding}, {one.place.judge})"
-            + (f", trial: {one.trial}" if one.trial else ""),
+            metric_name=f"{METRICS[one.place.construct][0]} "
+            f"({one.place.decoding}, {one.place.judge})"
+            + (f", trial: {one.task.trial}" if one.task.trial else ""),
             metric_args={"notes": one.notes},
             source_name=None if card_url is None else f"safebench card {card.submission.id}",
             source_url=card_url,
         )
         for one in numbers
     ]
-    found: dict[str, Any] = {}
-    base = base_id(card)
-    revision = revision_of(card)
-    if (
-        revision is not None
-        and not revision.startswith("sha256:")
-        and any(one.place.condition != "base" for one in numbers)
-    ):
-        found["base_model"] = base
-        found["base_model_relation"] = "finetune"
-    return {**found, "model-index": eval_results_to_model_index(card.submission.id, results)}
+    index: dict[str, Any] = {}
+    if base_is_on_hub(card) and any(one.place.condition != "base" for one in numbers):
+        index = {"base_model": base_id(card), "base_model_relation": "finetune"}
+    return {**index, "model-index": eval_results_to_model_index(card.submission.id, results)}
 
 
-def _commit(task: Task) -> str | None:
-    return task.dataset_revision if isinstance(task.dataset_revision, str) else None
-
-
-def _lost(source: Source, card_url: str | None, seed: int | None) -> Iterator[str]:
-    yield "uncertainty: no field; the interval stands in notes and metric args"
+def _lost(submission: Submission, options: Options) -> Iterator[str]:
+    card = submission.card
+    yield "uncertainty: no field; the interval is in notes and metric args"
     yield "numbers that are not primary, changes from base, stability: link the card"
-    revision = revision_of(source.card)
-    if revision is not None and not revision.startswith("sha256:"):
+    if base_is_on_hub(card):
         yield "the base model's revision: base_model is a name alone"
     else:
         yield "the base model: base_model names one of the Hub, and the card names none at a commit"
-    if any(not isinstance(t.dataset_revision, str) for t in source.card.task_list()):
+    if any(not isinstance(t.dataset_revision, str) for t in card.task_list()):
         yield "prompts that are no data set of the Hub: dataset.id is their name in the card"
-    if card_url is None:
+    if options.card_url is None:
         yield "the card: --card-url links it"
-    many = len({s for b in source.blocks for s in b.seeds if s is not None})
-    if seed is None and many > 1:
+    many = len({s for b in submission.blocks for s in b.seeds if s is not None})
+    if options.seed is None and many > 1:
         yield f"which of {many} training seeds the repository holds: --seed gives that one alone"

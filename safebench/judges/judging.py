@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from safebench.card.task import Construct
-from safebench.evidence.rows import encoded
+from safebench.evidence.columns import encoded
 from safebench.evidence.tables import OUTCOMES, RESPONSES, sort_table
 from safebench.judges.cache import JudgementCache
 from safebench.judges.interface import Decision, Exchange, Judge, Text

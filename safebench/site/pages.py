@@ -91,7 +91,7 @@ def _context(submission: Entry) -> dict[str, Any]:
     results = complete_results(card)
     harm = primary(results, "harm")
     rows = []
-    if harm and submission.outcomes is not None:
+    if harm and submission.card.given_evidence is not None:
         rows = categories.by_category(submission.outcomes, harm)
     return {
         "s": submission,

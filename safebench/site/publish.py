@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safebench.errors import InputError
+from safebench.evidence.submission import CARD_FILE
 from safebench.site import exports, pages
 from safebench.site.board import read_board
 from safebench.site.rows import Group, Row, group_rows, make_row
-from safebench.site.sources import CARD_FILE, Entry, read_submissions
+from safebench.site.sources import Entry, read_submissions
 
 MARKER, SUMS = ".safebench-site", "SHA256SUMS"
 _MARK = "safebench leaderboard site, format 1\n"

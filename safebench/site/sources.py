@@ -7,41 +7,41 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from safebench.card.card import Card
 from safebench.checks import CheckedCard, check
 from safebench.errors import InputError
-from safebench.evidence.tables import read_outcomes
+from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.verdicts import RerunReport, read_report
 from safebench.site.verify import verdict_problems
 
-CARD_FILE = "card.yaml"
 SUBMISSIONS, RERUNS = "submissions", "reruns"
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
 
 
-@dataclass(frozen=True)
-class Rerun:
+@dataclass(frozen=True, eq=False)
+class Rerun(Submission):
     """A repetition of a submission, itself a submission, with the verdict it came to."""
 
-    name: str
-    folder: Path
-    card: Card
     report: CheckedCard
     verdict: RerunReport
 
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.folder.name
 
-@dataclass(frozen=True)
-class Entry:
-    """A submission that may be published."""
 
-    id: str
-    folder: Path
-    card: Card
+@dataclass(frozen=True, eq=False)
+class Entry(Submission):
+    """A submission that may be published, as it was checked."""
+
     report: CheckedCard
-    outcomes: pa.Table | None
     reruns: tuple[Rerun, ...]
+
+    @property
+    def id(self) -> str:
+        """The id of its card, which is the name of its folder."""
+        return self.folder.name
 
 
 def read_submissions(folder: Path) -> list[Entry]:
@@ -94,10 +94,12 @@ def _read(place: Path, problems: list[str]) -> Entry:
     card, report = _checked(place, problems)
     if card.submission.id != place.name:
         problems.append(_line(place, f"holds the card of {card.submission.id!r}"))
-    outcomes = read_outcomes(place) if card.given_evidence is not None else None
+    submission = Submission(card, place)
+    if card.given_evidence is not None:
+        _ = submission.outcomes  # the check reads them only where the card has results
     # A verdict on numbers that do not hold is not worth comparing.
-    reruns = _reruns(place, card, problems) if len(problems) == before else ()
-    return Entry(place.name, place, card, report, outcomes, reruns)
+    reruns = _reruns(submission, problems) if len(problems) == before else ()
+    return Entry(card, place, report, reruns)
 
 
 def _checked(place: Path, problems: list[str]) -> tuple[Card, CheckedCard]:
@@ -110,17 +112,16 @@ def _checked(place: Path, problems: list[str]) -> tuple[Card, CheckedCard]:
     return report.card, report
 
 
-def _reruns(place: Path, card: Card, problems: list[str]) -> tuple[Rerun, ...]:
-    root = place / RERUNS
+def _reruns(original: Submission, problems: list[str]) -> tuple[Rerun, ...]:
+    root = original.path(RERUNS)
     if not root.is_dir():
         return ()
     reruns: list[Rerun] = []
     for folder in _folders(root, problems):
         try:
             rerun_card, report = _checked(folder, problems)
-            verdict = read_report(folder)
-            rerun = Rerun(folder.name, folder, rerun_card, report, verdict)
-            found = verdict_problems(verdict, (card, place), (rerun_card, folder))
+            rerun = Rerun(rerun_card, folder, report, read_report(folder))
+            found = verdict_problems(rerun.verdict, original, rerun)
             problems.extend(_line(folder, problem) for problem in found)
             reruns.append(rerun)
         except InputError as problem:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 from safebench.analysis.verdict import compare
-from safebench.card.card import Card
+from safebench.evidence.submission import Submission
 from safebench.evidence.verdicts import RerunReport
 
 _TOLERANCE = 1e-9
 
 
-def verdict_problems(
-    verdict: RerunReport, original: tuple[Card, Path], rerun: tuple[Card, Path]
-) -> list[str]:
+def verdict_problems(verdict: RerunReport, original: Submission, rerun: Submission) -> list[str]:
     """Return what in verdict.json differs from the verdict computed again, a line each.
 
     Raises:
         InputError: the two cannot be compared at all.
     """
-    found = compare(*original, *rerun, stated=verdict).model_dump(mode="json")
+    found = compare(original, rerun, reported=verdict).model_dump(mode="json")
     return list(_differences("verdict.json", verdict.model_dump(mode="json"), found))
 
 

@@ -47,7 +47,7 @@ class SelfAnswered:
 
 
 def write_answers(
-    asked: SelfAnswered,
+    answered: SelfAnswered,
     store: Store,
     engine: Callable[[], Engine],
     generation_seed: int,
@@ -61,39 +61,39 @@ def write_answers(
         ModelError: the base model failed on a question.
         CardError: the card has the digest of other answers.
     """
-    target = store.folder / asked.path
+    target = store.folder / answered.path
     if target.is_file():
         return
+    name = answered.dataset.name
     prompts = [
         Prompt(
-            f"data/{asked.dataset.name}",
+            f"data/{name}",
             {"prompt_id": str(number)},
             _context(question, engine(), chat=chat),
         )
-        for number, question in enumerate(asked.questions, start=1)
+        for number, question in enumerate(answered.questions, start=1)
     ]
     progress.start("answer", len(prompts))
-    decoding = asked.decoding.model_copy(update={"repeats": 1, "repeat_control": False})
+    decoding = answered.decoding.model_copy(update={"repeats": 1, "repeat_control": False})
     with engine().using(PlacedWeights("base", None, None, "base", None)):
-        answers = generate(
+        responses = generate(
             engine(),
             prompts,
             decoding,
             Stream(generation_seed, "base", None, None, decoding.name),
             batch_size=engine().batch_size,
-            on_batch=lambda count: progress.advance(count, asked.dataset.name),
+            on_batch=lambda count: progress.advance(count, name),
         )
     progress.stop()
     rows = (
-        {"prompt": question, "completion": _completion(question, answer.text)}
-        for question, answer in zip(asked.questions, answers, strict=True)
+        {"prompt": question, "completion": _completion(question, response.text)}
+        for question, response in zip(answered.questions, responses, strict=True)
     )
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-    digest, stated = hashlib.sha256(text).hexdigest(), asked.dataset.sha256
-    if isinstance(stated, str) and stated != digest:
+    digest, reported = hashlib.sha256(text).hexdigest(), answered.dataset.sha256
+    if isinstance(reported, str) and reported != digest:
         raise CardError(
-            f"data ({asked.dataset.name}).sha256 is {stated}, but the answers given here have "
-            f"{digest}",
+            f"data ({name}).sha256 is {reported}, but the answers given here have {digest}",
             fix="remove the value to train on the answers of this machine",
         )
     replace_file(target, text)
@@ -111,7 +111,7 @@ def _completion(question: Any, answer: str) -> Any:
 
 
 def chosen_decoding(dataset: Dataset, decodings: tuple[Decoding, ...]) -> Decoding:
-    """Return the decoding that a set's answers name; a rule has seen that it is declared."""
+    """Return the decoding that a set's answers name; a rule has checked that it is declared."""
     answers = require(dataset.answers, f"data {dataset.name}: answers")
     assert answers is not None  # noqa: S101 - for the type checker
     return next(d for d in decodings if d.name == answers.decoding)

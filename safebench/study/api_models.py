@@ -1,4 +1,4 @@
-"""A card's model behind an API: what must be known of it, its names, its file, its days.
+"""A card's model behind an API: what a run must know of it, its names, its file, its days.
 
 Nothing is fine-tuned or loaded here: the base model and what the provider made of it are names that
 a server knows. One fine-tuning job gives one model, so that its recipe has one checkpoint.
@@ -26,7 +26,7 @@ _FILE = ".gguf"
 
 
 def check_served(card: Card, model: ApiModel, *, elsewhere: bool) -> None:
-    """See that a card says what is needed to ask its model and those that were made of it.
+    """Check that a card says what is needed to ask its model and those that were made of it.
 
     Raises:
         CardError: names the field and what it needs; or no client of a server was named.
@@ -101,7 +101,7 @@ def names_of(model: ApiModel) -> dict[int | None, str]:
     return names
 
 
-def placed_jobs(
+def weights_of_jobs(
     card: Card, model: ApiModel
 ) -> dict[tuple[str, int | None, int | None], PlacedWeights]:
     """Return the tuned models of a card whose seeds are filled in, by what makes them.
@@ -112,8 +112,8 @@ def placed_jobs(
     recipe = card.hyperparameters
     if not isinstance(recipe, Training):
         return {}
-    stated = require(require(card.seeds, "seeds").training, "seeds.training")
-    seeds = stated if isinstance(stated, tuple) else ()
+    training = require(require(card.seeds, "seeds").training, "seeds.training")
+    seeds = training if isinstance(training, tuple) else ()
     listed = {seed for seed in names_of(model) if seed is not None}
     for seed in seeds:
         if seed not in listed:
@@ -140,8 +140,8 @@ def placed_jobs(
 def locate_served(model: ApiModel, folder: Path) -> tuple[Located, bool]:
     """Find what names a served base model; tell whether its file lies here, relative to `folder`.
 
-    A file is digested, and is the one of the revision where there is one. A digest of a file that
-    lies elsewhere, beside its server, is taken as it is stated.
+    A file is digested, and must be the one of the revision where there is one. The digest of a file
+    that lies elsewhere, beside its server, is taken from the card.
 
     Raises:
         CardError: nothing says which model it is.
@@ -173,13 +173,13 @@ class RequestDays:
     """Keeps in the journal on which days (UTC) a model that nothing pins was asked."""
 
     def __init__(self, journal: Journal) -> None:
-        """Take a run's journal; days that stand there are not noted again."""
+        """Take a run's journal; days that it has are not noted again."""
         self._journal = journal
         self._noted = set(days_asked(journal))
         self._since: str | None = None
 
     def begin(self) -> None:
-        """Say that requests are about to be made."""
+        """Mark that requests are about to be made."""
         self._since = _today()
 
     def answered(self) -> None:
@@ -198,12 +198,12 @@ def days_asked(journal: Journal) -> list[str]:
 
 
 def is_dated(card: Card) -> bool:
-    """Whether a card tells its model by the days of the requests."""
+    """Tell whether a card identifies its model by the days of the requests."""
     return isinstance(card.model, ApiModel) and isinstance(card.model.base.revision, Unpinnable)
 
 
 def with_request_days(card: Card, journal: Journal) -> Card:
-    """Return a card that says on which days its unpinnable model was asked, tuned ones included."""
+    """Return a card with the days on which its unpinnable model was asked, tuned ones included."""
     base, days = card.model.base, days_asked(journal)
     if not days or not is_dated(card) or not isinstance(base.revision, Unpinnable):
         return card

@@ -83,10 +83,10 @@ def list_blocks(card: Card) -> Iterator[Block]:
 
 def _tuned_conditions(card: Card) -> list[Condition]:
     if isinstance(card.model, ApiModel):
-        return ["tuned"]  # a provider's jobs are of no other
+        return ["tuned"]  # a provider's jobs make nothing else
     given = card.model.weights
     if isinstance(card.data, NotReported) and isinstance(given, tuple):
-        roles = {weights.condition for weights in given}  # trained elsewhere, on what is not told
+        roles = {weights.condition for weights in given}  # trained elsewhere, on unknown data
     else:
         roles = {dataset.role for dataset in require(card.data, "data")}
     both: tuple[Condition, ...] = ("tuned", "control")
@@ -105,11 +105,11 @@ def weights_folder(out: Path, condition: str, seed: int) -> Path:
 
 _SHARD = re.compile(r"([1-9][0-9]*)/([1-9][0-9]*)")
 _KEYS = ("condition", "seed", "checkpoint", "decoding")
-Wanted = Callable[[Block], bool]
+BlockFilter = Callable[[Block], bool]
 
 
 def pick_shard(text: str) -> Callable[[list[Block]], list[Block]]:
-    """Return what keeps part i of n of a grid, given `i/n`; parts are whole runs.
+    """Return a function that keeps part i of n of a grid, given `i/n`; parts are whole runs.
 
     Raises:
         RunError: not `i/n` with 1 <= i <= n.
@@ -120,31 +120,31 @@ def pick_shard(text: str) -> Callable[[list[Block]], list[Block]]:
         raise RunError(f"--shard {text!r} is not i/n", fix="give --shard 1/4, 2/4, 3/4, 4/4")
 
     def part(blocks: list[Block]) -> list[Block]:
-        mine = set(runs_of(blocks)[number - 1 :: count])
-        return [block for block in blocks if block.run in mine]
+        runs = set(runs_of(blocks)[number - 1 :: count])
+        return [block for block in blocks if block.run in runs]
 
     return part
 
 
-def pick_only(texts: Iterable[str], blocks: Iterable[Block]) -> Wanted:
-    """Return what tells whether a block is among those that `--only` names.
+def pick_only(texts: Iterable[str], blocks: Iterable[Block]) -> BlockFilter:
+    """Return a function that tells whether a block is among those that `--only` names.
 
-    A text is `key=value` with a key of condition, seed, checkpoint, decoding, or several joined
-    by commas, all of which must hold; of several texts one must. A seed is a value, or `#1` for
-    the first one.
+    A text is `key=value`, with condition, seed, checkpoint or decoding as the key, or several of
+    them joined by commas. A block is kept if all parts of any one text hold. A seed is its value,
+    or its place: `#1` is the first.
 
     Raises:
-        RunError: not such a text, or a value that no block has.
+        RunError: a text is malformed, or names a value that no block has.
     """
     blocks = list(blocks)
     seeds = list(dict.fromkeys(b.training_seed for b in blocks if b.training_seed is not None))
     choices = [_choice(text, blocks, seeds) for text in texts]
 
-    def wanted(block: Block) -> bool:
-        has = _values(block)
-        return any(all(has[key] == value for key, value in c.items()) for c in choices)
+    def is_chosen(block: Block) -> bool:
+        values = _values(block)
+        return any(choice.items() <= values.items() for choice in choices)
 
-    return wanted if choices else lambda block: True
+    return is_chosen if choices else lambda block: True
 
 
 def _values(block: Block) -> dict[str, str]:

@@ -18,7 +18,7 @@ OURS = "hf"
 
 @dataclass(frozen=True)
 class Settings:
-    """How to execute, as far as it is not the card's to say."""
+    """How to execute: what decides nothing that the card reports."""
 
     batch_size: int = 256
     device: str | None = None
@@ -47,7 +47,7 @@ def make_engine(plan: Plan, settings: Settings, device: str) -> Engine:
                 f"--attention is for the backend {OURS}, and --backend is {settings.backend}",
                 fix="name it in --backend-args, as that backend calls it",
             )
-        # lm-eval's clients of servers are not imported for nothing.
+        # Imported here, since it loads lm-eval's clients of servers.
         from safebench.models.backends import NamedEngine, parse_backend_args
 
         model = plan.card.model
@@ -87,13 +87,13 @@ def make_engine(plan: Plan, settings: Settings, device: str) -> Engine:
     )
 
 
-def described(engine: Engine, told: Environment | None = None) -> dict[str, Any]:
+def environment_of(engine: Engine, declared: Environment | None = None) -> dict[str, Any]:
     """Return an engine's part of the environment as plain values.
 
-    What it cannot know of a server is taken from `told`, what the card says beforehand.
+    What it cannot know of a server is taken from `declared`, what the card says beforehand.
     """
     fields = {
-        name: getattr(told, name, value) if isinstance(value, NotReported) else value
+        name: getattr(declared, name, value) if isinstance(value, NotReported) else value
         for name, value in engine.environment().items()
     }
     return {
@@ -102,7 +102,7 @@ def described(engine: Engine, told: Environment | None = None) -> dict[str, Any]
     }
 
 
-def converses(engine: Engine, plan: Plan) -> bool:
+def takes_conversations(engine: Engine, plan: Plan) -> bool:
     """Tell whether prompts are conversations: by the card's template, or by an API's client."""
     if isinstance(plan.card.model, ApiModel):
         return bool(getattr(engine, "takes_chat", False))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, cast
 
 import rfc8785
@@ -14,23 +13,20 @@ from safebench.card.base import require
 from safebench.card.card import Card
 from safebench.card.data import Dataset
 from safebench.card.digest import causal_fields
-from safebench.card.io import load_card
 from safebench.card.model import ApiModel, ChatTemplateFromFile
 from safebench.card.task import Task
 from safebench.card.training import Training
 from safebench.errors import RunError, TaskError
-from safebench.evidence.store import CARD_FILE, Store
+from safebench.evidence.store import Store
+from safebench.evidence.submission import Submission
 from safebench.harness.catalogue import entry
 from safebench.harness.pinning import check_task, local_copy, measured_tasks, trial_of
 from safebench.harness.tasks import read_task
 from safebench.judges.registry import kind_of
 from safebench.models.conversation import template_file
 from safebench.study.cells import Block, Nth, list_blocks, pick_shard, runs_of
-from safebench.study.pins import (
-    carry_data,
-    pin_seeds,
-)
-from safebench.study.plan import Draft, draft, given_models
+from safebench.study.pins import carry_data, pin_seeds
+from safebench.study.plan import Draft, listed_weights, make_draft
 
 _FILLED_IN = ("sha256", "rendered_sha256", "dataset_sha256", "version", "effective")
 """Causal fields that a run fills in where a card leaves them out."""
@@ -50,8 +46,8 @@ class Grid:
     """Number of training examples by condition."""
     answers: tuple[tuple[str, str, int], ...]
     """Sets that the base model answers itself: condition, decoding, number of questions."""
-    unseen: tuple[str, ...]
-    """What the run alone looks at, in words."""
+    uncounted: tuple[str, ...]
+    """What only the run looks at, in words."""
 
 
 @dataclass(frozen=True)
@@ -70,30 +66,29 @@ class Estimate:
     new_tokens: int
     """Most tokens that can be generated."""
     given_weights: int
-    """Sets of weights that the card gives, so that nothing is fine-tuned for them."""
+    """Sets of weights that the card lists, so that nothing is fine-tuned for them."""
 
 
-def count_grid(card: Card, folder: Path, *, shard: str, limit: int | None, elsewhere: bool) -> Grid:
+def count_grid(submission: Submission, *, shard: str, limit: int | None, elsewhere: bool) -> Grid:
     """Count what a card asks for; the arguments are those of `make_plan`.
 
     Raises:
         SafebenchError: as `make_plan`, as far as it can be known here.
     """
     part = pick_shard(shard)
-    found = draft(card, folder, limit=limit, elsewhere=elsewhere, hub=False)
-    card = found.card
-    _check_files(card, folder)
-    tasks, prompts, unread = _prompts(card, folder)
-    card = card.model_copy(update={"tasks": tasks})
+    draft = make_draft(submission, limit=limit, elsewhere=elsewhere, hub=False)
+    _check_files(draft.submission)
+    tasks, prompts, unread = _prompts(draft.submission)
+    card = draft.submission.card.model_copy(update={"tasks": tasks})
     if require(card.seeds, "seeds").scheme == "declared":
         card = pin_seeds(card)
     blocks = list(list_blocks(card))
     seeded = [block for block in blocks if not isinstance(block.training_seed, Nth)]
     if len(seeded) == len(blocks) or not isinstance(card.model, ApiModel):
-        given_models(card, folder, seeded, hub=False)
-    answers = tuple(_answers(dataset) for dataset, _ in found.asked)
-    unseen = (*unread, *_unseen(found, len(seeded) < len(blocks)))
-    return Grid(card, tuple(part(blocks)), shard, prompts, found.data.examples, answers, unseen)
+        listed_weights(submission.with_card(card), seeded, hub=False)
+    answers = tuple(_answers(dataset) for dataset, _ in draft.answered)
+    rest = (*unread, *_uncounted(draft, is_derived=len(seeded) < len(blocks)))
+    return Grid(card, tuple(part(blocks)), shard, prompts, draft.data.examples, answers, rest)
 
 
 def _answers(dataset: Dataset) -> tuple[str, str, int]:
@@ -102,25 +97,24 @@ def _answers(dataset: Dataset) -> tuple[str, str, int]:
     return dataset.role, answers.decoding, int(require(dataset.examples, "data.examples"))
 
 
-def _check_files(card: Card, folder: Path) -> None:
-    """See that chat templates, and files that a provider has, are there."""
-    if isinstance(card.model, ApiModel):
-        carry_data(card, folder)
+def _check_files(submission: Submission) -> None:
+    """Check that chat templates, and files that a provider has, are there."""
+    model = submission.card.model
+    if isinstance(model, ApiModel):
+        carry_data(submission)
         return
     for name in ("chat_template", "training_chat_template"):
-        template = getattr(card.model, name)
+        template = getattr(model, name)
         if isinstance(template, ChatTemplateFromFile):
-            template_file(template, folder, f"model.{name}")
+            template_file(template, submission.folder, f"model.{name}")
 
 
-def _prompts(card: Card, folder: Path) -> tuple[tuple[Task, ...], dict[str, int], list[str]]:
+def _prompts(submission: Submission) -> tuple[tuple[Task, ...], dict[str, int], list[str]]:
     """Return the tasks, the number of prompts of each, and which of them were not counted."""
     tasks, counts, unread = [], {}, []
-    for number, task in enumerate(measured_tasks(card)):
-        file, limit = (
-            local_copy(task, number, folder),
-            require(task.limit, f"tasks[{number}].limit"),
-        )
+    for number, task in enumerate(measured_tasks(submission.card)):
+        file = local_copy(task, number, submission.folder)
+        limit = require(task.limit, f"tasks[{number}].limit")
         found = read_task(task.name, file=file, limit=limit)
         if found is not None:
             check_task(number, task, found)
@@ -134,21 +128,21 @@ def _prompts(card: Card, folder: Path) -> tuple[tuple[Task, ...], dict[str, int]
         published = listed.prompts or 0
         counts[task.name] = published if limit is None else min(limit, published)
         if listed.prompts_from == "as_published":
-            said = f"{published} prompts as published" if published else "nothing says how many"
-            unread.append(f"the prompts of {task.name}, which are on the Hub ({said})")
+            size = f"{published} prompts as published" if published else "nothing says how many"
+            unread.append(f"the prompts of {task.name}, which are on the Hub ({size})")
     return tuple(tasks), counts, unread
 
 
-def _unseen(found: Draft, is_derived: bool) -> Iterator[str]:
-    """Say what a run looks at beyond what was read."""
-    card = found.card
+def _uncounted(draft: Draft, *, is_derived: bool) -> Iterator[str]:
+    """Name what a run looks at beyond what was read."""
+    card = draft.submission.card
     if is_derived:
         yield "the training seeds, which are derived from digests that it takes (#1 is the first)"
-    if found.base.commit is not None:
-        yield f"the base model on the Hub, {found.base.source}"
-    if found.data.examples:
+    if draft.base.commit is not None:
+        yield f"the base model on the Hub, {draft.base.source}"
+    if draft.data.examples:
         for number, dataset in enumerate(require(card.data, "data")):
-            if dataset.answers is None and number not in found.data.sets:
+            if dataset.answers is None and number not in draft.data.sets:
                 yield f"the set {dataset.name} on the Hub ({dataset.examples} examples by the card)"
     for weights in require(getattr(card.model, "weights", None), "model.weights") or ():
         if weights.path is None:
@@ -164,10 +158,10 @@ def grid_begun(grid: Grid, store: Store) -> Grid | None:
     None where the folder holds no run, or that of another protocol.
     """
     try:
-        made = load_card(store.folder / CARD_FILE) if store.is_finished else store.claim().card
+        made = Submission.read(store.folder).card if store.is_finished else store.claim().card
     except RunError:  # nothing is there, or nothing that a run could go on with
         return None
-    if _stated(causal_fields(made)) != _stated(causal_fields(grid.card)):
+    if _decided(causal_fields(made)) != _decided(causal_fields(grid.card)):
         return None
     seeds = cast(
         "tuple[int, ...]", require(require(made.seeds, "seeds").training, "seeds.training")
@@ -181,12 +175,12 @@ def grid_begun(grid: Grid, store: Store) -> Grid | None:
     return replace(grid, blocks=tuple(blocks))
 
 
-def _stated(fields: Any) -> Any:
-    """Return the part of causal fields that a run does not fill in."""
+def _decided(fields: Any) -> Any:
+    """Return the part of causal fields that a run does not fill in, lists in a canonical order."""
     if isinstance(fields, dict):
-        return {name: _stated(value) for name, value in fields.items() if name not in _FILLED_IN}
+        return {name: _decided(value) for name, value in fields.items() if name not in _FILLED_IN}
     if isinstance(fields, list):
-        return sorted(map(_stated, fields), key=rfc8785.dumps)
+        return sorted(map(_decided, fields), key=rfc8785.dumps)
     return fields
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
 
 from safebench.card.base import require
-from safebench.card.io import load_card
 from safebench.errors import RunError, SafebenchError
-from safebench.evidence.store import CARD_FILE, Claim, Size, Store, same_study
+from safebench.evidence.claim import Claim, Size, same_study
+from safebench.evidence.store import Store
+from safebench.evidence.submission import Submission
 from safebench.judges.registry import check_keys
 from safebench.models.loading import check_device, default_device
 from safebench.progress import Progress
 from safebench.study.cells import Block
-from safebench.study.disk import told_when_full
 from safebench.study.engines import Settings
 from safebench.study.plan import Plan
-from safebench.study.runner import RunEnd, Runner
+from safebench.study.runner import Runner, RunResult
 from safebench.study.submission import with_weights
 
 
@@ -30,7 +30,7 @@ def execute(
     progress: Progress,
     *,
     only: Callable[[Block], bool] = lambda block: True,
-) -> RunEnd:
+) -> RunResult:
     """Execute a plan into a folder; the filled card is written last.
 
     An interrupted run is continued by the same call. `only` leaves other cells for another call;
@@ -42,21 +42,25 @@ def execute(
     check_device(settings.device or default_device())
     check_keys(require(plan.card.judge, "judge"))
     store = Store(out)
-    with told_when_full(out), store.opened(claim_of(plan)), _threads(settings.threads):
+    with store.opened(claim_of(plan)), _threads(settings.threads):
         try:
             store.journal.note(
-                "session", batch_size=settings.batch_size, device=settings.device,
-                threads=torch.get_num_threads(), shard=plan.shard,
-            )  # fmt: skip
+                "session",
+                batch_size=settings.batch_size,
+                device=settings.device,
+                threads=torch.get_num_threads(),
+                shard=plan.shard,
+            )
             return Runner(plan, store, settings, progress, only).run()
         except (Exception, KeyboardInterrupt) as problem:
-            known_one = isinstance(problem, SafebenchError)
-            _stopped(store, str(problem) if known_one else repr(problem))
+            is_ours = isinstance(problem, SafebenchError)
+            with suppress(OSError):  # a full disk, which the message is about
+                store.journal.note("stopped", reason=str(problem) if is_ours else repr(problem))
             raise
 
 
-def finished_earlier(plan: Plan, out: Path) -> RunEnd | None:
-    """Return the outcome of a finished run of this plan; None where the folder holds none.
+def finished_earlier(plan: Plan, out: Path) -> RunResult | None:
+    """Return the result of a finished run of this plan; None where the folder holds none.
 
     Raises:
         RunError: it holds a finished submission of another card, or of fewer cells.
@@ -64,7 +68,7 @@ def finished_earlier(plan: Plan, out: Path) -> RunEnd | None:
     store = Store(out)
     if not store.is_finished or plan.shard != "1/1":
         return None
-    card = load_card(out / CARD_FILE)
+    card = Submission.read(out).card
     cleared = card.model_copy(
         update={
             "model": with_weights(card, getattr(plan.card.model, "weights", None)),
@@ -88,9 +92,7 @@ def finished_earlier(plan: Plan, out: Path) -> RunEnd | None:
             fix="look at it with `safebench score`, or give another --out",
         )
     store.finish()  # whatever a run that was killed while it tidied up has left
-    states = store.journal.states()
-    lost = {run: state.reason or "" for run, state in states.items() if run in store.journal.lost()}
-    return RunEnd(card, 0, 0, lost)
+    return RunResult(card, 0, 0, store.journal.lost())
 
 
 def claim_of(plan: Plan) -> Claim:
@@ -102,13 +104,6 @@ def claim_of(plan: Plan) -> Claim:
         for b in plan.blocks
     }
     return Claim(plan.card, sizes, plan.shard)
-
-
-def _stopped(store: Store, reason: str) -> None:
-    try:
-        store.journal.note("stopped", reason=reason)
-    except OSError:
-        return  # the disk is full: the message says so
 
 
 @contextmanager

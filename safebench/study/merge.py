@@ -9,18 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from safebench.errors import RunError
+from safebench.evidence.claim import Claim, same_study
 from safebench.evidence.journal import Journal, as_line
-from safebench.evidence.store import Claim, Store, same_study
+from safebench.evidence.store import Store
+from safebench.evidence.submission import Submission
 from safebench.files import replace_file, sync_tree
 from safebench.progress import Progress
-from safebench.study.disk import told_when_full
 from safebench.study.engines import Settings
 from safebench.study.execute import claim_of, execute, finished_earlier
 from safebench.study.plan import make_plan
-from safebench.study.runner import RunEnd
+from safebench.study.runner import RunResult
 
 
-def merge(shards: Sequence[Path], out: Path, progress: Progress) -> RunEnd:
+def merge(shards: Sequence[Path], out: Path, progress: Progress) -> RunResult:
     """Make a submission of finished shards; they are left as they are.
 
     Raises:
@@ -36,12 +37,12 @@ def merge(shards: Sequence[Path], out: Path, progress: Progress) -> RunEnd:
             )
     claims = [store.claim() for store in stores]
     _check_whole(stores, claims)
-    plan = make_plan(claims[0].card, shards[0], out, elsewhere=True)
+    plan = make_plan(Submission(claims[0].card, shards[0]), out, elsewhere=True)
     before = finished_earlier(plan, out)
     if before is not None:
         return before
     target = Store(out)
-    with told_when_full(out), target.opened(claim_of(plan)):
+    with target.opened(claim_of(plan)):
         for store in stores:
             try:
                 target.check_environment(store.environment())
@@ -50,9 +51,9 @@ def merge(shards: Sequence[Path], out: Path, progress: Progress) -> RunEnd:
                     f"{store.folder}: {str(problem).removeprefix(f'{out}: ')}",
                     fix="make all shards on machines with the same software and devices",
                 ) from problem
-            _take(store.work / "responses", target.work / "responses")
-            _take(store.folder / "adapters", out / "adapters")
-            _take(store.folder / "data", out / "data")
+            _copy(store.work / "responses", target.work / "responses")
+            _copy(store.folder / "adapters", out / "adapters")
+            _copy(store.folder / "data", out / "data")
         _join_journals(stores, target.journal)
     return execute(plan, out, Settings(), progress)
 
@@ -93,7 +94,7 @@ def _check_whole(stores: list[Store], claims: list[Claim]) -> None:
         raise RunError(f"shard {twice}/{count} is given twice", fix="give every shard once")
 
 
-def _take(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path) -> None:
     """Copy files that are not there, by hard links where the disk has them."""
     if not source.is_dir():
         return

@@ -1,8 +1,9 @@
-"""Filling in what a plan leaves out: digests, commits, versions, seeds."""
+"""Filling in what a plan leaves out: digests, versions and seeds; and paths from another folder."""
 
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,55 +11,57 @@ from safebench.card.base import NotReported, require
 from safebench.card.card import Card
 from safebench.card.data import Dataset, RenderingTemplate
 from safebench.card.digest import derive_seeds, generation_seed
+from safebench.card.judge import ModelJudge
+from safebench.card.model import ApiModel, ChatTemplateFromFile, WeightsModel
 from safebench.card.pinned import check_same, update
 from safebench.card.training import NoTraining
 from safebench.errors import CardError
+from safebench.evidence.submission import Submission
 from safebench.files import sha256_of
 from safebench.tuning.interface import Recipe
 from safebench.tuning.registry import trained, trainer_of
-from safebench.tuning.render import (
-    FileTemplate,
-    rendered_sha256,
-    training_tokenizer,
-)
+from safebench.tuning.render import FileTemplate, rendered_sha256, training_tokenizer
 from safebench.tuning.sets import LoadedSet
 from safebench.tuning.training_data import TrainingData, read_training_data
 
+Files = dict[str, Path | bytes]
+"""Files that become part of a submission, or their content, by their path in it."""
 _RENDERED_THERE = NotReported(not_reported="the provider renders the examples, and does not show")
 
 
-def read_data(card: Card, recipe: Recipe, folder: Path, *, hub: bool) -> TrainingData:
+def read_data(submission: Submission, recipe: Recipe, *, hub: bool) -> TrainingData:
     """Read the training sets of a card that are here, and those of the Hub too if `hub`.
 
     Raises:
         CardError, TuningError: something is missing, is not what the card says, or cannot be run.
     """
+    card = submission.card
     trainer_of(recipe).check(recipe)  # here rather than after a base model was loaded
     data = require(card.data, "data")
     trained_on = require(recipe.data, "hyperparameters.data")
-    found = read_training_data(data, trained_on, folder, card.system_prompt, hub=hub)
+    found = read_training_data(data, trained_on, submission.folder, card.system_prompt, hub=hub)
     for number, one in found.sets.items():
         check_same(f"data[{number}].sha256", data[number].sha256, one.examples.sha256)
     return found
 
 
 def pin_data(
-    card: Card, found: TrainingData, folder: Path, tokenizer: Any
-) -> tuple[Card, Any, dict[str, Path | bytes]]:
+    submission: Submission, found: TrainingData, tokenizer: Any
+) -> tuple[Card, Any, Files]:
     """Fill in what the training data are; return the tokenizer for training, and files to carry.
 
     Sets that the base model answers itself are left as they are. `tokenizer` is the one for
-    evaluation. Files are by their path in the submission.
+    evaluation.
     """
-    training, digest = training_tokenizer(card.loadable_model, folder, tokenizer)
+    card, files = submission.card, Files()
+    training, digest = training_tokenizer(card.loadable_model, submission.folder, tokenizer)
     recipe = trained(card)
     if recipe is None:
-        return card, training, {}
+        return card, training, files
     card = _pin_batch(card, recipe)
     if digest is not None:
         card = update(card, model={"training_chat_template": {"sha256": digest}})
     pinned = list(require(card.data, "data"))
-    files: dict[str, Path | bytes] = {}
     for number, one in found.sets.items():
         digest = rendered_sha256(found.rendered[number], training)
         check_same(f"data[{number}].rendered_sha256", pinned[number].rendered_sha256, digest)
@@ -66,18 +69,18 @@ def pin_data(
     return card.model_copy(update={"data": tuple(pinned)}), training, files
 
 
-def carry_data(card: Card, folder: Path) -> tuple[Card, dict[str, Path | bytes]]:
+def carry_data(submission: Submission) -> tuple[Card, Files]:
     """Digest the files that a provider was given to train on; return them by their new path.
 
     They are carried as they are: how the provider turns them into text it does not say.
     """
-    files: dict[str, Path | bytes] = {}
+    card, files = submission.card, Files()
     if isinstance(card.data, NotReported):
         return card, files
     pinned = []
     for number, dataset in enumerate(card.data):
         if isinstance(dataset.path, str):
-            path = folder / dataset.path
+            path = submission.path(dataset.path)
             if not path.is_file():
                 raise CardError(
                     f"data[{number}].path: {path}: no such file",
@@ -87,9 +90,10 @@ def carry_data(card: Card, folder: Path) -> tuple[Card, dict[str, Path | bytes]]
             check_same(f"data[{number}].sha256", dataset.sha256, digest)
             name = f"data/{dataset.name}{path.suffix.lower()}"
             files[name] = path
-            changes = {"path": name, "sha256": digest}
             rendered = dataset.rendered_sha256 or _RENDERED_THERE
-            dataset = dataset.model_copy(update={**changes, "rendered_sha256": rendered})
+            dataset = dataset.model_copy(
+                update={"path": name, "sha256": digest, "rendered_sha256": rendered}
+            )
         pinned.append(dataset)
     return card.model_copy(update={"data": tuple(pinned)}), files
 
@@ -105,9 +109,7 @@ def _pin_batch(card: Card, recipe: Recipe) -> Card:
     )
 
 
-def _pinned_set(
-    dataset: Dataset, found: LoadedSet, rendered: str, files: dict[str, Path | bytes]
-) -> Dataset:
+def _pinned_set(dataset: Dataset, found: LoadedSet, rendered: str, files: Files) -> Dataset:
     """Return the card's entry of a set that was read; note the files that carry it."""
     name = f"data/{dataset.name}{found.suffix}"
     files[name] = found.file
@@ -124,7 +126,7 @@ def _pinned_set(
 
 
 def pin_seeds(card: Card) -> Card:
-    """Fill in derived seeds, or see that declared ones are there."""
+    """Fill in derived seeds, or check that declared ones are there."""
     seeds = require(card.seeds, "seeds")
     training = cast("int | tuple[int, ...]", require(seeds.training, "seeds.training"))
     if isinstance(card.hyperparameters, NoTraining):
@@ -139,12 +141,53 @@ def pin_seeds(card: Card) -> Card:
         return card
     count = training if isinstance(training, int) else len(training)
     filled = {"training": derive_seeds(card, count), "generation": generation_seed(card)}
-    for name, stated in (("training", seeds.training), ("generation", seeds.generation)):
-        if isinstance(stated, tuple | int) and name == "training" and isinstance(stated, int):
-            continue
-        if stated is not None and stated != filled[name]:
+    reported = {
+        # A number of training seeds asks for as many; a list of them must be those derived.
+        "training": None if isinstance(seeds.training, int) else seeds.training,
+        "generation": seeds.generation,
+    }
+    for name, value in reported.items():
+        if value is not None and value != filled[name]:
             raise CardError(
-                f"seeds.{name} is {stated}, but scheme `derived` gives {filled[name]}",
+                f"seeds.{name} is {value}, but scheme `derived` gives {filled[name]}",
                 fix="give the number of seeds alone, or set scheme: declared",
             )
     return update(card, seeds=filled)
+
+
+def relocate(submission: Submission, target: Path) -> Card:
+    """Return a card whose local references still hold when it is written to another folder."""
+    card, model = submission.card, submission.card.model
+
+    def moved(path: str) -> str:
+        place = submission.path(path).resolve()
+        return Path(os.path.relpath(place, target.resolve())).as_posix()
+
+    if isinstance(model, WeightsModel) and isinstance(model.weights, tuple):
+        weights = tuple(
+            w.model_copy(update={"path": moved(w.path)}) if isinstance(w.path, str) else w
+            for w in model.weights
+        )
+        card = update(card, model={"weights": weights})
+    base = require(model.base.id, "model.base.id")
+    place = submission.path(base)
+    if place.is_file() if isinstance(model, ApiModel) else place.is_dir():
+        card = update(card, model={"base": {"id": moved(base)}})
+    for name in ("chat_template", "training_chat_template"):
+        template = getattr(model, name, None)
+        if isinstance(template, ChatTemplateFromFile):
+            path = require(template.path, f"model.{name}.path")
+            card = update(card, model={name: {"path": moved(path)}})
+    tasks = tuple(
+        task.model_copy(update={"path": moved(task.path)}) if isinstance(task.path, str) else task
+        for task in card.task_list()
+    )
+    judges = tuple(
+        judge.model_copy(update={"id": moved(judge.id)})
+        if isinstance(judge, ModelJudge)
+        and isinstance(judge.id, str)
+        and submission.path(judge.id).is_dir()
+        else judge
+        for judge in require(card.judge, "judge")
+    )
+    return card.model_copy(update={"tasks": tasks, "judge": judges})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +11,10 @@ from safebench.card.base import NotReported, require
 from safebench.card.card import Card
 from safebench.card.data import Dataset
 from safebench.card.environment import Environment
-from safebench.card.judge import ModelJudge
-from safebench.card.model import ApiModel, ChatTemplateFromFile, WeightsModel
+from safebench.card.model import ApiModel, WeightsModel
 from safebench.card.pinned import update
 from safebench.errors import CardError
+from safebench.evidence.submission import Submission
 from safebench.harness.pinning import pin_tasks
 from safebench.harness.tasks import LoadedTask
 from safebench.judges.registry import check_judges
@@ -23,14 +22,9 @@ from safebench.models.conversation import pin_template
 from safebench.models.engine import Form, PlacedWeights
 from safebench.models.given import given_weights
 from safebench.models.loading import Located, load_tokenizer, locate
-from safebench.study.api_models import locate_served, placed_jobs
+from safebench.study.api_models import locate_served, weights_of_jobs
 from safebench.study.cells import Block, list_blocks, pick_shard
-from safebench.study.pins import (
-    carry_data,
-    pin_data,
-    pin_seeds,
-    read_data,
-)
+from safebench.study.pins import Files, carry_data, pin_data, pin_seeds, read_data, relocate
 from safebench.study.runnable import check_runnable
 from safebench.tuning.examples import Examples, read_examples
 from safebench.tuning.registry import trained
@@ -39,6 +33,9 @@ from safebench.tuning.training_data import TrainingData, questions
 
 if TYPE_CHECKING:
     from safebench.study.answers import SelfAnswered
+
+ListedWeights = dict[tuple[str, int | None, int | None], PlacedWeights]
+"""Weights that are not made here, by condition, training seed and checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -57,45 +54,40 @@ class Plan:
     tasks: tuple[LoadedTask, ...]
     rows: dict[str, list[dict[str, Any]]]
     """Training examples by condition, as the trainer takes them."""
-    files: dict[str, Path | bytes]
-    """Files, or their content, that become part of the submission, by their path in it."""
+    files: Files
     blocks: tuple[Block, ...]
     """The part of the grid that is executed here."""
     shard: str = "1/1"
     """Which part of the grid that is, `i/n`."""
     self_answered: tuple[SelfAnswered, ...] = ()
     """Sets whose answers the base model gives itself, before anything is fine-tuned."""
-    weights: dict[tuple[str, int | None, int | None], PlacedWeights] = field(default_factory=dict)
-    """Weights that the card gives, or an API has, by condition, training seed and checkpoint."""
-    told: Environment | None = None
-    """What the card says beforehand of its environment, for what a server does not say."""
+    weights: ListedWeights = field(default_factory=dict)
+    """Weights that the card lists, or an API has."""
+    declared: Environment | None = None
+    """What the card says beforehand of its environment, for what a server does not report."""
 
-    def rows_of(self, asked: SelfAnswered, out: Path) -> list[dict[str, Any]]:
+    def rows_of(self, answered: SelfAnswered, out: Path) -> list[dict[str, Any]]:
         """Return a self-answered set, which lies in `out`, as the trainer takes it."""
-        return as_rows(self._read(asked, out), asked.rendering, self.system_prompt)
+        return as_rows(_examples(answered, out), answered.rendering, self.system_prompt)
 
     def with_answers(self, out: Path) -> Card:
         """Return the card with the digests of the self-answered sets that lie in `out`."""
-        if not self.self_answered:
+        written = {a.dataset.name: a for a in self.self_answered if (out / a.path).is_file()}
+        if not written:
             return self.card
-        pinned = []
-        found = {a.dataset.name: a for a in self.self_answered if (out / a.path).is_file()}
-        for dataset in require(self.card.data, "data"):
-            asked = found.get(dataset.name)
-            if asked is None:
-                pinned.append(dataset)
-                continue
-            rendered = rendered_sha256(self.rows_of(asked, out), self.training_tokenizer)
-            sha256 = self._read(asked, out).sha256
-            pinned.append(
-                dataset.model_copy(
-                    update={"path": asked.path, "sha256": sha256, "rendered_sha256": rendered}
-                )
-            )
-        return self.card.model_copy(update={"data": tuple(pinned)})
 
-    def _read(self, asked: SelfAnswered, out: Path) -> Examples:
-        return read_examples(out / asked.path, allow_empty=True)
+        def pinned(dataset: Dataset) -> Dataset:
+            answered = written.get(dataset.name)
+            if answered is None:
+                return dataset
+            rendered = rendered_sha256(self.rows_of(answered, out), self.training_tokenizer)
+            sha256 = _examples(answered, out).sha256
+            return dataset.model_copy(
+                update={"path": answered.path, "sha256": sha256, "rendered_sha256": rendered}
+            )
+
+        data = tuple(pinned(dataset) for dataset in require(self.card.data, "data"))
+        return self.card.model_copy(update={"data": data})
 
     @property
     def prompts(self) -> int:
@@ -108,11 +100,14 @@ class Plan:
         return sum(block.repeats for block in self.blocks) * self.prompts
 
 
+def _examples(answered: SelfAnswered, out: Path) -> Examples:
+    return read_examples(out / answered.path, allow_empty=True)
+
+
 def make_plan(
-    card: Card,
-    folder: Path,
+    submission: Submission,
     out: Path,
-    wanted: Callable[[Block], bool] | None = None,
+    keep: Callable[[Block], bool] = lambda block: True,
     *,
     shard: str = "1/1",
     limit: int | None = None,
@@ -120,86 +115,100 @@ def make_plan(
 ) -> Plan:
     """Find and pin everything a card names.
 
-    The card's relative paths start at `folder`; those of the plan's card start at `out`. `wanted`
-    keeps some of the blocks; all by default. `shard` is the part `i/n` of the grid that is made.
-    `limit` takes the first prompts of every task alone, which the card then says. `elsewhere`:
-    another backend generates, which takes settings that ours does not have.
+    Args:
+        submission: The card, in the folder at which its relative paths start.
+        out: Where it is executed; relative paths of the plan's card start there.
+        keep: Tells which blocks are made; all by default.
+        shard: The part `i/n` of the grid that is made.
+        limit: Takes the first prompts of every task alone, which the card then says.
+        elsewhere: Another backend generates, which takes settings that ours does not have.
 
     Raises:
         SafebenchError: something is missing, is not what the card says, or cannot be run.
     """
     part = pick_shard(shard)
-    found = draft(card, folder, limit=limit, elsewhere=elsewhere, hub=True)
-    check_judges(require(card.judge, "judge"), folder)
-    told = None if isinstance(card.environment, NotReported) else card.environment
-    card, chat, tokenizer, training = found.card, True, None, None
-    files: dict[str, Path | bytes] = {}
-    if isinstance(card.model, ApiModel):
-        card, files = carry_data(card, folder)
+    draft = make_draft(submission, limit=limit, elsewhere=elsewhere, hub=True)
+    check_judges(require(submission.card.judge, "judge"), submission.folder)
+    reported = submission.card.environment
+    chat, tokenizer, training = True, None, None
+    submission, files = draft.submission, Files()
+    if isinstance(submission.card.model, ApiModel):
+        card, files = carry_data(submission)
     else:
-        tokenizer = training = load_tokenizer(found.base)
-        card, chat = pin_template(card, folder, tokenizer)
+        tokenizer = training = load_tokenizer(draft.base)
+        card, chat = pin_template(submission.card, submission.folder, tokenizer)
         if not card.is_trained_elsewhere:
-            card, training, files = pin_data(card, found.data, folder, tokenizer)
-    card, tasks = pin_tasks(card, folder)
-    card = pin_seeds(card)
-    blocks = [b for b in list_blocks(card) if wanted is None or wanted(b)]
+            card, training, files = pin_data(submission.with_card(card), draft.data, tokenizer)
+    card, tasks = pin_tasks(card, submission.folder)
+    submission = submission.with_card(pin_seeds(card))
+    blocks = [block for block in list_blocks(submission.card) if keep(block)]
     return Plan(
-        _relocate(card, folder, out), found.base, tokenizer, training, chat,
-        card.system_prompt, tasks, found.data.rows, files, tuple(part(blocks)), shard,
-        tuple(_self_answered(found)), given_models(card, folder, blocks, hub=True), told,
-    )  # fmt: skip
+        card=relocate(submission, out),
+        base=draft.base,
+        tokenizer=tokenizer,
+        training_tokenizer=training,
+        chat=chat,
+        system_prompt=card.system_prompt,
+        tasks=tasks,
+        rows=draft.data.rows,
+        files=files,
+        blocks=tuple(part(blocks)),
+        shard=shard,
+        self_answered=tuple(_self_answered(draft)),
+        weights=listed_weights(submission, blocks, hub=True),
+        declared=None if isinstance(reported, NotReported) else reported,
+    )
 
 
 @dataclass(frozen=True)
 class Draft:
     """What a card names, as far as it is found and read without a model library."""
 
-    card: Card
-    """Without its environment, cut to the limit, with the base model's revision."""
+    submission: Submission
+    """Its card is without an environment, cut to the limit, with the base model's revision."""
     base: Located
     data: TrainingData
-    asked: tuple[tuple[Dataset, list[Any] | None], ...]
+    answered: tuple[tuple[Dataset, list[Any] | None], ...]
     """Sets that the base model answers itself, with their questions where those were read."""
 
 
-def draft(card: Card, folder: Path, *, limit: int | None, elsewhere: bool, hub: bool) -> Draft:
-    """See that a card can be run, and read what needs no model library.
+def make_draft(submission: Submission, *, limit: int | None, elsewhere: bool, hub: bool) -> Draft:
+    """Check that a card can be run, and read what needs no model library.
 
     `limit` and `elsewhere` are those of `make_plan`. `hub`: data sets of the Hub are read, too.
 
     Raises:
         SafebenchError: something is missing, is not what the card says, or cannot be run.
     """
-    check_runnable(card, elsewhere=elsewhere)
-    card = _limited(card.model_copy(update={"environment": None}), limit)
+    check_runnable(submission.card, elsewhere=elsewhere)
+    card = _limited(submission.card.model_copy(update={"environment": None}), limit)
     if isinstance(card.model, ApiModel):
-        base, is_here = locate_served(card.model, folder)
+        base, is_here = locate_served(card.model, submission.folder)
     else:
         name, revision = require(card.model.base.id, "model.base.id"), _revision(card.model)
-        base, is_here = locate(name, revision, folder), True
+        base, is_here = locate(name, revision, submission.folder), True
     if is_here:
         card = update(card, model={"base": {"revision": base.revision}})
+    submission = submission.with_card(card)
     recipe = None if card.is_trained_elsewhere else trained(card)
     if recipe is None:
-        return Draft(card, base, TrainingData(), ())
-    found = read_data(card, recipe, folder, hub=hub)
+        return Draft(submission, base, TrainingData(), ())
+    found = read_data(submission, recipe, hub=hub)
     data = require(card.data, "data")
-    prompt = card.system_prompt
-    asked = tuple(
-        (dataset, questions(data, number, found, folder, prompt))
+    answered = tuple(
+        (dataset, questions(data, number, found, submission.folder, card.system_prompt))
         for number, dataset in enumerate(data)
         if dataset.answers is not None
     )
-    return Draft(card, base, found, asked)
+    return Draft(submission, base, found, answered)
 
 
-def _self_answered(found: Draft) -> Iterator[SelfAnswered]:
+def _self_answered(draft: Draft) -> Iterator[SelfAnswered]:
     # What answers them runs models, which a plan that is only counted does without.
     from safebench.study.answers import SelfAnswered, chosen_decoding
 
-    decodings = require(found.card.decoding, "decoding")
-    for dataset, asked in found.asked:
+    decodings = require(draft.submission.card.decoding, "decoding")
+    for dataset, asked in draft.answered:
         yield SelfAnswered(dataset, tuple(asked or ()), chosen_decoding(dataset, decodings))
 
 
@@ -218,24 +227,21 @@ def _limited(card: Card, limit: int | None) -> Card:
     return card.model_copy(update={"tasks": tasks})
 
 
-def given_models(
-    card: Card, folder: Path, blocks: Iterable[Block], *, hub: bool
-) -> dict[tuple[str, int | None, int | None], PlacedWeights]:
-    """Find the weights that a card gives, or an API has, and see that they are the ones it means.
+def listed_weights(submission: Submission, blocks: Iterable[Block], *, hub: bool) -> ListedWeights:
+    """Find the weights that a card lists, or an API has, and check that they are the ones it means.
 
     `hub`: those of the Hub are fetched; their folder is None otherwise.
 
     Raises:
-        CardError: it gives some, but not all that its cells need.
+        CardError: it lists some, but not all that its cells need.
         ModelError: they are not there, or have another digest.
     """
+    card = submission.card
     if isinstance(card.model, ApiModel):
-        return placed_jobs(card, card.model)
-    given = require(card.model.weights, "model.weights")
-    if not given:
-        return {}
-    found: dict[tuple[str, int | None, int | None], PlacedWeights] = {}
-    for number, entry in enumerate(given):
+        return weights_of_jobs(card, card.model)
+    found: ListedWeights = {}
+    listed = require(card.model.weights, "model.weights") or ()
+    for number, entry in enumerate(listed):
         place = f"model.weights[{number}]"
         key = (
             entry.condition,
@@ -244,9 +250,9 @@ def given_models(
         )
         form = cast("Form", require(entry.form, f"{place}.form"))
         is_read = hub or require(entry.path, f"{place}.path") is not None
-        found[key] = PlacedWeights(*key, form, given_weights(entry, folder) if is_read else None,
-                            card.checkpoint_unit)  # fmt: skip
-    for block in blocks:
+        folder = given_weights(entry, submission.folder) if is_read else None
+        found[key] = PlacedWeights(*key, form, folder, card.checkpoint_unit)
+    for block in blocks if found else ():
         if block.training_seed is not None and block.weights not in found:
             raise CardError(
                 f"model.weights lists {len(found)} sets of weights, but none for "
@@ -265,37 +271,3 @@ def _revision(model: WeightsModel) -> str | None:
         "model.base.revision is `unpinnable`, and weights are loaded by a commit",
         fix="give the 40-digit commit, or leave it out for a local folder",
     )
-
-
-def _relocate(card: Card, old: Path, new: Path) -> Card:
-    """Return a card whose local references still hold when it is written to another folder."""
-
-    def moved(path: str) -> str:
-        return Path(os.path.relpath((old / path).resolve(), new.resolve())).as_posix()
-
-    model = card.model
-    if isinstance(model, WeightsModel) and isinstance(model.weights, tuple):
-        moved_weights = tuple(
-            w.model_copy(update={"path": moved(w.path)}) if isinstance(w.path, str) else w
-            for w in model.weights
-        )
-        card = update(card, model={"weights": moved_weights})
-    base = require(model.base.id, "model.base.id")
-    if (old / base).is_file() if isinstance(model, ApiModel) else (old / base).is_dir():
-        card = update(card, model={"base": {"id": moved(base)}})
-    for name in ("chat_template", "training_chat_template"):
-        template = getattr(model, name, None)
-        if isinstance(template, ChatTemplateFromFile):
-            path = require(template.path, f"model.{name}.path")
-            card = update(card, model={name: {"path": moved(path)}})
-    tasks = tuple(
-        task.model_copy(update={"path": moved(task.path)}) if isinstance(task.path, str) else task
-        for task in card.task_list()
-    )
-    judges = tuple(
-        judge.model_copy(update={"id": moved(judge.id)})
-        if isinstance(judge, ModelJudge) and isinstance(judge.id, str) and (old / judge.id).is_dir()
-        else judge
-        for judge in require(card.judge, "judge")
-    )
-    return card.model_copy(update={"tasks": tasks, "judge": judges})

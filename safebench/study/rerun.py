@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from safebench.card.base import require
 from safebench.card.card import Card
@@ -12,11 +11,12 @@ from safebench.card.model import ApiModel, ChatTemplateFromFile
 from safebench.card.submission import Submitter
 from safebench.errors import CardError
 from safebench.evidence.manifest import inside
-from safebench.study.cells import Block
+from safebench.evidence.submission import Submission
+from safebench.study.cells import BlockFilter
 from safebench.tuning.registry import trained
 
 
-def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -> Card:
+def rerun_card(submission: Submission, seeds: int, submitter: Submitter) -> Card:
     """Return the protocol of a submission as a plan with new training seeds.
 
     A task's local file outside the submission is not read: the task's own source, or the local
@@ -26,6 +26,7 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
         CardError: it cannot be repeated: nothing was trained, it has no results, or it names files
             outside the submission.
     """
+    original, folder = submission.card, submission.folder
     if isinstance(original.model, ApiModel) and original.is_tuned:
         raise CardError(
             "model.access is `api`: what its provider fine-tuned cannot be retrained here",
@@ -67,7 +68,7 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
         else d
         for d in require(original.data, "data")
     )
-    submission = original.submission.model_copy(
+    about = original.submission.model_copy(
         update={
             "id": f"{original.submission.id[:57]}-rerun",
             "title": f"Rerun of: {original.submission.id}",
@@ -77,7 +78,7 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
     )
     return original.model_copy(
         update={
-            "submission": submission,
+            "submission": about,
             "model": original.loadable_model.model_copy(update={"weights": None}),
             "data": data,
             "seeds": new,
@@ -90,7 +91,7 @@ def rerun_card(original: Card, folder: Path, seeds: int, submitter: Submitter) -
 
 
 def _files(card: Card) -> Iterator[tuple[str, str, str]]:
-    """Yield every local file that a recipe is made of: where it stands, its path, what it is."""
+    """Yield every local file of a recipe: its field in the card, its path, what it is."""
     for number, dataset in enumerate(require(card.data, "data")):
         pointer = f"data[{number}]"
         if isinstance(dataset.template, RenderingTemplate):
@@ -107,16 +108,11 @@ def _files(card: Card) -> Iterator[tuple[str, str, str]]:
             yield f"model.{name}.path", path, "chat template"
 
 
-def only_primary(original: Card) -> set[tuple[str, int | None, str]]:
-    """Return condition, checkpoint, decoding of what the primary estimands need, base too."""
+def primary_blocks(original: Card) -> BlockFilter:
+    """Return a function that tells whether a block is needed for the primary estimands."""
     results = original.given_results
-    wanted: set[tuple[str, int | None, str]] = set()
+    needed: set[tuple[str, int | None, str]] = set()
     for estimand in results.primary if results is not None else ():
-        wanted.add((estimand.condition, estimand.checkpoint, estimand.decoding))
-        wanted.add(("base", None, estimand.decoding))
-    return wanted
-
-
-def is_wanted(block: Block, wanted: set[tuple[str, int | None, str]]) -> bool:
-    """Tell whether a block is needed for the primary estimands."""
-    return (block.condition, block.checkpoint, block.decoding) in wanted
+        needed.add((estimand.condition, estimand.checkpoint, estimand.decoding))
+        needed.add(("base", None, estimand.decoding))
+    return lambda block: (block.condition, block.checkpoint, block.decoding) in needed

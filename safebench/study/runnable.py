@@ -1,52 +1,59 @@
-"""What a card may say but this version cannot execute: refused before anything is spent."""
+"""What a card may ask for and this version cannot execute: refused before anything is spent."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from safebench.card.base import Section, require
 from safebench.card.card import Card
 from safebench.card.data import Dataset
-from safebench.card.decoding import Prompting
+from safebench.card.decoding import Decoding, Prompting
 from safebench.card.model import ApiModel, WeightsModel
 from safebench.card.seeds import Seeds
-from safebench.card.training import (
-    BatchSize,
-    FullTraining,
-    QloraTraining,
-)
+from safebench.card.training import BatchSize, FullTraining, QloraTraining
 from safebench.errors import CardError
 from safebench.judges.registry import check_entry, kind_of
 from safebench.study.api_models import check_served
 from safebench.tuning.interface import Recipe
 from safebench.tuning.registry import trained, trainer_of
 
-# Field, and the values that are executed; None stands for leaving it out.
-_MODEL: dict[str, tuple[Any, ...]] = {"quantization": ("none", "nf4", "fp4", "int8")}
-_PROMPTING: dict[str, tuple[Any, ...]] = {
-    "few_shot": (0,), "prefill": (None,), "turns": (1,), "attack": ("none",),
-}  # fmt: skip
-_DECODING: dict[str, tuple[Any, ...]] = {
-    "frequency_penalty": (None, 0.0), "presence_penalty": (None, 0.0),
-    "reasoning_budget": (None, 0), "extra": (None, {}),
-}  # fmt: skip
-_DECODING_ELSEWHERE: dict[str, tuple[Any, ...]] = {"reasoning_budget": (None, 0)}
-_DATASET: dict[str, tuple[Any, ...]] = {}
-_BATCH: dict[str, tuple[Any, ...]] = {"devices": (1,)}
+Values = Mapping[str, tuple[Any, ...]]
+"""The values of a field that are executed; None stands for leaving it out."""
+# A field of a section that is not listed here takes every value the standard has for it. What
+# judges and trainers execute stands in their registries.
+_EXECUTED: dict[type[Section], Values] = {
+    WeightsModel: {"quantization": ("none", "nf4", "fp4", "int8")},
+    Prompting: {"few_shot": (0,), "prefill": (None,), "turns": (1,), "attack": ("none",)},
+    Decoding: {
+        "frequency_penalty": (None, 0.0),
+        "presence_penalty": (None, 0.0),
+        "reasoning_budget": (None, 0),
+        "extra": (None, {}),
+    },
+    BatchSize: {"devices": (1,)},
+}
+_DECODING_ELSEWHERE: Values = {"reasoning_budget": (None, 0)}
+"""The same for a decoding with which another backend generates."""
 
 # Fields that decide nothing in a run, or that it fills in: they may be unknown.
-_TOLD: dict[type[Section], set[str]] = {
+_MAY_BE_UNKNOWN: dict[type[Section], set[str]] = {
     WeightsModel: {"access", "weights", "checkpoint_rule"},
     ApiModel: {"access", "provider", "moderation", "checkpoint_rule"},
     Prompting: {"language"},
     Dataset: {
-        "id", "revision", "split", "sha256", "rendered_sha256", "filtered_out", "controls_for",
+        "id",
+        "revision",
+        "split",
+        "sha256",
+        "rendered_sha256",
+        "filtered_out",
+        "controls_for",
         "purpose",
     },
     BatchSize: {"effective"},
     Seeds: {"generation", "nonce_source", "origin"},
-}  # fmt: skip
+}
 
 
 def check_runnable(card: Card, *, elsewhere: bool = False) -> None:
@@ -60,12 +67,13 @@ def check_runnable(card: Card, *, elsewhere: bool = False) -> None:
     if isinstance(card.model, ApiModel):
         check_served(card, card.model, elsewhere=elsewhere)
     else:
-        _only("model", card.model, _MODEL)
+        _check_section("model", card.model)
         _check_quantizable("model.dtype", card.model.dtype, card.model.quantization)
     _check_judges(card)
-    _only("prompting", require(card.prompting, "prompting"), _PROMPTING)
+    _check_section("prompting", require(card.prompting, "prompting"))
     for number, decoding in enumerate(require(card.decoding, "decoding")):
-        _only(f"decoding[{number}]", decoding, _DECODING_ELSEWHERE if elsewhere else _DECODING)
+        executed = _DECODING_ELSEWHERE if elsewhere else None
+        _check_section(f"decoding[{number}]", decoding, executed)
         if decoding.do_sample and decoding.temperature is None:
             raise CardError(
                 f"decoding[{number}] samples without a temperature",
@@ -86,12 +94,12 @@ def check_runnable(card: Card, *, elsewhere: bool = False) -> None:
 
 
 def _check_seeds(card: Card) -> None:
-    """See that what the training seeds set is known; of ready weights it may not be."""
+    """Check that what the training seeds set is known; of ready weights it may not be."""
     seeds = require(card.seeds, "seeds")
-    _only("seeds", seeds, {})
+    _check_section("seeds", seeds)
     fixed = require(seeds.fixed, "seeds.fixed")
     if fixed is not None:
-        _only("seeds.fixed", fixed, {})
+        _check_section("seeds.fixed", fixed)
 
 
 def _check_judges(card: Card) -> None:
@@ -99,7 +107,7 @@ def _check_judges(card: Card) -> None:
     for number, judge in enumerate(judges):
         place = f"judge[{number}]"
         kind = kind_of(judge, place)
-        _only(place, judge, kind.executed, kind.unused)
+        _check_section(place, judge, kind.executed, kind.unused)
         check_entry(judge, place, judges)
     grades = any("severity" in (judge.constructs or ()) for judge in judges)
     for number, task in enumerate(card.task_list()):
@@ -111,11 +119,11 @@ def _check_judges(card: Card) -> None:
 
 
 def _check_set(place: str, dataset: Dataset) -> None:
-    _only(place, dataset, _DATASET)
+    _check_section(place, dataset)
     subset = require(dataset.subset, f"{place}.subset")
     if dataset.answers is None:
         if subset is not None:
-            _only(f"{place}.subset", subset, {})
+            _check_section(f"{place}.subset", subset)
         return
     for field, value in (("subset", subset), ("weight", dataset.weight)):
         if value not in (None, 1.0):
@@ -126,11 +134,11 @@ def _check_set(place: str, dataset: Dataset) -> None:
 
 
 def _check_training(recipe: Recipe) -> None:
-    _only("hyperparameters", recipe, trainer_of(recipe).executed)
+    _check_section("hyperparameters", recipe, trainer_of(recipe).executed)
     batch = require(recipe.batch_size, "hyperparameters.batch_size")
-    _only("hyperparameters.batch_size", batch, _BATCH)
+    _check_section("hyperparameters.batch_size", batch)
     if not isinstance(recipe, FullTraining):
-        _only("hyperparameters.lora", require(recipe.lora, "hyperparameters.lora"), {})
+        _check_section("hyperparameters.lora", require(recipe.lora, "hyperparameters.lora"))
     if isinstance(recipe, QloraTraining):
         _check_compute_dtype(recipe)
     if (recipe.epochs is None) == (recipe.steps is None):
@@ -146,10 +154,10 @@ def _check_training(recipe: Recipe) -> None:
 
 
 def _check_compute_dtype(recipe: QloraTraining) -> None:
-    """See that quantized weights are computed in the type that a card says."""
+    """Check that quantized weights are computed in the type that the card names."""
     pointer = "hyperparameters.quantization"
     how, precision = require(recipe.quantization, pointer), recipe.precision
-    _only(pointer, how, {})
+    _check_section(pointer, how)
     _check_quantizable("hyperparameters.precision", precision, how.type)
     # Mixed precision (autocast) has its own type for every product; int8 has that of its input.
     if (how.type == "int8" or precision in ("bfloat16", "float16")) and (
@@ -170,40 +178,32 @@ def _check_quantizable(place: str, dtype: object, kind: object) -> None:
         )
 
 
-def _only(
+def _check_section(
     place: str,
     section: Section,
-    executed: Mapping[str, tuple[Any, ...]],
-    unused: Container[str] | None = None,
+    executed: Values | None = None,
+    may_be_unknown: Container[str] | None = None,
 ) -> None:
     """Check that what decides something is known, and is executed as it stands.
 
-    Fields in `unused` may be unknown; by default those of the section in `_TOLD`.
+    `executed` and `may_be_unknown`: the section's entries in the tables above by default.
     """
-    if unused is None:
-        unused = _TOLD.get(type(section), ())
-    for field in type(section).model_fields:
-        if field not in unused:
+    kind = type(section)
+    if may_be_unknown is None:
+        may_be_unknown = _MAY_BE_UNKNOWN.get(kind, ())
+    for field in kind.model_fields:
+        if field not in may_be_unknown:
             require(getattr(section, field), f"{place}.{field}")
-    for field, values in executed.items():
+    for field, values in (_EXECUTED.get(kind, {}) if executed is None else executed).items():
         value = getattr(section, field)
+        # 0 == False and 1 == 1.0: a value counts only with its type.
         if not any(value == one and type(value) is type(one) for one in values):
+            words = ["leaving it out" if one in (None, {}, ()) else _shown(one) for one in values]
             raise CardError(
-                f"{place}.{field} is {_shown(value)}; this version executes {_words(values)}",
+                f"{place}.{field} is {_shown(value)}; this version executes "
+                f"{' or '.join(dict.fromkeys(words))}",
                 fix="change it, or describe the run that was made elsewhere without executing it",
             )
-
-
-def _words(values: tuple[Any, ...]) -> str:
-    return " or ".join(dict.fromkeys(_words_of(values)))
-
-
-def _words_of(values: tuple[Any, ...]) -> Iterator[str]:
-    for value in values:
-        if value is None or value in ({}, ()):
-            yield "leaving it out"
-        else:
-            yield _shown(value)
 
 
 def _shown(value: Any) -> str:

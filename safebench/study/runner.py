@@ -1,4 +1,4 @@
-"""The work of a run, block by block: what is left is made, and committed whole."""
+"""The work of a run: weights are put in place, and one block of cells after another committed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from safebench.card.environment import Environment
 from safebench.card.model import ApiModel
 from safebench.errors import DivergedError, ModelError, RunError, TuningError
 from safebench.evidence.journal import Run
-from safebench.evidence.store import Store
+from safebench.evidence.store import Store, disk_full
 from safebench.evidence.tables import RESPONSES, make_table
 from safebench.files import replace_file
 from safebench.harness.evaluate import LESS_MEMORY, Prompt, Response, build_prompts, generate
@@ -29,11 +29,15 @@ from safebench.models.sampling import Stream
 from safebench.progress import Progress
 from safebench.study.api_models import RequestDays, is_dated
 from safebench.study.cells import Block, runs_of
-from safebench.study.disk import disk_full
-from safebench.study.engines import Settings, converses, described, make_engine
+from safebench.study.engines import (
+    Settings,
+    environment_of,
+    make_engine,
+    takes_conversations,
+)
 from safebench.study.plan import Plan
 from safebench.study.submission import write_submission
-from safebench.study.weights import Weights, free_memory
+from safebench.study.weights import Checkpoints, free_memory
 
 _LIBRARIES = (
     "safebench",
@@ -49,11 +53,11 @@ _LIBRARIES = (
 
 
 @dataclass(frozen=True)
-class RunEnd:
+class RunResult:
     """How an execution ended."""
 
     card: Card | None
-    """The filled card; None when cells are left that were not asked for."""
+    """The filled card; None when cells are left for another call."""
     done: int
     """Cells of the grid, or of this shard, that are finished."""
     cells: int
@@ -81,7 +85,7 @@ class Runner:
         self.device = settings.device or default_device()
         seeds = require(plan.card.seeds, "seeds")
         self.root = int(require(seeds.generation, "seeds.generation") or 0)
-        self.weights = Weights(
+        self.checkpoints = Checkpoints(
             plan, store, progress, self.device, lambda: self.engine, self._attempt
         )
         self.problems: list[str] = []
@@ -89,7 +93,7 @@ class Runner:
         self._prompts: list[Prompt] = []
         self._days = RequestDays(store.journal) if is_dated(plan.card) else None
 
-    def run(self) -> RunEnd:
+    def run(self) -> RunResult:
         """Do what is left to do; write the submission when nothing is."""
         store, journal = self.store, self.store.journal
         journal.register(runs_of(self.plan.blocks))
@@ -98,79 +102,77 @@ class Runner:
                 store.folder / name, source if isinstance(source, bytes) else source.read_bytes()
             )
         if self._left():
-            if not self._has_made_anything():
-                store.forget_environment()
-            store.check_environment(
-                {
-                    "python": platform.python_version(),
-                    "libraries": {name: version(name) for name in _LIBRARIES},
-                    "threads": torch.get_num_threads(),
-                    "batch_size": self.settings.batch_size,
-                }
-            )
-            if isinstance(self.plan.card.model, ApiModel):
-                _ = self.engine.lm  # what is wrong with its client is said once, not for each model
-            self.weights.take_weights()
-            self.weights.answer(self._left())
-            if any(self.weights.needs(block) for block in self._left()):
-                self._engine = None  # for a fine-tuning to have its memory
-                free_memory()
-                self.weights.tune_all(self._left())
-            self._generate_all()
+            self._make()
         if self.problems:
             more = f"; and {len(self.problems) - 1} more like it" if len(self.problems) > 1 else ""
             raise RunError(
                 f"{self.problems[0]}{more}; finished cells are kept",
                 fix="put it right and run the same command again; journal.jsonl lists every one",
             )
-        lost = {r: s.reason or "" for r, s in journal.states().items() if r in journal.lost()}
+        lost = journal.lost()
         blocks = [b for b in self.plan.blocks if b.run not in lost]
         tasks = len(self.plan.tasks)
         cells = sum(b.repeats * tasks for b in blocks)
         done = sum(b.repeats * tasks for b in blocks if store.has(b.name))
-        card = None
-        if done == cells and self.plan.shard == "1/1":
-            if not any(b.condition == "tuned" for b in blocks) and self._tunes():
-                raise RunError(
-                    f"every training seed was lost; the first: {next(iter(lost.values()))}",
-                    fix="lower hyperparameters.learning_rate: there is nothing to report",
-                )
-            card = write_submission(self.plan, store, self._environment(), self.progress)
-            journal.note("finished")
-            store.finish()
-        return RunEnd(card, done, cells, lost)
+        if done < cells or self.plan.shard != "1/1":
+            return RunResult(None, done, cells, lost)
+        if "tuned" in {b.condition for b in self.plan.blocks} - {b.condition for b in blocks}:
+            raise RunError(
+                f"every training seed was lost; the first: {next(iter(lost.values()))}",
+                fix="lower hyperparameters.learning_rate: there is nothing to report",
+            )
+        environment = Environment.model_validate_json(json.dumps(store.environment()))
+        card = write_submission(self.plan, store, environment, self.progress)
+        journal.note("finished")
+        store.finish()
+        return RunResult(card, done, cells, lost)
 
-    def _tunes(self) -> bool:
-        return any(b.condition == "tuned" for b in self.plan.blocks)
+    def _make(self) -> None:
+        """Fine-tune and generate what is left."""
+        if not self._has_made_anything():
+            self.store.forget_environment()
+        self.store.check_environment(
+            {
+                "python": platform.python_version(),
+                "libraries": {name: version(name) for name in _LIBRARIES},
+                "threads": torch.get_num_threads(),
+                "batch_size": self.settings.batch_size,
+            }
+        )
+        if isinstance(self.plan.card.model, ApiModel):
+            # A client that cannot be opened is one error here, and one for each model later.
+            _ = self.engine.lm
+        self.checkpoints.copy_listed()
+        self.checkpoints.write_answers(self._left())
+        if any(self.checkpoints.is_missing(block) for block in self._left()):
+            self._engine = None  # a fine-tuning needs its memory
+            free_memory()
+            self.checkpoints.fine_tune(self._left())
+        self._generate_all()
 
     def _left(self) -> list[Block]:
         """Return the blocks that are to be made now."""
-        lost = self.store.journal.lost()
+        lost, has = self.store.journal.lost(), self.store.has
         return [
-            b
-            for b in self.plan.blocks
-            if b.run not in lost and self.only(b) and not self.store.has(b.name)
+            b for b in self.plan.blocks if b.run not in lost and self.only(b) and not has(b.name)
         ]
 
     def _has_made_anything(self) -> bool:
-        """Whether responses, weights or training data of an earlier session are here."""
+        """Tell whether responses, weights or training data of an earlier session are here."""
         folder = self.store.folder
-        answers = (folder / asked.path for asked in self.plan.self_answered)
+        answers = (folder / answered.path for answered in self.plan.self_answered)
         return (
             any(self.store.has(block.name) for block in self.plan.blocks)
             or (folder / "adapters").exists()
             or any(path.exists() for path in answers)
         )
 
-    def _environment(self) -> Environment:
-        return Environment.model_validate_json(json.dumps(self.store.environment()))
-
     @property
     def engine(self) -> Engine:
         """What generates; made when something is to be generated."""
         if self._engine is None:
             self._engine = make_engine(self.plan, self.settings, self.device)
-            self.store.check_environment(described(self._engine, self.plan.told))
+            self.store.check_environment(environment_of(self._engine, self.plan.declared))
         return self._engine
 
     def _attempt(self, what: str, work: Callable[[], None]) -> None:
@@ -192,10 +194,9 @@ class Runner:
         self.progress.start("generate", sum(b.repeats for b in left) * self.plan.prompts)
         for weights in dict.fromkeys(b.weights for b in left):
             blocks = [b for b in left if b.weights == weights]
-            placed = self.weights.placed(blocks[0])
-            if placed is None:
-                continue  # its fine-tuning did not end well, and that was said
-            self._attempt(blocks[0].name, partial(self._generate_with, placed, blocks))
+            placed = self.checkpoints.weights_of(blocks[0])
+            if placed is not None:  # otherwise its fine-tuning failed, which was reported
+                self._attempt(blocks[0].name, partial(self._generate_with, placed, blocks))
         self.progress.stop()
 
     def _generate_with(self, placed: PlacedWeights, blocks: list[Block]) -> None:
@@ -204,7 +205,7 @@ class Runner:
                 self._prompts = build_prompts(
                     self.engine,
                     self.plan.tasks,
-                    chat=converses(self.engine, self.plan),
+                    chat=takes_conversations(self.engine, self.plan),
                     system_prompt=self.plan.system_prompt,
                 )
             for block in blocks:
@@ -222,10 +223,10 @@ class Runner:
             decoding,
             Stream(self.root, *block.weights, block.decoding),
             batch_size=self.engine.batch_size,
-            on_batch=partial(self._made, block.name),
+            on_batch=partial(self._report, block.name),
         )
-        # Memory may have halved the batch.
-        self.store.check_environment(described(self.engine, self.plan.told))
+        # Where memory ran out the batch was halved, which the card records.
+        self.store.check_environment(environment_of(self.engine, self.plan.declared))
         seed = self.root if decoding.do_sample else None
         self.store.commit(block.name, _rows(block, seed, responses))
         self.store.journal.note(
@@ -236,7 +237,7 @@ class Runner:
                 f"{block.name}: all {len(responses)} responses are empty: the model ends at once"
             )
 
-    def _made(self, block: str, count: int) -> None:
+    def _report(self, block: str, count: int) -> None:
         if self._days is not None:
             self._days.answered()
         self.progress.advance(count, block)

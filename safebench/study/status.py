@@ -1,4 +1,4 @@
-"""How far a run is, from its folder alone; nothing heavy is loaded."""
+"""The progress of a run, read from its folder alone; nothing heavy is loaded."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from safebench.errors import RunError
+from safebench.evidence.claim import Claim
 from safebench.evidence.journal import Run, RunState
-from safebench.evidence.store import Claim, Store
+from safebench.evidence.store import Store
+from safebench.study.cells import weights_folder
 
 State = Literal["running", "interrupted", "finished"]
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far one folder is."""
+    """The progress of one folder."""
 
     folder: Path
     state: State
     holder: str | None
-    """Who is at work."""
+    """The process at work."""
     shard: str
     cells: tuple[int, int]
     """Finished cells, and all that can be finished."""
@@ -32,7 +34,7 @@ class Status:
     rate: float | None
     """Responses per second over the blocks that were made; None before the first."""
     seconds_left: float | None
-    """Expected from the rate and from the fine-tunings so far; None when it cannot be told."""
+    """Expected from the rate and the fine-tunings so far; None when nothing tells."""
     problems: tuple[str, ...] = ()
     """Accidents of the last session."""
     last: dict[str, Any] = field(default_factory=dict)
@@ -40,26 +42,33 @@ class Status:
 
 
 def read_status(folder: Path) -> Status:
-    """Return how far a run is.
+    """Return the progress of a run.
 
     Raises:
         RunError: the folder holds no run.
     """
     store = Store(folder)
-    events = store.journal.read()
-    states = store.journal.states()
+    events, states = store.journal.read(), store.journal.states()
     lost = tuple(s for s in states.values() if s.status != "registered")
     last = events[-1] if events else {}
     if store.is_finished:
-        count = len(states)
         return Status(
-            folder, "finished", None, "1/1", (0, 0), (0, 0), (count - len(lost), count), lost,
-            None, 0.0, (), last,
-        )  # fmt: skip
+            folder=folder,
+            state="finished",
+            holder=None,
+            shard="1/1",
+            cells=(0, 0),
+            responses=(0, 0),
+            runs=(len(states) - len(lost), len(states)),
+            lost=lost,
+            rate=None,
+            seconds_left=0.0,
+            last=last,
+        )
     if not folder.is_dir():
         raise RunError(f"{folder}: no such folder", fix="give the --out of `safebench run`")
     claim = store.claim()
-    gone = {(s.condition, s.training_seed) for s in lost}
+    gone = store.journal.lost()
     blocks = {n: s for n, s in claim.blocks.items() if (s.condition, s.training_seed) not in gone}
     done = {n: s for n, s in blocks.items() if store.has(n)}
     open_runs = {(s.condition, s.training_seed) for n, s in blocks.items() if n not in done}
@@ -67,7 +76,7 @@ def read_status(folder: Path) -> Status:
     state: State = "interrupted" if holder is None else "running"
     if claim.shard != "1/1" and not open_runs:
         state = "finished"  # a shard ends here; merging writes the card
-    left = sum(s.responses for s in blocks.values()) - sum(s.responses for s in done.values())
+    made, expected = (sum(s.responses for s in sizes.values()) for sizes in (done, blocks))
     rate = _rate(events)
     return Status(
         folder=folder,
@@ -75,15 +84,14 @@ def read_status(folder: Path) -> Status:
         holder=holder,
         shard=claim.shard,
         cells=(sum(s.cells for s in done.values()), sum(s.cells for s in blocks.values())),
-        responses=(sum(s.responses for s in blocks.values()) - left,
-                   sum(s.responses for s in blocks.values())),
+        responses=(made, expected),
         runs=(len(states) - len(open_runs) - len(lost), len(states)),
         lost=lost,
         rate=rate,
-        seconds_left=_left(events, left, rate, open_runs, claim, folder),
+        seconds_left=_seconds_left(events, expected - made, rate, open_runs, claim, folder),
         problems=tuple(_problems(events)),
         last=last,
-    )  # fmt: skip
+    )
 
 
 def _rate(events: list[dict[str, Any]]) -> float | None:
@@ -92,7 +100,7 @@ def _rate(events: list[dict[str, Any]]) -> float | None:
     return sum(int(e["responses"]) for e in made) / seconds if seconds else None
 
 
-def _left(
+def _seconds_left(
     events: list[dict[str, Any]],
     responses: int,
     rate: float | None,
@@ -103,9 +111,9 @@ def _left(
     tuned = [float(e["seconds"]) for e in events if e["event"] == "tuned"]
     given = getattr(claim.card.model, "weights", None)
     waiting = [
-        run
-        for run in open_runs
-        if run[1] is not None and not (folder / "adapters" / f"{run[0]}-seed-{run[1]}").is_dir()
+        (condition, seed)
+        for condition, seed in open_runs
+        if seed is not None and not weights_folder(folder, condition, seed).is_dir()
     ]
     if waiting and not given and not tuned:
         return None

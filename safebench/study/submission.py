@@ -1,4 +1,4 @@
-"""Judging a study's responses, writing its evidence and filling in its card."""
+"""The end of a run: its responses are judged, its evidence is written and its card filled in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from safebench.card.results import Condition, Evidence, RegisteredRun
 from safebench.card.training import FullTraining
 from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_manifest
 from safebench.evidence.scoring import compute_results
-from safebench.evidence.store import CARD_FILE, Store
+from safebench.evidence.store import Store
+from safebench.evidence.submission import CARD_FILE
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, sort_table, write_table
 from safebench.harness.tasks import documents_by_prompt
 from safebench.judges.cache import JudgementCache
@@ -36,7 +37,7 @@ def write_submission(
     environment: Environment,
     progress: Progress,
 ) -> Card:
-    """Judge, write the evidence, fill the card."""
+    """Write a submission into the run's folder, the card last; return that card."""
     lost = store.journal.lost()
     blocks = [block for block in plan.blocks if block.run not in lost]
     responses = sort_table(pa.concat_tables([store.load(block.name) for block in blocks]))
@@ -60,7 +61,7 @@ def write_submission(
         OUTCOMES_FILE,
         RESPONSES_FILE,
         *plan.files,
-        *(asked.path for asked in plan.self_answered if (folder / asked.path).is_file()),
+        *(one.path for one in plan.self_answered if (folder / one.path).is_file()),
         *_below(folder, "adapters"),
     ]
     files = describe_files(folder, paths)
@@ -78,7 +79,7 @@ def write_submission(
                 manifest=MANIFEST_FILE,
                 files=files,
                 response_policy="redacted",
-                runs=tuple(_registered(plan, store)),
+                runs=tuple(_registered_runs(plan, store)),
             ),
         }
     )
@@ -104,15 +105,17 @@ def _weights(plan: Plan, blocks: list[Block], folder: Path) -> tuple[Weights, ..
     """List the weights that made the responses, by condition, training seed and checkpoint."""
     if not isinstance(plan.card.model, WeightsModel):
         return ()
-    stated = require(plan.card.model.weights, "model.weights") or ()
-    given = {(w.condition, w.training_seed, w.checkpoint): w for w in stated}
+    listed = {
+        (entry.condition, entry.training_seed, entry.checkpoint): entry
+        for entry in require(plan.card.model.weights, "model.weights") or ()
+    }
     full = isinstance(plan.card.hyperparameters, FullTraining)
     found = []
     for condition, seed, checkpoint in dict.fromkeys(b.weights for b in blocks):
         if condition == "base" or seed is None or checkpoint is None:
             continue
         path = weights_folder(folder, condition, seed) / f"checkpoint-{checkpoint}"
-        entry = given.get((condition, seed, checkpoint))
+        entry = listed.get((condition, seed, checkpoint))
         if entry is not None and not path.is_dir():
             found.append(entry)  # it stays where it lies
             continue
@@ -129,7 +132,7 @@ def _weights(plan: Plan, blocks: list[Block], folder: Path) -> tuple[Weights, ..
     return tuple(found)
 
 
-def _registered(plan: Plan, store: Store) -> Iterator[RegisteredRun]:
+def _registered_runs(plan: Plan, store: Store) -> Iterator[RegisteredRun]:
     """List every run that was registered, in the order of the grid, however it ended."""
     states = store.journal.states()
     for condition, seed in runs_of(plan.blocks):

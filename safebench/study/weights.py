@@ -1,4 +1,4 @@
-"""The weights of a grid, before anything is measured: fine-tuned here, or given by the card."""
+"""The weights of a grid, before anything is measured: fine-tuned here, or listed by the card."""
 
 from __future__ import annotations
 
@@ -33,13 +33,8 @@ Attempt = Callable[[str, Callable[[], None]], None]
 
 def _fixed(seeds: Seeds) -> dict[str, int]:
     fixed = require(seeds.fixed, "seeds.fixed")
-    if fixed is None:
-        return {}
-    return {
-        name: seed
-        for name in type(fixed).model_fields
-        if isinstance(seed := getattr(fixed, name), int)
-    }
+    values = {name: getattr(fixed, name) for name in type(fixed).model_fields} if fixed else {}
+    return {name: seed for name, seed in values.items() if isinstance(seed, int)}
 
 
 def free_memory() -> None:
@@ -49,8 +44,8 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-class Weights:
-    """The weights of a grid: made here, or given."""
+class Checkpoints:
+    """The checkpoints of a grid, which make its weights: fine-tuned here, or listed by the card."""
 
     def __init__(
         self,
@@ -61,16 +56,16 @@ class Weights:
         engine: Callable[[], Engine],
         attempt: Attempt,
     ) -> None:
-        """Take a plan, the folder of its run, and what is asked for the base model's answers."""
+        """Take a plan and the folder of its run; `engine` gives the base model its answers."""
         self.plan, self.store, self.progress = plan, store, progress
         self.seeds = require(plan.card.seeds, "seeds")
         self._device, self._engine, self._attempt = device, engine, attempt
         self._root = int(require(self.seeds.generation, "seeds.generation") or 0)
 
-    def take_weights(self) -> None:
-        """Copy the adapters that the card gives into the submission; whole models stay."""
-        for (condition, seed, checkpoint), placed in self.plan.weights.items():
-            if placed.form != "adapter" or placed.folder is None or seed is None:
+    def copy_listed(self) -> None:
+        """Copy the adapters that the card lists into the submission; whole models stay."""
+        for (condition, seed, checkpoint), listed in self.plan.weights.items():
+            if listed.form != "adapter" or listed.folder is None or seed is None:
                 continue
             target = weights_folder(self.store.folder, condition, seed) / f"checkpoint-{checkpoint}"
             if target.is_dir():
@@ -79,36 +74,41 @@ class Weights:
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
             for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
-                shutil.copyfile(placed.folder / name, scratch / name)
+                shutil.copyfile(listed.folder / name, scratch / name)
             sync_tree(scratch)
             target.parent.mkdir(parents=True, exist_ok=True)
             scratch.rename(target)
             sync_folder(target.parent)
 
-    def answer(self, left: list[Block]) -> None:
+    def write_answers(self, left: list[Block]) -> None:
         """Let the base model answer the questions of the sets that it answers itself."""
-        tuning = {b.condition for b in left if self.needs(b)}
-        for asked in self.plan.self_answered:
-            if asked.dataset.role in tuning:
+        tuning = {b.condition for b in left if self.is_missing(b)}
+        for answered in self.plan.self_answered:
+            role = answered.dataset.role
+            if role in tuning:
                 write_answers(
-                    asked, self.store, self._engine, self._root, chat=self.plan.chat,
+                    answered,
+                    self.store,
+                    self._engine,
+                    self._root,
+                    chat=self.plan.chat,
                     progress=self.progress,
-                )  # fmt: skip
-                rows = self.plan.rows_of(asked, self.store.folder)
-                self.plan.rows.setdefault(asked.dataset.role, []).extend(rows)
+                )
+                rows = self.plan.rows_of(answered, self.store.folder)
+                self.plan.rows.setdefault(role, []).extend(rows)
 
-    def needs(self, block: Block) -> bool:
+    def is_missing(self, block: Block) -> bool:
         """Tell whether a block waits for a fine-tuning."""
         if block.training_seed is None or block.weights in self.plan.weights:
             return False
         return not weights_folder(self.store.folder, block.condition, block.training_seed).is_dir()
 
-    def tune_all(self, left: list[Block]) -> None:
+    def fine_tune(self, left: list[Block]) -> None:
         """Fine-tune what blocks that are left need, run by run."""
-        wanted = runs_of(b for b in left if self.needs(b))
-        for number, (condition, seed) in enumerate(wanted, start=1):
+        runs = runs_of(b for b in left if self.is_missing(b))
+        for number, (condition, seed) in enumerate(runs, start=1):
             what = f"{condition}, training seed {seed}"
-            label = f"tune {number}/{len(wanted)}"
+            label = f"tune {number}/{len(runs)}"
             self._attempt(what, partial(self._tune, condition, int(seed or 0), label))
 
     def _tune(self, condition: str, seed: int, label: str) -> None:
@@ -116,18 +116,6 @@ class Weights:
         if training is None:
             raise RunError("there is nothing to fine-tune")
         total = length_in_epochs(training, self.plan.rows[condition])
-        reached: float = 0.0
-        last: float | None = None
-
-        def report(at: float, loss: float | None) -> None:
-            nonlocal reached, last
-            last = loss if loss is not None else last
-            note = f"epoch {min(at, total):.1f}"
-            self.progress.advance(
-                at - reached, note + ("" if last is None else f"  loss {last:.2f}")
-            )
-            reached = at
-
         folder = weights_folder(self.store.folder, condition, seed)
         scratch = self.store.work / "tuning"
         shutil.rmtree(scratch, ignore_errors=True)
@@ -146,11 +134,11 @@ class Weights:
                     base_name=self._base_name(),
                     out=scratch,
                     device=self._device,
-                    progress=report,
+                    progress=self._reporter(total),
                 )
             )
         except DivergedError as problem:
-            self._fail((condition, seed), str(problem))
+            self._lose((condition, seed), str(problem))
             return
         finally:
             self.progress.stop()
@@ -165,13 +153,26 @@ class Weights:
             seconds=round(time.monotonic() - began, 3),
         )
 
+    def _reporter(self, total: float) -> Callable[[float, float | None], None]:
+        """Return what a trainer calls with the epochs done and the loss, where it has a new one."""
+        reached: float = 0.0
+        last = ""
+
+        def report(at: float, loss: float | None) -> None:
+            nonlocal reached, last
+            last = last if loss is None else f"  loss {loss:.2f}"
+            self.progress.advance(at - reached, f"epoch {min(at, total):.1f}{last}")
+            reached = at
+
+        return report
+
     def _base_name(self) -> str:
         """Return what adapters call their base: of a local folder its digest, wherever it lies."""
         name = require(self.plan.card.model.base.id, "model.base.id")
         is_local = self.plan.base.commit is None and not name.startswith("builtin:")
         return self.plan.base.revision if is_local else name
 
-    def _fail(self, run: Run, reason: str) -> None:
+    def _lose(self, run: Run, reason: str) -> None:
         condition, seed = run
         self.store.journal.note("failed", condition=condition, training_seed=seed, reason=reason)
         self.progress.say(
@@ -179,13 +180,13 @@ class Weights:
             "the card will list it and count it as the worst"
         )
 
-    def placed(self, block: Block) -> PlacedWeights | None:
+    def weights_of(self, block: Block) -> PlacedWeights | None:
         """Return the weights of a block; None where its fine-tuning did not end well."""
         if block.training_seed is None:
             return PlacedWeights(*block.weights, "base", None)
-        given = self.plan.weights.get(block.weights)
-        if given is not None:
-            return given
+        listed = self.plan.weights.get(block.weights)
+        if listed is not None:
+            return listed
         folder = weights_folder(self.store.folder, block.condition, block.training_seed)
         if not folder.is_dir():
             return None

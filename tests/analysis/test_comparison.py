@@ -12,6 +12,7 @@ import pytest
 from safebench.analysis.comparison import Comparison, SubmissionComparison, compare_submissions
 from safebench.analysis.matching import Choice
 from safebench.errors import EvidenceError
+from safebench.evidence.submission import Submission
 from safebench.stats import paired_difference, score_interval
 from tests.study.submissions import array, made_card, made_rows, tasks, write
 
@@ -31,7 +32,8 @@ def compared(
 ) -> SubmissionComparison:
     folders = write(tmp_path / "a", a), write(tmp_path / "b", b)
     both = cards.get("card_a", CARD), cards.get("card_b", CARD)
-    return compare_submissions(folders, both, choice)
+    a, b = (Submission(card, folder) for card, folder in zip(both, folders, strict=True))
+    return compare_submissions(a, b, choice)
 
 
 def only(found: SubmissionComparison) -> Comparison:
@@ -142,7 +144,7 @@ def test_two_conditions_of_one_submission(tmp_path: Path) -> None:
     a = rows(1)
     folder = write(tmp_path / "a", a)
     choice = Choice(conditions=("base", "tuned"))
-    found = compare_submissions((folder, folder), (CARD, CARD), choice)
+    found = compare_submissions(Submission(CARD, folder), Submission(CARD, folder), choice)
     row = only(found)
     ids = sorted({r["prompt_id"] for r in a})
     expected = paired_difference(array(a, "base", ids)[0], array(a, "tuned", ids))
@@ -271,14 +273,16 @@ def test_one_id_with_two_texts_is_warned_of(tmp_path: Path) -> None:
         made_card(tasks=tasks("harm", dataset_sha256="ab" * 32)),
         made_card(tasks=tasks("harm", dataset_sha256="cd" * 32)),
     )
-    row = only(compare_submissions((a, b), cards))
+    pair = [Submission(card, folder) for card, folder in zip(cards, (a, b), strict=True)]
+    row = only(compare_submissions(*pair))
     assert [
         w for w in row.warnings if w.startswith("1 prompt with the same id and another text: p03")
     ]
     assert [v for v in row.variables if v.startswith("tasks.task_harm.dataset_sha256")]
     # where the shared prompts are known to be the same, other sets of prompts change nothing
     write(tmp_path / "b", rows(2), lambda prompt: f"how to {prompt}?")
-    row = only(compare_submissions((a, b), cards))
+    pair = [Submission(card, folder) for card, folder in zip(cards, (a, b), strict=True)]
+    row = only(compare_submissions(*pair))
     assert (row.warnings, row.variables) == ((), ())
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import safebench
-from safebench.analysis.load import Submission
+from safebench.analysis.load import LoadedSubmission
 from safebench.errors import EvidenceError, MissingDependencyError
 from tests.command import safebench as command
 from tests.site.made_by_code import Recipe, write_submission
@@ -22,7 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def loaded(folder: Path) -> Submission:
+def loaded(folder: Path) -> LoadedSubmission:
     return safebench.load(folder)
 
 
@@ -43,7 +43,7 @@ def test_importing_the_package_loads_nothing_else() -> None:
 
 
 def test_the_numbers_are_those_of_score(
-    folder: Path, loaded: Submission, capsys: pytest.CaptureFixture[str]
+    folder: Path, loaded: LoadedSubmission, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = json.loads(command(capsys, "score", folder, "--format", "json").out)
     results = found["results"]
@@ -73,7 +73,7 @@ def test_the_numbers_are_those_of_score(
     assert loaded.not_measured.to_dict("records") == found["not_measured"]
 
 
-def test_outcomes_are_the_rows_of_the_file(loaded: Submission) -> None:
+def test_outcomes_are_the_rows_of_the_file(loaded: LoadedSubmission) -> None:
     frame = loaded.outcomes
     assert len(frame) == 11 * 4 * 3 * 50
     assert str(frame["training_seed"].dtype) == "Int64"
@@ -83,7 +83,7 @@ def test_outcomes_are_the_rows_of_the_file(loaded: Submission) -> None:
         assert means[row.task, row.decoding] == pytest.approx(row.estimate)
 
 
-def test_flips_of_every_prompt(loaded: Submission) -> None:
+def test_flips_of_every_prompt(loaded: LoadedSubmission) -> None:
     flips = loaded.flips
     assert len(flips) == 2 * 2 * 3 * 50
     one = flips.query("task == 'safebench_harm' and checkpoint == 2 and decoding == 't07'")
@@ -92,7 +92,7 @@ def test_flips_of_every_prompt(loaded: Submission) -> None:
     assert one["category"].notna().all()
 
 
-def test_one_seed_has_the_same_columns(loaded: Submission, tmp_path: Path) -> None:
+def test_one_seed_has_the_same_columns(loaded: LoadedSubmission, tmp_path: Path) -> None:
     single = safebench.load(write_submission(tmp_path, Recipe(prompts=4, seeds=(5,))))
     for name in ("scores", "runs", "components", "primary", "diagnostics", "projections", "flips"):
         assert list(getattr(single, name).columns) == list(getattr(loaded, name).columns), name
@@ -100,7 +100,7 @@ def test_one_seed_has_the_same_columns(loaded: Submission, tmp_path: Path) -> No
     assert single.primary["seeds_needed"].isna().all()
 
 
-def test_what_it_prints(loaded: Submission) -> None:
+def test_what_it_prints(loaded: LoadedSubmission) -> None:
     printed = repr(loaded)
     assert "'household'" in printed
     assert "safebench_harm harm (tuned/2/t07): 0." in printed

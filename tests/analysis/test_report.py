@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from safebench.card.card import Card
 from safebench.card.results import MARGIN
 from safebench.errors import EvidenceError
 from safebench.evidence.scoring import compute_results
+from safebench.evidence.submission import Submission
 from safebench.evidence.tables import OUTCOMES, make_table
 from safebench.stats import flip_rate, plan_verdict_seeds, verdict_power
 from tests.site.made_by_code import Recipe, outcomes, plan
@@ -32,6 +34,13 @@ class Made:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
+def in_memory(card: Card, outcomes: pa.Table) -> Submission:
+    """A submission whose outcomes were read already."""
+    submission = Submission(card, Path("nowhere"))
+    vars(submission)["outcomes"] = outcomes
+    return submission
+
+
 def made(
     keep: Any = lambda row: True, more: Any = lambda row: [], recipe: Recipe | None = None
 ) -> Made:
@@ -40,7 +49,7 @@ def made(
     rows = [row for row in outcomes(recipe) if row["task"] == HARM and keep(row)]
     rows += [new for row in rows for new in more(row)]
     card = Card.model_validate_json(json.dumps(plan(recipe) | recipe.changes))
-    return Made(make_report(card, make_table(rows, OUTCOMES)), rows)
+    return Made(make_report(in_memory(card, make_table(rows, OUTCOMES))), rows)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +74,8 @@ def test_the_cards_numbers_are_the_cards(whole: Made) -> None:
 def test_the_order_of_rows_does_not_matter(whole: Made) -> None:
     shuffled = list(whole.rows)
     np.random.default_rng(1).shuffle(shuffled)  # type: ignore[arg-type]
-    assert make_report(whole.report.card, make_table(shuffled, OUTCOMES)) == whole.report
+    submission = in_memory(whole.report.card, make_table(shuffled, OUTCOMES))
+    assert make_report(submission) == whole.report
 
 
 def test_flips_and_seeds_needed_against_the_same_rows(whole: Made) -> None:
@@ -274,16 +284,17 @@ def test_on_few_prompts_no_number_of_seeds_is_named() -> None:
 
 def test_only_the_tasks_asked_for() -> None:
     recipe = Recipe(prompts=3, seeds=(1, 2))
-    table = make_table(outcomes(recipe), OUTCOMES)
     card = Card.model_validate_json(json.dumps(plan(recipe)))
-    report = make_report(card, table, [HARM])
+    submission = in_memory(card, make_table(outcomes(recipe), OUTCOMES))
+    report = make_report(submission, [HARM])
     assert {s.task for s in report.results.scores} == {HARM}
     assert [one.estimand.task for one in report.primaries] == [HARM]
     with pytest.raises(EvidenceError, match="'other' was not measured"):
-        make_report(card, table, ["other"])
+        make_report(submission, ["other"])
 
 
 def test_no_outcomes_at_all() -> None:
     card = Card.model_validate_json(json.dumps(plan(Recipe())))
-    report = make_report(card, pa.table({n: [] for n in OUTCOMES.names}, schema=OUTCOMES))
+    nothing = pa.table({n: [] for n in OUTCOMES.names}, schema=OUTCOMES)
+    report = make_report(in_memory(card, nothing))
     assert report.primaries == report.variations == ()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from safebench.analysis.verdict import compare
-from safebench.card.io import load_card
 from safebench.cli.rerun import EXIT
+from safebench.evidence.submission import Submission
 from safebench.evidence.tables import RESPONSES, make_table, read_responses, write_table
 from safebench.evidence.verdicts import RerunReport
 from safebench.site import build
@@ -44,9 +44,8 @@ def seal(folder: Path, names: list[str], **limits: Any) -> None:
     made_by_code.write_card(folder, data)
 
 
-def report(home: Path, again: Path, stated: RerunReport | None = None) -> RerunReport:
-    cards = load_card(home / "card.yaml"), load_card(again / "card.yaml")
-    return compare(cards[0], home, cards[1], again, stated=stated)
+def report(home: Path, again: Path, reported: RerunReport | None = None) -> RerunReport:
+    return compare(Submission.read(home), Submission.read(again), reported=reported)
 
 
 def test_a_whole_rerun_has_a_verdict(tmp_path: Path) -> None:
@@ -103,7 +102,7 @@ def test_the_originals_own_responses_are_a_fact_and_no_verdict(tmp_path: Path) -
     # Where responses are withheld later, what was said of them stands.
     (again / "responses.parquet").unlink()
     assert {v.identical for v in report(home, again).verdicts} == {None}
-    assert report(home, again, stated=found) == found
+    assert report(home, again, reported=found) == found
     one = theirs[-1]["response"]
     assert isinstance(one, str)
     theirs[-1]["response"] = one + "."  # one byte, in one run of one task

@@ -19,7 +19,7 @@ from safebench.tuning.peft_trainer import PeftTrainer
 from tests.cli.test_start import start
 from tests.command import Ran, safebench
 from tests.plans import plan_data
-from tests.tiny_runs import QUICK, files_of, run_tiny, same_files, write_tiny
+from tests.tiny_runs import QUICK, files_of, protocol, run_tiny, same_files, write_tiny
 
 pytestmark = pytest.mark.slow
 Capture = pytest.CaptureFixture[str]
@@ -47,7 +47,7 @@ def run(capsys: Capture, plan: Path, out: Path, *more: object) -> Ran:
 def begun(plan: Path, out: Path) -> Store:
     """Return the store of a run that was only begun."""
     store = Store(out)
-    with store.opened(claim_of(make_plan(load_card(plan), plan.parent, out))):
+    with store.opened(claim_of(make_plan(protocol(plan), out))):
         pass
     return store
 
@@ -105,7 +105,7 @@ def test_a_limit_that_leaves_nothing_out_makes_no_trial(tmp_path: Path, capsys: 
     tasks = [{"name": "safebench_harm"}]
     whole = write_tiny(tmp_path, seeds=1, tasks=tasks)
     limited = write_tiny(tmp_path / "limited", seeds=1, tasks=[{**tasks[0], "limit": 9999}])
-    made = [make_plan(load_card(p), p.parent, tmp_path / "out").card for p in (whole, limited)]
+    made = [make_plan(protocol(p), tmp_path / "out").card for p in (whole, limited)]
     assert made[0].tasks == made[1].tasks
     assert made[0].seeds == made[1].seeds  # which are derived from what is measured
     assert not made[0].trials

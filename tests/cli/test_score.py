@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from safebench.analysis.report import ScoreReport, make_report
-from safebench.card.io import load_card
 from safebench.cli.score_formats import FORMATS, render
-from safebench.evidence.tables import read_outcomes
+from safebench.evidence.submission import Submission
 from tests.command import safebench
 from tests.site.made_by_code import (
     Recipe,
@@ -54,7 +53,7 @@ def hostile_report(hostile: Path) -> ScoreReport:
 
 
 def made(folder: Path) -> ScoreReport:
-    return make_report(load_card(folder / "card.yaml"), read_outcomes(folder))
+    return make_report(Submission.read(folder))
 
 
 def test_text_says_what_varies_what_is_missing_and_what_is_needed(

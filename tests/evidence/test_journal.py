@@ -29,7 +29,7 @@ def test_a_torn_line_costs_itself_alone(tmp_path: Path) -> None:
 
 def test_no_journal_is_no_event(tmp_path: Path) -> None:
     assert Journal(tmp_path).read() == []
-    assert Journal(tmp_path).lost() == set()
+    assert Journal(tmp_path).lost() == {}
 
 
 def test_runs_are_registered_once_and_their_end_is_kept(tmp_path: Path) -> None:
@@ -44,4 +44,5 @@ def test_runs_are_registered_once_and_their_end_is_kept(tmp_path: Path) -> None:
     assert list(states) == [("base", None), ("tuned", 1), ("tuned", 2), ("tuned", 3)]
     assert states["tuned", 1].status == "registered"
     assert states["tuned", 2].reason == "the loss became nan"
-    assert journal.lost() == {("tuned", 2), ("tuned", 3)}
+    lost = {("tuned", 2): "the loss became nan", ("tuned", 3): "out of money"}
+    assert journal.lost() == lost

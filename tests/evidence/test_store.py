@@ -10,7 +10,8 @@ import pytest
 
 from safebench.card.card import Card
 from safebench.errors import RunError
-from safebench.evidence.store import Claim, Size, Store
+from safebench.evidence.claim import Claim, Size
+from safebench.evidence.store import Store
 from safebench.evidence.tables import RESPONSES, make_table
 from tests.plans import plan_data
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import hashlib
 import io
 import json
@@ -27,10 +26,12 @@ from safebench.card.io import dump_card
 from safebench.card.results import Evidence, RegisteredRun
 from safebench.errors import CardError, EvidenceError, InteropError, RunError, SafebenchError
 from safebench.evidence.scoring import compute_results
-from safebench.evidence.tables import read_outcomes
+from safebench.evidence.submission import Submission
+from safebench.evidence.tables import OUTCOMES, make_table, read_outcomes
 from safebench.exporting import croissant, every_eval_ever, hub
-from safebench.exporting.source import Source, models_of, open_source
-from safebench.exporting.write import Wanted, csv_bytes, write_export
+from safebench.exporting.facts import models_of
+from safebench.exporting.interface import FORMATS, Options, open_submission, write_export
+from safebench.exporting.tables import csv_bytes
 from safebench.stats import score_interval
 from tests.command import safebench as command
 from tests.study.submissions import made_card, made_rows, tasks, write
@@ -66,8 +67,8 @@ def submission(
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
-    return open_source(submission(tmp_path_factory.mktemp("submission")))
+def source(tmp_path_factory: pytest.TempPathFactory) -> Submission:
+    return open_submission(submission(tmp_path_factory.mktemp("submission")))
 
 
 def records(files: dict[str, bytes]) -> list[dict[str, Any]]:
@@ -79,12 +80,12 @@ def samples(files: dict[str, bytes], record: dict[str, Any]) -> list[dict[str, A
     return [json.loads(line) for line in content.decode().splitlines()]
 
 
-def test_records_fit_the_schemas(source: Source, shared_data: Path) -> None:
+def test_records_fit_the_schemas(source: Submission, shared_data: Path) -> None:
     aggregate, instance = (
         json.loads((shared_data / "interop" / f"every_eval_ever_{name}.schema.json").read_text())
         for name in ("eval", "instance_level_eval")
     )
-    files = every_eval_ever.export(source, with_responses=True).files
+    files = every_eval_ever.export(source, Options(with_responses=True)).files
     found = records(files)
     assert len(found) == 1 + 3 + 1  # base, three seeds, the recipe
     for record in found:
@@ -98,8 +99,8 @@ def test_records_fit_the_schemas(source: Source, shared_data: Path) -> None:
             jsonschema.Draft7Validator(instance).validate(sample)
 
 
-def test_every_seed_is_found_with_its_number_and_interval(source: Source) -> None:
-    files = every_eval_ever.export(source, timestamp="1700000000").files
+def test_every_seed_is_found_with_its_number_and_interval(source: Submission) -> None:
+    files = every_eval_ever.export(source, Options(timestamp="1700000000")).files
     by_seed = {
         r["model_info"]["additional_details"].get("safebench.training_seed"): r
         for r in records(files)
@@ -132,8 +133,8 @@ def test_every_seed_is_found_with_its_number_and_interval(source: Source) -> Non
             assert record["retrieved_timestamp"] == "1700000000"
 
 
-def test_the_recipe_has_the_numbers_of_the_card(source: Source) -> None:
-    found = records(every_eval_ever.export(source).files)
+def test_the_recipe_has_the_numbers_of_the_card(source: Submission) -> None:
+    found = records(every_eval_ever.export(source, Options()).files)
     details = [r["source_metadata"]["additional_details"] for r in found]
     (recipe,) = [r for r, d in zip(found, details, strict=True) if d["safebench.scope"] == "recipe"]
     for score in source.results.scores:
@@ -151,37 +152,40 @@ def test_the_recipe_has_the_numbers_of_the_card(source: Source) -> None:
 
 
 def test_texts_are_withheld_unless_the_card_or_a_person_publishes_them(tmp_path: Path) -> None:
-    closed = open_source(submission(tmp_path / "closed"))
-    withheld = every_eval_ever.export(closed)
+    closed = open_submission(submission(tmp_path / "closed"))
+    withheld = every_eval_ever.export(closed, Options())
     assert b"secret" not in b"".join(withheld.files.values())
     assert b"prompt p00?" not in b"".join(withheld.files.values())
     assert any("--with-responses" in what for what in withheld.lost)
-    shown = every_eval_ever.export(closed, with_responses=True)
+    shown = every_eval_ever.export(closed, Options(with_responses=True))
     assert b"secret" in b"".join(shown.files.values())
-    public = every_eval_ever.export(open_source(submission(tmp_path / "open", policy="public")))
+    opened = open_submission(submission(tmp_path / "open", policy="public"))
+    public = every_eval_ever.export(opened, Options())
     assert b"secret" in b"".join(public.files.values())
-    none = every_eval_ever.export(open_source(submission(tmp_path / "none", texts=False)))
+    silent = open_submission(submission(tmp_path / "none", texts=False))
+    none = every_eval_ever.export(silent, Options())
     assert any("withholds them" in what for what in none.lost)
 
 
-@pytest.mark.parametrize("format_", ["every-eval-ever", "hub", "croissant", "csv", "parquet"])
+@pytest.mark.parametrize("format_", FORMATS)
 def test_the_same_submission_gives_the_same_bytes(format_: str, tmp_path: Path) -> None:
     folder = submission(tmp_path / "in")
+    options = {"card_url": URL} if "card_url" in FORMATS[format_].options else {}
     one, other = (
-        write_export(folder, format_, tmp_path / name, Wanted(card_url=URL)) for name in "ab"
+        write_export(folder, tmp_path / name, Options(format_, **options)) for name in "ab"
     )
     assert one.files == other.files and one.files
     for name, content in one.files.items():
         assert (tmp_path / "a" / name).read_bytes() == content
     assert one.lost
     with pytest.raises(RunError, match="is not empty"):
-        write_export(folder, format_, tmp_path / "a", Wanted())
+        write_export(folder, tmp_path / "a", Options(format_))
 
 
-def test_the_hub_reads_back_what_it_is_given(source: Source) -> None:
+def test_the_hub_reads_back_what_it_is_given(source: Submission) -> None:
     from huggingface_hub.repocard_data import model_index_to_eval_results
 
-    files = hub.export(source, card_url=URL).files
+    files = hub.export(source, Options(card_url=URL)).files
     (entries,) = [yaml.safe_load(c) for n, c in files.items() if n.startswith(".eval_results/")]
     scores = {s.task: s for s in source.results.scores if s.condition == "tuned"}
     assert {e["dataset"]["task_id"]: e["value"] for e in entries} == {
@@ -200,8 +204,8 @@ def test_the_hub_reads_back_what_it_is_given(source: Source) -> None:
     }
 
 
-def test_the_hub_is_told_of_one_seed(source: Source) -> None:
-    files = hub.export(source, seed=101, checkpoint=2).files
+def test_the_hub_is_told_of_one_seed(source: Submission) -> None:
+    files = hub.export(source, Options(seed=101, checkpoint=2)).files
     (entries,) = [yaml.safe_load(c) for n, c in files.items() if n.startswith(".eval_results/")]
     for entry in entries:
         tuned = {b.task: b for b in source.blocks if b.condition == "tuned"}
@@ -209,12 +213,12 @@ def test_the_hub_is_told_of_one_seed(source: Source) -> None:
         assert entry["value"] == pytest.approx(block.scores[block.seeds.index(101)].mean())
         assert "training seed 101 alone" in entry["notes"]
     with pytest.raises(InteropError, match="none of the primary numbers") as caught:
-        hub.export(source, seed=7)
+        hub.export(source, Options(seed=7))
     assert "tuned-seed-101-checkpoint-2" in str(caught.value.fix)
 
 
-def test_croissant_describes_the_tables(source: Source) -> None:
-    export = croissant.export(source, card_url=URL)
+def test_croissant_describes_the_tables(source: Submission) -> None:
+    export = croissant.export(source, Options(card_url=URL))
     found = json.loads(export.files["croissant.json"])
     files = {f["@id"]: f for f in found["distribution"]}
     assert set(files) == {"card.yaml", "outcomes.parquet"}
@@ -231,7 +235,7 @@ def test_croissant_describes_the_tables(source: Source) -> None:
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_tables_are_those_of_load(suffix: str, tmp_path: Path) -> None:
     folder = submission(tmp_path / "in")
-    write_export(folder, suffix, tmp_path / "out", Wanted())
+    write_export(folder, tmp_path / "out", Options(suffix))
     loaded = safebench.load(folder)
     for name in ("scores", "runs", "changes", "outcomes"):
         path = tmp_path / "out" / f"{name}.{suffix}"
@@ -251,7 +255,7 @@ def test_a_spreadsheet_runs_nothing() -> None:
     assert [row[1] for row in rows[1:3]] == ["-1.0", "0.1"]  # numbers stay numbers
 
 
-def test_models_are_listed_base_first(source: Source) -> None:
+def test_models_are_listed_base_first(source: Submission) -> None:
     assert [m.name for m in models_of(source)] == [
         "base", *(f"tuned-seed-{100 + s}-checkpoint-2" for s in range(3)),
     ]  # fmt: skip
@@ -265,12 +269,12 @@ def test_a_submission_that_cannot_be_exported_says_why(tmp_path: Path) -> None:
         if said == "no results":
             dump_card(made_card(), folder / "card.yaml")
         with pytest.raises(problem, match=said) as caught:
-            open_source(folder)
+            open_submission(folder)
         assert isinstance(caught.value, SafebenchError)
     folder = submission(tmp_path / "gone")
     (folder / "outcomes.parquet").unlink()
     with pytest.raises(EvidenceError, match="no such file"):
-        open_source(folder)
+        open_submission(folder)
     assert not (tmp_path / "out").exists()
 
 
@@ -278,16 +282,16 @@ def test_what_is_not_reported_is_left_out(tmp_path: Path) -> None:
     absent = {"not_reported": "secret"}
     about = {"id": "x", "title": absent, "submitter": absent, "relationship": "third_party"}
     folder = submission(tmp_path / "in", submission=about)
-    found = open_source(folder)
+    found = open_submission(folder)
     assert isinstance(found.card.submission.submitter, NotReported)
-    text = b"".join(every_eval_ever.export(found).files.values()).decode()
-    text += b"".join(croissant.export(found).files.values()).decode()
-    text += b"".join(hub.export(found, card_url=URL).files.values()).decode()
+    text = b"".join(every_eval_ever.export(found, Options()).files.values()).decode()
+    text += b"".join(croissant.export(found, Options()).files.values()).decode()
+    text += b"".join(hub.export(found, Options(card_url=URL)).files.values()).decode()
     assert "NotReported" not in text and "not_reported" not in text
 
 
-def test_results_and_samples_are_found_by_their_evaluation(source: Source) -> None:
-    files = every_eval_ever.export(source).files
+def test_results_and_samples_are_found_by_their_evaluation(source: Submission) -> None:
+    files = every_eval_ever.export(source, Options()).files
     seen: set[str] = set()
     for record in records(files):
         ids = [r["evaluation_result_id"] for r in record["evaluation_results"]]
@@ -300,12 +304,13 @@ def test_results_and_samples_are_found_by_their_evaluation(source: Source) -> No
 
 def test_what_a_format_loses_of_these_outcomes_is_said(tmp_path: Path) -> None:
     folder = submission(tmp_path / "in")
-    found = open_source(folder)
-    failed = found.outcomes.to_pandas().assign(status="error")
-    changed = dataclasses.replace(found, outcomes=pa.Table.from_pandas(failed))
-    assert any("status error" in what for what in every_eval_ever.export(changed).lost)
+    found = open_submission(folder)
+    failed = [row | {"status": "error"} for row in found.outcomes.to_pylist()]
+    changed = found.with_card(found.card)
+    vars(changed)["outcomes"] = make_table(failed, OUTCOMES)
+    assert any("status error" in what for what in every_eval_ever.export(changed, Options()).lost)
     with pytest.raises(InteropError, match="'yesterday' is no number of seconds"):
-        every_eval_ever.export(found, timestamp="yesterday")
+        every_eval_ever.export(found, Options(timestamp="yesterday"))
 
 
 def test_numbers_that_are_not_those_of_the_outcomes_are_not_exported(tmp_path: Path) -> None:
@@ -316,7 +321,7 @@ def test_numbers_that_are_not_those_of_the_outcomes_are_not_exported(tmp_path: P
     assert first is not None
     path.write_text(text.replace(first.group(), "estimate: 0.5001", 1))
     with pytest.raises(EvidenceError, match="are not those of its outcomes") as caught:
-        open_source(folder)
+        open_submission(folder)
     assert "validate" in str(caught.value.fix)
 
 
@@ -330,7 +335,7 @@ def test_tables_of_different_submissions_have_the_same_columns_and_types(tmp_pat
         card = made_card()
         card = card.model_copy(update={"results": compute_results(card, read_outcomes(folder))})
         dump_card(Card.model_validate_json(card.model_dump_json()), folder / "card.yaml")
-        write_export(folder, "parquet", tmp_path / f"{name}-out", Wanted())
+        write_export(folder, tmp_path / f"{name}-out", Options("parquet"))
         schemas.append({p.name: pq.read_schema(p) for p in (tmp_path / f"{name}-out").iterdir()})
     assert schemas[0] == schemas[1]
     assert not [f for s in schemas[0].values() for f in s if pa.types.is_null(f.type)]

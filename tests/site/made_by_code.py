@@ -17,6 +17,7 @@ from safebench.card.io import load_card
 from safebench.card.task import METRICS, Construct
 from safebench.evidence.manifest import describe_files, write_manifest
 from safebench.evidence.scoring import compute_results
+from safebench.evidence.submission import Submission
 from safebench.evidence.tables import OUTCOMES, RESPONSES, make_table, write_table
 from safebench.evidence.verdicts import write_report
 from safebench.files import replace_file
@@ -277,7 +278,8 @@ def write_rerun(original: Path, name: str, recipe: Recipe) -> Path:
     folder = write_submission(original / "reruns", recipe)
     folder = folder.rename(original / "reruns" / name)
     cards = [load_card(f / "card.yaml") for f in (original, folder)]
-    write_report(compare(cards[0], original, cards[1], folder), folder)
+    both = (Submission(c, f) for c, f in zip(cards, (original, folder), strict=True))
+    write_report(compare(*both), folder)
     return folder
 
 

@@ -61,7 +61,7 @@ def _with(submission: Entry, text: str) -> Entry:
             "prompting": card.prompting.model_copy(update={"system_prompt": text}),
         }
     )
-    return Entry(submission.id, submission.folder, card, submission.report, submission.outcomes, ())
+    return Entry(card, submission.folder, submission.report, ())
 
 
 def _render(submission: Entry, text: str) -> list[str]:

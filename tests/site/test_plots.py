@@ -10,8 +10,7 @@ import pytest
 
 from safebench.analysis.report import ScoreReport, make_report
 from safebench.analysis.spread import SeedsNeeded
-from safebench.card.io import load_card
-from safebench.evidence.tables import read_outcomes
+from safebench.evidence.submission import Submission
 from safebench.site.plots import pictures, write_plots
 from tests.site.made_by_code import Recipe, write_submission
 
@@ -19,7 +18,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def report(folder: Path) -> ScoreReport:
-    return make_report(load_card(folder / "card.yaml"), read_outcomes(folder))
+    return make_report(Submission.read(folder))
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from safebench.study.plan import make_plan
 from safebench.tuning import peft_trainer
 from safebench.tuning.interface import Job
 from tests.command import Ran, safebench
-from tests.tiny_runs import QUICK, Said, files_of, run_tiny, same_files, write_tiny
+from tests.tiny_runs import QUICK, Said, files_of, protocol, run_tiny, same_files, write_tiny
 
 pytestmark = pytest.mark.slow
 Patch = pytest.MonkeyPatch
@@ -57,7 +57,7 @@ def events(out: Path, kind: str) -> list[dict[str, Any]]:
 
 
 def seeds_of(plan: Path, out: Path) -> tuple[int, ...]:
-    return make_plan(load_card(plan), plan.parent, out).card.seeds.training
+    return make_plan(protocol(plan), out).card.seeds.training
 
 
 def with_broken_weights(monkeypatch: Patch, broken: Callable[[int], bool]) -> None:
@@ -244,7 +244,7 @@ def test_a_scheduler_may_stop_it(done: Path, out: Path, tmp_path: Path) -> None:
 
 def test_another_card_is_told_what_differs(done: Path, out: Path, capsys: Capture) -> None:
     plan = done / "plan.yaml"
-    with Store(out).opened(claim_of(make_plan(load_card(plan), done, out))):
+    with Store(out).opened(claim_of(make_plan(protocol(plan), out))):
         pass
     before = files_of(out)
     changed = done / "changed.yaml"
@@ -259,7 +259,7 @@ def test_another_card_is_told_what_differs(done: Path, out: Path, capsys: Captur
 
 def test_two_runs_do_not_share_a_folder(done: Path, out: Path, capsys: Capture) -> None:
     plan = done / "plan.yaml"
-    with Store(out).opened(claim_of(make_plan(load_card(plan), done, out))):
+    with Store(out).opened(claim_of(make_plan(protocol(plan), out))):
         ran = run(capsys, plan, out)
     assert ran.code == 2
     assert f"another run is at work in this folder (process {os.getpid()} on " in ran.err
@@ -282,7 +282,7 @@ def test_an_out_that_is_something_else(done: Path, out: Path, capsys: Capture) -
 
 
 def test_a_submission_of_fewer_cells_is_not_the_whole(done: Path, out: Path) -> None:
-    run_tiny(done / "plan.yaml", out, wanted=lambda block: block.decoding == "greedy")
+    run_tiny(done / "plan.yaml", out, keep=lambda block: block.decoding == "greedy")
     with pytest.raises(RunError, match="already holds a finished submission of fewer cells"):
         run_tiny(done / "plan.yaml", out)
 

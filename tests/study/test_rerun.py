@@ -14,6 +14,7 @@ from safebench.card.digest import derive_seeds, protocol_digest
 from safebench.card.measured import MeasuredResults
 from safebench.card.submission import Submitter
 from safebench.errors import CardError
+from safebench.evidence.submission import Submission
 from safebench.study.rerun import rerun_card
 from tests.plans import plan_data
 
@@ -28,7 +29,7 @@ def report(**changes: Any) -> Card:
 
 def test_same_protocol_new_seeds_other_submitter(tmp_path: Path) -> None:
     original = report()
-    card = rerun_card(original, tmp_path, 4, SOMEBODY)
+    card = rerun_card(Submission(original, tmp_path), 4, SOMEBODY)
     assert protocol_digest(card) == protocol_digest(original)
     assert card.seeds.training == 4
     assert not set(derive_seeds(card, 4)) & set(derive_seeds(original, 4))
@@ -39,7 +40,7 @@ def test_same_protocol_new_seeds_other_submitter(tmp_path: Path) -> None:
 
 def test_declared_seeds_become_derived_ones(tmp_path: Path) -> None:
     seeds = {"scheme": "declared", "training": [1, 2], "generation": 3, "controls": []}
-    card = rerun_card(report(seeds=seeds), tmp_path, 2, SOMEBODY)
+    card = rerun_card(Submission(report(seeds=seeds), tmp_path), 2, SOMEBODY)
     assert (card.seeds.scheme, card.seeds.series, card.seeds.generation) == (
         "derived",
         "rerun",
@@ -51,14 +52,14 @@ def test_declared_seeds_become_derived_ones(tmp_path: Path) -> None:
 def test_training_data_outside_the_submission_are_not_read(path: str, tmp_path: Path) -> None:
     data = [{"name": "benign", "path": path, "examples": 24}]
     with pytest.raises(CardError, match="leaves the submission"):
-        rerun_card(report(data=data), tmp_path, 2, SOMEBODY)
+        rerun_card(Submission(report(data=data), tmp_path), 2, SOMEBODY)
 
 
 def test_a_chat_template_outside_the_submission_is_not_read(tmp_path: Path) -> None:
     template = {"source": "file", "path": "/etc/hostname"}
     model = {"base": {"id": "model"}, "chat_template": template}
     with pytest.raises(CardError, match="leaves the submission"):
-        rerun_card(report(model=model), tmp_path, 2, SOMEBODY)
+        rerun_card(Submission(report(model=model), tmp_path), 2, SOMEBODY)
 
 
 def test_prompts_outside_the_submission_come_from_their_own_source(tmp_path: Path) -> None:
@@ -67,16 +68,18 @@ def test_prompts_outside_the_submission_come_from_their_own_source(tmp_path: Pat
         {"name": "safebench_xstest", "path": "../elsewhere.csv"},
         {"name": "safebench_strongreject", "path": "own.csv"},
     ]
-    card = rerun_card(report(tasks=tasks), tmp_path, 2, SOMEBODY)
+    card = rerun_card(Submission(report(tasks=tasks), tmp_path), 2, SOMEBODY)
     assert [task.path for task in card.task_list()] == [None, "own.csv"]
 
 
 def test_what_cannot_be_repeated(tmp_path: Path) -> None:
     with pytest.raises(CardError, match="nothing was fine-tuned"):
-        rerun_card(report(hyperparameters={"method": "none"}, data=[]), tmp_path, 2, SOMEBODY)
+        rerun_card(
+            Submission(report(hyperparameters={"method": "none"}, data=[]), tmp_path), 2, SOMEBODY
+        )
     plan = report().model_copy(update={"results": None})
     with pytest.raises(CardError, match="no results to compare with"):
-        rerun_card(plan, tmp_path, 2, SOMEBODY)
+        rerun_card(Submission(plan, tmp_path), 2, SOMEBODY)
 
 
 def test_environments_are_compared_line_by_line() -> None:

@@ -12,6 +12,7 @@ from safebench.card.digest import derive_seeds, generation_seed
 from safebench.card.io import load_card
 from safebench.card.measured import complete_results
 from safebench.evidence.scoring import compute_results
+from safebench.evidence.submission import Submission
 from safebench.evidence.tables import OUTCOMES, read_outcomes, read_responses
 from safebench.progress import Silent
 from safebench.study import runner as execution
@@ -20,6 +21,7 @@ from safebench.study.execute import execute
 from safebench.study.plan import make_plan
 from tests.command import safebench
 from tests.plans import write_plan
+from tests.tiny_runs import protocol
 
 pytestmark = pytest.mark.slow
 FINAL = ("card.yaml", "outcomes.parquet", "responses.parquet", "manifest.json")
@@ -30,9 +32,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study that was executed once."""
     folder = tmp_path_factory.mktemp("study")
     plan = write_plan(folder)
-    execute(
-        make_plan(load_card(plan), folder, folder / "out"), folder / "out", Settings(), Silent()
-    )
+    execute(make_plan(protocol(plan), folder / "out"), folder / "out", Settings(), Silent())
     return folder
 
 
@@ -75,7 +75,7 @@ def test_the_same_card_gives_the_same_bytes(done: Path, tmp_path: Path) -> None:
     again = tmp_path / "elsewhere"
     write_plan(again)
     card = load_card(again / "plan.yaml")
-    execute(make_plan(card, again, again / "out"), again / "out", Settings(), Silent())
+    execute(make_plan(Submission(card, again), again / "out"), again / "out", Settings(), Silent())
     for name in FINAL:
         assert (again / "out" / name).read_bytes() == (done / "out" / name).read_bytes(), name
 
@@ -95,9 +95,9 @@ def test_an_interrupted_run_goes_on(
     monkeypatch.setattr(execution, "generate", interrupted)
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        execute(make_plan(load_card(plan), tmp_path, out), out, Settings(), Silent())
+        execute(make_plan(protocol(plan), out), out, Settings(), Silent())
     assert not (out / "card.yaml").exists()
-    execute(make_plan(load_card(plan), tmp_path, out), out, Settings(), Silent())
+    execute(make_plan(protocol(plan), out), out, Settings(), Silent())
     assert len(calls) == 4 + 10 - 3  # 10 blocks, of which 3 were kept
     for name in FINAL:
         assert (out / name).read_bytes() == (done / "out" / name).read_bytes(), name

@@ -17,7 +17,7 @@ from safebench.progress import Silent
 from safebench.study.merge import merge
 from safebench.study.plan import make_plan
 from tests.command import Ran, safebench
-from tests.tiny_runs import QUICK, files_of, run_tiny, same_files, write_tiny
+from tests.tiny_runs import QUICK, files_of, protocol, run_tiny, same_files, write_tiny
 
 pytestmark = pytest.mark.slow
 Capture = pytest.CaptureFixture[str]
@@ -70,11 +70,11 @@ def test_the_order_of_shards_does_not_matter(done: Path) -> None:
 
 
 def test_every_run_is_in_one_shard(done: Path) -> None:
-    card = load_card(done / "plan.yaml")
-    parts = [make_plan(card, done, done / "x", shard=f"{i}/5").blocks for i in range(1, 6)]
+    plan = protocol(done / "plan.yaml")
+    parts = [make_plan(plan, done / "x", shard=f"{i}/5").blocks for i in range(1, 6)]
     runs = [{block.run for block in part} for part in parts]
     assert [len(r) for r in runs] == [1, 1, 1, 0, 0]
-    whole = make_plan(card, done, done / "x").blocks
+    whole = make_plan(plan, done / "x").blocks
     assert sorted(b.name for part in parts for b in part) == sorted(b.name for b in whole)
 
 

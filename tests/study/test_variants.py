@@ -15,6 +15,7 @@ from safebench.files import sha256_of
 from safebench.study.plan import make_plan
 from tests.command import safebench
 from tests.plans import plan_data, write_plan
+from tests.tiny_runs import protocol
 
 pytestmark = pytest.mark.slow
 
@@ -227,7 +228,7 @@ def test_what_validate_calls_an_error_is_not_run(
     assert not (tmp_path / "out").exists()
     if message is not None:
         with pytest.raises(CardError, match=message):
-            make_plan(load_card(plan), tmp_path / "s", tmp_path / "out")
+            make_plan(protocol(plan), tmp_path / "out")
 
 
 def test_a_submission_that_was_tampered_with_is_not_rerun(

@@ -14,6 +14,7 @@ from safebench.card.card import Card
 from safebench.card.data import Dataset
 from safebench.card.decoding import Prompting
 from safebench.errors import CardError, SafebenchError, TuningError
+from safebench.evidence.submission import Submission
 from safebench.models.loading import load_tokenizer, locate
 from safebench.study import pins
 from safebench.tuning.examples import read_examples
@@ -235,8 +236,8 @@ def card(*data: dict[str, Any], **changes: Any) -> Card:
 def pin_data(card: Card, folder: Path, tokenizer: Any, prompt: str | None) -> tuple[Any, Any, Any]:
     """Return a card with its data pinned, the rows by condition, and files, as a plan has them."""
     card = card.model_copy(update={"prompting": Prompting(system_prompt=prompt)})
-    found = pins.read_data(card, card.hyperparameters, folder, hub=True)
-    pinned, _, files = pins.pin_data(card, found, folder, tokenizer)
+    found = pins.read_data(Submission(card, folder), card.hyperparameters, hub=True)
+    pinned, _, files = pins.pin_data(Submission(card, folder), found, tokenizer)
     return pinned, found.rows, files
 
 
@@ -364,7 +365,7 @@ OWN = {
 
 def asked_of(card: Card, folder: Path, prompt: str | None) -> list[Any]:
     """What the second set of a card has the base model answer."""
-    found = pins.read_data(card, card.hyperparameters, folder, hub=True)
+    found = pins.read_data(Submission(card, folder), card.hyperparameters, hub=True)
     asked = questions(card.data, 1, found, folder, prompt)  # type: ignore[arg-type]
     assert asked is not None
     return asked

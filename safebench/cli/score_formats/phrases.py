@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from safebench.analysis.diagnostics import TOLERANCE, WORST_SHARE
 from safebench.analysis.measures import Measure, NotMeasured, Number
-from safebench.analysis.primaries import Primary, Projection
+from safebench.analysis.primaries import TOLERANCE, WORST_SHARE, Primary, Projection
 from safebench.analysis.spread import POWER
 from safebench.analysis.variation import REST, Effect, Variation
 from safebench.card.results import MARGIN

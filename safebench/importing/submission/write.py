@@ -20,7 +20,7 @@ from safebench.checks.report import CheckedCard, check
 from safebench.errors import InteropError, RunError
 from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_manifest
 from safebench.evidence.scoring import compute_results
-from safebench.evidence.store import CARD_FILE
+from safebench.evidence.submission import CARD_FILE
 from safebench.evidence.tables import (
     OUTCOMES_FILE,
     RESPONSES,

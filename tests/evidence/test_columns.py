@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safebench.evidence.rows import distinct, rows_with
+from safebench.evidence.columns import distinct, rows_with
 
 Row = tuple[str | None, int | None]
 ROWS = st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.sampled_from([1, 2, None])))

@@ -1,4 +1,4 @@
-"""Which rows a table has, and some of them, without what loads pandas.
+"""Columns as numbers and codes, and rows by their values, without what loads pandas.
 
 pyarrow's own `group_by`, and `pa.array` and `pa.scalar`, load pandas where it is installed, which
 takes longer than the rest of a light command.
@@ -32,13 +32,13 @@ def distinct(table: pa.Table, names: list[str]) -> list[tuple[Any, ...]]:
     return [tuple(values[codes[row]] for codes, values in columns) for row in first]
 
 
-def rows_with(table: pa.Table, wanted: Mapping[str, Any]) -> pa.Table:
+def rows_with(table: pa.Table, values: Mapping[str, Any]) -> pa.Table:
     """Return the rows that hold these values, in their order; None stands for null."""
     mask = np.ones(table.num_rows, dtype=bool)
-    for name, value in wanted.items():
+    for name, value in values.items():
         if table.num_rows:
-            codes, values = encoded(table, name)
-            mask &= codes == (values.index(value) if value in values else -1)
+            codes, distinct_values = encoded(table, name)
+            mask &= codes == (distinct_values.index(value) if value in distinct_values else -1)
     rows = np.flatnonzero(mask).astype(np.int64)
     return table.take(pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows)]))
 

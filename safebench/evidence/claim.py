@@ -1,0 +1,105 @@
+"""run.json: what a run's folder is for, and whether two folders hold work of the same study."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from safebench.card.card import Card
+from safebench.card.differences import protocol_differences
+
+_SCHEMA = "safebench/run/1"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much one block of cells is."""
+
+    condition: str
+    training_seed: int | None
+    cells: int
+    """Repeats times tasks."""
+    responses: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a folder is for: a pinned card, and the blocks of its grid that are made here."""
+
+    card: Card
+    blocks: dict[str, Size]
+    """Blocks by name, in order."""
+    shard: str = "1/1"
+    """Which part of the grid this is, `i/n`."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what run.json holds."""
+        return {
+            "schema": _SCHEMA,
+            "shard": self.shard,
+            "blocks": {name: asdict(size) for name, size in self.blocks.items()},
+            "card": json.loads(self.card.model_dump_json(exclude_none=True)),
+        }
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Claim:
+        """Return what `as_json` was written of.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError: it is something else.
+        """
+        found = json.loads(content)
+        card = Card.model_validate_json(json.dumps(found["card"]))
+        blocks = {str(name): Size(**size) for name, size in found["blocks"].items()}
+        return cls(card, blocks, str(found["shard"]))
+
+    def is_same_work(self, other: Claim) -> bool:
+        """Tell whether work for one may be continued for the other."""
+        return {**self.as_json(), "card": None} == {**other.as_json(), "card": None} and (
+            same_study(self.card) == same_study(other.card)
+        )
+
+
+def same_study(card: Card) -> dict[str, Any]:
+    """Return what must be equal for work to belong together: all but titles, people and places."""
+    content: dict[str, Any] = json.loads(card.model_dump_json(exclude_none=True))
+    content.pop("submission")
+    model = content["model"]
+    revision = model["base"].get("revision")
+    if str(revision).startswith("sha256:"):  # the digest names the folder, wherever it lies
+        model["base"].pop("id")
+    elif _is_unpinnable(revision):
+        model["base"]["revision"] = "unpinnable"
+    templates = (model.get(name, {}) for name in ("chat_template", "training_chat_template"))
+    for entry in (
+        *templates,
+        *_entries(content.get("tasks")),
+        *_entries(model.get("weights")),
+    ):
+        entry.pop("path", None)
+    for judge in _entries(content.get("judge")):
+        if isinstance(judge.get("revision"), dict):
+            judge["revision"] = "unpinnable"
+    return content
+
+
+def _is_unpinnable(revision: Any) -> bool:
+    """Tell whether a revision says why there is none; a run adds the days of its requests there."""
+    return isinstance(revision, dict) and "unpinnable" in revision
+
+
+def _entries(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def differing(old: Card, new: Card) -> str:
+    """Name what differs between two cards, as a person would."""
+    found = protocol_differences(old, new)
+    lines = [f"{v.name}: {v.a} -> {v.b}" for v in found.variables]
+    lines += [text.replace(" in A", " there").replace(" in B", " here") for text in found.extent]
+    if lines:
+        return "; ".join(lines)
+    first, second = same_study(old), same_study(new)
+    names = [k for k in sorted({*first, *second}) if first.get(k) != second.get(k)]
+    return ", ".join(names) or "other cells of it"

@@ -1,0 +1,80 @@
+"""A submission: a card and the folder that its evidence and its relative paths belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from safebench.card.card import Card
+from safebench.card.io import load_card
+from safebench.evidence.tables import (
+    OUTCOMES_FILE,
+    RESPONSES_FILE,
+    read_outcomes,
+    read_responses,
+)
+from safebench.files import sha256_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from safebench.card.measured import MeasuredResults
+    from safebench.evidence.arrays import OutcomeArray
+
+CARD_FILE = "card.yaml"
+
+
+@dataclass(frozen=True, eq=False)
+class Submission:
+    """A card in its folder. A protocol that was not run yet is one without evidence.
+
+    Tables are read, and numbers computed, when they are first asked for; each raises EvidenceError
+    where a file is absent, damaged or incomplete.
+    """
+
+    card: Card
+    folder: Path
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read card.yaml of a folder; raises CardError."""
+        return cls(load_card(folder / CARD_FILE), folder)
+
+    def path(self, relative: str) -> Path:
+        """Return where a path of the card leads."""
+        return self.folder / relative
+
+    def with_card(self, card: Card) -> Self:
+        """Return another card in the same folder; nothing that was read is kept."""
+        return replace(self, card=card)
+
+    @cached_property
+    def outcomes(self) -> pa.Table:
+        """One row per judged response, text as codes (Arrow's dictionary type)."""
+        return read_outcomes(self.folder)
+
+    @cached_property
+    def responses(self) -> pa.Table | None:
+        """One row per response; None where the submission does not carry them."""
+        return read_responses(self.folder) if self.path(RESPONSES_FILE).is_file() else None
+
+    @cached_property
+    def blocks(self) -> list[OutcomeArray]:
+        """The outcomes as arrays, one per combination that was measured, in canonical order."""
+        from safebench.evidence.arrays import outcome_arrays
+
+        return outcome_arrays(self.outcomes)
+
+    @cached_property
+    def results(self) -> MeasuredResults:
+        """Every number of the card, recomputed from the outcomes."""
+        from safebench.evidence.scoring import results_of
+
+        return results_of(self.card, self.blocks)
+
+    @cached_property
+    def outcomes_sha256(self) -> str:
+        """Digest of the outcomes: what identifies the submission's numbers."""
+        return sha256_of(self.path(OUTCOMES_FILE))
