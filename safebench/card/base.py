@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
@@ -28,18 +26,21 @@ Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
-@contextmanager
-def field_named_construct() -> Iterator[None]:
-    """Define a model with a field called `construct`, the literature's word for it.
+class _SectionMeta(type(BaseModel)):  # type: ignore[misc]
+    """Lets a field be called `construct`, the literature's word for it.
 
     pydantic warns that such a field hides a deprecated method, which nothing here calls.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message='Field name "construct" in', category=UserWarning)
-        yield
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", message='Field name "construct" in', category=UserWarning
+            )
+            return super().__new__(cls, *args, **kwargs)
 
 
-class Section(BaseModel):
+class Section(BaseModel, metaclass=_SectionMeta):
     """A mapping of the card: frozen, unknown fields forbidden, no coercion."""
 
     model_config = ConfigDict(

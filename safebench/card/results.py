@@ -21,7 +21,6 @@ from safebench.card.base import (
     Sha256,
     TaskName,
     Text,
-    field_named_construct,
 )
 from safebench.card.task import Construct
 
@@ -130,23 +129,21 @@ class Stability(Section):
     """Method, or why it is not rated."""
 
 
-with field_named_construct():
+class Place(Section):
+    """What a number is about."""
 
-    class Place(Section):
-        """What a number is about."""
-
-        task: TaskName
-        """Name of the task."""
-        construct: Construct  # type: ignore[assignment]
-        """What the task measures."""
-        condition: Condition
-        """Base, tuned or control."""
-        checkpoint: Positive | None
-        """Epoch or step; null for the base model."""
-        decoding: Name
-        """Name of the decoding."""
-        judge: Name
-        """Name of the judge."""
+    task: TaskName
+    """Name of the task."""
+    construct: Construct  # type: ignore[assignment]
+    """What the task measures."""
+    condition: Condition
+    """Base, tuned or control."""
+    checkpoint: Positive | None
+    """Epoch or step; null for the base model."""
+    decoding: Name
+    """Name of the decoding."""
+    judge: Name
+    """Name of the judge."""
 
 
 class Score(Place):

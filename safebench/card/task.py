@@ -13,7 +13,6 @@ from safebench.card.base import (
     Sha256,
     TaskName,
     Text,
-    field_named_construct,
 )
 
 Construct = Literal["harm", "over_refusal", "capability", "severity"]
@@ -39,57 +38,53 @@ class Estimand(Section):
     """Name of a judge; of what it does not decide, the primary judge answers."""
 
 
-with field_named_construct():
+class Task(Section):
+    """One set of prompts and what is counted on it."""
 
-    class Task(Section):
-        """One set of prompts and what is counted on it."""
+    name: TaskName
+    """Name of the lm-eval task."""
+    version: Reported[Text] | None = None
+    """Version of the task; filled by a run."""
+    construct: Construct | tuple[Construct, ...] | None = None  # type: ignore[assignment]
+    """What it measures; a list where its prompts measure several things. Filled by a run."""
+    purpose: bool = False
+    """Whether it measures what the fine-tuning is meant to improve."""
+    path: Reported[Text] | None = None
+    """Local copy of the published file, relative to the card; the task's source if absent."""
+    dataset_id: Reported[Text] | None = None
+    """Where the prompts come from; filled by a run."""
+    dataset_revision: Revision | None = None
+    """Commit of the data set, resolved when it was loaded; filled by a run."""
+    dataset_sha256: Reported[Sha256] | None = None
+    """Digest of ids and prompts as used, one JSON array a line; filled by a run."""
+    prompts: Reported[Positive] | None = None
+    """Number of prompts; filled by a run."""
+    clusters: Reported[Positive] | None = None
+    """Number of families that prompts belong to (paraphrases of one); absent is none."""
+    metric: Reported[Text] | None = None
+    """What is averaged, where the task has one construct; filled by a run."""
+    direction: Reported[Direction] | None = None
+    """Which way is better, where the task has one construct; filled by a run."""
+    limit: Reported[Positive] | None = None
+    """Only this many prompts were used, the first ones: a trial, not a result."""
+    available: Reported[Positive] | None = None
+    """Number of prompts that a trial chose its first ones from; filled by a run."""
+    primary: Reported[Estimand] | None = None
+    """The pre-declared estimand: by default last checkpoint, first decoding, primary judge."""
 
-        name: TaskName
-        """Name of the lm-eval task."""
-        version: Reported[Text] | None = None
-        """Version of the task; filled by a run."""
-        construct: Construct | tuple[Construct, ...] | None = None  # type: ignore[assignment]
-        """What it measures; a list where its prompts measure several things. Filled by a run."""
-        purpose: bool = False
-        """Whether it measures what the fine-tuning is meant to improve."""
-        path: Reported[Text] | None = None
-        """Local copy of the published file, relative to the card; the task's source if absent."""
-        dataset_id: Reported[Text] | None = None
-        """Where the prompts come from; filled by a run."""
-        dataset_revision: Revision | None = None
-        """Commit of the data set, resolved when it was loaded; filled by a run."""
-        dataset_sha256: Reported[Sha256] | None = None
-        """Digest of ids and prompts as used, one JSON array a line; filled by a run."""
-        prompts: Reported[Positive] | None = None
-        """Number of prompts; filled by a run."""
-        clusters: Reported[Positive] | None = None
-        """Number of families that prompts belong to (paraphrases of one); absent is none."""
-        metric: Reported[Text] | None = None
-        """What is averaged, where the task has one construct; filled by a run."""
-        direction: Reported[Direction] | None = None
-        """Which way is better, where the task has one construct; filled by a run."""
-        limit: Reported[Positive] | None = None
-        """Only this many prompts were used, the first ones: a trial, not a result."""
-        available: Reported[Positive] | None = None
-        """Number of prompts that a trial chose its first ones from; filled by a run."""
-        primary: Reported[Estimand] | None = None
-        """The pre-declared estimand: by default last checkpoint, first decoding, primary judge."""
+    @property
+    def measures_severity(self) -> bool:
+        """Whether severity is among what it measures."""
+        construct = self.construct
+        return construct == "severity" or (isinstance(construct, tuple) and "severity" in construct)
 
-        @property
-        def measures_severity(self) -> bool:
-            """Whether severity is among what it measures."""
-            construct = self.construct
-            return construct == "severity" or (
-                isinstance(construct, tuple) and "severity" in construct
-            )
-
-        @property
-        def trial(self) -> str | None:
-            """What a trial was limited to, `first 40 of 313 prompts`; None for the whole task."""
-            if not isinstance(self.limit, int):
-                return None
-            whole = f" of {self.available:,}" if isinstance(self.available, int) else ""
-            return f"first {self.limit:,}{whole} prompts"
+    @property
+    def trial(self) -> str | None:
+        """What a trial was limited to, `first 40 of 313 prompts`; None for the whole task."""
+        if not isinstance(self.limit, int):
+            return None
+        whole = f" of {self.available:,}" if isinstance(self.available, int) else ""
+        return f"first {self.limit:,}{whole} prompts"
 
 
 __all__ = ["METRICS", "Construct", "Direction", "Estimand", "Task"]
