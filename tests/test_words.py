@@ -16,7 +16,7 @@ from safebench.analysis.report import make_report
 from safebench.card.io import load_card
 from safebench.cli.console import printer
 from safebench.cli.rerun import print_report
-from safebench.cli.score_formats import FORMATS, render
+from safebench.cli.score_formats.interface import FORMATS, render
 from safebench.evidence.tables import read_outcomes
 from safebench.evidence.verdicts import read_report
 from safebench.site import build

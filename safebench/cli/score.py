@@ -10,7 +10,7 @@ import click
 from safebench.analysis.report import ScoreReport, make_report, only
 from safebench.card.io import load_card
 from safebench.card.measured import complete_results
-from safebench.cli.score_formats import FORMATS, render
+from safebench.cli.score_formats.interface import FORMATS, render
 from safebench.errors import visible
 from safebench.evidence.tables import read_outcomes
 
@@ -20,7 +20,7 @@ from safebench.evidence.tables import read_outcomes
 @click.option(
     "--format",
     "style",
-    type=click.Choice(FORMATS),
+    type=click.Choice(tuple(FORMATS)),
     default="text",
     show_default=True,
     help="Tables for people, JSON for machines, or tables and a methods section for a paper.",

@@ -11,7 +11,7 @@ import pytest
 
 from safebench.analysis.report import ScoreReport, make_report
 from safebench.card.io import load_card
-from safebench.cli.score_formats import FORMATS, render
+from safebench.cli.score_formats.interface import FORMATS, render
 from safebench.evidence.tables import read_outcomes
 from tests.command import safebench
 from tests.site.made_by_code import (
@@ -65,15 +65,15 @@ def test_text_says_what_varies_what_is_missing_and_what_is_needed(
     lines = ran.out.splitlines()
     places = [
         lines.index(next(line for line in lines if line.startswith(start)))
-        for start in ("base, greedy", "harm (tuned, epoch 2, t07)", "diagnostics", "what varies: h",
+        for start in ("base, greedy", "harm (tuned, epoch 2, t07)", "Diagnostic", "what varies: h",
                       "not measured", "Next: safebench plan")
     ]  # fmt: skip
     assert places == sorted(places)
     flat = " ".join(ran.out.split())
     assert re.search(r"checkpoint explains \d+ % \[\d+ %, \d+ %\] of the variance between", flat)
     assert re.search(r"training seed explains \d+ % \[\d+ %, \d+ %\], repeats the rest", flat)
-    assert "of the variance of single answers at one checkpoint and decoding is" in flat
-    assert re.search(r"5 seeds tell the spread only within \[\.\d+, \.\d+\]", flat)
+    assert re.search(r"of single answers at one checkpoint and decoding\b.*? between prompts", flat)
+    assert re.search(r"5 seeds\b[^:]*\[\.\d+, \.\d+\]: between \d+ and \d+ in each arm", flat)
     assert "judge error not calibrated against human labels: rule" in flat
     assert ran.out.endswith(f"Next: safebench plan {submission} --target .05\n")
 
