@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from safebench.words import count, signed, with_interval
+from safebench.words import count, kilobytes, plain, signed, with_interval
+
+if TYPE_CHECKING:
+    from safebench.site.board_rows import BoardRow
 
 
 @click.group(name="leaderboard")
@@ -42,23 +46,20 @@ def build(folder: Path, out: Path) -> None:
     click.echo(
         f"{count(listed, 'submission')}, {count(built.reruns, 'rerun')}; "
         f"{count(built.files, 'file')}, "
-        f"{built.size / 1000:,.0f} kB. Open it in a browser, or copy the folder to any web host."
+        f"{kilobytes(built.size)}. Open it in a browser, or copy the folder to any web host."
     )
 
 
-def _line(row: object) -> str:
-    from safebench.site.rows import Row
-
-    assert isinstance(row, Row)  # noqa: S101 - for the type checker
-    parts = ["harm not measured"]
+def _line(row: BoardRow) -> str:
+    parts = ["TRIAL, not a result"] if row.trials else []
     if row.harm:
         harm = row.harm
-        parts = [f"harm {with_interval(harm.estimate, harm.lower, harm.upper)}"]
-    if row.trials:
-        parts.insert(0, "TRIAL, not a result")
+        parts.append(f"harm {with_interval(harm.estimate, harm.lower, harm.upper)}")
+    else:
+        parts.append("harm not measured")
     if row.change:
         parts.append(f"change {signed(row.change.estimate)}")
     parts.append(f"level {row.level}")
     if row.rerun:
-        parts.append(f"rerun {row.rerun.word.replace('_', ' ')}")
+        parts.append(f"rerun {plain(row.rerun.word)}")
     return "  ".join(parts)
