@@ -8,10 +8,13 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import BaseModel
+
+from safebench.card.measured import MeasuredScore
 from safebench.rows import spreadsheet_safe
 from safebench.site.board import Board
-from safebench.site.board_rows import BoardRow
-from safebench.site.columns import COLUMNS
+from safebench.site.board_rows import BoardRow, RerunBadge
+from safebench.site.columns import COLUMNS, part_of
 from safebench.site.text import clean
 
 SCHEMA = "safebench/leaderboard/1"
@@ -19,24 +22,35 @@ SCHEMA = "safebench/leaderboard/1"
 
 def to_json(board: Board, rows: Iterable[BoardRow]) -> bytes:
     """Return the board as JSON, numbers in full precision, null for what was not measured."""
-    members = {name: get for column in COLUMNS for name, get in column.exports.json.items()}
+    members = {name: path for column in COLUMNS for name, path in column.json.items()}
     content = {
         "schema": SCHEMA,
         "title": board.title,
-        "submissions": [{name: get(row) for name, get in members.items()} for row in rows],
+        "submissions": [
+            {name: _plain(part_of(row, path)) for name, path in members.items()} for row in rows
+        ],
     }
     return (json.dumps(content, indent=1, ensure_ascii=True) + "\n").encode("ascii")
 
 
 def to_csv(rows: Iterable[BoardRow]) -> bytes:
     """Return the board as CSV, one line per submission; an empty cell is `not measured`."""
-    cells = {name: get for column in COLUMNS for name, get in column.exports.csv.items()}
+    cells = {name: path for column in COLUMNS for name, path in column.csv.items()}
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")
     writer.writerow(["schema", *cells])
     for row in rows:
-        writer.writerow([SCHEMA, *(_cell(get(row)) for get in cells.values())])
+        writer.writerow([SCHEMA, *(_cell(part_of(row, path)) for path in cells.values())])
     return sink.getvalue().encode("utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it; a score without what is exported beside it, or too long."""
+    if isinstance(value, MeasuredScore):
+        return value.model_dump(mode="json", exclude={"runs", "stability", "construct"})
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    return vars(value) if isinstance(value, RerunBadge) else value
 
 
 def _cell(value: Any) -> Any:
