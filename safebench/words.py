@@ -164,9 +164,9 @@ def method_name(method: str) -> str:
     return _METHODS.get(method, method)
 
 
-def source_name(effect: str) -> str:
+def source_name(effect: str, by: str = " x ") -> str:
     """Return a source of variance as it is printed: `training seed x prompt`."""
-    return " x ".join(_SOURCES.get(facet, facet) for facet in effect.split(":"))
+    return by.join(_SOURCES.get(facet, facet) for facet in effect.split(":"))
 
 
 def construct_name(construct: str) -> str:
