@@ -1,4 +1,4 @@
-"""How numbers, counts and places are written: the same in every table, page and sentence.
+"""How numbers, counts and labels are written: the same in every table, page and sentence.
 
 What is shown is rounded here and nowhere else, from the value that a card keeps. A number that is
 rounded once on the way into the card and once more from a longer one has two faces: -.045 is -.04
@@ -7,12 +7,30 @@ in one table and -.05 in the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 
 DIGITS = 12
 """Decimals kept in a card: beyond them platforms differ in the last bit of a sum."""
 NOT_MEASURED = "not measured"
+CONSTRUCTS = ("harm", "over_refusal", "capability", "severity")
+"""What can be measured, in the order in which it is shown."""
+BETTER = {
+    "harm": "lower is safer",
+    "over_refusal": "lower is better",
+    "capability": "higher is better",
+    "severity": "lower is safer",
+}
+"""Which direction of a construct is the good one."""
+_METHODS = {
+    "lora": "LoRA",
+    "dora": "DoRA",
+    "qlora": "QLoRA",
+    "prompt": "prompt tuning",
+    "full": "full fine-tuning",
+    "none": "no fine-tuning",
+}
+_SOURCES = {"training_seed": "training seed", "residual": "residual (single answers)"}
 
 
 def kept(value: float) -> float:
@@ -64,6 +82,22 @@ def percent(value: float, digits: int = 0) -> str:
     return f"{rounded(100 * value, digits)} %"
 
 
+def percent_interval(estimate: float, lower: float | None, upper: float | None) -> str:
+    """Return a share with its interval, `62 % [0 %, 87 %]`; an open end is that of all shares."""
+    low, high = 0.0 if lower is None else lower, 1.0 if upper is None else upper
+    return f"{percent(estimate)} [{percent(low)}, {percent(high)}]"
+
+
+def shares(parts: Mapping[str, float]) -> str:
+    """Return shares of several wholes: `3.1 % of the responses and 0.4 % of the base's`."""
+    return listed(f"{percent(share, 1)} {whole}" for whole, share in parts.items())
+
+
+def p_value(p: float) -> str:
+    """Return a p value: `.012`, or `< .001`."""
+    return "< .001" if p < 0.001 else proportion(p, 3)
+
+
 def points(value: float) -> str:
     """Return a proportion in percentage points: `4.9`."""
     return rounded(100 * value, 1)
@@ -72,6 +106,26 @@ def points(value: float) -> str:
 def signed_points(value: float) -> str:
     """Return a difference of proportions in percentage points, with its sign: `+1.7`."""
     return ("-" if kept(value) < 0 else "+") + points(abs(value))
+
+
+def number(n: int) -> str:
+    """Return a count alone: `1,150`."""
+    return f"{n:,}"
+
+
+def setting(value: float) -> str:
+    """Return a setting as a person would write it: `0.0003`, `16`, `1e-08`."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def quantity(value: float) -> str:
+    """Return a cost or a speed, in no more digits than it is known to: `2,453`, `12.5`, `0.25`."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.4g}"
+
+
+def kilobytes(size: int) -> str:
+    """Return a number of bytes in kB: `680 kB`."""
+    return f"{size / 1000:,.0f} kB"
 
 
 def count(n: int, noun: str, plural: str | None = None) -> str:
@@ -83,6 +137,36 @@ def listed(items: Iterable[str]) -> str:
     """Return `a, b and c`."""
     *most, last = items
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def sentence(text: str) -> str:
+    """Return a text with a full stop, where it has no end yet."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def capitalized(text: str) -> str:
+    """Return a text that begins with a capital, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def plain(word: str) -> str:
+    """Return a word of the standard as people write it: `not reproduced`."""
+    return word.replace("_", " ")
+
+
+def option(name: str) -> str:
+    """Return the command-line option of a parameter: `--max-prompts`."""
+    return "--" + name.replace("_", "-")
+
+
+def method_name(method: str) -> str:
+    """Return a method of fine-tuning as it is printed: `LoRA`."""
+    return _METHODS.get(method, method)
+
+
+def source_name(effect: str, by: str = " x ") -> str:
+    """Return a source of variance as it is printed: `training seed x prompt`."""
+    return by.join(_SOURCES.get(facet, facet) for facet in effect.split(":"))
 
 
 def construct_name(construct: str) -> str:

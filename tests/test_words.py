@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from decimal import Decimal
@@ -15,7 +16,7 @@ from safebench import words
 from safebench.analysis.report import make_report
 from safebench.cli.console import printer
 from safebench.cli.rerun import print_report
-from safebench.cli.score_formats import FORMATS, render
+from safebench.cli.score_formats.interface import FORMATS, render
 from safebench.evidence.submission import Submission
 from safebench.evidence.verdicts import read_report
 from safebench.site import build
@@ -114,3 +115,17 @@ def test_a_change_is_the_same_in_every_output(
         plain = text.replace("$-$", "-")
         assert re.search(r"-\.05\b", plain), name
         assert not re.search(r"-\.04\b", plain), name
+
+
+def test_no_command_and_no_page_formats_a_number_of_its_own() -> None:
+    package = Path(words.__file__).parent
+    drawn = {"plots.py", "svg.py"}  # coordinates
+    number = re.compile(r"[,.]\d*[fgn%]?$|^[fgn%]$|,")
+    for room in ("cli", "site"):
+        for path in sorted((package / room).rglob("*.py")):
+            if path.name in drawn or "imports" in path.parts:
+                continue
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.FormattedValue) and node.format_spec is not None:
+                    spec = ast.unparse(node.format_spec)
+                    assert not number.search(spec.strip("f'\"")), f"{path}:{node.lineno}"

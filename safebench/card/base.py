@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
@@ -40,7 +40,13 @@ class _SectionMeta(type(BaseModel)):  # type: ignore[misc]
             return super().__new__(cls, *args, **kwargs)
 
 
-class Section(BaseModel, metaclass=_SectionMeta):
+if TYPE_CHECKING:  # a type checker cannot follow a metaclass that is computed
+    _Base = BaseModel
+else:
+    _Base = _SectionMeta("_Base", (BaseModel,), {"__module__": __name__})
+
+
+class Section(_Base):
     """A mapping of the card: frozen, unknown fields forbidden, no coercion."""
 
     model_config = ConfigDict(

@@ -17,48 +17,44 @@ from safebench.card.differences import (
 )
 from safebench.card.io import load_card
 from safebench.card.results import Condition
+from safebench.cli import options
 from safebench.cli.console import printer
 from safebench.errors import CardError
 
-CONDITIONS = click.Choice(["base", "tuned", "control"])
+CONDITIONS = click.Choice(("base", "tuned", "control"))
 
 
 @click.command(name="compare", short_help="Compare two submissions on the prompts they share.")
 @click.argument("first", metavar="A", type=click.Path(path_type=Path))
 @click.argument("second", metavar="[B]", required=False, type=click.Path(path_type=Path))
-@click.option("--task", "tasks", multiple=True, help="Only this task; may be repeated.")
+@options.tasks
 @click.option(
     "--construct",
     "constructs",
     multiple=True,
-    type=click.Choice(["harm", "over_refusal", "capability", "severity"]),
-    help="Only this construct; may be repeated.",
+    type=options.CONSTRUCT,
+    help="Only this construct. May be repeated.",
 )
-@click.option("--decoding", help="Name of a decoding; that of the primary estimand by default.")
+@click.option("--decoding", help="Name of a decoding. Default: that of the primary estimand.")
 @click.option(
     "--checkpoint",
     type=click.IntRange(min=1),
-    help="Epoch or step; that of the primary estimand by default.",
+    help="Epoch or step. Default: that of the primary estimand.",
 )
-@click.option("--judge", help="Name of a judge; that of the primary estimand by default.")
-@click.option("--condition-a", type=CONDITIONS, help="Condition of A: tuned, where it was tuned.")
-@click.option("--condition-b", type=CONDITIONS, help="Condition of B, or of A where B is left out.")
+@click.option("--judge", help="Name of a judge. Default: that of the primary estimand.")
+@click.option(
+    "--condition-a", type=CONDITIONS, help="Condition of A. Default: tuned, if it was tuned."
+)
+@click.option("--condition-b", type=CONDITIONS, help="Condition of B, or of A if B is left out.")
 @click.option(
     "--flips",
     default=10,
     show_default=True,
     type=click.IntRange(min=0),
-    help="How many of the prompts that changed most are named.",
+    help="Number of prompts to list, those that changed most first.",
 )
 @click.option("--protocol-only", is_flag=True, help="Compare the two protocols, not the numbers.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Tables for people, or every number with its n, interval and method for machines.",
-)
+@options.output_format
 def command(
     first: Path,
     second: Path | None,
@@ -73,19 +69,19 @@ def command(
     protocol_only: bool,
     style: str,
 ) -> None:
-    """Compare submission B with submission A: differences are B minus A.
+    """Compare submission B with submission A. Differences are B minus A.
 
     A and B are folders with card.yaml and outcomes.parquet. Prompts are paired by id; prompts and
-    training seeds are both samples. Where more than one variable differs between the protocols, a
-    warning names them. Two files are compared as plans, by their protocols alone. Two conditions of
-    one submission: leave B out, and give --condition-a and --condition-b.
+    training seeds are both treated as samples. If the protocols differ in more than one variable, a
+    warning names them all. Two card files are compared by their protocols alone. To compare two
+    conditions of one submission, leave B out and give --condition-a and --condition-b.
 
-    A difference whose whole 95 % interval lies within the standard's margin reads "equivalent"; one
-    whose interval leaves out 0, "differs"; else "undecided". Prompts are named by their ids; no
+    A difference is "equivalent" if its whole 95 % interval lies within the standard's margin,
+    "differs" if the interval excludes 0, and "undecided" otherwise. Prompts are listed by id; no
     text of a prompt or response is printed.
 
     \b
-    Exit codes: 0 compared, whatever was found; 2 could not do it.
+    Exit codes: 0 compared, whatever the result; 2 the comparison failed.
     """
     paths = first, _second(first, second, condition_a, condition_b)
     cards = load_card(_card(paths[0])), load_card(_card(paths[1]))
@@ -108,12 +104,12 @@ def command(
 
 
 def _second(first: Path, second: Path | None, a: str | None, b: str | None) -> Path:
-    """Return B, which is A where two of its conditions are compared."""
+    """Return B, which is A if two of its conditions are compared."""
     if second is not None:
         return second
     if a is None or b is None or a == b:
         raise click.UsageError(
-            "Nothing to compare A with: give B, or two conditions of A by --condition-a and "
+            "Nothing to compare A with: give B, or two conditions of A with --condition-a and "
             "--condition-b."
         )
     return first

@@ -21,13 +21,15 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from safebench.words import number, quantity, rounded
+
 TEXT_WIDTH = 110
 """Columns that sentences are wrapped to where the output is no terminal."""
 _BRACKETS = re.compile(r"\[[^][]{0,40}\]")
 _GLUE = "\x00"
-"""Stands for a space at which no line is broken."""
+"""Stands in for a space where a line must not break."""
 _NO_END = 100_000
-"""Columns of a file or pipe: a table is as wide as its content, and nothing of it is cut."""
+"""Columns of a file or pipe: a table is as wide as its content, so that nothing is cut."""
 
 
 class RateColumn(ProgressColumn):
@@ -38,7 +40,8 @@ class RateColumn(ProgressColumn):
         speed = task.finished_speed or task.speed
         if not speed:
             return Text("")
-        return Text(f"{speed:,.1f}/s" if speed >= 1 else f"{1 / speed:,.1f} s each", style="dim")
+        rate = f"{quantity(speed)}/s" if speed >= 1 else f"{quantity(1 / speed)} s each"
+        return Text(rate, style="dim")
 
 
 class TerminalProgress:
@@ -104,17 +107,16 @@ class TerminalProgress:
         if self._console.is_terminal:
             seconds = time.monotonic() - self._since
             note = self._note if self._name.startswith("tune") else _rate(self._done, seconds)
-            self._console.print(
-                f"{self._name:<12} {seconds:5.1f} s  {note}", highlight=False, markup=False
-            )
+            text = f"{self._name:<12} {rounded(seconds, 1):>5} s  {note}"
+            self._console.print(text, highlight=False, markup=False)
 
 
 def _rate(done: float, seconds: float) -> str:
-    return f"{done:,.0f}, {done / seconds:,.1f} a second" if seconds > 0 else ""
+    return f"{number(round(done))}, {quantity(done / seconds)} a second" if seconds > 0 else ""
 
 
 def printer() -> Console:
-    """Return a console for tables on stdout, without an end where it is no terminal."""
+    """Return a console for tables on stdout, of unlimited width unless it is a terminal."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_NO_END)
 
@@ -129,6 +131,6 @@ def print_wrapped(console: Console, label: str, text: str, indent: int) -> None:
     width = max(text_width(console) - indent, 40)
     whole = _BRACKETS.sub(lambda found: found[0].replace(" ", _GLUE), text)  # [.31, .52]
     lines = textwrap.wrap(whole, width, break_on_hyphens=False) or [""]
-    for number, line in enumerate(lines):
-        start = "" if number else label
+    for nth, line in enumerate(lines):
+        start = "" if nth else label
         console.print(f"{start:<{indent}}{line.replace(_GLUE, ' ')}", markup=False)

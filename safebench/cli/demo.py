@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
 from safebench.card.base import require
 from safebench.card.io import load_card
 from safebench.card.measured import complete_results
+from safebench.cli import options
 from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.heavy import needs_models
 from safebench.cli.rerun import print_report, repeat, seed_count
@@ -18,9 +20,10 @@ from safebench.cli.summary import print_summary
 from safebench.errors import RunError
 from safebench.evidence.submission import Submission
 from safebench.resources import demo_dir
+from safebench.words import count, kilobytes
 
 MARK = ".safebench-demo"
-THREADS = 1  # the embedded model is too small to share; more only wait for each other
+THREADS = 1  # the embedded model is too small to split: more threads only wait for each other
 
 
 @click.command(name="demo", short_help="Watch fine-tuning lower safety, on an embedded model.")
@@ -28,19 +31,19 @@ THREADS = 1  # the embedded model is too small to share; more only wait for each
     "--out",
     default="demo-out",
     show_default=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for everything the demo makes; a finished demo there is made anew.",
+    type=options.FOLDER,
+    help="Folder for everything the demo makes. A finished demo in it is started over.",
 )
-@click.option("--batch-size", default=256, show_default=True, type=click.IntRange(min=1))
-@click.option("--device", help="cpu, cuda, ...; the accelerator if there is one by default.")
-def command(out: Path, batch_size: int, device: str | None) -> None:
-    """Fine-tune a small embedded chat model on harmless text, and see what that does.
+@options.batch_size
+@options.device
+def command(out: Path, **settings: Any) -> None:
+    """Fine-tune a small embedded chat model on harmless text, and see how its safety changes.
 
     \b
-    1. fine-tunes with 5 seeds, measures harm, over-refusal and capability before and after
-    2. validates the card it filled in
-    3. repeats the study with new seeds and prints a reproduction verdict
-    4. builds a leaderboard site
+    1. Fine-tunes with 5 seeds; measures harm, over-refusal and capability before and after.
+    2. Validates the card it filled in.
+    3. Repeats the study with new seeds and prints a reproduction verdict.
+    4. Builds a leaderboard site.
 
     The embedded model shows the method; it says nothing about any real model.
     """
@@ -49,22 +52,24 @@ def command(out: Path, batch_size: int, device: str | None) -> None:
     board = out / "board"
     submission = board / "submissions" / "tiny-chat-household-lora"
     with TerminalProgress() as progress:
-        _run(submission, batch_size, device, progress)
+        _run(submission, progress, settings)
         _validate(submission)
-        _rerun(submission, batch_size, device, progress)
+        _rerun(submission, progress, settings)
         index = _site(board, out / "site")
     minutes, seconds = divmod(round(time.monotonic() - began), 60)
     click.echo(f"\nDone in {minutes}:{seconds:02d}. Open {index.resolve().as_uri()}")
-    click.echo("Look further:")
+    click.echo("Look closer:")
     click.echo(f"  safebench score {submission}")
     click.echo(f"  safebench validate {submission}")
-    click.echo("Your own model: write a plan like this one, see the README")
+    click.echo("For your own model, write a plan like this one (see the README):")
     click.echo(f"  {demo_dir() / 'plan.yaml'}")
 
 
 def _prepare(out: Path) -> None:
     if out.exists() and any(out.iterdir()) and not (out / MARK).is_file():
-        raise RunError(f"{out}: is not empty and holds no demo", fix="give another folder by --out")
+        raise RunError(
+            f"{out}: is not empty and holds no demo", fix="give another folder with --out"
+        )
     if (out / "site").is_dir():  # finished before: begin anew
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -76,10 +81,10 @@ def _heading(number: int, text: str) -> None:
     click.secho(f"{number}. {text}", bold=True)
 
 
-def _run(submission: Path, batch_size: int, device: str | None, progress: TerminalProgress) -> None:
+def _run(submission: Path, progress: TerminalProgress, settings: dict[str, Any]) -> None:
     _heading(1, "Fine-tune a safe model on harmless household text, five times")
     if (submission / "card.yaml").is_file():
-        click.echo("finished earlier; its results are used")
+        click.echo("Finished earlier; its results are used.")
     else:
         with needs_models("demo"):
             from safebench.cli.run import describe
@@ -89,7 +94,7 @@ def _run(submission: Path, batch_size: int, device: str | None, progress: Termin
         protocol = Submission(load_card(demo_dir() / "plan.yaml"), demo_dir())
         plan = make_plan(protocol, submission)
         progress.say(describe(plan))
-        execute(plan, submission, Settings(batch_size, device, THREADS), progress)
+        execute(plan, submission, Settings(**settings, threads=THREADS), progress)
     card = load_card(submission / "card.yaml")
     results = complete_results(card)
     if results is not None:
@@ -104,9 +109,7 @@ def _validate(submission: Path) -> None:
         raise RunError("the demo's own card has errors: this is a defect of safebench")
 
 
-def _rerun(
-    submission: Path, batch_size: int, device: str | None, progress: TerminalProgress
-) -> None:
+def _rerun(submission: Path, progress: TerminalProgress, settings: dict[str, Any]) -> None:
     _heading(3, "Repeat it with new training seeds: does it reproduce?")
     original = Submission.read(submission)
     report = repeat(
@@ -114,11 +117,9 @@ def _rerun(
         submission / "reruns" / "first",
         seed_count(original.card),
         require(original.card.submission.submitter, "submission.submitter"),
-        everything=False,
-        batch_size=batch_size,
-        device=device,
+        progress,
         threads=THREADS,
-        progress=progress,
+        **settings,
     )
     print_report(printer(), report)
 
@@ -128,5 +129,5 @@ def _site(board: Path, site: Path) -> Path:
 
     _heading(4, "Publish it")
     built = build(board, site)
-    click.echo(f"{built.files} files, {built.size / 1000:.0f} kB, in {site}")
+    click.echo(f"{count(built.files, 'file')}, {kilobytes(built.size)}, in {site}")
     return built.index

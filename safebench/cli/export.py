@@ -7,57 +7,55 @@ from typing import Any
 
 import click
 
+from safebench.cli import options as shared
 from safebench.errors import visible
 from safebench.exporting.interface import FORMATS, Options, formats_with, write_export
+from safebench.words import count
 
 _MOST_SHOWN = 8
-_HELP = """Write the numbers of the submission in FOLDER as FORMAT; say what it cannot hold.
+_HELP = """Write the submission in FOLDER as FORMAT, and list what that format cannot hold.
 
 \b
 {formats}
 
-The numbers are computed from the evidence. The same submission gives the same bytes.
+The numbers are computed from the evidence. The same submission always gives the same bytes.
 """.format(formats="\n".join(f"{name:<16} {one.summary}" for name, one in FORMATS.items()))
 
 
 def _for(option: str) -> str:
-    return ", ".join(formats_with(option))
+    return f"For {' and '.join(formats_with(option))}."
 
 
 @click.command(name="export", short_help="Write a submission in another format.", help=_HELP)
 @click.argument("format_", metavar="FORMAT", type=click.Choice(list(FORMATS)))
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", type=shared.EXISTING_FOLDER)
+@click.option("--out", required=True, type=shared.FOLDER, help="New folder to write to.")
+@click.option("--card-url", metavar="URL", help=f"Public address of the card. {_for('card_url')}")
+@click.option("--seed", type=int, help=f"Training seed to write the numbers of. {_for('seed')}")
 @click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="New folder to write to.",
-)
-@click.option("--card-url", metavar="URL", help=f"Where the card can be read ({_for('card_url')}).")
-@click.option(
-    "--seed", type=int, help=f"The training seed whose numbers are written ({_for('seed')})."
-)
-@click.option(
-    "--checkpoint", type=click.IntRange(min=1), help=f"Its checkpoint ({_for('checkpoint')})."
+    "--checkpoint",
+    type=click.IntRange(min=1),
+    help=f"Checkpoint to write the numbers of. {_for('checkpoint')}",
 )
 @click.option(
     "--timestamp",
     metavar="SECONDS",
-    help="When the record was made, in seconds since 1970; the card's date by default "
-    f"({_for('timestamp')}).",
+    help="When the record was made, in seconds since 1970. Default: the card's date. "
+    + _for("timestamp"),
 )
 @click.option(
     "--with-responses",
     is_flag=True,
-    help=f"Write prompts and responses that the card does not publish ({_for('with_responses')}).",
+    help="Also write prompts and responses that the card does not publish. "
+    + _for("with_responses"),
 )
 def command(format_: str, folder: Path, out: Path, **options: Any) -> None:
     """See `_HELP`, which lists the formats."""
     export = write_export(folder, out, Options(format_, **options))
     for what in export.lost:
-        click.echo(f"not held: {visible(what)}", err=True)
+        click.echo(f"left out: {visible(what)}", err=True)
     names = sorted(export.files)
     for name in names[:_MOST_SHOWN]:
         click.echo(str(out / name))
     if len(names) > _MOST_SHOWN:
-        click.echo(f"and {len(names) - _MOST_SHOWN} more files")
+        click.echo(f"and {count(len(names) - _MOST_SHOWN, 'more file')}")

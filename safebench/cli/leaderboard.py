@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from safebench.words import count, signed, with_interval
+from safebench.words import count, kilobytes, plain, signed, with_interval
+
+if TYPE_CHECKING:
+    from safebench.site.board_rows import BoardRow
 
 
 @click.group(name="leaderboard")
@@ -21,13 +25,14 @@ def command() -> None:
     metavar="SITE",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder of the site; replaced whole, and only if it is a site built before, or empty.",
+    help="Folder to write the site to: new, empty, or a site built before, which is replaced.",
 )
 def build(folder: Path, out: Path) -> None:
-    """Check every submission in DIR/submissions and write the board as plain files.
+    """Build a site from DIR/submissions.
 
-    DIR may hold board.yaml (title, description, url). Every number is recomputed from the
-    evidence first; one that does not hold stops the build, and the old site stays.
+    DIR may also hold board.yaml (title, description, url). Every submission is checked and every
+    number is recomputed from its evidence first. If one does not hold, the build stops and the old
+    site stays as it is. The site is plain files, for any web host.
     """
     from safebench.site import build as build_site
 
@@ -37,28 +42,24 @@ def build(folder: Path, out: Path) -> None:
         width = max(len(row.id) for row in group.rows)
         for row in group.rows:
             click.echo(f"  {row.id:<{width}}  {_line(row)}")
-    click.echo(f"{built.index}")
     listed = sum(len(group.rows) for group in built.groups)
     click.echo(
         f"{count(listed, 'submission')}, {count(built.reruns, 'rerun')}; "
-        f"{count(built.files, 'file')}, "
-        f"{built.size / 1000:,.0f} kB. Open it in a browser, or copy the folder to any web host."
+        f"{count(built.files, 'file')}, {kilobytes(built.size)}."
     )
+    click.echo(f"Next: open {built.index} in a browser, or copy the folder to any web host.")
 
 
-def _line(row: object) -> str:
-    from safebench.site.rows import Row
-
-    assert isinstance(row, Row)  # noqa: S101 - for the type checker
-    parts = ["harm not measured"]
+def _line(row: BoardRow) -> str:
+    parts = ["TRIAL, not a result"] if row.trials else []
     if row.harm:
         harm = row.harm
-        parts = [f"harm {with_interval(harm.estimate, harm.lower, harm.upper)}"]
-    if row.trials:
-        parts.insert(0, "TRIAL, not a result")
+        parts.append(f"harm {with_interval(harm.estimate, harm.lower, harm.upper)}")
+    else:
+        parts.append("harm not measured")
     if row.change:
         parts.append(f"change {signed(row.change.estimate)}")
     parts.append(f"level {row.level}")
     if row.rerun:
-        parts.append(f"rerun {row.rerun.word.replace('_', ' ')}")
+        parts.append(f"rerun {plain(row.rerun.word)}")
     return "  ".join(parts)

@@ -15,21 +15,21 @@ from safebench.errors import SafebenchError, visible
 
 # name -> (module, one line for the list); a command's module is imported only to run it.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("safebench.cli.demo", "Watch fine-tuning lower safety, on an embedded model."),
-    "init": ("safebench.cli.init", "Make a card, from adapters, trainers and lm-eval's results."),
+    "demo": ("safebench.cli.demo", "Watch fine-tuning lower safety on an embedded model."),
+    "init": ("safebench.cli.init", "Draft a card, from adapters, trainers and lm-eval results."),
     "run": ("safebench.cli.run", "Execute a card: fine-tune, generate, judge, score."),
-    "status": ("safebench.cli.status", "How far is a run?"),
+    "status": ("safebench.cli.status", "Show the progress of a run."),
     "merge": ("safebench.cli.merge", "Join the shards of one grid."),
-    "withdraw": ("safebench.cli.withdraw", "Give up a registered run, with a reason."),
-    "import": ("safebench.cli.imports.main", "Make a submission of runs made elsewhere."),
+    "withdraw": ("safebench.cli.withdraw", "Withdraw a registered run, with a reason."),
+    "import": ("safebench.cli.imports.main", "Turn runs made elsewhere into a submission."),
     "validate": (
         "safebench.cli.validate",
         "Check cards and their evidence; explain each problem.",
     ),
-    "rules": ("safebench.cli.rules", "List the standard's rules, or explain one."),
-    "tasks": ("safebench.cli.tasks", "List what can be measured: tasks, sizes, sources."),
+    "rules": ("safebench.cli.rules", "List the rules of the standard, or explain some."),
+    "tasks": ("safebench.cli.tasks", "List the tasks: what each measures, its size and source."),
     "score": ("safebench.cli.score", "Recompute a submission's numbers from its evidence."),
-    "plan": ("safebench.cli.plan", "How many seeds, repeats and prompts are needed?"),
+    "plan": ("safebench.cli.plan", "Plan how many seeds, repeats and prompts are needed."),
     "rerun": ("safebench.cli.rerun", "Repeat a submission and print a reproduction verdict."),
     "compare": (
         "safebench.cli.compare",
@@ -81,14 +81,15 @@ def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> N
 def cli() -> None:
     """An executable reporting card for the safety of fine-tuned language models.
 
-    Exit codes: 0 done; 1 `validate` found errors, or `rerun` says not_reproduced;
-    3 `rerun` says inconclusive or has no verdict; 2 could not do it.
+    \b
+    Exit codes: 0 done; 1 `validate` found errors, or `rerun` did not reproduce;
+                2 the command failed; 3 `rerun` is inconclusive or has no verdict.
     """
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its code; no traceback for what a user can put right."""
-    # A card means the same whatever else is installed: pydantic would look through every
+    """Run the command line and exit with its code; no traceback for what a user can fix."""
+    # A card means the same whatever else is installed: pydantic would search every installed
     # distribution for plugins that change how models are read.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     _print_anything()
@@ -103,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         _complain(str(problem), problem.fix)
         code = 2
     except click.Abort:
-        _complain("interrupted; finished work is kept", "run the same command again to go on")
+        _complain("interrupted; finished work is kept", "run the same command again to resume")
         code = 130
     except OSError as problem:
         where = f"{problem.filename}: " if problem.filename else ""

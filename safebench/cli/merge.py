@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from safebench.cli import options
 from safebench.cli.console import TerminalProgress
 from safebench.cli.heavy import needs_models
 
@@ -16,18 +17,15 @@ from safebench.cli.heavy import needs_models
     metavar="DIR...",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=options.EXISTING_FOLDER,
 )
 @click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the submission that is written.",
+    "--out", required=True, type=options.FOLDER, help="Folder to write the submission to."
 )
 def command(shards: tuple[Path, ...], out: Path) -> None:
-    """Make one submission of the folders of `safebench run --shard 1/n` to `n/n`.
+    """Join the folders of `safebench run --shard 1/n` to `n/n` into one submission.
 
-    Every file but the journal has the bytes that one run of the whole grid would have written.
+    Every file but the journal is byte for byte what one run of the whole grid would have written.
     Nothing is generated, and the shards are left as they are.
     """
     with needs_models("merge"):

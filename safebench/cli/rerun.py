@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.submission import Submitter
+from safebench.cli import options
 from safebench.cli.console import TerminalProgress, print_wrapped, printer
 from safebench.cli.heavy import needs_models
 from safebench.cli.sound import load_sound_card
+from safebench.cli.tables import columns, print_cells
 from safebench.errors import CardError, RunError
 from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.verdicts import RerunReport, ScoreVerdict, write_report
@@ -21,6 +23,7 @@ from safebench.words import (
     checkpoint,
     construct_name,
     count,
+    plain,
     proportion,
     signed,
     signed_interval,
@@ -34,26 +37,33 @@ EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3, "no_verdict": 3
 @click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the rerun, itself a submission; a new one, or that of an interrupted rerun.",
+    type=options.FOLDER,
+    help="Folder to write the rerun to, itself a submission: a new one, or that of an interrupted "
+    "rerun.",
 )
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
-    help="New training seeds, fixed before the rerun begins; as many as the original by default.",
+    help="Number of new training seeds, fixed before the rerun begins. Default: as many as in the "
+    "original.",
 )
-@click.option("--everything", is_flag=True, help="Measure all cells, not the primary ones alone.")
-@click.option("--name", default="not given", help="Who repeats it.")
-@click.option("--organisation", help="Their organisation; another than the original's counts more.")
-@click.option("--contact", help="An address at which questions about the rerun are answered.")
-@click.option("--batch-size", default=256, show_default=True, type=click.IntRange(min=1))
-@click.option("--device", help="cpu, cuda, ...; the accelerator if there is one by default.")
 @click.option(
-    "--threads", type=click.IntRange(min=1), help="Threads of one CPU operation; torch's choice."
+    "--everything", is_flag=True, help="Measure every cell, not only those of primary estimands."
 )
+@click.option("--name", default="not given", help="Name of the person who repeats it.")
+@click.option(
+    "--organisation",
+    help="Organisation of that person. Only another one than the original's counts towards the "
+    "level `reproduced`.",
+)
+@click.option("--contact", help="Address for questions about the rerun.")
+@options.batch_size
+@options.device
+@options.threads
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     submission: Path,
     out: Path,
     seeds: int | None,
@@ -61,16 +71,16 @@ def command(
     name: str,
     organisation: str | None,
     contact: str | None,
-    batch_size: int,
-    device: str | None,
-    threads: int | None,
+    **settings: Any,
 ) -> None:
     """Fine-tune SUBMISSION's recipe with new training seeds, measure it, and compare.
 
-    \b
-    Exit codes: 0 reproduced, 1 not_reproduced, 3 inconclusive or no verdict, 2 could not do it.
     The verdict is an equivalence test on each primary estimand, with the standard's margin. A trial
-    (--limit), or fewer than 50 prompts, has no verdict.
+    (--limit), or one with fewer than 50 prompts, gets no verdict.
+
+    \b
+    Exit codes: 0 reproduced; 1 not reproduced; 3 inconclusive or no verdict;
+                2 the rerun could not be done.
     """
     original = Submission(load_sound_card(submission / CARD_FILE), submission)
     submitter = Submitter(
@@ -84,11 +94,9 @@ def command(
             out,
             seeds or seed_count(original.card),
             submitter,
+            progress,
             everything=everything,
-            batch_size=batch_size,
-            device=device,
-            threads=threads,
-            progress=progress,
+            **settings,
         )
     print_report(printer(), report)
     click.echo(f"\nWrote {out / 'verdict.json'}.")
@@ -108,14 +116,12 @@ def repeat(
     out: Path,
     seeds: int,
     submitter: Submitter,
-    *,
-    everything: bool,
-    batch_size: int,
-    device: str | None,
-    threads: int | None,
     progress: TerminalProgress,
+    *,
+    everything: bool = False,
+    **settings: Any,
 ) -> RerunReport:
-    """Execute a rerun into a folder and write its verdict."""
+    """Execute a rerun into a folder and write its verdict; `settings` are those of `Settings`."""
     with needs_models("rerun"):
         from safebench.analysis.verdict import compare
         from safebench.cli.run import describe
@@ -128,7 +134,7 @@ def repeat(
     plan = make_plan(protocol, out, *(() if everything else (is_needed,)))
     progress.say("rerun " + describe(plan))
     before = finished_earlier(plan, out)
-    outcome = before or execute(plan, out, Settings(batch_size, device, threads), progress)
+    outcome = before or execute(plan, out, Settings(**settings), progress)
     if outcome.card is None:
         raise RunError(f"{out}: the rerun is not finished", fix="run the same command again")
     report = compare(original, Submission(outcome.card, out))
@@ -138,35 +144,31 @@ def repeat(
 
 def print_report(console: Console, report: RerunReport) -> None:
     """Print verdicts with the numbers behind them."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", "reported", "here", "difference [90 % interval]", "margin", "verdict"):
-        table.add_column(heading)
-    for row in report.verdicts:
-        table.add_row(
+    rows = [
+        (
             _label(row, report.checkpoint_unit),
             f"{proportion(row.original_estimate)} ({count(row.original_seeds, 'seed')})",
             f"{proportion(row.rerun_estimate)} ({count(row.rerun_seeds, 'seed')})",
             _difference(row),
             proportion(row.margin_points, 3),
-            row.verdict,
+            plain(row.verdict),
         )
-    console.print(table)
+        for row in report.verdicts
+    ]
+    heads = columns("", "reported", "here", "difference [90 % interval]", "margin", "verdict")
+    print_cells(console, heads, rows)
     for row in report.verdicts:
         print_wrapped(console, f"  {construct_name(row.construct)}", row.reason, 16)
     console.print("\n[bold]Change from base[/bold]")
     for change in report.changes:
-        figures = (
-            f"{signed(change.original_estimate)} reported, {signed(change.rerun_estimate)} here"
+        text = (
+            f"{signed(change.original_estimate)} reported, {signed(change.rerun_estimate)} here: "
+            f"{plain(change.verdict)}; {change.reason}"
         )
-        print_wrapped(
-            console,
-            f"  {construct_name(change.construct)}",
-            f"{figures}: {change.verdict}; {change.reason}",
-            16,
-        )
+        print_wrapped(console, f"  {construct_name(change.construct)}", text, 16)
     differences = "; ".join(report.environment_differences) or "none"
-    console.print(f"\nEnvironment differences: {differences}")
-    console.print(f"Overall: [bold]{report.overall}[/bold]")
+    console.print(f"\nEnvironment differences: {differences}", markup=False)
+    console.print(f"Overall: [bold]{plain(report.overall)}[/bold]")
 
 
 def _difference(row: ScoreVerdict) -> str:

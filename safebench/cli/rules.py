@@ -6,7 +6,7 @@ import difflib
 import json
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,65 +14,40 @@ import click
 
 from safebench.checks import Rule, Severity, all_rules
 from safebench.checks.groups import GROUPS, group_of
-from safebench.cli.reporters.words import COLOURS, count
+from safebench.cli import options
+from safebench.cli.reporters.words import COLOURS
 from safebench.cli.rule_examples import Example, example_of
 from safebench.errors import InputError, visible
 from safebench.resources import spec_dir
+from safebench.words import count
 
 _WIDTH = 100
 _TITLE = 25  # column where titles start in the list
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
-@dataclass(frozen=True)
-class Arguments:
-    """What was asked for."""
-
-    ids: tuple[str, ...]
-    severity: Severity | None
-    format: str
-
-
 @click.command(name="rules", short_help="List or explain the rules of the standard.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option(
-    "--severity", type=click.Choice(SEVERITIES), help="List only the rules of this severity."
-)
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(("text", "json")),
-    default="text",
-    show_default=True,
-    help="How rules are printed.",
-)
-@click.pass_context
-def command(
-    context: click.Context, ids: tuple[str, ...], severity: Severity | None, format_: str
-) -> None:
-    """List every rule of the standard, or explain some.
+@click.option("--severity", type=click.Choice(SEVERITIES), help="List only rules of this severity.")
+@options.output_format
+def command(ids: tuple[str, ...], severity: Severity | None, style: str) -> None:
+    """List every rule of the standard, or explain some of them.
 
     \b
     ID  a rule, as `safebench validate` names it: SB-DEC-004
 
-    An explanation says what must hold and why, what a card that breaks the rule looks like, what
-    `validate` says about it, and where the standard says more.
+    An explanation gives the rule and its reason, an example of a card that breaks it, what
+    `validate` reports for that card, and where to read more.
     """
     if ids and severity:
-        raise click.UsageError("--severity is for the list; leave it out to explain rules.")
-    execute(Arguments(ids, severity, format_))
-    context.exit(0)
-
-
-def execute(arguments: Arguments) -> None:
-    """Print the list, or the explanations."""
-    rules = _named(arguments.ids) if arguments.ids else list(all_rules().values())
-    if arguments.severity:
-        rules = [rule for rule in rules if rule.severity == arguments.severity]
-    if arguments.format == "json":
-        shown = [_plain(rule, example=bool(arguments.ids)) for rule in rules]
+        raise click.UsageError("--severity limits the list: leave it out to explain some rules.")
+    rules = _named(ids) if ids else list(all_rules().values())
+    if severity:
+        rules = [rule for rule in rules if rule.severity == severity]
+    if style == "json":
+        shown = [_plain(rule, example=bool(ids)) for rule in rules]
         click.echo(json.dumps({"rules": shown}, indent=2, ensure_ascii=False))
-    elif arguments.ids:
+    elif ids:
         click.echo(f"\n\n{'-' * _WIDTH}\n\n".join("\n".join(_explain(rule)) for rule in rules))
     else:
         click.echo("\n".join(_list(rules)))
@@ -108,7 +83,7 @@ def _list(rules: Sequence[Rule]) -> Iterator[str]:
         yield ""
     totals = {word: sum(rule.severity == word for rule in rules) for word in SEVERITIES}
     kinds = ", ".join(count(number, word) for word, number in totals.items() if number)
-    yield f"{count(len(rules), 'rule')}: {kinds}. `safebench rules ID` explains one."
+    yield f"{count(len(rules), 'rule')}: {kinds}. To explain one: safebench rules ID"
 
 
 def _severity(rule: Rule, pad: int = 0) -> str:
@@ -125,7 +100,7 @@ def _explain(rule: Rule) -> Iterator[str]:
     yield ""
     yield from _change(example)
     yield ""
-    yield f"`{' '.join(['safebench validate card.yaml', *example.arguments])}` says:"
+    yield f"`{' '.join(['safebench validate card.yaml', *example.arguments])}` prints:"
     yield ""
     yield from _indented(example.prints.splitlines())
     yield ""

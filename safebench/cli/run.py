@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from safebench.card.measured import complete_results
+from safebench.cli import options
 from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.summary import print_summary
-from safebench.words import count
+from safebench.words import count, number
 
 if TYPE_CHECKING:
     from safebench.study.plan import Plan
@@ -27,52 +28,63 @@ _OURS = "hf"
 @click.argument("card", type=click.Path(path_type=Path))
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the submission that is written; a new one, or that of an interrupted run.",
+    type=options.FOLDER,
+    help="Folder to write the submission to: a new one, or that of an interrupted run.",
 )
-@click.option("--dry-run", is_flag=True, help="List the cells and what they take; touch nothing.")
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text",
-              show_default=True, help="Of --dry-run.")  # fmt: skip
+@click.option(
+    "--dry-run", is_flag=True, help="List the cells and what they cost; run and write nothing."
+)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    help="Output format for --dry-run.",
+)
 @click.option(
     "--only",
     multiple=True,
     metavar="KEY=VALUE[,...]",
-    help="Only these cells, by condition, seed (a value, or #1 for the first), checkpoint, "
-    "decoding. Again for more of them. The card is written when no cell is left.",
+    help="Run only these cells, chosen by condition, seed (a value, or #1 for the first), "
+    "checkpoint or decoding. May be repeated. The card is written once no cell is left.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
-    help="Only the first N prompts of every task: a trial, which the card then says.",
+    metavar="N",
+    help="Use only the first N prompts of every task: a trial, and marked as one in the card.",
 )
 @click.option(
-    "--shard", default="1/1", metavar="i/n",
-    help="Part i of n of the grid, in a folder of its own; `safebench merge` joins them.",
-)  # fmt: skip
-@click.option("--batch-size", default=256, show_default=True, type=click.IntRange(min=1),
-              help="Responses generated at once; halved where memory is short.")  # fmt: skip
+    "--shard",
+    default="1/1",
+    metavar="i/n",
+    help="Run part i of n of the grid, in a folder of its own; join them with `safebench merge`.",
+)
+@options.batch_size
+@options.device
+@options.threads
+@click.option("--attention", help="Attention implementation of transformers, e.g. sdpa or eager.")
 @click.option(
-    "--device",
-    help="cpu, cuda, ...; auto spreads one model over all accelerators. The accelerator if there "
-    "is one by default.",
+    "--backend",
+    default=_OURS,
+    show_default=True,
+    metavar="NAME",
+    help="What generates: hf is transformers with reproducible sampling; any other name is an "
+    "lm-eval model, e.g. vllm or local-chat-completions.",
 )
 @click.option(
-    "--threads", type=click.IntRange(min=1), help="Threads of one CPU operation; torch's choice."
+    "--backend-args",
+    default="",
+    metavar="k=v,...",
+    help="Arguments for the backend, as in lm-eval's --model_args; {base}, {adapter}, {seed} and "
+    "the like are filled in.",
 )
-@click.option("--attention", help="Attention implementation of transformers, e.g. sdpa, eager.")
-@click.option(
-    "--backend", default=_OURS, show_default=True, metavar="NAME",
-    help="What generates: hf is transformers with reproducible sampling; else any lm-eval model, "
-    "e.g. vllm, local-chat-completions.",
-)  # fmt: skip
-@click.option("--backend-args", default="", metavar="k=v,...",
-              help="Its arguments, as lm-eval's --model_args; {base}, {adapter}, {seed} and the "
-              "like are filled in.")  # fmt: skip
 def command(
     card: Path,
     out: Path | None,
     dry_run: bool,
-    form: str,
+    style: str,
     only: tuple[str, ...],
     limit: int | None,
     shard: str,
@@ -80,12 +92,13 @@ def command(
 ) -> None:
     """Execute CARD: fine-tune, generate through lm-eval, judge, and fill in the results.
 
-    \b
-    The card, outcomes.parquet, responses.parquet, manifest.json, the adapters and the training
-    data are written to --out, with journal.jsonl, in which every run is registered before it
-    starts. An interrupted run goes on where it stopped when the same command is given again;
-    `safebench status` tells from another terminal how far it is.
-    Adapters that the card lists in model.weights are used; nothing is fine-tuned then.
+    The card, outcomes.parquet, responses.parquet, manifest.json, the adapters and the training data
+    are written to --out, together with journal.jsonl, where every run is registered before it
+    starts.
+
+    To resume an interrupted run, give the same command again; `safebench status` shows its progress
+    from another terminal. If the card lists adapters in model.weights, they are used and nothing is
+    fine-tuned.
     """
     from safebench.cli.heavy import needs_models
     from safebench.cli.sound import load_sound_card
@@ -100,7 +113,7 @@ def command(
         from safebench.study.estimate import count_grid
 
         grid = count_grid(protocol, shard=shard, limit=limit, elsewhere=elsewhere)
-        print_grid(grid, only, out, form)
+        print_grid(grid, only, out, style)
         return
     with needs_models("run"):
         from safebench.study.cells import pick_only
@@ -121,11 +134,12 @@ def report(outcome: RunResult, out: Path, shard: str, *, again: bool = False) ->
     if outcome.card is None:
         whole = outcome.done == outcome.cells
         part = f"shard {shard}" if shard != "1/1" else "the grid"
-        click.echo(f"\n{outcome.done} of {outcome.cells} cells of {part} are finished in {out}.")
+        done = f"{number(outcome.done)} of {count(outcome.cells, 'cell')} of {part}"
+        click.echo(f"\n{done} are finished in {out}.")
         if whole and shard != "1/1":
             click.echo("Next: safebench merge DIR... --out DIR, with the folders of all shards")
         else:
-            click.echo("Next: run without --only for the others · safebench status " + str(out))
+            click.echo(f"Next: run without --only for the rest · safebench status {out}")
         return
     results = complete_results(outcome.card)
     if results is not None:
@@ -142,7 +156,7 @@ def report(outcome: RunResult, out: Path, shard: str, *, again: bool = False) ->
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Take a scheduler's SIGTERM as Ctrl-C: finished work is kept, and that is said."""
+    """Treat a scheduler's SIGTERM as Ctrl-C: finished work is kept, and the user is told so."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -160,7 +174,7 @@ def describe(plan: Plan) -> str:
     epochs = {b.checkpoint for b in plan.blocks if b.checkpoint is not None}
     conditions = list(dict.fromkeys(b.condition for b in plan.blocks))
     repeats = {b.decoding: b.repeats for b in plan.blocks}
-    decodings = ", ".join(f"{name} x{count}" for name, count in repeats.items())
+    decodings = ", ".join(f"{name} x{times}" for name, times in repeats.items())
     cells = sum(b.repeats for b in plan.blocks) * len(plan.tasks)
     tuned = " + ".join(c for c in conditions if c != "base")
     tuned = f"({tuned})" if "+" in tuned else tuned
@@ -169,5 +183,6 @@ def describe(plan: Plan) -> str:
     part = "" if plan.shard == "1/1" else f", shard {plan.shard}"
     return (
         f"plan{part}: ({' + '.join(what) or 'nothing'}) x decodings ({decodings}) x "
-        f"{count(len(plan.tasks), 'task')}: {count(cells, 'cell')}, {plan.responses:,} responses"
+        f"{count(len(plan.tasks), 'task')}: {count(cells, 'cell')}, "
+        f"{count(plan.responses, 'response')}"
     )

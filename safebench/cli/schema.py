@@ -11,6 +11,7 @@ from safebench.card.schema import schema_text
 def command() -> None:
     """Print the JSON Schema (2020-12) of a card, for editors and other validators.
 
-    It covers structure; `safebench validate` also applies the rules that a schema cannot state.
+    It covers the structure of a card; `safebench validate` also applies the rules that a schema
+    cannot express.
     """
     click.echo(schema_text(), nl=False)

@@ -1,4 +1,4 @@
-"""`safebench score`: recompute a submission's numbers, and say what they are worth."""
+"""`safebench score`: recompute a submission's numbers, and report how sure they are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import click
 
 from safebench.analysis.report import ScoreReport, make_report, only
 from safebench.card.measured import complete_results
-from safebench.cli.score_formats import FORMATS, render
+from safebench.cli import options
+from safebench.cli.score_formats.interface import FORMATS, render
 from safebench.errors import visible
 from safebench.evidence.submission import Submission
 
@@ -19,26 +20,24 @@ from safebench.evidence.submission import Submission
 @click.option(
     "--format",
     "style",
-    type=click.Choice(FORMATS),
+    type=click.Choice(tuple(FORMATS)),
     default="text",
     show_default=True,
-    help="Tables for people, JSON for machines, or tables and a methods section for a paper.",
+    help="Output format: text for people, json for programs, latex or markdown for the tables and "
+    "methods section of a paper.",
 )
-@click.option(
-    "--task", "tasks", metavar="NAME", multiple=True, help="Only this task; may be repeated."
-)
+@options.tasks
 @click.option(
     "--plots",
     metavar="FOLDER",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Draw what varies, the run scores, and the seeds needed, as SVG files.",
+    type=options.FOLDER,
+    help="Also draw what varies, the run scores and the seeds needed, as SVG files in this folder.",
 )
 def command(directory: Path, style: str, tasks: tuple[str, ...], plots: Path | None) -> None:
     """Recompute every number of the submission in DIR from its outcomes.parquet.
 
-    Beside the card's own numbers: what varies most, what is not measured, how many seeds would be
-    needed, and diagnostics. Nothing is read from the card's own results, and nothing is written
-    but the plots.
+    Also reports what varies most, how many seeds would be needed, diagnostics, and what was not
+    measured. The card's own results are not used, and nothing but the plots is written.
     """
     report = make_report(Submission.read(directory), tasks)
     click.echo(render(report, style))
@@ -46,7 +45,7 @@ def command(directory: Path, style: str, tasks: tuple[str, ...], plots: Path | N
         _draw(report, plots)
     if _differs(report, tasks):
         click.echo(
-            "\nThe card says otherwise: safebench validate names every number that differs.",
+            "\nThe card has other numbers: safebench validate names every one that differs.",
             err=True,
         )
     if style == "text":
@@ -61,6 +60,6 @@ def _draw(report: ScoreReport, folder: Path) -> None:
 
 
 def _differs(report: ScoreReport, tasks: tuple[str, ...]) -> bool:
-    """Tell whether the card states other numbers than its outcomes give."""
-    stated = complete_results(report.card)
-    return stated is not None and report.results != only(stated, tasks)
+    """Tell whether the card has other numbers than its outcomes give."""
+    reported = complete_results(report.card)
+    return reported is not None and report.results != only(reported, tasks)

@@ -1,4 +1,4 @@
-"""`safebench status`: how far a run is."""
+"""`safebench status`: the progress of a run."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from pathlib import Path
 
 import click
 
+from safebench.cli import options
 from safebench.study.status import Status, read_status
+from safebench.words import count, number, quantity
 
 
-@click.command(name="status", short_help="How far is a run?")
+@click.command(name="status", short_help="Show the progress of a run.")
 @click.argument(
     "folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text",
-              show_default=True)  # fmt: skip
-def command(folders: tuple[Path, ...], form: str) -> None:
-    """Tell how far the runs in DIR are: the folders of --out, shards among them.
+@options.output_format
+def command(folders: tuple[Path, ...], style: str) -> None:
+    """Show the progress of the runs in DIR: folders given to --out, also those of shards.
 
-    Reads the folder alone, so that it can be asked while the run is at work, on any machine that
-    sees it.
+    It only reads the folders, so it can be used during a run, from any machine that sees them.
     """
     found = [read_status(folder) for folder in folders]
-    if form == "json":
+    if style == "json":
         click.echo(json.dumps([_as_json(status) for status in found], indent=2, ensure_ascii=False))
         return
     for status in found:
@@ -34,24 +34,22 @@ def command(folders: tuple[Path, ...], form: str) -> None:
 
 
 def lines_of(status: Status) -> list[str]:
-    """Return what is said of one folder."""
+    """Return the lines printed about one folder."""
     who = f" ({status.holder})" if status.holder else ""
     part = "" if status.shard == "1/1" else f", shard {status.shard}"
     lines = [f"{status.folder}: {status.state}{who}{part}"]
     if status.state != "finished":
         done, cells = status.cells
-        lines.append(
-            f"  cells     {done} of {cells}; {status.responses[0]:,} of {status.responses[1]:,} "
-            "responses"
-        )
-    lines.append(f"  runs      {status.runs[0]} of {status.runs[1]} finished")
+        responses = f"{number(status.responses[0])} of {count(status.responses[1], 'response')}"
+        lines.append(f"  cells     {number(done)} of {number(cells)}; {responses}")
+    lines.append(f"  runs      {number(status.runs[0])} of {number(status.runs[1])} finished")
     lines += [
         f"  {state.status:<9} {state.condition}, training seed {state.training_seed}: "
         f"{state.reason}"
         for state in status.lost
     ]
     if status.rate is not None and status.state != "finished":
-        lines.append(f"  rate      {status.rate:,.1f} responses a second")
+        lines.append(f"  rate      {quantity(status.rate)} responses a second")
     if status.seconds_left is not None and status.state != "finished":
         left = timedelta(seconds=round(status.seconds_left))
         lines.append(f"  remaining about {left} at this rate, on one machine")
@@ -59,9 +57,9 @@ def lines_of(status: Status) -> list[str]:
     if status.last:
         lines.append(f"  last      {status.last.get('event')}, {status.last.get('time')}")
     if status.state == "finished" and status.shard != "1/1":
-        lines.append("Next: safebench merge, with the folders of all shards")
+        lines.append("Next: safebench merge DIR... --out DIR, with the folders of all shards")
     if status.state == "interrupted":
-        lines.append("Next: the same `safebench run` command goes on")
+        lines.append("Next: give the same `safebench run` command again to resume")
     return lines
 
 

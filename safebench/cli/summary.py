@@ -1,26 +1,30 @@
-"""A report's numbers as a table a reader understands."""
+"""A card's numbers as a reader understands them: the table of scores, and the primary ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from safebench import words
 from safebench.card.card import Card
 from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredScore, cut_shares
-from safebench.card.results import MOST_TRUNCATED, PrimaryEstimand, base_key, find, key_of
+from safebench.card.results import (
+    MOST_TRUNCATED,
+    PlaceKey,
+    PrimaryEstimand,
+    base_key,
+    find,
+    key_of,
+)
 from safebench.cli.console import print_wrapped
+from safebench.cli.tables import Column, Row, Table, print_table
 from safebench.errors import visible
 
-HEADINGS = {
-    "harm": "harm\n(complied; lower is safer)",
-    "over_refusal": "over-refusal\n(lower is better)",
-    "capability": "capability\n(correct; higher is better)",
-    "severity": "severity\n(lower is safer)",
-}
-_INDENT = 20
+INDENT = 20
+"""Columns of the labels beside what is said of a number."""
+Judged = tuple[str, str, str]
+"""Task, construct and judge."""
 
 
 def print_summary(console: Console, card: Card, results: MeasuredResults) -> None:
@@ -32,59 +36,73 @@ def print_summary(console: Console, card: Card, results: MeasuredResults) -> Non
 
 def print_scores(console: Console, card: Card, results: MeasuredResults) -> None:
     """Print base and tuned scores, and the seeds behind them; of a trial, that it is one."""
-    trials = card.trials
-    if trials:
-        text = "; ".join(f"{visible(name)}, {extent}" for name, extent in trials.items())
+    if card.trials:
+        text = "; ".join(f"{visible(name)}, {extent}" for name, extent in card.trials.items())
         print_wrapped(console, "TRIAL", f"not a result: {text}", 8)
         console.print()
-    tasks = sorted(
-        {(s.task, s.construct) for s in results.scores},
-        key=lambda place: (list(HEADINGS).index(place[1]), place[0]),
-    )
-    several = len({construct for _, construct in tasks}) < len(tasks)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    for task, construct in tasks:
-        short = f"{task.removeprefix('safebench_')}:\n" if several else ""
-        trial = f"\n{trials[task]}" if task in trials else ""
-        table.add_column(f"{short}{HEADINGS[construct]}{trial}")
+    # A terminal has room for one judge of a task: the first.
+    first = {(task, construct): judge for task, construct, judge in reversed(judged(results))}
+    order = sorted(first, key=lambda place: (words.CONSTRUCTS.index(place[1]), place[0]))
+    print_table(console, score_table(card, results, [(*place, first[place]) for place in order]))
+
+
+def judged(results: MeasuredResults) -> list[Judged]:
+    """Return what has scores, in the card's order."""
+    return list(dict.fromkeys((s.task, s.construct, s.judge) for s in results.scores))
+
+
+def score_table(card: Card, results: MeasuredResults, places: Sequence[Judged]) -> Table:
+    """Return scores by condition, checkpoint and decoding, and the seeds behind each."""
+    scores = {key_of(score): score for score in results.scores}
+    rows: list[Row] = []
     for key in dict.fromkeys((s.condition, s.checkpoint, s.decoding) for s in results.scores):
-        found = [_find(results.scores, key, place) for place in tasks]
-        table.add_row(words.where(*key, card.checkpoint_unit), *(_cell(s) for s in found))
+        found = [
+            scores.get(PlaceKey(task, construct, *key, judge)) for task, construct, judge in places
+        ]
+        label = words.where(*key, card.checkpoint_unit)
+        rows.append(Row((label, *map(score_text, found))))
         if key[0] != "base":
-            table.add_row("  each training seed", *(_seeds(s) for s in found), style="dim")
-    console.print(table)
-
-
-def _find(
-    scores: Iterable[MeasuredScore], key: tuple[str, int | None, str], place: tuple[str, str]
-) -> MeasuredScore | None:
-    return next(
-        (
-            s
-            for s in scores
-            if (s.condition, s.checkpoint, s.decoding) == key and (s.task, s.construct) == place
-        ),
-        None,
+            seeds = ("" if score is None else " ".join(per_seed(score)) for score in found)
+            rows.append(Row(("  each training seed", *seeds), "detail"))
+    heads = zip(titles(places), places, strict=True)
+    return Table(
+        (Column(""), *(Column(title, _note(card, place)) for title, place in heads)), tuple(rows)
     )
 
 
-def _cell(score: MeasuredScore | None) -> str:
+def titles(places: Sequence[Judged]) -> list[str]:
+    """Return what tells columns apart: the construct, and task and judge where they differ."""
+    measured = {(task, construct) for task, construct, _ in places}
+    names_task = len({construct for _, construct in measured}) < len(measured)
+    names_judge = len({judge for _, _, judge in places}) > 1
+    return [
+        (f"{task}: " if names_task else "")
+        + words.construct_name(construct)
+        + (f" ({judge})" if names_judge else "")
+        for task, construct, judge in places
+    ]
+
+
+def _note(card: Card, place: Judged) -> str:
+    task, construct, _ = place
+    lines = [f"({words.BETTER[construct]})", card.trials.get(task, "")]
+    return "\n".join(line for line in lines if line)
+
+
+def score_text(score: MeasuredScore | None) -> str:
+    """Return a score with its interval, or that there is none."""
     if score is None:
         return words.NOT_MEASURED
     return words.with_interval(score.estimate, score.lower, score.upper)
 
 
-def _seeds(score: MeasuredScore | None) -> str:
-    return "" if score is None else " ".join(map(words.proportion, sorted(per_seed(score))))
-
-
-def per_seed(score: MeasuredScore) -> list[float]:
-    """Return the mean score of every training seed over its repeats."""
+def per_seed(score: MeasuredScore) -> list[str]:
+    """Return the mean score of every training seed over its repeats, from the lowest."""
     totals: dict[int | None, list[float]] = {}
     for run in score.runs:
         totals.setdefault(run.training_seed, []).append(run.score)
-    return [sum(values) / len(values) for values in totals.values()]
+    means = sorted(sum(values) / len(values) for values in totals.values())
+    return [words.proportion(mean) for mean in means]
 
 
 def print_primary(
@@ -100,7 +118,7 @@ def print_primary(
     name = words.construct_name(estimand.construct)
     console.print(f"\n[bold]{name} ({place})[/bold], {estimand.task}, judge {estimand.judge}")
     for label, text in _lines(card, results, score):
-        print_wrapped(console, f"  {label}", text, _INDENT)
+        print_wrapped(console, f"  {label}", text, INDENT)
 
 
 def _lines(card: Card, results: MeasuredResults, score: MeasuredScore) -> Iterator[tuple[str, str]]:
@@ -111,12 +129,10 @@ def _lines(card: Card, results: MeasuredResults, score: MeasuredScore) -> Iterat
     yield "stability", stability_text(score)
     if score.incoherent is not None:
         without = score.without_incoherent
-        rest = "" if without is None else f"; without them {words.proportion(without)}"
+        rest = "" if without is None else f"; the score without them is {words.proportion(without)}"
         yield "incoherent", f"{words.percent(score.incoherent, 1)} of responses{rest}"
-    base = find(results.scores, base_key(score))
-    cut = cut_text(score, base)
-    if cut:
-        yield "cut", cut
+    if cut := cut_text(score, find(results.scores, base_key(score))):
+        yield "truncated", cut
     trial = card.trials.get(score.task)
     n = f"{words.count(score.n, 'response')} to {words.count(score.prompts, 'prompt')}"
     yield "n", f"{n}{f' (trial: {trial})' if trial else ''}; {score.method}"
@@ -131,10 +147,13 @@ def direction(change: MeasuredChange) -> str:
     """Return in how many seeds a change goes up or down."""
     if change.seeds == 1:
         return "one seed"
-    for way, seeds in (("up", change.seeds_up), ("down", change.seeds_down)):
-        if seeds == change.seeds:
-            return f"{way} in every one of {seeds} seeds"
-    return f"up in {change.seeds_up}, down in {change.seeds_down} of {change.seeds} seeds"
+    same = change.seeds - change.seeds_up - change.seeds_down
+    ways = {"up": change.seeds_up, "down": change.seeds_down, "unchanged": same}
+    (way, seeds), *others = ((way, seeds) for way, seeds in ways.items() if seeds)
+    if not others:
+        return f"{way} in all {seeds} seeds"
+    rest = "".join(f", {way} in {seeds}" for way, seeds in others)
+    return f"{way} in {seeds} of {change.seeds} seeds{rest}"
 
 
 def stability_text(score: MeasuredScore) -> str:
@@ -143,13 +162,13 @@ def stability_text(score: MeasuredScore) -> str:
     if found is None or found.point is None or found.lower is None:
         return "not rated" if found is None else found.note
     pairs = ""
-    if found.pairs_within is not None:
-        within = words.rounded(found.pairs_within, 1)
-        pairs = f", {within} of {words.count(found.pairs, 'pair')} within it"
+    if found.pairs_within is not None and found.pairs:
+        share = words.percent(found.pairs_within / found.pairs)
+        pairs = f"; {share} of the pairs of seeds are within it"
     return (
-        f"at least {words.proportion(found.lower)} (estimate {words.proportion(found.point)}): the "
-        "probability that another seed lands within the margin, about "
-        f"{words.proportion(margin_here(score), 3)} here{pairs} ({found.seeds} seeds)"
+        f"at least {words.proportion(found.lower)} (estimate {words.proportion(found.point)}, "
+        f"{words.count(found.seeds, 'seed')}): the probability that another training seed scores "
+        f"within the margin, about {words.proportion(margin_here(score), 3)} here{pairs}"
     )
 
 
@@ -158,15 +177,15 @@ def cut_text(score: MeasuredScore, base: MeasuredScore | None) -> str:
     shares = cut_shares(score, base)
     if not shares:
         return ""
-    text = words.listed(f"{words.percent(share, 1)} {whose}" for whose, share in shares.items())
+    text = f"{words.shares(shares)} at max_new_tokens"
     if max(shares.values()) <= MOST_TRUNCATED:
-        return f"{text} at max_new_tokens"
+        return text
     # Of the base model too: what is cut there moves the change as much.
-    return f"{text} at max_new_tokens: the number is about what was cut; raise max_new_tokens"
+    return f"{text}: too many for the score to be about whole responses; raise max_new_tokens"
 
 
 def margin_here(score: MeasuredScore) -> float:
-    """Return the standard's margin in points at a score."""
+    """Return the standard's margin at a score, as a difference of proportions."""
     from safebench.stats.transforms import margin_points
 
     return margin_points(score.estimate)

@@ -11,43 +11,44 @@ import click
 from rich.console import Console
 from rich.markdown import Markdown
 
+from safebench.cli import options
 from safebench.errors import TaskError, visible
 from safebench.harness.catalogue import Entry, entries, entry
 from safebench.resources import tasks_dir
+from safebench.words import count, number
 
 _READABLE = 100  # columns of running text
 _PIPED = 120  # columns, where there is no terminal to ask
 _GAP = "  "
 _TITLES = ("task", "construct", "prompts ", "source", "licence", "access")
-_HEADINGS = {True: "Prompts of safebench's own", False: "Published benchmarks"}
+_KEYS = (
+    *("name", "version", "constructs", "prompts", "prompts_from"),
+    *("dataset_id", "licence", "gated", "local_variable", "problem"),
+)
+_HEADINGS = {True: "Tasks with prompts of their own", False: "Published benchmarks"}
 
 
 @click.command(name="tasks", short_help="List what can be measured, or show one task.")
 @click.argument("name", required=False)
+@options.output_format
 @click.option(
-    "--format",
-    "format_",
-    type=click.Choice(("text", "json")),
-    default="text",
-    show_default=True,
-    help="How tasks are printed.",
+    "--folder", is_flag=True, help="Print the folder of the tasks, for lm_eval --include_path."
 )
-@click.option("--folder", is_flag=True, help="Print where they lie, for lm_eval --include_path.")
-def command(name: str | None, format_: str, folder: bool) -> None:
-    """List every task with what it measures, its size, source, licence and access.
+def command(name: str | None, style: str, folder: bool) -> None:
+    """List every task: what it measures, its size, source, licence and access.
 
     \b
     NAME  a task, as a card names it: safebench_xstest
 
-    With NAME, show all about it: columns, how to get access, the benchmark's own judge, limits.
-    Nothing is downloaded: the numbers of prompts are counted in files of this machine, or marked as
-    the ones published.
+    With NAME, show its page: columns, how to get access, the benchmark's own judge, limits. Nothing
+    is downloaded: prompts are counted in files on this machine; other numbers are marked as
+    published ones.
     """
     if folder:
         click.echo(tasks_dir() if name is None else entry(name).readme.parent)
     elif name is not None:
-        _show(entry(name), format_)
-    elif format_ == "json":
+        _show(entry(name), style)
+    elif style == "json":
         shown = {"tasks": [_plain(e) for e in entries()]}
         click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
     else:
@@ -55,7 +56,7 @@ def command(name: str | None, format_: str, folder: bool) -> None:
         click.echo("\n".join(_list(entries(), width)))
 
 
-def _show(found: Entry, format_: str) -> None:
+def _show(found: Entry, style: str) -> None:
     """Print the README of a task in full."""
     try:
         text = found.readme.read_text(encoding="utf-8")
@@ -63,7 +64,7 @@ def _show(found: Entry, format_: str) -> None:
         raise TaskError(
             f"{found.readme}: {problem}", fix="write where the task comes from, see CONTRIBUTING.md"
         ) from problem
-    if format_ == "json":
+    if style == "json":
         click.echo(json.dumps(_plain(found) | {"readme": text}, indent=2, ensure_ascii=False))
         return
     console = Console()
@@ -74,18 +75,8 @@ def _show(found: Entry, format_: str) -> None:
 
 
 def _plain(found: Entry) -> dict[str, Any]:
-    return {
-        "name": found.name,
-        "version": found.version,
-        "constructs": list(found.constructs),
-        "prompts": found.prompts,
-        "prompts_from": found.prompts_from,
-        "dataset_id": found.dataset_id,
-        "licence": found.licence,
-        "gated": found.gated,
-        "local_variable": found.local_variable,
-        "problem": found.problem,
-    }
+    shown = {name: getattr(found, name) for name in _KEYS}
+    return shown | {"constructs": list(found.constructs)}
 
 
 def _list(found: Sequence[Entry], width: int) -> Iterator[str]:
@@ -110,7 +101,7 @@ def _list(found: Sequence[Entry], width: int) -> Iterator[str]:
 def _cells(found: Entry) -> tuple[str, ...]:
     """Return name, constructs, prompts, source, licence, access."""
     mark = "*" if found.prompts_from == "as_published" else " "
-    number = "?" if found.prompts is None else f"{found.prompts:,}"
+    prompts = "?" if found.prompts is None else number(found.prompts)
     if found.prompts_from == "local_copy":
         access = "local copy"
     else:
@@ -118,7 +109,7 @@ def _cells(found: Entry) -> tuple[str, ...]:
     return (
         visible(found.name),
         ", ".join(found.constructs),
-        number + mark,
+        prompts + mark,
         visible(found.dataset_id or "in this package"),
         visible(found.licence),
         access,
@@ -143,13 +134,10 @@ def _lines(cells: tuple[str, ...], widths: Sequence[int], in_one_line: bool) -> 
 
 def _notes(found: Sequence[Entry]) -> Iterator[str]:
     if any(e.prompts_from == "as_published" for e in found):
-        yield "* as published, not counted here"
+        yield "* as published; not counted on this machine"
     if any(e.gated and e.prompts_from != "local_copy" for e in found):
-        yield "gated: the Hub asks to accept terms first; a local copy works without it"
+        yield "gated: accept its terms on the Hub first; a local copy works without"
     for one in found:
         if one.problem:
             yield click.style("not counted: ", fg="yellow") + visible(one.problem)
-    yield f"{len(found)} tasks. `safebench tasks NAME` tells all about one."
-
-
-__all__ = ["command"]
+    yield f"{count(len(found), 'task')}. To read about one: safebench tasks NAME"

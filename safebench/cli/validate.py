@@ -18,7 +18,7 @@ NOTHING, PROBLEMS, COULD_NOT = 0, 1, 2
 
 @dataclass(frozen=True)
 class Arguments:
-    """What was asked for."""
+    """What the command line asks for."""
 
     paths: tuple[str, ...]
     level: Level | None
@@ -31,7 +31,7 @@ class Arguments:
 @click.option(
     "--level",
     type=click.Choice(LEVELS),
-    help="Also fail when a card is below this conformance level.",
+    help="Also fail if a card is below this conformance level.",
 )
 @click.option(
     "--format",
@@ -39,13 +39,13 @@ class Arguments:
     type=click.Choice(tuple(REPORTERS)),
     default="text",
     show_default=True,
-    help="text for people, json for programs, github for annotations in GitHub Actions, sarif for "
-    "code scanning.",
+    help="Output format: text for people, json for programs, github for annotations in GitHub "
+    "Actions, sarif for code scanning.",
 )
 @click.option(
     "--cards-only",
     is_flag=True,
-    help="Pass over files and folders that hold no card, as a commit hook needs it.",
+    help="Skip files and folders that hold no card; for commit hooks.",
 )
 @click.pass_context
 def command(
@@ -55,15 +55,17 @@ def command(
     format_: str,
     cards_only: bool,
 ) -> None:
-    """Check cards: structure, rules, evidence, conformance level.
+    """Check cards: structure, rules, evidence and conformance level.
 
     \b
     PATH  a card (.yaml, .yml, .json), a submission, a folder of submissions,
           or - for standard input
 
-    Everything that is wrong is listed at once, at its place, with what to do about it; nothing is
-    changed. Exit code 0: no errors; 1: errors were found, or a card is below --level; 2: something
-    could not be read (the rest is still checked).
+    Every problem is listed with its place and how to fix it. Nothing is changed.
+
+    \b
+    Exit codes: 0 no errors; 1 errors were found, or a card is below --level;
+                2 something could not be read (the rest is still checked).
     """
     context.exit(execute(Arguments(paths, level, format_, cards_only)))
 

@@ -9,21 +9,22 @@ import click
 from safebench.errors import RunError
 
 
-@click.command(name="withdraw", short_help="Give up a registered run, with a reason.")
+@click.command(name="withdraw", short_help="Withdraw a registered run, with a reason.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--seed", required=True, type=click.IntRange(min=0), help="Its training seed.")
+@click.option("--seed", required=True, type=click.IntRange(min=0), help="Training seed of the run.")
 @click.option(
     "--condition",
     type=click.Choice(("tuned", "control")),
     default="tuned",
     show_default=True,
+    help="Condition of the run.",
 )
-@click.option("--reason", required=True, help="Why; it stands in the card.")
+@click.option("--reason", required=True, help="Reason, recorded in the card.")
 def command(folder: Path, seed: int, condition: str, reason: str) -> None:
-    """Withdraw a training seed of the unfinished run in DIR.
+    """Withdraw a training seed from the unfinished study in DIR.
 
-    It cannot be taken back. The card lists the run as withdrawn with the reason, and its stability
-    counts it as the worst: a seed that is left out cannot make a number better.
+    This cannot be undone. The card lists the run as withdrawn, with the reason, and stability
+    counts it as the worst case, so that leaving a seed out cannot improve a number.
     """
     from safebench.evidence.store import Store
 
@@ -39,10 +40,10 @@ def command(folder: Path, seed: int, condition: str, reason: str) -> None:
             else f"it has no {condition} condition",
         )
     if not reason.strip():
-        raise RunError("--reason is empty", fix="say why, in a sentence")
+        raise RunError("--reason is empty", fix="give the reason in a sentence")
     with store.opened(claim):
         store.journal.register(sorted(runs, key=str))
         if (condition, seed) in store.journal.lost():
             raise RunError(f"{folder}: {condition}, training seed {seed} is lost already")
         store.journal.note("withdrawn", condition=condition, training_seed=seed, reason=reason)
-    click.echo(f"Withdrawn: {condition}, training seed {seed}. The card will say why.")
+    click.echo(f"Withdrawn: {condition}, training seed {seed}. The card will state the reason.")

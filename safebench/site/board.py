@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from safebench.card.base import Section
 from safebench.errors import InputError
+from safebench.words import number
 
 BOARD_FILE = "board.yaml"
 _LIMIT = 100_000
@@ -38,7 +39,7 @@ def read_board(folder: Path) -> Board:
     if path.is_symlink() or not path.is_file():
         raise InputError(f"{path}: not a regular file")
     if path.stat().st_size > _LIMIT:
-        raise InputError(f"{path}: larger than {_LIMIT:,} bytes")
+        raise InputError(f"{path}: larger than {number(_LIMIT)} bytes")
     return _parse(path)
 
 

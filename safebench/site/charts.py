@@ -11,8 +11,8 @@ from safebench.card.card import Card
 from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredRun, MeasuredScore
 from safebench.card.results import base_key, find
 from safebench.site import svg
-from safebench.site.pick import ORDER, by_task
-from safebench.words import checkpoint, proportion
+from safebench.site.pick import by_task
+from safebench.words import CONSTRUCTS, checkpoint, proportion
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def mark(value: MeasuredScore | MeasuredChange | None) -> svg.Mark | None:
 def charts(card: Card, results: MeasuredResults) -> list[Chart]:
     """Return the pictures of every task that has runs of a tuned model, by its primary judge."""
     found: list[Chart] = []
-    primary = sorted(results.primary, key=lambda p: ORDER.index(p.construct))
+    primary = sorted(results.primary, key=lambda p: CONSTRUCTS.index(p.construct))
     for estimand in primary:
         scores = [
             s

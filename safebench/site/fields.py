@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from safebench.card.base import NotReported, Section
 from safebench.card.describe import descriptions
-from safebench.site.text import number
+from safebench.words import setting
 
 _LABELS = {
     "id": "Identifier",
@@ -131,7 +131,7 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        return number(value)
+        return setting(value)
     if isinstance(value, dict):
         return ", ".join(f"{key} {value[key]}" for key in sorted(value))
     if isinstance(value, tuple):

@@ -16,8 +16,9 @@ from safebench.card.results import MOST_TRUNCATED
 from safebench.checks import LEVELS
 from safebench.site import categories, charts, fields, svg, text
 from safebench.site.board import Board
+from safebench.site.board_rows import MIN_SEEDS, BoardRow, RowGroup
+from safebench.site.columns import LETTERS, ON_PAGE
 from safebench.site.pick import by_task, is_primary, primary, worst_decoding
-from safebench.site.rows import MIN_SEEDS, Group, Row
 from safebench.site.sources import Entry
 
 _MINUS = "\u2212"
@@ -26,12 +27,7 @@ _TEMPLATES = Path(__file__).resolve().parent / "templates"
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'none'"
 )
-CONSTRUCTS = {
-    "harm": "Harm",
-    "over_refusal": "Over-refusal",
-    "capability": "Capability",
-    "severity": "Severity",
-}
+CONSTRUCTS = {c: words.capitalized(words.construct_name(c)) for c in words.CONSTRUCTS}
 
 
 class Pages:
@@ -52,6 +48,8 @@ class Pages:
             policy=POLICY,
             levels=LEVELS,
             constructs=CONSTRUCTS,
+            columns=ON_PAGE,
+            letters=LETTERS,
             min_seeds=MIN_SEEDS,
             bar=svg.bar,
             scale=svg.scale,
@@ -66,16 +64,18 @@ class Pages:
             percent=partial(words.percent, digits=1),
             share=words.percent,
             count=words.count,
+            number=words.number,
+            plain=words.plain,
             ticks=text.ticks,
             reported=text.reported,
         )
 
-    def index(self, groups: list[Group], downloads: dict[str, str]) -> str:
+    def index(self, groups: list[RowGroup], downloads: dict[str, str]) -> str:
         """Return the first page: `downloads` maps a file's name to its sha256."""
         total = sum(len(group.rows) for group in groups)
         return self._render("index.html", groups=groups, total=total, downloads=downloads, root="")
 
-    def submission(self, submission: Entry, row: Row, files: dict[str, str]) -> str:
+    def submission(self, submission: Entry, row: BoardRow, files: dict[str, str]) -> str:
         """Return the page of a submission: `files` maps published names to their sha256."""
         return self._render(
             "submission.html", **_context(submission), row=row, files=files, root="../"
@@ -116,7 +116,7 @@ def _cut_words(score: MeasuredScore, base: MeasuredScore | None) -> str:
     shares = cut_shares(score, base)
     if max(shares.values(), default=0.0) <= MOST_TRUNCATED:
         return ""
-    return words.listed(f"{words.percent(share, 1)} {whose}" for whose, share in shares.items())
+    return words.shares(shares)
 
 
 def _left_out(card: Card, shown: MeasuredResults | None) -> int:

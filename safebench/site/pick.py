@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredScore
 from safebench.card.results import find, key_of
+from safebench.words import CONSTRUCTS
 
 T = TypeVar("T", MeasuredScore, MeasuredChange)
-ORDER = ("harm", "over_refusal", "capability", "severity")
 
 
 def primary(results: MeasuredResults | None, construct: str) -> MeasuredScore | None:
@@ -32,7 +32,7 @@ def worst_decoding(
 def by_task(results: Iterable[T]) -> list[list[T]]:
     """Return results grouped by task and construct, harm first, each group in the card's order."""
     groups: dict[tuple[str, str], list[T]] = {}
-    for result in sorted(results, key=lambda r: (ORDER.index(r.construct), r.task)):
+    for result in sorted(results, key=lambda r: (CONSTRUCTS.index(r.construct), r.task)):
         groups.setdefault((result.task, result.construct), []).append(result)
     return list(groups.values())
 

@@ -16,13 +16,24 @@ from safebench.analysis.measures import Measure, NotMeasured, Number
 from safebench.analysis.primaries import Primary
 from safebench.analysis.report import ScoreReport
 from safebench.analysis.spread import POWER, SeedsNeeded, seeds_at
-from safebench.analysis.variation import REST, Effect, Variation
+from safebench.analysis.variation import Effect, Variation
 from safebench.card.results import MARGIN
 from safebench.files import replace_file
 from safebench.site.charts import Chart, charts
 from safebench.site.svg import tag
 from safebench.stats import margin_points
-from safebench.words import construct_name, interval, percent, points, proportion
+from safebench.words import (
+    construct_name,
+    count,
+    interval,
+    number,
+    percent,
+    percent_interval,
+    points,
+    proportion,
+    setting,
+    source_name,
+)
 
 _STYLE = """
 text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","Liberation Sans",
@@ -39,8 +50,7 @@ Arial,sans-serif;font-size:12px;fill:#1b1d21}
 @media (prefers-color-scheme:dark){
 text{fill:#e4e5e3}.paper{fill:#15171a}.soft,.tick{fill:#a3a9b2}
 .grid{stroke:#2b3036}.axis{stroke:#5b626b}.bar{fill:#7c4630}.ci,.curve{stroke:#ee8d60}
-.mean,.dot,.run{fill:#ee8d60}.band{fill:#28323d}.baseline,.halo{stroke:#fff;stroke-opacity:.75;stroke-width:3;paint-order:stroke;stroke-linejoin:round}
-.mark{stroke:#9db3ca}
+.mean,.dot,.run{fill:#ee8d60}.band{fill:#28323d}.baseline,.mark{stroke:#9db3ca}
 .halo{stroke:#15171a}.zone{fill:#3a2921}.edge{stroke:#a5623f}}
 """
 _PAD = 24
@@ -118,22 +128,20 @@ def variance(one: Variation, trial: str | None = None) -> Markup:
         ("Share of the variance of single answers", _rows(one, of_runs=False)),
     ]
     body: list[Markup] = []
-    said: list[str] = []
+    described: list[str] = []
     y = 94.0
     for heading, rows in sections:
         if rows:
             body += _bars(heading, rows, y)
             y += 50 + _ROW * len(rows)
-            said += [heading + ": " + "; ".join(f"{_effect(n)} {_share(v)}" for n, v in rows)]
+            described += [heading + ": " + "; ".join(f"{_effect(n)} {_share(v)}" for n, v in rows)]
     width = 2 * _PAD + _LABELS + _SCALE + _VALUES
-    return _figure(
-        width, y, _title("What varies", one.construct, one.task, trial),
-        [
-            "Bars are estimates, lines 95 % intervals; interactions below 1 % are left out.",
-            "* of the whole variance; others: of what remains at one checkpoint and decoding.",
-        ],
-        ". ".join(said), *body,
-    )  # fmt: skip
+    title = _title("What varies", one.construct, one.task, trial)
+    lines = [
+        "Bars are estimates, lines 95 % intervals; interactions below 1 % are left out.",
+        "* of the whole variance; others of what remains at one checkpoint and decoding.",
+    ]
+    return _figure(width, y, title, lines, ". ".join(described), *body)
 
 
 def _rows(one: Variation, of_runs: bool) -> list[tuple[Effect, Number]]:
@@ -147,15 +155,11 @@ def _rows(one: Variation, of_runs: bool) -> list[tuple[Effect, Number]]:
 
 
 def _effect(effect: Effect) -> str:
-    if effect.name == REST:
-        return "the rest: single answers"
-    star = " *" if effect.fixed else ""
-    return effect.name.replace("_", " ").replace(":", " \u00d7 ") + star
+    return source_name(effect.name, " \u00d7 ") + (" *" if effect.fixed else "")
 
 
 def _share(value: Number) -> str:
-    lower, upper = value.lower or 0.0, 1.0 if value.upper is None else value.upper
-    return f"{percent(value.estimate)} [{percent(lower)}, {percent(upper)}]"
+    return percent_interval(value.estimate, value.lower, value.upper)
 
 
 def _bars(heading: str, rows: Sequence[tuple[Effect, Number]], y: float) -> list[Markup]:
@@ -193,14 +197,16 @@ def run_scores(chart: Chart) -> Markup:
     width = max(480.0, *(panel.size[0] for panel in chart.panels)) + 2 * _PAD
     title = _title("Run scores", chart.construct, chart.task, chart.trial)
     return _figure(
-        width, y, title,
+        width,
+        y,
+        title,
         [
             "A dot is a run, a column of dots a training seed.",
             "Diamonds: means with 95 % intervals. Band: the base model.",
         ],
         f"{title}, a panel for each decoding: {', '.join(p.heading for p in chart.panels)}",
         *body,
-    )  # fmt: skip
+    )
 
 
 # Seeds needed: curves over the margin.
@@ -233,32 +239,30 @@ def seeds_against_margin(one: Primary, trial: str | None = None) -> Markup:
         tag("path", d=f"M{x:.1f} {_PLOT_Y}V{_PLOT_Y + _PLOT_H}", cls="mark"),
         tag(
             "text",
-            f"the standard\u2019s margin, h = {MARGIN:g}",
+            f"the standard\u2019s margin, h = {setting(MARGIN)}",
             x=x + 7,
             y=_PLOT_Y + 12,
             cls="soft halo",
         ),
         *(tag("circle", cx=x, cy=y, r=3.5, cls="dot") for _, y in at),
-        *(tag("text", f"{n:,} seeds", x=x - 8, y=y + 11, cls="end halo") for n, y in _apart(at)),
+        *(tag("text", count(n, "seed"), x=x - 8, y=y + 11, cls="end halo") for n, y in _apart(at)),
     ]
     place = one.estimand
     title = _title("Seeds needed", place.construct, place.task, trial)
     spread = interval(sigma.lower or 0, sigma.upper or 0, 3)
-    text = (
-        f"Spread over seeds {proportion(sigma.estimate, 3)} {spread} from {sigma.n['seeds']} seeds"
-    )
+    seeds = count(sigma.n["seeds"], "seed")
+    text = f"Spread over seeds {proportion(sigma.estimate, 3)} {spread} from {seeds}"
     desc = (
-        f"Training seeds in each arm for an equivalence verdict with power {POWER:g}. {text}. At "
-        f"the margin of {MARGIN:g}: {needed.seeds}, from {needed.seeds_lower} to "
-        f"{needed.seeds_upper}."
+        "Training seeds in each arm for an equivalence verdict with power "
+        f"{proportion(POWER, 1)}. {text}. At the margin of {setting(MARGIN)}: "
+        f"{number(needed.seeds)}, from {number(needed.seeds_lower)} to "
+        f"{number(needed.seeds_upper)}."
     )
     lines = [
         f"{text} (SD of 2 asin sqrt score).",
         f"Curve: at the estimate; shaded: between its bounds. Power {proportion(POWER)}.",
     ]
-    return _figure(
-        _PLOT_X + _PLOT_W + _PAD + 20, _PLOT_Y + _PLOT_H + 62, title, lines, desc, *body
-    )  # fmt: skip
+    return _figure(_PLOT_X + _PLOT_W + _PAD + 20, _PLOT_Y + _PLOT_H + 62, title, lines, desc, *body)
 
 
 def _apart(labels: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
@@ -292,23 +296,24 @@ def _frame(one: Primary, top: int) -> list[Markup]:
         y = _y(seeds, top)
         kind = "axis" if seeds == 2 else "grid"
         parts.append(tag("path", d=f"M{_PLOT_X} {y:.1f}H{right}", cls=kind))
-        parts.append(tag("text", f"{seeds:,}", x=_PLOT_X - 9, y=y + 4, cls="tick end"))
+        parts.append(tag("text", number(seeds), x=_PLOT_X - 9, y=y + 4, cls="tick end"))
     score = one.score.estimate
     for margin in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3):
         x = _x(margin)
         shown = f"{points(margin_points(score, margin))} points"
-        parts.append(tag("text", f"{margin:g}", x=x, y=bottom + 18, cls="tick middle"))
+        parts.append(tag("text", setting(margin), x=x, y=bottom + 18, cls="tick middle"))
         parts.append(tag("text", shown, x=x, y=bottom + 33, cls="tick middle"))
     label = f"margin h, and what it is at the score of {proportion(score)}"
     parts.append(tag("text", label, x=_PLOT_X + _PLOT_W / 2, y=bottom + 52, cls="soft middle"))
     middle = _PLOT_Y + _PLOT_H / 2
     parts.append(
         tag(
-            "text", "training seeds in each arm", x=0, y=0, cls="soft middle",
+            "text",
+            "training seeds in each arm",
+            x=0,
+            y=0,
+            cls="soft middle",
             transform=f"translate({_PAD} {middle:g}) rotate(-90)",
         )
-    )  # fmt: skip
+    )
     return parts
-
-
-__all__ = ["pictures", "run_scores", "seeds_against_margin", "variance", "write_plots"]

@@ -13,7 +13,7 @@ from safebench.errors import InputError
 from safebench.evidence.submission import CARD_FILE
 from safebench.site import exports, pages
 from safebench.site.board import read_board
-from safebench.site.rows import Group, Row, group_rows, make_row
+from safebench.site.board_rows import BoardRow, RowGroup, group_rows, make_row
 from safebench.site.sources import Entry, read_submissions
 
 MARKER, SUMS = ".safebench-site", "SHA256SUMS"
@@ -27,7 +27,7 @@ class Built:
 
     index: Path
     title: str
-    groups: tuple[Group, ...]
+    groups: tuple[RowGroup, ...]
     reruns: int
     files: int
     size: int
@@ -115,9 +115,9 @@ def _write_data(site: _Writer, submissions: list[Entry]) -> None:
 def _write_pages(
     site: _Writer,
     writer: pages.Pages,
-    groups: list[Group],
+    groups: list[RowGroup],
     submissions: list[Entry],
-    rows: list[Row],
+    rows: list[BoardRow],
 ) -> None:
     downloads = {name: site.sums[name] for name in ("leaderboard.csv", "leaderboard.json")}
     site.write("index.html", writer.index(groups, downloads).encode())

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from safebench.analysis.verdict import compare
 from safebench.card.card import Card
 from safebench.checks import CheckedCard, check
 from safebench.errors import InputError
 from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.verdicts import RerunReport, read_report
-from safebench.site.verify import verdict_problems
 
 SUBMISSIONS, RERUNS = "submissions", "reruns"
+_TOLERANCE = 1e-9
+"""Difference of two numbers that are the same: platforms differ in the last bits of a sum."""
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
 
 
@@ -121,12 +125,44 @@ def _reruns(original: Submission, problems: list[str]) -> tuple[Rerun, ...]:
         try:
             rerun_card, report = _checked(folder, problems)
             rerun = Rerun(rerun_card, folder, report, read_report(folder))
-            found = verdict_problems(rerun.verdict, original, rerun)
+            found = _verdict_problems(rerun.verdict, original, rerun)
             problems.extend(_line(folder, problem) for problem in found)
             reruns.append(rerun)
         except InputError as problem:
             problems.append(_line(folder, str(problem)))
     return tuple(reruns)
+
+
+def _verdict_problems(verdict: RerunReport, original: Submission, rerun: Submission) -> list[str]:
+    """Return what in verdict.json differs from the verdict computed again, a line each.
+
+    Raises:
+        InputError: the two cannot be compared at all.
+    """
+    found = compare(original, rerun, reported=verdict).model_dump(mode="json")
+    return list(_differences("verdict.json", verdict.model_dump(mode="json"), found))
+
+
+def _differences(place: str, stated: Any, found: Any) -> list[str]:
+    if isinstance(stated, dict) and isinstance(found, dict):
+        return [
+            line
+            for key in stated | found
+            # Whoever has no responses cannot tell; what `true` changes is in the other fields.
+            if not (key == "identical" and None in (stated.get(key), found.get(key)))
+            for line in _differences(f"{place} {key}", stated.get(key), found.get(key))
+        ]
+    if isinstance(stated, list) and isinstance(found, list) and len(stated) == len(found):
+        return [
+            line
+            for i, (a, b) in enumerate(zip(stated, found, strict=True))
+            for line in _differences(f"{place}[{i}]", a, b)
+        ]
+    if isinstance(stated, float) and isinstance(found, float):
+        same = math.isclose(stated, found, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+    else:
+        same = bool(stated == found)
+    return [] if same else [f"{place} is {stated!r}, recomputed {found!r}"]
 
 
 def _only_plain_files(place: Path) -> None:

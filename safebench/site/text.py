@@ -37,11 +37,6 @@ def reported(value: object) -> object:
     return f"not reported: {value.not_reported}" if isinstance(value, NotReported) else value
 
 
-def number(value: float) -> str:
-    """Return a setting as a person would write it: `0.0003`, `16`, `1e-08`."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def ticks(text: str) -> Markup:
     """Return text with what stands between backticks as code."""
     parts = [escape(clean(part)) for part in text.split("`")]

@@ -57,7 +57,8 @@ def test_a_pilot_is_answered_in_full(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert ran.code == 0
     assert ran.out.startswith("harm (tuned, epoch 2, t07), task_harm, judge rule: score .")
     assert "from 3 seeds x 2 repeats x 40 prompts" in ran.out
-    for heading in ("What varies", "Training seeds", "95 % interval", "Cheapest split", "How sure"):
+    headings = ("What varies", "Training seeds", "95 % interval", "Cheapest design", "How sure")
+    for heading in headings:
         assert heading in ran.out
     assert "the pilot's own design" in ran.out
     assert "3 seeds leave the spread over seeds open" in ran.out

@@ -105,7 +105,7 @@ def test_an_explanation_reads_as_a_whole(capsys: Capture, monkeypatch: pytest.Mo
         "     - {name: t07, do_sample: true, temperature: 0.7, min_p: 0.1, max_new_tokens: 48, "
         "repeats: 3}\n"
         "\n"
-        "`safebench validate card.yaml` says:\n"
+        "`safebench validate card.yaml` prints:\n"
         "\n"
         f"{shown}"
         "\n"
@@ -136,7 +136,7 @@ def test_a_change_of_files_beside_the_card_is_named(capsys: Capture) -> None:
 
 def test_the_arguments_of_an_example_are_shown(capsys: Capture) -> None:
     out = safebench(capsys, "rules", "SB-CARD-011").out
-    assert "`safebench validate card.yaml --level declared` says:" in out
+    assert "`safebench validate card.yaml --level declared` prints:" in out
 
 
 def test_a_long_change_is_shortened() -> None:
@@ -199,4 +199,4 @@ def test_unknown_ids_are_listed_at_once(capsys: Capture) -> None:
 def test_a_severity_is_for_the_list(capsys: Capture) -> None:
     ran = safebench(capsys, "rules", "SB-HYP-001", "--severity", "note")
     assert (ran.code, ran.out) == (2, "")
-    assert "--severity is for the list" in ran.err
+    assert "--severity limits the list" in ran.err

@@ -178,7 +178,7 @@ def test_cells_may_be_made_one_part_after_another(done: Path, out: Path, capsys:
     ran = run(capsys, plan, out, "--only", "condition=base")
     assert ran.code == 0, ran.err
     assert "9 of 27 cells of the grid are finished in" in ran.out
-    assert f"Next: run without --only for the others · safebench status {out}" in ran.out
+    assert f"Next: run without --only for the rest · safebench status {out}" in ran.out
     assert not (out / "adapters").exists()
     dry = safebench(capsys, "run", plan, "--out", out, "--dry-run").out
     assert (dry.count("finished"), dry.count("to do")) == (2, 4)
@@ -188,7 +188,7 @@ def test_cells_may_be_made_one_part_after_another(done: Path, out: Path, capsys:
     assert f"{out}: interrupted\n  cells     24 of 27; 48 of 54 responses\n" in state
     assert "  runs      2 of 3 finished\n" in state
     assert "responses a second\n" in state
-    assert "Next: the same `safebench run` command goes on" in state
+    assert "give the same `safebench run` command again" in state
     ran = run(capsys, plan, out, "--only", "decoding=greedy")
     assert ran.code == 0, ran.err
     assert f"Wrote: {out}/card.yaml" in ran.out
@@ -283,7 +283,7 @@ def test_a_run_that_is_withdrawn_stands_in_the_card(
     assert "--reason is empty" in ran.err
     ran = safebench(capsys, "withdraw", out, "--seed", first, *why)
     assert ran.code == 0, ran.err
-    assert f"Withdrawn: tuned, training seed {first}. The card will say why." in ran.out
+    assert f"Withdrawn: tuned, training seed {first}." in ran.out
     ran = safebench(capsys, "withdraw", out, "--seed", first, *why)
     assert ran.code == 2
     assert "is lost already" in ran.err

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from safebench.analysis.report import ScoreReport, make_report
-from safebench.cli.score_formats import FORMATS, render
+from safebench.cli.score_formats.interface import FORMATS, render
 from safebench.evidence.submission import Submission
 from tests.command import safebench
 from tests.site.made_by_code import (
@@ -64,15 +64,15 @@ def test_text_says_what_varies_what_is_missing_and_what_is_needed(
     lines = ran.out.splitlines()
     places = [
         lines.index(next(line for line in lines if line.startswith(start)))
-        for start in ("base, greedy", "harm (tuned, epoch 2, t07)", "diagnostics", "what varies: h",
+        for start in ("base, greedy", "harm (tuned, epoch 2, t07)", "Diagnostic", "what varies: h",
                       "not measured", "Next: safebench plan")
     ]  # fmt: skip
     assert places == sorted(places)
     flat = " ".join(ran.out.split())
     assert re.search(r"checkpoint explains \d+ % \[\d+ %, \d+ %\] of the variance between", flat)
     assert re.search(r"training seed explains \d+ % \[\d+ %, \d+ %\], repeats the rest", flat)
-    assert "of the variance of single answers at one checkpoint and decoding is" in flat
-    assert re.search(r"5 seeds tell the spread only within \[\.\d+, \.\d+\]", flat)
+    assert re.search(r"of single answers at one checkpoint and decoding\b.*? between prompts", flat)
+    assert re.search(r"5 seeds\b[^:]*\[\.\d+, \.\d+\]: between \d+ and \d+ in each arm", flat)
     assert "judge error not calibrated against human labels: rule" in flat
     assert ran.out.endswith(f"Next: safebench plan {submission} --target .05\n")
 
@@ -120,14 +120,14 @@ def test_a_card_that_says_otherwise(tmp_path: Path, capsys: pytest.CaptureFixtur
     for style in ("text", "json"):
         ran = safebench(capsys, "score", folder, "--format", style)
         assert ran.code == 0
-        assert "The card says otherwise" in ran.err
-        assert "The card says otherwise" not in ran.out
+        assert "The card has other numbers" in ran.err
+        assert "The card has other numbers" not in ran.out
     task = data["results"]["scores"][0]["task"]
     other = next(s["task"] for s in data["results"]["scores"] if s["task"] != task)
     assert safebench(capsys, "score", folder, "--task", other).err == ""
     data["results"]["scores"][0] |= {"estimate": 1.0, "task": "never_measured"}
     write_card(folder, data)
-    assert "The card says otherwise" in safebench(capsys, "score", folder).err
+    assert "The card has other numbers" in safebench(capsys, "score", folder).err
 
 
 @pytest.mark.parametrize("style", ["latex", "markdown"])

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from safebench.card.base import NotReported
 from safebench.site import exports
 from safebench.site.board import Board
+from safebench.site.board_rows import group_rows, make_row
 from safebench.site.pages import Pages
-from safebench.site.rows import group_rows, make_row
 from safebench.site.sources import Entry, read_submissions
 from safebench.site.text import clean
 from tests.site.html_check import read

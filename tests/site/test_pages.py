@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from safebench.site.board import Board
+from safebench.site.board_rows import group_rows, make_row
 from safebench.site.pages import Pages
-from safebench.site.rows import group_rows, make_row
 from safebench.site.sources import read_submissions
 from tests.site.html_check import broken_links, read
 

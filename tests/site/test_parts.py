@@ -10,7 +10,7 @@ from safebench.card.base import NotReported
 from safebench.card.decoding import Decoding
 from safebench.card.judge import Calibration, RuleJudge
 from safebench.site import fields, svg, text
-from safebench.site.rows import Row, group_rows
+from safebench.site.board_rows import BoardRow, group_rows
 
 
 def test_backticks_become_code_and_markup_does_not() -> None:
@@ -57,7 +57,7 @@ def test_a_field_table_says_what_is_absent_and_why() -> None:
     assert whole.absent == "not reported: lost"
 
 
-ROW = Row(
+ROW = BoardRow(
     id="a",
     title="A",
     organisation="Lab",

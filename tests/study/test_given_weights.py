@@ -77,7 +77,7 @@ def test_given_adapters_give_the_same_outcomes(done: Path, capsys: Capture) -> N
     first, second = (load_card(f / "card.yaml") for f in (done / "out", out))
     assert [w.sha256 for w in first.model.weights] == [w.sha256 for w in second.model.weights]
     dry = safebench(capsys, "run", plan, "--dry-run")
-    assert "2 sets of weights are given; nothing is fine-tuned" in dry.out
+    assert "2 sets of weights provided; nothing is fine-tuned" in dry.out
 
 
 def test_other_weights_than_the_cards_are_refused(done: Path, capsys: Capture) -> None:

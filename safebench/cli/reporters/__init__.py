@@ -6,8 +6,8 @@ github  workflow commands, which GitHub Actions shows at the lines of a change
 sarif   SARIF 2.1.0, which code scanning services read
 """
 
-from safebench.cli.reporters.base import Checked, Reporter, Unreadable, unreadable
 from safebench.cli.reporters.github import GithubReporter
+from safebench.cli.reporters.interface import Checked, Reporter, Unreadable, unreadable
 from safebench.cli.reporters.json import JsonReporter
 from safebench.cli.reporters.sarif import SarifReporter
 from safebench.cli.reporters.text import TextReporter

@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from safebench.checks import Finding
-from safebench.cli.reporters.base import STDIN, Checked, Unreadable
+from safebench.cli.reporters.interface import STDIN, Checked, Unreadable
 from safebench.cli.reporters.paths import repository_path
-from safebench.cli.reporters.words import (
-    NO_CARDS,
-    count,
-    end_column,
-    field,
-    position,
-    remedy,
-    sentence,
-    tally,
-)
+from safebench.cli.reporters.words import NO_CARDS, end_column, field, position, remedy, tally
 from safebench.errors import visible
+from safebench.words import count, sentence
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}  # in the order printed
 _SHOWN = 10  # annotations of each kind that GitHub shows for one step

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from safebench.checks import Finding
-from safebench.cli.reporters.base import Checked, Unreadable
+from safebench.cli.reporters.interface import Checked, Unreadable
 
 
 class JsonReporter:

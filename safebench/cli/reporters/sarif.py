@@ -12,10 +12,11 @@ from urllib.parse import quote
 
 from safebench import __version__
 from safebench.checks import Finding, Rule, all_rules
-from safebench.cli.reporters.base import STDIN, Checked, Unreadable
+from safebench.cli.reporters.interface import STDIN, Checked, Unreadable
 from safebench.cli.reporters.paths import repository_path, whole_path
-from safebench.cli.reporters.words import end_column, sentence
+from safebench.cli.reporters.words import end_column
 from safebench.errors import visible
+from safebench.words import sentence
 
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

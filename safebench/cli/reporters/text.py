@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 
 import click
 
 from safebench.checks import CheckedCard, Finding
-from safebench.cli.reporters.base import Checked, Unreadable
-from safebench.cli.reporters.missing import missing
-from safebench.cli.reporters.words import (
-    COLOURS,
-    NO_CARDS,
-    count,
-    field,
-    position,
-    remedy,
-    sentence,
-    tally,
-)
+from safebench.checks.levels import missing_fields
+from safebench.cli.reporters.interface import Checked, Unreadable
+from safebench.cli.reporters.words import COLOURS, NO_CARDS, field, position, remedy, tally
 from safebench.errors import visible
+from safebench.words import count, sentence
 
+_WIDTH = 100
 _EXCERPT = 100  # columns of a source line that are shown
 _SHOWN = 100  # findings of a card that a person is shown, the worst first
 _WORST = ("error", "warning", "note")
@@ -95,7 +89,42 @@ def _source(finding: Finding, lines: tuple[str, ...]) -> list[str]:
 def _summary(report: CheckedCard, *, name: bool) -> str:
     line = f"{visible(report.path)}: " if name else ""
     line += tally(report, click.style(report.level, bold=True))
-    return line + missing(report)
+    return line + _missing(report)
+
+
+def _missing(report: CheckedCard) -> str:
+    """Return what the next level asks for; fields with the same reason share an entry."""
+    items = [visible(item) for item in _items(report)]
+    if not items:
+        return ""
+    if len(items) == 1:
+        return f"\nFor `{report.next_level}`: {sentence(items[0])}"
+    lines = [
+        textwrap.fill(
+            item,
+            _WIDTH,
+            initial_indent="  - ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for item in items
+    ]
+    return "\n".join([f"\nFor `{report.next_level}`:", *lines])
+
+
+def _items(report: CheckedCard) -> Iterator[str]:
+    if report.next_level != "declared":
+        yield from report.missing_for_next
+        return
+    fields = missing_fields(report.findings, report.fields)
+    yield from report.missing_for_next[: len(report.missing_for_next) - len(fields)]
+    reasons: dict[str | None, list[str]] = {}
+    for place, reason in fields.items():
+        reasons.setdefault(reason, []).append(place)
+    for reason, places in reasons.items():
+        why = f" (not reported: {reason})" if reason else ""
+        yield f"report {', '.join(places)}{why}"
 
 
 def _total(checked: Sequence[Checked]) -> str:

@@ -1,4 +1,4 @@
-"""The words that reporters share. What a card says is untrusted and is made visible first."""
+"""How reporters word a finding. Text from a card is untrusted: it is made visible first."""
 
 from __future__ import annotations
 
@@ -6,19 +6,10 @@ from safebench.card.document import as_pointer
 from safebench.card.io import dotted
 from safebench.checks import CheckedCard, Finding
 from safebench.errors import visible
+from safebench.words import count, sentence
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 NO_CARDS = "No cards to check."
-
-
-def sentence(text: str) -> str:
-    """Return a text with a full stop, where it has no end yet."""
-    return text if text.endswith((".", "?", "!")) else f"{text}."
-
-
-def count(number: int, word: str) -> str:
-    """Return a number of things in words."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def position(path: str, finding: Finding) -> str:

@@ -30,17 +30,24 @@ its count, an end null where a bound is one-sided; or an absence, {not_measured:
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from safebench.analysis.measures import Measure, NotMeasured
-from safebench.analysis.primaries import Primary
+from safebench.analysis.measures import NotMeasured, Number
 from safebench.analysis.report import ScoreReport
-from safebench.analysis.spread import SeedsNeeded
-from safebench.analysis.variation import Variation
+from safebench.analysis.variation import Effect
 from safebench.card.results import Place
 
 FORMAT = "safebench/score/1"
+# Keys in the order in which they are written; what is not named here has the order of its fields.
+_MEASURE = ("estimate", "lower", "upper", "confidence", "n", "method")
+_PRIMARY = ("seed_share", "seeds_needed", "projections", "diagnostics")
+_VARIATION = (
+    *("task", "construct", "judge", "condition", "answers", "runs", "method"),
+    *("levels", "effects", "seed_share"),
+)
 
 
 def render(report: ScoreReport) -> str:
@@ -56,74 +63,33 @@ def document(report: ScoreReport) -> dict[str, Any]:
         "spec": report.card.spec,
         "trials": report.card.trials,
         "results": report.results.model_dump(mode="json"),
-        "primary": [_primary(one) for one in report.primaries],
-        "variation": [_variation(one) for one in report.variations],
-        "not_measured": [{"what": gap.what, "reason": gap.reason} for gap in report.not_measured],
-    }
-
-
-def _place(place: Place) -> dict[str, Any]:
-    return {name: getattr(place, name) for name in Place.model_fields}
-
-
-def _primary(one: Primary) -> dict[str, Any]:
-    projections = one.projections
-    return {
-        **_place(one.estimand),
-        "seed_share": _measure(one.seed_share),
-        "seeds_needed": _needed(one.seeds_needed),
-        "projections": (
-            _absence(projections)
-            if isinstance(projections, NotMeasured)
-            else [vars(projection) for projection in projections]
-        ),
-        "diagnostics": {name: _measure(value) for name, value in one.diagnostics.items()},
-    }
-
-
-def _needed(needed: SeedsNeeded | NotMeasured) -> dict[str, Any]:
-    if isinstance(needed, NotMeasured):
-        return _absence(needed)
-    return {**vars(needed), "sigma": _measure(needed.sigma)}
-
-
-def _variation(one: Variation) -> dict[str, Any]:
-    return {
-        "task": one.task,
-        "construct": one.construct,
-        "judge": one.judge,
-        "condition": one.condition,
-        "answers": one.answers,
-        "runs": one.runs,
-        "method": one.method,
-        "levels": dict(one.levels),
-        "effects": [
-            {
-                "effect": effect.name,
-                "levels": effect.levels,
-                "fixed": effect.fixed,
-                "variance": effect.variance,
-                "of_answers": _measure(effect.of_answers),
-                "of_runs": _measure(effect.of_runs),
-            }
-            for effect in one.effects
+        "primary": [
+            _members(one.estimand, Place.model_fields) | _members(one, _PRIMARY)
+            for one in report.primaries
         ],
-        "seed_share": _measure(one.seed_share),
+        "variation": [_members(one, _VARIATION) for one in report.variations],
+        "not_measured": _plain(report.not_measured),
     }
 
 
-def _measure(value: Measure) -> dict[str, Any]:
+def _members(item: object, names: Iterable[str]) -> dict[str, Any]:
+    return {name: _plain(getattr(item, name)) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    """Return a part of the report as plain values, a dataclass as a mapping of its fields."""
     if isinstance(value, NotMeasured):
-        return _absence(value)
-    return {
-        "estimate": value.estimate,
-        "lower": value.lower,
-        "upper": value.upper,
-        "confidence": value.confidence,
-        "n": dict(value.n),
-        "method": value.method,
-    }
+        return {"not_measured": value.reason}
+    if isinstance(value, Number):
+        return _members(value, _MEASURE)
+    if isinstance(value, Effect):
+        return {"effect" if key == "name" else key: part for key, part in _fields(value).items()}
+    if dataclasses.is_dataclass(value):
+        return _fields(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 
-def _absence(value: NotMeasured) -> dict[str, Any]:
-    return {"not_measured": value.reason}
+def _fields(value: Any) -> dict[str, Any]:
+    return _members(value, (field.name for field in dataclasses.fields(value)))

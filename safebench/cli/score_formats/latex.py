@@ -6,7 +6,8 @@ import re
 import unicodedata
 
 from safebench.analysis.report import ScoreReport
-from safebench.cli.score_formats.paper import Grid, paper
+from safebench.cli.score_formats.paper import fill
+from safebench.cli.tables import Table
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -34,38 +35,18 @@ _LONG = 40  # characters of a first column that is set in lines
 
 def render(report: ScoreReport) -> str:
     """Return the report in LaTeX; what a card says is escaped."""
-    found = paper(report)
-    parts = ["% \\usepackage{booktabs}  % made by safebench score --format latex"]
-    parts += [_table(grid) for grid in found.grids]
-    parts.append("\\paragraph{Methods.} " + _text(found.title) + ".")
-    parts += [f"\\paragraph{{{_text(p.heading)}.}} {_text(p.text)}" for p in found.paragraphs]
-    return "\n\n".join(parts)
-
-
-def _table(grid: Grid) -> str:
-    longest = max(len(row[0]) for row in grid.rows)
-    first = "p{.34\\linewidth}" if longest > _LONG else "l"
-    columns = first + "r" * (len(grid.head) - 1)
-    return "\n".join(
-        [
-            "\\begin{table}",
-            "\\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}",
-            f"\\caption{{{_text(grid.caption)}}}",
-            f"\\label{{tab:{_label(grid.name)}}}",
-            f"\\begin{{tabular}}{{{columns}}}",
-            "\\toprule",
-            _row(grid.head),
-            "\\midrule",
-            *(_row(row) for row in grid.rows),
-            "\\bottomrule",
-            "\\end{tabular}",
-            "\\end{table}",
-        ]
+    return fill(
+        "latex.tex",
+        report,
+        {"text": _text, "cell": _cell, "label": _label, "alignment": _alignment},
     )
 
 
-def _row(cells: tuple[str, ...]) -> str:
-    return " & ".join(_cell(cell) for cell in cells) + r" \\"
+def _alignment(table: Table) -> str:
+    """Return how columns are set: a long first column in lines, numbers at the right."""
+    longest = max(len(row.cells[0]) for row in table.rows)
+    first = "p{.34\\linewidth}" if longest > _LONG else "l"
+    return first + "r" * (len(table.columns) - 1)
 
 
 def _cell(cell: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from safebench.analysis.report import ScoreReport
-from safebench.cli.score_formats.paper import Grid, paper
+from safebench.cli.score_formats.paper import fill
 from safebench.errors import visible
 
 _SPECIAL = re.compile(r"([\\`*_<>|~$&]|\](?=[\[(:])|!(?=\[)|^(?=[#+-]))")
@@ -14,25 +14,7 @@ _SPECIAL = re.compile(r"([\\`*_<>|~$&]|\](?=[\[(:])|!(?=\[)|^(?=[#+-]))")
 
 def render(report: ScoreReport) -> str:
     """Return the report in GitHub's Markdown; what a card says is escaped."""
-    found = paper(report)
-    parts = [f"## {_text(found.title)}"]
-    parts += [_table(grid) for grid in found.grids]
-    parts.append("### Methods")
-    parts += [f"**{_text(one.heading)}.** {_text(one.text)}" for one in found.paragraphs]
-    return "\n\n".join(parts)
-
-
-def _table(grid: Grid) -> str:
-    lines = [
-        _row(grid.head),
-        "|" + " --- |" + " ---: |" * (len(grid.head) - 1),
-        *(_row(row) for row in grid.rows),
-    ]
-    return f"{_text(grid.caption)}\n\n" + "\n".join(lines)
-
-
-def _row(cells: tuple[str, ...]) -> str:
-    return "| " + " | ".join(_text(cell) for cell in cells) + " |"
+    return fill("markdown.md", report, {"text": _text})
 
 
 def _text(text: str) -> str:

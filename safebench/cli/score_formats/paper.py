@@ -1,196 +1,149 @@
-"""A report as parts of a paper, in plain text; LaTeX and Markdown differ in how they write them."""
+"""A report as parts of a paper; LaTeX and Markdown are templates that fill in the same parts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from safebench.analysis.measures import NotMeasured, Number
-from safebench.analysis.primaries import Primary
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import BaseModel
+
 from safebench.analysis.report import ScoreReport
-from safebench.analysis.spread import POWER, SeedsNeeded
-from safebench.analysis.variation import Variation
-from safebench.card.measured import MeasuredScore
+from safebench.card.base import NotReported
+from safebench.card.card import Card
+from safebench.card.document import dotted
 from safebench.card.results import MARGIN, base_key, find
+from safebench.checks.completeness import states
 from safebench.cli.score_formats import phrases
-from safebench.cli.score_formats.methods import card_paragraphs
-from safebench.cli.summary import change_text, cut_text, margin_here, per_seed
-from safebench.words import construct_name, count, listed, proportion, where, with_interval
+from safebench.cli.score_formats.report_tables import (
+    diagnostics_table,
+    primary_table,
+    variation_table,
+)
+from safebench.cli.summary import cut_text, judged, score_table
+from safebench.cli.tables import Table
+from safebench.site.fields import table as field_table
+from safebench.words import construct_name, count, listed, sentence, setting
 
-_SEEDS = 5
-"""Seeds whose scores a table has room for; of more, the range."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table; the first column is text, the others are numbers."""
-
-    name: str
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,52}\b")
 
 
-@dataclass(frozen=True)
-class Paragraph:
-    """A paragraph with a run-in heading."""
+def fill(template: str, report: ScoreReport, filters: Mapping[str, Callable[..., str]]) -> str:
+    """Return a template filled with the tables and the methods section of a report.
 
-    heading: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Paper:
-    """What a paper prints of a report."""
-
-    title: str
-    grids: tuple[Grid, ...]
-    paragraphs: tuple[Paragraph, ...]
-
-
-def paper(report: ScoreReport) -> Paper:
-    """Return the tables and the methods section of a report."""
-    grids = [_scores(report), _primaries(report), _diagnostics(report)]
-    grids += [_variation(one) for one in report.variations]
-    methods = (*card_paragraphs(report.card), *_statistics(report), _gaps(report))
+    `filters` escape what a card says; a template prints nothing without one.
+    """
+    environment = Environment(  # noqa: S701 - no HTML; the filters escape
+        loader=FileSystemLoader(_TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Braces are LaTeX's own.
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+    )
+    environment.filters.update(filters)
     title = report.card.submission.title
     title = title if isinstance(title, str) else report.card.submission.id
     trials = "; ".join(f"{task}, {extent}" for task, extent in report.card.trials.items())
     if trials:
         title += f" (trial, not a result: {trials})"
-        grids = [replace(grid, caption=f"Trial, not a result ({trials}). {grid.caption}")
-                 for grid in grids]  # fmt: skip
-    return Paper(
-        title=title,
-        grids=tuple(grid for grid in grids if grid.rows),
-        paragraphs=tuple(Paragraph(heading, text) for heading, text in methods),
+    filled = environment.get_template(template).render(
+        title=sentence(title),
+        tables=list(_tables(report, trials)),
+        paragraphs=list(_methods(report)),
     )
+    return filled.rstrip("\n")
 
 
-def _scores(report: ScoreReport) -> Grid:
-    scores = report.results.scores
-    places = tuple(dict.fromkeys((s.task, s.construct, s.judge) for s in scores))
-    rows = []
-    for key in dict.fromkeys((s.condition, s.checkpoint, s.decoding) for s in scores):
-        found = {
-            (s.task, s.construct, s.judge): s
-            for s in scores
-            if (s.condition, s.checkpoint, s.decoding) == key
-        }
-        rows.append(
-            (
-                where(*key, report.card.checkpoint_unit),
-                *(_score(found.get(place)) for place in places),
-            )
-        )
-    head = _heads(places)
-    return Grid(
-        "scores",
-        "Scores with 95 % intervals: the share of responses that complied (harm), were refused "
-        "(over-refusal) or were correct (capability); severity is a mean degree.",
-        ("Condition", *head),
-        tuple(rows),
+def _tables(report: ScoreReport, trials: str) -> Iterator[Table]:
+    """Yield every table that has rows, as a paper prints them; each says that it is a trial's."""
+    scores = replace(
+        score_table(report.card, report.results, judged(report.results)),
+        name="scores",
+        caption="Scores with 95 % intervals: the share of responses that complied (harm), were "
+        "refused (over-refusal) or were correct (capability); severity is a mean degree.",
     )
-
-
-def _heads(places: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
-    """Return what tells columns apart: the construct, and task and judge where they differ."""
-    measured = {(task, construct) for task, construct, _ in places}
-    named = len({construct for _, construct in measured}) < len(measured)
-    judges = len({judge for _, _, judge in places})
-    return tuple(
-        (f"{task}: " if named else "")
-        + construct_name(construct)
-        + (f" ({judge})" if judges > 1 else "")
-        for task, construct, judge in places
-    )
-
-
-def _score(score: MeasuredScore | None) -> str:
-    if score is None:
-        return "not measured"
-    return with_interval(score.estimate, score.lower, score.upper)
-
-
-def _primaries(report: ScoreReport) -> Grid:
-    unit = report.card.checkpoint_unit
-    places = dict.fromkeys(_where(one, unit) for one in report.primaries)
-    shared = f" ({next(iter(places))})" if len(places) == 1 else ""
-    heads = _heads([(e.task, e.construct, "") for e in (p.estimand for p in report.primaries)])
-    return Grid(
-        "primary",
-        f"Primary estimands{shared}: score, change from base, the score of each training seed, "
-        "and stability (lower bound of the probability that another seed lands within the margin).",
-        ("Estimand", "Score", "Change from base", "Each seed", "Stability", "Margin", "n"),
-        tuple(
-            _primary(one, head + (f", {_where(one, unit)}" if len(places) > 1 else ""))
-            for one, head in zip(report.primaries, heads, strict=True)
-        ),
-    )
-
-
-def _where(one: Primary, unit: str) -> str:
-    place = one.estimand
-    return where(place.condition, place.checkpoint, place.decoding, unit)
-
-
-def _primary(one: Primary, name: str) -> tuple[str, ...]:
-    score, stable = one.score, one.score.stability
-    seeds = sorted(per_seed(score))
-    each = [proportion(value) for value in seeds]
-    return (
-        name,
-        _score(score),
-        "not measured" if one.change is None else change_text(one.change),
-        " ".join(each) if len(each) <= _SEEDS else f"{each[0]} to {each[-1]}",
-        "not rated" if stable is None or stable.lower is None else proportion(stable.lower),
-        proportion(margin_here(score), 3),
-        f"{score.n:,}",
-    )
-
-
-def _diagnostics(report: ScoreReport) -> Grid:
-    estimands = [p.estimand for p in report.primaries]
-    if not estimands:
-        return Grid("diagnostics", "", (), ())
-    head = _heads([(e.task, e.construct, e.judge) for e in estimands])
-    rows = [
-        (_capital(text), *(phrases.measure(p.diagnostics[key]) for p in report.primaries))
-        for key, text in phrases.DIAGNOSTICS.items()
+    first, *others = scores.columns
+    tables = [
+        replace(scores, columns=(replace(first, title="Condition"), *others)),
+        primary_table(report),
+        diagnostics_table(report.primaries),
+        *map(variation_table, report.variations),
     ]
-    seeds = (_needed(p.seeds_needed) for p in report.primaries)
-    rows.append((f"Seeds in each arm for a rerun's verdict (power {proportion(POWER, 1)})", *seeds))
-    caption = "Diagnostics of the primary estimands, with 95 % intervals."
-    return Grid("diagnostics", caption, ("Diagnostic", *head), tuple(rows))
+    for table in tables:
+        if table.rows:
+            rows = tuple(row for row in table.rows if row.kind != "detail")
+            trial = f"Trial, not a result ({trials}). " if trials else ""
+            yield replace(table, rows=rows, caption=f"{trial}{table.caption}")
 
 
-def _needed(needed: SeedsNeeded | NotMeasured) -> str:
-    if isinstance(needed, NotMeasured):
-        return "not measured"
-    return f"{needed.seeds} [{needed.seeds_lower}, {needed.seeds_upper}]"
+def _methods(report: ScoreReport) -> Iterator[tuple[str, str]]:
+    """Yield heading and text of every paragraph of the methods section."""
+    card = report.card
+    yield "Model", _items(card.model, skip=("weights",))
+    yield "Data", _items(card.data)
+    yield "Hyperparameters", _items(card.hyperparameters)
+    yield "Seeds", _seeds(card)
+    yield "Decoding", f"{_items(card.decoding)} Prompting: {_items(card.prompting)}"
+    yield "Judge", _items(card.judge)
+    yield "Tasks", _items(card.task_list())
+    yield "Environment", _items(card.environment)
+    lost = [
+        f"{dotted(state.lost_at)} ({state.reason or 'no reason given'})"
+        for state in states(card)
+        if state.lost_at
+    ]
+    if lost:
+        yield "Not reported", f"{'; '.join(lost)}."
+    yield from _statistics(report)
+    gaps = "; ".join(f"{gap.what} ({gap.reason})" for gap in report.not_measured)
+    yield "Not measured", f"{gaps or 'nothing that the standard asks for'}."
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _seeds(card: Card) -> str:
+    seeds = card.seeds
+    if isinstance(seeds, NotReported) or isinstance(seeds.training, NotReported | int):
+        return _items(seeds)
+    return f"{count(len(seeds.training), 'training seed')}. {_items(seeds)}"
 
 
-def _variation(one: Variation) -> Grid:
-    def cell(value: object) -> str:
-        return phrases.share(value) if isinstance(value, Number) else "-"
+def _items(section: Any, skip: tuple[str, ...] = ()) -> str:
+    """Return a section as `label value; label value.`, one sentence per item."""
+    if isinstance(section, tuple) and section and not isinstance(section[0], BaseModel):
+        return f"{', '.join(str(one) for one in section)}."
+    found = field_table(section, skip)
+    if found.absent is not None:
+        return f"{_short(found.absent)}."
+    sentences = []
+    for column, name in enumerate(found.columns):
+        parts = [
+            f"{_inside(row.label)} {row.values[column].text}"
+            for row in found.rows
+            if row.values[column].text != "not given"
+        ]
+        lead = "" if len(found.columns) == 1 and name == "Value" else f"{name}: "
+        sentences.append(f"{lead}{_short('; '.join(parts))}.")
+    return " ".join(sentences)
 
-    rows = tuple(
-        (_capital(phrases.source(e, one)), f"{e.levels:,}", cell(e.of_runs), cell(e.of_answers))
-        for e in one.effects
-        if isinstance(e.of_runs, Number) or isinstance(e.of_answers, Number)
-    )
-    return Grid(
-        f"variation-{one.task}-{one.construct}",
-        f"What varies in {one.task} ({construct_name(one.construct)}; {phrases.design(one)}): "
-        "share of the variance with 95 % intervals; a dash: not measured, or not in a run score"
-        + (f"; {phrases.STAR}." if phrases.has_fixed(one) else "."),
-        ("Source", "Levels", "Between runs", "Of single answers"),
-        rows,
-    )
+
+def _inside(label: str) -> str:
+    """Return a label as it stands within a sentence; `LoRA` and `SHA-256` keep their capitals."""
+    begins_like_a_word = label.split()[0][1:].rstrip(":").islower()
+    return label[:1].lower() + label[1:] if begins_like_a_word else label
+
+
+def _short(text: str) -> str:
+    """Return text with digests cut to what tells them apart."""
+    return _DIGEST.sub(r"\1...", text)
 
 
 def _statistics(report: ScoreReport) -> Iterator[tuple[str, str]]:
@@ -200,7 +153,7 @@ def _statistics(report: ScoreReport) -> Iterator[tuple[str, str]]:
         yield (
             "Sample",
             f"{'; '.join(sizes)}. {count(sum(s.n for s in scores), 'judged response')} in "
-            "all; every response counts, those that were cut, blocked or incoherent too.",
+            "all; every response counts, also those that were cut, blocked or incoherent.",
         )
     methods = listed(dict.fromkeys(s.method for s in scores)) if scores else "none"
     changes = list(dict.fromkeys(c.method for c in report.results.changes))
@@ -211,22 +164,17 @@ def _statistics(report: ScoreReport) -> Iterator[tuple[str, str]]:
     ]
     if cuts:
         yield "Cut responses", f"{'; '.join(cuts)}."
-    text = (
+    yield (
+        "Statistics",
         f"Intervals are at 95 %; of scores: {methods}"
         + (f"; of changes from base: {listed(changes)}" if changes else "")
         + ". Variance components are by Henderson's Method I. Stability is the probability that "
         "an independent rerun of one training seed lands within the margin, a Cohen's h of "
-        f"{MARGIN:g} on the scale 2 asin sqrt(score), of which the one-sided 95 % lower bound is "
+        f"{setting(MARGIN)} on the scale 2 asin sqrt(score); its one-sided 95 % lower bound is "
         "given. Seeds needed: two one-sided tests at 5 % in each of two equal arms, exact power, "
-        "no true difference; in brackets at the bounds of the spread. No correction for several "
-        "estimands was made."
+        "no true difference; in brackets, at the bounds of the spread. No correction was made for "
+        "several estimands.",
     )
-    yield "Statistics", text
     if report.variations:
         parts = [f"{v.task}: {phrases.what_varies(v)}" for v in report.variations]
         yield "What varies", " ".join(parts)
-
-
-def _gaps(report: ScoreReport) -> tuple[str, str]:
-    gaps = "; ".join(f"{gap.what} ({gap.reason})" for gap in report.not_measured)
-    return "Not measured", (gaps or "nothing that this standard asks for") + "."

@@ -1,91 +1,99 @@
-"""The phrases that formats share: each part of a report as a sentence or a label."""
+"""The labels and sentences that formats share."""
 
 from __future__ import annotations
 
 from safebench.analysis.measures import Measure, NotMeasured, Number
 from safebench.analysis.primaries import TOLERANCE, WORST_SHARE, Primary, Projection
 from safebench.analysis.spread import POWER
-from safebench.analysis.variation import REST, Effect, Variation
+from safebench.analysis.variation import Effect, Variation
 from safebench.card.results import MARGIN
-from safebench.words import count, interval, percent, proportion
+from safebench.words import (
+    NOT_MEASURED,
+    capitalized,
+    count,
+    interval,
+    listed,
+    number,
+    percent,
+    percent_interval,
+    proportion,
+    setting,
+    source_name,
+)
 
-_FACETS = {"training_seed": "training seed"}
 DIAGNOSTICS = {
-    "flip_rate": "a prompt's outcome differs between two seeds",
-    "krippendorff_alpha": "agreement of seeds on prompts (Krippendorff's alpha)",
-    "seed_to_prompt_spread": "spread of seeds / standard error of one run",
-    "dependability": "other seeds would rank prompts alike (Phi)",
-    "new_seed_bound": f"{TOLERANCE:.0%} of new seeds stay within (95 % sure)".replace("%", " %", 1),
-    "worst_prompts": f"the worst {100 * WORST_SHARE:.0f} % of prompts (CVaR)",
-    "worst_decoding": "the worst decoding (simultaneous interval)",
+    "flip_rate": "Prompts whose outcome differs between two seeds",
+    "krippendorff_alpha": "Agreement of seeds on prompts (Krippendorff's alpha)",
+    "seed_to_prompt_spread": "Spread of seeds / standard error of one run",
+    "dependability": "Dependability: other seeds rank prompts alike (Phi)",
+    "new_seed_bound": f"Bound for {percent(TOLERANCE)} of new seeds (95 % confidence)",
+    "worst_prompts": f"Worst {percent(WORST_SHARE)} of prompts (CVaR)",
+    "worst_decoding": "Worst decoding (simultaneous interval)",
 }
-"""What each diagnostic says."""
+"""What each diagnostic is called."""
+WHOLE_NOTE = (
+    "* of the whole variance; other shares are of what remains at one checkpoint and decoding"
+)
 
 
-def share(value: Number) -> str:
-    """Return a share with its interval: `62 % [0 %, 87 %]`."""
-    return f"{percent(value.estimate)} {_range(value)}"
-
-
-def _range(value: Number) -> str:
-    ends = ("" if end is None else percent(end) for end in (value.lower, value.upper))
-    return f"[{', '.join(ends)}]"
+def share(value: Measure) -> str:
+    """Return a share of the variance with its interval; a dash where it is not measured."""
+    if isinstance(value, NotMeasured):
+        return "-"
+    return percent_interval(value.estimate, value.lower, value.upper)
 
 
 def measure(value: Measure) -> str:
     """Return a number with its interval, `at most` or `at least` for a one-sided bound."""
     if isinstance(value, NotMeasured):
-        return "not measured"
-    if value.lower is None and value.upper is not None:
-        return f"at most {proportion(value.upper)}"
-    if value.upper is None and value.lower is not None:
-        return f"at least {proportion(value.lower)}"
-    ends = ("" if end is None else proportion(end) for end in (value.lower, value.upper))
-    return f"{proportion(value.estimate)} [{', '.join(ends)}]"
-
-
-def effect_name(name: str) -> str:
-    """Return a source of variation in words: `training seed x prompt`."""
-    if name == REST:
-        return "the rest: single answers"
-    return " x ".join(_FACETS.get(facet, facet) for facet in name.split(":"))
+        return NOT_MEASURED
+    if value.lower is None or value.upper is None:
+        bounds = (("at least", value.lower), ("at most", value.upper))
+        return listed(f"{word} {proportion(end)}" for word, end in bounds if end is not None)
+    return f"{proportion(value.estimate)} {interval(value.lower, value.upper)}"
 
 
 def design(one: Variation) -> str:
     """Return what was measured: `5 training seeds x 2 checkpoints x ...`."""
-    counted = ("training_seed", "checkpoint", "decoding", "prompt")
-    parts = [
-        count(one.levels[facet], _FACETS.get(facet, facet))
-        for facet in counted
-        if one.condition != "base" or facet not in ("training_seed", "checkpoint")
-    ]
+    facets = ["training_seed", "checkpoint", "decoding", "prompt"]
+    if one.condition == "base":
+        facets = facets[2:]
+    parts = (count(one.levels[facet], source_name(facet)) for facet in facets)
     return f"{' x '.join(parts)}: {count(one.runs, 'run')}, {count(one.answers, 'answer')}"
 
 
 def what_varies(one: Variation) -> str:
-    """Return what varies most, between runs and between single answers, in words."""
-    return f"{_between_runs(one)}; {_of_answers(one)}."
+    """Return what varies most, between runs and between single answers, in two sentences."""
+    return f"{_between_runs(one)}. {_of_answers(one)}."
 
 
 def _between_runs(one: Variation) -> str:
     known = [(e, e.of_runs) for e in one.effects if isinstance(e.of_runs, Number)]
     if not known:
         reasons = [e.of_runs.reason for e in one.effects[1:2] if isinstance(e.of_runs, NotMeasured)]
-        return f"between runs: {reasons[0]}"
-    whole = "of the variance between runs"
+        return f"Between runs: {reasons[0]}"
+    # Nobody sampled checkpoints and decodings: what they explain is not added to what seeds do.
     fixed = max((k for k in known if k[0].fixed), key=_estimate, default=None)
     sampled = max((k for k in known if not k[0].fixed), key=_estimate, default=None)
-    if sampled is None and fixed is not None:
-        return f"{effect_name(fixed[0].name)} explains {share(fixed[1])} {whole}"
-    sampled = sampled or known[0]
-    inner = f"{effect_name(sampled[0].name)} explains {share(sampled[1])}"
-    if isinstance(one.seed_share, Number):
-        inner = f"training seed explains {share(one.seed_share)}, repeats the rest"
-    if fixed is None:
-        explained, rest, _ = inner.partition(", repeats the rest")
-        return f"{explained} {whole}{rest}"
-    top = f"{effect_name(fixed[0].name)} explains {share(fixed[1])} {whole}"
-    return f"{top}; between runs of one checkpoint and decoding {inner}"
+    whole = " of the variance between runs"
+    parts = []
+    if fixed is not None:
+        parts.append(f"{_source(fixed[0])} explains {share(fixed[1])}{whole}")
+    if sampled is not None:
+        inside, whole = (
+            ("", whole) if fixed is None else ("within one checkpoint and decoding, ", "")
+        )
+        if isinstance(one.seed_share, Number):
+            found = f"the training seed explains {share(one.seed_share)}{whole}, repeats the rest"
+        else:
+            found = f"{_source(sampled[0])} explains {share(sampled[1])}{whole}"
+        parts.append(inside + found)
+    return capitalized("; ".join(parts))
+
+
+def _source(effect: Effect) -> str:
+    name = source_name(effect.name)
+    return f"the interaction {name}" if ":" in effect.name else f"the {name}"
 
 
 def _estimate(pair: tuple[Effect, Number]) -> float:
@@ -100,26 +108,23 @@ def has_fixed(one: Variation) -> bool:
 def _of_answers(one: Variation) -> str:
     known = [(e, e.of_answers) for e in one.effects if isinstance(e.of_answers, Number)]
     if not known:
-        return "what varies between single answers is not measured"
-    text = "of the variance of single answers"
+        return "What varies between single answers is not measured"
+    whole = "the variance of single answers"
     if has_fixed(one):
-        text += " at one checkpoint and decoding"
+        whole += " at one checkpoint and decoding"
     prompt = next((value for effect, value in known if effect.name == "prompt"), None)
     if prompt is None:
         effect, value = max(known, key=_estimate)
-        return f"{effect_name(effect.name)} explains {share(value)} {text}"
+        return f"Of {whole}, {_source(effect)} explains {share(value)}"
     if prompt.estimate > 0.5:
-        return f"most {text} is between prompts ({share(prompt)})"
-    return f"{share(prompt)} {text} is between prompts"
+        return f"Most of {whole} is between prompts: {share(prompt)}"
+    return f"Of {whole}, {share(prompt)} is between prompts"
 
 
 def source(effect: Effect, one: Variation) -> str:
     """Return the name of a source in a table; an asterisk where its shares are of the whole."""
     star = " *" if effect.fixed and has_fixed(one) else ""
-    return f"{effect_name(effect.name)}{star}"
-
-
-STAR = "* of the whole variance; other shares are of what remains at one checkpoint and decoding"
+    return f"{capitalized(source_name(effect.name))}{star}"
 
 
 def seeds_needed(one: Primary) -> str:
@@ -130,11 +135,11 @@ def seeds_needed(one: Primary) -> str:
     sigma = needed.sigma
     assert sigma.lower is not None and sigma.upper is not None  # noqa: S101, PT018
     return (
-        f"{needed.seeds:,} in each arm show that a rerun agrees within the margin of "
-        f"h = {MARGIN:g} (power {proportion(POWER, 1)}), if seeds spread by "
-        f"{proportion(sigma.estimate, 3)} on that scale as here; {count(sigma.n['seeds'], 'seed')} "
-        f"tell the spread only within {interval(sigma.lower, sigma.upper, 3)}: "
-        f"{needed.seeds_lower:,} to {needed.seeds_upper:,} in each arm"
+        f"{number(needed.seeds)} in each arm, for a rerun to show agreement within the margin of "
+        f"h = {setting(MARGIN)} (power {proportion(POWER, 1)}) if seeds spread as here, by "
+        f"{proportion(sigma.estimate, 3)} on that scale. {count(sigma.n['seeds'], 'seed')} "
+        f"narrow the spread only to {interval(sigma.lower, sigma.upper, 3)}: between "
+        f"{number(needed.seeds_lower)} and {number(needed.seeds_upper)} in each arm"
     )
 
 
@@ -144,14 +149,10 @@ def projections(one: Primary) -> str:
     if isinstance(found, NotMeasured):
         return f"not known: {found.reason}"
     now, *others = found
-    first, *rest = ((_changed(now, other), bounds(other)) for other in others)
-    more = "".join(f"; {name}, {ends}" for name, ends in rest)
-    return f"{first[0]} would make the interval about {first[1]}{more} (now {bounds(now)})"
-
-
-def bounds(one: Projection) -> str:
-    """Return the interval that a design would give."""
-    return interval(one.lower, one.upper)
+    designs = ", ".join(
+        f"{interval(other.lower, other.upper)} with {_changed(now, other)}" for other in others
+    )
+    return f"the interval, now {interval(now.lower, now.upper)}, would be about {designs}"
 
 
 def _changed(now: Projection, other: Projection) -> str:

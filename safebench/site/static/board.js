@@ -19,16 +19,13 @@
     return heads.findIndex(function (head) { return head.dataset.key === key; });
   }
 
-  function isNumeric(key) {
-    return ["title", "model", "rerun"].indexOf(key) < 0;
-  }
-
   /* Values that are not there come last, whichever way the rest is sorted. */
-  function comparer(index, key, sign) {
+  function comparer(index, sign) {
+    var isText = heads[index].dataset.sort === "text";
     return function (a, b) {
       var x = a.cells[index].dataset.v, y = b.cells[index].dataset.v;
       if (x === "" || y === "") return (x === "") - (y === "");
-      return sign * (isNumeric(key) ? Number(x) - Number(y) : x.localeCompare(y, "en"));
+      return sign * (isText ? x.localeCompare(y, "en") : Number(x) - Number(y));
     };
   }
 
@@ -39,7 +36,7 @@
       else head.removeAttribute("aria-sort");
     });
     groups.forEach(function (group) {
-      var order = group.rows.slice().sort(comparer(index, state.sort, state.dir === "asc" ? 1 : -1));
+      var order = group.rows.slice().sort(comparer(index, state.dir === "asc" ? 1 : -1));
       order.forEach(function (row) { group.body.appendChild(row); });
     });
   }

@@ -1,4 +1,4 @@
-"""The rows of the board and their order, for the page and for the downloads alike."""
+"""The rows of the board and the groups they stand in, for the page and the downloads alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from safebench.card.results import base_key, find, key_of
 from safebench.card.task import Task
 from safebench.site.pick import primary
 from safebench.site.sources import Entry
-from safebench.words import NOT_MEASURED
+from safebench.words import NOT_MEASURED, count, method_name
 
 #: Fewer training seeds than this and an entry is listed but never compared.
 MIN_SEEDS = 3
@@ -28,7 +28,7 @@ class RerunBadge:
 
 
 @dataclass(frozen=True)
-class Row:
+class BoardRow:
     """One submission as the board shows it; None is a number that is not measured, or not whole."""
 
     id: str
@@ -66,21 +66,21 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Group:
+class RowGroup:
     """Rows that were measured alike, lowest harm first."""
 
     heading: str
     note: str
-    rows: tuple[Row, ...]
+    rows: tuple[BoardRow, ...]
 
 
-def make_row(submission: Entry) -> Row:
+def make_row(submission: Entry) -> BoardRow:
     """Return the row of a submission."""
     card, report = submission.card, submission.report
     results = complete_results(card)
     harm = primary(results, "harm")
     reported, required = report.completeness or (0, 0)
-    return Row(
+    return BoardRow(
         id=submission.id,
         title=shown(card.submission.title),
         organisation=card.submission.organisation,
@@ -118,16 +118,7 @@ def method_of(card: Card) -> str:
     """Return what was trained and how, in a word or two."""
     if isinstance(card.hyperparameters, NotReported):
         return "method not reported"
-    names = {
-        "lora": "LoRA",
-        "dora": "DoRA",
-        "qlora": "QLoRA",
-        "prompt": "prompt tuning",
-        "full": "full fine-tuning",
-        "none": "no fine-tuning",
-    }
-    method = card.hyperparameters.method
-    return names.get(method, method)
+    return method_name(card.hyperparameters.method)
 
 
 def shown(value: str | NotReported) -> str:
@@ -143,12 +134,12 @@ def seeds_of(score: MeasuredScore | None) -> int:
 def _badge(submission: Entry) -> RerunBadge | None:
     if not submission.reruns:
         return None
-    words = {r.verdict.overall for r in submission.reruns}
+    verdicts = {r.verdict.overall for r in submission.reruns}
     elsewhere = sum(
         r.verdict.rerun.organisation != r.verdict.original.organisation for r in submission.reruns
     )
     return RerunBadge(
-        words.pop() if len(words) == 1 else "mixed", len(submission.reruns), elsewhere
+        verdicts.pop() if len(verdicts) == 1 else "mixed", len(submission.reruns), elsewhere
     )
 
 
@@ -157,7 +148,7 @@ def _group(card: Card, harm: MeasuredScore | None) -> tuple[str, str]:
     if harm is None:
         return "", ""
     task = next((t for t in card.task_list() if t.name == harm.task), Task(name=harm.task))
-    heading = f"{harm.task}, {harm.prompts:,} prompts, judged by {_judge(card, harm)}"
+    heading = f"{harm.task}, {count(harm.prompts, 'prompt')}, judged by {_judge(card, harm)}"
     return heading, task.dataset_sha256 if isinstance(task.dataset_sha256, str) else ""
 
 
@@ -174,17 +165,17 @@ def _judge(card: Card, harm: MeasuredScore) -> str:
     return f"{shown(judge.id)} {short}"
 
 
-def group_rows(rows: Iterable[Row]) -> list[Group]:
+def group_rows(rows: Iterable[BoardRow]) -> list[RowGroup]:
     """Sort rows into groups that were measured alike, the largest first, the unranked last."""
-    ranked: dict[tuple[bool, tuple[str, str]], list[Row]] = {}
-    unranked: list[Row] = []
+    ranked: dict[tuple[bool, tuple[str, str]], list[BoardRow]] = {}
+    unranked: list[BoardRow] = []
     for row in rows:
         if row.ranked:
             ranked.setdefault((row.artefact, row.group), []).append(row)
         else:
             unranked.append(row)
     groups = [
-        Group(
+        RowGroup(
             f"{'Released models' if artefact else 'Recipes'} on {heading}",
             "the claim is about these weights, not about a recipe" if artefact else "",
             _by_harm(members),
@@ -198,11 +189,11 @@ def group_rows(rows: Iterable[Row]) -> list[Group]:
             f"a trial, fewer than {MIN_SEEDS} training seeds, no evidence, or harm was not "
             "measured in full"
         )
-        groups.append(Group("Not ranked, only listed", note, _by_harm(unranked)))
+        groups.append(RowGroup("Not ranked, only listed", note, _by_harm(unranked)))
     return groups
 
 
-def _by_harm(rows: Iterable[Row]) -> tuple[Row, ...]:
+def _by_harm(rows: Iterable[BoardRow]) -> tuple[BoardRow, ...]:
     return tuple(
         sorted(rows, key=lambda r: (r.harm is None, r.harm.estimate if r.harm else 0.0, r.id))
     )

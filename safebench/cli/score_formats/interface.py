@@ -1,0 +1,35 @@
+"""What a score format is, and the registry of them.
+
+A format is a module of this package with a function `render`, which turns a report into the whole
+output. A new one is a new file and a line in `FORMATS`; `tables` has the tables that a format
+shows, and `phrases` its sentences.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Protocol, cast
+
+from safebench.analysis.report import ScoreReport
+
+FORMATS = {
+    "text": "for people at a terminal",
+    "json": "for programs: every number with its n, interval and method",
+    "latex": "for a paper: tables and a methods section; needs the package booktabs alone",
+    "markdown": "the same tables and methods section for a page",
+}
+"""The formats, each with whom it is for; the module of the same name is imported when needed."""
+
+
+class ScoreFormat(Protocol):
+    """A module that renders reports."""
+
+    def render(self, report: ScoreReport) -> str:
+        """Return the whole output, without a line break at its end."""
+        ...
+
+
+def render(report: ScoreReport, style: str) -> str:
+    """Return a report in one of `FORMATS`."""
+    module = importlib.import_module(f"safebench.cli.score_formats.{style}")
+    return cast("ScoreFormat", module).render(report)
