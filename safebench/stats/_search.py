@@ -9,6 +9,7 @@ hold one pair of numbers each. Every step is done for all boxes at once.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -125,7 +126,7 @@ class Problem:
         if self.aim == "target_se":
             return np.asarray(np.sqrt(self.terms.variance(n)))
         if self.aim == "half_width":
-            bounds = self.terms.interval(n, 1 - 2 * self.tail)
+            bounds = self.interval(n)
             return np.asarray((bounds.upper - bounds.lower) / 2)
         # t_{S-1}^2 (V_seed - V_cell) + t_{P-1}^2 V_prompt: unlike a half-width estimated at the
         # score, it cannot be made smaller by adding noise.
@@ -139,6 +140,10 @@ class Problem:
             total += np.multiply(squared, part, out=np.zeros_like(total), where=part > 0)
         return total
 
+    def interval(self, n: tuple[Any, Any, Any]) -> Bounds:
+        """The bounds of a score."""
+        return self.terms.interval(n, 1 - 2 * self.tail)
+
     def enough(self, s: Floats, r: Floats, p: Floats) -> Bools:
         """Whether designs reach the target."""
         return np.asarray(self.error((s, r, p)) <= self.value * (1 + 1e-12))
@@ -146,26 +151,26 @@ class Problem:
     def prompts(self, s: Floats, r: Floats, most: Floats) -> Floats:
         """Fewest prompts, at most `most`, that reach the target; NaN where they do not.
 
-        Of a half-width it is also asked that more prompts would not widen it, as they do where an
-        interval is narrow by noise alone.
+        Of a half-width it is also asked that no larger number of prompts would widen it: intervals
+        grow where events cease to be rare, and where they were narrow by noise alone.
         """
         low = np.full_like(most, self.low[2] - 1.0)
-        ok = most > low
-        ok[ok] = self.enough(s[ok], r[ok], most[ok])
+        ok = (most > low) & self.enough(s, r, np.maximum(most, self.low[2]))
         if self.aim == "half_width":
             held = self.terms.prompts_fixed or self.low[2] == self.high[2]
-            for more in {min(self.high[2], ANY)} | (set() if held else {ANY}):
-                ok[ok] = self.enough(s[ok], r[ok], np.full_like(s[ok], more))
-        result = np.full_like(most, np.nan)
-        s, r, low, high = s[ok], r[ok], low[ok], most[ok]
-        while bool((high - low > 1).any()):
-            far = high > 4 * np.maximum(low, 1)
-            middle = np.floor(np.where(far, np.sqrt(np.maximum(low, 1) * high), (low + high) / 2))
-            middle = np.clip(middle, low + 1, np.maximum(high - 1, low + 1))
-            fits = self.enough(s, r, middle)
-            low, high = np.where(fits, low, middle), np.where(fits, middle, high)
-            low = np.where(low >= high, high - 1, low)
-        result[ok] = high
+            top = np.full_like(most, min(self.high[2], ANY))
+            ok &= self.enough(s, r, top) & (self.enough(s, r, np.full_like(top, ANY)) | held)
+            s, r, low, most, top = s[ok], r[ok], low[ok], most[ok], top[ok]
+            common = _first(lambda p: ~self.interval((s, r, p)).rare, low, top)
+            wide = ~self.enough(s, r, common)
+            low, most = np.where(wide, common, low), np.where(wide, most, np.minimum(most, common))
+            inside = low < most
+            ok[ok] = inside
+            s, r, low, most = s[inside], r[inside], low[inside], most[inside]
+        else:
+            s, r, low, most = s[ok], r[ok], low[ok], most[ok]
+        result = np.full_like(ok, np.nan, dtype=np.float64)
+        result[ok] = _first(lambda p: self.enough(s, r, p), low, most)
         return result
 
     def corners(self, boxes: Floats, limit: float) -> tuple[Floats, Floats, Floats]:
@@ -185,6 +190,18 @@ class Problem:
                 bound, value = self.cost((s1, r1, p)), self.cost((s2, r2, p))
         none = np.isnan(p)
         return np.where(none, np.inf, bound), np.where(none, np.inf, value), p
+
+
+def _first(fits: Callable[[Floats], Bools], low: Floats, high: Floats) -> Floats:
+    """Smallest whole number in (low, high] that fits, by bisection; `high` where none else does."""
+    while bool((high - low > 1).any()):
+        far = high > 4 * np.maximum(low, 1)  # halves the exponent where the range is wide
+        middle = np.where(far, np.sqrt(np.maximum(low, 1) * high), (low + high) / 2)
+        middle = np.clip(np.floor(middle), low + 1, np.maximum(high - 1, low + 1))
+        fit = fits(middle)
+        low, high = np.where(fit, low, middle), np.where(fit, middle, high)
+        low = np.where(low >= high, high - 1, low)
+    return high
 
 
 def search(problem: Problem) -> list[Triple]:
