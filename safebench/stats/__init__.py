@@ -35,7 +35,6 @@ from safebench.stats.moderated import moderated_variances
 from safebench.stats.multiplicity import benjamini_hochberg, holm, mcnemar_exact
 from safebench.stats.p_values import PromptTests, prompt_tests
 from safebench.stats.planning import (
-    margin_from_points,
     plan_prompts,
     plan_seeds,
     plan_stability,
@@ -48,7 +47,7 @@ from safebench.stats.planning import (
 from safebench.stats.ranks import RankIntervals, rank_intervals
 from safebench.stats.replication import PooledSigma, Prediction, pooled_sigma, replication_interval
 from safebench.stats.stability import Stability, stability
-from safebench.stats.tails import CVaR, ToleranceBound, cvar, score_tolerance_bound, tolerance_bound
+from safebench.stats.tails import CVaR, ToleranceBound, cvar, score_tolerance_bound
 from safebench.stats.transforms import cohens_h, margin_points, phi, phi_inverse
 from safebench.stats.variance import ComponentInterval, VarianceComponents, variance_components
 from safebench.stats.worst import WorstSetting, worst_setting
@@ -92,7 +91,6 @@ __all__ = [
     "holm",
     "krippendorff_alpha",
     "largest_mean",
-    "margin_from_points",
     "margin_points",
     "mcnemar_exact",
     "moderated_variances",
@@ -119,7 +117,6 @@ __all__ = [
     "sigma_upper",
     "size_class",
     "stability",
-    "tolerance_bound",
     "tost_power",
     "variance_components",
     "verdict_power",

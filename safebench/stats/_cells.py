@@ -66,9 +66,8 @@ class Grid:
         if facets not in self.tables:
             counts, sums = self.tables[_smallest(self.tables, facets)]
             over = self._without(facets)
-            self.tables[facets] = (
-                counts.sum(axis=over, keepdims=True), sums.sum(axis=over, keepdims=True)
-            )  # fmt: skip
+            n, total = (table.sum(axis=over, keepdims=True) for table in (counts, sums))
+            self.tables[facets] = n, total
         return self.tables[facets]
 
     def _without(self, facets: Facets) -> tuple[int, ...]:

@@ -75,10 +75,10 @@ class Terms:
         seed, prompt, cell = self.parts(n)
         seeds, prompts = n[self.replicate], n[2]
         single = self.single / math.prod(n if self.repeats else n[::2])
+        variances = prompt, seed, cell, single
         bounds = interval_from(
-            self.score, prompt, seed, cell, single, seeds, prompts, confidence,
-            prompts_fixed=self.prompts_fixed,
-        )  # fmt: skip
+            self.score, *variances, seeds, prompts, confidence, prompts_fixed=self.prompts_fixed
+        )
         blind = (np.asarray(seeds) < 2) & (seed > 0)
         if not self.prompts_fixed:
             blind = blind | ((np.asarray(prompts) < 2) & (prompt > 0))

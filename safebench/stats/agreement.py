@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, between
-from safebench.stats._dist import t_quantile
+from safebench.stats._dist import jackknife_half
 
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
 
@@ -149,6 +149,5 @@ def _jackknife(
     pairs = np.sum((without @ distance) * without, axis=1)
     share = np.divide(per_unit.sum() - per_unit, pairs, out=np.ones(units), where=pairs > 0)
     left_out = 1 - np.where(pairs > 0, (n - 1) * share, 1.0)
-    spread = np.sum((left_out - left_out.mean()) ** 2) * (units - 1) / units
-    half = t_quantile(1 - tail, units - 1) * float(np.sqrt(spread))
+    half = jackknife_half(left_out, tail)
     return estimate - half, min(estimate + half, 1.0)

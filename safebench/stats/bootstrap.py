@@ -235,9 +235,7 @@ def _weights(rng: np.random.Generator, rows: int, n: int) -> Floats:
     return np.bincount(draws.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
 
 
-def _prompt_weights(
-    rng: np.random.Generator, rows: int, codes: Ints, n_clusters: int
-) -> Floats:  # fmt: skip
+def _prompt_weights(rng: np.random.Generator, rows: int, codes: Ints, n_clusters: int) -> Floats:
     """(rows, P) weights summing to 1: a cluster's prompts are drawn together."""
     counts = _weights(rng, rows, n_clusters)
     if n_clusters == codes.size:  # exchangeable: which column is whose does not matter

@@ -99,10 +99,10 @@ def score_interval(
     else:
         label = "two-way, seeds x " if m.n_seeds > 1 else "one seed, "
         label += "prompts" if clusters is None else "prompt clusters"
+    variances = m.prompt, m.seed, m.cell, float(array.var()) / array.size
     found = interval_from(
-        m.mean, m.prompt, m.seed, m.cell, float(array.var()) / array.size, m.n_seeds, m.n_clusters,
-        confidence, prompts_fixed=prompts_fixed,
-    )  # fmt: skip
+        m.mean, *variances, m.n_seeds, m.n_clusters, confidence, prompts_fixed=prompts_fixed
+    )
     return Interval(
         estimate=m.mean,
         lower=float(found.lower),

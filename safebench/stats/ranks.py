@@ -290,10 +290,8 @@ def _pairwise(board: _Board, critical: float) -> _Told:
         better[columns] += told.sum(axis=0)
         better[columns.stop :] += rows.stop - rows.start
         apart = above & ~told
-        last[rows] = np.where(
-            apart.any(axis=1), columns.stop - 1 - np.argmax(apart[:, ::-1], axis=1),
-            np.arange(rows.start, rows.stop),
-        )  # fmt: skip
+        furthest = columns.stop - 1 - np.argmax(apart[:, ::-1], axis=1)
+        last[rows] = np.where(apart.any(axis=1), furthest, np.arange(rows.start, rows.stop))
     return _Told(better, worse, last)
 
 
