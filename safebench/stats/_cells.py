@@ -185,7 +185,7 @@ def facet_codes(name: str, labels: ArrayLike, n: int) -> tuple[Codes, int]:
         raise StatsError(f"factors[{name!r}] has shape {array.shape}, not ({n},) like y")
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise StatsError(f"factors[{name!r}][{int(np.argmax(np.isnan(array)))}] is NaN")
-    if array.dtype.kind in "iu" and array.min() >= 0 and array.max() < 2**40:
+    if array.dtype.kind in "iu" and array.min() >= 0:
         return compact(array, int(array.max()) + 1)
     try:
         levels, codes = np.unique(array, return_inverse=True)

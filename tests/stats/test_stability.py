@@ -271,3 +271,24 @@ def test_the_point_is_an_estimate_too():
     found = stability([0.41, 0.42, 0.40], 450)
     assert found.estimate == found.point
     assert stability([0.41], 450).estimate is None
+
+
+def test_the_upper_bound_is_at_the_lower_bound_of_the_spread():
+    """sigma >= s sqrt(df/chi2_.95): by hand for five seeds, then with two repeats each."""
+    runs = np.array([0.30, 0.34, 0.27, 0.36, 0.31])
+    s = phi(runs).std(ddof=1)
+    least = s * math.sqrt(4 / stats.chi2.ppf(0.95, 4))
+    assert stability(runs, 400).upper == pytest.approx(math.erf(0.1 / (2 * least)))
+    table = np.array([[0.3, 0.33], [0.36, 0.35], [0.25, 0.3]])
+    angles = phi(table)
+    parts = [
+        (angles.mean(axis=1).var(ddof=1), 2),
+        (angles.var(axis=1, ddof=1).mean() / 2, 3),
+    ]
+    apart = math.hypot(*((1 - df / stats.chi2.ppf(0.95, df)) * part for part, df in parts))
+    variance = sum(part for part, _ in parts)
+    found = stability(table, 400)
+    assert found.sigma_run == pytest.approx(math.sqrt(variance))
+    least = math.sqrt(variance - apart)
+    assert found.upper == pytest.approx(math.erf(0.1 / (2 * least)))
+    assert found.df == pytest.approx(variance**2 / sum(part**2 / df for part, df in parts))
