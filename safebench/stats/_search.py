@@ -218,7 +218,7 @@ def search(problem: Problem) -> list[Triple]:
     others = [
         _best(replace(problem, low=(n, *problem.low[1:]), high=(float(n), *problem.high[1:])))
         for n in near
-        if problem.low[0] <= n <= problem.high[0] and n != seeds
+        if problem.low[0] <= n <= problem.high[0]
     ]
     return [first[1], *(n for _, n in sorted(filter(None, others))[:4])]
 

@@ -103,8 +103,11 @@ def test_no_design_of_all_is_better(aim, fixed):
     reached = 0
     for _ in range(60):
         effects = {name: float(rng.choice([0, 1e-4, 1e-3, 0.01, 0.05])) for name in FACETS}
-        costs = {"fine_tune": float(rng.choice([0, 1, 50])), "generation": 0.1,
-                 "prompt": float(rng.choice([0, 2]))}  # fmt: skip
+        costs = {
+            "fine_tune": float(rng.choice([0, 1, 50])),
+            "generation": 0.1,
+            "prompt": float(rng.choice([0, 2])),
+        }
         low, high = {"target_se": (0.02, 0.1), "half_width": (0.08, 0.3), "budget": (10, 400)}[aim]
         value, score = rng.uniform(low, high), float(rng.choice([0.5, 0.2, 0.03]))
         most = MOST | ({"prompt": 40} if fixed else {})
@@ -140,6 +143,18 @@ def test_half_width_uses_t():
     assert plan.se < plan.half_width / 1.96
     assert plan.half_width <= 0.1
     assert plan_design(EFFECTS, COSTS, half_width=0.1, confidence=0.9).cost <= plan.cost
+
+
+def test_alternatives_are_the_best_with_seeds_near_by():
+    plan = plan_design(EFFECTS, COSTS, 0.05, at_most={"training_seed": 5})
+    found = [tuple(split.n_levels.values()) for split in plan.alternatives]
+    assert tuple(plan.n_levels.values()) == (2, 1, 100)
+    assert found == [(3, 1, 73), (4, 1, 62)]
+    assert [split.cost for split in plan.alternatives] == pytest.approx([302.19, 402.48])
+    assert plan.alternatives[0].se == pytest.approx(se(EFFECTS, plan.alternatives[0].n_levels))
+    assert plan.alternatives[1].responses == 4 * 62
+    six = plan_design(EFFECTS, COSTS, half_width=0.05)
+    assert [split.n_levels["training_seed"] for split in six.alternatives] == [7, 8, 12]
 
 
 def test_a_budget_is_kept_and_used():

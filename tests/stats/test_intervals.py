@@ -58,10 +58,12 @@ def test_swapping_harm_and_safety_mirrors_the_interval(table):
     ("successes", "n", "low", "high"),
     # Clopper & Pearson (1934), 95 %: widely tabulated, e.g. Newcombe (1998, Stat. Med. 17:857)
     [
-        (81, 263, 0.2527, 0.3676), (15, 148, 0.0578, 0.1617), (0, 20, 0.0, 0.1684),
+        (81, 263, 0.2527, 0.3676),
+        (15, 148, 0.0578, 0.1617),
+        (0, 20, 0.0, 0.1684),
         (1, 29, 0.0009, 0.1776),
     ],
-)  # fmt: skip
+)
 def test_one_binary_run_is_clopper_pearson(successes, n, low, high):
     run = np.zeros((1, n))
     run[0, :successes] = 1

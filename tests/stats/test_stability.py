@@ -109,9 +109,12 @@ def test_more_seeds_with_equal_spread_never_lower_the_bound(sd, seeds, more, fli
 
 
 @given(
-    hnp.arrays(np.float64, 13, elements=st.floats(0, 1)), st.integers(2, 12), st.floats(0.001, 0.3),
-    st.floats(0, 1), st.integers(1, 1000),
-)  # fmt: skip
+    hnp.arrays(np.float64, 13, elements=st.floats(0, 1)),
+    st.integers(2, 12),
+    st.floats(0.001, 0.3),
+    st.floats(0, 1),
+    st.integers(1, 1000),
+)
 @example(np.array([0.0, *[0.001] * 12]), 2, 0.1, 0.0, 1)
 @example(np.full(13, 0.5), 3, 0.1, 0.5, 300)
 def test_one_seed_more_with_the_same_spread_never_lowers_the_bound(draws, seeds, sd, flip, prompts):

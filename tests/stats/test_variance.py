@@ -41,10 +41,14 @@ def test_brennan_synthetic_3(cases):
     table = np.array(case["data_rows_itemoccasion_cols_person"], dtype=float)
     row, person = (index.ravel() for index in np.indices(table.shape))
     effects = {
-        "person": ("person",), "item": ("item",), "occasion": ("occasion",),
-        "person:item": ("person", "item"), "person:occasion": ("person", "occasion"),
-        "item:occasion": ("item", "occasion"), "residual": ("person", "item", "occasion"),
-    }  # fmt: skip
+        "person": ("person",),
+        "item": ("item",),
+        "occasion": ("occasion",),
+        "person:item": ("person", "item"),
+        "person:occasion": ("person", "occasion"),
+        "item:occasion": ("item", "occasion"),
+        "residual": ("person", "item", "occasion"),
+    }
     factors = {"person": person, "item": row % 4, "occasion": row // 4}
     result = variance_components(table.ravel(), factors, effects)
     assert result.estimates == pytest.approx(case["variance_components"], abs=case["tolerance"])
@@ -104,9 +108,12 @@ def ragged(random, n=60):
         "repeat": random.integers(0, 3, n),
     }
     effects = {
-        "prompt": ("prompt",), "seed": ("seed",), "repeat:seed": ("seed", "repeat"),
-        "prompt:seed": ("prompt", "seed"), "residual": ("prompt", "seed", "repeat"),
-    }  # fmt: skip
+        "prompt": ("prompt",),
+        "seed": ("seed",),
+        "repeat:seed": ("seed", "repeat"),
+        "prompt:seed": ("prompt", "seed"),
+        "residual": ("prompt", "seed", "repeat"),
+    }
     return random.normal(size=n), factors, effects
 
 
@@ -153,14 +160,20 @@ def test_unbiased_on_an_unbalanced_design():
 def test_single_levels_and_aliases_are_not_measured():
     y = np.array([0.0, 1, 1, 0, 1, 1])
     factors = {
-        "prompt": np.array([0, 1, 2, 0, 1, 2]), "seed": np.array([0, 0, 0, 1, 1, 1]),
-        "judge": np.array(["j"] * 6), "checkpoint": np.array([5, 5, 5, 9, 9, 9]),
-    }  # fmt: skip
+        "prompt": np.array([0, 1, 2, 0, 1, 2]),
+        "seed": np.array([0, 0, 0, 1, 1, 1]),
+        "judge": np.array(["j"] * 6),
+        "checkpoint": np.array([5, 5, 5, 9, 9, 9]),
+    }
     effects = {
-        "prompt": ("prompt",), "seed": ("seed",), "judge": ("judge",),
-        "prompt:judge": ("prompt", "judge"), "checkpoint": ("checkpoint",),
-        "prompt:seed": ("prompt", "seed"), "residual": ("prompt", "seed", "judge"),
-    }  # fmt: skip
+        "prompt": ("prompt",),
+        "seed": ("seed",),
+        "judge": ("judge",),
+        "prompt:judge": ("prompt", "judge"),
+        "checkpoint": ("checkpoint",),
+        "prompt:seed": ("prompt", "seed"),
+        "residual": ("prompt", "seed", "judge"),
+    }
     result = variance_components(y, factors, effects)
     assert set(result.estimates) == {"prompt", "seed", "residual"}
     assert result.not_measured == {
@@ -262,9 +275,7 @@ def test_component_bound_is_zero_where_the_f_test_just_rejects():
 def test_balanced_nested_crossed_and_missing_designs_are_told_apart():
     seed, prompt, repeat = (index.ravel() for index in np.indices((3, 4, 2)))
     y = np.random.default_rng(1).normal(size=24)
-    effects = {
-        "seed": ("seed",), "prompt": ("prompt",), "sp": ("seed", "prompt"), "residual": ()
-    }  # fmt: skip
+    effects = {"seed": ("seed",), "prompt": ("prompt",), "sp": ("seed", "prompt"), "residual": ()}
     factors = {"seed": seed, "prompt": prompt}
     assert variance_components(y, factors, effects).balanced
     nested = {"seed": seed, "prompt": 4 * seed + prompt}  # other prompts for each seed
@@ -338,9 +349,12 @@ def test_every_kind_of_table_gives_the_same_estimates(kind):
         prompt, seed = prompt * (1 + (seed > 2)), seed * 500
     factors = {"prompt": prompt, "seed": seed, "repeat": repeat}
     effects = {
-        "prompt": ("prompt",), "seed": ("seed",), "prompt:seed": ("prompt", "seed"),
-        "repeat": ("seed", "repeat"), "residual": ("prompt", "seed", "repeat"),
-    }  # fmt: skip
+        "prompt": ("prompt",),
+        "seed": ("seed",),
+        "prompt:seed": ("prompt", "seed"),
+        "repeat": ("seed", "repeat"),
+        "residual": ("prompt", "seed", "repeat"),
+    }
     y = random.normal(size=prompt.size)
     result = variance_components(y, factors, effects)
     assert list(result.estimates.values()) == pytest.approx(slow(y, factors, effects), abs=1e-10)
