@@ -249,9 +249,9 @@ def _prompt_weights(rng: np.random.Generator, rows: int, codes: Ints, n_clusters
 def _checked(statistic: Statistic, sample: Replicates, what: str, start: int = -1) -> Floats:
     """The statistic, (B,) and finite; a message counts replicates from `start` (-1: estimate)."""
     found = np.asarray(statistic(sample), dtype=np.float64)
-    wanted = (sample.seeds.shape[0],)
-    if found.shape != wanted:
-        raise StatsError(f"statistic returned shape {found.shape}, not {wanted} (replicates)")
+    expected = (sample.seeds.shape[0],)
+    if found.shape != expected:
+        raise StatsError(f"statistic returned shape {found.shape}, not {expected} (replicates)")
     if not np.isfinite(found).all():
         place = int(np.argmax(~np.isfinite(found)))
         where = what if start < 0 else f"{what} {start + place}"

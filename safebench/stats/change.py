@@ -44,7 +44,7 @@ class ChangeVerdict:
     """Whether a rerun shows the same change from base: overall, in sign, and in size class.
 
     Each word is `reproduced`, `not_reproduced`, `inconclusive`, or `no_verdict` where fewer than
-    `FEWEST_PROMPTS` were asked.
+    `FEWEST_PROMPTS` were measured.
     """
 
     verdict: str
@@ -123,7 +123,7 @@ def change_verdict(
 
 @dataclass(frozen=True)
 class _About:
-    """What is asked of both studies."""
+    """Settings that both studies share."""
 
     margin: float
     tail: float

@@ -103,18 +103,18 @@ def plan_design(
     """
     confidence = between("confidence", confidence, 0, 1)
     aims = {"target_se": target_se, "half_width": half_width, "budget": budget}
-    given = {name: value for name, value in aims.items() if value is not None}
-    if len(given) != 1:
+    aims = {name: value for name, value in aims.items() if value is not None}
+    if len(aims) != 1:
         raise StatsError(
-            f"{len(given)} of target_se, half_width and budget are given, not exactly one"
+            f"{len(aims)} of target_se, half_width and budget are given, not exactly one"
         )
-    for name, value in given.items():
+    for name, value in aims.items():
         between(name, value, 0, math.inf)
     design = design_of(
         components, fixed=fixed, levels=levels, score=score, outcome_variance=outcome_variance
     )
     low, high = _limits(design, at_least or {}, at_most or {})
-    ((aim, value),) = given.items()
+    ((aim, value),) = aims.items()
     problem = Problem(
         design.terms, low, high, _costs(costs, design.per_cell), aim, value, (1 - confidence) / 2
     )
@@ -246,9 +246,9 @@ def _limits(
     design: Design, least: Mapping[str, int], most: Mapping[str, int]
 ) -> tuple[Triple, Limits]:
     """Least and greatest numbers of FACETS, infinite where nothing bounds them."""
-    for name, given in (("at_least", least), ("at_most", most)):
-        if set(given) - set(FACETS):
-            raise StatsError(f"{name} names {sorted(set(given) - set(FACETS))}, not {FACETS}")
+    for name, bound in (("at_least", least), ("at_most", most)):
+        if set(bound) - set(FACETS):
+            raise StatsError(f"{name} names {sorted(set(bound) - set(FACETS))}, not {FACETS}")
     low, high = [], []
     for facet in FACETS:
         if facet in design.levels:

@@ -15,7 +15,7 @@ from safebench.stats._twoway import cluster_variance, one_run_per_row, two_way
 
 #: With fewer effective clusters than this behind the variance, pseudo-prompts are added.
 RARE = 10.0
-#: p values are not told apart below this.
+#: p values are not distinguished below this.
 SMALLEST = 1e-15
 
 

@@ -35,7 +35,7 @@ class Verdict:
     """Outcome of a rerun.
 
     `verdict`: `reproduced`, `not_reproduced`, `inconclusive`, or `no_verdict` where fewer than
-    `FEWEST_PROMPTS` were asked. `difference`, `lower`, `upper`, `margin`, `sigma` are on the phi
+    `FEWEST_PROMPTS` were measured. `difference`, `lower`, `upper`, `margin`, `sigma` are on the phi
     scale (radians); the fields ending in `_points` say the same as proportions at the original's
     score. Fields that cannot be computed are None. `floor`: SD of one run that runs which agree
     cannot exclude; None where the number of prompts is not known. `seeds_needed` is per arm (pairs
@@ -91,7 +91,7 @@ class Design:
     floor: float
     """Variance of one run on phi that runs which agree cannot exclude; 0 where it is not known."""
     n_prompts: int | None
-    given: bool = False
+    known: bool = False
     """Whether the spread is known from elsewhere."""
 
     @property
@@ -107,7 +107,7 @@ class Design:
     @property
     def blind(self) -> bool:
         """Whether the original says nothing of its own spread, and nothing else does."""
-        return not self.given and self.original.size < 2
+        return not self.known and self.original.size < 2
 
     def interval(self, alpha: float) -> tuple[float, float] | None:
         """Bounds of the difference; None where nothing tells how far runs may lie apart."""
@@ -146,7 +146,7 @@ def rerun_verdict(
     `original_runs`, `rerun_runs`: outcomes in [0, 1] of S1 and S2 runs (training seeds) on the same
     P prompts in the same order, (S, P), or (S, R, P) with repeats, which are averaged; or one score
     per run, (S,), with `n_prompts` and `flip_upper`, the upper 97.5 % bound of the mean flip rate,
-    which outcomes tell themselves. D = phi(mean of the rerun) - phi(mean of the original), with
+    which is computed from outcomes. D = phi(mean of the rerun) - phi(mean of the original), with
     phi = 2 asin sqrt.
 
     s^2, the variance of phi(run): pooled over both sides, df = S1 + S2 - 2, where they have as many
@@ -178,10 +178,10 @@ def rerun_verdict(
     check_pooled(pooled_sigma, pooled_df)
     design = design_of_rerun(original_runs, rerun_runs, paired, n_prompts, flip_upper)
     if pooled_sigma is not None:
-        known = pooled_sigma**2
+        variance = pooled_sigma**2
         name = "sigma given" if math.isinf(pooled_df) else "sigma given with its df"
         design = replace(
-            design, spreads=Spreads((known, known), float(pooled_df), name), given=True
+            design, spreads=Spreads((variance, variance), float(pooled_df), name), known=True
         )
     verdict, ends = design.decide(margin, alpha)
     spreads, sizes = design.spreads, design.sizes
@@ -284,7 +284,7 @@ def _power(design: Design, margin: float, alpha: float) -> tuple[float | None, i
     power = verdict_power(spreads.variances, design.sizes, spreads.df, **about)
 
     def seeds(n_original: int | None) -> int | None:
-        df = spreads.df if design.given else None
+        df = spreads.df if design.known else None
         return plan_verdict_seeds(
             spreads.sigma, power=_POWER, paired=design.paired, n_original=n_original, df=df, **about
         )
@@ -293,15 +293,15 @@ def _power(design: Design, margin: float, alpha: float) -> tuple[float | None, i
     return power, seeds(None), helpless
 
 
-def _within(design: Design, given: float | None, given_df: float) -> bool | None:
+def _within(design: Design, pooled: float | None, pooled_df: float) -> bool | None:
     """Whether the mean of the rerun lies in the prediction interval of the original."""
     before, after = np.asarray(phi(design.original)), np.asarray(phi(design.rerun))
-    if given is None:  # the rerun has no say in what the original predicts
+    if pooled is None:  # what the original predicts does not depend on the rerun
         if before.size < 2:
             return None
         sigma, df = math.sqrt(no_rounding(float(before.var(ddof=1)))), before.size - 1.0
     else:
-        sigma, df = given, given_df
+        sigma, df = pooled, pooled_df
     sigma = max(sigma, math.sqrt(design.floor))
     half, _ = predict(sigma, df, before.size, after.size, _PREDICTION)
     return abs(float(after.mean() - before.mean())) <= half + 1e-12

@@ -198,8 +198,8 @@ def plan_verdict_seeds(
     `sigma`: SD of one run's phi (paired: of a difference, over sqrt 2); `score`, `floor`, `margin`,
     `alpha`: see `verdict_power`. `n_original`: the original's runs as they are, and the answer
     counts new ones. `df`: degrees of freedom of a sigma that is known from elsewhere; by default
-    the runs tell it themselves. At least 2 (1 beside others); None where ten million do not
-    suffice, and beside one original run that is to tell its own spread.
+    it is estimated from the runs. At least 2 (1 beside others); None where ten million do not
+    suffice, and beside a single original run, whose spread is unknown.
 
     Raises StatsError for sigma or floor < 0, score outside [0, 1], margin <= 0, alpha outside
     (0, .5), power outside (0, 1).

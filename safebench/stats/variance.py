@@ -93,7 +93,7 @@ class VarianceComponents:
             upper=estimate + reach.above(terms),
             df=_df(terms, df),
             n=self.n,
-            method=self._said("chi-square" if single else "modified large sample (Ting 1990)"),
+            method=self._with_note("chi-square" if single else "modified large sample (Ting 1990)"),
             confidence=float(confidence),
         )
 
@@ -132,7 +132,7 @@ class VarianceComponents:
             upper=max(upper, estimate),
             df=_df(part * squares, df),
             n=self.n,
-            method=self._said(label if total > 0 else "nothing varies"),
+            method=self._with_note(label if total > 0 else "nothing varies"),
             confidence=float(confidence),
         )
 
@@ -148,7 +148,7 @@ class VarianceComponents:
         squares = np.array([max(self.mean_squares[source], 0.0) for source in sources])
         return weights, squares, np.array([max(self.df[source], 1) for source in sources], float)
 
-    def _said(self, method: str) -> str:
+    def _with_note(self, method: str) -> str:
         rough = "approximate: in this design mean squares are not independent chi-squares"
         return method if self.balanced else f"{method}; {rough}"
 
