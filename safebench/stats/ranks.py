@@ -174,7 +174,7 @@ class _Board:
         with np.errstate(divide="ignore"):
             df = 1 / inverse
         below = np.where(np.isinf(df), special.ndtr(-t), special.stdtr(np.minimum(df, 1e12), -t))
-        return np.where(t == 0, 0.0, -special.ndtri(below))
+        return np.asarray(-special.ndtri(below))
 
     def separated(self, rows: slice, columns: slice, limits: _Limits) -> NDArray[np.bool_]:
         """Which rows are better than which columns."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from safebench.errors import StatsError
-from safebench.stats import balanced_bounds, plan_design, variance_components
+from safebench.stats import balanced_bounds, plan_design, score_interval, variance_components
 from safebench.stats.design import design_of
 
 COSTS = {"fine_tune": 100, "generation": 0.01}
@@ -244,3 +244,16 @@ def test_bounds_hold_their_estimates():
     df = 5 * 2 * 39
     exact = estimates["residual"] * df / stats.chi2.ppf([0.975, 0.025], df)
     assert bounds["residual"] == pytest.approx(tuple(exact))
+
+
+@pytest.mark.parametrize("draw", range(8))
+def test_the_interval_of_the_pilots_own_design_is_that_of_its_scores(draw):
+    rng = np.random.default_rng(draw)
+    y = (rng.random((4, 1, 30)) < rng.choice([0.1, 0.5, 0.9], 30)).astype(float)
+    estimates = dict(components(y).estimates)
+    # one response in each cell: its noise is part of the interaction
+    estimates["prompt:training_seed"] = estimates.pop("residual")
+    design = design_of(estimates, score=float(y.mean()), outcome_variance=float(y.var()))
+    found, own = design.interval((4, 1, 30)), score_interval(y)
+    assert (float(found.lower), float(found.upper)) == pytest.approx((own.lower, own.upper))
+    assert float(found.n_effective) == pytest.approx(own.n_effective)

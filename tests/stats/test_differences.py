@@ -157,3 +157,7 @@ def test_the_pseudo_prompts_fade_out_by_tenths_of_effective_clusters():
     assert paired_difference(np.zeros((1, 80)), many).se == pytest.approx(
         np.sqrt(80 / 79 * (r**2).sum() / 80**2)
     )
+
+
+def test_one_prompt_has_the_variance_of_its_pseudo_prompts_alone():
+    assert paired_difference([[0.0]], [[1.0]]).se == pytest.approx(np.sqrt(2))

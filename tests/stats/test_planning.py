@@ -197,3 +197,17 @@ def test_points_and_phi():
 def test_a_number_of_runs_is_a_whole_number(bad):
     with pytest.raises(StatsError, match="n1 is"):
         tost_power(0.1, 0.1, bad, 3)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"score": 1.2}, "score is 1.2"),
+        ({"power": 1.0}, "power is 1"),
+        ({"alpha": 0.5}, "alpha is 0.5"),
+        ({"margin": 0.0}, "margin is 0"),
+    ],
+)
+def test_a_plan_of_a_verdict_refuses(bad, message):
+    with pytest.raises(StatsError, match=message):
+        plan_verdict_seeds(0.02, **{"score": 0.5, "floor": 1e-4, **bad})

@@ -9,6 +9,7 @@ from scipy import special
 
 from safebench.errors import StatsError
 from safebench.stats import variance_components
+from safebench.stats._mls import Reach, relative
 
 
 @pytest.fixture
@@ -375,3 +376,19 @@ def test_snedecor_and_cochrans_turnip_leaves():
         {"plant": 0.365223, "leaf": 0.161060, "residual": 0.006655}, abs=1.1e-6
     )
     assert found.df == {"plant": 3, "leaf": 8, "residual": 12}
+
+
+@pytest.mark.parametrize("tail", [0.025, 0.05])
+def test_bounds_are_exact_where_a_sum_is_a_multiple_of_chi_square(tail):
+    """Ting et al.: MS_1 df_1 + MS_2 df_2, of one variance, is chi-square with df_1 + df_2."""
+    df = np.array([3.0, 5.0])
+    reach, terms = Reach(df, tail), 0.7 * df
+    whole = np.array([8.0])
+    assert reach.below(terms) == pytest.approx(float(relative(whole, tail)[0]) * terms.sum())
+    assert reach.above(-terms) == pytest.approx(reach.below(terms))
+    chi2 = 2 * special.gammaincinv(4, 1 - tail)
+    assert reach.below(terms) == pytest.approx((1 - 8 / chi2) * terms.sum())
+    # one positive and one negative: the bound is 0 where the F test is at its quantile
+    f = special.fdtri(3, 5, 1 - tail)
+    terms = np.array([f, -1.0])
+    assert terms.sum() == pytest.approx(reach.below(terms))
