@@ -103,18 +103,18 @@ def plan_design(
     """
     confidence = between("confidence", confidence, 0, 1)
     aims = {"target_se": target_se, "half_width": half_width, "budget": budget}
-    aims = {name: value for name, value in aims.items() if value is not None}
-    if len(aims) != 1:
+    chosen = {name: value for name, value in aims.items() if value is not None}
+    if len(chosen) != 1:
         raise StatsError(
-            f"{len(aims)} of target_se, half_width and budget are given, not exactly one"
+            f"{len(chosen)} of target_se, half_width and budget are given, not exactly one"
         )
-    for name, value in aims.items():
+    for name, value in chosen.items():
         between(name, value, 0, math.inf)
     design = design_of(
         components, fixed=fixed, levels=levels, score=score, outcome_variance=outcome_variance
     )
     low, high = _limits(design, at_least or {}, at_most or {})
-    ((aim, value),) = aims.items()
+    ((aim, value),) = chosen.items()
     problem = Problem(
         design.terms, low, high, _costs(costs, design.per_cell), aim, value, (1 - confidence) / 2
     )
