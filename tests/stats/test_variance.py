@@ -392,3 +392,10 @@ def test_bounds_are_exact_where_a_sum_is_a_multiple_of_chi_square(tail):
     f = special.fdtri(3, 5, 1 - tail)
     terms = np.array([f, -1.0])
     assert terms.sum() == pytest.approx(reach.below(terms))
+
+
+@pytest.mark.parametrize("shift", [-3, 0, 2**41])
+def test_labels_are_names_and_not_numbers(shift):
+    y, factors = crossed(np.random.default_rng(4).random((4, 6)))
+    moved = {name: codes + shift for name, codes in factors.items()}
+    assert variance_components(y, moved, TWO_WAY) == variance_components(y, factors, TWO_WAY)
