@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test search check clean
+.PHONY: setup demo test search mutants check clean
 
 setup: .venv/.ready
 
@@ -29,6 +29,10 @@ search: setup
 	  SAFEBENCH_HYPOTHESIS=search $(BIN)/python -m pytest -q -m hypothesis --hypothesis-seed=$$seed \
 	    --numprocesses auto --maxprocesses 4 || found=1; \
 	done; exit $$found
+
+# Do the tests bite? 100 changed operators, signs and constants, each of which a test should notice.
+mutants: setup
+	$(BIN)/python tools/mutants.py --state build/mutants.jsonl
 
 check: setup
 	$(BIN)/ruff check .

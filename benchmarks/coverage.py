@@ -435,9 +435,13 @@ def _sign_lines(label: str, studies: Iterator, world: Change, per_prompt: bool) 
 
 
 PARTS = {
-    "score": score, "fixed": fixed, "stability": stable, "change": change, "verdict": verdict,
+    "score": score,
+    "fixed": fixed,
+    "stability": stable,
+    "change": change,
+    "verdict": verdict,
     "sign": sign,
-}  # fmt: skip
+}
 
 
 def main(arguments: list[str] | None = None) -> list[Line]:

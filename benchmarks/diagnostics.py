@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import expit
 
 from safebench.stats import cvar, krippendorff_alpha, ppi_estimate, worst_setting
+from safebench.stats.worst import WorstSetting
 
 SEED = 20250
 REPLICATES = 2_000
@@ -25,10 +26,9 @@ def main() -> None:
     """Print one table after the other."""
     print(f"{REPLICATES:,} replicates, seed {SEED}")
     print("\nppi_estimate: score, Se = Sp, audited of 1,000 judged")
-    for score, right, audited in (
-        (0.3, 0.9, 10), (0.3, 0.9, 20), (0.3, 0.9, 29), (0.3, 0.9, 30), (0.3, 0.9, 50),
-        (0.3, 0.9, 100), (0.03, 0.97, 50), (0.3, 0.98, 100), (0.3, 1.0, 50),
-    ):  # fmt: skip
+    audits = [(0.3, 0.9, n) for n in (10, 20, 29, 30, 50, 100)]
+    audits += [(0.03, 0.97, 50), (0.3, 0.98, 100), (0.3, 1.0, 50)]
+    for score, right, audited in audits:
         _line(f"{score} {right} {audited:4d}", _ppi(score, right, audited))
     print("\nppi_estimate by cluster: prompts x 5 seeds, audited; judged all or the others only")
     for prompts, audited in ((20, 40), (50, 60), (200, 100)):
@@ -39,10 +39,9 @@ def main() -> None:
     for units, raters in ((10, 2), (30, 2), (100, 2), (30, 4)):
         _line(f"{units:4d} {raters}", _alpha(units, raters))
     print("\ncvar: seeds, prompts, worst share, SD of the seeds' logits; and the two estimates")
-    for seeds, prompts, share, sd in (
-        (1, 450, 0.1, 0.3), (2, 450, 0.1, 0.3), (5, 450, 0.1, 0.3), (10, 450, 0.1, 0.3),
-        (5, 50, 0.1, 0.3), (5, 450, 0.1, 1.0), (5, 450, 0.5, 0.5),
-    ):  # fmt: skip
+    tails = [(seeds, 450, 0.1, 0.3) for seeds in (1, 2, 5, 10)]
+    tails += [(5, 50, 0.1, 0.3), (5, 450, 0.1, 1.0), (5, 450, 0.5, 0.5)]
+    for seeds, prompts, share, sd in tails:
         _cvar(seeds, prompts, share, sd)
     print("\nworst_setting: equal settings, seeds, prompts; SD of the seeds' logits .3")
     for settings, seeds, prompts in ((2, 5, 100), (8, 5, 100), (8, 3, 450), (8, 10, 450)):
@@ -135,12 +134,12 @@ def _worst(settings: int, seeds: int, prompts: int) -> None:
 
     what = f"{settings} {seeds:2d} {prompts:4d}"
     _line(what, draws(lambda found: (found.lower, found.upper, 0.5)))
-    _line(
-        f"{what} all at once",
-        draws(lambda found: (
-            max(i.lower for i in found.intervals), min(i.upper for i in found.intervals), 0.5
-        )),
-    )  # fmt: skip
+
+    def narrowest(found: WorstSetting) -> Drawn:
+        lower, upper = zip(*((i.lower, i.upper) for i in found.intervals), strict=True)
+        return max(lower), min(upper), 0.5
+
+    _line(f"{what} all at once", draws(narrowest))
     print(f"      the worst looks {np.mean(excess):.3f} worse than the mean of all")
 
 

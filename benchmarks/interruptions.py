@@ -164,10 +164,15 @@ def grid() -> dict[str, object]:
     return {
         "data": [
             {"name": "benign", "path": "benign.jsonl", "examples": 24},
-            {"name": "own", "role": "control", "examples": 24, "controls_for": "the questions",
-             "answers": {"questions_of": "benign", "decoding": "t07"}},
+            {
+                "name": "own",
+                "role": "control",
+                "examples": 24,
+                "controls_for": "the questions",
+                "answers": {"questions_of": "benign", "decoding": "t07"},
+            },
         ],
-    }  # fmt: skip
+    }
 
 
 def _finish(process: multiprocessing.process.BaseProcess) -> None:

@@ -19,16 +19,11 @@ estimated from the seeds.
 
 from __future__ import annotations
 
-import os
-import platform
-import statistics
 import sys
-import time
 import tracemalloc
-from collections.abc import Callable
-from importlib.metadata import version
 
 import numpy as np
+from timing import machine, seconds, table, turns
 
 from safebench.stats import moderated_variances, rank_intervals
 
@@ -48,9 +43,8 @@ MOST_BYTES = 400e6  # an (n, n) float array of 10,000 entries would be 800 MB
 
 def main() -> int:
     """Measure, print, and return 1 if a ratio is over its bound."""
-    print(f"{os.cpu_count()} CPUs, {platform.machine()}, Python {platform.python_version()}, "
-          f"{platform.system()}; numpy {version('numpy')}, scipy {version('scipy')}; boards drawn "
-          f"with seed {SEED}, {SEEDS_PER_ENTRY} seeds an entry")  # fmt: skip
+    drawn = f"boards drawn with seed {SEED}, {SEEDS_PER_ENTRY} seeds an entry"
+    print(f"{machine('numpy', 'scipy')}; {drawn}")
     over = []
     for what, most in MOST.items():
         n = int(what.split(",")[0]) if what.startswith("500") else 10_000
@@ -98,14 +92,13 @@ def _compare(
     print(f"\n{what}, {ROUNDS} rounds")
     print("  A  rank_intervals(scores, covariance" + (f", df={df})" if df else ")"))
     print("  B  plain numpy comparison of every pair")
-    a, b = [], []
-    for _ in range(ROUNDS + 1):  # the first fills caches
-        a.append(_timed(lambda: rank_intervals(scores, spread, df)))
-        b.append(_timed(lambda: _plain(scores, variances)))
-    for name, seconds in (("A", a[1:]), ("B", b[1:])):
-        middle = statistics.median(seconds)
-        print(f"  {name}  min {min(seconds):8.4f} s   median {middle:8.4f} s")
-    ratio = min(a[1:]) / min(b[1:])
+    sides = {
+        "A": lambda: seconds(lambda: rank_intervals(scores, spread, df)),
+        "B": lambda: seconds(lambda: _plain(scores, variances)),
+    }
+    taken = turns(ROUNDS, sides)
+    table(taken, digits=4)
+    ratio = min(taken["A"]) / min(taken["B"])
     tracemalloc.start()
     found = rank_intervals(scores, spread, df)
     peak = tracemalloc.get_traced_memory()[1]
@@ -136,12 +129,6 @@ def _errors(n: int, seeds: int, boards: int, *, even: bool) -> None:
         share = float(np.mean(np.array(pairs) > 0))
         error = (share * (1 - share) / boards) ** 0.5
         print(f"  {name:10s} any {share:.3f} (+-{error:.3f})   false pairs {np.mean(pairs):.2f}")
-
-
-def _timed(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -30,8 +31,24 @@ TEMPERATURE, MIN_P = 0.7, 0.1
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 PROCESSES = int(os.environ.get("PROCESSES", "25"))
 BATCH = 128
-ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1",
-               "TOKENIZERS_PARALLELISM": "false"}  # fmt: skip
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+ENVIRONMENT = {**os.environ, **OFFLINE}
+PLAN = f"""
+model:
+  base: {{id: {json.dumps(str(MODEL))}}}
+  dtype: float32
+  chat_template: {{source: tokenizer}}
+seeds:
+  scheme: declared
+  training: {list(range(1, ADAPTERS + 1))}
+  generation: 1
+  origin: made for the benchmark
+  controls: [adapter_init, data_order, dropout]
+decoding:
+  - {{name: t07, do_sample: true, temperature: {TEMPERATURE}, min_p: {MIN_P}, repeats: 1,
+     max_new_tokens: {TOKENS}}}
+tasks: [{{name: {TASK}, limit: {PROMPTS}}}]
+"""
 
 
 def timed(command: list[str], where: Path) -> tuple[float, float]:
@@ -49,30 +66,27 @@ def timed(command: list[str], where: Path) -> tuple[float, float]:
 
 def plan(weights: list[dict[str, object]], repeats: int) -> dict[str, object]:
     """Return a plan that measures ready adapters."""
-    base = yaml.safe_load((ROOT / "safebench" / "demo" / "plan.yaml").read_text())
-    base["model"] = {"base": {"id": str(MODEL)}, "dtype": "float32",
-                     "chat_template": {"source": "tokenizer"}}  # fmt: skip
-    base["data"][0]["path"] = str(ROOT / "safebench" / "demo" / "household.jsonl")
+    demo = ROOT / "safebench" / "demo"
+    base = yaml.safe_load((demo / "plan.yaml").read_text()) | yaml.safe_load(PLAN)
+    base["data"][0]["path"] = str(demo / "household.jsonl")
     base["hyperparameters"] |= {"epochs": 1, "checkpoints": [1]}
-    base["seeds"] = {"scheme": "declared", "training": list(range(1, ADAPTERS + 1)),
-                     "generation": 1, "origin": "made for the benchmark",
-                     "controls": ["adapter_init", "data_order", "dropout"]}  # fmt: skip
-    base["decoding"] = [
-        {"name": "t07", "do_sample": True, "temperature": TEMPERATURE, "min_p": MIN_P,
-         "max_new_tokens": TOKENS, "repeats": repeats},
-    ]  # fmt: skip
-    base["tasks"] = [{"name": TASK, "limit": PROMPTS}]
+    base["decoding"][0]["repeats"] = repeats
     if weights:
         base["model"]["weights"] = weights
     return base
+
+
+def ours(path: Path, out: str, *options: str) -> list[str]:
+    """Return our command line."""
+    command = [sys.executable, *["-m", "safebench.cli.main", "run"]]
+    return [*command, str(path), "--out", out, *options]
 
 
 def make_adapters(folder: Path) -> list[dict[str, object]]:
     """Fine-tune the adapters once; return their entries of the card."""
     path = folder / "tune.yaml"
     path.write_text(yaml.safe_dump({**plan([], 1), "tasks": [{"name": TASK, "limit": 1}]}))
-    timed([sys.executable, "-m", "safebench.cli.main", "run", str(path), "--out", "tuned",
-           "--threads", "1"], folder)  # fmt: skip
+    timed(ours(path, "tuned", "--threads", "1"), folder)
     card = yaml.safe_load((folder / "tuned" / "card.yaml").read_text())
     entries = card["model"]["weights"]
     for entry in entries:
@@ -80,23 +94,21 @@ def make_adapters(folder: Path) -> list[dict[str, object]]:
     return list(entries)
 
 
-def ours(folder: Path, name: str, out: str) -> list[str]:
-    """Return our command line."""
-    return [sys.executable, "-m", "safebench.cli.main", "run", str(folder / name), "--out", out,
-            "--batch-size", "512"]  # fmt: skip
-
-
 def theirs(adapter: Path, seed: int, out: Path) -> list[str]:
     """Return what a user runs today, once per training seed and repeat."""
+    model = f"pretrained={MODEL},peft={adapter},dtype=float32"
+    kwargs = f"do_sample=true,temperature={TEMPERATURE},min_p={MIN_P},max_gen_toks={TOKENS}"
     return [
-        sys.executable, "-m", "lm_eval", "run", "--model", "hf",
-        "--model_args", f"pretrained={MODEL},peft={adapter},dtype=float32",
-        "--include_path", str(ROOT / "tasks"), "--tasks", TASK, "--apply_chat_template",
-        "--limit", str(PROMPTS), "--device", "cpu", "--batch_size", str(BATCH),
-        "--seed", str(seed), "--output_path", str(out), "--log_samples",
-        "--gen_kwargs",
-        f"do_sample=true,temperature={TEMPERATURE},min_p={MIN_P},max_gen_toks={TOKENS}",
-    ]  # fmt: skip
+        *[sys.executable, *["-m", "lm_eval", "run", "--model", "hf", "--model_args"], model],
+        *["--include_path", str(ROOT / "tasks"), "--tasks", TASK, "--apply_chat_template"],
+        *f"--limit {PROMPTS} --device cpu --batch_size {BATCH} --seed {seed}".split(),
+        *["--output_path", str(out), "--log_samples", "--gen_kwargs", kwargs],
+    ]
+
+
+def other(what: str, folder: Path) -> list[str]:
+    """Return the command line of a part of run_others.py."""
+    return [sys.executable, str(HERE / "run_others.py"), what, str(folder)]
 
 
 def main() -> None:
@@ -114,7 +126,7 @@ def main() -> None:
 
 def report(folder: Path, adapters: list[Path]) -> None:
     """Time everything in turns and print ratios."""
-    loop = [sys.executable, str(HERE / "run_others.py"), "loop", str(folder)]
+    loop = other("loop", folder)
     single: list[tuple[float, float]] = []
     looped: list[tuple[float, float, float]] = []
     mine: dict[int, list[tuple[float, float]]] = {1: [], 5: [], 25: []}
@@ -122,25 +134,20 @@ def report(folder: Path, adapters: list[Path]) -> None:
     for turn in range(ROUNDS):
         for repeats, found in mine.items():
             out = f"out-{repeats}-{turn}"
-            found.append(timed(ours(folder, f"plan-{repeats}.yaml", out), folder))
+            found.append(
+                timed(ours(folder / f"plan-{repeats}.yaml", out, "--batch-size", "512"), folder)
+            )
         seconds, peak = timed(loop, folder)
         told = [x for x in (folder / "log.txt").read_text().splitlines() if '{"adapters"' in x]
         looped.append((json.loads(told[-1])["adapters"], seconds, peak))
         for number, (adapter, seed) in list(enumerate(jobs))[turn::ROUNDS]:
             single.append(timed(theirs(adapter, seed, folder / f"single-{number}"), folder))
-    floor = json.loads(
-        subprocess.run(
-            [sys.executable, str(HERE / "run_others.py"), "floor", str(folder)],
-            cwd=folder, env=ENVIRONMENT, check=True, capture_output=True, text=True,
-        ).stdout.splitlines()[-1]
-    )  # fmt: skip
-    print_report(folder, adapters, mine, single, looped, floor, loop)
+    run = partial(subprocess.run, cwd=folder, env=ENVIRONMENT, check=True)
+    floor = run(other("floor", folder), capture_output=True, text=True).stdout.splitlines()[-1]
+    print_report(folder, adapters, mine, single, looped, json.loads(floor), loop)
     print()
     print("where the time of `safebench run` goes (25 cells and 5 of the base)", flush=True)
-    subprocess.run(
-        [sys.executable, str(HERE / "run_others.py"), "profile", str(folder)],
-        cwd=folder, env=ENVIRONMENT, check=True,
-    )  # fmt: skip
+    run(other("profile", folder))
 
 
 def print_report(
@@ -161,54 +168,52 @@ def print_report(
     print(f"T = {TEMPERATURE}, min-p {MIN_P}; process start to files written; least of {ROUNDS}")
     print(f"rounds in turn; {os.cpu_count()} cores")
     print()
-    print("ours:   ", shlex.join(ours(folder, "plan-5.yaml", "out")))
+    print("ours:   ", shlex.join(ours(folder / "plan-5.yaml", "out", "--batch-size", "512")))
     print("theirs: ", shlex.join(theirs(adapters[0], 1, folder / "single")))
     print("        once per training seed and repeat")
     print("loop:   ", shlex.join(loop))
     print()
-    print(f"safebench run                        {best[5]:8.1f} s   peak {memory:6.0f} MiB")
-    print(
-        f"lm_eval run, one process             {process:8.1f} s   peak "
-        f"{min(m for _, m in single):6.0f} MiB, least of {len(single)}"
-    )
-    print(f"  x {ADAPTERS * REPEATS}                               {total:8.1f} s")
+    least = min(m for _, m in single)
     loop_best, loop_base = (min(found[i] for found in looped) for i in (0, 1))
     loop_peak = max(found[2] for found in looped)
-    print(f"simple_evaluate in a loop            {loop_best:8.1f} s   peak {loop_peak:6.0f} MiB")
-    print(f"  and the base model, 5 more cells   {loop_base:8.1f} s")
-    print(
-        f"bare model.generate, {ADAPTERS * REPEATS} cells         {floor['floor']:8.2f} s   best "
-        f"batch {floor['batch']:.0f}; model loaded"
-    )
-    print(f"our generation of the same           {floor['ours']:8.2f} s")
+    cells = ADAPTERS * REPEATS
+    bare = f"best batch {floor['batch']:.0f}; model loaded"
+    for what, seconds, note in (
+        ("safebench run", f"{best[5]:8.1f}", f"peak {memory:6.0f} MiB"),
+        (
+            "lm_eval run, one process",
+            f"{process:8.1f}",
+            f"peak {least:6.0f} MiB, least of {len(single)}",
+        ),
+        (f"  x {cells}", f"{total:8.1f}", ""),
+        ("simple_evaluate in a loop", f"{loop_best:8.1f}", f"peak {loop_peak:6.0f} MiB"),
+        ("  and the base model, 5 more cells", f"{loop_base:8.1f}", ""),
+        (f"bare model.generate, {cells} cells", f"{floor['floor']:8.2f}", bare),
+        ("our generation of the same", f"{floor['ours']:8.2f}", ""),
+    ):
+        print(f"{what:<37}{seconds} s   {note}".rstrip())
     print()
-    print(f"lm_eval run in a loop / ours         {total / best[5]:8.1f}     at least 20")
-    print(f"simple_evaluate in a loop / ours     {loop_best / best[5]:8.1f}     at least 3")
-    print(
-        f"  where it measures the base too     {loop_base / best[5]:8.1f}     as ours always does"
-    )
-    print(
-        f"our generation / bare floor          {floor['ours'] / floor['floor']:8.2f}     "
-        "at most 1.25"
-    )
-    print(
-        f"our peak memory / one lm_eval        "
-        f"{memory / min(m for _, m in single):8.2f}     at most 1.3"
-    )
+    generation = floor["ours"] / floor["floor"]
+    for what, ratio, bound in (
+        ("lm_eval run in a loop / ours", f"{total / best[5]:8.1f}", "at least 20"),
+        ("simple_evaluate in a loop / ours", f"{loop_best / best[5]:8.1f}", "at least 3"),
+        ("  where it measures the base too", f"{loop_base / best[5]:8.1f}", "as ours always does"),
+        ("our generation / bare floor", f"{generation:8.2f}", "at most 1.25"),
+        ("our peak memory / one lm_eval", f"{memory / least:8.2f}", "at most 1.3"),
+    ):
+        print(f"{what:<37}{ratio}     {bound}")
     print()
     print("cost is linear in cells (a cell: one adapter, one repeat, 100 prompts)")
-    for repeats, seconds in best.items():
-        cells = ADAPTERS * repeats
-        print(f"  {cells:4d} cells (and {repeats:2d} of the base)  {seconds:8.1f} s")
-    slope = (best[25] - best[1]) / (6 * 24)
-    between = (best[5] - best[1]) / (6 * 4)
+    for repeats, taken in best.items():
+        print(f"  {ADAPTERS * repeats:4d} cells (and {repeats:2d} of the base)  {taken:8.1f} s")
+    slope, between = ((best[n] - best[1]) / (6 * (n - 1)) for n in (25, 5))
     print(
         f"  a cell costs {slope:.3f} s from 5 to 125 cells, {between:.3f} s from 5 to 25; the "
         f"start {best[1] - 6 * slope:.1f} s"
     )
-    bare = floor["ours"] / (ADAPTERS * REPEATS)
+    own = floor["ours"] / cells
     print(
-        f"  of a cell {bare:.3f} s is generation, {slope - bare:.3f} s the overhead: judging, "
+        f"  of a cell {own:.3f} s is generation, {slope - own:.3f} s the overhead: judging, "
         "tables, numbers"
     )
 

@@ -60,12 +60,14 @@ def loop(folder: Path) -> None:
                 limit=PROMPTS,
                 apply_chat_template=True,
                 gen_kwargs={
-                    "do_sample": True, "temperature": TEMPERATURE, "min_p": MIN_P,
+                    "do_sample": True,
+                    "temperature": TEMPERATURE,
+                    "min_p": MIN_P,
                     "max_gen_toks": TOKENS,
                 },
                 torch_random_seed=repeat,
                 bootstrap_iters=0,
-            )  # fmt: skip
+            )
             text = json.dumps(
                 {"results": found["results"], "samples": found["samples"]}, default=str
             )
@@ -102,24 +104,36 @@ def floor(folder: Path) -> None:
                 bare.generate(
                     input_ids=encoded["input_ids"][start : start + batch],
                     attention_mask=encoded["attention_mask"][start : start + batch],
-                    do_sample=True, temperature=TEMPERATURE, min_p=MIN_P, top_k=0,
-                    max_new_tokens=TOKENS, pad_token_id=tokenizer.pad_token_id,
-                )  # fmt: skip
+                    do_sample=True,
+                    temperature=TEMPERATURE,
+                    min_p=MIN_P,
+                    top_k=0,
+                    max_new_tokens=TOKENS,
+                    pad_token_id=tokenizer.pad_token_id,
+                )
         return time.perf_counter() - began
 
     decoding = Decoding(
-        name="t07", do_sample=True, temperature=TEMPERATURE, min_p=MIN_P, max_new_tokens=TOKENS,
+        name="t07",
+        do_sample=True,
+        temperature=TEMPERATURE,
+        min_p=MIN_P,
+        max_new_tokens=TOKENS,
         repeats=REPEATS,
-    )  # fmt: skip
+    )
 
     def ours_once(seed: int) -> float:
         placed = PlacedWeights("tuned", seed, 1, "adapter", adapters[0])
         with engine.using(placed):
             began = time.perf_counter()
             generate(
-                engine, prompts, decoding, Stream(1, "tuned", seed, 1, "t07"), batch_size=512,
+                engine,
+                prompts,
+                decoding,
+                Stream(1, "tuned", seed, 1, "t07"),
+                batch_size=512,
                 on_batch=lambda count: None,
-            )  # fmt: skip
+            )
             return time.perf_counter() - began
 
     sizes = (25, 50, 100)

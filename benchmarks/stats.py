@@ -17,15 +17,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
-from collections.abc import Callable
 from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
@@ -33,16 +29,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from timing import machine, seconds, table, turns
 
 from safebench import stats
+from safebench.evidence import tables
 from safebench.evidence.arrays import outcome_arrays
-from safebench.evidence.tables import (
-    OUTCOMES,
-    OUTCOMES_FILE,
-    read_outcomes,
-    sort_table,
-    write_table,
-)
+from safebench.evidence.tables import OUTCOMES_FILE, read_outcomes
 
 FACETS = ("checkpoint", "decoding", "training_seed", "repeat", "prompt")
 FULL, SMALL = (5, 2, 10, 20, 500), (2, 2, 3, 2, 20)
@@ -63,9 +55,7 @@ def main() -> int:
         return _memory_inside(arguments.memory, arguments.replicates)
     shape = SMALL if arguments.small else FULL
     replicates, rounds = (200, 1) if arguments.small else (10_000, 5)
-    print(f"{os.cpu_count()} CPUs, {platform.machine()}, Python {platform.python_version()}, "
-          f"{platform.system()}; numpy {version('numpy')}, pyarrow {version('pyarrow')}; "
-          f"seed {SEED}")  # fmt: skip
+    print(f"{machine('numpy', 'pyarrow')}; seed {SEED}")
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
         _write(where, shape)
@@ -119,7 +109,8 @@ def _write(folder: Path, shape: tuple[int, ...]) -> None:
         "verdict": words(y, ["refused", "complied"]),
         "score": pa.array(y),
     }
-    write_table(sort_table(pa.table(columns, schema=OUTCOMES)), folder / OUTCOMES_FILE)
+    made = pa.table(columns, schema=tables.OUTCOMES)
+    tables.write_table(tables.sort_table(made), folder / OUTCOMES_FILE)
 
 
 def _report(folder: Path, replicates: int) -> None:
@@ -176,33 +167,21 @@ def _time(folder: Path, shape: tuple[int, ...], replicates: int, rounds: int) ->
     weights = [draw.random((replicates, shape[4])), seeds, draw.random((shape[4], columns))]
     path = folder / OUTCOMES_FILE
     sides = {
-        "full report": lambda: _report(folder, replicates),
-        "floor": lambda: _floor(path, KEY + TEXT, weights),
-        "stricter floor, no text": lambda: _floor(path, KEY, weights),
+        "full report": lambda: seconds(lambda: _report(folder, replicates)),
+        "floor": lambda: seconds(lambda: _floor(path, KEY + TEXT, weights)),
+        "stricter floor, no text": lambda: seconds(lambda: _floor(path, KEY, weights)),
     }
     rows = int(np.prod(shape))
-    print(f"\n{rows:,} outcomes ({path.stat().st_size:,} bytes), {rounds} rounds taking turns, "
-          f"{replicates:,} replicates; products {replicates:,} x {shape[4]} @ {shape[4]} x "
-          f"{columns}, twice")  # fmt: skip
-    for run in sides.values():
-        run()
-    taken: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, run in sides.items():
-            taken[name].append(_seconds(run))
-    middle = {name: statistics.median(seconds) for name, seconds in taken.items()}
-    for name, seconds in taken.items():
-        print(f"  {name:24s} min {min(seconds):7.3f} s   median {middle[name]:7.3f} s")
+    size = f"{rows:,} outcomes ({path.stat().st_size:,} bytes)"
+    products = f"products {replicates:,} x {shape[4]} @ {shape[4]} x {columns}, twice"
+    print(f"\n{size}, {rounds} rounds taking turns, {replicates:,} replicates; {products}")
+    taken = turns(rounds, sides)
+    table(taken)
+    middle = {name: statistics.median(values) for name, values in taken.items()}
     ratio = middle["full report"] / middle["floor"]
     strict = middle["full report"] / middle["stricter floor, no text"]
     print(f"  report / floor: {ratio:.2f} (bound {MOST_TIME}); / stricter floor: {strict:.2f}")
     return ["time"] if ratio > MOST_TIME else []
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
 
 
 def _memory(folder: Path, replicates: int) -> list[str]:
@@ -213,8 +192,8 @@ def _memory(folder: Path, replicates: int) -> list[str]:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     peak, arrow, weights = json.loads(done.stdout)
     ratio = max(peak - weights, 0) / arrow
-    print(f"\npeak memory of the report: {peak / 1e6:.0f} MB above the start; Arrow table "
-          f"{arrow / 1e6:.0f} MB, weights {weights / 1e6:.0f} MB")  # fmt: skip
+    sizes = f"Arrow table {arrow / 1e6:.0f} MB, weights {weights / 1e6:.0f} MB"
+    print(f"\npeak memory of the report: {peak / 1e6:.0f} MB above the start; {sizes}")
     print(f"  (peak - weights) / Arrow: {ratio:.2f} (bound {MOST_MEMORY})")
     return ["memory"] if ratio > MOST_MEMORY else []
 
@@ -243,7 +222,7 @@ def _linear(sizes: tuple[float, ...]) -> None:
         inner = (5, 2, 10, 20) if size >= 1e5 else (1, 1, 10, 5)
         shape = (*inner, int(size) // per_prompt)
         y = np.random.default_rng(SEED).random(int(np.prod(shape)))
-        took = min(_seconds(lambda y=y, shape=shape: _components(y, shape)) for _ in range(2))
+        took = min(seconds(lambda y=y, shape=shape: _components(y, shape)) for _ in range(2))
         print(f"  {y.size:12,}  {took:8.3f} s   {1e9 * took / y.size:7.0f} ns each")
 
 
@@ -264,13 +243,13 @@ def _mixed_model(rows: int) -> None:
     both = ("seed", "prompt")
     effects = {"seed": ("seed",), "prompt": ("prompt",), "both": both, "residual": ()}
     factors = {"seed": seed, "prompt": prompt}
-    ours = min(_seconds(lambda: stats.variance_components(y, factors, effects)) for _ in range(3))
+    ours = min(seconds(lambda: stats.variance_components(y, factors, effects)) for _ in range(3))
     frame = pd.DataFrame({**factors, "y": y, "one": 1})
     crossed = {"s": "0 + C(seed)", "p": "0 + C(prompt)", "sp": "0 + C(seed):C(prompt)"}
     model = smf.mixedlm("y ~ 1", frame, groups="one", vc_formula=crossed, re_formula="0")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of its own convergence
-        theirs = _seconds(model.fit)
+        theirs = seconds(model.fit)
     print(f"\n{y.size:,} outcomes, three crossed effects: Method I {ours:.4f} s,")
     print(f"  statsmodels {version('statsmodels')} MixedLM {theirs:.2f} s: {theirs / ours:,.0f} x")
 

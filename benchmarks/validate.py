@@ -11,23 +11,27 @@ Rounds take turns, so that a busy machine slows all sides alike; ratios are of t
 
 from __future__ import annotations
 
+import copy
 import json
 import os
-import platform
+import random
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from cards import ROOT, SEED, VALID, as_yaml, write_cards
+import yaml
+from timing import machine, seconds, table, turns
 
 from safebench.card.io import load_document
 
+ROOT = Path(__file__).resolve().parent.parent
+VALID = ROOT / "spec" / "v1" / "examples" / "valid"
+SEED = 20_250
 CARDS = 1_000
 COLD_ROUNDS, WARM_ROUNDS = 15, 5
 MOST_COLD, MOST_WARM = 1.0, 3.0
@@ -66,10 +70,8 @@ def main() -> int:
     if theirs is None:
         print("check-jsonschema is not installed: pip install check-jsonschema", file=sys.stderr)
         return 2
-    print(f"{os.cpu_count()} CPUs, {platform.machine()}, Python {platform.python_version()}, "
-          f"{platform.system()}; cards made with seed {SEED}")  # fmt: skip
-    packages = ("pydantic", "PyYAML", "jsonschema", "click")
-    print(", ".join(f"{name} {version(name)}" for name in packages) + f"; {_said(theirs)}")
+    packages = machine("pydantic", "PyYAML", "jsonschema", "click")
+    print(f"{packages}; {_version(theirs)}; cards made with seed {SEED}")
     with tempfile.TemporaryDirectory() as folder:
         over = [*_cold(theirs, Path(folder)), *_warm(Path(folder))]
     print("\nwithin the bounds" if not over else f"\nOVER THE BOUND: {', '.join(over)}")
@@ -82,7 +84,7 @@ def _check_jsonschema() -> str | None:
     return str(beside) if beside.is_file() else shutil.which("check-jsonschema")
 
 
-def _said(program: str) -> str:
+def _version(program: str) -> str:
     return subprocess.run(
         [program, "--version"], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -101,8 +103,9 @@ def _cold(theirs: str, folder: Path) -> list[str]:
         print(f"\ncold, one {name} of {card.stat().st_size:,} bytes, {COLD_ROUNDS} rounds")
         print(f"  A  python -m safebench.cli.main validate {card.name}")
         print(f"  B  check-jsonschema --schemafile spec/v1/card.schema.json {card.name}")
-        seconds = _rounds(COLD_ROUNDS, lambda a=ours: _started(a), lambda b=other: _started(b))
-        if _table(*seconds) > MOST_COLD:
+        if _ratio(COLD_ROUNDS, {"A": partial(_started, ours), "B": partial(_started, other)}) > (
+            MOST_COLD
+        ):
             over.append(f"cold {name}")
     return over
 
@@ -119,14 +122,11 @@ def _warm(folder: Path) -> list[str]:
         print("  A  safebench.checks.check(path) for each: reading, models, rules, level")
         print("  B  yaml.load(..., CSafeLoader) and Draft202012Validator.iter_errors for each")
         expected = CARDS if wrong else 0
-        seconds = _rounds(
-            WARM_ROUNDS,
-            lambda c=cards, n=expected: _inside([sys.executable, "-c", OURS, str(c)], n),
-            lambda c=cards, n=expected: _inside(
-                [sys.executable, "-c", FLOOR, str(c), str(SCHEMA)], n
-            ),
-        )
-        if _table(*seconds) > MOST_WARM:
+        sides = {
+            "A": partial(_inside, [OURS, str(cards)], expected),
+            "B": partial(_inside, [FLOOR, str(cards), str(SCHEMA)], expected),
+        }
+        if _ratio(WARM_ROUNDS, sides) > MOST_WARM:
             over.append(f"warm, {what}")
         command = [sys.executable, "-m", "safebench.cli.main", "validate", str(cards)]
         whole = min(_started(command, code=int(wrong)) for _ in range(2))
@@ -134,29 +134,25 @@ def _warm(folder: Path) -> list[str]:
     return over
 
 
-def _rounds(
-    number: int, first: Callable[[], float], second: Callable[[], float]
-) -> tuple[list[float], list[float]]:
-    """Take turns; the round before the first fills caches and writes bytecode."""
-    pairs = [(first(), second()) for _ in range(number + 1)][1:]
-    return [a for a, _ in pairs], [b for _, b in pairs]
-
-
 def _started(command: list[str], code: int = 0) -> float:
     """Return the seconds from a program's start to its end."""
-    start = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, cwd=ROOT, env=_environment(), check=False)
-    seconds = time.perf_counter() - start
-    assert done.returncode == code, (command, done.returncode, done.stdout[-500:], done.stderr)
-    return seconds
+
+    def run() -> None:
+        done = subprocess.run(
+            command, capture_output=True, cwd=ROOT, env=_environment(), check=False
+        )
+        assert done.returncode == code, (command, done.returncode, done.stdout[-500:], done.stderr)
+
+    return seconds(run)
 
 
-def _inside(command: list[str], wrong: int) -> float:
+def _inside(program: list[str], wrong: int) -> float:
     """Return the seconds that a program measured itself; both sides agree on what is wrong."""
+    command = [sys.executable, "-c", *program]
     done = subprocess.run(command, capture_output=True, cwd=ROOT, env=_environment(), check=True)
-    seconds, found = json.loads(done.stdout)
-    assert found == wrong, (command[2], found, wrong)
-    return float(seconds)
+    taken, found = json.loads(done.stdout)
+    assert found == wrong, (program[1], found, wrong)
+    return float(taken)
 
 
 def _environment() -> dict[str, str]:
@@ -164,13 +160,56 @@ def _environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
 
 
-def _table(ours: list[float], theirs: list[float]) -> float:
-    for name, seconds in (("A", ours), ("B", theirs)):
-        print(f"  {name}  min {min(seconds):7.3f} s   median {statistics.median(seconds):7.3f} s")
+def _ratio(rounds: int, sides: dict[str, Any]) -> float:
+    taken = turns(rounds, sides)
+    table(taken)
+    ours, theirs = taken["A"], taken["B"]
     ratio = min(ours) / min(theirs)
     middle = statistics.median(ours) / statistics.median(theirs)
     print(f"  A / B: {ratio:.2f} (of medians {middle:.2f})")
     return ratio
+
+
+def write_cards(folder: Path, number: int, *, wrong: bool = False) -> list[Path]:
+    """Write plans and reports with an id each; with `wrong`, each has one misspelt field.
+
+    Reports come without their evidence, which a schema does not look at.
+    """
+    rng = random.Random(SEED)  # noqa: S311 - seeded, and no secret
+    bases = [load_document(path).data for path in sorted(VALID.rglob("*.yaml"))]
+    paths = []
+    for index in range(number):
+        data = _varied(copy.deepcopy(bases[index % len(bases)]), index, rng)
+        if wrong:
+            data["submission"]["titel"] = data["submission"].pop("title")
+        path = folder / f"card-{index:05}.yaml"
+        path.write_text(as_yaml(data), encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def as_yaml(data: Any) -> str:
+    """Return data as YAML that readers of 1.1 and of 1.2 read alike: 2.0e-05 and never 2e-05."""
+    return yaml.safe_dump(data, sort_keys=False, default_flow_style=None, allow_unicode=True)
+
+
+def _varied(data: dict[str, Any], index: int, rng: random.Random) -> dict[str, Any]:
+    submission = data["submission"]
+    submission["id"] = f"{submission['id'][:50]}-{index}"
+    submission["title"] = f"{submission['title']} ({rng.randrange(10**6)})"
+    submission["date"] = f"2025-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
+    data.pop("evidence", None)
+    if "results" not in data:  # the protocol of a report is bound to its seeds and numbers
+        _vary_protocol(data, rng)
+    return data
+
+
+def _vary_protocol(data: dict[str, Any], rng: random.Random) -> None:
+    training = data.get("hyperparameters", {})
+    if isinstance(training.get("learning_rate"), float):
+        training["learning_rate"] = rng.choice([1e-5, 2e-5, 5e-5, 1e-4, 2e-4])
+    for decoding in data.get("decoding", []):
+        decoding["max_new_tokens"] = rng.choice([128, 256, 512, 1024])
 
 
 if __name__ == "__main__":

@@ -55,9 +55,15 @@ class World:
     family_share: float = 0.0
 
     def outcomes(
-        self, rng: np.random.Generator, n: int, seeds: int, prompts: int, repeats: int = 1,
-        fixed: bool = False, shift: float = 0.0,
-    ) -> np.ndarray:  # fmt: skip
+        self,
+        rng: np.random.Generator,
+        n: int,
+        seeds: int,
+        prompts: int,
+        repeats: int = 1,
+        fixed: bool = False,
+        shift: float = 0.0,
+    ) -> np.ndarray:
         """Draw (n, S, R, P) outcomes; `fixed`: of the prompts of `fixed_prompts`, n times.
 
         `shift` moves mu.

@@ -66,9 +66,8 @@ class Grid:
         if facets not in self.tables:
             counts, sums = self.tables[_smallest(self.tables, facets)]
             over = self._without(facets)
-            self.tables[facets] = (
-                counts.sum(axis=over, keepdims=True), sums.sum(axis=over, keepdims=True)
-            )  # fmt: skip
+            n, total = (table.sum(axis=over, keepdims=True) for table in (counts, sums))
+            self.tables[facets] = n, total
         return self.tables[facets]
 
     def _without(self, facets: Facets) -> tuple[int, ...]:
@@ -186,7 +185,7 @@ def facet_codes(name: str, labels: ArrayLike, n: int) -> tuple[Codes, int]:
         raise StatsError(f"factors[{name!r}] has shape {array.shape}, not ({n},) like y")
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise StatsError(f"factors[{name!r}][{int(np.argmax(np.isnan(array)))}] is NaN")
-    if array.dtype.kind in "iu" and array.min() >= 0 and array.max() < 2**40:
+    if array.dtype.kind in "iu" and array.min() >= 0:
         return compact(array, int(array.max()) + 1)
     try:
         levels, codes = np.unique(array, return_inverse=True)

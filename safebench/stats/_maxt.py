@@ -92,12 +92,12 @@ def checked_df(df: ArrayLike, n: int) -> Floats:
     return array
 
 
-def correlation(spread: Floats) -> Floats:
-    """The same with unit variances; entries without variance are independent of all."""
+def correlation(spread: Floats, least: float = 0.0) -> Floats:
+    """The same with unit variances; entries with a variance of at most `least` are independent."""
     if spread.ndim == 1:
         return np.ones_like(spread)
     deviations = np.sqrt(np.diagonal(spread))
-    scale = np.divide(1.0, deviations, out=np.zeros_like(deviations), where=deviations > 0)
+    scale = np.divide(1.0, deviations, out=np.zeros_like(deviations), where=deviations**2 > least)
     unit = spread * scale * scale[:, None]
     np.fill_diagonal(unit, 1.0)
     return unit

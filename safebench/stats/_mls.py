@@ -7,15 +7,15 @@ Graybill (1992), Confidence Intervals on Variance Components, ch. 3.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from scipy import special
 
 from safebench.stats._checks import Floats
+from safebench.stats._dist import edge
 
 
-class Bounds:
+class Reach:
     """Distances of bounds, each leaving `tail`, of any sum of mean squares with these `df`.
 
     With G = 1 - 1/F_{tail; df, inf} and H = 1/F_{1-tail; df, inf} - 1, the square of the lower
@@ -25,14 +25,14 @@ class Bounds:
     """
 
     def __init__(self, df: Floats, tail: float) -> None:
-        self._g, self._h = _relative(df, tail), _relative(df, 1 - tail)
+        self._g, self._h = relative(df, tail), relative(df, 1 - tail)
         f = np.asarray(special.fdtri(df[:, None], df, 1 - tail))
         self._below = ((f - 1) ** 2 - (self._g[:, None] * f) ** 2 - self._h**2) / f
         f = np.asarray(special.fdtri(df[:, None], df, tail))
         self._above = ((f - 1) ** 2 - (self._h[:, None] * f) ** 2 - self._g**2) / f
         both, ratio = df[:, None] + df, df[:, None] / df
         square = (self._g**2)[:, None] * ratio
-        self._pair = _relative(both, tail) ** 2 * both**2 / (df[:, None] * df) - square - square.T
+        self._pair = relative(both, tail) ** 2 * both**2 / (df[:, None] * df) - square - square.T
         np.fill_diagonal(self._pair, 0.0)
 
     def below(self, terms: Floats) -> float:
@@ -54,7 +54,7 @@ class Bounds:
         return math.sqrt(max(float(squared), 0.0))
 
 
-def _relative(df: Floats, tail: float) -> Floats:
+def relative(df: Floats, tail: float) -> Floats:
     """1 - df/chi2 with `tail` above: how far the true mean square lies below, relatively."""
     return np.asarray(1 - df / special.chdtri(df, tail), dtype=np.float64)
 
@@ -67,7 +67,7 @@ def share_bounds(
     The ratio rho is inside while the bounds of part - rho * whole hold 0; for two mean squares
     that is the exact F interval.
     """
-    reach = Bounds(df, tail)
+    reach = Reach(df, tail)
     terms, everything = part * squares, whole * squares
 
     def low(rho: float) -> bool:
@@ -80,26 +80,4 @@ def share_bounds(
 
     total = float(everything.sum())
     middle = min(max(float(terms.sum()) / total, 0.0), 1.0) if total > 0 else 0.5
-    lower = _edge(low, 0.0, middle)
-    upper = _edge(high, 1.0, middle)
-    return lower, upper
-
-
-def _edge(outside: Callable[[float], bool], far: float, near: float) -> float:
-    """Where `outside` ends between `far` and `near`; `far` if it holds nowhere."""
-    if not outside(far):
-        return far
-    for _ in range(45):
-        middle = (far + near) / 2
-        if outside(middle):
-            far = middle
-        else:
-            near = middle
-    return near
-
-
-def satterthwaite_df(weights: Floats, squares: Floats, df: Floats) -> float:
-    """Degrees of freedom of a sum of mean squares: (sum x)^2 / sum(x^2/df); 0 if it is 0."""
-    terms = weights * squares
-    below = float(np.sum(terms**2 / df))
-    return float(np.sum(terms)) ** 2 / below if below > 0 else 0.0
+    return edge(low, 0.0, middle), edge(high, 1.0, middle)

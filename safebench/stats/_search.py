@@ -1,80 +1,40 @@
-"""Exact search over (seeds, repeats, prompts): branch and bound with a convex relaxation."""
+"""The best whole numbers of seeds, repeats and prompts: boxes of designs, bounded and halved.
+
+Precision improves and cost grows with each of the three numbers. A box of designs therefore costs
+at least its smallest numbers of seeds and repeats with the prompts that its largest would need, and
+the boxes for which that exceeds the best design so far are left out. The rest are halved until they
+hold one pair of numbers each. Every step is done for all boxes at once.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from safebench.errors import StatsError
-from safebench.stats._checks import Floats, positive_int
-from safebench.stats.intervals import Bounds as Interval
-from safebench.stats.intervals import interval_from
+from safebench.stats._checks import Floats
+from safebench.stats.intervals import Bounds, interval_from
 
 Bools = NDArray[np.bool_]
 Triple = tuple[int, int, int]
-_SLACK = 1e-9
-"""Relative tolerance below which two costs (or variances) are the same."""
-_ANY = 1e12
+ANY = 1e12
 """Stands for any number of levels."""
-_STEPS = 44
-_CHUNK = 200_000
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Least and greatest number of seeds, repeats, prompts (infinite: no bound)."""
-
-    low: Triple
-    high: tuple[float, float, float]
-
-    @classmethod
-    def of(
-        cls,
-        facets: Iterable[str],
-        held: Mapping[str, int],
-        fixed: Iterable[str],
-        least: Mapping[str, int],
-        most: Mapping[str, int],
-    ) -> Bounds:
-        """Bounds from what is held, fixed and bounded; raises StatsError."""
-        facets = tuple(facets)
-        for name, given in (("at_least", least), ("at_most", most)):
-            if set(given) - set(facets):
-                raise StatsError(f"{name} names {sorted(set(given) - set(facets))}, not {facets}")
-        for facet, n in held.items():
-            positive_int(f"levels[{facet!r}]", n)
-        low, high = [], []
-        for facet in facets:
-            if facet in held:
-                low.append(held[facet])
-                high.append(float(held[facet]))
-                continue
-            default = 1 if facet == "repeat" or facet in fixed else 2
-            low.append(positive_int(f"at_least[{facet!r}]", least.get(facet, default)))
-            high.append(
-                float(positive_int(f"at_most[{facet!r}]", most[facet]))
-                if facet in most
-                else math.inf
-            )
-            if high[-1] < low[-1]:
-                raise StatsError(
-                    f"at_most[{facet!r}] is {high[-1]:g}, below the least number, {low[-1]}"
-                )
-        return cls((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+_SLACK = 1e-9
+"""Relative difference below which two costs are equal."""
+_CHUNK = 512
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Variances by (has seed, has repeat, has prompt); `replicate`: 0 seeds, 1 repeats.
+    """Variances of one outcome, by the facets that they fall with.
 
-    `score`: the mean of the outcomes; `single`: the variance of one of them.
+    `sums`: (has seed, has repeat, has prompt) -> variance; `replicate`: what stands for the runs, 0
+    the seeds or 1 the repeats; `score`: the mean of the outcomes; `single`: the variance of one.
     """
 
     sums: dict[tuple[bool, bool, bool], float]
@@ -88,64 +48,61 @@ class Terms:
         """Whether any variance is known to fall with repeats."""
         return any(repeat for _, repeat, _ in self.sums)
 
-    def split(self, s: Any, r: Any) -> tuple[Any, Any]:
-        """(A, B) of V = A + B/prompts at s seeds and r repeats."""
-        parts: list[Any] = [0.0 * s * r, 0.0 * s * r]
-        for (seed, repeat, prompt), variance in self.sums.items():
-            part = max(variance, 0.0) / ((s if seed else 1) * (r if repeat else 1))
-            parts[prompt] = parts[prompt] + part
-        return parts[0], parts[1]
-
-    def variance(self, s: Any, r: Any, p: Any) -> Any:
-        """V at s seeds, r repeats, p prompts."""
-        a, b = self.split(s, r)
-        return a + b / p
+    def variance(self, n: tuple[Any, Any, Any]) -> Any:
+        """Variance of the mean at n seeds, repeats, prompts, negative estimates as 0."""
+        return sum(
+            (max(v, 0.0) / _levels(key, n) for key, v in self.sums.items()),
+            start=np.zeros(np.broadcast(*n).shape),
+        )
 
     def parts(self, n: tuple[Any, Any, Any]) -> tuple[Floats, Floats, Floats]:
         """(V_seed, V_prompt, V_cell) of the mean, as spec/v1/intervals.md has them."""
-        seed: Any = 0.0
-        prompt: Any = 0.0
-        cell: Any = 0.0
+        seed, prompt, cell = (np.zeros(np.broadcast(*n).shape) for _ in range(3))
         for key, variance in self.sums.items():
-            part = variance / math.prod(size for has, size in zip(key, n, strict=True) if has)
+            part = variance / _levels(key, n)
             has_seed = key[self.replicate] or key[0]
             seed = seed + (part if has_seed or self.prompts_fixed else 0.0)
             prompt = prompt + (part if key[2] else 0.0)
             cell = cell + (part if has_seed and key[2] else 0.0)
         return np.maximum(seed, 0.0), np.maximum(prompt, 0.0), np.maximum(cell, 0.0)
 
-    def interval(self, n: tuple[Any, Any, Any], confidence: float) -> Interval:
-        """The bounds of a score at s seeds, r repeats, p prompts, elementwise.
+    def interval(self, n: tuple[Any, Any, Any], confidence: float) -> Bounds:
+        """The bounds of a score at n seeds, repeats, prompts, elementwise.
 
         They are those of `score_interval` where n is the design that the variances are from.
         Without a degree of freedom for a spread that there is, they are [0, 1].
         """
         seed, prompt, cell = self.parts(n)
         seeds, prompts = n[self.replicate], n[2]
-        found = interval_from(
-            self.score, prompt, seed, cell, self.single / math.prod(n if self.repeats else n[::2]),
-            seeds, prompts, confidence, prompts_fixed=self.prompts_fixed,
-        )  # fmt: skip
-        blind = (np.asarray(seeds) < 2) & (np.asarray(seed) > 0)
-        if not self.prompts_fixed:
-            blind = blind | ((np.asarray(prompts) < 2) & (np.asarray(prompt) > 0))
-        return replace(
-            found,
-            lower=np.where(blind, 0.0, found.lower),
-            upper=np.where(blind, 1.0, found.upper),
+        single = self.single / math.prod(n if self.repeats else n[::2])
+        variances = prompt, seed, cell, single
+        bounds = interval_from(
+            self.score, *variances, seeds, prompts, confidence, prompts_fixed=self.prompts_fixed
         )
+        blind = (np.asarray(seeds) < 2) & (seed > 0)
+        if not self.prompts_fixed:
+            blind = blind | ((np.asarray(prompts) < 2) & (prompt > 0))
+        return replace(
+            bounds,
+            lower=np.where(blind, 0.0, bounds.lower),
+            upper=np.where(blind, 1.0, bounds.upper),
+        )
+
+
+def _levels(has: tuple[bool, bool, bool], n: tuple[Any, Any, Any]) -> Any:
+    return math.prod(size for used, size in zip(has, n, strict=True) if used)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wanted; exactly one of target_se, half_width, budget."""
+    """What is wanted: `aim` is "target_se" or "half_width", at least cost, or a "budget"."""
 
     terms: Terms
-    bounds: Bounds
+    low: Triple
+    high: tuple[float, float, float]  # infinite: no bound
     costs: tuple[float, float, float]  # of a seed, a response, a prompt
-    target_se: float | None
-    half_width: float | None
-    budget: float | None
+    aim: str
+    value: float
     tail: float
 
     def cost(self, n: tuple[Any, Any, Any]) -> Any:
@@ -154,369 +111,190 @@ class Problem:
         seed, response, prompt = self.costs
         return seed * s + (response * s * r + prompt) * p
 
-    @property
-    def most_variance(self) -> float:
-        """V that no admissible design exceeds."""
-        if self.target_se is not None:
-            return self.target_se**2 * (1 + 1e-12)
-        if self.half_width is not None:
-            return self._widest
-        return math.inf
+    def affordable(self, s: Floats, r: Floats, limit: float) -> Floats:
+        """Most prompts that `limit` pays for, below `low` where it does not pay for these."""
+        seed, response, prompt = self.costs
+        most = np.full_like(s, min(self.high[2], ANY))
+        if math.isinf(limit):
+            return most
+        p = np.floor((limit - seed * s) / (response * s * r + prompt) * (1 + 1e-12))
+        p = np.where(self.cost((s, r, p)) > limit * (1 + 1e-12), p - 1, p)
+        return np.minimum(p, most)
 
-    def split(self, s: Any, r: Any) -> tuple[Any, Any]:
-        """(A, B) such that a design with A + B/prompts above `most_variance` is not feasible.
-
-        For a half-width A is larger than the variance by (t_{s-1}/z)^2: see `_widest`.
-        """
-        a, b = self.terms.split(s, r)
-        if self.half_width is None or self.terms.replicate:
-            return a, b
-        with np.errstate(invalid="ignore"):
-            wider = (_t(np.maximum(s - 1.0, 1e-2), self.tail) / special.ndtri(1 - self.tail)) ** 2
-        return a * wider, b * wider if self.terms.prompts_fixed else b
-
-    @cached_property
-    def _widest(self) -> float:
-        """What z^2 V cannot exceed over z^2, with t_{s-1}^2 in the place of z^2 for the seeds.
-
-        The bounds are Clopper and Pearson's of N trials. Let them be as wide as the target at n:
-        then N = m (t_{m-1}/q)^2 >= n, m V <= p(1-p) n/(n-1), q^2 V >= t_{S-1}^2 (V_s - V_c) +
-        z^2 V_p (spec/v1/intervals.md), so that this sum is at most t_{n-1}^2 p(1-p)/(n-1).
-        """
-        p, low, high = self.terms.score, 0.0, 60.0
-        if not 0 < p < 1:
-            return math.inf
-        for _ in range(60):  # n on a logarithmic scale
-            middle = (low + high) / 2
-            n = math.exp(middle)
-            ends = [special.betaincinv(n * p, n * (1 - p) + 1, self.tail),
-                    special.betaincinv(n * p + 1, n * (1 - p), 1 - self.tail)]  # fmt: skip
-            if (ends[1] - ends[0]) / 2 > (self.half_width or 0.0):
-                low = middle
-            else:
-                high = middle
-        more = math.exp(low) - 1
-        if more <= 1e-6:
-            return math.inf
-        quantile = float(_t(more, self.tail) / special.ndtri(1 - self.tail))
-        return quantile**2 * p * (1 - p) / more
-
-    def half(self, n: tuple[Any, Any, Any]) -> Floats:
-        """Half the width of the interval, elementwise."""
-        found = self.terms.interval(n, 1 - 2 * self.tail)
-        return np.asarray((found.upper - found.lower) / 2)
-
-    def _added(self, n: tuple[Any, Any, Any]) -> Floats:
-        """t_{S-1}^2 (V_seed - V_cell) + t_{P-1}^2 V_prompt: no noise makes it smaller."""
+    def error(self, n: tuple[Any, Any, Any]) -> Floats:
+        """Standard error, half-width, or the measure that a budget makes least; elementwise."""
+        if self.aim == "target_se":
+            return np.asarray(np.sqrt(self.terms.variance(n)))
+        if self.aim == "half_width":
+            bounds = self.interval(n)
+            return np.asarray((bounds.upper - bounds.lower) / 2)
+        # t_{S-1}^2 (V_seed - V_cell) + t_{P-1}^2 V_prompt: unlike a half-width estimated at the
+        # score, it cannot be made smaller by adding noise.
         seed, prompt, cell = self.terms.parts(n)
         if self.terms.prompts_fixed:
             cell = prompt = np.zeros_like(seed)
-        total: Any = 0.0
-        seeds = n[self.terms.replicate]
-        for part, df in ((seed - cell, seeds - 1), (prompt, n[2] - 1)):
+        total = np.zeros_like(seed)
+        for part, df in ((seed - cell, n[self.terms.replicate] - 1), (prompt, n[2] - 1)):
             quantile = special.stdtrit(np.maximum(df, 1e-3), 1 - self.tail)
-            total = total + np.where(
-                part > 0, np.where(np.asarray(df) > 0, quantile**2, np.inf) * part, 0.0
-            )
-        return np.asarray(total)
+            squared = np.where(np.asarray(df) > 0, quantile**2, np.inf)
+            total += np.multiply(squared, part, out=np.zeros_like(total), where=part > 0)
+        return total
 
-    def relaxed(self, s: Floats, r: Floats) -> Floats:
-        """What is minimised (cost, or V in a budget) with a real number of prompts; inf: none."""
-        p = self._real_prompts(s, r)
-        with np.errstate(invalid="ignore", over="ignore"):
-            if self.budget is None:
-                return np.where(np.isfinite(p), self.cost((s, r, p)), np.inf)
-            return np.where(np.isfinite(p), self.terms.variance(s, r, p), np.inf)
+    def interval(self, n: tuple[Any, Any, Any]) -> Bounds:
+        """The bounds of a score."""
+        return self.terms.interval(n, 1 - 2 * self.tail)
 
-    def _real_prompts(self, s: Floats, r: Floats) -> Floats:
-        low, high = self.bounds.low[2], self.bounds.high[2]
-        seed, response, prompt = self.costs
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            if self.budget is not None:
-                p = np.minimum((self.budget - seed * s) / (response * s * r + prompt), high)
-                return np.where(p >= low * (1 - 1e-12), np.maximum(p, low), np.inf)
-            a, b = self.split(s, r)
-            room = self.most_variance - a
-            p = np.where(room > 0, np.maximum(b / room, low), np.where((room == 0) & (b == 0), low,
-                                                                       np.inf))  # fmt: skip
-            return np.where(p <= high * (1 + 1e-12), np.minimum(p, high), np.inf)
+    def enough(self, s: Floats, r: Floats, p: Floats) -> Bools:
+        """Whether designs reach the target."""
+        return np.asarray(self.error((s, r, p)) <= self.value * (1 + 1e-12))
 
-    def exact(self, s: Floats, r: Floats) -> tuple[Floats, Floats]:
-        """The same with the best whole number of prompts, and that number (NaN: none)."""
-        real = self._real_prompts(s, r)
-        ok = np.isfinite(real)
-        p = np.where(ok, real, self.bounds.low[2])
-        if self.budget is not None:
-            p = np.floor(p * (1 + 1e-12))
-            p = np.where(self.cost((s, r, p)) > self.budget * (1 + 1e-12), p - 1, p)
-            ok &= p >= self.bounds.low[2]
-            # in units of V, of which the relaxation's is a lower bound as t exceeds z
-            value = self._added((s, r, p)) / float(special.ndtri(1 - self.tail)) ** 2
-            return np.where(ok, value, np.inf), np.where(ok, p, np.nan)
-        p = np.ceil(p * (1 - 1e-12))
-        a, b = self.split(s, r)
-        p = np.where(a + b / p > self.most_variance, p + 1, p)
-        if self.half_width is not None:
-            p, wide = self._narrow(s, r, p)
-            ok &= wide
-        ok &= p <= self.bounds.high[2]
-        return np.where(ok, self.cost((s, r, p)), np.inf), np.where(ok, p, np.nan)
+    def prompts(self, s: Floats, r: Floats, most: Floats) -> Floats:
+        """Fewest prompts, at most `most`, that reach the target; NaN where they do not.
 
-    def _many(self, p: Floats) -> Floats:
-        """Any number of prompts, but those held: an interval must not be narrow by noise alone."""
-        held = self.terms.prompts_fixed or self.bounds.low[2] == self.bounds.high[2]
-        return p if held else np.full_like(p, _ANY)
+        Of a half-width it is also asked that no larger number of prompts would widen it: intervals
+        grow where events cease to be rare, and where they were narrow by noise alone.
+        """
+        low = np.full_like(most, self.low[2] - 1.0)
+        ok = (most > low) & self.enough(s, r, np.maximum(most, self.low[2]))
+        if self.aim == "half_width":
+            held = self.terms.prompts_fixed or self.low[2] == self.high[2]
+            top = np.full_like(most, min(self.high[2], ANY))
+            ok &= self.enough(s, r, top) & (self.enough(s, r, np.full_like(top, ANY)) | held)
+            s, r, low, most, top = s[ok], r[ok], low[ok], most[ok], top[ok]
+            common = _first(lambda p: ~self.interval((s, r, p)).rare, low, top)
+            wide = ~self.enough(s, r, common)
+            low, most = np.where(wide, common, low), np.where(wide, most, np.minimum(most, common))
+            inside = low < most
+            ok[ok] = inside
+            s, r, low, most = s[inside], r[inside], low[inside], most[inside]
+        else:
+            s, r, low, most = s[ok], r[ok], low[ok], most[ok]
+        result = np.full_like(ok, np.nan, dtype=np.float64)
+        result[ok] = _first(lambda p: self.enough(s, r, p), low, most)
+        return result
 
-    def _narrow(self, s: Floats, r: Floats, p: Floats) -> tuple[Floats, Bools]:
-        """Fewest prompts from p whose interval is narrow enough and stays so with more."""
-        goal = (self.half_width or 0.0) * (1 + 1e-12)
-        most = np.full_like(p, min(self.bounds.high[2], _ANY))
-        ok = (self.half((s, r, self._many(p))) <= goal) & (self.half((s, r, most)) <= goal)
-        high = most
-        low = np.where(self.half((s, r, np.maximum(p, 1))) <= goal, p - 1, p)
-        high = np.where(low == p - 1, p, high)
-        while bool((ok & (high - low > 1)).any()):
-            middle = np.floor((low + high) / 2)
-            fits = self.half((s, r, middle)) <= goal
-            low, high = np.where(fits, low, middle), np.where(fits, middle, high)
-            low = np.where(ok, low, high - 1)
-        return high, ok
+    def corners(self, boxes: Floats, limit: float) -> tuple[Floats, Floats, Floats]:
+        """Of boxes: a lower bound, and the value and prompts of the design in its best corner.
+
+        `boxes`: (n, 4), first and last number of seeds, first and last of repeats; `limit`: the
+        best value so far. Infinite where a box holds nothing as good.
+        """
+        s1, s2, r1, r2 = boxes.T
+        with np.errstate(invalid="ignore"):
+            if self.aim == "budget":
+                p = self.affordable(s1, r1, self.value)
+                p = np.where(p >= self.low[2], p, np.nan)
+                bound, value = self.error((s2, r2, p)), self.error((s1, r1, p))
+            else:
+                p = self.prompts(s2, r2, self.affordable(s1, r1, limit))
+                bound, value = self.cost((s1, r1, p)), self.cost((s2, r2, p))
+        none = np.isnan(p)
+        return np.where(none, np.inf, bound), np.where(none, np.inf, value), p
 
 
-def _t(df: Any, tail: float) -> Any:
-    return special.stdtrit(df, 1 - tail)
+def _first(fits: Callable[[Floats], Bools], low: Floats, high: Floats) -> Floats:
+    """Smallest whole number in (low, high] that fits, by bisection; `high` where none else does."""
+    while bool((high - low > 1).any()):
+        far = high > 4 * np.maximum(low, 1)  # halves the exponent where the range is wide
+        middle = np.where(far, np.sqrt(np.maximum(low, 1) * high), (low + high) / 2)
+        middle = np.clip(np.floor(middle), low + 1, np.maximum(high - 1, low + 1))
+        fit = fits(middle)
+        low, high = np.where(fit, low, middle), np.where(fit, middle, high)
+        low = np.where(low >= high, high - 1, low)
+    return high
 
 
-def search(problem: Problem) -> tuple[list[Triple | None], float]:
-    """Best design and, for other numbers of seeds, the best with each; the floor if there is none.
+def search(problem: Problem) -> list[Triple]:
+    """The best design, then the best with other numbers of seeds, nearest in value first.
 
-    Ties go to fewer seeds, then fewer repeats.
+    Empty where no design is allowed. Ties go to fewer seeds, then fewer repeats.
     """
     problem = _thrifty(problem)
-    start = _incumbent(problem)
-    if start is None:
-        return [None], _floor(problem)
-    value = start[0]
-    best, value = _within(problem, *_seed_range(problem, start[1], value), value, start)
-    others = []
-    low, high = problem.bounds.low[0], problem.bounds.high[0]
-    near = dict.fromkeys((best[0] - 1, best[0] + 1, best[0] - 2, best[0] + 2, 2 * best[0]))
-    for seeds in (n for n in near if low <= n <= high and n != best[0]):
-        found = _best_with(problem, seeds)
-        if found is not None:
-            others.append(found)
-    others.sort()
-    return [best, *(n for _, n in others[:4])], value
+    first = _best(problem)
+    if first is None:
+        return []
+    seeds = first[1][0]
+    near = dict.fromkeys((seeds - 1, seeds + 1, seeds - 2, seeds + 2, 2 * seeds))
+    others = [
+        _best(replace(problem, low=(n, *problem.low[1:]), high=(float(n), *problem.high[1:])))
+        for n in near
+        if problem.low[0] <= n <= problem.high[0]
+    ]
+    return [first[1], *(n for _, n in sorted(filter(None, others))[:4])]
+
+
+def least_error(problem: Problem) -> float:
+    """The least error that can be reached, or the least cost."""
+    if problem.aim == "budget":
+        return float(problem.cost(problem.low))
+    s, r, p = (np.float64(min(high, ANY)) for high in problem.high)
+    return float(problem.error((s, r, p)))
 
 
 def _thrifty(problem: Problem) -> Problem:
-    """The same within narrower bounds, outside which nothing is feasible or better.
+    """The same without designs that cannot be the best.
 
-    One repeat where more cannot help, or a seed costs nothing and is not bounded; and as many
+    One repeat where more cannot help, or where a seed costs nothing and is not bounded; and as many
     prompts as a score without any event needs.
     """
-    bounds = problem.bounds
-    if problem.half_width is not None and not problem.terms.prompts_fixed:
-        p = problem.terms.score
-
-        def too_wide(prompts: int) -> bool:
-            none = problem.tail ** (1 / prompts)
-            return bool(max(p, 1 - none) - min(p, none) > 2 * (problem.half_width or 0.0))
-
-        fewest = bounds.low[2]
-        while fewest < min(bounds.high[2], _ANY) and too_wide(fewest):
+    low, high = problem.low, problem.high
+    if problem.aim == "half_width" and not problem.terms.prompts_fixed:
+        p, fewest = problem.terms.score, low[2]
+        while fewest < min(high[2], ANY):
+            none = problem.tail ** (1 / fewest)
+            if max(p, 1 - none) - min(p, none) <= 2 * problem.value:
+                break
             fewest += 1
-        bounds = Bounds((*bounds.low[:2], fewest), bounds.high)
-        problem = replace(problem, bounds=bounds)
+        low = (*low[:2], fewest)
     only_nested = all(key[0] for key in problem.terms.sums if key[1])
-    free_seeds = problem.costs[0] == 0 and math.isinf(bounds.high[0])
+    free_seeds = problem.costs[0] == 0 and math.isinf(high[0])
     if not problem.terms.repeats or (free_seeds and only_nested):
-        high = (bounds.high[0], float(bounds.low[1]), bounds.high[2])
-        return replace(problem, bounds=Bounds(bounds.low, high))
-    return problem
+        high = (high[0], float(low[1]), high[2])
+    return replace(problem, low=low, high=high)
 
 
-def _floor(problem: Problem) -> float:
-    """The least value that can be reached (se or half-width), or the least cost."""
-    if problem.budget is not None:
-        return float(problem.cost(problem.bounds.low))
-    most = tuple(np.asarray(min(high, _ANY)) for high in problem.bounds.high)
-    n = (most[0], most[1], most[2])
-    if problem.half_width is not None:
-        return float(problem.half(n))
-    return math.sqrt(float(problem.terms.variance(*n)))
-
-
-def _grid(low: int, high: float, points: int = 40) -> Floats:
-    """Whole numbers from low to high, all at first and then geometrically."""
-    top = min(high, _ANY)
-    many = np.geomspace(low, top, points) if top > low else np.array([low])
-    first = np.arange(low, min(low + 16, top) + 1)
-    return np.unique(np.concatenate([first, np.floor(many), [top]])).astype(float)
-
-
-def _incumbent(problem: Problem) -> tuple[float, Triple] | None:
-    """A good design to begin with: a coarse grid, then ever finer ones around its best."""
-    low, high = problem.bounds.low, problem.bounds.high
-    found = _best_on(problem, _grid(low[0], high[0]), _grid(low[1], high[1]))
-    for _ in range(2):
-        if found is None:
-            return None
-        near = [
-            np.unique(np.clip(np.floor(np.linspace(n / 1.5, n * 1.5, 25)), low[i], high[i]))
-            for i, n in enumerate(found[1][:2])
-        ]
-        found = min(found, _best_on(problem, near[0], near[1]) or found)
-    return found
-
-
-def _best_on(problem: Problem, seeds: Floats, repeats: Floats) -> tuple[float, Triple] | None:
-    s, r = (x.ravel() for x in np.meshgrid(seeds, repeats, indexing="ij"))
-    return _best(problem, s, r)
-
-
-def _best(problem: Problem, s: Floats, r: Floats) -> tuple[float, Triple] | None:
-    """Best of pairs in order of seeds, then repeats; the first of equal ones."""
-    found: tuple[float, Triple] | None = None
-    for at in range(0, s.size, _CHUNK):
-        part = slice(at, at + _CHUNK)
-        value, p = problem.exact(s[part], r[part])
-        least = float(value.min())
-        if not math.isfinite(least) or (found is not None and least >= found[0] * (1 - _SLACK)):
-            continue
-        i = int(np.argmax(value <= least * (1 + _SLACK)))
-        found = (float(value[i]), (int(s[part][i]), int(r[part][i]), int(p[i])))
-    return found
-
-
-def _repeats_allowed(problem: Problem, s: Floats, value: float) -> tuple[Floats, Floats]:
-    """Real range of repeats that can be feasible and no worse than `value`, by seeds."""
-    low = np.full_like(s, float(problem.bounds.low[1]))
-    high = np.full_like(s, problem.bounds.high[1])
-    seed, response, prompt = problem.costs
-    limit = problem.budget if problem.budget is not None else value * (1 + _SLACK)
-    fewest = problem.bounds.low[2]
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        high = np.minimum(high, ((limit - seed * s) / fewest - prompt) / (response * s))
-        if problem.budget is None:
-            most = min(problem.bounds.high[2], _ANY)
-            one, nested = (a + b / most for a, b in map(problem.split, (s, s), (1e200, 1.0)))
-            nested = nested - one
-            low = np.maximum(low, np.where(nested > 0, nested / (problem.most_variance - one), 0))
-            low = np.where(problem.most_variance > one, low, np.inf)
-    return low * (1 - 1e-12), high * (1 + 1e-12)
-
-
-def _least(problem: Problem, s: Floats, value: float) -> tuple[Floats, Floats]:
-    """Least relaxed value by seeds and the (real) repeats where it is: golden section in log r."""
-    low, high = _repeats_allowed(problem, s, value)
-    ok = (low <= high) & (high > 0)
-    a, b = np.log(np.where(ok, low, 1.0)), np.log(np.where(ok, high, 1.0))
-    ratio = (math.sqrt(5) - 1) / 2
-    for _ in range(_STEPS):
-        left, right = b - ratio * (b - a), a + ratio * (b - a)
-        keep_left = problem.relaxed(s, np.exp(left)) <= problem.relaxed(s, np.exp(right))
-        a, b = np.where(keep_left, a, left), np.where(keep_left, right, b)
-    found = np.full_like(s, np.inf)
-    at = np.exp((a + b) / 2)
-    for r in (at, np.exp(a), np.exp(b), np.where(ok, low, 1.0), np.where(ok, high, 1.0)):
-        tried = problem.relaxed(s, r)
-        at, found = np.where(tried < found, r, at), np.minimum(tried, found)
-    return np.where(ok, found, np.inf), at
-
-
-def _seed_range(problem: Problem, best: Triple, value: float) -> tuple[int, int]:
-    """Numbers of seeds whose relaxation can match `value`: an interval, since it is convex."""
-
-    def worth(n: Floats) -> Bools:
-        return _least(problem, n, value)[0] <= value * (1 + _SLACK)
-
-    def edge(inside: int, outside: int) -> int:
-        """Last number from `inside` towards `outside` that is worth it, many at a time."""
-        while abs(outside - inside) > 1:
-            tried = np.unique(np.round(np.linspace(inside, outside, 34)))
-            tried = np.sort(tried[(tried != inside)])
-            tried = tried if outside > inside else tried[::-1]
-            fits = worth(tried)
-            count = int(fits.argmin()) if not fits.all() else fits.size
-            if count == fits.size:
-                return outside
-            outside, inside = int(tried[count]), int(tried[count - 1]) if count else inside
-        return inside
-
-    first = edge(best[0], problem.bounds.low[0] - 1)
-    step, inside = 8, best[0]
-    top = min(problem.bounds.high[0], _ANY) + 1
-    while True:
-        outside = int(min(inside + step, top))
-        reached = edge(inside, outside)
-        if reached < outside or outside == top:
-            return max(first, problem.bounds.low[0]), min(reached, int(top) - 1)
-        inside, step = reached, 4 * step
-
-
-def _within(
-    problem: Problem, first: int, last: int, value: float, start: tuple[float, Triple]
-) -> tuple[Triple, float]:
-    """The exact best over a range of numbers of seeds."""
-    found = start
-    for at in range(first, last + 1, 2000):
-        s = np.arange(at, min(at + 2000, last + 1), dtype=float)
-        better = _best_for(problem, s, found[0])
-        if better is not None and _beats(better, found):
-            found = better
-    return found[1], found[0]
-
-
-def _beats(new: tuple[float, Triple], old: tuple[float, Triple]) -> bool:
-    if new[0] < old[0] * (1 - _SLACK):
-        return True
-    return new[0] <= old[0] * (1 + _SLACK) and new[1] < old[1]
-
-
-def _best_for(problem: Problem, s: Floats, value: float) -> tuple[float, Triple] | None:
-    """Best over all repeats that can match `value`, for each of some numbers of seeds."""
-    least, at = _least(problem, s, value)
-    limit = value * (1 + _SLACK)
-    keep = least <= limit
-    s, at = s[keep], at[keep]
-    if not s.size:
+def _best(problem: Problem) -> tuple[float, Triple] | None:
+    """Value of the best design, and the design; None if there is none."""
+    limit, candidates = math.inf, np.zeros((0, 4))
+    boxes = _all_boxes(problem)
+    while boxes.size:
+        kept = []
+        for start in range(0, len(boxes), _CHUNK):
+            some = boxes[start : start + _CHUNK]
+            bound, value, p = problem.corners(some, limit * (1 + _SLACK))
+            at = (0, 2) if problem.aim == "budget" else (1, 3)
+            found = np.column_stack([value, some[:, at], p])[np.isfinite(value)]
+            candidates = np.vstack([candidates, found])
+            limit = min(limit, float(value.min()))
+            kept.append(some[(bound <= limit * (1 + _SLACK)) & np.isfinite(bound)])
+            candidates = candidates[candidates[:, 0] <= limit * (1 + _SLACK)]
+        boxes = _halves(np.concatenate(kept))
+    if not len(candidates):
         return None
-    low, high = _repeats_allowed(problem, s, value)
-    bound_low, bound_high = problem.bounds.low[1], problem.bounds.high[1]
-    low = np.maximum(np.ceil(low * (1 - 1e-9)), bound_low)
-    high = np.minimum(np.minimum(np.floor(high * (1 + 1e-9)), bound_high), _ANY)
-    # the numbers no worse than `value` are an interval around the real best one
-    down = _edge(problem, s, np.clip(np.floor(at), low, high), low, limit)
-    up = _edge(problem, s, np.clip(np.ceil(at), low, high), high, limit)
-    counts = np.maximum(up - down + 1, 0).astype(np.int64)
-    if not counts.sum():
-        return None
-    offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return _best(problem, np.repeat(s, counts), np.repeat(down, counts) + offset)
+    least, *n = min(candidates.tolist(), key=lambda row: row[1:])
+    return least, (int(n[0]), int(n[1]), int(n[2]))
 
 
-def _edge(problem: Problem, s: Floats, inside: Floats, outside: Floats, limit: float) -> Floats:
-    """Last whole number from `inside` towards `outside` that can match the limit."""
-    fits = problem.relaxed(s, outside) <= limit
-    inside = np.where(fits, outside, inside)
-    while bool((np.abs(outside - inside) > 1).any()):
-        middle = np.floor((inside + outside) / 2)
-        fits = problem.relaxed(s, middle) <= limit
-        moved = np.abs(outside - inside) > 1
-        inside, outside = (
-            np.where(moved & fits, middle, inside), np.where(moved & ~fits, middle, outside)
-        )  # fmt: skip
-    return inside
+def _all_boxes(problem: Problem) -> Floats:
+    """All allowed numbers of seeds and repeats, each doubling from box to box, cheap ones first."""
+    ends = []
+    for low, high in zip(problem.low[:2], problem.high[:2], strict=True):
+        top = min(high, ANY)
+        starts = low * 2.0 ** np.arange(math.ceil(math.log2(max(top / low, 1))) + 1)
+        starts = starts[starts <= top]
+        ends.append(np.column_stack([starts, np.append(starts[1:] - 1, top)]))
+    i, j = (x.ravel() for x in np.indices([len(part) for part in ends]))
+    boxes = np.hstack([ends[0][i], ends[1][j]])
+    return boxes[
+        np.argsort(problem.cost((boxes[:, 0], boxes[:, 2], problem.low[2])), kind="stable")
+    ]
 
 
-def _best_with(problem: Problem, seeds: int) -> tuple[float, Triple] | None:
-    """Best design with a given number of seeds."""
-    low, high = problem.bounds.low, problem.bounds.high
-    bounds = Bounds((seeds, low[1], low[2]), (float(seeds), high[1], high[2]))
-    held = replace(problem, bounds=bounds)
-    start = _incumbent(held)
-    if start is None:
-        return None
-    better = _best_for(held, np.array([float(seeds)]), start[0])
-    return better if better is not None and _beats(better, start) else start
+def _halves(boxes: Floats) -> Floats:
+    """Both halves of every box of more than one pair, cut across its longer side."""
+    s1, s2, r1, r2 = boxes[(boxes[:, 0] < boxes[:, 1]) | (boxes[:, 2] < boxes[:, 3])].T
+    by_seed = (s2 - s1) / s1 >= (r2 - r1) / r1
+    s, r = np.floor((s1 + s2) / 2), np.floor((r1 + r2) / 2)
+    first = [s1, np.where(by_seed, s, s2), r1, np.where(by_seed, r2, r)]
+    second = [np.where(by_seed, s + 1, s1), s2, np.where(by_seed, r1, r + 1), r2]
+    return np.hstack([first, second]).T

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from safebench.stats._checks import Floats, Ints
-from safebench.stats._dist import t_quantile
 
 
 @dataclass(frozen=True)
@@ -56,26 +54,6 @@ def two_way(table: Floats, codes: Ints, n_clusters: int) -> TwoWay:
             factor = n_seeds / (n_seeds - 1) * n_clusters / (n_clusters - 1)
             cell = float(factor * np.sum(residual**2)) / table.size**2
     return TwoWay(mean, prompt, seed, cell, n_seeds, n_prompts, n_clusters)
-
-
-def satterthwaite(total: float, parts: list[tuple[float, float]]) -> float:
-    """Satterthwaite's df = V^2 / sum(V_i^2 / df_i) over parts (V_i, df_i) with df_i > 0."""
-    below = sum(part**2 / df for part, df in parts if df > 0)
-    if below <= 0 or total <= 0:
-        return max((df for _, df in parts), default=0.0)
-    return total**2 / below
-
-
-def combined_quantile(main_df: float, others: list[tuple[float, float]], tail: float) -> float:
-    """The quantile t at which squared half-widths add: t^2 = sum of share_i t_{df_i}^2.
-
-    `others`: (share of the variance, df); the rest of the variance has `main_df` (Graybill & Wang
-    1980, for an upper bound of a sum of variances).
-    """
-    used = [(share, df) for share, df in others if share > 0]
-    square = max(1 - sum(share for share, _ in used), 0.0) * t_quantile(1 - tail, main_df) ** 2
-    square += sum(share * t_quantile(1 - tail, df) ** 2 for share, df in used)
-    return math.sqrt(square)
 
 
 def one_run_per_row(scores: Floats) -> Floats:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, between
-from safebench.stats._dist import t_quantile
+from safebench.stats._dist import jackknife_half
 
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
 
@@ -63,8 +63,8 @@ def krippendorff_alpha(
     """
     table = _checked(ratings, level)
     tail = (1 - between("confidence", confidence, 0, 1)) / 2
-    given = ~np.isnan(table)
-    table = table[:, given.sum(axis=0) >= 2]
+    rated = ~np.isnan(table)
+    table = table[:, rated.sum(axis=0) >= 2]
     values, counts = _counts(table)
     units, n = counts.shape[0], float(counts.sum())
     estimate = lower = upper = observed = expected = None
@@ -86,7 +86,7 @@ def krippendorff_alpha(
         observed=observed,
         expected=expected,
         level=level,
-        n_raters=int(given.shape[0]),
+        n_raters=int(rated.shape[0]),
         n_units=units,
         n_ratings=int(n),
         reason=f"not measured: {reason}" if reason else "",
@@ -107,16 +107,20 @@ def _checked(ratings: ArrayLike, level: str) -> Floats:
     bad = np.isinf(table) | ((table < 0) if level == "ratio" else False)
     if bad.any():
         row, column = np.unravel_index(int(np.argmax(bad)), bad.shape)
-        wanted = "a finite number of at least 0" if level == "ratio" else "finite (NaN is missing)"
-        raise StatsError(f"ratings[{row}, {column}] is {table[row, column]:g}, not {wanted}")
+        expected_value = (
+            "a finite number of at least 0" if level == "ratio" else "finite (NaN is missing)"
+        )
+        raise StatsError(
+            f"ratings[{row}, {column}] is {table[row, column]:g}, not {expected_value}"
+        )
     return table
 
 
 def _counts(table: Floats) -> tuple[Floats, Floats]:
     """The distinct values, and how often each unit has each: (V,) and (U, V)."""
-    given = ~np.isnan(table)
-    values, codes = np.unique(table[given], return_inverse=True)
-    unit = np.broadcast_to(np.arange(table.shape[1]), table.shape)[given]
+    rated = ~np.isnan(table)
+    values, codes = np.unique(table[rated], return_inverse=True)
+    unit = np.broadcast_to(np.arange(table.shape[1]), table.shape)[rated]
     cells = np.bincount(unit * values.size + codes, minlength=table.shape[1] * values.size)
     return values, cells.reshape(table.shape[1], values.size).astype(np.float64)
 
@@ -149,6 +153,5 @@ def _jackknife(
     pairs = np.sum((without @ distance) * without, axis=1)
     share = np.divide(per_unit.sum() - per_unit, pairs, out=np.ones(units), where=pairs > 0)
     left_out = 1 - np.where(pairs > 0, (n - 1) * share, 1.0)
-    spread = np.sum((left_out - left_out.mean()) ** 2) * (units - 1) / units
-    half = t_quantile(1 - tail, units - 1) * float(np.sqrt(spread))
+    half = jackknife_half(left_out, tail)
     return estimate - half, min(estimate + half, 1.0)

@@ -16,8 +16,7 @@ from scipy import special
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, between, first_that, positive_int
-from safebench.stats._dist import beta_upper, t_quantile
-from safebench.stats._twoway import satterthwaite
+from safebench.stats._dist import beta_upper, no_rounding, satterthwaite, t_quantile
 from safebench.stats.flips import flip_rate
 
 FEWEST_PROMPTS = 50
@@ -52,9 +51,9 @@ def spreads_of(before: Floats, after: Floats, *, pool: bool) -> Spreads | None:
         return None
     if min(sizes) < 2:
         known = before if sizes[0] > 1 else after
-        own = _tidy(float(known.var(ddof=1)))
+        own = no_rounding(float(known.var(ddof=1)))
         return Spreads((own, own), known.size - 1.0, "spread of one arm")
-    own_1, own_2 = (_tidy(float(arm.var(ddof=1))) for arm in (before, after))
+    own_1, own_2 = (no_rounding(float(arm.var(ddof=1))) for arm in (before, after))
     df = sum(sizes) - 2.0
     if pool:
         both = ((sizes[0] - 1) * own_1 + (sizes[1] - 1) * own_2) / df
@@ -74,11 +73,6 @@ def degrees_of(sizes: tuple[int, int]) -> float:
     if n1 == n2:
         return n1 + n2 - 2.0
     return satterthwaite(1 / n1 + 1 / n2, [(1 / n1, n1 - 1.0), (1 / n2, n2 - 1.0)])
-
-
-def _tidy(variance: float) -> float:
-    """Rounding error of equal scores is zero spread."""
-    return variance if variance > 1e-24 else 0.0
 
 
 def flip_floor(p: float, n_prompts: int, flip_upper: float | None) -> float:
@@ -154,10 +148,25 @@ def _arm(
     return middle, np.minimum(low, middle), np.maximum(high, middle)
 
 
-def widened(spread: float, df: float, floor: float, tail: float) -> float:
-    """Return the variance of one run that the interval rests on: max(s^2 (t_df/z)^2, floor)."""
+def interval_of_arms(
+    means: tuple[float, float],
+    sizes: tuple[int, int],
+    spreads: Spreads,
+    floors: tuple[float, float],
+    tail: float,
+) -> tuple[float, float] | None:
+    """Bounds of phi(mean 2) - phi(mean 1) over two arms of runs; None without any variance.
+
+    Each arm's variance of one run is max(s^2 (t_df/z)^2, floor), with the 1 - `tail` quantiles.
+    """
     z = float(special.ndtri(1 - tail))
-    return max(spread * (t_quantile(1 - tail, df) / z) ** 2, floor)
+    factor = (t_quantile(1 - tail, spreads.df) / z) ** 2
+    pairs = zip(spreads.variances, floors, strict=True)
+    first, second = (max(spread * factor, floor) for spread, floor in pairs)
+    if min(first, second) <= 0:
+        return None
+    low, high = interval_of_difference(means, sizes, (first, second), tail)
+    return float(low), float(high)
 
 
 def fewest_prompts(seeds: int, score: float, margin: float = 0.1, alpha: float = 0.05) -> int:

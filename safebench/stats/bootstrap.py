@@ -235,9 +235,7 @@ def _weights(rng: np.random.Generator, rows: int, n: int) -> Floats:
     return np.bincount(draws.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
 
 
-def _prompt_weights(
-    rng: np.random.Generator, rows: int, codes: Ints, n_clusters: int
-) -> Floats:  # fmt: skip
+def _prompt_weights(rng: np.random.Generator, rows: int, codes: Ints, n_clusters: int) -> Floats:
     """(rows, P) weights summing to 1: a cluster's prompts are drawn together."""
     counts = _weights(rng, rows, n_clusters)
     if n_clusters == codes.size:  # exchangeable: which column is whose does not matter
@@ -251,9 +249,9 @@ def _prompt_weights(
 def _checked(statistic: Statistic, sample: Replicates, what: str, start: int = -1) -> Floats:
     """The statistic, (B,) and finite; a message counts replicates from `start` (-1: estimate)."""
     found = np.asarray(statistic(sample), dtype=np.float64)
-    wanted = (sample.seeds.shape[0],)
-    if found.shape != wanted:
-        raise StatsError(f"statistic returned shape {found.shape}, not {wanted} (replicates)")
+    expected = (sample.seeds.shape[0],)
+    if found.shape != expected:
+        raise StatsError(f"statistic returned shape {found.shape}, not {expected} (replicates)")
     if not np.isfinite(found).all():
         place = int(np.argmax(~np.isfinite(found)))
         where = what if start < 0 else f"{what} {start + place}"

@@ -10,15 +10,8 @@ from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, between, proportions
-from safebench.stats._dist import t_quantile
-from safebench.stats._twoway import satterthwaite
-from safebench.stats.arms import (
-    FEWEST_PROMPTS,
-    flip_floor,
-    interval_of_difference,
-    spreads_of,
-    widened,
-)
+from safebench.stats._dist import satterthwaite, t_quantile
+from safebench.stats.arms import FEWEST_PROMPTS, flip_floor, interval_of_arms, spreads_of
 from safebench.stats.differences import paired_difference
 from safebench.stats.transforms import phi
 
@@ -51,7 +44,7 @@ class ChangeVerdict:
     """Whether a rerun shows the same change from base: overall, in sign, and in size class.
 
     Each word is `reproduced`, `not_reproduced`, `inconclusive`, or `no_verdict` where fewer than
-    `FEWEST_PROMPTS` were asked.
+    `FEWEST_PROMPTS` were measured.
     """
 
     verdict: str
@@ -130,7 +123,7 @@ def change_verdict(
 
 @dataclass(frozen=True)
 class _About:
-    """What is asked of both studies."""
+    """Settings that both studies share."""
 
     margin: float
     tail: float
@@ -156,17 +149,15 @@ def _change(
     else:
         prompts = first.shape[1]
         h, low, high, df, method = _from_prompts(first, second, about)
-    se = None
-    if low is not None and high is not None and df:
-        se = (high - low) / (2 * t_quantile(1 - about.tail, df))
-    sign = "unsupported"
-    if low is not None and high is not None and (low > 0 or high < 0):
-        sign = "increase" if low > 0 else "decrease"
-    return Change(
-        estimate=h, lower=low, upper=high, se=se, df=df, sign=sign,
-        size_class=size_class(h, about.margin), method=method,
-        estimate_points=float(second.mean() - first.mean()),
-    ), prompts  # fmt: skip
+    se, sign = None, "unsupported"
+    if low is not None and high is not None:
+        if df:
+            se = (high - low) / (2 * t_quantile(1 - about.tail, df))
+        if low > 0 or high < 0:
+            sign = "increase" if low > 0 else "decrease"
+    points = float(second.mean() - first.mean())
+    size = size_class(h, about.margin)
+    return Change(h, low, high, se, df, sign, size, points, method), prompts
 
 
 def size_class(h: float, margin: float = 0.1) -> str:
@@ -188,22 +179,15 @@ def _from_runs(base: Floats, tuned: Floats, about: _About) -> _Found:
     spreads = spreads_of(np.asarray(phi(base)), np.asarray(phi(tuned)), pool=False)
     if tuned.size < 2 or spreads is None:
         return h, None, None, None, _ONE_SEED
-    floors = [
-        0.0 if about.n_prompts is None else flip_floor(mean, about.n_prompts, about.flip_upper)
-        for mean in means
-    ]
-    first, second = (
-        widened(spread, spreads.df, floor, about.tail)
-        for spread, floor in zip(spreads.variances, floors, strict=True)
-    )
-    method = f"Clopper-Pearson on phi, {spreads.method}"
-    if base.size < 2:
-        method += ", base measured once"
-    if min(first, second) <= 0:
+    floors = (0.0, 0.0)
+    if about.n_prompts is not None:
+        before, after = (flip_floor(mean, about.n_prompts, about.flip_upper) for mean in means)
+        floors = before, after
+    ends = interval_of_arms(means, (base.size, tuned.size), spreads, floors, about.tail)
+    if ends is None:
         return h, None, None, None, "runs without any spread: no interval"
-    sizes = base.size, tuned.size
-    low, high = interval_of_difference(means, sizes, (first, second), about.tail)
-    return h, float(low), float(high), spreads.df, method
+    once = ", base measured once" if base.size < 2 else ""
+    return h, *ends, spreads.df, f"Clopper-Pearson on phi, {spreads.method}{once}"
 
 
 def _from_prompts(base: Floats, tuned: Floats, about: _About) -> _Found:
@@ -225,7 +209,7 @@ def _at(difference: float, middle: float) -> float:
 
 def _compare_sign(a: Change, b: Change, margin: float) -> tuple[str, str]:
     """Verdict on the sign, and why."""
-    null = [_inside(change, margin) for change in (a, b)]
+    null = [_within(change, -margin, margin) for change in (a, b)]
     if all(null):
         return "reproduced", "both changes lie within the margin"
     supported = [change.sign != "unsupported" for change in (a, b)]
@@ -233,7 +217,9 @@ def _compare_sign(a: Change, b: Change, margin: float) -> tuple[str, str]:
         if a.sign == b.sign:
             return "reproduced", f"both show {_article(a.sign)} from base"
         return "not_reproduced", f"the original shows {_article(a.sign)}, the rerun the opposite"
-    if any(null) and _beyond(b if null[0] else a, margin):
+    other = b if null[0] else a
+    beyond = _within(other, margin, math.inf) or _within(other, -math.inf, -margin)
+    if any(null) and beyond:
         return "not_reproduced", "one change lies within the margin, the other wholly beyond it"
     missing = " and ".join(
         name for name, ok in zip(("original", "rerun"), supported, strict=True) if not ok
@@ -257,16 +243,11 @@ def _compare_size(a: Change, b: Change, sign: str, tail: float) -> tuple[str, st
     return "inconclusive", f"{classes}, but the two changes do not differ demonstrably"
 
 
-def _inside(change: Change, margin: float) -> bool:
-    return change.lower is not None and change.upper is not None and (
-        -margin < change.lower and change.upper < margin
-    )  # fmt: skip
-
-
-def _beyond(change: Change, margin: float) -> bool:
-    return change.lower is not None and change.upper is not None and (
-        change.lower > margin or change.upper < -margin
-    )  # fmt: skip
+def _within(change: Change, low: float, high: float) -> bool:
+    """Whether the interval lies between two numbers; not if there is none."""
+    if change.lower is None or change.upper is None:
+        return False
+    return low < change.lower and change.upper < high
 
 
 def _article(sign: str) -> str:

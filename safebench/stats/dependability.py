@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from safebench.stats._checks import Floats, between, proportions
-from safebench.stats._dist import t_quantile
+from safebench.stats._dist import jackknife_half
 from safebench.stats._twoway import one_run_per_row
 
 
@@ -58,9 +58,7 @@ def dependability(scores: ArrayLike, confidence: float = 0.95) -> Dependability:
             reason = "prompts and seeds do not vary in their means"
         else:
             estimate = everything
-            half = t_quantile(1 - tail, n_prompts - 1) * math.sqrt(
-                (n_prompts - 1) / n_prompts * float(np.sum((without - without.mean()) ** 2))
-            )
+            half = jackknife_half(without, tail)
             lower, upper = max(estimate - half, -1.0), min(estimate + half, 1.0)
             if estimate > 1 - 1e-12:
                 lower = tail ** (1 / n_prompts)
@@ -80,31 +78,21 @@ def _phi(table: Floats) -> tuple[float | None, Floats]:
     """Phi of a table, and of the tables that lack one prompt each."""
     n_seeds, n_prompts = table.shape
     table = table - table.mean()
-    means, sums = table.mean(axis=0), table.sum(axis=1)
-    whole = _from_sums(
-        np.array([np.sum(means**2)]),
-        np.array([np.sum(means)]),
-        np.array([np.sum(sums**2)]),
-        np.array([np.sum(table**2)]),
-        n_seeds,
-        n_prompts,
-    )
-    without = _from_sums(
-        np.sum(means**2) - means**2,
-        np.sum(means) - means,
-        np.sum((sums[:, None] - table) ** 2, axis=0),
-        np.sum(table**2) - np.sum(table**2, axis=0),
-        n_seeds,
-        n_prompts - 1,
-    )
+    means, by_seed = table.mean(axis=0), table.sum(axis=1)
+    # Sums of the prompts' means, their squares, the seeds' squared sums, and all squares: of the
+    # whole table first, then of the table without each prompt.
+    of_all = np.array([means.sum(), np.sum(means**2), np.sum(by_seed**2), np.sum(table**2)])
+    seeds_without = np.sum((by_seed[:, None] - table) ** 2, axis=0)
+    of_rest = of_all[:, None] - np.stack([means, means**2, 0 * means, np.sum(table**2, axis=0)])
+    of_rest[2] = seeds_without
+    whole = _from_sums(of_all[:, None], n_seeds, n_prompts)
+    without = _from_sums(of_rest, n_seeds, n_prompts - 1)
     return (None if math.isnan(whole[0]) else float(whole[0])), np.nan_to_num(without)
 
 
-def _from_sums(
-    squared_means: Floats, mean_sums: Floats, squared_sums: Floats, squares: Floats,
-    n_seeds: int, n_prompts: int,
-) -> Floats:  # fmt: skip
-    """Phi from the sums over prompts of m^2 and m, over seeds of t^2, over all of y^2."""
+def _from_sums(sums: Floats, n_seeds: int, n_prompts: int) -> Floats:
+    """Phi from the sums over prompts of m and m^2, over seeds of t^2, over all of y^2: (4, n)."""
+    mean_sums, squared_means, squared_sums, squares = sums
     correction = n_seeds * mean_sums**2 / n_prompts
     prompts = n_seeds * squared_means - correction
     seeds = squared_sums / n_prompts - correction

@@ -7,16 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from safebench.errors import StatsError
-from safebench.stats._checks import between
-from safebench.stats._search import Bounds, Problem, Terms, search
-from safebench.stats.intervals import Bounds as Interval
+from safebench.stats._checks import between, positive_int
+from safebench.stats._effects import Components, effects_of
+from safebench.stats._search import Problem, Terms, Triple, least_error, search
+from safebench.stats.intervals import Bounds
 from safebench.stats.variance import VarianceComponents
 
 SEED, REPEAT, PROMPT = FACETS = ("training_seed", "repeat", "prompt")
 _COSTS = {"training_seed": SEED, "fine_tune": SEED, "generation": "generation", "prompt": PROMPT}
-
-
-Components = VarianceComponents | Mapping[str, float] | Mapping[tuple[str, ...], float]
+Limits = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -96,38 +95,33 @@ def plan_design(
     `at_most`/`at_least` bound a facet; at least 2 seeds and 2 prompts (1 where held or fixed).
     All in proportions.
 
-    Branch and bound: the real relaxation is a geometric program, convex in the logarithms (Boyd
-    et al. 2007), whose value bounds every whole-number design from below; ties go to fewer seeds,
-    then fewer repeats.
+    All whole numbers are covered, by bounds on boxes of designs; ties go to fewer seeds, then fewer
+    repeats.
 
     Raises StatsError: unknown facets or costs, an effect of the seed or prompt that was not
     measured, or a target out of reach, with the least value that can be reached and why.
     """
     confidence = between("confidence", confidence, 0, 1)
     aims = {"target_se": target_se, "half_width": half_width, "budget": budget}
-    given = {name: value for name, value in aims.items() if value is not None}
-    if len(given) != 1:
+    chosen = {name: value for name, value in aims.items() if value is not None}
+    if len(chosen) != 1:
         raise StatsError(
-            f"{len(given)} of target_se, half_width and budget are given, not exactly one"
+            f"{len(chosen)} of target_se, half_width and budget are given, not exactly one"
         )
-    for name, value in given.items():
+    for name, value in chosen.items():
         between(name, value, 0, math.inf)
     design = design_of(
-        components, fixed=fixed, levels=levels, at_most=at_most, at_least=at_least, score=score,
-        outcome_variance=outcome_variance,
-    )  # fmt: skip
-    problem = Problem(
-        terms=design.terms,
-        bounds=design.bounds,
-        costs=_costs(costs, design.per_cell),
-        target_se=target_se,
-        half_width=half_width,
-        budget=budget,
-        tail=(1 - confidence) / 2,
+        components, fixed=fixed, levels=levels, score=score, outcome_variance=outcome_variance
     )
-    (best, *others), floor = search(problem)
-    if best is None:
-        raise _unreachable(design, given, floor, problem)
+    low, high = _limits(design, at_least or {}, at_most or {})
+    ((aim, value),) = chosen.items()
+    problem = Problem(
+        design.terms, low, high, _costs(costs, design.per_cell), aim, value, (1 - confidence) / 2
+    )
+    found = search(problem)
+    if not found:
+        raise _unreachable(design, problem)
+    best, *others = found
     return DesignPlan(
         **_split(design, problem, best, confidence).__dict__,
         df=float(design.interval(best, confidence).df),
@@ -136,7 +130,7 @@ def plan_design(
         target_half_width=half_width,
         budget=budget,
         contributions=design.contributions(best),
-        alternatives=tuple(_split(design, problem, o, confidence) for o in others if o is not None),
+        alternatives=tuple(_split(design, problem, other, confidence) for other in others),
         method="exact search; sum of sigma2_e / levels, negative estimates as 0" + design.note,
     )
 
@@ -147,10 +141,9 @@ class Design:
 
     effects: dict[str, tuple[float, tuple[str, ...]]]
     """Effect -> its variance over held facets already divided, and which of FACETS it has."""
-    bounds: Bounds
-    held: dict[str, int]
+    levels: dict[str, int]
+    """Numbers that are held, of FACETS and of others."""
     fixed: frozenset[str]
-    per_cell: float
     note: str
     score: float
     single: float
@@ -167,7 +160,7 @@ class Design:
         replicate = FACETS.index(REPEAT if SEED in self.fixed else SEED)
         return Terms(sums, replicate, PROMPT in self.fixed, self.score, self.single)
 
-    def contributions(self, n: tuple[int, int, int]) -> dict[str, float]:
+    def contributions(self, n: Triple) -> dict[str, float]:
         """Each effect's part of se^2 at n seeds, repeats, prompts."""
         sizes = dict(zip(FACETS, n, strict=True))
         return {
@@ -175,11 +168,21 @@ class Design:
             for name, (variance, facets) in self.effects.items()
         }
 
-    def se(self, n: tuple[int, int, int]) -> float:
+    def se(self, n: Triple) -> float:
         """Standard error of the grand mean."""
         return math.sqrt(math.fsum(self.contributions(n).values()))
 
-    def interval(self, n: tuple[int, int, int], confidence: float = 0.95) -> Interval:
+    @property
+    def held(self) -> dict[str, int]:
+        """Levels of the facets that are not searched over."""
+        return {facet: n for facet, n in self.levels.items() if facet not in FACETS}
+
+    @property
+    def per_cell(self) -> int:
+        """Responses to a prompt at one seed and repeat; every judge reads the same ones."""
+        return math.prod(n for facet, n in self.held.items() if facet != "judge")
+
+    def interval(self, n: Triple, confidence: float = 0.95) -> Bounds:
         """The bounds of a score: `score_interval`'s own at the design that the variances are of."""
         return self.terms.interval(n, confidence)
 
@@ -189,76 +192,45 @@ def design_of(
     *,
     fixed: Iterable[str] = (),
     levels: Mapping[str, int] | None = None,
-    at_most: Mapping[str, int] | None = None,
-    at_least: Mapping[str, int] | None = None,
     score: float = 0.5,
     outcome_variance: float | None = None,
 ) -> Design:
-    """Read components, held levels and bounds as `plan_design` takes them; raises StatsError."""
+    """Read components and held levels as `plan_design` takes them; raises StatsError."""
     score = between("score", score, 0, 1, closed=True)
     fixed = frozenset((fixed,) if isinstance(fixed, str) else fixed)
-    variances, pilot, note = _effects(components, fixed)
-    known = {f for _, facets in variances.values() for f in facets} | set(FACETS)
-    held = dict(levels or {})
-    for name, facets in (("fixed", fixed), ("levels", set(held))):
-        if facets - known:
-            raise StatsError(f"{name} names {sorted(facets - known)}, not among {sorted(known)}")
-    for facet in sorted(fixed & set(FACETS) - set(held)):
+    known, note = effects_of(components, FACETS), ""
+    pilot: dict[str, int] = {}
+    if isinstance(components, VarianceComponents):
+        pilot, note = components.n_levels, _unmeasured(components, fixed)
+    facets = {facet for effect in known.values() for facet in effect.facets} | set(FACETS)
+    levels = dict(levels or {})
+    for name, named in (("fixed", fixed), ("levels", set(levels))):
+        if named - facets:
+            raise StatsError(f"{name} names {sorted(named - facets)}, not among {sorted(facets)}")
+    for facet in sorted(fixed & set(FACETS) - set(levels)):
         if facet not in pilot:
             raise StatsError(
                 f"{facet} is fixed, but its number is not given",
                 fix=f"give levels={{{facet!r}: ...}}",
             )
-        held[facet] = pilot[facet]
-    bounds = Bounds.of(FACETS, held, fixed, at_least or {}, at_most or {})
-    rest = {facet: held.get(facet, 1) for facet in known - set(FACETS)}
-    effects = {
-        name: (
-            _counted(variance, facets) / math.prod(rest.get(f, 1) for f in facets),
-            tuple(f for f in FACETS if f in facets),
-        )
-        for name, (variance, facets) in variances.items()
-        if not set(facets) <= fixed
-    }
-    per_cell = math.prod(n for facet, n in rest.items() if facet != "judge")
-    single = sum(max(variance, 0.0) for variance, _ in variances.values())
+        levels[facet] = pilot[facet]
+    rest = dict.fromkeys(facets - set(FACETS), 1) | levels
+    effects = {}
+    for name, (own, variance) in known.items():
+        if own <= fixed:
+            continue
+        # Negative estimates count as 0, but for main effects, which the interval floors itself.
+        counted = variance if own in ({SEED}, {PROMPT}) else max(variance, 0.0)
+        searched = tuple(facet for facet in FACETS if facet in own)
+        effects[name] = counted / math.prod(rest[f] for f in own - set(FACETS)), searched
+    single = sum(max(effect.variance, 0.0) for effect in known.values())
     return Design(
-        effects, bounds, rest, fixed, per_cell, note, score,
-        single if outcome_variance is None else outcome_variance,
-    )  # fmt: skip
+        effects, rest, fixed, note, score, single if outcome_variance is None else outcome_variance
+    )
 
 
-def _counted(variance: float, facets: tuple[str, ...]) -> float:
-    """Negative estimates count as 0, but for main effects, which the interval floors itself."""
-    return variance if facets in ((SEED,), (PROMPT,)) else max(variance, 0.0)
-
-
-_Effects = dict[str, tuple[float, tuple[str, ...]]]
-
-
-def _effects(components: Components, fixed: frozenset[str]) -> tuple[_Effects, dict[str, int], str]:
-    """Variance and facets of each effect; the pilot's levels; what was not measured."""
-    if isinstance(components, VarianceComponents):
-        return _measured(components, fixed)
-    found: _Effects = {}
-    for key, variance in components.items():
-        parts = tuple(key.split(":")) if isinstance(key, str) else tuple(key)
-        name = key if isinstance(key, str) else ":".join(key)
-        if not parts or not all(isinstance(f, str) and f for f in parts):
-            raise StatsError(f"components has the effect {key!r}, which names no facet")
-        if not math.isfinite(variance):
-            raise StatsError(f"components[{name!r}] is {variance}, not a finite variance")
-        found[name] = (float(variance), parts)
-    if "residual" in found:
-        others = [f for name, (_, parts) in found.items() if name != "residual" for f in parts]
-        found["residual"] = (found["residual"][0], tuple(dict.fromkeys([*others, *FACETS])))
-    return found, {}, ""
-
-
-def _measured(
-    components: VarianceComponents, fixed: frozenset[str]
-) -> tuple[_Effects, dict[str, int], str]:
-    several = tuple(f for f, n in components.n_levels.items() if n > 1)
+def _unmeasured(components: VarianceComponents, fixed: frozenset[str]) -> str:
+    """Note on the effects that a pilot did not measure; StatsError where a plan needs one."""
     for facet in (SEED, PROMPT):
         n = components.n_levels.get(facet, 0)
         if n < 2 and facet not in fixed:
@@ -266,17 +238,33 @@ def _measured(
                 f"{facet} is not measured: the pilot has {n} of them, and no spread over more",
                 fix=f"give a pilot with several, or treat it as fixed=({facet!r},)",
             )
-    *_, residual = components.effects
-    found = {
-        name: (value, several if name == residual else components.effects[name])
-        for name, value in components.estimates.items()
-    }
-    absent = [name for name in components.not_measured if name not in components.estimates]
-    note = f"; not measured: {', '.join(absent)}" if absent else ""
-    return found, dict(components.n_levels), note
+    absent = ", ".join(components.not_measured)
+    return f"; not measured: {absent}" if absent else ""
 
 
-def _costs(costs: Mapping[str, float], per_cell: float) -> tuple[float, float, float]:
+def _limits(
+    design: Design, least: Mapping[str, int], most: Mapping[str, int]
+) -> tuple[Triple, Limits]:
+    """Least and greatest numbers of FACETS, infinite where nothing bounds them."""
+    for name, bound in (("at_least", least), ("at_most", most)):
+        if set(bound) - set(FACETS):
+            raise StatsError(f"{name} names {sorted(set(bound) - set(FACETS))}, not {FACETS}")
+    low, high = [], []
+    for facet in FACETS:
+        if facet in design.levels:
+            low.append(positive_int(f"levels[{facet!r}]", design.levels[facet]))
+            high.append(float(low[-1]))
+            continue
+        fewest = least.get(facet, 1 if facet == REPEAT or facet in design.fixed else 2)
+        low.append(positive_int(f"at_least[{facet!r}]", fewest))
+        top = positive_int(f"at_most[{facet!r}]", most[facet]) if facet in most else math.inf
+        high.append(float(top))
+        if top < low[-1]:
+            raise StatsError(f"at_most[{facet!r}] is {top:g}, below the least number, {low[-1]}")
+    return (low[0], low[1], low[2]), (high[0], high[1], high[2])
+
+
+def _costs(costs: Mapping[str, float], per_cell: float) -> Limits:
     """Cost of a seed, of one response in every held cell, of a prompt."""
     found: dict[str, float] = {}
     for name, value in costs.items():
@@ -293,7 +281,7 @@ def _costs(costs: Mapping[str, float], per_cell: float) -> tuple[float, float, f
     return found.get(SEED, 0.0), found["generation"] * per_cell, found.get(PROMPT, 0.0)
 
 
-def _split(design: Design, problem: Problem, n: tuple[int, int, int], confidence: float) -> Split:
+def _split(design: Design, problem: Problem, n: Triple, confidence: float) -> Split:
     found = design.interval(n, confidence)
     return Split(
         n_levels={**dict(zip(FACETS, n, strict=True)), **design.held},
@@ -305,32 +293,26 @@ def _split(design: Design, problem: Problem, n: tuple[int, int, int], confidence
     )
 
 
-def _unreachable(
-    design: Design, given: Mapping[str, float], floor: float, problem: Problem
-) -> StatsError:
-    ((name, value),) = given.items()
-    limits = {
-        facet: high
-        for facet, high in zip(FACETS, problem.bounds.high, strict=True)
-        if not math.isinf(high)
-    }
-    if name == "budget":
+def _unreachable(design: Design, problem: Problem) -> StatsError:
+    floor = least_error(problem)
+    if problem.aim == "budget":
         return StatsError(
-            f"budget is {value:g}; the smallest design allowed costs {floor:g}",
+            f"budget is {problem.value:g}; the smallest design allowed costs {floor:g}",
             fix="raise it, or lower at_least",
         )
-    at = ", ".join(f"at most {n:g} {facet.replace('_', ' ')}s" for facet, n in limits.items())
-    sizes = (*problem.bounds.high,)
-    worst = max(
-        (
-            (variance / math.prod(sizes[FACETS.index(f)] for f in facets), effect)
-            for effect, (variance, facets) in design.effects.items()
-        ),
-        default=(0.0, "nothing"),
-    )[1]
-    words = {"half_width": "half a width", "target_se": "a standard error"}.get(name, f"a {name}")
+    sizes = dict(zip(FACETS, problem.high, strict=True))
+    at = ", ".join(
+        f"at most {n:g} {facet.replace('_', ' ')}s" for facet, n in sizes.items() if n < math.inf
+    )
+
+    def left(effect: str) -> float:
+        variance, facets = design.effects[effect]
+        return variance / math.prod(sizes[f] for f in facets)
+
+    worst = max(design.effects, key=lambda effect: (left(effect), effect), default="nothing")
+    words = {"half_width": "half a width", "target_se": "a standard error"}[problem.aim]
     return StatsError(
-        f"{words} of {value:g} is out of reach: with {at or 'any number of everything'} the least "
-        f"that can be reached is {floor:.4g}, mostly from {worst.replace(':', ' x ')}",
+        f"{words} of {problem.value:g} is out of reach: with {at or 'any number of everything'} "
+        f"the least that can be reached is {floor:.4g}, mostly from {worst.replace(':', ' x ')}",
         fix=f"allow more of what {worst} falls with, or ask for more than {floor:.4g}",
     )

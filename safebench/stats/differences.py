@@ -10,18 +10,12 @@ from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, Ints, between, cluster_codes, proportions
-from safebench.stats._dist import t_quantile
-from safebench.stats._twoway import (
-    cluster_variance,
-    combined_quantile,
-    one_run_per_row,
-    satterthwaite,
-    two_way,
-)  # fmt: skip
+from safebench.stats._dist import combined_quantile, edge, satterthwaite, t_quantile
+from safebench.stats._twoway import cluster_variance, one_run_per_row, two_way
 
 #: With fewer effective clusters than this behind the variance, pseudo-prompts are added.
 RARE = 10.0
-#: p values are not told apart below this.
+#: p values are not distinguished below this.
 SMALLEST = 1e-15
 
 
@@ -50,14 +44,11 @@ class Difference:
         """Two-sided p of no difference, by bisection: at the confidence 1 - p an end is at 0."""
         if self.df == 0:  # one prompt
             return 1.0
-        low, high = math.log(SMALLEST), 0.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            if _half_width(self.df, self.parts, math.exp(middle) / 2) > abs(self.estimate):
-                low = middle
-            else:
-                high = middle
-        return math.exp(high)
+
+        def within(log_p: float) -> bool:
+            return _half_width(self.df, self.parts, math.exp(log_p) / 2) > abs(self.estimate)
+
+        return math.exp(edge(within, math.log(SMALLEST), 0.0))
 
 
 def paired_difference(

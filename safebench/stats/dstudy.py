@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from safebench.errors import StatsError
 from safebench.stats._checks import positive_int
+from safebench.stats._effects import Components, effects_of
 from safebench.stats.variance import VarianceComponents
-
-RESIDUAL = "residual"
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class DStudy:
 
 
 def d_study(
-    components: VarianceComponents | Mapping[str | tuple[str, ...], float],
+    components: Components,
     n_levels: Mapping[str, int],
     object: str | None = None,
     fixed: Sequence[str] = (),
@@ -68,7 +67,10 @@ def d_study(
     Raises StatsError on a facet without n', an n' that is not a whole number of at least 1, an
     object or fixed facet that no effect has, or a component that is not finite.
     """
-    effects, unmeasured = _effects(components, n_levels)
+    effects = effects_of(components, n_levels)
+    unmeasured = []
+    if isinstance(components, VarianceComponents):
+        unmeasured = [facet for facet, n in components.n_levels.items() if n < 2]
     known = sorted({facet for facets, _ in effects.values() for facet in facets})
     constants = tuple(dict.fromkeys(fixed))
     roles = {"object": () if object is None else (object,), "fixed": constants}
@@ -121,32 +123,3 @@ def d_study(
 
 def _ratio(universe: float, error: float) -> float:
     return universe / (universe + error) if universe > 0 else 0.0
-
-
-def _effects(
-    components: VarianceComponents | Mapping[str | tuple[str, ...], float],
-    n_levels: Mapping[str, int],
-) -> tuple[dict[str, tuple[frozenset[str], float]], list[str]]:
-    """Each effect's facets and variance, the residual's being all; and facets of one level."""
-    if isinstance(components, VarianceComponents):
-        everything = frozenset(f for f, n in components.n_levels.items() if n > 1)
-        *_, residual = components.effects
-        facets = {name: frozenset(components.effects[name]) for name in components.estimates}
-        values = dict(components.estimates)
-        unmeasured = [f for f, n in components.n_levels.items() if n < 2]
-    else:
-        facets, values, unmeasured, residual = {}, {}, [], RESIDUAL
-        for key, value in components.items():
-            parts = tuple(key.split(":")) if isinstance(key, str) else tuple(key)
-            facets[":".join(parts)] = frozenset(parts)
-            values[":".join(parts)] = float(value)
-        own = [facet for name, parts in facets.items() if name != RESIDUAL for facet in parts]
-        everything = frozenset((*n_levels, *own))
-    if not values:
-        raise StatsError("components is empty: no variance to project")
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise StatsError(f"components[{name!r}] is {value}, not a finite variance")
-    if residual in facets:
-        facets[residual] = everything
-    return {name: (facets[name], values[name]) for name in values}, unmeasured

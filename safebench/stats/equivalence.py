@@ -10,16 +10,16 @@ from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, between, positive_int, proportions
+from safebench.stats._dist import no_rounding
 from safebench.stats._twoway import one_run_per_row
 from safebench.stats.arms import (
     FEWEST_PROMPTS,
     Spreads,
     fewest_prompts,
     flip_floor,
-    interval_of_difference,
+    interval_of_arms,
     pooled_flip_upper,
     spreads_of,
-    widened,
 )
 from safebench.stats.planning import plan_verdict_seeds, verdict_power
 from safebench.stats.replication import check_pooled, predict
@@ -35,7 +35,7 @@ class Verdict:
     """Outcome of a rerun.
 
     `verdict`: `reproduced`, `not_reproduced`, `inconclusive`, or `no_verdict` where fewer than
-    `FEWEST_PROMPTS` were asked. `difference`, `lower`, `upper`, `margin`, `sigma` are on the phi
+    `FEWEST_PROMPTS` were measured. `difference`, `lower`, `upper`, `margin`, `sigma` are on the phi
     scale (radians); the fields ending in `_points` say the same as proportions at the original's
     score. Fields that cannot be computed are None. `floor`: SD of one run that runs which agree
     cannot exclude; None where the number of prompts is not known. `seeds_needed` is per arm (pairs
@@ -91,7 +91,7 @@ class Design:
     floor: float
     """Variance of one run on phi that runs which agree cannot exclude; 0 where it is not known."""
     n_prompts: int | None
-    given: bool = False
+    known: bool = False
     """Whether the spread is known from elsewhere."""
 
     @property
@@ -107,20 +107,14 @@ class Design:
     @property
     def blind(self) -> bool:
         """Whether the original says nothing of its own spread, and nothing else does."""
-        return not self.given and self.original.size < 2
+        return not self.known and self.original.size < 2
 
     def interval(self, alpha: float) -> tuple[float, float] | None:
         """Bounds of the difference; None where nothing tells how far runs may lie apart."""
         if self.spreads is None:
             return None
-        first, second = (
-            widened(v, self.spreads.df, self.floor, alpha) for v in self.spreads.variances
-        )
-        if min(first, second) <= 0:
-            return None
         means = float(self.original.mean()), float(self.rerun.mean())
-        low, high = interval_of_difference(means, self.sizes, (first, second), alpha)
-        return float(low), float(high)
+        return interval_of_arms(means, self.sizes, self.spreads, (self.floor, self.floor), alpha)
 
     def decide(self, margin: float, alpha: float) -> tuple[str, tuple[float, float] | None]:
         """Return the verdict, and the interval that decides it."""
@@ -152,7 +146,7 @@ def rerun_verdict(
     `original_runs`, `rerun_runs`: outcomes in [0, 1] of S1 and S2 runs (training seeds) on the same
     P prompts in the same order, (S, P), or (S, R, P) with repeats, which are averaged; or one score
     per run, (S,), with `n_prompts` and `flip_upper`, the upper 97.5 % bound of the mean flip rate,
-    which outcomes tell themselves. D = phi(mean of the rerun) - phi(mean of the original), with
+    which is computed from outcomes. D = phi(mean of the rerun) - phi(mean of the original), with
     phi = 2 asin sqrt.
 
     s^2, the variance of phi(run): pooled over both sides, df = S1 + S2 - 2, where they have as many
@@ -184,34 +178,51 @@ def rerun_verdict(
     check_pooled(pooled_sigma, pooled_df)
     design = design_of_rerun(original_runs, rerun_runs, paired, n_prompts, flip_upper)
     if pooled_sigma is not None:
-        known = pooled_sigma**2
+        variance = pooled_sigma**2
         name = "sigma given" if math.isinf(pooled_df) else "sigma given with its df"
         design = replace(
-            design, spreads=Spreads((known, known), float(pooled_df), name), given=True
+            design, spreads=Spreads((variance, variance), float(pooled_df), name), known=True
         )
     verdict, ends = design.decide(margin, alpha)
-    before = float(design.original.mean())
-    difference = phi(float(design.rerun.mean())) - phi(before)
-    low, high = ends or (None, None)
+    spreads, sizes = design.spreads, design.sizes
+    before, after = float(design.original.mean()), float(design.rerun.mean())
+    sigma = None
+    if spreads is not None:  # of a difference where runs are paired
+        sigma = spreads.sigma * (math.sqrt(2) if paired else 1.0)
+    in_points = [
+        None if end is None else phi_inverse(phi(before) + end) - before
+        for end in ends or (None, None)
+    ]
     power, needed, hopeless = _power(design, margin, alpha)
-    few = fewest_prompts(min(design.sizes), design.score, margin, alpha)
+    few = fewest_prompts(min(sizes), design.score, margin, alpha)
+    method = f"Clopper-Pearson on phi, {'paired' if paired else 'unpaired'}"
     result = Verdict(
-        verdict=verdict, difference=difference, lower=low, upper=high, margin=margin,
-        df=design.spreads.df if design.spreads else None,
-        sigma=_sigma(design), reason="",
+        verdict=verdict,
+        difference=phi(after) - phi(before),
+        lower=ends[0] if ends else None,
+        upper=ends[1] if ends else None,
+        margin=margin,
+        df=spreads.df if spreads else None,
+        sigma=sigma,
         floor=math.sqrt(design.floor) if design.n_prompts else None,
-        difference_points=float(design.rerun.mean()) - before,
-        lower_points=None if low is None else phi_inverse(phi(before) + low) - before,
-        upper_points=None if high is None else phi_inverse(phi(before) + high) - before,
-        margin_points=margin_points(before, margin), seeds_needed=needed,
+        reason="",
+        difference_points=after - before,
+        lower_points=in_points[0],
+        upper_points=in_points[1],
+        margin_points=margin_points(before, margin),
+        seeds_needed=needed,
         prompts_needed=few if design.n_prompts is not None and design.n_prompts < few else None,
-        power=power, underpowered=power is None or power < _POWER, original_underpowered=hopeless,
-        alpha=alpha, confidence=1 - 2 * alpha,
-        method=f"Clopper-Pearson on phi, {'paired' if paired else 'unpaired'}"
-        + (f", {design.spreads.method}" if design.spreads else ""),
-        n_original=design.original.size, n_rerun=design.rerun.size, n_prompts=design.n_prompts,
+        power=power,
+        underpowered=power is None or power < _POWER,
+        original_underpowered=hopeless,
+        alpha=alpha,
+        confidence=1 - 2 * alpha,
+        method=f"{method}, {spreads.method}" if spreads else method,
+        n_original=sizes[0],
+        n_rerun=sizes[1],
+        n_prompts=design.n_prompts,
         within_prediction=None if paired else _within(design, pooled_sigma, float(pooled_df)),
-    )  # fmt: skip
+    )
     return replace(result, reason=_reason(result, design.blind, paired))
 
 
@@ -249,8 +260,7 @@ def design_of_rerun(
     if paired:
         spreads = None
         if first.size > 1:
-            half = float((after - before).var(ddof=1)) / 2
-            half = half if half > 1e-24 else 0.0
+            half = no_rounding(float((after - before).var(ddof=1)) / 2)
             spreads = Spreads((half, half), first.size - 1.0, "by training seed")
     floor = 0.0
     if n_prompts is not None:
@@ -260,44 +270,39 @@ def design_of_rerun(
     return Design(first, second, paired, spreads, floor, n_prompts)
 
 
-def _sigma(design: Design) -> float | None:
-    """SD of one run; of a paired difference where runs are paired."""
-    if design.spreads is None:
-        return None
-    return design.spreads.sigma * (math.sqrt(2) if design.paired else 1.0)
-
-
 def _power(design: Design, margin: float, alpha: float) -> tuple[float | None, int | None, bool]:
     """Power of this design if truly equal, seeds needed, and whether new seeds cannot help."""
     spreads = design.spreads
     if spreads is None or max(*spreads.variances, design.floor) <= 0:
         return None, None, True
-    power = verdict_power(
-        spreads.variances, design.sizes, spreads.df, score=design.score, floor=design.floor,
-        margin=margin, alpha=alpha,
-    )  # fmt: skip
+    about: dict[str, float] = {
+        "score": design.score,
+        "floor": design.floor,
+        "margin": margin,
+        "alpha": alpha,
+    }
+    power = verdict_power(spreads.variances, design.sizes, spreads.df, **about)
 
     def seeds(n_original: int | None) -> int | None:
+        df = spreads.df if design.known else None
         return plan_verdict_seeds(
-            spreads.sigma, score=design.score, floor=design.floor, margin=margin, power=_POWER,
-            alpha=alpha, paired=design.paired, n_original=n_original,
-            df=spreads.df if design.given else None,
-        )  # fmt: skip
+            spreads.sigma, power=_POWER, paired=design.paired, n_original=n_original, df=df, **about
+        )
 
     helpless = power < _POWER and (design.paired or seeds(design.sizes[0]) is None)
     return power, seeds(None), helpless
 
 
-def _within(design: Design, given: float | None, given_df: float) -> bool | None:
+def _within(design: Design, pooled: float | None, pooled_df: float) -> bool | None:
     """Whether the mean of the rerun lies in the prediction interval of the original."""
     before, after = np.asarray(phi(design.original)), np.asarray(phi(design.rerun))
-    if given is None:  # the rerun has no say in what the original predicts
+    if pooled is None:  # what the original predicts does not depend on the rerun
         if before.size < 2:
             return None
-        spread, df = float(before.std(ddof=1)), before.size - 1.0
-        sigma = max(spread if spread > 1e-12 else 0.0, math.sqrt(design.floor))
+        sigma, df = math.sqrt(no_rounding(float(before.var(ddof=1)))), before.size - 1.0
     else:
-        sigma, df = max(given, math.sqrt(design.floor)), given_df
+        sigma, df = pooled, pooled_df
+    sigma = max(sigma, math.sqrt(design.floor))
     half, _ = predict(sigma, df, before.size, after.size, _PREDICTION)
     return abs(float(after.mean() - before.mean())) <= half + 1e-12
 

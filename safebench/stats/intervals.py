@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from safebench.errors import StatsError
@@ -99,10 +99,10 @@ def score_interval(
     else:
         label = "two-way, seeds x " if m.n_seeds > 1 else "one seed, "
         label += "prompts" if clusters is None else "prompt clusters"
+    variances = m.prompt, m.seed, m.cell, float(array.var()) / array.size
     found = interval_from(
-        m.mean, m.prompt, m.seed, m.cell, float(array.var()) / array.size, m.n_seeds, m.n_clusters,
-        confidence, prompts_fixed=prompts_fixed,
-    )  # fmt: skip
+        m.mean, *variances, m.n_seeds, m.n_clusters, confidence, prompts_fixed=prompts_fixed
+    )
     return Interval(
         estimate=m.mean,
         lower=float(found.lower),
@@ -120,12 +120,16 @@ def score_interval(
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
-    """Ends of an interval, its degrees of freedom and effective n, each of the inputs' shape."""
+    """Ends of an interval, its degrees of freedom and effective n, each of the inputs' shape.
+
+    `rare`: whether there are fewer than `RARE` effective events, or non-events.
+    """
 
     lower: Floats
     upper: Floats
     df: Floats
     n_effective: Floats
+    rare: NDArray[np.bool_]
 
 
 def interval_from(
@@ -170,7 +174,18 @@ def interval_from(
             known = (below > 0) & (total > 0)
             df = np.where(known, total**2 / below, np.maximum(np.maximum(s, g), s * g) * (g > 0))
             main_df, trials, excess = g, n_prompts, two - v_prompt
-        n_effective = _effective(p, total, trials, excess / total, (df, main_df, s), tail)
+        raw = p * (1 - p) / total
+        raw = np.maximum(raw, np.minimum(raw * trials / np.maximum(trials - 1, 1), trials))
+        rare = raw * np.minimum(p, 1 - p) < RARE
+        share, least = excess / total, np.maximum(1 - excess / total, 0.0)
+        quantile = np.sqrt(
+            least * _t(main_df, tail) ** 2 + np.where(share > 0, share * _t(s, tail) ** 2, 0.0)
+        )
+        quantile = np.where(rare, quantile, np.maximum(quantile, _t(df, tail)))
+        implied = _t(np.maximum(raw - 1, df), tail)
+        n_effective = raw * np.minimum(1.0, implied / quantile) ** 2
+        blind = (p * (1 - p) <= 0) | (total <= 1e-18 * p * (1 - p))
+        n_effective = np.where(blind, trials, n_effective)
     # With more events the normal limit is the same to the last digit kept, and betaincinv slow.
     with np.errstate(divide="ignore", invalid="ignore"):
         half = -special.ndtri(tail) * np.sqrt(p * (1 - p) / n_effective)
@@ -181,37 +196,13 @@ def interval_from(
     upper = np.where(p < 1, special.betaincinv(x + 1, trials_used - x, 1 - tail), 1.0)
     lower, upper = np.where(countless, p - half, lower), np.where(countless, p + half, upper)
     none = tail ** (1 / trials)
-    return Bounds(
-        np.minimum.reduce([lower, none, p]), np.maximum.reduce([upper, 1 - none, p]), df,
-        n_effective,
-    )  # fmt: skip
+    lower, upper = np.minimum.reduce([lower, none, p]), np.maximum.reduce([upper, 1 - none, p])
+    return Bounds(lower, upper, df, n_effective, rare)
 
 
 def _over(variance: Floats, df: Floats) -> Floats:
     """Part of Satterthwaite's denominator; nothing where there is no degree of freedom."""
     return np.where(df > 0, variance**2 / df, 0.0)
-
-
-def _effective(
-    p: Floats, total: Floats, trials: Floats, share: Floats, dfs: tuple[Floats, Floats, Floats],
-    tail: float,
-) -> Floats:  # fmt: skip
-    """The number of independent trials the outcomes are worth.
-
-    `share`: what part of the variance only the seeds explain; `dfs`: Satterthwaite's, those of the
-    rest, those of the seeds.
-    """
-    outcome = p * (1 - p)
-    df, main_df, seed_df = dfs
-    raw = outcome / total
-    raw = np.maximum(raw, np.minimum(raw * trials / np.maximum(trials - 1, 1), trials))
-    squares = np.maximum(1 - share, 0.0) * _t(main_df, tail) ** 2
-    quantile = np.sqrt(squares + np.where(share > 0, share * _t(seed_df, tail) ** 2, 0.0))
-    rare = raw * np.minimum(p, 1 - p) < RARE
-    quantile = np.where(rare, quantile, np.maximum(quantile, _t(df, tail)))
-    implied = _t(np.maximum(raw - 1, df), tail)
-    blind = (outcome <= 0) | (total <= 1e-18 * outcome)
-    return np.where(blind, trials, raw * np.minimum(1.0, implied / quantile) ** 2)
 
 
 def _t(df: Floats, tail: float) -> Floats:

@@ -23,7 +23,7 @@ def moderated_variances(variances: ArrayLike, df: ArrayLike) -> tuple[Floats, Fl
     (a departure: few entries then lend little); d0 is infinite when even that is no more than
     chance. Zero variances count as the smallest positive one. It assumes that the true variances
     are draws from one scaled inverse chi-square, as those of entries measured alike roughly are:
-    meant for boards of 100 entries or more, where equal ones are told apart in .02 of the boards
+    meant for boards of 100 entries or more, where equal ones are separated in .02 of the boards
     (.08 if SDs differ tenfold); with 5 to 10 entries at 3 seeds it is .09 (.13), nominal .05
     (benchmarks/ranks.txt). With one entry, or all zero, nothing changes.
 
@@ -35,21 +35,21 @@ def moderated_variances(variances: ArrayLike, df: ArrayLike) -> tuple[Floats, Fl
     if (raw < 0).any():
         place = int(np.argmax(raw < 0))
         raise StatsError(f"variances[{place}] is {raw[place]:g}, below 0")
-    given = checked_df(df, raw.size)
-    if given.ndim == 2:
+    own_df = checked_df(df, raw.size)
+    if own_df.ndim == 2:
         raise StatsError("df has one value per pair; a variance has one of its own")
-    if raw.size < 2 or not raw.any() or np.isinf(given).any():
-        return raw, given
+    if raw.size < 2 or not raw.any() or np.isinf(own_df).any():
+        return raw, own_df
     logs = np.log(np.maximum(raw, raw[raw > 0].min()))
-    centred = logs - special.digamma(given / 2) + np.log(given / 2)
+    centred = logs - special.digamma(own_df / 2) + np.log(own_df / 2)
     most = float(centred.var(ddof=1)) * (raw.size - 1) / chi2_quantile(0.05, raw.size - 1)
-    excess = most - float(special.polygamma(1, given / 2).mean())
+    excess = most - float(special.polygamma(1, own_df / 2).mean())
     if excess <= 0:
         return np.full(raw.size, math.exp(float(centred.mean()))), np.full(raw.size, math.inf)
     half = _trigamma_inverse(excess)
     prior = math.exp(float(centred.mean() + special.digamma(half)) - math.log(half))
-    total = 2 * half + given
-    return (2 * half * prior + given * raw) / total, total
+    total = 2 * half + own_df
+    return (2 * half * prior + own_df * raw) / total, total
 
 
 def _trigamma_inverse(value: float) -> float:

@@ -90,9 +90,9 @@ def _binary(pooled: Floats, few: int, distances: Floats) -> Floats:
         k = np.arange(max(0, count - (total - few)), min(few, count) + 1)
         weights = special.comb(count, k) * special.comb(total - count, few - k)
         apart = np.abs(k - few * count / total)
-        mine = ones == count
-        reached = apart >= distances[mine][:, None] - _TIE
-        result[mine] = (reached * weights).sum(axis=1) / weights.sum()
+        here = ones == count
+        reached = apart >= distances[here][:, None] - _TIE
+        result[here] = (reached * weights).sum(axis=1) / weights.sum()
     return np.minimum(result, 1.0)
 
 

@@ -13,9 +13,9 @@ from safebench.stats._dist import chi2_quantile, t_quantile
 from safebench.stats.arms import degrees_of, interval_of_difference
 from safebench.stats.transforms import phi
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
-_FEW_NODES, _FEW_WEIGHTS = np.polynomial.legendre.leggauss(60)
+_LEGENDRE = {n: np.polynomial.legendre.leggauss(n) for n in (60, 200)}
 _MOST_SEEDS = 10_000_000
+_LARGEST = math.nextafter(math.inf, 0)
 
 
 def tost_power(
@@ -85,7 +85,7 @@ def plan_prompts(
     Raises StatsError for negative SDs, delta <= 0, repeats < 1, power or alpha outside (0, 1).
     """
     parts = [
-        between(name, sigma, 0, math.nextafter(math.inf, 0), closed=True) ** 2 / repeats
+        between(name, sigma, 0, _LARGEST, closed=True) ** 2 / repeats
         for name, sigma, repeats in (
             ("omega", omega, 1),
             ("sigma_a", sigma_a, positive_int("repeats_a", repeats_a)),
@@ -112,8 +112,8 @@ def plan_stability(
     Raises StatsError for sigma or floor < 0, margin <= 0, lower outside (0, 1), confidence outside
     (.5, 1).
     """
-    between("sigma", sigma, 0, math.nextafter(math.inf, 0), closed=True)
-    between("floor", floor, 0, math.nextafter(math.inf, 0), closed=True)
+    between("sigma", sigma, 0, _LARGEST, closed=True)
+    between("floor", floor, 0, _LARGEST, closed=True)
     between("margin", margin, 0, math.inf)
     tail = 1 - between("confidence", confidence, 0.5, 1)
     most = margin / (2 * float(special.erfinv(between("lower", lower, 0, 1))))
@@ -122,20 +122,6 @@ def plan_stability(
         return sigma * math.sqrt((n - 1) / chi2_quantile(tail, n - 1)) <= most
 
     return None if max(sigma, floor) > most else first_that(enough, 2, _MOST_SEEDS)
-
-
-def margin_from_points(points: float, score: float) -> float:
-    """The margin on phi that keeps within +-`points` of `score`: the smaller of the two steps.
-
-    min of phi(score + points) - phi(score) and phi(score) - phi(score - points), in radians
-    (Cohen's h); a side that leaves [0, 1] sets no limit, so at 0 it is phi(points). `points` and
-    `score` are proportions. Raises StatsError for points outside (0, 1], score outside [0, 1].
-    """
-    points = between("points", points, 0, math.nextafter(1, 2))
-    score = between("score", score, 0, 1, closed=True)
-    centre = phi(score)
-    steps = [abs(phi(p) - centre) for p in (score - points, score + points) if 0 <= p <= 1]
-    return min(steps, default=math.pi)
 
 
 def sigma_from_points(sigma: float, score: float) -> float:
@@ -158,7 +144,7 @@ def sigma_upper(sigma: float, n: int, confidence: float = 0.95) -> float:
 
     Raises StatsError for sigma < 0, n < 2, confidence outside (.5, 1).
     """
-    between("sigma", sigma, 0, math.nextafter(math.inf, 0), closed=True)
+    between("sigma", sigma, 0, _LARGEST, closed=True)
     df = positive_int("n", n, 2) - 1
     return sigma * math.sqrt(df / chi2_quantile(1 - between("confidence", confidence, 0.5, 1), df))
 
@@ -183,7 +169,7 @@ def verdict_power(
     away from 0 and 1 it is the exact power of two one-sided t tests (`tost_power`).
     """
     se = math.sqrt(sum(v / n for v, n in zip(variances, sizes, strict=True)))
-    nodes, weights = _chi_nodes(df)
+    nodes, weights = _chi_nodes(df, 60, (1e-10, 1e-10))
     factor = (nodes * t_quantile(1 - alpha, df) / t_quantile(1 - alpha, math.inf)) ** 2
     widths = tuple(np.maximum(v * factor, max(floor, 1e-18)) for v in variances)
     low, high = interval_of_difference((score, score), sizes, (widths[0], widths[1]), alpha)
@@ -212,8 +198,8 @@ def plan_verdict_seeds(
     `sigma`: SD of one run's phi (paired: of a difference, over sqrt 2); `score`, `floor`, `margin`,
     `alpha`: see `verdict_power`. `n_original`: the original's runs as they are, and the answer
     counts new ones. `df`: degrees of freedom of a sigma that is known from elsewhere; by default
-    the runs tell it themselves. At least 2 (1 beside others); None where ten million do not
-    suffice, and beside one original run that is to tell its own spread.
+    it is estimated from the runs. At least 2 (1 beside others); None where ten million do not
+    suffice, and beside a single original run, whose spread is unknown.
 
     Raises StatsError for sigma or floor < 0, score outside [0, 1], margin <= 0, alpha outside
     (0, .5), power outside (0, 1).
@@ -226,30 +212,14 @@ def plan_verdict_seeds(
     def enough(n: int) -> bool:
         sizes = (n, n) if n_original is None else (n_original, n)
         own = n - 1.0 if paired else degrees_of(sizes)
-        return power <= verdict_power(
-            (variance, variance), sizes, own if df is None else df, score=score, floor=floor,
-            margin=margin, alpha=alpha,
-        )  # fmt: skip
+        used = own if df is None else df
+        about = {"score": score, "floor": floor, "margin": margin, "alpha": alpha}
+        return power <= verdict_power((variance, variance), sizes, used, **about)
 
     fewest = 2 if n_original is None else 1
     if n_original is not None and n_original < 2 and df is None:
         return None
     return first_that(enough, fewest, _MOST_SEEDS)
-
-
-def _chi_nodes(df: float) -> tuple[Floats, Floats]:
-    """Nodes and weights for the mean of a function of u, df u^2 chi-square with df."""
-    if math.isinf(df) or df > 1e7:
-        return np.ones(1), np.ones(1)
-    low = math.sqrt(chi2_quantile(1e-10, df) / df)
-    high = math.sqrt(2 * special.gammainccinv(df / 2, 1e-10) / df)
-    u = low + (high - low) * (_FEW_NODES + 1) / 2
-    half = df / 2
-    log_density = (
-        math.log(2) + half * math.log(half) - math.lgamma(half)
-        + (df - 1) * np.log(u) - half * u**2
-    )  # fmt: skip
-    return u, _FEW_WEIGHTS * np.exp(log_density) * (high - low) / 2
 
 
 def power_at(se: float, df: float, margin: float, alpha: float = 0.05, theta: float = 0.0) -> float:
@@ -258,25 +228,32 @@ def power_at(se: float, df: float, margin: float, alpha: float = 0.05, theta: fl
         return 1.0 if abs(theta) < margin else 0.0
     t = t_quantile(1 - alpha, df)
     up, down = (margin - theta) / se, (margin + theta) / se
-    if math.isinf(df) or df > 1e7:
-        return max(float(special.ndtr(up - t) - special.ndtr(t - down)), 0.0)
-    low = math.sqrt(chi2_quantile(1e-13, df) / df)
-    # above (up + down)/2t the interval is wider than the margins
-    high = min((up + down) / (2 * t), math.sqrt(2 * special.gammainccinv(df / 2, 1e-15) / df))
-    if high <= low:
-        return 0.0
-    u = low + (high - low) * (_NODES + 1) / 2
-    half = df / 2
-    log_density = (
-        math.log(2) + half * math.log(half) - math.lgamma(half)
-        + (df - 1) * np.log(u) - half * u**2
-    )  # fmt: skip
+    # above u = (up + down)/2t the interval is wider than the margins
+    u, weights = _chi_nodes(df, 200, (1e-13, 1e-15), (up + down) / (2 * t))
     inside = special.ndtr(up - t * u) - special.ndtr(t * u - down)
-    integral = np.sum(_WEIGHTS * np.exp(log_density) * np.maximum(inside, 0.0)) * (high - low) / 2
-    return float(min(max(integral, 0.0), 1.0))
+    return float(min(max(np.sum(weights * np.maximum(inside, 0.0)), 0.0), 1.0))
+
+
+def _chi_nodes(
+    df: float, n: int, tails: tuple[float, float], most: float = math.inf
+) -> tuple[Floats, Floats]:
+    """Gauss-Legendre nodes and weights for the mean of a function of u, df u^2 chi-square with df.
+
+    `n` nodes between quantiles that leave `tails`, and up to `most`; one node where df is infinite.
+    """
+    if math.isinf(df) or df > 1e7:
+        return np.ones(1), np.ones(1)
+    low = math.sqrt(chi2_quantile(tails[0], df) / df)
+    high = min(most, math.sqrt(2 * special.gammainccinv(df / 2, tails[1]) / df))
+    nodes, weights = _LEGENDRE[n]
+    u = low + max(high - low, 0.0) * (nodes + 1) / 2
+    half = df / 2
+    log_density = math.log(2) + half * math.log(half) - math.lgamma(half) - half * u**2
+    log_density += (df - 1) * np.log(u)
+    return u, weights * np.exp(log_density) * max(high - low, 0.0) / 2
 
 
 def _check(sigma: float, margin: float, alpha: float) -> None:
-    between("sigma", sigma, 0, math.nextafter(math.inf, 0), closed=True)
+    between("sigma", sigma, 0, _LARGEST, closed=True)
     between("margin", margin, 0, math.inf)
     between("alpha", alpha, 0, 0.5)

@@ -1,4 +1,4 @@
-"""Ranks with their uncertainty: which entries of a board can be told apart."""
+"""Ranks with their uncertainty: which entries of a board can be separated."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class RankIntervals:
     """Each entry's rank (1 is best; equal scores share the better rank) with its interval.
 
     `rank`, `lower`, `upper`: (n,) integers, in the order of the entries given. `groups`: (n,) group
-    numbers, 1 the best: the finest split in which **every** entry of one group is told apart from
-    every entry of the others. Two entries of one group are linked by a chain of entries not told
-    apart, and may themselves be told apart. `critical`: what the normal equivalent of |T| must
+    numbers, 1 the best: the finest split in which **every** entry of one group is separated from
+    every entry of the others. Two entries of one group are linked by a chain of pairs that are not
+    separated, and may themselves be separated. `critical`: what the normal equivalent of |T| must
     exceed. `n`: number of entries.
     """
 
@@ -75,26 +75,26 @@ def rank_intervals(
     which tells them apart sooner), or (n,) variances of independent scores. `df`: degrees of
     freedom of the variances, a number, (n,) one per entry or (n, n) one per pair; None: normal.
 
-    Entry i is told better than j when T_ij = (score_i - score_j)/se_ij, se_ij^2 = v_i + v_j - 2
-    c_ij, exceeds the critical value; interval = [1 + number told better, n - number told worse].
+    Entry i is better than j when T_ij = (score_i - score_j)/se_ij, se_ij^2 = v_i + v_j - 2
+    c_ij, exceeds the critical value; interval = [1 + number better, n - number worse].
 
     "max-T" (default up to 500 entries): step-down over ordered pairs (their section 3: the critical
     value is the quantile of max (Z_i - Z_j)/se_ij over the directions not yet rejected, Z ~
     N(0, covariance), 10,000 draws; the reverse of a rejected direction stays, so that no pair is
-    told apart the wrong way round). `rng` None draws with a fixed seed: equal input, equal output.
+    separated the wrong way round). `rng` None draws with a fixed seed: equal input, equal output.
     "sidak" (default above): every pair at 1 - (1 - alpha)^(1/m), m = n(n - 1)/2 (Sidak 1967, valid
     under any correlation of normals), by sorting and blocks, in O(n) memory for (n,) variances.
 
     With `df`, |T_ij| is compared by its tail probability under t (as a normal equivalent), with
     df_ij = (v_i + v_j)^2/(v_i^2/df_i + v_j^2/df_j) (Welch 1947; Satterthwaite 1946) where c_ij = 0
     and min(df_i, df_j) where not; the draws then have unit variances, so that the noise of
-    estimated ones does not lower the critical value. Equal entries told apart
+    estimated ones does not lower the critical value. Equal entries separated
     (benchmarks/ranks.txt), 500 at 5 seeds: 151 pairs a board with normal critical values; any at
     all in .025 of the boards with df = 4, .015 with `moderated_variances`, which tells far more
     unequal ones apart. 5 to 100 entries at 3 or 5 seeds, df = S - 1: .03 to .04, and .04 to .07
     where SDs differ tenfold.
 
-    A pair with se_ij = 0 is told apart if the scores differ at all: a variance estimated as zero
+    A pair with se_ij = 0 is separated if the scores differ at all: a variance estimated as zero
     from few seeds says no such thing, so give variances with a floor, or `moderated_variances`.
     One entry is [1, 1].
 
@@ -120,18 +120,18 @@ def rank_intervals(
         None if freedom is None else _reordered(freedom, order),
     )
     if chosen == "max-T":
-        critical, told = _step_down(board, tail, generator(rng))
+        critical, separated = _step_down(board, tail, generator(rng))
     else:
         critical = float(-special.ndtri(_sidak(tail, n) / 2)) if n > 1 else 0.0
-        told = _pairwise(board, critical)
+        separated = _pairwise(board, critical)
     inverse = np.empty(n, dtype=np.int64)
     inverse[order] = np.arange(n)
     first = np.searchsorted(-board.scores, -board.scores, side="left")
     return RankIntervals(
         rank=(1 + first)[inverse],
-        lower=(1 + told.better)[inverse],
-        upper=(n - told.worse)[inverse],
-        groups=_groups(told.last)[inverse],
+        lower=(1 + separated.better)[inverse],
+        upper=(n - separated.worse)[inverse],
+        groups=_groups(separated.last)[inverse],
         n=n,
         critical=critical,
         method=f"{chosen}, {'normal' if df is None else 't'}",
@@ -174,10 +174,10 @@ class _Board:
         with np.errstate(divide="ignore"):
             df = 1 / inverse
         below = np.where(np.isinf(df), special.ndtr(-t), special.stdtr(np.minimum(df, 1e12), -t))
-        return np.where(t == 0, 0.0, -special.ndtri(below))
+        return np.asarray(-special.ndtri(below))
 
-    def told(self, rows: slice, columns: slice, limits: _Limits) -> NDArray[np.bool_]:
-        """Which rows are told better than which columns."""
+    def separated(self, rows: slice, columns: slice, limits: _Limits) -> NDArray[np.bool_]:
+        """Which rows are better than which columns."""
         gap = self.scores[rows, None] - self.scores[columns]
         return gap > self.se(rows, columns) * limits.of(self.inverse_df(rows, columns))
 
@@ -224,8 +224,8 @@ class _Limits:
 
 
 @dataclass(frozen=True, eq=False)
-class _Told:
-    """Per entry from best to worst: how many are told better and worse, the last not told apart."""
+class _Separated:
+    """Per entry from best to worst: how many are better and worse, the last not separated."""
 
     better: Ints
     worse: Ints
@@ -241,13 +241,13 @@ def _sidak(tail: float, n: int) -> float:
     return -math.expm1(math.log1p(-tail) / (n * (n - 1) / 2))
 
 
-def _step_down(board: _Board, tail: float, rng: np.random.Generator) -> tuple[float, _Told]:
+def _step_down(board: _Board, tail: float, rng: np.random.Generator) -> tuple[float, _Separated]:
     """Step-down max-T over ordered pairs; all pairs at once in memory."""
     n = board.scores.size
     everyone = slice(0, n)
     equivalent = board.equivalent(everyone, everyone)
     pairs = np.triu(np.ones((n, n), dtype=np.bool_), 1)
-    told = pairs & (equivalent == math.inf)
+    separated = pairs & (equivalent == math.inf)
     critical = 0.0
     spread = centred(board.spread if board.df is None else correlation(board.spread))
     drawn = _Board(board.scores, spread, None).se(everyone, everyone)
@@ -256,21 +256,21 @@ def _step_down(board: _Board, tail: float, rng: np.random.Generator) -> tuple[fl
         draws = relevant_draws(spread, weight, tail, rng)
         forward, reverse = draws.largest(weight)
         floor = upper_quantile(reverse, tail)  # no critical value is lower
-        before = ~told
-        while (told != before).any():
+        before = ~separated
+        while (separated != before).any():
             critical = upper_quantile(np.maximum(forward, reverse), tail)
-            before, told = told, pairs & (equivalent > critical)
+            before, separated = separated, pairs & (equivalent > critical)
             matter = forward > np.maximum(reverse, floor)
-            forward[matter] = draws.only(matter).largest(np.where(told, 0.0, weight))[0]
-    apart = pairs & ~told
+            forward[matter] = draws.only(matter).largest(np.where(separated, 0.0, weight))[0]
+    apart = pairs & ~separated
     last = np.where(apart.any(axis=1), n - 1 - np.argmax(apart[:, ::-1], axis=1), np.arange(n))
-    return critical, _Told(told.sum(axis=0), told.sum(axis=1), last)
+    return critical, _Separated(separated.sum(axis=0), separated.sum(axis=1), last)
 
 
-def _pairwise(board: _Board, critical: float) -> _Told:
+def _pairwise(board: _Board, critical: float) -> _Separated:
     """Every pair against one critical value, in blocks of rows.
 
-    Entries are in order of score, so beyond some gap every pair is told apart; only the columns
+    Entries are in order of score, so beyond some gap every pair is separated; only the columns
     before it are compared.
     """
     n = board.scores.size
@@ -285,20 +285,18 @@ def _pairwise(board: _Board, critical: float) -> _Told:
         rows = slice(start, min(start + BLOCK, n))
         columns = slice(start, int(ends[rows].max()))
         above = np.arange(rows.start, rows.stop)[:, None] < np.arange(columns.start, columns.stop)
-        told = above & board.told(rows, columns, limits)
-        worse[rows] += told.sum(axis=1) + (n - columns.stop)
-        better[columns] += told.sum(axis=0)
+        separated = above & board.separated(rows, columns, limits)
+        worse[rows] += separated.sum(axis=1) + (n - columns.stop)
+        better[columns] += separated.sum(axis=0)
         better[columns.stop :] += rows.stop - rows.start
-        apart = above & ~told
-        last[rows] = np.where(
-            apart.any(axis=1), columns.stop - 1 - np.argmax(apart[:, ::-1], axis=1),
-            np.arange(rows.start, rows.stop),
-        )  # fmt: skip
-    return _Told(better, worse, last)
+        apart = above & ~separated
+        furthest = columns.stop - 1 - np.argmax(apart[:, ::-1], axis=1)
+        last[rows] = np.where(apart.any(axis=1), furthest, np.arange(rows.start, rows.stop))
+    return _Separated(better, worse, last)
 
 
 def _groups(last: Ints) -> Ints:
-    """Group numbers from best to worst: a new one where no pair not told apart reaches across."""
+    """Group numbers from best to worst: a new one where no pair not separated reaches across."""
     n = last.size
     furthest = np.maximum.accumulate(last)
     return 1 + np.concatenate(([0], np.cumsum(furthest[:-1] < np.arange(1, n))))

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
 from safebench.stats._checks import between, positive_int, proportions
-from safebench.stats._dist import chi2_quantile, t_quantile
+from safebench.stats._dist import chi2_quantile, no_rounding, t_quantile
 from safebench.stats.transforms import phi, phi_inverse
 
 
@@ -93,12 +93,11 @@ def replication_interval(
     sigma = max(sigma if sigma > 1e-12 else 0.0, sigma_floor)
     mean = float(runs.mean())
     half, se = predict(sigma, df, runs.size, n_rerun, confidence)
+    lower, upper = mean - half, mean + half
+    points = (phi_inverse(mean), phi_inverse(lower), phi_inverse(upper))
     return Prediction(
-        estimate=mean, lower=mean - half, upper=mean + half,
-        estimate_points=phi_inverse(mean), lower_points=phi_inverse(mean - half),
-        upper_points=phi_inverse(mean + half), sigma=sigma, se=se, df=df, n=runs.size,
-        n_rerun=n_rerun, method=method, confidence=confidence,
-    )  # fmt: skip
+        mean, lower, upper, *points, sigma, se, df, runs.size, n_rerun, method, confidence
+    )
 
 
 def predict(sigma: float, df: float, n: int, n_new: int, confidence: float) -> tuple[float, float]:
@@ -131,7 +130,7 @@ def pooled_sigma(groups: Iterable[ArrayLike], confidence: float = 0.95) -> Poole
         raise StatsError(
             f"groups has {count} studies and none with two runs: no spread within studies"
         )
-    squares = squares if squares > 1e-24 else 0.0
+    squares = no_rounding(squares)
     return PooledSigma(
         estimate=math.sqrt(squares / df),
         lower=math.sqrt(squares / chi2_quantile(1 - tail, df)),

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from safebench.stats._checks import Floats, between, positive_int, proportions
-from safebench.stats._dist import beta_lower, chi2_quantile
+from safebench.stats._dist import beta_lower, chi2_quantile, no_rounding, satterthwaite
+from safebench.stats.arms import flip_floor
 from safebench.stats.transforms import phi
 
 
@@ -103,7 +104,7 @@ def stability(
     margin = between("margin", margin, 0, math.inf)
     tail = 1 - between("confidence", confidence, 0.5, 1)
     judge = between("judge_youden_lower", judge_youden_lower, 0, 1 + 1e-12)
-    floor = _floor(float(scores.mean()), n_prompts, flip_upper) / judge
+    floor = math.sqrt(flip_floor(float(scores.mean()), n_prompts, flip_upper)) / judge
     missing = positive_int("missing", missing, 0)
     table = np.asarray(phi(scores)).reshape(scores.shape[0], -1)
     n_seeds, n_repeats = table.shape[0] + missing, table.shape[1]
@@ -153,16 +154,6 @@ def _agreement(sigma: float, margin: float) -> float:
     return float(special.erf(margin / (2 * sigma))) if sigma > 0 else 1.0
 
 
-def _floor(p: float, n_prompts: int, flip_upper: float | None) -> float:
-    """SD on the phi scale that zero spread cannot exclude."""
-    share = 1.0
-    if flip_upper is not None:
-        flip_upper = between("flip_upper", flip_upper, 0, 1, closed=True)
-        variance = p * (1 - p)
-        share = min(1.0, flip_upper / (2 * variance)) if variance > 0 else 1.0
-    return math.sqrt(share / n_prompts)
-
-
 def _worst_parts(table: Floats, missing: int) -> list[tuple[float, int]]:
     """(variance, df) parts whose sum is the variance of one repeat of a new seed.
 
@@ -179,16 +170,11 @@ def _worst_parts(table: Floats, missing: int) -> list[tuple[float, int]]:
         sums = high * (math.pi - centre) - (missing - high) * centre
         squares = high * (math.pi - centre) ** 2 + (missing - high) * centre**2
         spread += float(np.max(squares - sums**2 / total))
-    parts = [(_tidy(spread / (total - 1)), total - 1)]
+    parts = [(no_rounding(spread / (total - 1)), total - 1)]
     if n_repeats > 1:
         within = float(table.var(axis=1, ddof=1).mean()) * (1 - 1 / n_repeats)
-        parts.append((_tidy(within), n_seeds * (n_repeats - 1)))
+        parts.append((no_rounding(within), n_seeds * (n_repeats - 1)))
     return parts
-
-
-def _tidy(variance: float) -> float:
-    """Rounding error of equal scores is zero spread."""
-    return variance if variance > 1e-28 else 0.0
 
 
 def _sigmas(parts: list[tuple[float, int]], tail: float) -> tuple[float, float, float]:
@@ -204,9 +190,9 @@ def _sigmas(parts: list[tuple[float, int]], tail: float) -> tuple[float, float, 
 
 
 def _df(parts: list[tuple[float, int]]) -> float:
-    """Satterthwaite's df of the sum (those of the seeds at zero spread)."""
-    below = sum(part**2 / df for part, df in parts)
-    return sum(part for part, _ in parts) ** 2 / below if below > 0 else float(parts[0][1])
+    """Satterthwaite's df of the sum; at zero spread those of the seeds."""
+    total = sum(part for part, _ in parts)
+    return satterthwaite(total, parts) if total > 0 else float(parts[0][1])
 
 
 def _pairs(table: Floats, margin: float, missing: int) -> tuple[float, int]:

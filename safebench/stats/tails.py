@@ -10,19 +10,19 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from safebench.errors import StatsError
-from safebench.stats._checks import Floats, Ints, between, cluster_codes, finite, proportions
-from safebench.stats._dist import t_quantile
-from safebench.stats._twoway import one_run_per_row, satterthwaite, two_way
+from safebench.stats._checks import Floats, Ints, between, cluster_codes, proportions
+from safebench.stats._dist import satterthwaite, t_quantile
+from safebench.stats._twoway import one_run_per_row, two_way
 from safebench.stats.intervals import score_interval
 from safebench.stats.transforms import phi, phi_inverse
 
 
 @dataclass(frozen=True)
 class ToleranceBound:
-    """A bound that a share `coverage` of new values stays within; one side is infinite.
+    """A bound that a share `coverage` of new scores stays within, in [0, 1]; one side is free.
 
-    `estimate` = mean + z_coverage s (upper) or mean - z_coverage s: where the bound would be if
-    mean and SD were known. `k`: the bound is mean +- k s.
+    `estimate`: where the bound would be if mean and SD were known, z_coverage SDs from the mean on
+    phi. `k`: how many SDs the bound is from it.
     """
 
     estimate: float
@@ -35,62 +35,39 @@ class ToleranceBound:
     confidence: float
 
 
-def tolerance_bound(
-    values: ArrayLike, coverage: float = 0.9, confidence: float = 0.95, upper: bool = True
-) -> ToleranceBound:
-    """One-sided bound Y + k s: with `confidence`, a share `coverage` of new runs lies below it.
-
-    `values`: (S,) numbers of any unit, S >= 2 independent runs. k = nct_{confidence}(S - 1, z_p
-    sqrt S)/sqrt S with p = coverage (noncentral t; Owen 1968, Technometrics 10; Hahn & Meeker 1991,
-    4.4). `upper` False: Y - k s, which that share lies above. For scores use
-    `score_tolerance_bound`, which works on phi = 2 asin sqrt, where their spread does not depend on
-    their level.
-
-    S equal values give a bound without width: no normal spread is seen. Raises StatsError on NaN
-    (with its position), fewer than two values, coverage or confidence outside (0, 1).
-    """
-    array = finite("values", values)
-    share = between("coverage", coverage, 0, 1)
-    sure = between("confidence", confidence, 0, 1)
-    if array.ndim != 1 or array.size < 2:
-        raise StatsError(f"values has shape {array.shape}; a spread needs (S,) with S >= 2")
-    n = array.size
-    z = float(special.ndtri(share))
-    k = float(special.nctdtrit(n - 1, z * math.sqrt(n), sure)) / math.sqrt(n)
-    mean, sd = float(array.mean()), float(array.std(ddof=1))
-    sign = 1 if upper else -1
-    return ToleranceBound(
-        estimate=mean + sign * z * sd,
-        lower=-math.inf if upper else mean - k * sd,
-        upper=mean + k * sd if upper else math.inf,
-        k=k,
-        coverage=share,
-        n=n,
-        method="one-sided normal tolerance bound, noncentral t",
-        confidence=sure,
-    )
-
-
 def score_tolerance_bound(
     scores: ArrayLike, coverage: float = 0.9, confidence: float = 0.95, upper: bool = True
 ) -> ToleranceBound:
-    """`tolerance_bound` of run scores in [0, 1], found on phi = 2 asin sqrt and mapped back.
+    """One-sided bound: with `confidence`, a share `coverage` of new runs scores below it.
 
-    `scores`: (S,) proportions. `estimate`, `lower` and `upper` are proportions, clipped to [0, 1].
-    Raises StatsError as `tolerance_bound` does, and outside [0, 1].
+    `scores`: (S,) run scores in [0, 1], S >= 2 independent runs. The bound is Y + k s on phi = 2
+    asin sqrt, where the spread of scores does not depend on their level, mapped back to [0, 1]. k =
+    nct_{confidence}(S - 1, z_p sqrt S)/sqrt S with p = coverage (noncentral t; Owen 1968,
+    Technometrics 10; Hahn & Meeker 1991, 4.4). `upper` False: Y - k s, which that share is above.
+
+    S equal scores give a bound without width: no normal spread is seen. Raises StatsError on NaN
+    (with its position), scores outside [0, 1], fewer than two, coverage or confidence outside
+    (0, 1).
     """
-    found = tolerance_bound(
-        np.asarray(phi(proportions("scores", scores, (1,)))), coverage, confidence, upper
-    )
+    array = np.asarray(phi(proportions("scores", scores, (1,))))
+    share = between("coverage", coverage, 0, 1)
+    sure = between("confidence", confidence, 0, 1)
+    if array.size < 2:
+        raise StatsError(f"scores has shape {array.shape}; a spread needs (S,) with S >= 2")
+    n = array.size
+    z = float(special.ndtri(share))
+    k = float(special.nctdtrit(n - 1, z * math.sqrt(n), sure)) / math.sqrt(n)
+    mean, sd = float(array.mean()), float(array.std(ddof=1)) * (1 if upper else -1)
+    bound = phi_inverse(mean + k * sd)
     return ToleranceBound(
-        estimate=phi_inverse(found.estimate),
-        lower=0.0 if upper else phi_inverse(found.lower),
-        upper=phi_inverse(found.upper) if upper else 1.0,
-        k=found.k,
-        coverage=found.coverage,
-        n=found.n,
-        method=found.method + ", on phi",
-        confidence=found.confidence,
+        estimate=phi_inverse(mean + z * sd),
+        lower=0.0 if upper else bound,
+        upper=bound if upper else 1.0,
+        k=k,
+        coverage=share,
+        n=n,
+        method="one-sided normal tolerance bound, noncentral t, on phi",
+        confidence=sure,
     )
 
 

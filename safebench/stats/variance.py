@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from safebench.errors import StatsError
 from safebench.stats._cells import Cells, Facets, cells_of, facet_codes, union
 from safebench.stats._checks import Floats, between, finite
-from safebench.stats._mls import Bounds, satterthwaite_df, share_bounds
+from safebench.stats._dist import satterthwaite
+from safebench.stats._mls import Reach, share_bounds
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class VarianceComponents:
         """
         tail = (1 - between("confidence", confidence, 0, 1)) / 2
         weights, squares, df = self._combination((effect,))
-        reach = Bounds(df, tail)
+        reach = Reach(df, tail)
         terms = weights * squares
         estimate = self.estimates[effect]
         single = bool(np.count_nonzero(weights) == 1)
@@ -90,9 +91,9 @@ class VarianceComponents:
             estimate=estimate,
             lower=estimate - reach.below(terms),
             upper=estimate + reach.above(terms),
-            df=satterthwaite_df(weights, squares, df),
+            df=_df(terms, df),
             n=self.n,
-            method=self._said("chi-square" if single else "modified large sample (Ting 1990)"),
+            method=self._with_note("chi-square" if single else "modified large sample (Ting 1990)"),
             confidence=float(confidence),
         )
 
@@ -129,9 +130,9 @@ class VarianceComponents:
             estimate=estimate,
             lower=min(lower, estimate),
             upper=max(upper, estimate),
-            df=satterthwaite_df(part, squares, df),
+            df=_df(part * squares, df),
             n=self.n,
-            method=self._said(label if total > 0 else "nothing varies"),
+            method=self._with_note(label if total > 0 else "nothing varies"),
             confidence=float(confidence),
         )
 
@@ -147,9 +148,15 @@ class VarianceComponents:
         squares = np.array([max(self.mean_squares[source], 0.0) for source in sources])
         return weights, squares, np.array([max(self.df[source], 1) for source in sources], float)
 
-    def _said(self, method: str) -> str:
+    def _with_note(self, method: str) -> str:
         rough = "approximate: in this design mean squares are not independent chi-squares"
         return method if self.balanced else f"{method}; {rough}"
+
+
+def _df(terms: Floats, df: Floats) -> float:
+    """Satterthwaite's degrees of freedom of a sum of mean squares; 0 if it is 0."""
+    total = abs(float(terms.sum()))
+    return satterthwaite(total, list(zip(terms, df, strict=True))) if total > 0 else 0.0
 
 
 def variance_components(
@@ -214,10 +221,7 @@ def _unmeasured(
             continue
         own = frozenset(facets)
         size = cells.count(own)
-        same = [
-            other for other, known in kept.items()
-            if cells.count(known) == size == cells.count(known | own)
-        ]  # fmt: skip
+        same = [o for o, e in kept.items() if cells.count(e) == size == cells.count(e | own)]
         if size == n:
             reasons[name] = "one outcome in each cell: not to be told from the residual"
         elif same:
@@ -237,9 +241,13 @@ class _Design:
     n: int
 
     def result(
-        self, centred: Floats, not_measured: dict[str, str], n_levels: dict[str, int],
-        named: dict[str, tuple[str, ...]], mean: float,
-    ) -> VarianceComponents:  # fmt: skip
+        self,
+        centred: Floats,
+        not_measured: dict[str, str],
+        n_levels: dict[str, int],
+        named: dict[str, tuple[str, ...]],
+        mean: float,
+    ) -> VarianceComponents:
         """Estimates, and the mean squares they are made of."""
         system, right = self._system(centred)
         size = len(self.effects) + 1

@@ -12,7 +12,7 @@ from scipy import special
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, Ints, between, cluster_codes, proportions
-from safebench.stats._maxt import generator, normal_draws, upper_quantile
+from safebench.stats._maxt import correlation, generator, normal_draws, upper_quantile
 from safebench.stats._twoway import one_run_per_row
 from safebench.stats.intervals import Interval, score_interval
 
@@ -139,9 +139,6 @@ def _largest_of(covariance: Floats, tail: float, rng: np.random.Generator) -> fl
     """The quantile of max |Z_k| with these correlations (negative directions are left out)."""
     values, vectors = np.linalg.eigh(covariance)
     proper = (vectors * np.maximum(values, 0.0)) @ vectors.T
-    deviations = np.sqrt(np.diagonal(proper))
-    known = deviations > 1e-9 * max(float(deviations.max()), 1e-9)
-    scale = np.divide(1.0, deviations, out=np.zeros_like(deviations), where=known)
-    unit = proper * scale * scale[:, None]
-    np.fill_diagonal(unit, 1.0)
+    least = (1e-9 * max(float(np.sqrt(proper.max())), 1e-9)) ** 2
+    unit = correlation(proper, least)
     return upper_quantile(np.abs(normal_draws(unit, rng)).max(axis=1), tail)

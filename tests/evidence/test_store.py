@@ -138,6 +138,7 @@ def test_a_finished_folder_keeps_nothing_of_the_work(tmp_path: Path) -> None:
         store.journal.note("finished")
         (store.folder / "card.yaml").write_text("spec: safebench/1.0")
         store.finish()
+        store.finish()  # a run that was stopped in the middle of it does it again
     assert store.is_finished
     assert sorted(p.name for p in store.folder.iterdir()) == ["card.yaml", "journal.jsonl"]
     with (

@@ -10,7 +10,11 @@ ROOT = Path(__file__).parents[2]
 def test_it_prints_its_ratios():
     done = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / "stats.py", "--small"],
-        capture_output=True, text=True, check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+    )
     for words in ("report / floor:", "peak", "components of five facets", "statsmodels"):
         assert words in done.stdout

@@ -36,7 +36,7 @@ def draw(array, statistic, seed=1, **options):
         (lambda s: s.means[:, 1] - s.means[:, 0], lambda a: np.diff(a.mean(axis=(0, 2)))[0]),
         (lambda s: s.means[:, 1] / s.means[:, 0], lambda a: a[:, 1].mean() / a[:, 0].mean()),
     ],
-)  # fmt: skip
+)
 def test_each_replicate_is_the_statistic_of_the_drawn_seeds_and_prompts(statistic, loop):
     """Weights of k/S and k/P are k copies of a seed and of a prompt."""
     array = scores()

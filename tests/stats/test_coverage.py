@@ -33,8 +33,11 @@ def described(table: str) -> list[tuple[str, str]]:
 def test_it_runs_to_its_end_and_the_kept_table_is_of_its_cells() -> None:
     found = subprocess.run(
         [sys.executable, str(BENCHMARKS / "coverage.py"), "--replicates", "1"],
-        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     kept = (BENCHMARKS / "coverage.txt").read_text(encoding="utf-8")
     assert described(found.stdout) == described(kept)
     assert len(described(kept)) > 450
@@ -44,8 +47,11 @@ def test_it_runs_to_its_end_and_the_kept_table_is_of_its_cells() -> None:
 def test_an_unknown_part_is_refused() -> None:
     found = subprocess.run(
         [sys.executable, str(BENCHMARKS / "coverage.py"), "--only", "scores"],
-        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert found.returncode == 2
     assert "the parts are score, fixed" in found.stderr
 

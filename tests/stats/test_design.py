@@ -1,15 +1,16 @@
 """The cheapest design: exact, monotone, honest about what cannot be reached."""
 
-import itertools
 import math
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from safebench.errors import StatsError
-from safebench.stats import balanced_bounds, plan_design, variance_components
+from safebench.stats import balanced_bounds, plan_design, score_interval, variance_components
+from safebench.stats.design import design_of
 
 COSTS = {"fine_tune": 100, "generation": 0.01}
 EFFECTS = {
@@ -50,24 +51,84 @@ prices = st.fixed_dictionaries(
 
 
 @given(variances, prices, st.floats(0.02, 0.1))
-@settings(max_examples=25, deadline=None)
-def test_feasible_and_no_cheaper_design_is(effects, costs, target):
+@settings(max_examples=25)
+def test_a_design_reaches_its_target_and_is_made_of_its_parts(effects, costs, target):
     plan = plan_design(effects, costs, target)
     assert plan.se == pytest.approx(se(effects, plan.n_levels))
     assert plan.se <= target * (1 + 1e-9)
     assert plan.cost == pytest.approx(cost(costs, plan.n_levels))
     assert math.fsum(plan.contributions.values()) == pytest.approx(plan.se**2)
-    for s, r, p in itertools.product(range(2, 9), range(1, 7), range(2, 30)):
-        n = {"training_seed": s, "repeat": r, "prompt": p}
-        assert cost(costs, n) >= plan.cost * (1 - 1e-9) or se(effects, n) > target
-    for step in itertools.product((-1, 0, 1), repeat=3):
-        n = {f: v + d for (f, v), d in zip(plan.n_levels.items(), step, strict=True)}
-        if n["training_seed"] >= 2 and n["repeat"] >= 1 and n["prompt"] >= 2:
-            assert cost(costs, n) >= plan.cost * (1 - 1e-9) or se(effects, n) > target
+
+
+MOST = {"training_seed": 9, "repeat": 4, "prompt": 70}
+
+
+def every_design(effects, costs, aim, value, score, fixed):
+    """All designs within MOST that do what is asked: (what is least, seeds, repeats, prompts)."""
+    sizes = range(2, 10), range(1, 5), ([40] if fixed else range(2, 71))
+    n = [axis.astype(float) for axis in np.meshgrid(*sizes, indexing="ij")]
+    kept = {name: v for name, v in effects.items() if not (fixed and name == "prompt")}
+    price = costs.get("fine_tune", 0) * n[0] + costs["generation"] * n[0] * n[1] * n[2]
+    price += costs.get("prompt", 0) * n[2]
+    index = {"training_seed": 0, "repeat": 1, "prompt": 2}
+    part = {name: v / math.prod(n[index[f]] for f in FACETS[name]) for name, v in kept.items()}
+    if aim == "budget":
+        by_seed = sum(v for name, v in part.items() if name.startswith("training_seed"))
+        t = [stats.t.ppf(0.975, n[i] - 1) ** 2 for i in (0, 2)]
+        if fixed:
+            by_seed = sum(part.values())
+        by_prompt = sum(v for name, v in part.items() if "prompt" in FACETS[name])
+        least = t[0] * by_seed + (0 if fixed else t[1] * by_prompt)
+        fits = price <= value
+    else:
+        least = price
+        fits = np.sqrt(sum(part.values())) <= value
+    if aim == "half_width":
+        options = {"fixed": ["prompt"], "levels": {"prompt": 40}} if fixed else {}
+        design = design_of(effects, score=score, **options)
+
+        def narrow(n):
+            found = design.interval(n)
+            return (found.upper - found.lower) / 2 <= value
+
+        narrow_with_more = np.logical_and.accumulate(narrow(n)[:, :, ::-1], axis=2)[:, :, ::-1]
+        fits = narrow_with_more & narrow((n[0], n[1], n[2] if fixed else np.full_like(n[2], 1e12)))
+    return sorted(zip(least[fits], *(axis[fits] for axis in n), strict=True))
+
+
+@pytest.mark.parametrize("aim", ["target_se", "half_width", "budget"])
+@pytest.mark.parametrize("fixed", [False, True])
+def test_no_design_of_all_is_better(aim, fixed):
+    rng = np.random.default_rng(5)
+    reached = 0
+    for _ in range(60):
+        effects = {name: float(rng.choice([0, 1e-4, 1e-3, 0.01, 0.05])) for name in FACETS}
+        costs = {
+            "fine_tune": float(rng.choice([0, 1, 50])),
+            "generation": 0.1,
+            "prompt": float(rng.choice([0, 2])),
+        }
+        low, high = {"target_se": (0.02, 0.1), "half_width": (0.08, 0.3), "budget": (10, 400)}[aim]
+        value, score = rng.uniform(low, high), float(rng.choice([0.5, 0.2, 0.03]))
+        most = MOST | ({"prompt": 40} if fixed else {})
+        options = {"fixed": ["prompt"], "levels": {"prompt": 40}} if fixed else {}
+        every = every_design(effects, costs, aim, value, score, fixed)
+        asked = {aim: value, "score": score, "at_most": most, **options}
+        if not every:
+            with pytest.raises(StatsError, match=r"out of reach|smallest design"):
+                plan_design(effects, costs, **asked)
+            continue
+        plan = plan_design(effects, costs, **asked)
+        n = tuple(plan.n_levels[facet] for facet in MOST)
+        ties = [row[1:] for row in every if row[0] <= every[0][0] * (1 + 1e-9)]
+        assert n[:2] == min(ties)[:2]
+        assert n in ties
+        reached += 1
+    assert reached > 20
 
 
 @given(variances, prices, st.floats(0.02, 0.08))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_dearer_when_finer_or_dearer(effects, costs, target):
     plan = plan_design(effects, costs, target)
     assert plan_design(effects, costs, target * 0.8).cost >= plan.cost * (1 - 1e-9)
@@ -82,6 +143,18 @@ def test_half_width_uses_t():
     assert plan.se < plan.half_width / 1.96
     assert plan.half_width <= 0.1
     assert plan_design(EFFECTS, COSTS, half_width=0.1, confidence=0.9).cost <= plan.cost
+
+
+def test_alternatives_are_the_best_with_seeds_near_by():
+    plan = plan_design(EFFECTS, COSTS, 0.05, at_most={"training_seed": 5})
+    found = [tuple(split.n_levels.values()) for split in plan.alternatives]
+    assert tuple(plan.n_levels.values()) == (2, 1, 100)
+    assert found == [(3, 1, 73), (4, 1, 62)]
+    assert [split.cost for split in plan.alternatives] == pytest.approx([302.19, 402.48])
+    assert plan.alternatives[0].se == pytest.approx(se(EFFECTS, plan.alternatives[0].n_levels))
+    assert plan.alternatives[1].responses == 4 * 62
+    six = plan_design(EFFECTS, COSTS, half_width=0.05)
+    assert [split.n_levels["training_seed"] for split in six.alternatives] == [7, 8, 12]
 
 
 def test_a_budget_is_kept_and_used():
@@ -168,8 +241,19 @@ def test_bounds_hold_their_estimates():
     assert set(bounds) == set(estimates)
     assert all(bounds[name][0] < value < bounds[name][1] for name, value in estimates.items())
     # residual: the exact chi-square interval
-    from scipy import stats
-
     df = 5 * 2 * 39
     exact = estimates["residual"] * df / stats.chi2.ppf([0.975, 0.025], df)
     assert bounds["residual"] == pytest.approx(tuple(exact))
+
+
+@pytest.mark.parametrize("draw", range(8))
+def test_the_interval_of_the_pilots_own_design_is_that_of_its_scores(draw):
+    rng = np.random.default_rng(draw)
+    y = (rng.random((4, 1, 30)) < rng.choice([0.1, 0.5, 0.9], 30)).astype(float)
+    estimates = dict(components(y).estimates)
+    # one response in each cell: its noise is part of the interaction
+    estimates["prompt:training_seed"] = estimates.pop("residual")
+    design = design_of(estimates, score=float(y.mean()), outcome_variance=float(y.var()))
+    found, own = design.interval((4, 1, 30)), score_interval(y)
+    assert (float(found.lower), float(found.upper)) == pytest.approx((own.lower, own.upper))
+    assert float(found.n_effective) == pytest.approx(own.n_effective)

@@ -139,3 +139,25 @@ def test_refusals():
         paired_difference([[0, 1]], [[0, np.nan]])
     with pytest.raises(StatsError, match="a has 2 prompts and b 3"):
         paired_difference([[0, 1]], [[0, 1, 1]])
+
+
+def test_the_pseudo_prompts_fade_out_by_tenths_of_effective_clusters():
+    """V_d by hand where 4 of 30 prompts changed: k = (sum r^2)^2/sum r^4, weight 1 - k/10."""
+    a, b = np.zeros((1, 30)), np.zeros((1, 30))
+    b[0, :4] = 1
+    r = (b - a)[0] - (b - a).mean()
+    k = (r**2).sum() ** 2 / (r**4).sum()
+    assert 1 < k < 10
+    prompt = 30 / 29 * (r**2).sum() / 30**2 + 2 / 30**2 * (1 - k / 10)
+    found = paired_difference(a, b)
+    assert found.se == pytest.approx(np.sqrt(prompt))
+    assert found.lower == pytest.approx(4 / 30 - stats.t.ppf(0.975, 29) * np.sqrt(prompt))
+    many = np.tile([[0.0, 1.0, 0.0, 0.0]], 20)
+    r = many[0] - many.mean()
+    assert paired_difference(np.zeros((1, 80)), many).se == pytest.approx(
+        np.sqrt(80 / 79 * (r**2).sum() / 80**2)
+    )
+
+
+def test_one_prompt_has_the_variance_of_its_pseudo_prompts_alone():
+    assert paired_difference([[0.0]], [[1.0]]).se == pytest.approx(np.sqrt(2))

@@ -47,8 +47,12 @@ def test_shrout_and_fleiss(cases):
 
 
 PARTS = {
-    "p": 0.5, "h": 0.2, "i:h": 0.3, "p:h": 0.1, "residual": 0.8,
-}  # fmt: skip
+    "p": 0.5,
+    "h": 0.2,
+    "i:h": 0.3,
+    "p:h": 0.1,
+    "residual": 0.8,
+}
 
 
 def test_a_fixed_facet_moves_its_interaction_into_the_universe():
@@ -87,9 +91,7 @@ def test_the_se_of_a_mean_is_that_of_the_anova():
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    st.lists(st.floats(-1, 1), min_size=5, max_size=5), st.integers(1, 50), st.integers(1, 50)
-)  # fmt: skip
+@given(st.lists(st.floats(-1, 1), min_size=5, max_size=5), st.integers(1, 50), st.integers(1, 50))
 def test_coefficients_stay_in_range(values, items, halves):
     found = d_study(dict(zip(PARTS, values, strict=True)), {"i": items, "h": halves}, "p")
     assert 0 <= found.phi <= 1

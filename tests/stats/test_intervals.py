@@ -3,10 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import stats
 from scipy.special import expit
 
 from safebench.errors import StatsError
 from safebench.stats import score_interval
+from safebench.stats.intervals import interval_from
 
 tables = hnp.arrays(
     np.float64,
@@ -56,10 +58,12 @@ def test_swapping_harm_and_safety_mirrors_the_interval(table):
     ("successes", "n", "low", "high"),
     # Clopper & Pearson (1934), 95 %: widely tabulated, e.g. Newcombe (1998, Stat. Med. 17:857)
     [
-        (81, 263, 0.2527, 0.3676), (15, 148, 0.0578, 0.1617), (0, 20, 0.0, 0.1684),
+        (81, 263, 0.2527, 0.3676),
+        (15, 148, 0.0578, 0.1617),
+        (0, 20, 0.0, 0.1684),
         (1, 29, 0.0009, 0.1776),
     ],
-)  # fmt: skip
+)
 def test_one_binary_run_is_clopper_pearson(successes, n, low, high):
     run = np.zeros((1, n))
     run[0, :successes] = 1
@@ -200,3 +204,39 @@ def test_nan_is_refused_wherever_it_is(seeds, prompts, place):
     table[row, column] = np.nan
     with pytest.raises(StatsError, match=rf"scores\[{row}, {column}\] is nan"):
         score_interval(table)
+
+
+def test_fixed_prompts_without_spread_get_the_noise_of_flips_not_seen():
+    """Worked by hand: 6 of 20 prompts, the same ones in each of 4 seeds."""
+    found = score_interval(np.tile([1.0] * 6 + [0.0] * 14, (4, 1)), prompts_fixed=True)
+    flips = 1 - 0.025 ** (1 / 20)  # Clopper-Pearson of none in 20
+    variance = flips / 2 / (4 * 20)
+    trials = 0.3 * 0.7 / variance
+    n = trials * (stats.t.ppf(0.975, trials - 1) / stats.t.ppf(0.975, 3)) ** 2
+    assert found.n_effective == pytest.approx(n)
+    lower, upper = (
+        stats.beta.ppf(0.025, 0.3 * n, 0.7 * n + 1),
+        stats.beta.ppf(0.975, 0.3 * n + 1, 0.7 * n),
+    )
+    assert (found.lower, found.upper) == pytest.approx((lower, upper))
+    assert found.df == 3
+
+
+def test_fixed_prompts_that_spread_rest_on_the_variance_of_the_seeds():
+    """Scores .5, .4, .3, .2 of four seeds on 10 prompts; the cells of the table vary more."""
+    table = np.array([[1.0] * k + [0.0] * (10 - k) for k in (5, 4, 3, 2)])
+    found = score_interval(table, prompts_fixed=True)
+    seed = table.mean(axis=1).var(ddof=1) / 4
+    rest = table - table.mean(axis=0) - table.mean(axis=1, keepdims=True) + table.mean()
+    cell = (rest**2).sum() / (3 * 9) / 40
+    variance = max(seed, (seed + 9 * cell) / 10)
+    trials = 0.35 * 0.65 / variance
+    trials = max(trials, min(trials * 10 / 9, 10))
+    t = stats.t.ppf(0.975, max(trials - 1, 3)) / stats.t.ppf(0.975, 3)
+    assert found.n_effective == pytest.approx(trials * min(t, 1) ** 2)
+
+
+def test_events_are_rare_below_ten():
+    for variance, rare in ((0.0125, False), (0.0126, True)):
+        found = interval_from(0.5, variance, 0, 0, 0, 1, 1e18)
+        assert bool(found.rare) is rare

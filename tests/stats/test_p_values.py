@@ -104,3 +104,10 @@ def test_what_cannot_be_tested() -> None:
         prompt_tests(np.zeros((1, 2)), np.zeros((1, 3)))
     with pytest.raises(StatsError, match=r"b\[0, 1\] is nan"):
         prompt_tests(np.zeros((1, 2)), [[0, np.nan]])
+
+
+def test_draws_count_the_observed_division_once() -> None:
+    a, b = np.linspace(0.0, 0.2, 12)[:, None], np.linspace(0.7, 1.0, 12)[:, None]
+    found = prompt_tests(a, b, np.random.default_rng(3))
+    # 2 of 2.7 million divisions are as far apart: none among 20,000 draws
+    assert found.p_values[0] == pytest.approx(1 / 20_001)

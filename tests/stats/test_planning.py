@@ -8,9 +8,6 @@ from hypothesis import strategies as st
 
 from safebench.errors import StatsError
 from safebench.stats import (
-    margin_from_points,
-    phi,
-    phi_inverse,
     plan_prompts,
     plan_seeds,
     plan_stability,
@@ -191,21 +188,26 @@ def test_seeds_for_a_stability_bound():
 
 
 def test_points_and_phi():
-    assert round(margin_from_points(0.05, 0.5), 3) == 0.1
-    assert margin_from_points(0.05, 0.0) == pytest.approx(2 * math.asin(math.sqrt(0.05)))
     assert sigma_from_points(0.02, 0.5) == pytest.approx(0.04)
     assert sigma_from_points(0.02, 0.0) == pytest.approx(2 * math.asin(math.sqrt(0.02)))
     assert sigma_from_points(0.0, 0.3) == 0
-
-
-@given(st.floats(0.001, 0.5), st.floats(0, 1))
-def test_a_margin_from_points_stays_within_them(points, score):
-    margin = margin_from_points(points, score)
-    reached = (phi_inverse(phi(score) + margin), phi_inverse(phi(score) - margin))
-    assert all(abs(p - score) <= points + 1e-9 for p in reached)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 2.5, 0, True])
 def test_a_number_of_runs_is_a_whole_number(bad):
     with pytest.raises(StatsError, match="n1 is"):
         tost_power(0.1, 0.1, bad, 3)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"score": 1.2}, "score is 1.2"),
+        ({"power": 1.0}, "power is 1"),
+        ({"alpha": 0.5}, "alpha is 0.5"),
+        ({"margin": 0.0}, "margin is 0"),
+    ],
+)
+def test_a_plan_of_a_verdict_refuses(bad, message):
+    with pytest.raises(StatsError, match=message):
+        plan_verdict_seeds(0.02, **{"score": 0.5, "floor": 1e-4, **bad})

@@ -109,9 +109,12 @@ def test_more_seeds_with_equal_spread_never_lower_the_bound(sd, seeds, more, fli
 
 
 @given(
-    hnp.arrays(np.float64, 13, elements=st.floats(0, 1)), st.integers(2, 12), st.floats(0.001, 0.3),
-    st.floats(0, 1), st.integers(1, 1000),
-)  # fmt: skip
+    hnp.arrays(np.float64, 13, elements=st.floats(0, 1)),
+    st.integers(2, 12),
+    st.floats(0.001, 0.3),
+    st.floats(0, 1),
+    st.integers(1, 1000),
+)
 @example(np.array([0.0, *[0.001] * 12]), 2, 0.1, 0.0, 1)
 @example(np.full(13, 0.5), 3, 0.1, 0.5, 300)
 def test_one_seed_more_with_the_same_spread_never_lowers_the_bound(draws, seeds, sd, flip, prompts):
@@ -271,3 +274,24 @@ def test_the_point_is_an_estimate_too():
     found = stability([0.41, 0.42, 0.40], 450)
     assert found.estimate == found.point
     assert stability([0.41], 450).estimate is None
+
+
+def test_the_upper_bound_is_at_the_lower_bound_of_the_spread():
+    """sigma >= s sqrt(df/chi2_.95): by hand for five seeds, then with two repeats each."""
+    runs = np.array([0.30, 0.34, 0.27, 0.36, 0.31])
+    s = phi(runs).std(ddof=1)
+    least = s * math.sqrt(4 / stats.chi2.ppf(0.95, 4))
+    assert stability(runs, 400).upper == pytest.approx(math.erf(0.1 / (2 * least)))
+    table = np.array([[0.3, 0.33], [0.36, 0.35], [0.25, 0.3]])
+    angles = phi(table)
+    parts = [
+        (angles.mean(axis=1).var(ddof=1), 2),
+        (angles.var(axis=1, ddof=1).mean() / 2, 3),
+    ]
+    apart = math.hypot(*((1 - df / stats.chi2.ppf(0.95, df)) * part for part, df in parts))
+    variance = sum(part for part, _ in parts)
+    found = stability(table, 400)
+    assert found.sigma_run == pytest.approx(math.sqrt(variance))
+    least = math.sqrt(variance - apart)
+    assert found.upper == pytest.approx(math.erf(0.1 / (2 * least)))
+    assert found.df == pytest.approx(variance**2 / sum(part**2 / df for part, df in parts))

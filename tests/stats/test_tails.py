@@ -12,8 +12,8 @@ from safebench.errors import StatsError
 from safebench.stats import (
     cvar,
     phi,
+    phi_inverse,
     score_tolerance_bound,
-    tolerance_bound,
 )
 
 
@@ -35,16 +35,22 @@ from safebench.stats import (
     ],
 )
 def test_published_factors(n, coverage, confidence, k):
-    found = tolerance_bound(np.arange(n, dtype=float), coverage, confidence)
+    angles = np.arange(n) / (20 * n) + 1
+    found = score_tolerance_bound(phi_inverse(angles), coverage, confidence)
     digits = len(str(k).split(".")[1])
     assert round(found.k, max(digits, 3)) == k
-    assert found.upper == pytest.approx((n - 1) / 2 + found.k * np.arange(n).std(ddof=1))
-    assert found.lower == -math.inf and found.n == n
+    bound = angles.mean() + found.k * angles.std(ddof=1)
+    assert phi(found.upper) == pytest.approx(bound) or bound > math.pi
+    z = stats.norm.ppf(coverage)
+    assert phi(found.estimate) == pytest.approx(angles.mean() + z * angles.std(ddof=1))
+    assert found.lower == 0 and found.n == n
 
 
 def test_tolerance_bound_holds_its_share():
     runs = np.random.default_rng(3).standard_normal((4000, 5))
-    bounds = runs.mean(axis=1) + tolerance_bound(runs[0]).k * runs.std(axis=1, ddof=1)
+    bounds = runs.mean(axis=1) + score_tolerance_bound([0.1, 0.2, 0.3, 0.4, 0.5]).k * runs.std(
+        axis=1, ddof=1
+    )
     assert np.mean(stats.norm.cdf(bounds) >= 0.9) == pytest.approx(0.95, abs=0.01)
 
 
@@ -54,19 +60,19 @@ def test_tolerance_bounds_of_scores(scores):
     assert 0 == up.lower <= up.estimate <= up.upper <= 1
     down = score_tolerance_bound(1 - scores, upper=False)
     assert (1 - down.lower, down.upper) == pytest.approx((up.upper, 1), abs=1e-7)
-    plain = tolerance_bound(phi(scores))
-    assert up.upper == pytest.approx(math.sin(min(plain.upper, math.pi) / 2) ** 2)
+    plain = phi(scores).mean() + up.k * phi(scores).std(ddof=1)
+    assert up.upper == pytest.approx(math.sin(min(plain, math.pi) / 2) ** 2)
 
 
-def test_tolerance_of_equal_values_and_refusals():
-    found = tolerance_bound([2.0, 2.0, 2.0], upper=False)
-    assert (found.lower, found.estimate, found.upper) == (2, 2, math.inf)
-    with pytest.raises(StatsError, match=r"values\[1\] is nan"):
-        tolerance_bound([1.0, math.nan])
+def test_tolerance_of_equal_scores_and_refusals():
+    found = score_tolerance_bound([0.2, 0.2, 0.2], upper=False)
+    assert (found.lower, found.estimate, found.upper) == pytest.approx((0.2, 0.2, 1))
+    with pytest.raises(StatsError, match=r"scores\[1\] is nan"):
+        score_tolerance_bound([1.0, math.nan])
     with pytest.raises(StatsError, match="S >= 2"):
-        tolerance_bound([1.0])
+        score_tolerance_bound([1.0])
     with pytest.raises(StatsError, match="coverage is 1"):
-        tolerance_bound([1.0, 2.0], coverage=1)
+        score_tolerance_bound([0.1, 0.2], coverage=1)
 
 
 tables = st.tuples(st.integers(1, 4), st.integers(1, 12)).flatmap(

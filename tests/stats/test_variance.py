@@ -9,6 +9,7 @@ from scipy import special
 
 from safebench.errors import StatsError
 from safebench.stats import variance_components
+from safebench.stats._mls import Reach, relative
 
 
 @pytest.fixture
@@ -41,10 +42,14 @@ def test_brennan_synthetic_3(cases):
     table = np.array(case["data_rows_itemoccasion_cols_person"], dtype=float)
     row, person = (index.ravel() for index in np.indices(table.shape))
     effects = {
-        "person": ("person",), "item": ("item",), "occasion": ("occasion",),
-        "person:item": ("person", "item"), "person:occasion": ("person", "occasion"),
-        "item:occasion": ("item", "occasion"), "residual": ("person", "item", "occasion"),
-    }  # fmt: skip
+        "person": ("person",),
+        "item": ("item",),
+        "occasion": ("occasion",),
+        "person:item": ("person", "item"),
+        "person:occasion": ("person", "occasion"),
+        "item:occasion": ("item", "occasion"),
+        "residual": ("person", "item", "occasion"),
+    }
     factors = {"person": person, "item": row % 4, "occasion": row // 4}
     result = variance_components(table.ravel(), factors, effects)
     assert result.estimates == pytest.approx(case["variance_components"], abs=case["tolerance"])
@@ -104,9 +109,12 @@ def ragged(random, n=60):
         "repeat": random.integers(0, 3, n),
     }
     effects = {
-        "prompt": ("prompt",), "seed": ("seed",), "repeat:seed": ("seed", "repeat"),
-        "prompt:seed": ("prompt", "seed"), "residual": ("prompt", "seed", "repeat"),
-    }  # fmt: skip
+        "prompt": ("prompt",),
+        "seed": ("seed",),
+        "repeat:seed": ("seed", "repeat"),
+        "prompt:seed": ("prompt", "seed"),
+        "residual": ("prompt", "seed", "repeat"),
+    }
     return random.normal(size=n), factors, effects
 
 
@@ -153,14 +161,20 @@ def test_unbiased_on_an_unbalanced_design():
 def test_single_levels_and_aliases_are_not_measured():
     y = np.array([0.0, 1, 1, 0, 1, 1])
     factors = {
-        "prompt": np.array([0, 1, 2, 0, 1, 2]), "seed": np.array([0, 0, 0, 1, 1, 1]),
-        "judge": np.array(["j"] * 6), "checkpoint": np.array([5, 5, 5, 9, 9, 9]),
-    }  # fmt: skip
+        "prompt": np.array([0, 1, 2, 0, 1, 2]),
+        "seed": np.array([0, 0, 0, 1, 1, 1]),
+        "judge": np.array(["j"] * 6),
+        "checkpoint": np.array([5, 5, 5, 9, 9, 9]),
+    }
     effects = {
-        "prompt": ("prompt",), "seed": ("seed",), "judge": ("judge",),
-        "prompt:judge": ("prompt", "judge"), "checkpoint": ("checkpoint",),
-        "prompt:seed": ("prompt", "seed"), "residual": ("prompt", "seed", "judge"),
-    }  # fmt: skip
+        "prompt": ("prompt",),
+        "seed": ("seed",),
+        "judge": ("judge",),
+        "prompt:judge": ("prompt", "judge"),
+        "checkpoint": ("checkpoint",),
+        "prompt:seed": ("prompt", "seed"),
+        "residual": ("prompt", "seed", "judge"),
+    }
     result = variance_components(y, factors, effects)
     assert set(result.estimates) == {"prompt", "seed", "residual"}
     assert result.not_measured == {
@@ -262,9 +276,7 @@ def test_component_bound_is_zero_where_the_f_test_just_rejects():
 def test_balanced_nested_crossed_and_missing_designs_are_told_apart():
     seed, prompt, repeat = (index.ravel() for index in np.indices((3, 4, 2)))
     y = np.random.default_rng(1).normal(size=24)
-    effects = {
-        "seed": ("seed",), "prompt": ("prompt",), "sp": ("seed", "prompt"), "residual": ()
-    }  # fmt: skip
+    effects = {"seed": ("seed",), "prompt": ("prompt",), "sp": ("seed", "prompt"), "residual": ()}
     factors = {"seed": seed, "prompt": prompt}
     assert variance_components(y, factors, effects).balanced
     nested = {"seed": seed, "prompt": 4 * seed + prompt}  # other prompts for each seed
@@ -338,9 +350,12 @@ def test_every_kind_of_table_gives_the_same_estimates(kind):
         prompt, seed = prompt * (1 + (seed > 2)), seed * 500
     factors = {"prompt": prompt, "seed": seed, "repeat": repeat}
     effects = {
-        "prompt": ("prompt",), "seed": ("seed",), "prompt:seed": ("prompt", "seed"),
-        "repeat": ("seed", "repeat"), "residual": ("prompt", "seed", "repeat"),
-    }  # fmt: skip
+        "prompt": ("prompt",),
+        "seed": ("seed",),
+        "prompt:seed": ("prompt", "seed"),
+        "repeat": ("seed", "repeat"),
+        "residual": ("prompt", "seed", "repeat"),
+    }
     y = random.normal(size=prompt.size)
     result = variance_components(y, factors, effects)
     assert list(result.estimates.values()) == pytest.approx(slow(y, factors, effects), abs=1e-10)
@@ -361,3 +376,26 @@ def test_snedecor_and_cochrans_turnip_leaves():
         {"plant": 0.365223, "leaf": 0.161060, "residual": 0.006655}, abs=1.1e-6
     )
     assert found.df == {"plant": 3, "leaf": 8, "residual": 12}
+
+
+@pytest.mark.parametrize("tail", [0.025, 0.05])
+def test_bounds_are_exact_where_a_sum_is_a_multiple_of_chi_square(tail):
+    """Ting et al.: MS_1 df_1 + MS_2 df_2, of one variance, is chi-square with df_1 + df_2."""
+    df = np.array([3.0, 5.0])
+    reach, terms = Reach(df, tail), 0.7 * df
+    whole = np.array([8.0])
+    assert reach.below(terms) == pytest.approx(float(relative(whole, tail)[0]) * terms.sum())
+    assert reach.above(-terms) == pytest.approx(reach.below(terms))
+    chi2 = 2 * special.gammaincinv(4, 1 - tail)
+    assert reach.below(terms) == pytest.approx((1 - 8 / chi2) * terms.sum())
+    # one positive and one negative: the bound is 0 where the F test is at its quantile
+    f = special.fdtri(3, 5, 1 - tail)
+    terms = np.array([f, -1.0])
+    assert terms.sum() == pytest.approx(reach.below(terms))
+
+
+@pytest.mark.parametrize("shift", [-3, 0, 2**41])
+def test_labels_are_names_and_not_numbers(shift):
+    y, factors = crossed(np.random.default_rng(4).random((4, 6)))
+    moved = {name: codes + shift for name, codes in factors.items()}
+    assert variance_components(y, moved, TWO_WAY) == variance_components(y, factors, TWO_WAY)

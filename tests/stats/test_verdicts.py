@@ -198,11 +198,14 @@ def test_a_prediction_interval_lets_pass_what_equivalence_does_not():
     # PowerTOST (CRAN, 1.5-6) data ctCW.III, design "parallel", additive, exact; total of both arms:
     # at differences of 0, .05, .1, .15
     [
-        (0.2, 0.8, 0.10, (12, 14, 28, 102)), (0.2, 0.8, 0.20, (36, 48, 102, 398)),
-        (0.2, 0.8, 0.40, (140, 182, 398, 1586)), (0.2, 0.9, 0.10, (14, 18, 36, 140)),
-        (0.2, 0.9, 0.22, (54, 76, 168, 666)), (0.2, 0.9, 0.40, (176, 246, 550, 2194)),
+        (0.2, 0.8, 0.10, (12, 14, 28, 102)),
+        (0.2, 0.8, 0.20, (36, 48, 102, 398)),
+        (0.2, 0.8, 0.40, (140, 182, 398, 1586)),
+        (0.2, 0.9, 0.10, (14, 18, 36, 140)),
+        (0.2, 0.9, 0.22, (54, 76, 168, 666)),
+        (0.2, 0.9, 0.40, (176, 246, 550, 2194)),
     ],
-)  # fmt: skip
+)
 def test_sample_sizes_of_a_published_table(limit, target, cv, total):
     assert 2 * plan_seeds(cv, limit, target) == total[0]
     for theta, both in zip((0.0, 0.05, 0.10, 0.15), total, strict=True):
@@ -225,9 +228,9 @@ def test_sample_sizes_on_a_log_scale(cv, ratio, total):
 
 @pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize(
-    ("prompts", "word"), [(4, "no_verdict"), (49, "no_verdict"), (100, "inconclusive"),
-                          (700, "reproduced")],
-)  # fmt: skip
+    ("prompts", "word"),
+    [(4, "no_verdict"), (49, "no_verdict"), (100, "inconclusive"), (700, "reproduced")],
+)
 @pytest.mark.parametrize("score", [0.0, 1.0])
 def test_runs_that_agree_are_not_certain(score, prompts, word, paired):
     tables = np.full((2, prompts), score), np.full((2, prompts), score)
@@ -252,10 +255,12 @@ def test_without_the_number_of_prompts_runs_that_agree_say_nothing():
     ("seeds", "prompts"),
     # shared table of the review: at scores of 0, .01, .05, .2, .5
     [
-        (2, (599, 248, 108, 57, 45)), (3, (400, 203, 88, 47, 37)), (5, (240, 134, 68, 36, 29)),
+        (2, (599, 248, 108, 57, 45)),
+        (3, (400, 203, 88, 47, 37)),
+        (5, (240, 134, 68, 36, 29)),
         (10, (120, 67, 48, 25, 20)),
     ],
-)  # fmt: skip
+)
 def test_the_fewest_prompts_that_can_reproduce(seeds, prompts):
     assert tuple(fewest_prompts(seeds, p) for p in (0, 0.01, 0.05, 0.2, 0.5)) == prompts
 

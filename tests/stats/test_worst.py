@@ -9,6 +9,8 @@ from scipy.special import expit
 
 from safebench.errors import StatsError
 from safebench.stats import score_interval, worst_setting
+from safebench.stats._twoway import two_way
+from safebench.stats.worst import _two_way_covariance
 
 
 def test_one_setting_is_its_score_interval():
@@ -85,3 +87,14 @@ def test_worst_setting_bounds(y):
 def test_worst_setting_refuses(outcomes, message):
     with pytest.raises(StatsError, match=message):
         worst_setting(outcomes)
+
+
+@pytest.mark.parametrize("clusters", [[0, 1], [0, 0, 1], [0, 1, 1, 2, 3]])
+def test_the_variance_of_one_setting_is_that_of_its_interval(clusters):
+    codes = np.array(clusters)
+    table = np.random.default_rng(2).random((3, codes.size))
+    groups = int(codes.max()) + 1
+    m = two_way(table, codes, groups)
+    found = _two_way_covariance(np.stack([table, 2 * table]), codes, groups)
+    assert found == pytest.approx((m.prompt + m.seed - m.cell) * np.array([[1, 2], [2, 4]]))
+    assert two_way(table, np.zeros_like(codes), 1).prompt == 0
