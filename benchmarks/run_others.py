@@ -81,9 +81,10 @@ def floor(folder: Path) -> None:
     from safebench.card.decoding import Decoding
     from safebench.harness.evaluate import build_prompts, generate
     from safebench.harness.tasks import load_task
-    from safebench.models.engine import HfEngine, PlacedWeights
+    from safebench.models.interface import PlacedWeights
     from safebench.models.loading import load_tokenizer, locate
     from safebench.models.sampling import Stream
+    from safebench.models.transformers_engine import HfEngine
 
     located = locate(str(MODEL), None, folder)
     tokenizer = load_tokenizer(located)

@@ -26,15 +26,16 @@ from typing import Any
 
 import torch
 
-from safebench.models.lm import SafebenchLM
 from safebench.models.loading import load_base, load_tokenizer, locate
 from safebench.models.rng import preserved_random_state
 from safebench.models.sampling import Sampling, Stream, filtered, gumbel_noise
+from safebench.models.transformers_engine import SafebenchLM
 from safebench.resources import tasks_dir
 
 BOUND = 1.25
 SIZES = (64, 500)
 REPEATS = 5
+STREAM = Stream(1, "base", None, None, "bench")
 CASES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "T = 0.7, min-p 0.1": ({"temperature": 0.7, "min_p": 0.1}, (32, 72)),
     "T = 1, no filter": ({"temperature": 1.0}, (32, 72)),
@@ -83,7 +84,7 @@ class Bench:
     def lm(self, size: int) -> SafebenchLM:
         """Return a model under our loop, with the noise stream of a base model."""
         lm = SafebenchLM(self.model, self.tokenizer, size)
-        lm.stream = Stream(1, "base", None, None, "bench")
+        lm.stream = STREAM
         return lm
 
     def requests(self, how: dict[str, Any], new_tokens: int) -> list[Any]:
@@ -211,7 +212,7 @@ def _flip(bench: Bench, asked: list[Any], number: int, one: str, other: str) -> 
     )
     with torch.inference_mode():
         logits = bench.model(torch.tensor([prompt + first[:step]])).logits[:, -1].float()
-    key = bench.lm(1)._keys([r for r in asked[: number + 1] if r.doc is request.doc])[-1]
+    key = STREAM.keys([r for r in asked[: number + 1] if r.doc is request.doc])[-1]
     sampling = Sampling.of(request.args[1])
     scores = filtered(logits, sampling).double()
     noisy = scores + gumbel_noise(torch.tensor([[key]]), step, torch.arange(scores.shape[1]))

@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Generated:
-    """One response as the model gave it."""
-
-    text: str
-    status: str
-    """`ok`, or `truncated` when it was cut at the longest length."""
-    new_tokens: int | None
-    """Tokens generated, the end token not counted; None where the backend does not say."""
+from safebench.models.interface import Generated
 
 
 class Endings:

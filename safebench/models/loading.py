@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from safebench.errors import ModelError
 from safebench.files import sha256_of_folder
 from safebench.models.explained import explained
-from safebench.models.quiet import PEFT_NOTE
 from safebench.resources import builtin_model_dir
 
 if TYPE_CHECKING:
@@ -215,18 +214,3 @@ def context_length(model: Any) -> int | None:
         if isinstance(value, int):
             return value
     return None
-
-
-__all__ = [
-    "COMMIT",
-    "PEFT_NOTE",
-    "Located",
-    "check_device",
-    "context_length",
-    "default_device",
-    "input_device",
-    "load_base",
-    "load_tokenizer",
-    "locate",
-    "weight_files",
-]

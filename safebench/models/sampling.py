@@ -14,7 +14,8 @@ is touched, so a response is the same alone, in any batch, in any order and afte
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,16 @@ class Stream:
         ]
         digest = hashlib.sha256(rfc8785.dumps(parts)).digest()
         return int.from_bytes(digest[:8], "big", signed=True)
+
+    def keys(self, requests: Sequence[Any]) -> list[int]:
+        """Return the keys of lm-eval requests; repeats of a prompt are counted in their order."""
+        seen: Counter[tuple[str, str]] = Counter()
+        keys = []
+        for request in requests:
+            place = (request.task_name, str(request.doc["prompt_id"]))
+            seen[place] += 1
+            keys.append(self.key(*place, seen[place]))
+        return keys
 
 
 def _signed(value: int) -> int:

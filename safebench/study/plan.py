@@ -20,8 +20,8 @@ from safebench.harness.pinning import pin_tasks
 from safebench.harness.tasks import LoadedTask
 from safebench.judges.opening import check_judges
 from safebench.models.conversation import pin_template
-from safebench.models.engine import Form, PlacedWeights
 from safebench.models.given import given_weights
+from safebench.models.interface import Form, PlacedWeights
 from safebench.models.loading import Located, load_tokenizer, locate
 from safebench.study.api_models import locate_served, placed_jobs
 from safebench.study.cells import Block, list_blocks, pick_shard

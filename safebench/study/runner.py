@@ -23,7 +23,7 @@ from safebench.evidence.store import Store
 from safebench.evidence.tables import RESPONSES, make_table
 from safebench.files import replace_file
 from safebench.harness.evaluate import LESS_MEMORY, Prompt, Response, build_prompts, generate
-from safebench.models.engine import Engine, PlacedWeights
+from safebench.models.interface import Engine, PlacedWeights
 from safebench.models.loading import default_device
 from safebench.models.sampling import Stream
 from safebench.progress import Progress
@@ -109,7 +109,7 @@ class Runner:
                 }
             )
             if isinstance(self.plan.card.model, ApiModel):
-                _ = self.engine.lm  # what is wrong with its client is said once, not for each model
+                self.engine.start()  # a wrong argument is reported once, not for every model
             self.weights.take_weights()
             self.weights.answer(self._left())
             if any(self.weights.needs(block) for block in self._left()):

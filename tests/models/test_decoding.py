@@ -16,12 +16,12 @@ from transformers import MistralForCausalLM as Mistral
 from safebench.errors import ModelError
 from safebench.models import decoding
 from safebench.models.endings import Endings
-from safebench.models.lm import SafebenchLM
 from safebench.models.loading import load_base, load_tokenizer, locate
 from safebench.models.quiet import PEFT_NOTE
 from safebench.models.rng import preserved_random_state
 from safebench.models.sampling import Stream
-from safebench.models.support import bare, is_plain
+from safebench.models.slot_cache import bare, is_plain
+from safebench.models.transformers_engine import SafebenchLM
 from tests.small_models import save_gpt2, save_llama
 
 WORDS = "how do i repair a fence first gather what you need"
