@@ -10,7 +10,7 @@ import torch
 from lm_eval.api.instance import Instance
 
 from safebench.card.base import require
-from safebench.card.decoding import Decoding
+from safebench.card.decoding import SAMPLING_FIELDS, Decoding
 from safebench.errors import ModelError, SafebenchError, TaskError
 from safebench.harness.tasks import LoadedTask
 from safebench.models.conversation import LEFT_OUT, missing_from, plain
@@ -175,7 +175,7 @@ def _settings(decoding: Decoding) -> dict[str, Any]:
         "repetition_penalty": require(decoding.repetition_penalty, "decoding.repetition_penalty"),
     }
     if decoding.do_sample:
-        for name in ("temperature", "top_p", "top_k", "min_p"):
+        for name in SAMPLING_FIELDS:
             value = require(getattr(decoding, name), f"decoding.{name}")
             if value is not None:
                 settings[name] = value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from safebench.card.base import NotReported
+from safebench.card.decoding import SAMPLING_FIELDS
 from safebench.checks.registry import Hit, Subject, duplicates, items, known, rule
 
 _SECTION = "card.md#decoding"
@@ -80,7 +81,7 @@ def greedy_is_plain(subject: Subject) -> Iterator[Hit]:
     for number, decoding in enumerate(items(subject.card.decoding)):
         if decoding.do_sample:
             continue
-        for field in ("temperature", "top_p", "top_k", "min_p"):
+        for field in SAMPLING_FIELDS:
             value = getattr(decoding, field)
             if value is None or (field == "temperature" and value == 0):
                 continue
