@@ -25,8 +25,7 @@ from typing import Any, get_args
 
 from safebench.card.task import Construct
 from safebench.errors import TaskError
-from safebench.harness.hub import source_rows
-from safebench.harness.rows import Row, cell, cell_list, found_columns
+from safebench.harness.tables import Row, cell, cell_list, found_columns, source_rows
 
 Names = str | Sequence[str]
 
