@@ -80,7 +80,7 @@ def build_prompts(
 
 
 def _check_sent(prompt: Prompt, asked: str, system_prompt: str | None) -> None:
-    """See that a prompt holds what the card says was sent, whichever way it took.
+    """Check that a prompt holds what the card says is sent, whatever laid it out.
 
     Raises:
         TaskError: the system prompt or the task's own prompt was lost on the way.
@@ -88,10 +88,10 @@ def _check_sent(prompt: Prompt, asked: str, system_prompt: str | None) -> None:
     sent = str(prompt.context)
     if isinstance(prompt.context, Conversation):
         sent = "\n".join(str(message.get("content")) for message in prompt.context.messages)
-    wanted = [{"role": "task's", "content": asked}]
+    expected = [{"role": "task's", "content": asked}]
     if system_prompt:
-        wanted.insert(0, {"role": "system", "content": system_prompt})
-    lost = missing_from(sent, wanted)
+        expected.insert(0, {"role": "system", "content": system_prompt})
+    lost = missing_from(sent, expected)
     if lost is not None:
         what = f"the {lost['role']} prompt {plain(str(lost['content']))[:80]!r}"
         raise TaskError(

@@ -83,7 +83,7 @@ def task_path(name: str) -> Path:
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:
-    """See that a task's `dataset_kwargs` have what they need, and nothing misspelt.
+    """Check that a task's `dataset_kwargs` are complete and hold nothing unknown.
 
     Raises:
         TaskError: an option is missing, not known, or of another shape.

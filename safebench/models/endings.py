@@ -21,11 +21,11 @@ class Endings:
         self._may_complete: dict[int, bool] = {}
 
     def is_over(self, row: Sequence[int]) -> bool:
-        """Tell whether the last of these tokens ends the row."""
+        """Return whether the last of these tokens ends the row."""
         return row[-1] in self.ends or len(row) >= self.limit or self._completes(row)
 
     def _completes(self, row: Sequence[int]) -> bool:
-        """Tell whether the last token completes a stop string."""
+        """Return whether the last token completes a stop string."""
         if not self.stop:
             return False
         last = row[-1]

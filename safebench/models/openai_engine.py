@@ -323,11 +323,11 @@ class OpenAIEngine(NamedEngine):
 
     def _refused(self, status: int, text: str) -> ModelError:
         try:
-            said = error_message(json.loads(text))
+            reason = error_message(json.loads(text))
         except ValueError:
-            said = shown(text)
+            reason = shown(text)
         fix = _FIXES.get(status, "see the server's log, then run the same line again")
-        return ModelError(f"{self._where()} replied {status}: {said}", fix=fix)
+        return ModelError(f"{self._where()} replied {status}: {reason}", fix=fix)
 
     def _unreachable(self, problem: openai.APIConnectionError, slow: bool) -> ModelError:
         if slow:

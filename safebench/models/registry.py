@@ -16,15 +16,7 @@ OURS = "hf"
 def _transformers(spec: EngineSpec) -> Engine:
     from safebench.models.transformers_engine import HfEngine
 
-    return HfEngine(
-        spec.base,
-        spec.tokenizer,
-        dtype=spec.dtype,
-        device=spec.device,
-        batch_size=spec.batch_size,
-        quantization=spec.quantization,
-        attention=spec.attention,
-    )
+    return HfEngine(spec)
 
 
 def _openai(spec: EngineSpec) -> Engine:

@@ -170,7 +170,7 @@ def bare(model: Any) -> Any:
 
 
 def is_plain(model: Any) -> bool:
-    """Tell whether a model attends to a full cache that we may lay out ourselves.
+    """Return whether a model attends to a full cache that may be laid out as above.
 
     What its class says is not trusted: two rows of different lengths are run through the cache and
     compared with the same tokens run at once.
@@ -191,7 +191,7 @@ def is_plain(model: Any) -> bool:
 
 
 def is_out_of_memory(problem: BaseException) -> bool:
-    """Tell whether an error says that memory does not suffice, on whatever device."""
+    """Return whether an error reports a lack of memory, on whatever device."""
     text = str(problem).lower()
     return (
         isinstance(problem, torch.OutOfMemoryError)
@@ -219,15 +219,15 @@ def _agrees(model: Any, layers: int) -> bool:
                 use_cache=True,
                 logits_to_keep=1,
             ).logits[:, -1]
-        wanted = torch.stack(
+        expected = torch.stack(
             [model(input_ids=tokens[None, : 12 - start]).logits[0, -1] for start in starts]
         )
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as problem:
         if is_out_of_memory(problem):
             raise
         return False
-    scale = wanted.abs().max().item()
-    error = (got - wanted).abs().max().item()
+    scale = expected.abs().max().item()
+    error = (got - expected).abs().max().item()
     # Some attention takes its softmax in float32 whatever the dtype.
-    exact = max(torch.finfo(wanted.dtype).eps, torch.finfo(torch.float32).eps)
+    exact = max(torch.finfo(expected.dtype).eps, torch.finfo(torch.float32).eps)
     return bool(error <= 32 * exact * scale)

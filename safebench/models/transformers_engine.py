@@ -21,7 +21,7 @@ from safebench.errors import ModelError
 from safebench.models.adapters import with_adapter
 from safebench.models.decode_loop import Decoder, Job
 from safebench.models.endings import Endings
-from safebench.models.interface import Arrangement, Generated, PlacedWeights
+from safebench.models.interface import Arrangement, EngineSpec, Generated, PlacedWeights
 from safebench.models.library_decoder import LibraryDecoder
 from safebench.models.loading import Located, context_length, load_base
 from safebench.models.quiet import quiet
@@ -36,36 +36,19 @@ class HfEngine:
     scheme = "safebench/gumbel-splitmix64/1"
     is_server = takes_chat = False
 
-    def __init__(
-        self,
-        located: Located,
-        tokenizer: Any,
-        *,
-        dtype: str,
-        device: str,
-        batch_size: int,
-        quantization: str = "none",
-        attention: str | None = None,
-    ) -> None:
-        """Remember what to load, which happens when it is first used; see `load_base`."""
-        self.device, self.batch_size = device, batch_size
-        self._located, self._tokenizer = located, tokenizer
-        self._how: dict[str, Any] = {
-            "dtype": dtype,
-            "device": device,
-            "quantization": quantization,
-            "attention": attention,
-        }
+    def __init__(self, spec: EngineSpec) -> None:
+        """Remember what to load, which happens when it is first used."""
+        self.spec, self.batch_size = spec, spec.batch_size
 
     @cached_property
     def base(self) -> Any:
         """The base model; raises ModelError."""
-        return load_base(self._located, **self._how)
+        return self._load(self.spec.base)
 
     @cached_property
     def lm(self) -> SafebenchLM:
         """The lm-eval model around the weights in place; raises ModelError."""
-        return SafebenchLM(self.base, self._tokenizer, self.batch_size)
+        return SafebenchLM(self.base, self.spec.tokenizer, self.batch_size)
 
     @property
     def tokenizer_name(self) -> str:
@@ -91,7 +74,7 @@ class HfEngine:
                 self.lm.use(model)
                 yield
         else:
-            self.lm.use(load_base(Located(str(weights.folder), None, ""), **self._how))
+            self.lm.use(self._load(Located(str(weights.folder), None, "")))
             yield
         self.lm.use(self.base)
 
@@ -109,6 +92,16 @@ class HfEngine:
         lm.shuffled = arrangement.shuffled
         lm.generate_until(list(requests))
         return list(lm.generated)
+
+    def _load(self, located: Located) -> Any:
+        spec = self.spec
+        return load_base(
+            located,
+            spec.dtype,
+            spec.device,
+            quantization=spec.quantization,
+            attention=spec.attention,
+        )
 
     def environment(self) -> dict[str, Any]:
         """Return the fields of the card's environment that this engine determines, as used."""
@@ -211,13 +204,13 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             except RuntimeError as problem:
                 if not is_out_of_memory(problem):
                     raise
-                told = str(problem).splitlines()[0]
+                reason = str(problem).splitlines()[0]
             else:
                 return
             # Outside the handler, where nothing holds the tensors of the failed pass any more.
             if size == 1:
                 raise ModelError(
-                    f"out of memory with one response at a time: {told}",
+                    f"out of memory with one response at a time: {reason}",
                     fix="lower max_new_tokens, load the model smaller, or use a larger device",
                 )
             size = size // 2

@@ -20,9 +20,9 @@ from safebench.harness.pinning import pin_tasks
 from safebench.harness.tasks import LoadedTask
 from safebench.judges.opening import check_judges
 from safebench.models.conversation import pin_template
-from safebench.models.given import given_weights
 from safebench.models.interface import Form, PlacedWeights
 from safebench.models.loading import Located, load_tokenizer, locate
+from safebench.models.weights import card_weights
 from safebench.study.api_models import locate_served, placed_jobs
 from safebench.study.cells import Block, list_blocks, pick_shard
 from safebench.study.pins import (
@@ -244,7 +244,7 @@ def given_models(
         )
         form = cast("Form", require(entry.form, f"{place}.form"))
         is_read = hub or require(entry.path, f"{place}.path") is not None
-        found[key] = PlacedWeights(*key, form, given_weights(entry, folder) if is_read else None,
+        found[key] = PlacedWeights(*key, form, card_weights(entry, folder) if is_read else None,
                             card.checkpoint_unit)  # fmt: skip
     for block in blocks:
         if block.training_seed is not None and block.weights not in found:

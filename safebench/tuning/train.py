@@ -12,10 +12,10 @@ import torch
 
 from safebench.errors import TuningError
 from safebench.files import sync_tree
-from safebench.models.given import weights_file
 from safebench.models.loading import input_device
 from safebench.models.quiet import quiet
 from safebench.models.rng import preserved_random_state
+from safebench.models.weights import weights_file
 from safebench.tuning.arguments import optimizer_with, trainer_arguments
 from safebench.tuning.libraries import PrinterCallback, SFTTrainer
 from safebench.tuning.prepare import load_for_training, prepare

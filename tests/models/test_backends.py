@@ -82,7 +82,7 @@ def texts(responses: list[Response]) -> list[str]:
 
 def ours(folder: Path) -> HfEngine:
     located = Located(str(folder), None, "")
-    return HfEngine(located, load_tokenizer(located), dtype="float32", device="cpu", batch_size=8)
+    return HfEngine(EngineSpec(located, load_tokenizer(located), batch_size=8))
 
 
 def log(served: Served) -> str:

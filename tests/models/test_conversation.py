@@ -111,7 +111,7 @@ def prompts(engine: Any, **how: Any) -> list[Any]:
 def test_nothing_is_generated_without_the_system_prompt(llama: Path, template: str) -> None:
     located = Located(str(llama), None, "")
     tokenizer = load_tokenizer(located)
-    engine = HfEngine(located, tokenizer, dtype="float32", device="cpu", batch_size=8)
+    engine = HfEngine(EngineSpec(located, tokenizer, batch_size=8))
     for chat in (True, False):
         found = prompts(engine, chat=chat, system_prompt=SYSTEM)
         assert all(SYSTEM in str(prompt.context) for prompt in found)
