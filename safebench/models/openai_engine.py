@@ -165,7 +165,10 @@ class OpenAIEngine(NamedEngine):
         """Return the client, the path that it posts to, and the headers of each request."""
         key = os.environ.get(self.api.key, "")
         if not key and not self.name.startswith("local-"):
-            raise ModelError(f"backend {self.name}: {self.api.key} is not set", fix=_KEY_FIX)
+            raise ModelError(
+                f"backend {self.name}: {self.api.key} is not set",
+                fix="set this environment variable to the API's key",
+            )
         how: dict[str, Any] = {
             "api_key": key or "none",
             "max_retries": 0,
