@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test search mutants check clean
+.PHONY: setup demo real test search mutants check clean
 
 setup: .venv/.ready
 
@@ -16,6 +16,10 @@ setup: .venv/.ready
 
 demo: setup
 	$(BIN)/safebench demo
+
+# A small real instruct model in build/, for benchmarks and studies: 93 MB once.
+real: setup
+	$(BIN)/python tools/real_model.py
 
 test: setup
 	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile

@@ -83,13 +83,14 @@ def floor(folder: Path) -> None:
     from safebench.card.decoding import Decoding
     from safebench.harness.evaluate import build_prompts, generate
     from safebench.harness.tasks import load_task
-    from safebench.models.engine import HfEngine, PlacedWeights
+    from safebench.models.interface import EngineSpec, PlacedWeights
     from safebench.models.loading import load_tokenizer, locate
     from safebench.models.sampling import Stream
+    from safebench.models.transformers_engine import HfEngine
 
     located = locate(str(MODEL), None, folder)
     tokenizer = load_tokenizer(located)
-    engine = HfEngine(located, tokenizer, dtype="float32", device="cpu", batch_size=512)
+    engine = HfEngine(EngineSpec(located, tokenizer, batch_size=512))
     prompts = build_prompts(engine, [load_task(TASK, limit=PROMPTS)], chat=True, system_prompt=None)
     adapters = [Path(p) for p in json.loads((folder / "adapters.json").read_text())]
     bare = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(MODEL), adapters[0])

@@ -1,12 +1,13 @@
-"""How fast responses are made, and whether they are the same in any batch: the embedded model.
+"""How fast responses are made, and whether they are the same in any batch.
 
-    python benchmarks/sampling.py [--small] [--rounds N] [--same PROMPTS]
+    python benchmarks/sampling.py [--small] [--rounds N] [--same PROMPTS] [--real PROMPTS]
 
-Time: 100 prompts of safebench_harm, 5 repeats, the model loaded. The floor is `model.generate` with
-sampling on the same tokenized prompts, sorted by length, at the batch size of the list at which it
-is fastest; ours does all that a run does, from texts to texts, at each batch size. Rounds take
-turns, the minimum of each counts: wall time, and processor time, which neighbours disturb less. The
-bound is 1.25 times the floor.
+Time: 100 prompts of safebench_harm, 5 repeats, the embedded model loaded. The floor is
+`model.generate` with sampling on the same tokenized prompts, sorted by length, at the batch size of
+the list at which it is fastest; ours does all that a run does, from texts to texts, at each batch
+size. Rounds take turns, the minimum of each counts: wall time, and processor time, which neighbours
+disturb less. The bound is 1.25 times the floor.
+The same on a real vocabulary, of 49,152 tokens, where `make real` has brought the model.
 Sameness: every response at batch sizes 1, 7 and 64, shuffled but for the first, and with a third of
 the requests left out, against batch size 64 by length. For each response that differs: the first
 differing token, and the gap between the two largest noisy scores there.
@@ -21,24 +22,29 @@ import platform
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 
-from safebench.models.lm import SafebenchLM
 from safebench.models.loading import load_base, load_tokenizer, locate
 from safebench.models.rng import preserved_random_state
 from safebench.models.sampling import Sampling, Stream, filtered, gumbel_noise
+from safebench.models.transformers_engine import SafebenchLM
 from safebench.resources import tasks_dir
 
 BOUND = 1.25
-SIZES = (64, 500)
+SIZES, REAL_SIZES = (64, 500), (16, 60)
 REPEATS = 5
+REAL = Path(__file__).parents[1] / "build" / "smollm2-135m"
+"""Where tools/real_model.py puts it."""
+STREAM = Stream(1, "base", None, None, "bench")
 CASES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "T = 0.7, min-p 0.1": ({"temperature": 0.7, "min_p": 0.1}, (32, 72)),
     "T = 1, no filter": ({"temperature": 1.0}, (32, 72)),
 }
+REAL_CASES = {name: (how, (32,)) for name, (how, _) in CASES.items()}
 
 
 def main() -> int:
@@ -46,6 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--small", action="store_true", help="tiny sizes: does it still run?")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of timing")
+    parser.add_argument("--real", type=int, default=12, help="prompts for the real model; 0: none")
     parser.add_argument("--same", type=int, default=100, help="prompts compared between batches")
     arguments = parser.parse_args()
     small = arguments.small
@@ -55,7 +62,11 @@ def main() -> int:
         f"{platform.python_version()}; torch {version('torch')}, "
         f"transformers {version('transformers')}"
     )
-    broken = [*_times(prompts, rounds), *_sameness(same)]
+    broken = _times(Bench("float32", prompts), SIZES, CASES, rounds)
+    if REAL.is_dir() and arguments.real and not small:
+        bench = Bench("float32", arguments.real, str(REAL))
+        broken += _times(bench, REAL_SIZES, REAL_CASES, rounds)
+    broken += _sameness(same)
     if small:
         return 0  # a few prompts are all overhead
     print("\nwithin the bounds" if not broken else f"\nOVER THE BOUND: {', '.join(broken)}")
@@ -63,10 +74,11 @@ def main() -> int:
 
 
 class Bench:
-    """The embedded model with prompts of the harm task."""
+    """A model with prompts of the harm task."""
 
-    def __init__(self, dtype: str, prompts: int) -> None:
-        located = locate("builtin:tiny-chat", None, tasks_dir())
+    def __init__(self, dtype: str, prompts: int, model: str = "builtin:tiny-chat") -> None:
+        located = locate(model, None, tasks_dir())
+        self.name = model.rpartition("/")[2]
         self.model = load_base(located, dtype, "cpu")
         self.tokenizer = load_tokenizer(located)
         lines = (tasks_dir() / "safebench_harm" / "harm.jsonl").read_text().splitlines()
@@ -83,7 +95,7 @@ class Bench:
     def lm(self, size: int) -> SafebenchLM:
         """Return a model under our loop, with the noise stream of a base model."""
         lm = SafebenchLM(self.model, self.tokenizer, size)
-        lm.stream = Stream(1, "base", None, None, "bench")
+        lm.stream = STREAM
         return lm
 
     def requests(self, how: dict[str, Any], new_tokens: int) -> list[Any]:
@@ -124,12 +136,20 @@ class Bench:
         return run
 
 
-def _times(prompts: int, rounds: int) -> list[str]:
-    bench, over = Bench("float32", prompts), []
-    print(f"\n{prompts} prompts x {REPEATS} repeats, float32; seconds: wall (processor)")
-    for name, (how, lengths) in CASES.items():
+def _times(
+    bench: Bench,
+    sizes: tuple[int, ...],
+    cases: dict[str, tuple[dict[str, Any], tuple[int, ...]]],
+    rounds: int,
+) -> list[str]:
+    over, prompts = [], len(bench.documents)
+    print(
+        f"\n{bench.name}, {bench.model.config.vocab_size} tokens: {prompts} prompts x {REPEATS} "
+        "repeats, float32; seconds: wall (processor)"
+    )
+    sizes = tuple(size for size in sizes if size <= prompts * REPEATS) or (prompts,)
+    for name, (how, lengths) in cases.items():
         for new_tokens in lengths:
-            sizes = [size for size in SIZES if size <= prompts * REPEATS] or [prompts]
             calls: dict[tuple[str, int], Callable[[], Any]] = {}
             for size in sizes:
                 lm, asked = bench.lm(size), bench.requests(how, new_tokens)
@@ -148,7 +168,7 @@ def _times(prompts: int, rounds: int) -> list[str]:
                 ratios.append(ours / floor)
             print(f"  ours / floor, each at its best: {ratios[0]:.2f} ({ratios[1]:.2f})")
             if ratios[0] > BOUND:
-                over.append(f"{name}, {new_tokens} new tokens: {ratios[0]:.2f}")
+                over.append(f"{bench.name}, {name}, {new_tokens} new tokens: {ratios[0]:.2f}")
     return over
 
 
@@ -211,7 +231,7 @@ def _flip(bench: Bench, asked: list[Any], number: int, one: str, other: str) -> 
     )
     with torch.inference_mode():
         logits = bench.model(torch.tensor([prompt + first[:step]])).logits[:, -1].float()
-    key = bench.lm(1)._keys([r for r in asked[: number + 1] if r.doc is request.doc])[-1]
+    key = STREAM.keys([r for r in asked[: number + 1] if r.doc is request.doc])[-1]
     sampling = Sampling.of(request.args[1])
     scores = filtered(logits, sampling).double()
     noisy = scores + gumbel_noise(torch.tensor([[key]]), step, torch.arange(scores.shape[1]))

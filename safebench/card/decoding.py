@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
@@ -19,6 +19,11 @@ from safebench.card.base import (
     Text,
 )
 
+T = TypeVar("T")
+_SAMPLING = "sampling"
+Sampled = Annotated[T | None, _SAMPLING]
+"""A setting that only sampling has; absent is none. All of them are in SAMPLING_FIELDS."""
+
 
 class Decoding(Section):
     """One named way of turning logits into text."""
@@ -27,13 +32,13 @@ class Decoding(Section):
     """A short name, used in results."""
     do_sample: bool
     """Whether tokens are sampled; greedy otherwise."""
-    temperature: Reported[Annotated[float, Field(ge=0.0, le=100.0)]] | None = None
+    temperature: Sampled[Reported[Annotated[float, Field(ge=0.0, le=100.0)]]] = None
     """Divisor of the logits; only when sampling."""
-    top_p: Reported[Annotated[float, Field(gt=0.0, le=1.0)]] | None = None
+    top_p: Sampled[Reported[Annotated[float, Field(gt=0.0, le=1.0)]]] = None
     """Nucleus filter: smallest set of tokens with this probability."""
-    top_k: Reported[Positive] | None = None
+    top_k: Sampled[Reported[Positive]] = None
     """Keep this many most probable tokens."""
-    min_p: Reported[Proportion] | None = None
+    min_p: Sampled[Reported[Proportion]] = None
     """Keep tokens at least this fraction as probable as the best one."""
     repetition_penalty: Reported[AboveZero] = 1.0
     """Divisor of the logits of tokens already seen; 1 is none."""
@@ -53,6 +58,13 @@ class Decoding(Section):
     """Greedy only: repeats vary batch size and order, to measure the machine."""
     extra: Reported[Settings] | None = None
     """Settings that have no field here, by the name the backend gives them."""
+
+
+SAMPLING_FIELDS = tuple(
+    name for name, field in Decoding.model_fields.items() if _SAMPLING in field.metadata
+)
+"""Fields that have a meaning only where tokens are sampled: passed on, checked and imported alike.
+Our own engine applies them in models/sampling.py."""
 
 
 class Attack(Section):
@@ -85,4 +97,4 @@ class Prompting(Section):
     """Adversarial rewriting of prompts, and its budget."""
 
 
-__all__ = ["Attack", "Decoding", "Prompting"]
+__all__ = ["SAMPLING_FIELDS", "Attack", "Decoding", "Prompting"]

@@ -13,32 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 from safebench import resources
 from safebench.errors import TaskError
 from safebench.harness.choices import lm_eval_origin, questions
-from safebench.harness.hub import local_copy
 from safebench.harness.published import constructs_of, published_documents
-from safebench.harness.rows import read_rows
-from safebench.harness.yamls import read_task_yaml
+from safebench.harness.tables import local_copy, read_rows
+from safebench.harness.task_yaml import check_options, read_task_yaml, task_files, task_path
 
 PromptsFrom = Literal["own_file", "local_copy", "as_published"]
-
-# By the function that reads a task: options that it needs, and options that it may have.
-_OPTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "own": (("file", "construct"), ()),
-    "published": (
-        ("dataset_id", "split", "local_variable", "prefix", "columns", "construct"),
-        ("configs", "keep", "drop", "file", "revision"),
-    ),
-    "choices": (
-        ("dataset_id", "lm_eval", "local_variable", "prefix", "layout", "order"),
-        ("file", "revision"),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -79,30 +64,6 @@ def entry(name: str, file: Path | None = None) -> Entry:
         TaskError: there is none of that name.
     """
     return entry_of(task_path(name), file)
-
-
-def task_files() -> dict[str, Path]:
-    """Return the YAML of every task by its name; raises TaskError where one cannot be read."""
-    paths = sorted(resources.tasks_dir().rglob("*.yaml"))
-    return {str(read_task_yaml(path).get("task", path.stem)): path for path in paths}
-
-
-def task_path(name: str) -> Path:
-    """Return the YAML of one task.
-
-    Raises:
-        TaskError: there is none of that name; says what was probably meant.
-    """
-    found = task_files()
-    if name in found:
-        return found[name]
-    asked = name.lower().replace("-", "_")
-    near = [
-        *get_close_matches(asked, found, n=1),
-        *get_close_matches(f"safebench_{asked}", found, n=1),
-    ]
-    hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(found)}"
-    raise TaskError(f"no task named {name!r}", fix=hint)
 
 
 def entry_of(path: Path, file: Path | None = None) -> Entry:
@@ -156,38 +117,3 @@ def _counted(options: Mapping[str, Any]) -> int:
     dataset_id, variable = str(options["dataset_id"]), str(options["local_variable"])
     origins = [lm_eval_origin(name, dataset_id) for name in options["lm_eval"]]
     return len(questions(origins, dataset_id, variable, None, options.get("file")))
-
-
-def check_options(name: str, options: Mapping[str, Any]) -> None:
-    """See that a task's `dataset_kwargs` have what they need, and nothing misspelt.
-
-    Raises:
-        TaskError: an option is missing, not known, or of another shape.
-    """
-    kind = "own" if "dataset_id" not in options else "choices" if "lm_eval" in options else None
-    needed, optional = _OPTIONS[kind or "published"]
-    known = (*needed, *optional)
-    for option in options:
-        if option not in known:
-            near = get_close_matches(str(option), known, n=1)
-            raise TaskError(
-                f"task {name!r}: dataset_kwargs has no {option!r}",
-                fix=f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}",
-            )
-    missing = [option for option in needed if option not in options]
-    if missing:
-        raise TaskError(
-            f"task {name!r}: dataset_kwargs lacks {', '.join(missing)}",
-            fix="see `Adding a task` in CONTRIBUTING.md",
-        )
-    columns, construct = options.get("columns", {}), options.get("construct", "")
-    if not isinstance(columns, Mapping):
-        raise TaskError(f"task {name!r}: columns is no mapping", fix="write {prompt: question}")
-    if not isinstance(construct, str) and not (
-        isinstance(construct, Mapping)
-        and all(isinstance(values, Mapping) for values in construct.values())
-    ):
-        raise TaskError(
-            f"task {name!r}: construct is neither a name nor a mapping of labels",
-            fix="write harm, or {label: {safe: over_refusal, unsafe: harm}}",
-        )

@@ -20,9 +20,17 @@ from pathlib import Path
 from typing import Any
 
 from safebench.errors import TaskError
-from safebench.harness.hub import hub_commit, hub_rows, local_copy
-from safebench.harness.rows import Row, cell, cell_list, found_columns, read_rows
-from safebench.harness.yamls import read_task_yaml
+from safebench.harness.tables import (
+    Row,
+    cell,
+    cell_list,
+    found_columns,
+    hub_commit,
+    hub_rows,
+    local_copy,
+    read_rows,
+)
+from safebench.harness.task_yaml import read_task_yaml
 
 INSTRUCTION = "Answer with the letter of the right choice alone."
 _LETTERS = string.ascii_uppercase

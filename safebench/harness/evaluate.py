@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +10,11 @@ import torch
 from lm_eval.api.instance import Instance
 
 from safebench.card.base import require
-from safebench.card.decoding import Decoding
+from safebench.card.decoding import SAMPLING_FIELDS, Decoding
 from safebench.errors import ModelError, SafebenchError, TaskError
 from safebench.harness.tasks import LoadedTask
 from safebench.models.conversation import LEFT_OUT, missing_from, plain
-from safebench.models.engine import Arrangement, Engine
+from safebench.models.interface import Arrangement, Conversation, Engine
 from safebench.models.quiet import quiet
 from safebench.models.rng import preserved_random_state
 from safebench.models.sampling import Stream
@@ -31,7 +30,7 @@ class Prompt:
     task: str
     document: dict[str, Any]
     context: Any
-    """Text, or what stands for a conversation in the lm-eval model that built it."""
+    """Text, or a `Conversation`."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,8 @@ def build_prompts(
                     samples=list(range(len(loaded.documents))),
                     system_instruction=system_prompt,
                     apply_chat_template=chat,
-                    chat_template=engine.lm.apply_chat_template if chat else None,
-                    tokenizer_name=engine.lm.tokenizer_name if chat else "",
+                    chat_template=engine.apply_chat_template if chat else None,
+                    tokenizer_name=engine.tokenizer_name if chat else "",
                 )
         except SafebenchError:
             raise
@@ -81,20 +80,18 @@ def build_prompts(
 
 
 def _check_sent(prompt: Prompt, asked: str, system_prompt: str | None) -> None:
-    """See that a prompt holds what the card says was sent, whichever way it took.
+    """Check that a prompt holds what the card says is sent, whatever laid it out.
 
     Raises:
         TaskError: the system prompt or the task's own prompt was lost on the way.
     """
-    # A server's client builds a conversation, which lm-eval keeps as JSON.
-    raw = getattr(prompt.context, "prompt", None)
     sent = str(prompt.context)
-    if isinstance(raw, str):
-        sent = "\n".join(str(message.get("content")) for message in json.loads(raw))
-    wanted = [{"role": "task's", "content": asked}]
+    if isinstance(prompt.context, Conversation):
+        sent = "\n".join(str(message.get("content")) for message in prompt.context.messages)
+    expected = [{"role": "task's", "content": asked}]
     if system_prompt:
-        wanted.insert(0, {"role": "system", "content": system_prompt})
-    lost = missing_from(sent, wanted)
+        expected.insert(0, {"role": "system", "content": system_prompt})
+    lost = missing_from(sent, expected)
     if lost is not None:
         what = f"the {lost['role']} prompt {plain(str(lost['content']))[:80]!r}"
         raise TaskError(
@@ -178,7 +175,7 @@ def _settings(decoding: Decoding) -> dict[str, Any]:
         "repetition_penalty": require(decoding.repetition_penalty, "decoding.repetition_penalty"),
     }
     if decoding.do_sample:
-        for name in ("temperature", "top_p", "top_k", "min_p"):
+        for name in SAMPLING_FIELDS:
             value = require(getattr(decoding, name), f"decoding.{name}")
             if value is not None:
                 settings[name] = value

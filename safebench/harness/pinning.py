@@ -51,7 +51,7 @@ def local_copy(task: Task, number: int, folder: Path) -> Path | None:
 
 
 def check_task(number: int, task: Task, found: LoadedTask) -> None:
-    """See that a task that was read is the one that the card's entry is about."""
+    """Check that a task that was read is the one that the card's entry is about."""
     check_same(f"tasks[{number}].dataset_sha256", task.dataset_sha256, found.dataset_sha256)
     check_same(f"tasks[{number}].version", task.version, found.version)
     if found.clusters is not None:
@@ -78,7 +78,7 @@ def pinned_task(task: Task, found: LoadedTask, default: Estimand) -> Task:
             "dataset_sha256": found.dataset_sha256,
             "prompts": len(found.documents),
             **trial_of(task, found),
-            # Families that the file does not name may still be stated by hand.
+            # Families that the file does not name may still be given by hand.
             "clusters": task.clusters if found.clusters is None else found.clusters,
             "primary": task.primary or default,
             "metric": metric,

@@ -25,8 +25,7 @@ from typing import Any, get_args
 
 from safebench.card.task import Construct
 from safebench.errors import TaskError
-from safebench.harness.hub import source_rows
-from safebench.harness.rows import Row, cell, cell_list, found_columns
+from safebench.harness.tables import Row, cell, cell_list, found_columns, source_rows
 
 Names = str | Sequence[str]
 
@@ -143,8 +142,8 @@ def _used_columns(rows: Sequence[Row], layout: Layout, origin: str) -> dict[str,
     """Return which of the accepted column names the table has."""
     found = found_columns(rows)
     used, missing = {}, []
-    wanted = {**layout.columns, **{f"keep {name}": name for name in layout.keep}}
-    for role, names in wanted.items():
+    expected = {**layout.columns, **{f"keep {name}": name for name in layout.keep}}
+    for role, names in expected.items():
         accepted = [names] if isinstance(names, str) else list(names)
         there = [name for name in accepted if name in found]
         if there:
@@ -177,8 +176,8 @@ def _is_kept(row: Row, layout: Layout) -> bool:
     def has(name: str, value: object) -> bool:
         return cell(row.get(name)) == str(value)
 
-    return all(has(*wanted) for wanted in layout.keep.items()) and not any(
-        has(*unwanted) for unwanted in layout.drop.items()
+    return all(has(*pair) for pair in layout.keep.items()) and not any(
+        has(*pair) for pair in layout.drop.items()
     )
 
 

@@ -1,32 +1,77 @@
-"""What lm-eval calls for the documents of our tasks: the `custom_dataset` line of a task's YAML."""
+"""A task's documents, by the `dataset_kwargs` of its YAML, and the functions that its YAML names.
+
+Every document is `prompt_id`, `prompt`, `category`, `construct`, `target` (and `cluster` where the
+authors name families), whatever the published columns are called.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import datasets
+from safebench.errors import TaskError
+from safebench.harness.choices import choice_documents
+from safebench.harness.published import published_documents
+from safebench.harness.tables import read_rows
+from safebench.resources import tasks_dir
 
-from safebench.harness.documents import Document, documents_of
+if TYPE_CHECKING:  # a plan counts documents without it
+    import datasets
 
 SPLIT = "test"
+Document = dict[str, str]
 
 
-def own(**options: Any) -> datasets.DatasetDict:
-    """Load a JSON Lines file of ours; `file` is relative to the folder of tasks."""
-    return as_dataset(documents_of(options))
+def documents_of(options: Mapping[str, Any]) -> list[Document]:
+    """Return the documents of a task whose options `check_options` has seen.
+
+    Raises:
+        TaskError: they cannot be loaded; names file and row.
+    """
+    if "dataset_id" not in options:
+        origin, construct = str(options["file"]), options["construct"]
+        found = [{**row, "construct": construct} for row in read_rows(tasks_dir() / origin)]
+        return _documents(found, origin)
+    load = choice_documents if "lm_eval" in options else published_documents
+    return _documents(load(**options), str(options["dataset_id"]))
 
 
-def published(**options: Any) -> datasets.DatasetDict:
-    """Load a published benchmark by the columns that its task names; see `published.py`."""
-    return as_dataset(documents_of(options))
-
-
-def choices(**options: Any) -> datasets.DatasetDict:
-    """Load a multiple-choice task of lm-eval's as questions to answer; see `choices.py`."""
-    return as_dataset(documents_of(options))
+def _documents(rows: list[dict[str, Any]], origin: str) -> list[Document]:
+    made = []
+    seen: set[str] = set()
+    for number, row in enumerate(rows, start=1):
+        prompt_id, prompt = str(row.get("prompt_id", "")), str(row.get("prompt") or "").strip()
+        if not prompt_id or not prompt:
+            raise TaskError(f"{origin}: row {number} has no prompt or no prompt_id")
+        if prompt_id in seen:
+            raise TaskError(f"{origin}: row {number}: prompt_id {prompt_id!r} occurs twice")
+        seen.add(prompt_id)
+        document = {
+            "prompt_id": prompt_id,
+            "prompt": prompt,
+            "category": str(row.get("category") or ""),
+            "construct": str(row["construct"]),
+            "target": str(row.get("target") or ""),
+        }
+        if "cluster" in row:
+            document["cluster"] = str(row["cluster"])
+        made.append(document)
+    if not made:
+        raise TaskError(f"{origin}: no prompts")
+    return made
 
 
 def as_dataset(documents: Sequence[Document]) -> datasets.DatasetDict:
     """Return documents in the form that lm-eval takes."""
+    import datasets
+
     return datasets.DatasetDict({SPLIT: datasets.Dataset.from_list(list(documents))})
+
+
+def own(**options: Any) -> datasets.DatasetDict:
+    """Load the documents of a task for lm-eval: the `custom_dataset` line of its YAML."""
+    return as_dataset(documents_of(options))
+
+
+# By these names a YAML says where its documents come from.
+published = choices = own

@@ -13,10 +13,9 @@ from typing import Any
 
 from safebench.card.task import Construct
 from safebench.errors import SafebenchError, TaskError
-from safebench.harness.catalogue import check_options, task_files, task_path
-from safebench.harness.documents import documents_of
-from safebench.harness.hub import hub_commit, local_copy
-from safebench.harness.yamls import read_task_yaml
+from safebench.harness.sources import documents_of
+from safebench.harness.tables import hub_commit, local_copy
+from safebench.harness.task_yaml import check_options, read_task_yaml, task_files, task_path
 from safebench.models.quiet import quiet
 
 

@@ -21,7 +21,7 @@ _CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
 @contextmanager
 def with_adapter(base: Any, folder: Path) -> Iterator[Any]:
-    """Put an adapter into the base model for the time of the block.
+    """Put an adapter into the base model for the duration of the block.
 
     The base is restored exactly: its own modules are put back, and trained biases undone.
 
@@ -91,7 +91,7 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def _check_all_used(folder: Path, tuned: Any) -> None:
-    """See that every adapter tensor of the file is in the model; peft passes over the others."""
+    """Check that every adapter tensor of the file is in the model: peft skips others in silence."""
     with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as file:
         stored = sum("lora_" in name for name in file.keys())  # noqa: SIM118  # no mapping
     placed = sum("lora_" in name for name, _ in tuned.named_parameters())

@@ -39,7 +39,7 @@ def plain(text: str) -> str:
 
 
 def require_system_prompt(tokenizer: Any, system_prompt: str | None) -> None:
-    """See that a tokenizer's chat template sends a system prompt, before anything is made with it.
+    """Check that a tokenizer's chat template sends a system prompt, before anything is generated.
 
     Raises:
         CardError: it refuses the role, or leaves out what it says.

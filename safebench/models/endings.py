@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Generated:
-    """One response as the model gave it."""
-
-    text: str
-    status: str
-    """`ok`, or `truncated` when it was cut at the longest length."""
-    new_tokens: int | None
-    """Tokens generated, the end token not counted; None where the backend does not say."""
+from safebench.models.interface import Generated
 
 
 class Endings:
@@ -31,11 +21,11 @@ class Endings:
         self._may_complete: dict[int, bool] = {}
 
     def is_over(self, row: Sequence[int]) -> bool:
-        """Tell whether the last of these tokens ends the row."""
+        """Return whether the last of these tokens ends the row."""
         return row[-1] in self.ends or len(row) >= self.limit or self._completes(row)
 
     def _completes(self, row: Sequence[int]) -> bool:
-        """Tell whether the last token completes a stop string."""
+        """Return whether the last token completes a stop string."""
         if not self.stop:
             return False
         last = row[-1]

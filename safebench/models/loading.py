@@ -1,7 +1,7 @@
 """Finding and loading a base model: built in, a local folder, or a pinned Hub revision.
 
 Safetensors only, no remote code, no pickles. Adapters on it: adapters.py; weights that a card
-brings: given.py. What only finds one needs no model library, so that a plan is counted without.
+brings: weights.py. What only finds one needs no model library, so that a plan is counted without.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from safebench.errors import ModelError
 from safebench.files import sha256_of_folder
 from safebench.models.explained import explained
-from safebench.models.quiet import PEFT_NOTE
 from safebench.resources import builtin_model_dir
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class Located:
 
 
 def locate(model_id: str, revision: str | None, beside: Path) -> Located:
-    """Find a base model and see that it is the one the card pins.
+    """Find a base model and check that it is the one the card pins.
 
     Raises:
         ModelError: no such model, or its bytes are not those of the revision.
@@ -60,12 +59,12 @@ def locate(model_id: str, revision: str | None, beside: Path) -> Located:
 
 def weight_files(folder: Path) -> tuple[str, ...]:
     """Return the files of a model folder that decide what it generates."""
-    wanted = re.compile(
+    names = re.compile(
         r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|vocab"
         r"|added_tokens|model\.safetensors\.index)\.json|merges\.txt|chat_template\.jinja"
         r"|tokenizer\.model|.*\.safetensors"
     )
-    return tuple(p.name for p in folder.iterdir() if p.is_file() and wanted.fullmatch(p.name))
+    return tuple(p.name for p in folder.iterdir() if p.is_file() and names.fullmatch(p.name))
 
 
 def _folder(model_id: str, beside: Path) -> Path | None:
@@ -142,18 +141,18 @@ def load_base(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from safebench.models.quantized import compute_as_stated, quantization_config
+    from safebench.models.quantized import compute_as_declared, quantization_config
 
     quantized = quantization_config(quantization, compute_dtype or dtype, double=double)
-    wanted: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if attention is not None:
-        wanted["attn_implementation"] = attention
+        options["attn_implementation"] = attention
     if quantized is not None:
-        wanted["quantization_config"] = quantized
+        options["quantization_config"] = quantized
     if device == "auto":
-        wanted["device_map"] = "auto"
+        options["device_map"] = "auto"
     elif quantized is not None:  # such weights cannot be moved afterwards
-        wanted["device_map"] = {"": device}
+        options["device_map"] = {"": device}
     with explained(f"model {located.source!r}"):
         model = AutoModelForCausalLM.from_pretrained(
             located.source,
@@ -162,7 +161,7 @@ def load_base(
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=located.commit is None,
-            **wanted,
+            **options,
         )
     if quantized is None and getattr(model.config, "quantization_config", None) is not None:
         raise ModelError(
@@ -170,8 +169,8 @@ def load_base(
             fix="say in the card how it is quantized, or use the weights that are not",
         )
     if quantized is not None:
-        compute_as_stated(model, quantized)
-    return (model if "device_map" in wanted else model.to(device)).eval()
+        compute_as_declared(model, quantized)
+    return (model if "device_map" in options else model.to(device)).eval()
 
 
 def input_device(model: Any) -> torch.device:
@@ -190,7 +189,7 @@ def default_device() -> str:
 
 
 def check_device(device: str) -> None:
-    """See that tensors can be put on a device; `auto` is whatever there is.
+    """Check that tensors can be put on a device; `auto` always can.
 
     Raises:
         ModelError: there is no such device here.
@@ -215,18 +214,3 @@ def context_length(model: Any) -> int | None:
         if isinstance(value, int):
             return value
     return None
-
-
-__all__ = [
-    "COMMIT",
-    "PEFT_NOTE",
-    "Located",
-    "check_device",
-    "context_length",
-    "default_device",
-    "input_device",
-    "load_base",
-    "load_tokenizer",
-    "locate",
-    "weight_files",
-]

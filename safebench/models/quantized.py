@@ -47,7 +47,7 @@ def quantization_config(quantization: str, compute_dtype: str, *, double: bool =
 
 @contextmanager
 def without_bitsandbytes() -> Iterator[None]:
-    """Let peft do without bitsandbytes for the time of the block, unless it was imported before.
+    """Make peft do without bitsandbytes during the block, unless it was imported before.
 
     Where it is installed peft imports it with itself, and for every layer that gets an adapter.
     Quantized weights have had it imported, and then nothing is kept from anybody.
@@ -72,8 +72,8 @@ def _ask_again() -> None:
         checks.is_bnb_4bit_available.cache_clear()
 
 
-def compute_as_stated(model: Any, stated: BitsAndBytesConfig) -> None:
-    """See that a model is quantized as stated, and have 4-bit layers compute in the stated type.
+def compute_as_declared(model: Any, declared: BitsAndBytesConfig) -> None:
+    """Check that a model is quantized as declared, and make 4-bit layers compute in that type.
 
     Raises:
         ModelError: it was stored in another format, or none of its layers can be quantized.
@@ -81,11 +81,11 @@ def compute_as_stated(model: Any, stated: BitsAndBytesConfig) -> None:
     from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
 
     found = model.config.quantization_config  # that of the files, where they are quantized already
-    for name in ("load_in_8bit", *(_FORMAT if stated.load_in_4bit else ())):
-        if getattr(found, name) != getattr(stated, name):
+    for name in ("load_in_8bit", *(_FORMAT if declared.load_in_4bit else ())):
+        if getattr(found, name) != getattr(declared, name):
             raise ModelError(
                 f"the weights are stored quantized with {name} {getattr(found, name)}, but the "
-                f"card asks for {getattr(stated, name)}",
+                f"card asks for {getattr(declared, name)}",
                 fix="say in the card how they are quantized, or use the weights that are not",
             )
     layers = [m for m in model.modules() if isinstance(m, Linear4bit | Linear8bitLt)]
@@ -96,7 +96,7 @@ def compute_as_stated(model: Any, stated: BitsAndBytesConfig) -> None:
         )
     for layer in layers:
         if isinstance(layer, Linear4bit):
-            layer.compute_dtype, layer.compute_type_is_set = stated.bnb_4bit_compute_dtype, True
+            layer.compute_dtype, layer.compute_type_is_set = declared.bnb_4bit_compute_dtype, True
             # On such a processor bitsandbytes 0.50 packs weights anew at the first forward pass:
             # it then computes in bfloat16 whatever was asked, and fails where in_features is no
             # multiple of 64, or out_features none of 32.

@@ -12,7 +12,7 @@ from unittest.mock import patch
 PEFT_NOTE = "`is_gradient_checkpointing` is deprecated"
 
 # Nothing a user can act on: names that change in a next version, a setting peft corrects, and what
-# `compute_as_stated` looks into.
+# `compute_as_declared` looks into.
 _NOTES = (
     PEFT_NOTE,
     "fan_in_fan_out is set to False but the target module is",
@@ -21,15 +21,15 @@ _NOTES = (
     "The `'keep_end'` truncation mode is deprecated",
     "You passed `quantization_config` or equivalent parameters to `from_pretrained`",
 )
-_LOGGERS = (
-    "absl", "accelerate", "bitsandbytes", "datasets", "huggingface_hub", "lm_eval", "peft", "torch",
-    "transformers", "trl",
-)  # fmt: skip
+_LOGGERS = """
+    absl accelerate bitsandbytes datasets httpx2 huggingface_hub lm_eval openai peft torch
+    transformers trl
+""".split()  # noqa: SIM905 - a list of so many lines says no more
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence other libraries' notes and progress bars for the time of the block.
+    """Silence other libraries' notes and progress bars for the duration of the block.
 
     Their errors are still logged, and a warning that a filter makes an error is still raised.
     """

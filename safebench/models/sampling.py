@@ -14,12 +14,16 @@ is touched, so a response is the same alone, in any batch, in any order and afte
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import rfc8785
 import torch
+
+from safebench.card.decoding import SAMPLING_FIELDS
+from safebench.errors import ModelError
 
 _G = 0x9E3779B97F4A7C15
 _C = 0x5851F42D4C957F2D
@@ -58,6 +62,16 @@ class Stream:
         ]
         digest = hashlib.sha256(rfc8785.dumps(parts)).digest()
         return int.from_bytes(digest[:8], "big", signed=True)
+
+    def keys(self, requests: Sequence[Any]) -> list[int]:
+        """Return the keys of lm-eval requests; repeats of a prompt are counted in their order."""
+        seen: Counter[tuple[str, str]] = Counter()
+        keys = []
+        for request in requests:
+            place = (request.task_name, str(request.doc["prompt_id"]))
+            seen[place] += 1
+            keys.append(self.key(*place, seen[place]))
+        return keys
 
 
 def _signed(value: int) -> int:
@@ -98,30 +112,69 @@ def _noise(words: torch.Tensor) -> torch.Tensor:
     return -torch.log(-torch.log(uniform))
 
 
+def _top_k(scores: torch.Tensor, k: float) -> torch.Tensor:
+    worst = scores.topk(min(int(k), scores.shape[-1])).values[:, -1:]
+    return scores.masked_fill(scores < worst, _REMOVED)
+
+
+def _top_p(scores: torch.Tensor, p: float) -> torch.Tensor:
+    ranked, order = scores.sort(dim=-1, stable=True)
+    below = ranked.softmax(dim=-1).cumsum(dim=-1) <= 1 - p
+    below[:, -1] = False
+    return scores.masked_fill(below.scatter(1, order, below), _REMOVED)
+
+
+def _min_p(scores: torch.Tensor, p: float) -> torch.Tensor:
+    shares = scores.softmax(dim=-1)
+    unlikely = shares < p * shares.amax(dim=-1, keepdim=True)
+    return scores.masked_fill(unlikely, _REMOVED)
+
+
+_Filter = Callable[[torch.Tensor, float], torch.Tensor]
+FILTERS: dict[str, tuple[_Filter, float | None]] = {
+    "top_k": (_top_k, None),
+    "top_p": (_top_p, 1.0),
+    "min_p": (_min_p, 0.0),
+}
+"""Filters by their field in the card, each with the value that removes nothing.
+
+They are applied in this order, which is transformers', to what the one before has left: scores
+(rows, vocabulary) already divided by the temperature, with -inf for tokens that were removed.
+"""
+
+
 @dataclass(frozen=True)
 class Sampling:
-    """How a token is chosen from logits; temperature 0 is greedy."""
+    """How a token is chosen from logits."""
 
     temperature: float = 0.0
-    top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
+    """Divisor of the logits; 0 is greedy."""
+    filters: tuple[tuple[str, float], ...] = ()
+    """Filters that remove something, each with its value."""
     repetition_penalty: float = 1.0
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Sampling:
-        """Read lm-eval's generation arguments; values that remove nothing become None."""
+        """Read lm-eval's generation arguments.
+
+        Raises:
+            ModelError: a sampling setting of the card has no filter here.
+        """
         penalty = float(settings.get("repetition_penalty", 1.0))
         if not settings["do_sample"]:
             return cls(repetition_penalty=penalty)
-        top_p, min_p = settings.get("top_p"), settings.get("min_p")
-        return cls(
-            temperature=float(settings["temperature"]),
-            top_k=settings.get("top_k"),
-            top_p=top_p if top_p is not None and top_p < 1.0 else None,
-            min_p=min_p if min_p is not None and min_p > 0.0 else None,
-            repetition_penalty=penalty,
+        for name in SAMPLING_FIELDS:
+            if settings.get(name) is not None and name not in {"temperature", *FILTERS}:
+                raise ModelError(
+                    f"decoding.{name} is not applied by the backend hf",
+                    fix="leave it out, or name a --backend that applies it",
+                )
+        filters = tuple(
+            (name, settings[name])
+            for name, (_, neutral) in FILTERS.items()
+            if settings.get(name) not in (None, neutral)
         )
+        return cls(float(settings["temperature"]), filters, penalty)
 
 
 def penalised(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch.Tensor:
@@ -133,23 +186,10 @@ def penalised(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch
 
 
 def filtered(logits: torch.Tensor, how: Sampling) -> torch.Tensor:
-    """Return logits / T with -inf where a filter removed a token; float32, (rows, vocabulary).
-
-    The filters keep what transformers' keep: top-k, then top-p of the rest, then min-p of that.
-    """
+    """Return logits / T with -inf where a filter removed a token; float32, (rows, vocabulary)."""
     scores = logits if how.temperature == 1.0 else logits / how.temperature
-    if how.top_k is not None:
-        worst = scores.topk(min(how.top_k, scores.shape[-1])).values[:, -1:]
-        scores = scores.masked_fill(scores < worst, _REMOVED)
-    if how.top_p is not None:
-        ranked, order = scores.sort(dim=-1, stable=True)
-        below = ranked.softmax(dim=-1).cumsum(dim=-1) <= 1 - how.top_p
-        below[:, -1] = False
-        scores = scores.masked_fill(below.scatter(1, order, below), _REMOVED)
-    if how.min_p is not None:
-        shares = scores.softmax(dim=-1)
-        unlikely = shares < how.min_p * shares.amax(dim=-1, keepdim=True)
-        scores = scores.masked_fill(unlikely, _REMOVED)
+    for name, value in how.filters:
+        scores = FILTERS[name][0](scores, value)
     return scores
 
 
@@ -183,10 +223,7 @@ def _among_few(
     scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor, how: Sampling
 ) -> torch.Tensor:
     """Return each row's token from the noise of those tokens alone that can win."""
-    if how.top_k is None and how.top_p is None and how.min_p is None:
-        left = _in_reach(scores, s, g)
-    else:
-        left = scores > _REMOVED
+    left = scores > _REMOVED if how.filters else _in_reach(scores, s, g)
     rows, tokens = left.nonzero(as_tuple=True)
     sums = scores[rows, tokens].double() + _noise(_mix(s[rows] + (tokens + 1) * g[rows]))
     best = sums.new_full((len(scores),), _REMOVED).scatter_reduce_(0, rows, sums, "amax")

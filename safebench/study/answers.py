@@ -20,7 +20,7 @@ from safebench.errors import CardError
 from safebench.evidence.store import Store
 from safebench.files import replace_file
 from safebench.harness.evaluate import Prompt, generate
-from safebench.models.engine import Engine, PlacedWeights
+from safebench.models.interface import Engine, PlacedWeights
 from safebench.models.sampling import Stream
 from safebench.progress import Progress
 
@@ -103,7 +103,7 @@ def _context(question: Any, engine: Engine, *, chat: bool) -> Any:
     """Return a question as the model is given it; one that is text is rendered already."""
     if isinstance(question, str) or not chat:
         return question if isinstance(question, str) else question[-1]["content"]
-    return engine.lm.apply_chat_template(list(question), add_generation_prompt=True)
+    return engine.apply_chat_template(list(question), add_generation_prompt=True)
 
 
 def _completion(question: Any, answer: str) -> Any:

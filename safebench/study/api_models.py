@@ -17,7 +17,7 @@ from safebench.card.training import NoTraining, Training
 from safebench.errors import CardError, ModelError
 from safebench.evidence.journal import Journal
 from safebench.files import sha256_of
-from safebench.models.engine import PlacedWeights
+from safebench.models.interface import PlacedWeights
 from safebench.models.loading import Located
 
 ASKED = "asked"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from safebench.card.base import NotReported, Section, require
 from safebench.card.environment import Environment
 from safebench.card.model import ApiModel, WeightsModel
 from safebench.errors import ModelError, RunError
-from safebench.models.engine import Engine, HfEngine
+from safebench.models.arguments import parse_backend_args
+from safebench.models.interface import Engine, EngineSpec
+from safebench.models.registry import OURS, open_engine
 from safebench.study.api_models import names_of
 from safebench.study.plan import Plan
-
-OURS = "hf"
 
 
 @dataclass(frozen=True)
@@ -41,50 +41,46 @@ def make_engine(plan: Plan, settings: Settings, device: str) -> Engine:
         MissingDependencyError: its package is not installed.
         RunError: arguments that the backend does not take.
     """
-    if settings.backend != OURS:
-        if settings.attention is not None:
-            raise RunError(
-                f"--attention is for the backend {OURS}, and --backend is {settings.backend}",
-                fix="name it in --backend-args, as that backend calls it",
-            )
-        # Imported here, since it loads lm-eval's clients of servers.
-        from safebench.models.backends import NamedEngine, parse_backend_args
-
-        model = plan.card.model
-        served = isinstance(model, ApiModel)
-        engine = NamedEngine(
-            settings.backend,
-            parse_backend_args(settings.backend_args),
-            base=plan.base.source,
-            revision=plan.base.commit,
-            tokenizer=plan.tokenizer,
-            batch_size=settings.batch_size,
-            names=names_of(model) if isinstance(model, ApiModel) else None,
-            served=served,
+    ours, model = settings.backend == OURS, plan.card.model
+    if not ours and settings.attention is not None:
+        raise RunError(
+            f"--attention is for the backend {OURS}, and --backend is {settings.backend}",
+            fix="name it in --backend-args, as that backend calls it",
         )
-        if served and not engine.is_api:
-            raise ModelError(
-                f"model.access is `api`, and the backend {settings.backend} asks no HTTP server "
-                "in a form that is known here",
-                fix="use local-chat-completions or local-completions with the server's base_url, "
-                "or openai-chat-completions",
-            )
-        return engine
-    if settings.backend_args:
+    if ours and settings.backend_args:
         raise RunError(
             f"--backend-args is given, but the backend {OURS} takes none",
             fix="use --device, --attention and --batch-size, or name another --backend",
         )
-    loaded: WeightsModel = plan.card.loadable_model
-    return HfEngine(
+    spec = EngineSpec(
         plan.base,
         plan.tokenizer,
-        dtype=str(require(loaded.dtype, "model.dtype")),
-        quantization=str(require(loaded.quantization, "model.quantization")),
-        device=device,
-        attention=settings.attention,
+        name=settings.backend,
+        args=parse_backend_args(settings.backend_args),
         batch_size=settings.batch_size,
     )
+    if ours:
+        loaded: WeightsModel = plan.card.loadable_model
+        return open_engine(
+            replace(
+                spec,
+                dtype=str(require(loaded.dtype, "model.dtype")),
+                quantization=str(require(loaded.quantization, "model.quantization")),
+                device=device,
+                attention=settings.attention,
+            )
+        )
+    if isinstance(model, ApiModel):
+        spec = replace(spec, names=names_of(model), served=True)
+    engine = open_engine(spec)
+    if spec.served and not engine.is_server:
+        raise ModelError(
+            f"model.access is `api`, and the backend {settings.backend} asks no HTTP server "
+            "in a form that is known here",
+            fix="use local-chat-completions or local-completions with the server's base_url, "
+            "or openai-chat-completions",
+        )
+    return engine
 
 
 def environment_of(engine: Engine, declared: Environment | None = None) -> dict[str, Any]:
@@ -105,5 +101,5 @@ def environment_of(engine: Engine, declared: Environment | None = None) -> dict[
 def takes_conversations(engine: Engine, plan: Plan) -> bool:
     """Tell whether prompts are conversations: by the card's template, or by an API's client."""
     if isinstance(plan.card.model, ApiModel):
-        return bool(getattr(engine, "takes_chat", False))
+        return engine.takes_chat
     return plan.chat

@@ -19,9 +19,9 @@ from safebench.harness.pinning import pin_tasks
 from safebench.harness.tasks import LoadedTask
 from safebench.judges.registry import check_judges
 from safebench.models.conversation import pin_template
-from safebench.models.engine import Form, PlacedWeights
-from safebench.models.given import given_weights
+from safebench.models.interface import Form, PlacedWeights
 from safebench.models.loading import Located, load_tokenizer, locate
+from safebench.models.weights import card_weights
 from safebench.study.api_models import locate_served, weights_of_jobs
 from safebench.study.cells import Block, list_blocks, pick_shard
 from safebench.study.pins import Files, carry_data, pin_data, pin_seeds, read_data, relocate
@@ -250,7 +250,7 @@ def listed_weights(submission: Submission, blocks: Iterable[Block], *, hub: bool
         )
         form = cast("Form", require(entry.form, f"{place}.form"))
         is_read = hub or require(entry.path, f"{place}.path") is not None
-        folder = given_weights(entry, submission.folder) if is_read else None
+        folder = card_weights(entry, submission.folder) if is_read else None
         found[key] = PlacedWeights(*key, form, folder, card.checkpoint_unit)
     for block in blocks if found else ():
         if block.training_seed is not None and block.weights not in found:

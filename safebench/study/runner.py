@@ -23,7 +23,7 @@ from safebench.evidence.store import Store, disk_full
 from safebench.evidence.tables import RESPONSES, make_table
 from safebench.files import replace_file
 from safebench.harness.evaluate import LESS_MEMORY, Prompt, Response, build_prompts, generate
-from safebench.models.engine import Engine, PlacedWeights
+from safebench.models.interface import Engine, PlacedWeights
 from safebench.models.loading import default_device
 from safebench.models.sampling import Stream
 from safebench.progress import Progress
@@ -140,8 +140,7 @@ class Runner:
             }
         )
         if isinstance(self.plan.card.model, ApiModel):
-            # A client that cannot be opened is one error here, and one for each model later.
-            _ = self.engine.lm
+            self.engine.start()  # a wrong argument is reported once, not for every model
         self.checkpoints.copy_listed()
         self.checkpoints.write_answers(self._left())
         if any(self.checkpoints.is_missing(block) for block in self._left()):

@@ -24,7 +24,7 @@ from safebench.harness.tasks import documents_by_prompt
 from safebench.judges.cache import JudgementCache
 from safebench.judges.judging import judge_responses
 from safebench.judges.registry import open_judges
-from safebench.models.given import weights_sha256
+from safebench.models.weights import weights_sha256
 from safebench.progress import Progress
 from safebench.study.api_models import with_request_days
 from safebench.study.cells import Block, runs_of, weights_folder

@@ -191,7 +191,7 @@ def test_derived_seeds_are_not_held_against_a_protocol_that_is_not_known() -> No
     data["seeds"]["training"][0] += 1
     wrong = {f.rule for f in checked("report", data).findings}
     assert "SB-SEED-002" in wrong
-    data["decoding"][0]["typical_p"] = 0.9
+    data["decoding"][0]["sharpness"] = 0.9
     assert "SB-SEED-002" not in {f.rule for f in checked("report", data).findings}
 
 
@@ -200,8 +200,8 @@ def test_only_a_newer_card_that_is_known_whole_is_executed(tmp_path: Path) -> No
     text = (VALID / "minimal-plan.yaml").read_text().replace("safebench/1.0", "safebench/1.7")
     path.write_text(text)
     assert load_sound_card(path).spec == "safebench/1.7"
-    path.write_text(text.replace("min_p: 0.1", "min_p: 0.1, typical_p: 0.9"))
-    with pytest.raises(CardError, match=r"card\.yaml:\d+:\d+: `typical_p` is not a field"):
+    path.write_text(text.replace("min_p: 0.1", "min_p: 0.1, sharpness: 0.9"))
+    with pytest.raises(CardError, match=r"card\.yaml:\d+:\d+: `sharpness` is not a field"):
         load_sound_card(path)
     path.write_text(text.replace("loss_on: completion", "loss_on: answers"))
     with pytest.raises(CardError, match='does not know the text "answers"'):

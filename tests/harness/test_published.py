@@ -12,8 +12,9 @@ import pytest
 
 from safebench.checks.rules.tasks import _OWN
 from safebench.errors import TaskError
-from safebench.harness.catalogue import Entry, check_options, entries
+from safebench.harness.catalogue import Entry, entries
 from safebench.harness.published import Layout, documents
+from safebench.harness.task_yaml import check_options
 from safebench.harness.tasks import load_task, task_names
 from tests.harness.published_rows import SAMPLES, as_csv, as_jsonl
 

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from safebench.errors import TaskError
-from safebench.harness.rows import read_rows
 from safebench.harness.sources import SPLIT
+from safebench.harness.tables import read_rows
 from safebench.harness.tasks import load_task, read_task, task_names
 from safebench.resources import tasks_dir
 

@@ -31,7 +31,7 @@ def save(model: Path, config: object, folder: Path) -> None:
     from peft import get_peft_model
     from transformers import AutoModelForCausalLM
 
-    from safebench.models.loading import PEFT_NOTE
+    from safebench.models.quiet import PEFT_NOTE
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=PEFT_NOTE)

@@ -32,6 +32,8 @@ class Recorder:
     url: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    """By their names in title case."""
+    paths: list[str] = field(default_factory=list)
     most_at_once: int = 0
 
 
@@ -64,7 +66,8 @@ def recording(answer: Answer) -> Iterator[Recorder]:
                 under_way += 1
                 seen.most_at_once = max(seen.most_at_once, under_way)
                 seen.bodies.append(body)
-                seen.headers.append(dict(self.headers))
+                seen.headers.append({name.title(): value for name, value in self.headers.items()})
+                seen.paths.append(self.path)
                 number = len(seen.bodies)
             status, reply = answer(body, number)
             with lock:

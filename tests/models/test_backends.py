@@ -15,10 +15,12 @@ from safebench.card.environment import Environment
 from safebench.errors import MissingDependencyError, ModelError
 from safebench.harness.evaluate import Response, build_prompts, generate
 from safebench.harness.tasks import load_task
-from safebench.models.backends import NamedEngine, parse_backend_args
-from safebench.models.engine import HfEngine, PlacedWeights
+from safebench.models.arguments import parse_backend_args
+from safebench.models.interface import Engine, EngineSpec, PlacedWeights
 from safebench.models.loading import Located, load_tokenizer
+from safebench.models.registry import open_engine
 from safebench.models.sampling import Stream
+from safebench.models.transformers_engine import HfEngine
 from safebench.resources import builtin_model_dir
 from tests.models.serving import (
     Served,
@@ -41,9 +43,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield server
 
 
-def api(url: str, more: str = "", **options: Any) -> NamedEngine:
+def named(
+    name: str, args: dict[str, Any], *, base: str = "b", revision: str | None = None, **more: Any
+) -> Any:
+    return open_engine(EngineSpec(Located(base, revision, ""), name=name, args=args, **more))
+
+
+def api(url: str, more: str = "", **options: Any) -> Engine:
     line = f"base_url={url},max_retries=1{more}"
-    return NamedEngine(
+    return named(
         "local-chat-completions", parse_backend_args(line), **{"base": "the/base", **options}
     )
 
@@ -74,7 +82,7 @@ def texts(responses: list[Response]) -> list[str]:
 
 def ours(folder: Path) -> HfEngine:
     located = Located(str(folder), None, "")
-    return HfEngine(located, load_tokenizer(located), dtype="float32", device="cpu", batch_size=8)
+    return HfEngine(EngineSpec(located, load_tokenizer(located), batch_size=8))
 
 
 def log(served: Served) -> str:
@@ -101,7 +109,7 @@ def test_a_real_server_answers_as_our_engine_does(served: Served) -> None:
 @pytest.mark.slow
 def test_a_real_server_completes_text(served: Served) -> None:
     line = f"base_url={served.url.replace('/chat', '')},model={{base}},tokenized_requests=false"
-    engine = NamedEngine("local-completions", parse_backend_args(line), base=str(served.model))
+    engine = named("local-completions", parse_backend_args(line), base=str(served.model))
     mine = answers(ours(served.model), count=3, chat=False)
     assert texts(answers(engine, count=3, chat=False)) == texts(mine), log(served)
 
@@ -183,7 +191,7 @@ def test_text_is_sent_as_the_tokens_that_our_engine_would_see() -> None:
     assert model is not None
     reply = {"choices": [{"index": 0, "text": "ok", "finish_reason": "stop"}]}
     with recording(lambda body, n: (200, reply)) as server:
-        engine = NamedEngine("local-completions", {"base_url": server.url}, base=str(model))
+        engine = named("local-completions", {"base_url": server.url}, base=str(model))
         assert texts(answers(engine, count=2)) == ["ok"] * 2
     lm = ours(model).lm
     tasks = [load_task("safebench_harm", limit=2)]
@@ -258,9 +266,7 @@ def test_what_a_reply_leaves_out_is_no_empty_answer() -> None:
 def test_a_served_model_is_sent_text_without_a_tokenizer() -> None:
     reply = {"choices": [{"text": "ok", "finish_reason": "stop"}]}
     with recording(lambda body, n: (200, reply)) as server:
-        engine = NamedEngine(
-            "local-completions", {"base_url": server.url}, base="no-model", served=True
-        )
+        engine = named("local-completions", {"base_url": server.url}, base="no-model", served=True)
         assert not engine.takes_chat
         assert texts(answers(engine, count=2, chat=False)) == ["ok"] * 2
     assert all(isinstance(body["prompt"], str) for body in server.bodies)
@@ -314,7 +320,7 @@ def test_a_passing_fault_is_asked_again() -> None:
         return (503, {"error": "busy"}) if number == 1 else (200, chat_reply("ok"))
 
     with recording(busy_once) as server:
-        engine = NamedEngine("local-chat-completions", {"base_url": server.url}, base="b")
+        engine = named("local-chat-completions", {"base_url": server.url})
         assert texts(answers(engine, count=1)) == ["ok"]
     assert len(server.bodies) == 2
 
@@ -336,7 +342,7 @@ def test_a_server_that_is_too_slow_is_named() -> None:
 
 
 def test_an_address_that_is_none_is_said() -> None:
-    with pytest.raises(ModelError, match="Invalid URL 'here'") as problem:
+    with pytest.raises(ModelError, match="base_url 'here'") as problem:
         answers(api("here"))
     assert "base_url" in str(problem.value.fix)
 
@@ -346,7 +352,7 @@ def test_an_address_that_is_none_is_said() -> None:
 
 def test_a_prompt_too_long_is_refused_not_cut() -> None:
     with recording(lambda body, n: (200, chat_reply("ok"))) as server:
-        engine = NamedEngine(
+        engine = named(
             "local-completions",
             {"base_url": server.url, "max_length": 30},
             base=str(builtin_model_dir("tiny-chat")),
@@ -359,7 +365,7 @@ def test_a_prompt_too_long_is_refused_not_cut() -> None:
 def test_conversations_and_text_are_not_mixed_up() -> None:
     with pytest.raises(ModelError, match="takes conversations"):
         answers(api("http://127.0.0.1:1/v1/chat/completions"), chat=False)
-    engine = NamedEngine(
+    engine = named(
         "local-completions",
         {"base_url": "http://127.0.0.1:1/v1/completions", "tokenizer_backend": None},
         base="b",
@@ -368,46 +374,100 @@ def test_conversations_and_text_are_not_mixed_up() -> None:
         answers(engine)
 
 
-def test_openai_models_whose_temperature_lm_eval_changes_are_refused(
+def test_openai_is_sent_what_the_card_says_in_its_own_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-a-test")
-    with recording(lambda body, n: (200, chat_reply("ok"))) as server:
-        args = {"base_url": server.url, "model": "gpt-5{condition}"}
-        engine = NamedEngine("openai-chat-completions", args, base="b")
-        with pytest.raises(ModelError, match=r"sends temperature 1 .* card says 0"):
-            answers(engine)
-        assert not server.bodies
-        args["model"] = "gpt-4.1"
-        assert texts(answers(NamedEngine("openai-chat-completions", args, base="b"), count=1))
+    decoding = GREEDY.model_copy(update={"stop": ("END",)})
+    with recording(lambda body, n: (200, chat_reply("yes END"))) as server:
+        for model in ("gpt-5-mini", "gpt-4.1"):
+            args = {"base_url": server.url, "model": model}
+            found = answers(named("openai-chat-completions", args), decoding, count=1)
+            assert texts(found) == ["yes"]
     assert server.headers[0]["Authorization"] == "Bearer sk-of-a-test"
+    reasoning, other = server.bodies
+    assert "stop" not in reasoning  # such models refuse it
+    assert other["stop"] == ["END"]
+    assert (reasoning["temperature"], reasoning["max_completion_tokens"]) == (0, 24)
+
+
+def test_azure_is_asked_for_its_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "az-of-a-test")
+    filtered = {"error": {"code": "content_filter", "message": "the prompt was filtered"}}
+    with recording(
+        lambda body, n: (200, chat_reply("ok")) if n == 1 else (400, filtered)
+    ) as server:
+        args = {
+            "base_url": server.url.split("/v1")[0],
+            "model": "mine",
+            "api_version": "2025-01-01",
+        }
+        found = answers(named("azure-openai-chat-completions", args), count=2)
+    assert [r.status for r in found] == ["ok", "blocked"]
+    assert server.paths[0] == "/openai/deployments/mine/chat/completions?api-version=2025-01-01"
+    assert server.headers[0]["Api-Key"] == "az-of-a-test"
+
+
+def test_a_local_server_gets_no_key_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with recording(lambda body, n: (200, chat_reply("ok"))) as server:
+        answers(api(server.url), count=1)
+    assert "Authorization" not in server.headers[0]
+
+
+def test_another_api_of_lm_eval_keeps_status_and_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "ak-of-a-test")
+    replies = {
+        1: {"content": [{"text": "cut"}], "stop_reason": "max_tokens"},
+        2: {"content": [{"text": "I will not."}], "stop_reason": "refusal"},
+    }
+    whole = {"content": [{"text": "ok"}], "stop_reason": "end_turn"}
+
+    def reply(body: dict[str, Any], number: int) -> tuple[int, Any]:
+        return 200, replies.get(number, whole) | {"usage": {"output_tokens": number}}
+
+    decoding = GREEDY.model_copy(update={"stop": ("END",)})
+    with recording(reply) as server:
+        args = {"base_url": server.url, "max_retries": 1}
+        engine = named("anthropic-chat", args)
+        found = answers(engine, decoding, count=3)
+    assert [(r.text, r.status, r.new_tokens) for r in found] == [
+        ("cut", "truncated", 1),
+        ("I will not.", "blocked", 2),
+        ("ok", "ok", 3),
+    ]
+    assert engine.is_server and engine.scheme == "anthropic-chat/unseeded"
+    with recording(lambda body, n: (401, {"error": {"message": "bad ak-of-a-test"}})) as server:
+        args = {"base_url": server.url, "max_retries": 1}
+        with pytest.raises(ModelError, match=r"replied 401: .*bad \*\*\*"):
+            answers(named("anthropic-chat", args), decoding, count=1)
 
 
 def test_a_missing_key_is_said_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(ModelError, match="OPENAI_API_KEY"):
-        _ = NamedEngine("openai-chat-completions", {}, base="b").lm
+        named("openai-chat-completions", {})
 
 
 def test_unknown_names_are_answered_with_near_ones() -> None:
     with pytest.raises(ModelError, match="no backend named 'vlm'") as problem:
-        NamedEngine("vlm", {}, base="b")
+        named("vlm", {})
     assert "vllm" in str(problem.value.fix)
     with pytest.raises(ModelError) as problem:
-        NamedEngine("hf", {}, base="b")
+        named("huggingface", {})
     assert "leave --backend out" in str(problem.value.fix)
     with pytest.raises(ModelError, match="no argument 'num_concurent'") as problem:
         api("http://127.0.0.1:1", ",num_concurent=2")
     assert "num_concurrent" in str(problem.value.fix)
     with pytest.raises(ModelError, match="needs the address"):
-        NamedEngine("local-completions", {}, base="b")
+        named("local-completions", {})
     with pytest.raises(ModelError, match=r"num_concurrent=0"):
         api("http://127.0.0.1:1", ",num_concurrent=0")
 
 
 def test_a_missing_package_is_named_with_its_extra() -> None:
     with pytest.raises(MissingDependencyError, match="litellm") as problem:
-        _ = NamedEngine("litellm", {"model": "m"}, base="b").lm
+        named("litellm", {"model": "m"}).start()
     assert problem.value.fix == 'pip install "lm-eval[litellm]"'
 
 
@@ -415,7 +475,7 @@ def test_a_missing_package_is_named_with_its_extra() -> None:
 
 
 def test_another_model_in_this_process_answers() -> None:
-    engine = NamedEngine("dummy", {"of": "{model}"}, base="b", batch_size=3)
+    engine = named("dummy", {"of": "{model}"}, batch_size=3)
     before = torch.random.get_rng_state()
     batches: list[int] = []
     with engine.using(TUNED):
@@ -430,7 +490,7 @@ def test_another_model_in_this_process_answers() -> None:
 
 
 def test_a_model_is_made_once_for_the_same_arguments() -> None:
-    engine = NamedEngine("dummy", {"of": "{model}"}, base="b")
+    engine = named("dummy", {"of": "{model}"})
     made = []
     for weights in (BASE, BASE, TUNED, BASE):
         with engine.using(weights):
@@ -448,7 +508,7 @@ def test_what_a_backend_raises_is_one_message(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(DummyLM, "generate_until", broken)
     with pytest.raises(ModelError, match=r"^backend dummy failed: out of luck$"):
-        answers(NamedEngine("dummy", {}, base="b"), chat=False)
+        answers(named("dummy", {}), chat=False)
 
 
 def test_the_environment_says_what_is_known() -> None:
@@ -458,7 +518,7 @@ def test_the_environment_says_what_is_known() -> None:
     assert filled.sampling_scheme == "local-chat-completions/request-seed"
     assert filled.backend_args["model"] == "{model}"
     assert "not_reported" in filled.device.model_dump()
-    there = NamedEngine("dummy", {"tensor_parallel_size": 2, "x": None}, base="b", batch_size=3)
+    there = named("dummy", {"tensor_parallel_size": 2, "x": None}, batch_size=3)
     here = Environment(python="3.11", libraries={}, **there.environment())
     assert (here.tensor_parallel, here.batch_size, here.backend_args["x"]) == (2, 3, "none")
 
@@ -519,7 +579,7 @@ def test_arguments_about_tokens_are_no_secrets(line: str) -> None:
     ],
 )
 def test_one_line_serves_every_form(weights: PlacedWeights, wanted: dict[str, str]) -> None:
-    engine = NamedEngine(
+    engine = named(
         "dummy",
         parse_backend_args("pretrained={weights},revision={revision},lora_local_path={adapter}"),
         base="org/m",

@@ -11,10 +11,11 @@ from jinja2 import Environment
 from safebench.errors import CardError, SafebenchError, TaskError, TuningError
 from safebench.harness.evaluate import build_prompts
 from safebench.harness.tasks import load_task
-from safebench.models.backends import NamedEngine
 from safebench.models.conversation import require_system_prompt
-from safebench.models.engine import HfEngine
+from safebench.models.interface import Conversation, EngineSpec
 from safebench.models.loading import Located, load_tokenizer
+from safebench.models.openai_engine import OpenAIEngine
+from safebench.models.transformers_engine import HfEngine
 from safebench.tuning.render import rendered_sha256
 from tests.models.serving import chat_reply, recording
 from tests.small_models import CHAT_TEMPLATE, save_llama
@@ -110,7 +111,7 @@ def prompts(engine: Any, **how: Any) -> list[Any]:
 def test_nothing_is_generated_without_the_system_prompt(llama: Path, template: str) -> None:
     located = Located(str(llama), None, "")
     tokenizer = load_tokenizer(located)
-    engine = HfEngine(located, tokenizer, dtype="float32", device="cpu", batch_size=8)
+    engine = HfEngine(EngineSpec(located, tokenizer, batch_size=8))
     for chat in (True, False):
         found = prompts(engine, chat=chat, system_prompt=SYSTEM)
         assert all(SYSTEM in str(prompt.context) for prompt in found)
@@ -128,12 +129,15 @@ def test_nothing_is_generated_without_the_system_prompt(llama: Path, template: s
 @pytest.mark.slow
 def test_a_server_is_sent_the_system_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     with recording(lambda body, n: (200, chat_reply("ok"))) as server:
-        engine = NamedEngine("local-chat-completions", {"base_url": server.url}, base="the/base")
+        base = Located("the/base", None, "")
+        engine = OpenAIEngine(
+            EngineSpec(base, name="local-chat-completions", args={"base_url": server.url})
+        )
         found = prompts(engine, chat=True, system_prompt=SYSTEM)
-        assert all("\\n" in prompt.context.prompt for prompt in found)  # JSON, which escapes it
-        monkeypatch.setattr(
-            type(engine.lm), "apply_chat_template",
-            lambda self, chat, **_: type(found[0].context)('[{"role": "user", "content": "?"}]'),
-        )  # fmt: skip
+        assert all(
+            prompt.context.messages[0] == {"role": "system", "content": SYSTEM} for prompt in found
+        )
+        lost = Conversation(({"role": "user", "content": "?"},))
+        monkeypatch.setattr(engine, "apply_chat_template", lambda chat, **_: lost)
         with pytest.raises(TaskError, match="the system prompt"):
             prompts(engine, chat=True, system_prompt=SYSTEM)

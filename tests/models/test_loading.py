@@ -18,7 +18,6 @@ from safebench.card.model import Weights
 from safebench.errors import MissingDependencyError, ModelError
 from safebench.files import sha256_of, sha256_of_folder
 from safebench.models.adapters import with_adapter
-from safebench.models.given import given_weights, weights_sha256
 from safebench.models.loading import (
     check_device,
     input_device,
@@ -26,6 +25,7 @@ from safebench.models.loading import (
     locate,
 )
 from safebench.models.quiet import quiet
+from safebench.models.weights import card_weights, weights_sha256
 from tests.small_models import save_gpt2, save_llama
 
 pytestmark = pytest.mark.slow
@@ -248,10 +248,10 @@ def entry(**changes: Any) -> Weights:
 def test_given_weights_are_those_of_the_card(llama: Path, tmp_path: Path) -> None:
     folder = save_adapter(llama, tmp_path / "mine")
     digest = sha256_of(folder / "adapter_model.safetensors")
-    assert given_weights(entry(path="mine", sha256=digest), tmp_path) == folder
+    assert card_weights(entry(path="mine", sha256=digest), tmp_path) == folder
     whole = entry(path="whole", form="full", sha256=sha256_of(llama / "model.safetensors"))
     shutil.copytree(llama, tmp_path / "whole")
-    assert given_weights(whole, tmp_path) == tmp_path / "whole"
+    assert card_weights(whole, tmp_path) == tmp_path / "whole"
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_given_weights_that_are_not_those_are_said(
     save_adapter(llama, tmp_path / "mine")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match=said) as caught:
-        given_weights(entry(**changes), tmp_path)
+        card_weights(entry(**changes), tmp_path)
     assert caught.value.fix
 
 
@@ -289,7 +289,7 @@ def test_weights_of_the_hub_are_pinned_and_hold_no_pickles(
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     stated = entry(id="a/b", revision=COMMIT, sha256=weights_sha256(folder))
-    assert given_weights(stated, Path("/nowhere")) == folder
+    assert card_weights(stated, Path("/nowhere")) == folder
     patterns = ["*.safetensors", "*.json"]
     assert asked == [("a/b", {"revision": COMMIT, "allow_patterns": patterns})]
 
@@ -300,7 +300,7 @@ def test_weights_in_several_files_have_one_digest(llama: Path, tmp_path: Path) -
     assert len(shards) > 1
     assert weights_sha256(tmp_path) == sha256_of_folder(tmp_path, tuple(shards))
     stated = entry(path=".", form="full", sha256=weights_sha256(tmp_path))
-    assert torch.equal(logits(load(given_weights(stated, tmp_path))), logits(load(llama)))
+    assert torch.equal(logits(load(card_weights(stated, tmp_path))), logits(load(llama)))
     (tmp_path / shards[0]).write_bytes((tmp_path / shards[0]).read_bytes()[:-1] + b"x")
     with pytest.raises(ModelError, match="has digest"):
-        given_weights(stated, tmp_path)
+        card_weights(stated, tmp_path)

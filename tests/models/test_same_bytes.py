@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from safebench.models.lm import SafebenchLM
 from safebench.models.loading import load_base, load_tokenizer, locate
 from safebench.models.sampling import Stream
+from safebench.models.transformers_engine import SafebenchLM
 from safebench.resources import tasks_dir
 
 PROMPTS, REPEATS = 14, 3

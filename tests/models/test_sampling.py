@@ -108,7 +108,7 @@ def by_us(logits: list[float], key: int, step: int, how: dict[str, Any]) -> int:
     seen = torch.zeros(rows.shape, dtype=torch.bool)
     seen[0, how.get("seen", [])] = True
     rows = penalised(rows, seen, how.get("repetition_penalty", 1.0))
-    sampling = Sampling(**{n: v for n, v in how.items() if n != "seen"})
+    sampling = Sampling.of({"do_sample": "temperature" in how, **how})
     return int(choose(rows, torch.tensor([key]), step, sampling))
 
 
@@ -175,7 +175,8 @@ def test_filters_keep_what_those_of_transformers_keep() -> None:
         if m is not None:
             theirs.append(MinPLogitsWarper(m))
         expected = theirs(torch.zeros(200, 1, dtype=torch.long), logits.clone())
-        ours = filtered(logits, Sampling(t, k, p, m))
+        settings = {"temperature": t, "top_k": k, "top_p": p, "min_p": m}
+        ours = filtered(logits, Sampling.of({"do_sample": True, **settings}))
         if p is not None:  # which of equals top-p removes is open there, the lowest ids here
             assert torch.equal(ours[:100], expected[:100])
             ours, expected = ours.sort(dim=1).values, expected.sort(dim=1).values
@@ -191,7 +192,7 @@ def test_the_penalty_is_that_of_transformers() -> None:
     assert not torch.equal(theirs, logits)
 
 
-@pytest.mark.parametrize("how", [Sampling(), Sampling(1.0), Sampling(1.0, min_p=0.1)])
+@pytest.mark.parametrize("how", [Sampling(), Sampling(1.0), Sampling(1.0, (("min_p", 0.1),))])
 def test_rows_without_numbers_have_no_token(how: Sampling) -> None:
     logits = torch.zeros(4, 6)
     logits[1, 2] = torch.nan
@@ -204,7 +205,7 @@ def test_rows_without_numbers_have_no_token(how: Sampling) -> None:
 
 def draws(count: int, logits: torch.Tensor, **settings: Any) -> torch.Tensor:
     keys = torch.randint(-(2**63), 2**63 - 1, (count,), generator=torch.Generator().manual_seed(0))
-    return choose(logits.expand(count, -1), keys, 5, Sampling(**settings))
+    return choose(logits.expand(count, -1), keys, 5, Sampling.of({"do_sample": True, **settings}))
 
 
 @pytest.mark.parametrize(

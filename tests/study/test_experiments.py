@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from safebench.evidence.tables import read_responses
-from safebench.models.engine import Arrangement, HfEngine
+from safebench.models.interface import Arrangement
+from safebench.models.transformers_engine import HfEngine
 from tests.command import safebench
 from tests.tiny_runs import run_tiny, write_tiny
 

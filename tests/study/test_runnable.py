@@ -13,7 +13,7 @@ import pytest
 
 from safebench.card.card import Card
 from safebench.card.data import Dataset
-from safebench.card.decoding import Decoding, Prompting
+from safebench.card.decoding import SAMPLING_FIELDS, Decoding, Prompting
 from safebench.card.io import load_card
 from safebench.card.judge import EnsembleJudge, ModelJudge, ModerationJudge, RuleJudge
 from safebench.card.model import ApiModel, WeightsModel
@@ -262,8 +262,8 @@ EXECUTED = {
     ApiModel: {"base", "snapshot", "jobs"},
     Prompting: {"system_prompt"},
     Decoding: {
-        "name", "do_sample", "temperature", "top_p", "top_k", "min_p", "repetition_penalty",
-        "max_new_tokens", "stop", "repeats", "repeat_control",
+        *SAMPLING_FIELDS, "name", "do_sample", "repetition_penalty", "max_new_tokens",
+        "stop", "repeats", "repeat_control",
     },
     RuleJudge: {"name", "kind", "id", "revision", "constructs"},
     ModelJudge: {"name", "kind", "id", "revision", "constructs", "sees", "labels", "threshold"},

@@ -25,9 +25,9 @@ from safebench.errors import (
     TuningError,
 )
 from safebench.models.adapters import with_adapter
-from safebench.models.given import weights_file
 from safebench.models.loading import load_base, load_tokenizer, locate
 from safebench.models.quiet import quiet
+from safebench.models.weights import weights_file
 from safebench.tuning import libraries, peft_trainer
 from safebench.tuning.arguments import trainer_arguments
 from safebench.tuning.interface import Job

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from safebench.card.base import NotReported
+from safebench.card.decoding import SAMPLING_FIELDS
 from safebench.checks.registry import Hit, Rules, Subject, duplicates, items, reported, same_names
 
 rules = Rules("card.md#decoding")
@@ -60,7 +61,7 @@ def greedy_is_plain(subject: Subject) -> Iterator[Hit]:
     for number, decoding in enumerate(items(subject.card.decoding)):
         if decoding.do_sample:
             continue
-        for field in ("temperature", "top_p", "top_k", "min_p"):
+        for field in SAMPLING_FIELDS:
             value = getattr(decoding, field)
             if value is None or (field == "temperature" and value == 0):
                 continue

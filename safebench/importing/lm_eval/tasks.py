@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from safebench.card.decoding import SAMPLING_FIELDS
 from safebench.importing.draft.facts import Absent, Fact, Place, setting
 from safebench.importing.names import COMMIT
 from safebench.importing.record import Record, parse_record
@@ -13,9 +14,8 @@ from safebench.importing.record import Record, parse_record
 # Loaders of files, whose name says nothing about where the data come from.
 _LOADERS = frozenset({"json", "csv", "parquet", "text", "arrow"})
 _LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
-_SAMPLING = ("temperature", "top_p", "top_k", "min_p")
 _OTHER = ("repetition_penalty", "frequency_penalty", "presence_penalty")
-_KNOWN = {*_LENGTHS, *_SAMPLING, *_OTHER, "until", "do_sample"}
+_KNOWN = {*_LENGTHS, *SAMPLING_FIELDS, *_OTHER, "until", "do_sample"}
 _OWN = "generation_kwargs has none: the model's own generation_config.json or the backend decided"
 MOST_LINE = 4 * 1024 * 1024
 """Longest first line of a file of samples that is read."""
@@ -106,7 +106,7 @@ def _settings(given: Record) -> dict[str, Any]:
         sampled = temperature is not None and temperature > 0
     values: dict[str, Any] = {"do_sample": sampled}
     if sampled:
-        for field in _SAMPLING:
+        for field in SAMPLING_FIELDS:
             value = given.whole(field) if field == "top_k" else given.number(field)
             if value is not None and not (field == "top_k" and value <= 0):
                 values[field] = value

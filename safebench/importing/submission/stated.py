@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from safebench.card.decoding import SAMPLING_FIELDS
 from safebench.card.document import Pointer, dotted
 from safebench.card.read import load_document
 from safebench.errors import InteropError, visible
@@ -187,7 +188,7 @@ def _agree(asked: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
 
 
 def _sets(field: str, found: Mapping[str, Any]) -> bool:
-    return field in ("temperature", "top_p", "top_k", "min_p") and field not in found
+    return field in SAMPLING_FIELDS and field not in found
 
 
 def _words(values: Mapping[str, Any]) -> str:

@@ -11,9 +11,10 @@ import torch
 from transformers import DynamicCache
 
 from safebench.errors import ModelError
-from safebench.models.endings import Endings, Generated
+from safebench.models.endings import Endings
+from safebench.models.interface import Generated
 from safebench.models.sampling import NONE, Sampling, choose, penalised
-from safebench.models.slots import SlotCache, rounded
+from safebench.models.slot_cache import SlotCache, rounded
 
 STEPS_BETWEEN_LOOKS = {"cpu": 1}
 """Steps between looks at the new tokens; on an accelerator each look makes it wait."""

@@ -1,4 +1,4 @@
-"""Arguments of a backend: read from a line, free of secrets, filled in for each weights.
+"""Arguments of a backend (`--backend-args`): parsed, free of secrets, filled in for each weights.
 
 An argument may hold placeholders, so that one line serves the base model and every checkpoint:
 
@@ -25,17 +25,13 @@ serve every condition. There is no second line for the base model: a server name
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
 from safebench.card.scalars import NotANumberError, resolve
 from safebench.errors import ModelError, visible
+from safebench.models.interface import EngineSpec, PlacedWeights, Value
 
-if TYPE_CHECKING:
-    from safebench.models.engine import PlacedWeights
-
-Value = str | int | float | bool | None
 PLACEHOLDERS = (
     "base",
     "revision",
@@ -68,18 +64,18 @@ _USE_ENVIRONMENT = (
 def parse_backend_args(text: str) -> dict[str, Value]:
     """Return the arguments of a line `name=value,name=value`.
 
-    Numbers, `true`, `false` and `none` are read as such unless they are quoted. No value holds a
-    comma.
+    Numbers, `true`, `false` and `none` are parsed as such unless they are quoted. A value cannot
+    contain a comma.
 
     Raises:
-        ModelError: something is no argument, is given twice, holds an unknown placeholder, or is
-            a secret.
+        ModelError: a part is not an argument, occurs twice, uses an unknown placeholder, or is a
+            secret.
     """
     found: dict[str, Value] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         name, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not _NAME.fullmatch(name):
-            # The text is not quoted: it may be the rest of a secret that holds a comma.
+            # The part is not shown: it may be the rest of a secret that contains a comma.
             raise ModelError(
                 f"backend arguments: part {len(found) + 1} is not name=value",
                 fix="write name=value,name=value; a value cannot hold a comma",
@@ -92,10 +88,10 @@ def parse_backend_args(text: str) -> dict[str, Value]:
 
 
 def check_arguments(args: Mapping[str, Value]) -> None:
-    """See that arguments hold no secret, run no remote code, and name only known placeholders.
+    """Check that arguments hold no secret, run no remote code, and use known placeholders only.
 
     Raises:
-        ModelError: one does.
+        ModelError: one of them does not pass.
     """
     for name, value in args.items():
         if _SECRET_NAME.fullmatch(name):
@@ -132,20 +128,17 @@ def fill(args: Mapping[str, Value], values: Mapping[str, str | None]) -> dict[st
     return filled
 
 
-def values_for(
-    weights: PlacedWeights, base: str, revision: str | None, names: Mapping[int | None, str]
-) -> dict[str, str | None]:
-    """Return what the placeholders stand for.
-
-    `names` are a provider's for the base model (None) and the tuned ones, by training seed.
-    """
+def placeholder_values(spec: EngineSpec, weights: PlacedWeights) -> dict[str, str | None]:
+    """Return what the placeholders stand for; None where one has no value for these weights."""
     is_adapter = weights.folder is not None and weights.form == "adapter"
     is_whole = weights.folder is not None and not is_adapter
+    base = spec.base.source
     usual = base if weights.condition == "base" else weights.name
-    named = None if weights.condition == "control" else names.get(weights.training_seed)
+    # A provider's name of a tuned model is not that of its control.
+    named = None if weights.condition == "control" else spec.names.get(weights.training_seed)
     return {
         "base": base,
-        "revision": None if is_whole else revision,
+        "revision": None if is_whole else spec.base.commit,
         "weights": str(weights.folder) if is_whole else base,
         "adapter": str(weights.folder) if is_adapter else None,
         "model": named or usual,
@@ -155,8 +148,30 @@ def values_for(
     }
 
 
+def check_known(name: str, args: Mapping[str, Value], known: Collection[str]) -> None:
+    """Check that a backend takes all arguments; raises ModelError with what was probably meant."""
+    for argument in args:
+        if argument not in known:
+            near = get_close_matches(argument, sorted(known), n=1)
+            raise ModelError(
+                f"backend {name} takes no argument {argument!r}",
+                fix=f"did you mean {near[0]}?" if near else "leave it out",
+            )
+
+
+def positive(args: Mapping[str, Value], name: str, default: int) -> int:
+    """Return an argument that counts something; raises ModelError."""
+    value = args.get(name, default)
+    if type(value) is not int or value < 1:
+        raise ModelError(
+            f"backend argument {name}={value!r} is not a whole number of at least 1",
+            fix=f"give {name}={default}",
+        )
+    return value
+
+
 def recorded(args: Mapping[str, Value]) -> dict[str, bool | int | float | str]:
-    """Return arguments as the card records them: placeholders unfilled, so no machine's paths."""
+    """Return arguments as the card records them: with placeholders, so without local paths."""
     return {name: "none" if value is None else value for name, value in args.items()}
 
 

@@ -1,4 +1,4 @@
-"""Weights that a card brings with it, checked by their digest; and the digest itself."""
+"""Fine-tuned weights that a card names: found, checked by their digest; and that digest."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def weights_sha256(folder: Path) -> str:
     return sha256_of_folder(folder, shards)
 
 
-def given_weights(entry: Weights, folder: Path) -> Path:
+def card_weights(entry: Weights, folder: Path) -> Path:
     """Return the folder of weights that a card names; its relative paths start at `folder`.
 
     Raises:
@@ -62,10 +62,10 @@ def given_weights(entry: Weights, folder: Path) -> Path:
             f"{what}: {found} holds no {ADAPTER_WEIGHTS}, but form is `adapter`",
             fix="set form: full or merged, or give the adapter's folder",
         )
-    digest, stated = weights_sha256(found), require(entry.sha256, "model.weights.sha256")
-    if digest != stated:
+    digest, declared = weights_sha256(found), require(entry.sha256, "model.weights.sha256")
+    if digest != declared:
         raise ModelError(
-            f"{what}: {found} has digest {digest}, but the card says {stated}",
+            f"{what}: {found} has digest {digest}, but the card says {declared}",
             fix="use the files that the card was made with, or write a new card",
         )
     return found
@@ -76,7 +76,10 @@ def _on_hub(entry: Weights, what: str) -> Path:
 
     name, revision = require(entry.id, "model.weights.id"), entry.revision
     if name is None:
-        raise ModelError(f"{what}: neither path nor id", fix="say where they lie")
+        raise ModelError(
+            f"{what}: neither path nor id",
+            fix="give `path`, or `id` with `revision`",
+        )
     if not isinstance(revision, str) or not COMMIT.fullmatch(revision):
         raise ModelError(
             f"{what}: {name!r} has no revision that is a 40-digit commit",

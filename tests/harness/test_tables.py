@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from safebench.errors import TaskError
-from safebench.harness.rows import cell, cell_list, found_columns, read_rows
+from safebench.harness.tables import cell, cell_list, found_columns, read_rows
 
 
 def test_cells_keep_their_line_breaks(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The language model lm-eval drives: HFLM with batch-independent sampling."""
+"""Our own engine: transformers weights, loaded once, sampled so that batches do not matter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import gc
 import json
 import random
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -15,15 +18,101 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import has_bos_prefix
 
 from safebench.errors import ModelError
-from safebench.models.decoding import Decoder, Job
-from safebench.models.endings import Endings, Generated
-from safebench.models.fallback import LibraryDecoder
-from safebench.models.loading import context_length
+from safebench.models.adapters import with_adapter
+from safebench.models.decode_loop import Decoder, Job
+from safebench.models.endings import Endings
+from safebench.models.interface import Arrangement, EngineSpec, Generated, PlacedWeights
+from safebench.models.library_decoder import LibraryDecoder
+from safebench.models.loading import Located, context_length, load_base
 from safebench.models.quiet import quiet
 from safebench.models.sampling import Sampling, Stream
-from safebench.models.support import bare, is_out_of_memory, is_plain
+from safebench.models.slot_cache import bare, is_out_of_memory, is_plain
 
-__all__ = ["Generated", "SafebenchLM"]
+
+class HfEngine:
+    """Loads the base model once and exchanges adapters; a noise stream for each response."""
+
+    name = "hf"
+    scheme = "safebench/gumbel-splitmix64/1"
+    is_server = takes_chat = False
+
+    def __init__(self, spec: EngineSpec) -> None:
+        """Remember what to load, which happens when it is first used."""
+        self.spec, self.batch_size = spec, spec.batch_size
+
+    @cached_property
+    def base(self) -> Any:
+        """The base model; raises ModelError."""
+        return self._load(self.spec.base)
+
+    @cached_property
+    def lm(self) -> SafebenchLM:
+        """The lm-eval model around the weights in place; raises ModelError."""
+        return SafebenchLM(self.base, self.spec.tokenizer, self.batch_size)
+
+    @property
+    def tokenizer_name(self) -> str:
+        """Name that lm-eval keys its caches by."""
+        return str(self.lm.tokenizer_name)
+
+    def start(self) -> None:
+        """Load the base model; raises ModelError."""
+        _ = self.lm
+
+    def apply_chat_template(self, messages: Any, add_generation_prompt: bool = True) -> Any:
+        """Return messages as text, by the tokenizer's template."""
+        return self.lm.apply_chat_template(messages, add_generation_prompt)
+
+    @contextmanager
+    def using(self, weights: PlacedWeights) -> Iterator[None]:
+        """Put weights in place for the duration of the block; raises ModelError."""
+        if weights.folder is None:
+            self.lm.use(self.base)
+            yield
+        elif weights.form == "adapter":
+            with with_adapter(self.base, weights.folder) as model:
+                self.lm.use(model)
+                yield
+        else:
+            self.lm.use(self._load(Located(str(weights.folder), None, "")))
+            yield
+        self.lm.use(self.base)
+
+    def generate(
+        self,
+        requests: Sequence[Any],
+        stream: Stream,
+        arrangement: Arrangement,
+        on_batch: Callable[[int], None],
+    ) -> list[Generated]:
+        """Answer lm-eval requests; see `Engine.generate`."""
+        lm = self.lm
+        lm.stream, lm.on_batch = stream, on_batch
+        lm.batch_size_per_gpu = arrangement.batch_size
+        lm.shuffled = arrangement.shuffled
+        lm.generate_until(list(requests))
+        return list(lm.generated)
+
+    def _load(self, located: Located) -> Any:
+        spec = self.spec
+        return load_base(
+            located,
+            spec.dtype,
+            spec.device,
+            quantization=spec.quantization,
+            attention=spec.attention,
+        )
+
+    def environment(self) -> dict[str, Any]:
+        """Return the fields of the card's environment that this engine determines, as used."""
+        return {
+            "harness": f"lm-eval {version('lm-eval')}",
+            "backend": self.name,
+            "device": device_name(self.base),
+            "batch_size": min(self.batch_size, self.lm.smallest_batch),
+            "attention": str(self.base.config._attn_implementation),
+            "sampling_scheme": self.scheme,
+        }
 
 
 @register_model("safebench_hf")
@@ -71,12 +160,13 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         return [item.text for item in self.generated]
 
     def _jobs(self, requests: Sequence[Any]) -> list[Job]:
+        if self.stream is None:
+            raise ModelError("no noise stream was set before generation")
         prompts = self._encoded([request.args[0] for request in requests])
+        keys = self.stream.keys(requests)
         return [
             Job(number, prompts[request.args[0]], key)
-            for number, (request, key) in enumerate(
-                zip(requests, self._keys(requests), strict=True)
-            )
+            for number, (request, key) in enumerate(zip(requests, keys, strict=True))
         ]
 
     def _encoded(self, contexts: Sequence[str]) -> dict[str, tuple[int, ...]]:
@@ -93,17 +183,6 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         if () in found.values():
             raise ModelError("a prompt has no tokens", fix="leave empty prompts out of the task")
         return found
-
-    def _keys(self, requests: Sequence[Any]) -> list[int]:
-        if self.stream is None:
-            raise ModelError("no noise stream was set before generation")
-        seen: dict[tuple[str, str], int] = {}
-        keys = []
-        for request in requests:
-            place = (request.task_name, str(request.doc["prompt_id"]))
-            seen[place] = seen.get(place, 0) + 1
-            keys.append(self.stream.key(*place, seen[place]))
-        return keys
 
     def _generate(
         self, jobs: list[Job], settings: dict[str, Any], done: dict[int, Generated]
@@ -125,13 +204,13 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             except RuntimeError as problem:
                 if not is_out_of_memory(problem):
                     raise
-                told = str(problem).splitlines()[0]
+                reason = str(problem).splitlines()[0]
             else:
                 return
             # Outside the handler, where nothing holds the tensors of the failed pass any more.
             if size == 1:
                 raise ModelError(
-                    f"out of memory with one response at a time: {told}",
+                    f"out of memory with one response at a time: {reason}",
                     fix="lower max_new_tokens, load the model smaller, or use a larger device",
                 )
             size = size // 2
@@ -169,3 +248,14 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
                 f"{longest} positions",
                 fix="lower max_new_tokens, or leave the longest prompts out by `limit`",
             )
+
+
+def device_name(model: Any) -> str:
+    """Return where a model lies: `cpu`, or the names of the accelerators."""
+    devices = {p.device for p in model.parameters() if p.device.type != "meta"}
+    names = {
+        torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        for device in devices
+    }
+    count = len([device for device in devices if device.type == "cuda"])
+    return ", ".join(sorted(names)) + (f" x {count}" if count > 1 else "")

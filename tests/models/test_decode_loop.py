@@ -14,14 +14,14 @@ from transformers import AutoModelForCausalLM, MambaConfig, MambaForCausalLM, Mi
 from transformers import MistralForCausalLM as Mistral
 
 from safebench.errors import ModelError
-from safebench.models import decoding
+from safebench.models import decode_loop
 from safebench.models.endings import Endings
-from safebench.models.lm import SafebenchLM
 from safebench.models.loading import load_base, load_tokenizer, locate
 from safebench.models.quiet import PEFT_NOTE
 from safebench.models.rng import preserved_random_state
 from safebench.models.sampling import Stream
-from safebench.models.support import bare, is_plain
+from safebench.models.slot_cache import bare, is_plain
+from safebench.models.transformers_engine import SafebenchLM
 from tests.small_models import save_gpt2, save_llama
 
 WORDS = "how do i repair a fence first gather what you need"
@@ -218,7 +218,7 @@ def test_looking_less_often_changes_nothing(
     lm = driven(model, llama, 7)
     lm.generate_until(asked)
     first = lm.generated
-    monkeypatch.setitem(decoding.STEPS_BETWEEN_LOOKS, "cpu", every)
+    monkeypatch.setitem(decode_loop.STEPS_BETWEEN_LOOKS, "cpu", every)
     lm.generate_until(asked)
     assert lm.generated == first
 

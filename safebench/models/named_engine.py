@@ -1,0 +1,211 @@
+"""The base of engines chosen with --backend: arguments per weights, order, length, environment."""
+
+from __future__ import annotations
+
+import json
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from safebench.card.base import NotReported
+from safebench.errors import ModelError, SafebenchError, visible
+from safebench.models.arguments import check_arguments, fill, placeholder_values, recorded
+from safebench.models.interface import (
+    Arrangement,
+    Conversation,
+    EngineSpec,
+    Generated,
+    PlacedWeights,
+    Value,
+)
+from safebench.models.sampling import Stream
+
+BASE = PlacedWeights("base", None, None, "base", None)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt with the settings that lm-eval asks for, and the seed of its response."""
+
+    context: str | Conversation
+    settings: dict[str, Any]
+    """lm-eval's, without those that change nothing."""
+    seed: int
+    """The response's key (spec/v1/sampling.md) modulo 2**31."""
+
+
+class NamedEngine(ABC):
+    """An engine whose models are named by arguments; one model is in place at a time."""
+
+    is_server = True
+    takes_chat = False
+
+    def __init__(self, spec: EngineSpec, args: Mapping[str, Value], *, seeded: bool) -> None:
+        """Take the spec, the arguments with their defaults, and whether seeds are sent.
+
+        Raises:
+            ModelError: an argument is wrong.
+        """
+        check_arguments(args)
+        self.spec, self.name, self.args = spec, spec.name, dict(args)
+        self.batch_size, self.seeded = spec.batch_size, seeded
+        # A seed that is sent does not promise that the server draws by it: transformers' own
+        # seeds one generator for all requests that are under way.
+        self.scheme = f"{self.name}/{'request-seed' if seeded else 'unseeded'}"
+        self._placed: dict[str, Value] | None = None
+        self._owners = {json.dumps(self._filled(BASE), sort_keys=True): BASE}
+
+    @property
+    def tokenizer_name(self) -> str:
+        """Nothing: conversations are not cached."""
+        return ""
+
+    def start(self) -> None:
+        """Put the base model in place if none is; raises ModelError."""
+        if self._placed is None:
+            self._replace(self._filled(BASE))
+
+    @contextmanager
+    def using(self, weights: PlacedWeights) -> Iterator[None]:
+        """Put weights in place for the duration of the block; raises ModelError."""
+        filled = self._filled(weights)
+        owner = self._owners.setdefault(json.dumps(filled, sort_keys=True), weights)
+        if owner.name != weights.name:
+            raise ModelError(
+                f"backend {self.name}: its arguments are the same for {owner.name} and "
+                f"{weights.name}, so one model would answer for both",
+                fix="name the weights in --backend-args: model={model} for a server, "
+                "pretrained={weights},lora_local_path={adapter} for vllm",
+            )
+        if filled != self._placed:
+            self._replace(filled)
+        yield
+
+    def generate(
+        self,
+        requests: Sequence[Any],
+        stream: Stream,
+        arrangement: Arrangement,
+        on_batch: Callable[[int], None],
+    ) -> list[Generated]:
+        """Answer lm-eval requests; see `Engine.generate`."""
+        self.start()
+        asked = [
+            Request(request.args[0], _effective(request.args[1]), key % 2**31)
+            for request, key in zip(requests, stream.keys(requests), strict=True)
+        ]
+        for is_chat in {isinstance(request.context, Conversation) for request in asked}:
+            self._check_form(is_chat)
+        self._check_lengths(asked)
+        order = list(range(len(asked)))
+        if arrangement.shuffled is not None:
+            random.Random(arrangement.shuffled).shuffle(order)  # noqa: S311 - no secret
+        chosen = [asked[i] for i in order]
+        try:
+            answers = self._answer(chosen, stream, arrangement.batch_size, on_batch)
+        except SafebenchError:
+            raise
+        except Exception as problem:  # other people's classes raise whatever they like
+            raise ModelError(f"backend {self.name} failed: {first_line(problem)}") from problem
+        done = dict(zip(order, answers, strict=True))
+        return [self._finished(asked[i].settings, done[i]) for i in range(len(asked))]
+
+    def environment(self) -> dict[str, Any]:
+        """Return the fields of the card's environment that this engine determines, as used."""
+        fields: dict[str, Any] = {
+            "harness": f"lm-eval {version('lm-eval')}",
+            "backend": self.name,
+            "batch_size": self.batch_size,
+            "attention": NotReported(not_reported=f"the backend {self.name} chooses it"),
+            "sampling_scheme": self.scheme,
+            "backend_args": recorded(self.args),
+        }
+        if self.is_server:
+            unseen = NotReported(not_reported="a server generated, which does not say")
+            places = ("device", "tensor_parallel", "kv_cache_dtype", "serving_quantization")
+            fields.update(dict.fromkeys(places, unseen))
+        return fields
+
+    @abstractmethod
+    def _replace(self, filled: dict[str, Value]) -> None:
+        """Make the model of these arguments the one in place, and set `_placed`."""
+
+    @abstractmethod
+    def _encoder(self) -> tuple[Callable[[Any], Sequence[int]], int] | None:
+        """Return what encodes prompts, and the most tokens of a prompt and its response.
+
+        None where the backend itself refuses what is too long.
+        """
+
+    @abstractmethod
+    def _answer(
+        self,
+        requests: Sequence[Request],
+        stream: Stream,
+        batch_size: int,
+        on_batch: Callable[[int], None],
+    ) -> list[Generated]:
+        """Answer requests in their order, with the whole text that the model gave."""
+
+    def _filled(self, weights: PlacedWeights) -> dict[str, Value]:
+        return fill(self.args, placeholder_values(self.spec, weights))
+
+    def _finished(self, settings: Mapping[str, Any], answer: Generated) -> Generated:
+        """Cut a text at its first stop string, and tell whether it reached the length limit."""
+        text, status, tokens = answer.text, answer.status, answer.new_tokens
+        if self.spec.tokenizer is not None:
+            tokens = len(self.spec.tokenizer(text, add_special_tokens=False)["input_ids"])
+            if not self.is_server and tokens >= settings["max_gen_toks"]:
+                status = "truncated"
+        cuts = [place for mark in settings["until"] if mark and (place := text.find(mark)) >= 0]
+        if cuts:
+            text, status = text[: min(cuts)], "ok" if status == "truncated" else status
+        return Generated(text.strip(), status, tokens)
+
+    def _check_form(self, is_chat: bool) -> None:
+        """Refuse text for a server of conversations, and the other way round."""
+        if not self.is_server or is_chat == self.takes_chat:
+            return
+        if self.takes_chat:
+            raise ModelError(
+                f"backend {self.name} takes conversations, and the card has no chat template",
+                fix="use local-completions, or give the card a chat_template",
+            )
+        raise ModelError(
+            f"backend {self.name} takes text, and was given a conversation",
+            fix="use local-chat-completions, or leave tokenized_requests=False and "
+            "tokenizer_backend=None out, so that the chat template is applied here",
+        )
+
+    def _check_lengths(self, requests: Sequence[Request]) -> None:
+        """Refuse prompts whose beginning would be cut off in silence."""
+        encoder = self._encoder()
+        if encoder is None:
+            return
+        encode, longest = encoder
+        for text, new_tokens in {(r.context, r.settings["max_gen_toks"]) for r in requests}:
+            if (tokens := len(encode(text))) + new_tokens > longest:
+                raise ModelError(
+                    f"backend {self.name}: a prompt of {tokens} tokens and {new_tokens} new ones "
+                    f"exceed the {longest} that it takes",
+                    fix="give a larger max_length=TOKENS in --backend-args, if the model takes "
+                    "it, or lower max_new_tokens",
+                )
+
+
+def first_line(problem: BaseException) -> str:
+    """Return the first line of what a library raised, short and printable."""
+    lines = str(problem).strip().splitlines()
+    return visible(lines[0][:300]) if lines else type(problem).__name__
+
+
+def _effective(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without those that change nothing, which some servers refuse."""
+    kept = {name: value for name, value in settings.items() if value is not None}
+    if kept.get("repetition_penalty") == 1.0:
+        del kept["repetition_penalty"]
+    return kept
