@@ -1,4 +1,4 @@
-"""What is said of a card that was made from files."""
+"""Which files a drafted card was made from."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from safebench.errors import visible
-from safebench.importing.draft.facts import Absent
 from safebench.importing.draft.gather import Gathered
-from safebench.importing.draft.merge import short_name
+from safebench.importing.facts import Absent, short_name
 
 
 def sources(gathered: Gathered) -> Iterator[str]:
@@ -23,6 +22,6 @@ def sources(gathered: Gathered) -> Iterator[str]:
                 fields[name][place[0]] += 1
     width = max((len(name) + len(f" ({names[name]})") for name in names), default=0)
     for name, count in names.items():
-        told = [f"{number} of {section}" for section, number in fields[name].most_common()]
+        counts = [f"{number} of {section}" for section, number in fields[name].most_common()]
         label = visible(name if count == 1 else f"{name} ({count})")
-        yield f"read {label:<{width}}  fields: {', '.join(told) or 'none that others do not say'}"
+        yield f"read {label:<{width}}  fields: {', '.join(counts) or 'none that others do not say'}"

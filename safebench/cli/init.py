@@ -13,38 +13,40 @@ from safebench.cli.reporters.text import TextReporter
 from safebench.errors import CardError, visible
 from safebench.files import replace_file
 from safebench.importing.draft.draft import Draft, make_draft
-from safebench.importing.draft.frame import METHODS, Method, Said, frame
 from safebench.importing.draft.gather import Gathered, gather
-from safebench.importing.draft.merge import merge
+from safebench.importing.draft.settle import settle
+from safebench.importing.draft.start import METHODS, CardBasics, Method, first_facts
 
 _STDOUT = "-"
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """What was asked for."""
+    """The command line."""
 
     out: str
     paths: tuple[Path, ...]
-    said: Said
+    basics: CardBasics
     force: bool
 
 
 @click.command(name="init", short_help="Make a card, from what is there.")
-@click.option("--out", default="card.yaml", show_default=True, help="The card; - prints it.")
+@click.option(
+    "--out", default="card.yaml", show_default=True, help="File of the card; - prints it."
+)
 @click.option(
     "--from",
     "paths",
     multiple=True,
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="A folder or file to read; may be given several times.",
+    help="A folder or file to read. May be repeated.",
 )
 @click.option("--id", "id_", help="Short name of the card, unique on a board.")
-@click.option("--title", help="One line that a reader of the board sees.")
-@click.option("--submitter", metavar="NAME", help="Who answers for the card.")
-@click.option("--contact", help="Where questions are answered.")
-@click.option("--method", type=click.Choice(METHODS), help="How the model is, or was, fine-tuned.")
+@click.option("--title", help="Title for readers of the board, in one line.")
+@click.option("--submitter", metavar="NAME", help="Who is responsible for the card.")
+@click.option("--contact", help="Where to send questions.")
+@click.option("--method", type=click.Choice(METHODS), help="How the model is or was fine-tuned.")
 @click.option("--force", is_flag=True, help="Replace --out if it exists.")
 def command(
     out: str,
@@ -62,12 +64,12 @@ def command(
     PATH  an output folder of transformers or trl, with its checkpoints; the folder of a PEFT
           adapter; lm-eval's output folder; a folder that holds several of these, or one file
 
-    Each value has a comment on where it was read; what nothing says is marked not_reported with
-    what is asked. Nothing is guessed: files that contradict each other are an error that names
-    both. Never asks, never loads a pickle, never goes to the network.
+    A comment behind each value names its source; what nothing says is marked not_reported with the
+    question to answer. Nothing is guessed: files that contradict each other are an error that names
+    both. Asks no questions, loads no pickle, uses no network.
     """
-    said = Said(id_, title, submitter, contact, method)
-    execute(Arguments(out, paths, said, force))
+    basics = CardBasics(id_, title, submitter, contact, method)
+    execute(Arguments(out, paths, basics, force))
 
 
 def execute(arguments: Arguments) -> None:
@@ -77,14 +79,14 @@ def execute(arguments: Arguments) -> None:
     if not prints:
         _check_free(out, force=arguments.force)
     plan = not arguments.paths
-    facts = list(frame(arguments.said, plan=plan))
-    gathered = Gathered(merge(facts, [])) if plan else gather(arguments.paths, out.parent, facts)
+    facts = list(first_facts(arguments.basics, plan=plan))
+    gathered = Gathered(settle(facts, [])) if plan else gather(arguments.paths, out.parent, facts)
     draft = make_draft(gathered, out.parent, str(out), plan=plan)
     if prints:
         click.echo(draft.text, nl=False)
     else:
         replace_file(out, draft.text.encode())
-    for line in _told(gathered, draft, out, prints=prints):
+    for line in _report(gathered, draft, out, prints=prints):
         click.echo(line, err=True)
 
 
@@ -95,7 +97,7 @@ def _check_free(out: Path, *, force: bool) -> None:
         raise CardError(f"{out} exists", fix="give another --out, or --force to replace it")
 
 
-def _told(gathered: Gathered, draft: Draft, out: Path, *, prints: bool) -> Iterator[str]:
+def _report(gathered: Gathered, draft: Draft, out: Path, *, prints: bool) -> Iterator[str]:
     """Yield what was read, what validate says of the draft, and what to do next."""
     yield from sources(gathered)
     yield from (f"note: {visible(remark)}" for remark in gathered.remarks)

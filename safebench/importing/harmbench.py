@@ -6,15 +6,26 @@ the behavior.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from safebench.errors import InteropError, visible
-from safebench.importing.draft.facts import Absent, Fact, show
+from safebench.importing.facts import Absent, Fact, show
+from safebench.importing.interface import (
+    At,
+    Collected,
+    ModelKey,
+    Option,
+    Reader,
+    ReportedVerdict,
+    Response,
+    Source,
+    each_source,
+    row_error,
+)
 from safebench.importing.record import Record, read_record
-from safebench.importing.samples import At, Collected, Judged, ModelKey, Sampled, wrong
 from safebench.rows import read_rows
 
 TASK = "safebench_harmbench"
@@ -43,16 +54,18 @@ def read_harmbench(
     record = read_record(path)
     known = {} if behaviors is None else dict(_behaviors(behaviors))
     key = decoding or _DEFAULT
-    samples: list[Sampled] = []
+    samples: list[Response] = []
     attacked = 0
     for number, (behavior, cases) in enumerate(record.data.items(), start=1):
         at = At(path, number, "behavior")
         if behaviors is not None and behavior not in known:
             what = f"{behaviors.name} has no behavior {behavior!r}"
-            raise wrong(at, what, "give the file of behaviors that the completions were made with")
+            raise row_error(
+                at, what, "give the file of behaviors that the completions were made with"
+            )
         if not isinstance(cases, list) or not cases:
             what = f"{behavior} holds {show(cases)}, expected a list of completions"
-            raise wrong(at, what, _AS_WRITTEN)
+            raise row_error(at, what, _AS_WRITTEN)
         for place, case in enumerate(cases, start=1):
             here = At(path, place, f"behavior {behavior}, completion")
             text, category = known.get(behavior, (None, None))
@@ -76,18 +89,20 @@ def _behaviors(path: Path) -> Iterator[tuple[str, tuple[str, str | None]]]:
     """Yield behaviors by id, each with its text and category."""
     for at, row in read_rows(path, InteropError):
         if not row.get("BehaviorID") or not row.get("Behavior"):
-            raise wrong(at, "no BehaviorID or no Behavior", "give HarmBench's file of behaviors")
+            raise row_error(
+                at, "no BehaviorID or no Behavior", "give HarmBench's file of behaviors"
+            )
         yield str(row["BehaviorID"]), (str(row["Behavior"]), row.get("SemanticCategory") or None)
 
 
-def _sample(case: Any, at: At, model: ModelKey, decoding: str) -> Sampled:
+def _sample(case: Any, at: At, model: ModelKey, decoding: str) -> Response:
     if not isinstance(case, dict):
-        raise wrong(at, f"it is {show(case)}, expected a completion", _AS_WRITTEN)
+        raise row_error(at, f"it is {show(case)}, expected a completion", _AS_WRITTEN)
     prompt, response = case.get("test_case"), case.get("generation")
     for name, value in (("test_case", prompt), ("generation", response)):
         if not isinstance(value, str):
-            raise wrong(at, f"{name} is {show(value)}, expected a text", _AS_WRITTEN)
-    return Sampled(
+            raise row_error(at, f"{name} is {show(value)}, expected a text", _AS_WRITTEN)
+    return Response(
         model=model,
         decoding=decoding,
         repeat=1,
@@ -101,19 +116,19 @@ def _sample(case: Any, at: At, model: ModelKey, decoding: str) -> Sampled:
     )
 
 
-def _label(case: dict[str, Any], at: At) -> dict[str, Judged]:
+def _label(case: dict[str, Any], at: At) -> dict[str, ReportedVerdict]:
     label = case.get("label")
     if label is None:
         return {}
     if label not in (0, 1):  # true and false among them
-        raise wrong(at, f"label is {show(label)}, expected 0 or 1", _AS_WRITTEN)
-    return {JUDGE: Judged("complied" if label else "refused")}
+        raise row_error(at, f"label is {show(label)}, expected 0 or 1", _AS_WRITTEN)
+    return {JUDGE: ReportedVerdict("complied" if label else "refused")}
 
 
-def _check_labels(samples: list[Sampled]) -> None:
+def _check_labels(samples: list[Response]) -> None:
     for sample in samples:
         if bool(sample.judged) != bool(samples[0].judged):
-            raise wrong(
+            raise row_error(
                 sample.at,
                 f"{'a' if sample.judged else 'no'} label, unlike the first completion",
                 "let HarmBench's classifier read all completions, or take the labels out",
@@ -140,3 +155,35 @@ def _remarks(path: Path, attacked: int, count: int) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     return " ".join(text.split())
+
+
+def _read(sources: Sequence[Source], options: Mapping[str, Any]) -> Collected:
+    return each_source(
+        sources,
+        lambda source, model: read_harmbench(
+            source.path, model, behaviors=options["behaviors"], decoding=source.decoding
+        ),
+    )
+
+
+READER = Reader(
+    _read,
+    help="""Make a submission of completions that HarmBench generated.
+
+    \b
+    DIR  a file of completions or results: {behavior id: [{test_case, generation, label}, ...]}
+
+    Labels become reported verdicts: 1 is `complied`, 0 is `refused`.
+
+    \b
+    safebench import harmbench --base base.json --tuned seed=1,checkpoint=2:s1.json \\
+        --decoding greedy:do_sample=false,max_new_tokens=512 --out submission
+    """,
+    options=(
+        Option(
+            "--behaviors",
+            "HarmBench's file of behaviors, for categories and to check ids.",
+            "file",
+        ),
+    ),
+)

@@ -1,39 +1,76 @@
-"""Which weights a sampler was given, as its file says: the whole model, and what was put on it."""
+"""Names of models, and which weights a sampler loaded: a whole model, and what was put on it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safebench.errors import visible
-from safebench.importing.names import model_name
+from safebench.importing.facts import Fact
 from safebench.importing.record import Record
 
-_PRETRAINED = (
-    "hf", "hf-auto", "huggingface", "hf-multimodal", "hf-audiolm-qwen", "hf-mistral3", "steered",
-    "mamba_ssm", "openvino", "ipex", "habana", "neuronx", "onnxruntime", "onnxruntime-genai",
-    "winml", "vllm", "vllm-vlm", "sglang",
-)  # fmt: skip
+COMMIT = re.compile(r"[0-9a-f]{40}\Z")
+_CACHE = re.compile(r"models--([^/\\]+?)--([^/\\]+)[/\\]snapshots[/\\]([0-9a-f]{40})[/\\]?\Z")
+_ABSOLUTE = re.compile(r"(/|~|\\\\|[A-Za-z]:[/\\])")
+
+_PRETRAINED = [
+    "hf",
+    "hf-auto",
+    "huggingface",
+    "hf-multimodal",
+    "hf-audiolm-qwen",
+    "hf-mistral3",
+    "steered",
+    "mamba_ssm",
+    "openvino",
+    "ipex",
+    "habana",
+    "neuronx",
+    "onnxruntime",
+    "onnxruntime-genai",
+    "winml",
+    "vllm",
+    "vllm-vlm",
+    "sglang",
+]
 _LOADERS = {
     **dict.fromkeys(_PRETRAINED, "pretrained"),
-    "trtllm": "model", "nemo_lm": "path", "megatron_lm": "load",
-}  # fmt: skip
+    **{"trtllm": "model", "nemo_lm": "path", "megatron_lm": "load"},
+}
 """Classes of lm-eval that load weights by name, and the argument that names them. All others ask a
-server, whose names say nothing of the weights behind them."""
-_ADDED = (
-    "peft", "delta", "lora_local_path", "lora_path", "lora_paths", "lora_modules", "lora_dir",
-    "adapter", "adapters", "adapter_path", "adapter_name_or_path", "steer_path",
-)  # fmt: skip
-"""Arguments, of whatever class, for what changes the weights of the whole model."""
-_WHICH = ("revision", "subfolder", "gguf_file", "ckpt_step")
-"""Arguments that tell one set of weights of a name from another."""
-_HOW = (
-    "load_in_4bit", "load_in_8bit", "bnb_4bit_quant_type", "bnb_4bit_use_double_quant",
-    "bnb_4bit_compute_dtype", "quantization", "quantization_config", "autogptq", "gptqmodel",
+server, whose names say nothing about the weights behind them."""
+_ADDED = [
+    "peft",
+    "delta",
+    "lora_local_path",
+    "lora_path",
+    "lora_paths",
+    "lora_modules",
+    "lora_dir",
+    "adapter",
+    "adapters",
+    "adapter_path",
+    "adapter_name_or_path",
+    "steer_path",
+]
+"""Arguments, of any class, for what changes the weights of the whole model."""
+_WHICH = ["revision", "subfolder", "gguf_file", "ckpt_step"]
+"""Arguments that choose between weights of the same name."""
+_HOW = [
+    "load_in_4bit",
+    "load_in_8bit",
+    "bnb_4bit_quant_type",
+    "bnb_4bit_use_double_quant",
+    "bnb_4bit_compute_dtype",
+    "quantization",
+    "quantization_config",
+    "autogptq",
+    "gptqmodel",
     "gguf_file",
-)  # fmt: skip
+]
 """Arguments that quantize the weights, or choose quantized ones."""
 _UNSET = ("", "none", "null", "false")
 
@@ -41,16 +78,47 @@ Arguments = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """The weights of one run."""
+class ModelName:
+    """A model's name for a card, without the paths of a machine."""
+
+    id: str
+    revision: str | None = None
+    """Commit, where the path names it."""
+    of_machine: bool = False
+    """Whether only the last part of an absolute path was kept."""
+
+
+def model_name(text: str) -> ModelName:
+    """Return what a card can say of a model that a program was given by name or path.
+
+    A path into the cache of huggingface_hub names model and commit.
+    """
+    cached = _CACHE.search(text)
+    if cached:
+        return ModelName(f"{cached[1]}/{cached[2]}", cached[3])
+    if _ABSOLUTE.match(text):
+        last = re.split(r"[/\\]", text.rstrip("/\\"))[-1]
+        return ModelName(last or text, of_machine=True)
+    return ModelName(text)
+
+
+def revision_fact(record: Record, key: str, revision: str, base: str) -> Fact:
+    """Return the base model's revision; a branch is written down and marked as one."""
+    note = "" if COMMIT.match(revision) else "has to be a 40-digit commit"
+    return record.fact(("model", "base", "revision"), key, revision, note=note, about=base)
+
+
+@dataclass(frozen=True)
+class LoadedWeights:
+    """The weights of one run, as its file names them."""
 
     file: Path
     key: str
-    """Where in the file its arguments stand."""
+    """Key of its arguments in the file."""
     whole: Arguments = ()
     """Argument and name of the whole model, where one is named."""
     added: Arguments = ()
-    """What was put on it, argument and name each."""
+    """Argument and name of each adapter put on it."""
     which: Arguments = ()
     how: Arguments = ()
     by_name: bool = False
@@ -62,45 +130,47 @@ class Loaded:
         return self.whole[0][1] if self.whole else None
 
     @property
-    def folders(self) -> tuple[str, ...]:
-        """What tells these weights from others': what was added, else the whole model."""
+    def names(self) -> tuple[str, ...]:
+        """What tells these weights from others: what was added, else the whole model."""
         return tuple(name for _, name in self.added or self.whole)
 
     @property
-    def places(self) -> frozenset[Path]:
+    def folders(self) -> frozenset[Path]:
         """Their folders, where those are on this machine."""
-        return frozenset(Path(name).resolve() for name in self.folders if _there(name))
+        return frozenset(Path(name).resolve() for name in self.names if _exists(name))
 
-    def said(self, arguments: Iterable[tuple[str, str]]) -> str:
-        """Return file, key and arguments, as messages name them."""
-        told = ", ".join(f"{name}={value}" for name, value in arguments)
-        return visible(f"{self.file}: {self.key} has {told}")
+    def cite(self, arguments: Iterable[tuple[str, str]]) -> str:
+        """Return file, key and arguments, for messages."""
+        listed = ", ".join(f"{name}={value}" for name, value in arguments)
+        return visible(f"{self.file}: {self.key} has {listed}")
 
 
 def loaded_by(
-    record: Record, key: str, given: Mapping[str, Any], named: str, *, by_name: bool
-) -> Loaded:
+    record: Record, key: str, arguments: Mapping[str, Any], named: str, *, by_name: bool
+) -> LoadedWeights:
     """Return the weights that arguments name; `named` is the argument for the whole model."""
-    whole = _set(given, (named,)) if isinstance(given.get(named), str) else ()
-    added = _set(given, _ADDED)
-    if whole and by_name and _there(f"{whole[0][1]}/adapter_config.json"):
+    whole = _set(arguments, [named]) if isinstance(arguments.get(named), str) else ()
+    added = _set(arguments, _ADDED)
+    if whole and by_name and _exists(f"{whole[0][1]}/adapter_config.json"):
         # transformers loads such a folder as an adapter, on the base that its file names
         whole, added = (), (*whole, *added)
-    return Loaded(record.file, key, whole, added, _set(given, _WHICH), _set(given, _HOW), by_name)
+    which, how = _set(arguments, _WHICH), _set(arguments, _HOW)
+    return LoadedWeights(record.file, key, whole, added, which, how, by_name)
 
 
-def of_lm_eval(config: Record, given: Mapping[str, Any]) -> Loaded:
-    """Return the weights of a run of lm-eval. `given` are its `model_args`."""
+def of_lm_eval(config: Record, arguments: Mapping[str, Any]) -> LoadedWeights:
+    """Return the weights of a run of lm-eval; `arguments` are its `model_args`."""
     backend = config.data.get("model")
     named = _LOADERS.get(backend) if isinstance(backend, str) else None
-    by_name = named is not None and named in given
-    argument = named if by_name else "pretrained" if "pretrained" in given else "model"
-    return loaded_by(config, config.key("model_args"), given, str(argument), by_name=by_name)
+    by_name = named is not None and named in arguments
+    argument = named if by_name else "pretrained" if "pretrained" in arguments else "model"
+    key = config.key("model_args")
+    return loaded_by(config, key, arguments, str(argument), by_name=by_name)
 
 
-def _set(given: Mapping[str, Any], names: Iterable[str]) -> Arguments:
-    """Return those arguments that say something, as texts; `revision=main` says nothing."""
-    found = ((name, given[name]) for name in names if name in given)
+def _set(arguments: Mapping[str, Any], names: Iterable[str]) -> Arguments:
+    """Return the arguments that are set, as texts; `revision=main` is the default."""
+    found = ((name, arguments[name]) for name in names if name in arguments)
     texts = ((name, str(value).strip().rstrip("/")) for name, value in found)
     return tuple(
         (name, text)
@@ -109,28 +179,27 @@ def _set(given: Mapping[str, Any], names: Iterable[str]) -> Arguments:
     )
 
 
-def _there(path: str) -> bool:
+def _exists(path: str) -> bool:
     try:
         return Path(path).exists()
     except (OSError, ValueError):  # a file can hold any text as the name of a model
         return False
 
 
-def is_same(one: Loaded, other: Loaded) -> bool:
-    """Whether two runs loaded the same weights for certain; a server's names make nothing so."""
-    return (
-        one.by_name and other.by_name and bool(one.folders)
-        and one.added == other.added and one.which == other.which
-        and (one.whole == other.whole or same_name(one.name or "", other.name or ""))
-    )  # fmt: skip
+def is_same(one: LoadedWeights, other: LoadedWeights) -> bool:
+    """Whether two runs certainly loaded the same weights; a server's names never tell."""
+    if not (one.by_name and other.by_name and one.names):
+        return False
+    same_whole = one.whole == other.whole or same_name(one.name or "", other.name or "")
+    return one.added == other.added and one.which == other.which and same_whole
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two names are those of one model for certain."""
+    """Whether two names are certainly those of one model."""
     named = model_name(one), model_name(other)
     if one == other or (named[0] == named[1] and not named[0].of_machine):
         return True
-    return _there(one) and _there(other) and Path(one).resolve() == Path(other).resolve()
+    return _exists(one) and _exists(other) and Path(one).resolve() == Path(other).resolve()
 
 
 def may_be_same_name(one: str, other: str) -> bool:

@@ -1,9 +1,10 @@
-"""A JSON file of another program as a mapping whose values are asked for by type."""
+"""A JSON or YAML file of another program, whose values are read by type."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from safebench.card.document import ReadError
 from safebench.card.read import MAX_BYTES, load_document, read_bytes
 from safebench.errors import InteropError, visible
-from safebench.importing.draft.facts import show
+from safebench.importing.facts import Fact, Place, show
 
 MOST_BYTES = 16 * MAX_BYTES
 """A trainer's log of a long run is larger than a card; no log is larger than this."""
@@ -20,7 +21,7 @@ _UNKNOWN = ("", "N/A")  # what lm-eval writes for what it could not find out
 
 @dataclass(frozen=True)
 class Record:
-    """A mapping in a file; a value of a type that makes no sense is an error, null is absent."""
+    """A mapping in a file. A value of an impossible type is an error; null counts as absent."""
 
     file: Path
     data: dict[str, Any] = field(repr=False)
@@ -52,6 +53,13 @@ class Record:
         value = self._get(name, "a mapping", lambda v: isinstance(v, dict))
         return None if value is None else Record(self.file, value, self.key(name))
 
+    def at(self, *names: str) -> Record:
+        """Return the mapping below some keys; an empty one where it is absent."""
+        found = self
+        for name in names:
+            found = found.mapping(name) or Record(self.file, {}, found.key(name))
+        return found
+
     def items(self, name: str) -> list[Any] | None:
         """Return a list; None when absent."""
         return self._get(name, "a list", lambda v: isinstance(v, list))  # type: ignore[no-any-return]
@@ -64,6 +72,25 @@ class Record:
             if not isinstance(item, str) or not _is_unicode(item):
                 raise self.wrong(name, item, "a text")
         return found
+
+    def fact(self, place: Place, name: str, value: Any, **more: Any) -> Fact:
+        """Return a fact that was read at a key."""
+        return Fact(place, value, self.file, self.key(name), **more)
+
+    def facts(
+        self, place: Place, fields: Mapping[str, tuple[str, Read]], **more: Any
+    ) -> Iterator[Fact]:
+        """Yield a fact for each field whose key has a value.
+
+        Args:
+            place: The section.
+            fields: By field (dots lead further down): the key, and how its value is read.
+            more: What else each fact has, such as `varies`.
+        """
+        for field_, (key, read) in fields.items():
+            value = read(self, key)
+            if value is not None:
+                yield self.fact((*place, *field_.split(".")), key, value, **more)
 
     def wrong(self, name: str, value: Any, expected: str) -> InteropError:
         """Return the error for a value that is not what it has to be."""
@@ -79,6 +106,10 @@ class Record:
         if not fits(value):
             raise self.wrong(name, value, expected)
         return value
+
+
+Read = Callable[[Record, str], Any]
+"""How a value is read: a method of `Record`, and the key."""
 
 
 def read_record(file: Path) -> Record:
@@ -155,3 +186,16 @@ def _is_number(value: Any) -> bool:
         return math.isfinite(value)
     except OverflowError:  # an integer beyond every float
         return False
+
+
+def plain(value: Any) -> Any:
+    """Return a value as plain data that any JSON file can hold: NaN as text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return str(value)

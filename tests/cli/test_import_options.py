@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import pytest
 
 from safebench.cli.imports import places
-from safebench.cli.imports.main import FORMATS
+from safebench.cli.imports.main import command_of
 from safebench.errors import InteropError
-from safebench.importing.samples import ModelKey
-from safebench.importing.trained.weights import Stated
+from safebench.importing.interface import ModelKey
+from safebench.importing.readers import READERS
+from safebench.importing.training.weights import DeclaredWeights
 
 
 def test_a_folder_says_which_model_it_is_of() -> None:
@@ -49,8 +49,9 @@ def test_what_is_no_place_is_said(texts: tuple[list[str], ...], message: str) ->
 def test_weights_name_seed_checkpoint_and_condition() -> None:
     found = places.weights(["seed=1:a", "seed=2,checkpoint=4,condition=control:b"], "merged")
     assert found == [
-        Stated(Path("a"), 1, "merged"), Stated(Path("b"), 2, "merged", 4, "control"),
-    ]  # fmt: skip
+        DeclaredWeights(Path("a"), 1, "merged"),
+        DeclaredWeights(Path("b"), 2, "merged", 4, "control"),
+    ]
     with pytest.raises(InteropError, match="condition is tuned or control"):
         places.weights(["seed=1,condition=base:a"], "full")
 
@@ -80,10 +81,9 @@ def test_labels_name_verdicts_of_the_standard() -> None:
     assert "refused, partial, complied, incoherent" in str(caught.value.fix)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", READERS)
 def test_every_format_takes_labels(name: str) -> None:
-    made = importlib.import_module(FORMATS[name][0]).command
-    assert "labels" in {parameter.name for parameter in made.params}
+    assert "labels" in {parameter.name for parameter in command_of(name).params}
 
 
 def test_lost_seeds_have_a_reason() -> None:

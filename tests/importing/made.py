@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from safebench.importing.draft.draft import Draft, make_draft
-from safebench.importing.draft.facts import Place
-from safebench.importing.draft.frame import Said, frame
 from safebench.importing.draft.gather import Gathered, gather
+from safebench.importing.draft.start import CardBasics, first_facts
+from safebench.importing.facts import Place
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -133,11 +133,11 @@ def values(gathered: Gathered) -> dict[Place, Any]:
     return {place: one.value for place, one in gathered.filled.items()}
 
 
-def read(*paths: Path, start: Path | None = None, said: Said | None = None) -> Gathered:
+def read(*paths: Path, start: Path | None = None, basics: CardBasics | None = None) -> Gathered:
     """Gather as the command does."""
-    return gather(paths, start or paths[0], list(frame(said or Said(), plan=False)))
+    return gather(paths, start or paths[0], list(first_facts(basics or CardBasics(), plan=False)))
 
 
-def draft(*paths: Path, said: Said | None = None) -> Draft:
+def draft(*paths: Path, basics: CardBasics | None = None) -> Draft:
     """Draft as the command does."""
-    return make_draft(read(*paths, said=said), paths[0], "card.yaml")
+    return make_draft(read(*paths, basics=basics), paths[0], "card.yaml")

@@ -14,10 +14,10 @@ from safebench.card.io import parse_document
 from safebench.checks import check_document
 from safebench.checks.mandatory import MANDATORY
 from safebench.importing.draft.draft import EXAMPLES, Draft, make_draft
-from safebench.importing.draft.fields import default, meaning, owner_of
-from safebench.importing.draft.frame import METHODS, Said, frame
 from safebench.importing.draft.gather import Gathered
-from safebench.importing.draft.merge import merge
+from safebench.importing.draft.settle import settle
+from safebench.importing.draft.start import METHODS, CardBasics, first_facts
+from safebench.importing.draft.tree import default, meaning, owner_of
 from tests.importing.made import adapter, arguments, draft, results, state
 from tests.plans import plan_data
 
@@ -25,8 +25,8 @@ LONGEST = 160
 
 
 def plan(method: Any = None) -> Draft:
-    facts = frame(Said(method=method), plan=True)
-    return make_draft(Gathered(merge(facts, [])), Path(), "card.yaml", plan=True)
+    facts = first_facts(CardBasics(method=method), plan=True)
+    return make_draft(Gathered(settle(facts, [])), Path(), "card.yaml", plan=True)
 
 
 def everything(folder: Path) -> Draft:
@@ -100,14 +100,14 @@ def test_what_is_missing_is_what_is_marked(tmp_path: Path) -> None:
 
 def test_every_value_has_a_comment_on_where_it_came_from(tmp_path: Path) -> None:
     lines = everything(tmp_path).text.splitlines()
-    for start, comment in {
+    for begin, comment in {
         "    r: 8": "adapter_config.json: r (3 files)",
         "  learning_rate: 0.0003": "training_args.json: learning_rate (3 files)",
         "  dtype: bfloat16": "results_*.json: config.model_dtype",
         "  epochs: 2": "training_args.json: num_train_epochs (3 files)",
         "    - training_seed: 3": "training_args.json: seed",
     }.items():
-        (line,) = (line for line in lines if line.startswith(start))
+        (line,) = (line for line in lines if line.startswith(begin))
         assert line.endswith(f"# {comment}")
 
 
@@ -144,7 +144,7 @@ def test_examples_are_what_the_card_takes(section: str) -> None:
 
 def test_an_untuned_model(tmp_path: Path) -> None:
     results(tmp_path)
-    made = draft(tmp_path, said=Said(method="none"))
+    made = draft(tmp_path, basics=CardBasics(method="none"))
     assert made.report.errors == 0
     assert yaml.safe_load(made.text)["submission"]["object"] == "artefact"
     assert "hyperparameters" not in " ".join(made.report.missing_for_next)
@@ -153,7 +153,8 @@ def test_an_untuned_model(tmp_path: Path) -> None:
 def test_what_was_said_is_in_the_draft(tmp_path: Path) -> None:
     adapter(tmp_path)
     made = draft(
-        tmp_path, said=Said(id="mine", title="A: title", submitter="A. Lab", contact="a@lab.org")
+        tmp_path,
+        basics=CardBasics(id="mine", title="A: title", submitter="A. Lab", contact="a@lab.org"),
     )
     assert yaml.safe_load(made.text)["submission"] == {
         "id": "mine",
@@ -167,7 +168,7 @@ def test_what_was_said_is_in_the_draft(tmp_path: Path) -> None:
 def test_a_name_that_no_card_can_have_is_refused(tmp_path: Path) -> None:
     adapter(tmp_path)
     with pytest.raises(Exception, match=r"--id cannot be submission\.id") as raised:
-        draft(tmp_path, said=Said(id="Not A Name"))
+        draft(tmp_path, basics=CardBasics(id="Not A Name"))
     assert not isinstance(raised.value, ReadError)
 
 

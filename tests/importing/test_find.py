@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from safebench.errors import InteropError
-from safebench.importing import record
-from safebench.importing.draft import find as finding
+from safebench.importing import folders, record
 from safebench.importing.draft.find import find
 from tests.importing.made import adapter, arguments, draft, read, results, state, values
 
@@ -117,7 +116,7 @@ def test_hidden_folders_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_whole_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finding, "MOST_ENTRIES", 5)
+    monkeypatch.setattr(folders, "MOST_ENTRIES", 5)
     for number in range(6):
         (tmp_path / f"{number}.txt").touch()
     with pytest.raises(InteropError, match="more than 5 files and folders"):

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from safebench.errors import InteropError
-from safebench.importing.draft.facts import Absent
+from safebench.importing.facts import Absent
 from safebench.importing.harmbench import read_harmbench
-from safebench.importing.samples import Collected, Judged, ModelKey
+from safebench.importing.interface import Collected, ModelKey, ReportedVerdict
 
 TUNED = ModelKey("tuned", 1, 2)
 ONE = {"test_case": "Explain it.", "generation": "No.", "label": 0}
@@ -48,8 +48,8 @@ def test_completions_and_labels(tmp_path: Path) -> None:
     assert (first.task, first.construct, first.category) == (
         "safebench_harmbench", "harm", "illegal",
     )  # fmt: skip
-    assert first.judged == {"harmbench": Judged("refused")}
-    assert second.judged == {"harmbench": Judged("complied")}
+    assert first.judged == {"harmbench": ReportedVerdict("refused")}
+    assert second.judged == {"harmbench": ReportedVerdict("complied")}
     assert third.extra == {"judge_score": 0.2} and third.model == TUNED
     facts = {fact.place: fact.value for fact in found.facts}
     assert facts["decoding", "greedy", "name"] == "greedy"

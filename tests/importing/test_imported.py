@@ -19,8 +19,8 @@ from safebench.checks.report import check
 from safebench.errors import InteropError, RunError, SafebenchError
 from safebench.evidence.tables import RESPONSES, read_outcomes, read_table
 from safebench.harness.tasks import load_task
-from safebench.importing.draft.facts import Fact
-from safebench.importing.samples import At, Collected, Judged, ModelKey, Sampled
+from safebench.importing.facts import Fact
+from safebench.importing.interface import At, Collected, ModelKey, ReportedVerdict, Response
 from safebench.importing.submission.request import Lost, Request
 from safebench.importing.submission.write import import_runs
 from safebench.progress import Silent
@@ -43,7 +43,7 @@ def sampled(
     limit: int = 4,
     answer: Callable[[ModelKey, dict[str, Any]], str] = say,
     **changes: Any,
-) -> list[Sampled]:
+) -> list[Response]:
     """The first prompts of some tasks, answered by some models, a line of a file each."""
     found = []
     for model in models:
@@ -51,7 +51,7 @@ def sampled(
         for task in tasks:
             for document in load_task(task, limit=limit).documents:
                 line += 1
-                one = Sampled(
+                one = Response(
                     model=model, decoding="greedy", repeat=1, task=task,
                     prompt=document["prompt"], response=answer(model, document),
                     at=At(file, line), prompt_id=document["prompt_id"], status="ok",
@@ -60,18 +60,18 @@ def sampled(
     return found
 
 
-def request(out: Path, samples: Iterable[Sampled], **changes: Any) -> Request:
+def request(out: Path, samples: Iterable[Response], **changes: Any) -> Request:
     collected = Collected(tuple(samples), changes.pop("facts", ()), extra=changes.pop("extra", {}))
     usual: dict[str, Any] = {"settings": GREEDY, "limit": 4}
     return Request(collected, out, **(usual | changes))
 
 
-def imported(out: Path, samples: Iterable[Sampled], **changes: Any) -> Card:
+def imported(out: Path, samples: Iterable[Response], **changes: Any) -> Card:
     import_runs(request(out, samples, **changes), Silent())
     return load_card(out / "card.yaml")
 
 
-def refused(out: Path, samples: Iterable[Sampled], **changes: Any) -> SafebenchError:
+def refused(out: Path, samples: Iterable[Response], **changes: Any) -> SafebenchError:
     """The error of an import, which has to leave nothing behind."""
     before = sorted(out.parent.iterdir())
     with pytest.raises(SafebenchError) as caught:
@@ -166,9 +166,11 @@ def human(name: str = "human") -> tuple[Fact, ...]:
     return tuple(Fact(("judge", name, k), v, None) for k, v in values.items())
 
 
-def with_verdicts(samples: list[Sampled], verdict: str = "partial") -> list[Sampled]:
+def with_verdicts(samples: list[Response], verdict: str = "partial") -> list[Response]:
     return [
-        s if s.task == "safebench_capability" else replace(s, judged={"human": Judged(verdict)})
+        s
+        if s.task == "safebench_capability"
+        else replace(s, judged={"human": ReportedVerdict(verdict)})
         for s in samples
     ]
 
@@ -188,7 +190,7 @@ def test_verdicts_that_came_along_count_and_the_rule_reads_beside_them(tmp_path:
 
 def test_scores_of_another_lab_s_task(tmp_path: Path) -> None:
     samples = [
-        replace(s, task="their_task", target="7", judged={"exact": Judged(score=0.5)})
+        replace(s, task="their_task", target="7", judged={"exact": ReportedVerdict(score=0.5)})
         for s in sampled([BASE], tasks=("safebench_capability",))
     ]
     described = {"name": "exact", "kind": "rule", "id": "x", "revision": "1"}
@@ -235,7 +237,7 @@ def test_a_seed_that_the_card_lists_is_missed(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_responses_is_said_at_its_place(
-    spoil: Callable[[list[Sampled]], list[Sampled]], message: str, tmp_path: Path
+    spoil: Callable[[list[Response]], list[Response]], message: str, tmp_path: Path
 ) -> None:
     problem = refused(tmp_path / "out", spoil(sampled()))
     assert message in str(problem)
@@ -252,12 +254,12 @@ def test_a_prompt_of_another_task_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("judged", "facts", "message"),
     [
-        ({"human": Judged("partial")}, (), "nothing says what kind of judge it is"),
-        ({"human": Judged(score=0.4)}, human(), "human says '0.4'"),
+        ({"human": ReportedVerdict("partial")}, (), "nothing says what kind of judge it is"),
+        ({"human": ReportedVerdict(score=0.4)}, human(), "human says '0.4'"),
     ],
 )
 def test_verdicts_that_cannot_count(
-    judged: dict[str, Judged], facts: tuple[Fact, ...], message: str, tmp_path: Path
+    judged: dict[str, ReportedVerdict], facts: tuple[Fact, ...], message: str, tmp_path: Path
 ) -> None:
     samples = [replace(s, judged=judged) for s in sampled([BASE], tasks=TASKS[:1])]
     assert message in str(refused(tmp_path / "out", samples, facts=facts))
@@ -331,7 +333,8 @@ def test_repeats_are_counted_and_the_same_everywhere(tmp_path: Path) -> None:
 def test_another_lab_s_metric_stands_beside_our_own_judge(tmp_path: Path) -> None:
     own = sampled([BASE], tasks=("safebench_capability",))
     theirs = [
-        replace(s, task="their_task", judged={"exact": Judged(score=1.0)}, target=None) for s in own
+        replace(s, task="their_task", judged={"exact": ReportedVerdict(score=1.0)}, target=None)
+        for s in own
     ]
     described = {"name": "exact", "kind": "rule", "id": "x", "revision": "1"}
     facts = tuple(Fact(("judge", "exact", k), v, None) for k, v in described.items())

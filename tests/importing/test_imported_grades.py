@@ -13,12 +13,12 @@ import yaml
 from safebench.card.io import load_card
 from safebench.errors import InteropError
 from safebench.evidence.tables import read_outcomes
-from safebench.importing.inspect.logs import read_inspect
-from safebench.importing.lm_eval.samples import read_lm_eval
-from safebench.importing.response_tables import read_responses
-from safebench.importing.samples import Collected, ModelKey
+from safebench.importing.inspect.reader import read_inspect
+from safebench.importing.interface import Collected, ModelKey
+from safebench.importing.lm_eval.reader import read_lm_eval
 from safebench.importing.submission.request import Request
 from safebench.importing.submission.write import import_runs
+from safebench.importing.tables import read_responses
 from safebench.progress import Silent
 from tests.importing.test_inspect_logs import log, sample, write
 from tests.importing.test_lm_eval_samples import lines, results, row

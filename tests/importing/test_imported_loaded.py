@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,20 @@ import yaml
 
 from safebench.card.io import load_card
 from safebench.errors import InteropError
-from safebench.importing.inspect.logs import read_inspect
-from safebench.importing.lm_eval.samples import read_lm_eval
-from safebench.importing.samples import At, Collected, ModelKey, Sampled, joined
-from safebench.importing.submission.loaded import same_words
+from safebench.importing.inspect.reader import read_inspect
+from safebench.importing.interface import (
+    At,
+    Collected,
+    ModelKey,
+    Response,
+    joined,
+    without_own_name,
+)
+from safebench.importing.lm_eval.reader import read_lm_eval
 from safebench.importing.submission.request import Request
+from safebench.importing.submission.weights import check_responses
 from safebench.importing.submission.write import Imported, import_runs
-from safebench.importing.trained.weights import Stated
+from safebench.importing.training.weights import DeclaredWeights
 from safebench.progress import Silent
 from tests.importing.lm_eval_made import GREEDY, SAMPLED, folder
 from tests.importing.made import adapter, state, write_json
@@ -36,10 +42,7 @@ def read(place: Path, key: ModelKey, arguments: Any = NAME, **changes: Any) -> C
 
 
 def taken(place: Path, *parts: Collected, **changes: Any) -> Imported:
-    from safebench.importing.submission.models import of_base
-
-    kept = [replace(part, facts=tuple(of_base(part.facts, part.samples[0].model.condition)))
-            for part in parts]  # fmt: skip
+    kept = [without_own_name(part, part.samples[0].model) for part in parts]
     request = Request(joined(kept), place / "out", **{"limit": len(parts[0].samples), **changes})
     return import_runs(request, Silent())
 
@@ -93,7 +96,7 @@ def test_swapped_seeds_are_found_out(model: str, argument: str, tmp_path: Path) 
     for seed, place in places.items():
         adapter(place, f"weights of {seed}".encode())
         state(place)
-    weights = tuple(Stated(place, seed, "adapter") for seed, place in places.items())
+    weights = tuple(DeclaredWeights(place, seed, "adapter") for seed, place in places.items())
     parts = [
         read(tmp_path, ModelKey("tuned", seed), model=model,
              arguments={"pretrained": "example/Base-1B", argument: str(places[3 - seed])})
@@ -132,7 +135,7 @@ def test_a_tuned_model_that_the_base_model_answered_for(
 def test_the_base_of_an_adapter_is_known_from_its_own_file(tmp_path: Path) -> None:
     adapter(tmp_path / "s1")
     state(tmp_path / "s1")
-    weights = (Stated(tmp_path / "s1", 1, "adapter"),)
+    weights = (DeclaredWeights(tmp_path / "s1", 1, "adapter"),)
     problem = refused(tmp_path, read(tmp_path, ONE), weights=weights)
     assert "pretrained=example/Base-1B, the base model, and no adapter" in str(problem)
 
@@ -232,9 +235,9 @@ def test_logs_of_inspect_are_held_to_the_same(
 # Word for word
 
 
-def answers(model: ModelKey, texts: tuple[str, ...], decoding: str = "greedy") -> list[Sampled]:
+def answers(model: ModelKey, texts: tuple[str, ...], decoding: str = "greedy") -> list[Response]:
     return [
-        Sampled(model=model, decoding=decoding, repeat=1, task="t", prompt=f"p{n}", response=text,
+        Response(model=model, decoding=decoding, repeat=1, task="t", prompt=f"p{n}", response=text,
                 at=At(Path("x.jsonl"), n))
         for n, text in enumerate(texts, 1)
     ]  # fmt: skip
@@ -269,7 +272,7 @@ def test_word_for_word(
     first: ModelKey, second: ModelKey, decoding: str, texts: tuple[str, ...],
     weights: tuple[str, str] | None, outcome: str, tmp_path: Path,
 ) -> None:  # fmt: skip
-    from safebench.importing.draft.facts import Fact
+    from safebench.importing.facts import Fact
 
     samples = [*answers(second, texts, decoding), *answers(first, texts, decoding)]
     loaded = {second: weights_of(tmp_path, *weights)} if weights else {}
@@ -279,16 +282,16 @@ def test_word_for_word(
     told = f"{second} answered all {len(texts)} prompts word for word as {first} did"
     if outcome == "error":
         with pytest.raises(InteropError, match=told) as caught:
-            list(same_words(samples, loaded, facts))
+            list(check_responses(samples, loaded, facts))
         assert caught.value.fix
     else:
-        notes = list(same_words(samples, loaded, facts))
+        notes = list(check_responses(samples, loaded, facts))
         assert [told in note for note in notes] == [True] * (outcome == "note")
 
 
 def test_one_other_word_is_enough(tmp_path: Path) -> None:
     samples = [*answers(BASE, WORDS), *answers(ONE, (*WORDS[:5], OTHER[0]))]
-    assert list(same_words(samples, {}, [])) == []
+    assert list(check_responses(samples, {}, [])) == []
 
 
 @pytest.mark.parametrize(
@@ -298,11 +301,11 @@ def test_one_other_word_is_enough(tmp_path: Path) -> None:
 def test_two_seeds_with_one_adapter(
     decoding: str, texts: tuple[str, ...], accused: bool, tmp_path: Path
 ) -> None:
-    from safebench.importing.draft.facts import Fact
+    from safebench.importing.facts import Fact
 
     loaded = weights_of(tmp_path, *PEFT)
     samples = [*answers(ONE, WORDS, decoding), *answers(TWO, texts, decoding)]
-    run = same_words(samples, {ONE: loaded, TWO: loaded}, [Fact(T07, True, None)])
+    run = check_responses(samples, {ONE: loaded, TWO: loaded}, [Fact(T07, True, None)])
     if accused:
         with pytest.raises(InteropError, match="were sampled with the same weights") as caught:
             list(run)

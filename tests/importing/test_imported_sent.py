@@ -14,9 +14,9 @@ from safebench.card.card import Card
 from safebench.card.io import load_card
 from safebench.errors import InteropError
 from safebench.harness.tasks import load_task
-from safebench.importing.inspect.logs import read_inspect
-from safebench.importing.lm_eval.samples import read_lm_eval
-from safebench.importing.samples import Collected, ModelKey
+from safebench.importing.inspect.reader import read_inspect
+from safebench.importing.interface import Collected, ModelKey
+from safebench.importing.lm_eval.reader import read_lm_eval
 from safebench.importing.submission.request import Request
 from safebench.importing.submission.write import import_runs
 from safebench.progress import Silent

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from safebench.card.io import load_card
 from safebench.errors import SafebenchError
-from safebench.importing.draft.facts import Nothing
-from safebench.importing.submission.stated import card_facts, card_seeds, keyed
+from safebench.importing.facts import Nothing
+from safebench.importing.submission.declared import card_facts, card_seeds, keyed
 from safebench.importing.submission.write import import_runs
 from safebench.progress import Silent
 from tests.importing.test_imported import BASE, imported, refused, request, sampled

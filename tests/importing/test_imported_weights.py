@@ -11,11 +11,11 @@ import pytest
 from safebench.card.io import load_card
 from safebench.checks.report import check
 from safebench.errors import InteropError
-from safebench.importing.loaded import Loaded
-from safebench.importing.samples import ModelKey
+from safebench.importing.interface import ModelKey
+from safebench.importing.loaded import LoadedWeights
 from safebench.importing.submission.request import TrainingFile
 from safebench.importing.submission.write import import_runs
-from safebench.importing.trained.weights import Stated
+from safebench.importing.training.weights import DeclaredWeights
 from safebench.progress import Silent
 from tests.importing.made import adapter, arguments, state
 from tests.importing.test_imported import imported, refused, request, sampled
@@ -24,7 +24,7 @@ from tests.small_models import save_llama
 UNKNOWN = (ModelKey("base"), ModelKey("tuned", 1), ModelKey("tuned", 2))
 
 
-def trained(folder: Path, *seeds: int, checkpoints: int = 1) -> tuple[Stated, ...]:
+def trained(folder: Path, *seeds: int, checkpoints: int = 1) -> tuple[DeclaredWeights, ...]:
     """Make the folders of a trainer's runs, with the arguments and checkpoints of each."""
     found = []
     for seed in seeds:
@@ -34,13 +34,15 @@ def trained(folder: Path, *seeds: int, checkpoints: int = 1) -> tuple[Stated, ..
             place = run / f"checkpoint-{10 * epoch}"
             adapter(place, f"{seed}/{epoch}".encode())
             state(place, epoch=float(epoch), global_step=10 * epoch)
-        found.append(Stated(run, seed, "adapter"))
+        found.append(DeclaredWeights(run, seed, "adapter"))
     return tuple(found)
 
 
-def peft(adapter: str) -> Loaded:
+def peft(adapter: str) -> LoadedWeights:
     whole = (("pretrained", "example/Base-1B"),)
-    return Loaded(Path("results.json"), "model_args", whole, (("peft", adapter),), by_name=True)
+    return LoadedWeights(
+        Path("results.json"), "model_args", whole, (("peft", adapter),), by_name=True
+    )
 
 
 def test_the_only_checkpoint_is_the_one_that_answered(tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_a_seed_that_the_trainer_contradicts_is_refused(tmp_path: Path) -> None:
 def test_whole_models_stay_where_they_are(tmp_path: Path) -> None:
     (tmp_path / "merged").mkdir()
     (tmp_path / "merged" / "model.safetensors").write_bytes(b"all of it")
-    stated = (Stated(tmp_path / "merged", 1, "merged", 2),)
+    stated = (DeclaredWeights(tmp_path / "merged", 1, "merged", 2),)
     models = (ModelKey("base"), ModelKey("tuned", 1))
     card = imported(tmp_path / "out", sampled(models), weights=stated)
     (listed,) = card.model.weights

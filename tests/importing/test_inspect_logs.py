@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from safebench.errors import InteropError, SafebenchError
-from safebench.importing.draft.facts import Nothing
-from safebench.importing.inspect.logs import read_inspect
-from safebench.importing.samples import Collected, Judged, ModelKey
+from safebench.importing.facts import Nothing
+from safebench.importing.inspect.reader import read_inspect
+from safebench.importing.interface import Collected, ModelKey, ReportedVerdict
 
 TUNED = ModelKey("tuned", 1, 2)
 
@@ -64,7 +64,7 @@ def test_epochs_are_repeats_and_a_scorer_is_a_judge(tmp_path: Path) -> None:
     assert (one.repeat, two.repeat, one.model) == (3, 4, TUNED)
     assert (one.status, one.new_tokens, one.target, one.generation_seed) == ("ok", 3, "so", 5)
     assert (one.judged, two.judged) == (
-        {"match": Judged("C", 1.0)}, {"match": Judged("I", 0.0)},
+        {"match": ReportedVerdict("C", 1.0)}, {"match": ReportedVerdict("I", 0.0)},
     )  # fmt: skip
     assert one.extra["scores"] == {"match": {"answer": "so"}}
     facts = {fact.place: fact.value for fact in found.facts}
@@ -86,7 +86,7 @@ def test_a_scorer_with_a_model_is_a_prompted_judge(tmp_path: Path) -> None:
     options = {"grader_model": {"model": "openai/gpt-x"}, "grader_template": "Is {x} right?"}
     data["eval"]["scorers"] = [{"name": "grade", "options": options}]
     found = read(tmp_path, data)
-    assert found.samples[0].judged == {"grade": Judged("refusal")}
+    assert found.samples[0].judged == {"grade": ReportedVerdict("refusal")}
     facts = {fact.place[2]: fact.value for fact in found.facts if fact.place[0] == "judge"}
     assert (facts["kind"], facts["id"]) == ("llm", "openai/gpt-x")
     assert facts["prompt_template_sha256"] == hashlib.sha256(b"Is {x} right?").hexdigest()

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from safebench.errors import InteropError
-from safebench.importing.draft.facts import STATED, Absent, Nothing
-from safebench.importing.draft.frame import Said
+from safebench.importing.draft.start import CardBasics
+from safebench.importing.facts import BY_FILE, Absent, Nothing
 from tests.importing.made import COMMIT, adapter, draft, read, results, values, write_json
 
-UNTUNED = Said(method="none")
+UNTUNED = CardBasics(method="none")
 
 
 def decodings(found: dict[tuple[str, ...], Any]) -> list[dict[str, Any]]:
@@ -62,9 +62,11 @@ def test_real_results(shared_data: Path) -> None:
     assert found.filled["model", "dtype"].comment == "results_*.json: config.model_dtype"
 
 
-@pytest.mark.parametrize("said", [Said(), Said(method="none"), Said(method="full")])
-def test_a_card_of_real_results_validates(said: Said, shared_data: Path) -> None:
-    report = draft(shared_data / "interop", said=said).report
+@pytest.mark.parametrize(
+    "basics", [CardBasics(), CardBasics(method="none"), CardBasics(method="full")]
+)
+def test_a_card_of_real_results_validates(basics: CardBasics, shared_data: Path) -> None:
+    report = draft(shared_data / "interop", basics=basics).report
     assert report.errors == 0
     assert report.level == "incomplete"
 
@@ -273,7 +275,7 @@ def test_the_type_that_was_asked_for_where_none_was_logged(
 @pytest.mark.parametrize("argument", ["peft", "lora_local_path", "delta"])
 def test_a_model_under_an_adapter_is_the_base(argument: str, tmp_path: Path) -> None:
     results(tmp_path, config={"model_args": f"pretrained=example/Base-1B,{argument}=out"})
-    assert read(tmp_path).filled["model", "base", "id"].facts[0].rank == STATED
+    assert read(tmp_path).filled["model", "base", "id"].facts[0].rank == BY_FILE
 
 
 def test_a_template_that_a_server_applied_is_not_none(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safebench.errors import InteropError, SafebenchError
-from safebench.importing.draft.facts import Absent
-from safebench.importing.lm_eval import lines as lm_eval_rows
-from safebench.importing.lm_eval.samples import read_lm_eval
-from safebench.importing.samples import Collected, Judged, ModelKey
+from safebench.importing.facts import Absent
+from safebench.importing.interface import Collected, ModelKey, ReportedVerdict
+from safebench.importing.lm_eval import rows as lm_eval_rows
+from safebench.importing.lm_eval.reader import read_lm_eval
 
 TUNED = ModelKey("tuned", 1)
 TIME = "2026-01-21T03-44-18.458309"
@@ -126,7 +126,7 @@ def test_real_samples_with_a_limit(shared_data: Path) -> None:
     assert first.response is not None
     assert first.response.startswith(" 1. The graph")
     assert (first.target, first.status, first.generation_seed) == ("3", "unrecorded", None)
-    assert first.judged == {"exact_match": Judged(score=0.0)}
+    assert first.judged == {"exact_match": ReportedVerdict(score=0.0)}
     assert first.extra["doc"]["level"] == "Level 3"
     assert len(first.extra["prompt_hash"]) == 64
     assert str(first.at).endswith(".jsonl:1")
@@ -186,8 +186,9 @@ def test_several_filters_of_one_response_count_once(tmp_path: Path) -> None:
     lines(tmp_path, row(filter="strict"), other)
     (one,) = read_lm_eval(tmp_path, TUNED).samples
     assert one.judged == {
-        "exact_match.strict": Judged(score=1.0), "exact_match.flexible": Judged(score=0.0)
-    }  # fmt: skip
+        "exact_match.strict": ReportedVerdict(score=1.0),
+        "exact_match.flexible": ReportedVerdict(score=0.0),
+    }
     assert one.extra["filtered_resps"] == {"flexible": ["0"]}  # the other is the response
 
 
@@ -212,7 +213,7 @@ def test_choices_that_are_scored(tmp_path: Path) -> None:
     found = read_lm_eval(tmp_path, TUNED, decoding="greedy")
     (one,) = found.samples
     assert (one.prompt, one.response, one.status) == ("Is it?", " yes", "ok")
-    assert one.judged == {"acc": Judged(score=1.0)}  # acc_norm is about another choice
+    assert one.judged == {"acc": ReportedVerdict(score=1.0)}  # acc_norm is about another choice
     assert one.extra["choices"][0]["loglikelihood"] == -3.5
     assert one.extra["choices"][1]["is_greedy"] is True
     facts = said(found)
@@ -297,7 +298,7 @@ def test_the_layout_before_0_4_3(tmp_path: Path) -> None:
     found = read_lm_eval(tmp_path, TUNED)
     assert [one.response for one in found.samples] == ["a0", "a1"]
     assert str(found.samples[1].at).endswith("_gsm.jsonl: sample 2")
-    assert found.samples[0].judged == {"exact_match": Judged(score=1.0)}
+    assert found.samples[0].judged == {"exact_match": ReportedVerdict(score=1.0)}
 
 
 def _as_json_list(file: Path) -> None:

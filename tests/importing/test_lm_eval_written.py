@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from safebench.importing.lm_eval.samples import read_lm_eval
-from safebench.importing.samples import Judged, ModelKey
+from safebench.importing.interface import ModelKey, ReportedVerdict
+from safebench.importing.lm_eval.reader import read_lm_eval
 from safebench.resources import tasks_dir
 from tests.small_models import save_llama
 
@@ -102,7 +102,7 @@ def test_own_prompts_and_scored_choices(written: tuple[Path, dict[str, Any]]) ->
     scored = [one for one in found.samples if one.task == "made_choices"]
     for one, row in zip(scored, logged["made_choices"], strict=True):
         assert one.response is not None
-        assert one.judged == {"acc": Judged(score=row["acc"])}
+        assert one.judged == {"acc": ReportedVerdict(score=row["acc"])}
         assert (one.response.strip() == "yes") is (row["acc"] == 1.0)
 
 

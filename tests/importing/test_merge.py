@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from safebench.errors import InteropError
-from safebench.importing.draft.facts import ASKED, Fact, Nothing
-from safebench.importing.draft.merge import merge
+from safebench.importing.draft.settle import settle
+from safebench.importing.facts import BY_PERSON, Fact, Nothing
 from tests.importing.made import adapter, arguments, read, results, state, values
 
 
@@ -89,5 +89,5 @@ def test_a_person_s_none_is_told_in_words(tmp_path: Path) -> None:
     place = ("prompting", "system_prompt")
     remarks: list[str] = []
     told = Fact(place, "Be kind.", tmp_path / "results.json", "system_instruction")
-    merge([told, Fact(place, Nothing(), None, key="--card", rank=ASKED)], remarks)
+    settle([told, Fact(place, Nothing(), None, key="--card", rank=BY_PERSON)], remarks)
     assert remarks[0].endswith("is 'Be kind.'; the draft has none, from --card")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from safebench.errors import InteropError
-from safebench.importing.draft.facts import Absent
-from safebench.importing.draft.frame import Said
+from safebench.importing.draft.start import CardBasics
+from safebench.importing.facts import Absent
 from tests.importing.made import COMMIT, adapter, draft, read, values
 
 HYP = "hyperparameters"
@@ -142,17 +142,17 @@ def test_a_hub_id_without_a_revision_is_marked(tmp_path: Path) -> None:
 
 def test_qlora_is_what_the_person_or_the_arguments_say(tmp_path: Path) -> None:
     adapter(tmp_path)
-    said = values(read(tmp_path, said=Said(method="qlora")))
+    said = values(read(tmp_path, basics=CardBasics(method="qlora")))
     assert said[HYP, "method"] == "qlora"
     assert said[*LORA, "r"] == 8
-    assert draft(tmp_path, said=Said(method="qlora")).report.errors == 0
+    assert draft(tmp_path, basics=CardBasics(method="qlora")).report.errors == 0
 
 
 @pytest.mark.parametrize("method", ["none", "full", "dora", "prompt"])
 def test_a_method_that_contradicts_the_adapter_is_refused(method: Any, tmp_path: Path) -> None:
     adapter(tmp_path)
     with pytest.raises(InteropError, match=r"method: two sources differ") as raised:
-        read(tmp_path, said=Said(method=method))
+        read(tmp_path, basics=CardBasics(method=method))
     assert f"--method is '{method}'" in str(raised.value)
     assert "adapter_config.json: peft_type is 'lora'" in str(raised.value)
 

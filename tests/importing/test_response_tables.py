@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safebench.errors import InteropError
-from safebench.importing.response_tables import read_responses
-from safebench.importing.samples import Collected, Judged, ModelKey
+from safebench.importing.interface import Collected, ModelKey, ReportedVerdict
+from safebench.importing.tables import read_responses
 
 ROW = {
     "task": "t", "prompt": "how?", "response": "so.", "condition": "tuned", "training_seed": 1,
@@ -112,7 +112,7 @@ def test_verdicts_and_scores_come_along_with_who_gave_them(tmp_path: Path) -> No
     columns = {"verdict": "label"}
     found = read(path, columns=columns, judge=HUMAN)
     assert [s.judged for s in found.samples] == [
-        {"human": Judged("2_refusal", 0.5)}, {"human": Judged("complied", None)},
+        {"human": ReportedVerdict("2_refusal", 0.5)}, {"human": ReportedVerdict("complied", None)},
     ]  # fmt: skip
     assert {f.place[2]: f.value for f in found.facts if f.place[0] == "judge"} == HUMAN
     assert "--verdicts-by" in str(refused(path, columns=columns).fix)
@@ -127,7 +127,7 @@ def test_a_verdict_is_a_word_however_it_is_written(
     value: object, word: str | None, tmp_path: Path
 ) -> None:
     (one,) = read(table(tmp_path, {**ROW, "verdict": value}), judge=HUMAN).samples
-    assert one.judged == ({} if word is None else {"human": Judged(word)})
+    assert one.judged == ({} if word is None else {"human": ReportedVerdict(word)})
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from safebench.importing.sent import Header, Sent, check_sent, marks_of, words_of_template
+from safebench.importing.prompts import (
+    PromptHeader,
+    SentPrompt,
+    check_prompts,
+    marks_of,
+    words_of_template,
+)
 from safebench.resources import demo_dir
 from safebench.rows import At
 from tests.importing.lm_eval_made import CHATML
@@ -27,10 +33,10 @@ def rendered(template: str, system: str = "") -> str:
     ))  # fmt: skip
 
 
-def sent(template: str, text: str) -> Sent:
+def sent(template: str, text: str) -> SentPrompt:
     words = ROLES | words_of_template(template)
-    header = Header(Path("r.json"), template=template, in_turns=True, words=words)
-    return Sent(At(Path("s.jsonl"), 1), (("", text),), header, PROMPT)
+    header = PromptHeader(Path("r.json"), template=template, in_turns=True, words=words)
+    return SentPrompt(At(Path("s.jsonl"), 1), (("", text),), header, PROMPT)
 
 
 def published(name: str) -> str:
@@ -49,7 +55,7 @@ def published(name: str) -> str:
 def test_released_templates_explain_what_they_write_and_no_more(name: str) -> None:
     template = published(name)
     plain, kind = (sent(template, rendered(template, system)) for system in ("", KIND))
-    check_sent([plain], [])  # dates, default system prompts and all
+    check_prompts([plain], [])  # dates, default system prompts and all
     assert plain.around() <= (plain.header.words or set())
     assert "kind" in kind.around() - (kind.header.words or set())
     assert any(mark in plain.turns[0][1] for mark in marks_of(template))

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from safebench.errors import InteropError
-from safebench.importing.draft.facts import Absent
-from safebench.importing.draft.frame import Said
+from safebench.importing.draft.start import CardBasics
+from safebench.importing.facts import Absent
 from tests.importing.made import adapter, arguments, draft, read, state, values, write_json
 
 HYP = "hyperparameters"
@@ -37,13 +37,13 @@ def run(folder: Path, seed: int | None, epochs: tuple[int, ...] = (1, 2)) -> Non
 
 def test_a_state_alone_says_what_it_knows(tmp_path: Path) -> None:
     state(tmp_path)
-    found = read(tmp_path, said=Said(method="full"))
+    found = read(tmp_path, basics=CardBasics(method="full"))
     said = values(found)
     assert said[HYP, "epochs"] == 2
     assert said[HYP, "batch_size", "per_device"] == 4
     assert said[HYP, "learning_rate"] == 2e-4
     assert "the highest that was logged" in found.filled[HYP, "learning_rate"].comment
-    assert draft(tmp_path, said=Said(method="full")).report.errors == 0
+    assert draft(tmp_path, basics=CardBasics(method="full")).report.errors == 0
 
 
 def test_a_training_of_which_nothing_says_what_was_trained(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_training_of_which_nothing_says_what_was_trained(tmp_path: Path) -> No
 
 def test_training_that_stops_within_an_epoch_is_counted_in_steps(tmp_path: Path) -> None:
     state(tmp_path, max_steps=15, num_train_epochs=2)
-    said = values(read(tmp_path, said=Said(method="full")))
+    said = values(read(tmp_path, basics=CardBasics(method="full")))
     assert said[HYP, "steps"] == 15
     assert (HYP, "epochs") not in said
 

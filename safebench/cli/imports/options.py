@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,96 +10,114 @@ import click
 from safebench.card.measured import complete_results
 from safebench.card.task import Construct
 from safebench.cli.console import TerminalProgress, printer
-from safebench.cli.drafted import sources as told_sources
+from safebench.cli.drafted import sources as sources_of
 from safebench.cli.imports import places
 from safebench.cli.reporters.text import TextReporter
 from safebench.cli.summary import print_summary
 from safebench.errors import InteropError, visible
-from safebench.importing.draft.frame import METHODS, Said
-from safebench.importing.samples import Collected
+from safebench.importing.draft.start import METHODS, CardBasics
+from safebench.importing.interface import Collected
 from safebench.importing.submission.request import Request, TrainingFile
 
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _DIR = click.Path(path_type=Path, exists=True, file_okay=False)
 _PATH = click.Path(path_type=Path, exists=True)
 
-_MODELS: tuple[Any, ...] = (
-    click.option("--base", multiple=True, metavar="[decoding=NAME:]DIR",
-                 help="Responses of the base model; again for another decoding or task."),
-    click.option("--tuned", multiple=True, metavar="seed=N[,checkpoint=N][,...]:DIR",
-                 help="Responses of a tuned model, by training seed; again for each."),
-    click.option("--control", multiple=True, metavar="seed=N[,...]:DIR",
-                 help="Responses of a control; as --tuned."),
-    click.option("--checkpoint", type=click.IntRange(min=1), metavar="N",
-                 help="Epoch (or step) of all tuned models of which nothing else says it."),
-)  # fmt: skip
-_COMMON: tuple[Any, ...] = (
-    click.option("--out", required=True, type=click.Path(path_type=Path),
-                 help="Folder of the submission that is written; a new one."),
-    click.option("--card", type=_FILE,
-                 help="A card, or part of one, that says what no file does: data, judges, ..."),
-    click.option("--adapter", "adapters", multiple=True, metavar="seed=N[,checkpoint=N]:DIR",
-                 help="A PEFT adapter, or a trainer's folder with its checkpoints. Copied into "
-                 "the submission."),
-    click.option("--merged", multiple=True, metavar="seed=N,checkpoint=N:DIR",
-                 help="An adapter merged into the base. Stays where it is."),
-    click.option("--full", multiple=True, metavar="seed=N[,checkpoint=N]:DIR",
-                 help="All weights of a tuned model. Stay where they are."),
-    click.option("--from", "paths", multiple=True, type=_PATH, metavar="PATH",
-                 help="More files that know something: a trainer's folder, a tokenizer."),
-    click.option("--model", type=_DIR, help="Folder of the base model, if it is local."),
-    click.option("--data", "data", multiple=True, metavar="NAME=FILE",
-                 help="A file of training examples. Copied into the submission."),
-    click.option("--control-data", multiple=True, metavar="NAME=FILE",
-                 help="The same, of the control."),
-    click.option("--decoding", "decodings", multiple=True, metavar="NAME:key=value,...",
-                 help="Settings of a decoding, where the files do not know them."),
-    click.option("--task", "constructs", multiple=True, metavar="NAME=CONSTRUCT",
-                 help="What a task measures that is not safebench's."),
-    click.option("--label", "labels", multiple=True, metavar="[JUDGE:]WORD=VERDICT",
-                 help="What a judge's word or score that came along means: refused, partial, "
-                 "complied, incoherent."),
-    click.option("--task-file", "task_files", multiple=True, metavar="NAME=FILE",
-                 help="Local copy of a published task's prompts."),
-    click.option("--limit", type=click.IntRange(min=1), metavar="N",
-                 help="Only the first N prompts of every task: a trial, which the card says."),
-    click.option("--lost", multiple=True, metavar="seed=N:REASON",
-                 help="A training seed that was run and has no responses: it diverged, ..."),
-    click.option("--object", "object_", type=click.Choice(["recipe", "artefact"]),
-                 default="recipe", help="Whether the claim is about the procedure, or about "
-                 "these weights; without a tuned model it is about these weights."),
-    click.option("--id", "id_", help="Short name of the card, unique on a board."),
-    click.option("--title", help="One line that a reader of the board sees."),
-    click.option("--submitter", metavar="NAME", help="Who answers for the card."),
-    click.option("--contact", help="Where questions are answered."),
-    click.option("--method", type=click.Choice(METHODS), help="How the model was fine-tuned."),
-)  # fmt: skip
+
+def _repeated(names: str, metavar: str, help_: str, **more: Any) -> click.Option:
+    return click.Option(
+        names.split(), multiple=True, metavar=metavar, help=f"{help_} May be repeated.", **more
+    )
 
 
-def common(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that every import has."""
-    return _with(_COMMON, function)
+OF_MODELS = (
+    _repeated("--base", "[decoding=NAME:]DIR", "Responses of the base model."),
+    _repeated("--tuned", "seed=N[,checkpoint=N][,...]:DIR", "Responses of one tuned model."),
+    _repeated("--control", "seed=N[,...]:DIR", "Responses of one control model, as --tuned."),
+)
+"""Options that say which model's responses a folder holds."""
+COMMON = (
+    click.Option(
+        ["--checkpoint"],
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Epoch (or step) of tuned models whose checkpoint nothing else says.",
+    ),
+    click.Option(
+        ["--out"],
+        required=True,
+        type=click.Path(path_type=Path),
+        help="New folder for the submission.",
+    ),
+    click.Option(
+        ["--card"],
+        type=FILE,
+        help="A card, or part of one, with what no file says: data, judges, ...",
+    ),
+    _repeated(
+        "--adapter adapters",
+        "seed=N[,checkpoint=N]:DIR",
+        "A PEFT adapter, or a trainer's folder with its checkpoints, copied into the submission.",
+    ),
+    _repeated(
+        "--merged",
+        "seed=N,checkpoint=N:DIR",
+        "An adapter merged into the base, which is not copied.",
+    ),
+    _repeated(
+        "--full", "seed=N[,checkpoint=N]:DIR", "All weights of a tuned model, which are not copied."
+    ),
+    _repeated("--from paths", "PATH", "More to read: a trainer's folder, a tokenizer.", type=_PATH),
+    click.Option(["--model"], type=_DIR, help="Folder of the base model, if it is local."),
+    _repeated("--data", "NAME=FILE", "A file of training examples, copied into the submission."),
+    _repeated("--control-data", "NAME=FILE", "The same for the control."),
+    _repeated(
+        "--decoding decodings",
+        "NAME:key=value,...",
+        "Settings of a decoding that the files do not record.",
+    ),
+    _repeated(
+        "--task constructs", "NAME=CONSTRUCT", "What a task measures that is not safebench's."
+    ),
+    _repeated(
+        "--label labels",
+        "[JUDGE:]WORD=VERDICT",
+        "What a reported word or score means: refused, partial, complied or incoherent.",
+    ),
+    _repeated("--task-file task_files", "NAME=FILE", "Local copy of a published task's prompts."),
+    click.Option(
+        ["--limit"],
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Only the first N prompts of every task; the card then says it is a trial.",
+    ),
+    _repeated(
+        "--lost", "seed=N:REASON", "A training seed that was run and has no responses, and why."
+    ),
+    click.Option(
+        ["--object", "object_"],
+        type=click.Choice(["recipe", "artefact"]),
+        default="recipe",
+        help="Whether the claim is about the training procedure or about these weights; without a "
+        "tuned model it is about these weights.",
+    ),
+    click.Option(["--id", "id_"], help="Short name of the card, unique on a board."),
+    click.Option(["--title"], help="Title for readers of the board, in one line."),
+    click.Option(["--submitter"], metavar="NAME", help="Who is responsible for the card."),
+    click.Option(["--contact"], help="Where to send questions."),
+    click.Option(["--method"], type=click.Choice(METHODS), help="How the model was fine-tuned."),
+)
+"""Options that every import has."""
 
 
-def of_models(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which model's responses a folder holds."""
-    return _with(_MODELS, function)
-
-
-def _with(options: tuple[Any, ...], function: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def execute(collected: Collected, checkpoint: int | None = None, **given: Any) -> None:
+def execute(collected: Collected, checkpoint: int | None = None, **values: Any) -> None:
     """Import what was read, and say what came of it."""
     from safebench.importing.submission.write import import_runs
 
-    request = _request(collected, checkpoint, **given)
+    request = _request(collected, checkpoint, **values)
     with TerminalProgress() as progress:
         imported = import_runs(request, progress)
-    for line in told_sources(imported.gathered):
+    for line in sources_of(imported.gathered):
         click.echo(line, err=True)
     for remark in imported.gathered.remarks:
         click.echo(f"note: {visible(remark)}", err=True)
@@ -125,10 +142,10 @@ def execute(collected: Collected, checkpoint: int | None = None, **given: Any) -
     click.echo(f"Next: {then}")
 
 
-def _request(collected: Collected, checkpoint: int | None, **given: Any) -> Request:
-    said = Said(given["id_"], given["title"], given["submitter"], given["contact"],
-                given["method"])  # fmt: skip
-    constructs = places.pairs(given["constructs"], "--task", "NAME=CONSTRUCT")
+def _request(collected: Collected, checkpoint: int | None, **values: Any) -> Request:
+    names = ("id_", "title", "submitter", "contact", "method")
+    basics = CardBasics(*(values[name] for name in names))
+    constructs = places.pairs(values["constructs"], "--task", "NAME=CONSTRUCT")
     known = get_args(Construct)
     for name, construct in constructs.items():
         if construct not in known:
@@ -136,30 +153,30 @@ def _request(collected: Collected, checkpoint: int | None, **given: Any) -> Requ
                 f"--task {visible(name)}={visible(construct)}: no such construct",
                 fix=f"it is one of {', '.join(known)}",
             )
-    files = places.pairs(given["task_files"], "--task-file", "NAME=FILE")
-    tuned = places.pairs(given["data"], "--data", "NAME=FILE")
+    files = places.pairs(values["task_files"], "--task-file", "NAME=FILE")
+    tuned = places.pairs(values["data"], "--data", "NAME=FILE")
     data = [TrainingFile(name, Path(file)) for name, file in tuned.items()]
-    control = places.pairs(given["control_data"], "--control-data", "NAME=FILE")
+    control = places.pairs(values["control_data"], "--control-data", "NAME=FILE")
     data += [TrainingFile(name, Path(file), "control") for name, file in control.items()]
     return Request(
         collected=collected,
-        out=given["out"],
-        said=said,
-        card=given["card"],
+        out=values["out"],
+        basics=basics,
+        card=values["card"],
         weights=(
-            *places.weights(given["adapters"], "adapter"),
-            *places.weights(given["merged"], "merged"),
-            *places.weights(given["full"], "full"),
+            *places.weights(values["adapters"], "adapter"),
+            *places.weights(values["merged"], "merged"),
+            *places.weights(values["full"], "full"),
         ),
-        paths=given["paths"],
+        paths=values["paths"],
         data=tuple(data),
-        model=given["model"],
-        settings=places.settings(given["decodings"]),
+        model=values["model"],
+        settings=places.settings(values["decodings"]),
         constructs=constructs,  # type: ignore[arg-type]  # checked above
         task_files={name: Path(file) for name, file in files.items()},
-        labels=places.labels(given["labels"]),
+        labels=places.labels(values["labels"]),
         checkpoint=checkpoint,
-        limit=given["limit"],
-        lost=tuple(places.lost(given["lost"])),
-        artefact=given["object_"] == "artefact",
+        limit=values["limit"],
+        lost=tuple(places.lost(values["lost"])),
+        artefact=values["object_"] == "artefact",
     )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -12,10 +11,9 @@ import yaml
 
 from safebench.card.results import Condition
 from safebench.errors import InteropError, visible
-from safebench.importing.samples import Collected, ModelKey, joined
-from safebench.importing.submission.models import of_base
+from safebench.importing.interface import ModelKey, Source
 from safebench.importing.submission.request import Lost
-from safebench.importing.trained.weights import Stated
+from safebench.importing.training.weights import DeclaredWeights
 from safebench.judges.interface import Verdict
 
 _PREFIX = re.compile(r"((?:[a-z]+=[^,:=]*)(?:,[a-z]+=[^,:=]*)*):(.+)\Z", re.DOTALL)
@@ -26,18 +24,6 @@ _OF_LOST = ("seed", "condition")
 _WHOLE = ("seed", "checkpoint", "repeat")
 
 
-@dataclass(frozen=True)
-class Source:
-    """A folder or file of responses, and which model gave them."""
-
-    path: Path
-    model: ModelKey
-    decoding: str | None
-    """Name of the decoding, where it was given."""
-    repeat: int | None
-    """Which repeat it is, where each is a run of its own."""
-
-
 def sources(base: Iterable[str], tuned: Iterable[str], control: Iterable[str]) -> list[Source]:
     """Return what --base, --tuned and --control name.
 
@@ -45,13 +31,11 @@ def sources(base: Iterable[str], tuned: Iterable[str], control: Iterable[str]) -
         InteropError: a text is not one, or nothing is named.
     """
     found = []
-    given: tuple[tuple[Condition, Iterable[str]], ...] = (
-        ("base", base), ("tuned", tuned), ("control", control),
-    )  # fmt: skip
-    for condition, texts in given:
+    given: dict[Condition, Iterable[str]] = {"base": base, "tuned": tuned, "control": control}
+    for condition, texts in given.items():
+        keys = _OF_BASE if condition == "base" else _OF_TUNED
         for text in texts:
-            values, path = _split(text, f"--{condition}", _OF_BASE if condition == "base"
-                                  else _OF_TUNED)  # fmt: skip
+            values, path = _split(text, f"--{condition}", keys)
             if condition != "base":
                 _need_seed(values, text, f"--{condition}")
             key = ModelKey(condition, values.get("seed"), values.get("checkpoint"))
@@ -63,20 +47,10 @@ def sources(base: Iterable[str], tuned: Iterable[str], control: Iterable[str]) -
     return found
 
 
-def collect(found: Iterable[Source], read: Callable[[Source], Collected]) -> Collected:
-    """Return everything that the sources hold."""
-    parts = []
-    for source in found:
-        part = read(source)
-        facts = tuple(of_base(part.facts, source.model.condition))
-        parts.append(replace(part, facts=facts))
-    return joined(parts)
-
-
 Form = Literal["adapter", "merged", "full"]
 
 
-def weights(texts: Iterable[str], form: Form) -> list[Stated]:
+def weights(texts: Iterable[str], form: Form) -> list[DeclaredWeights]:
     """Return what --adapter, --merged and --full name; raises InteropError."""
     found = []
     for text in texts:
@@ -86,7 +60,9 @@ def weights(texts: Iterable[str], form: Form) -> list[Stated]:
         if stated not in ("tuned", "control"):
             raise _not(f"--{form}", text, "condition is tuned or control")
         condition: Condition = "control" if stated == "control" else "tuned"
-        found.append(Stated(path, values["seed"], form, values.get("checkpoint"), condition))
+        found.append(
+            DeclaredWeights(path, values["seed"], form, values.get("checkpoint"), condition)
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""A card as YAML with a word behind each value: where it came from."""
+"""A card as YAML, with a comment behind each value that says where it came from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from safebench.errors import visible
 
 _WIDTH = 100
 _COLUMN = 52
-"""Comments stand one under the other up to this column, further right where a line is longer."""
+"""Comments are aligned up to this column, and further right where a line is longer."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ def commented(
     data: Mapping[str, Any], comments: Mapping[Pointer, str], asides: Mapping[Pointer, str]
 ) -> str:
     """Return plain data as YAML; `comments` stand behind values, `asides` above them."""
+    writer = _Writer(comments, asides)
     blocks = []
     for name, value in data.items():
-        if not any(at[0] == name for at in (*comments, *asides)):
-            blocks.append("\n".join(lines_of({name: value})))
-            continue
-        lines = list(_field(name, value, (name,), 0, comments, asides))
-        blocks.append("\n".join(_aligned(lines)))
+        lines: Iterator[str] = iter(lines_of({name: value}))
+        if any(at[0] == name for at in (*comments, *asides)):
+            lines = _aligned(list(writer.field(name, value, (name,), 0)))
+        blocks.append("\n".join(lines))
     return "\n".join(blocks) + "\n"
 
 
@@ -42,6 +42,11 @@ def as_comment(text: str, indent: int = 0) -> list[str]:
     if len(lines) == 1:
         lines = textwrap.wrap(visible(text), _WIDTH - indent - 2)
     return [f"{' ' * indent}# {visible(line)}" for line in lines]
+
+
+def is_absence(value: Any) -> bool:
+    """Whether a value is the statement that there is none."""
+    return isinstance(value, dict) and set(value) == {"not_reported"}
 
 
 def _aligned(lines: list[_Line]) -> Iterator[str]:
@@ -54,59 +59,48 @@ def _aligned(lines: list[_Line]) -> Iterator[str]:
             yield line.text
 
 
-def _field(
-    name: str,
-    value: Any,
-    at: Pointer,
-    indent: int,
-    comments: Mapping[Pointer, str],
-    asides: Mapping[Pointer, str],
-) -> Iterator[_Line]:
-    pad = " " * indent
-    for line in as_comment(asides[at], indent) if at in asides else ():
-        yield _Line(line)
-    comment = comments.get(at, "")
-    inside = [p for p in comments if p[: len(at)] == at and p != at]
-    head = f"{pad}{key(name)}:"
-    if _is_absence(value) or not isinstance(value, dict | list) or not value:
-        yield _Line(f"{head} {flow(value)}", comment)
-    elif isinstance(value, dict):
+@dataclass(frozen=True)
+class _Writer:
+    """Writes fields and list items, each with its comment."""
+
+    comments: Mapping[Pointer, str]
+    asides: Mapping[Pointer, str]
+
+    def field(self, name: str, value: Any, at: Pointer, indent: int) -> Iterator[_Line]:
+        """Yield the lines of one field."""
+        if at in self.asides:
+            yield from map(_Line, as_comment(self.asides[at], indent))
+        head = f"{' ' * indent}{key(name)}:"
+        comment = self.comments.get(at, "")
+        is_leaf = is_absence(value) or not isinstance(value, dict | list) or not value
+        if isinstance(value, list) and not is_leaf and not self._is_commented_inside(at):
+            is_leaf = len(head) + 1 + len(flow(value)) <= _WIDTH
+        if is_leaf:
+            yield _Line(f"{head} {flow(value)}", comment)
+            return
         yield _Line(head, comment)
-        if (*at, "") in asides:
-            yield from (_Line(line) for line in as_comment(asides[*at, ""], indent + 2))
+        if isinstance(value, list):
+            yield from self._items(value, at, indent + 2)
+            return
+        if (*at, "") in self.asides:
+            yield from map(_Line, as_comment(self.asides[*at, ""], indent + 2))
         for field, item in value.items():
-            yield from _field(field, item, (*at, field), indent + 2, comments, asides)
-    elif not inside and len(head) + 1 + len(flow(value)) <= _WIDTH:
-        yield _Line(f"{head} {flow(value)}", comment)
-    else:
-        yield _Line(head, comment)
-        yield from _items(value, at, indent + 2, comments, asides)
+            yield from self.field(field, item, (*at, field), indent + 2)
 
-
-def _items(
-    value: list[Any],
-    at: Pointer,
-    indent: int,
-    comments: Mapping[Pointer, str],
-    asides: Mapping[Pointer, str],
-) -> Iterator[_Line]:
-    pad = " " * indent
-    for number, item in enumerate(value):
-        here = (*at, number)
-        inside = any(p[: len(here)] == here and p != here for p in comments)
-        if not isinstance(item, dict) or not inside:
-            yield _Line(f"{pad}- {flow(item)}", comments.get(here, ""))
-            continue
-        first = True
-        for field, part in item.items():
-            for line in _field(field, part, (*here, field), indent + 2, comments, asides):
-                is_comment = line.text.lstrip().startswith("#")
-                if first and not is_comment:
-                    yield _Line(f"{pad}- {line.text[indent + 2 :]}", line.comment)
-                    first = False
-                else:
+    def _items(self, value: list[Any], at: Pointer, indent: int) -> Iterator[_Line]:
+        dash = f"{' ' * indent}- "
+        for number, item in enumerate(value):
+            here = (*at, number)
+            if not isinstance(item, dict) or not self._is_commented_inside(here):
+                yield _Line(f"{dash}{flow(item)}", self.comments.get(here, ""))
+                continue
+            first = True
+            for field, part in item.items():
+                for line in self.field(field, part, (*here, field), indent + 2):
+                    # the dash belongs to the first line that is not a comment
+                    if first and not line.text.lstrip().startswith("#"):
+                        line, first = _Line(f"{dash}{line.text[indent + 2 :]}", line.comment), False
                     yield line
 
-
-def _is_absence(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) == {"not_reported"}
+    def _is_commented_inside(self, at: Pointer) -> bool:
+        return any(p[: len(at)] == at and p != at for p in self.comments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -17,19 +18,19 @@ from safebench.card.problems import NOT_GIVEN
 from safebench.card.read import parse_document
 from safebench.card.write import field_order
 from safebench.checks.completeness import states
+from safebench.checks.registry import Subject, all_rules
 from safebench.checks.report import CheckedCard, check_document
 from safebench.errors import InteropError, visible
-from safebench.importing.draft.commented import as_comment, commented
-from safebench.importing.draft.fields import default
-from safebench.importing.draft.frame import UNNAMED
+from safebench.importing.draft.commented import as_comment, commented, is_absence
 from safebench.importing.draft.gather import Gathered
-from safebench.importing.draft.merge import short_name, where_read
-from safebench.importing.draft.tree import TO_FILL, TRAINING, Tree, absence
+from safebench.importing.draft.start import UNNAMED
+from safebench.importing.draft.tree import TO_FILL, TRAINING, Tree, absence, default
+from safebench.importing.facts import short_name, where_read
 
 _INSTEAD = {"epochs": "steps", "warmup_steps": "warmup_ratio"}
+"""Fields that another one makes unnecessary."""
 _NO_REVISION = "SB-MOD-001"
 _REVISION: Pointer = ("model", "base", "revision")
-# What a list or section that nothing filled can look like, in one line each.
 EXAMPLES = {
     "data": "[{name: mine, path: mine.jsonl, examples: 1000}]",
     "hyperparameters": "{method: none}, if it was not",
@@ -37,6 +38,7 @@ EXAMPLES = {
     "judge": '[{name: rule, kind: rule, id: safebench/refusal-rule, revision: "1", primary: true}]',
     "tasks": "[safebench_harm, safebench_overrefusal, safebench_capability]",
 }
+"""What a list or section that nothing filled can look like, in one line each."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Draft:
 
 
 def make_draft(gathered: Gathered, folder: Path, name: str, *, plan: bool = False) -> Draft:
-    """Return the card in what was gathered, with every gap marked `not_reported`.
+    """Return the card in what was gathered, as text, with every gap marked `not_reported`.
 
     `folder` is where the card will lie and `name` what it will be called. In a `plan` a field that
     nothing filled has the standard's default: there it is a choice, and of a study that was made
@@ -61,16 +63,32 @@ def make_draft(gathered: Gathered, folder: Path, name: str, *, plan: bool = Fals
     Raises:
         InteropError: a value from a file is none that a card can have.
     """
+    tree, card = _complete(gathered, folder, plan=plan)
+    data = _ordered(tree.data, card)
+    if isinstance(data["tasks"], list):
+        data["tasks"] = [task["name"] if set(task) == {"name"} else task for task in data["tasks"]]
+    text = _header(gathered, name, plan=plan) + commented(data, tree.comments, tree.asides)
+    report = check_document(parse_document(text.encode(), name), folder)
+    return Draft(text, report, tuple(_to_name(tree, report)))
+
+
+def draft_card(gathered: Gathered, folder: Path) -> Card:
+    """Return the card in what was gathered, before it is written. Raises as `make_draft`."""
+    return _complete(gathered, folder, plan=False)[1]
+
+
+def _complete(gathered: Gathered, folder: Path, *, plan: bool) -> tuple[Tree, Card]:
+    """Return the data with every gap marked, and the card that it is."""
     tree = Tree(gathered.filled)
     while _mark(tree, _parse(tree), plan=plan):
-        pass  # what is marked open may bring mandatory fields of its own
-    text = _text(tree, gathered, name, plan=plan)
-    report = check_document(parse_document(text.encode(), name), folder)
-    if any(finding.rule == _NO_REVISION for finding in report.findings):
+        pass  # a marked section may have mandatory fields of its own
+    card = _parse(tree)
+    today = datetime.datetime.now(datetime.UTC).date()
+    check = all_rules()[_NO_REVISION].check
+    if check is not None and any(check(Subject(card, folder, today))):
         tree.put(_REVISION, absence(_REVISION))
-        text = _text(tree, gathered, name, plan=plan)
-        report = check_document(parse_document(text.encode(), name), folder)
-    return Draft(text, report, tuple(_to_name(tree, report)))
+        card = _parse(tree)
+    return tree, card
 
 
 def _to_name(tree: Tree, report: CheckedCard) -> Iterator[str]:
@@ -79,13 +97,6 @@ def _to_name(tree: Tree, report: CheckedCard) -> Iterator[str]:
         yield "submission.id"
     for at in sorted(tree.marked - listed, key=str):
         yield dotted(at)
-
-
-def _text(tree: Tree, gathered: Gathered, name: str, *, plan: bool) -> str:
-    data = _ordered(tree.data, _parse(tree))
-    if isinstance(data["tasks"], list):
-        data["tasks"] = [task["name"] if set(task) == {"name"} else task for task in data["tasks"]]
-    return _header(gathered, name, plan=plan) + commented(data, tree.comments, tree.asides)
 
 
 def _parse(tree: Tree) -> Card:
@@ -119,7 +130,7 @@ def _mark(tree: Tree, card: Card, *, plan: bool) -> bool:
             tree.put(at, value, "default")
         elif at is not None and (state.lost_at is not None or not plan):
             _leave(tree, at)
-    _, problems = parse_card(_document(tree))
+    _, problems = parse_card(_document(tree))  # anew: what was just marked is no longer missing
     for problem in problems:
         if problem.rule == NOT_GIVEN:
             _leave(tree, problem.pointer)
@@ -138,7 +149,7 @@ def _gap(tree: Tree, pointer: Pointer) -> Pointer | None:
     """Return the field to mark so that a mandatory one is not silently absent."""
     node: Any = tree.data
     for number, part in enumerate(pointer):
-        if _is_absence(node) or pointer in tree.stated_absent:
+        if is_absence(node) or pointer in tree.left_out:
             return None
         if isinstance(part, int):
             node = node[part]
@@ -149,14 +160,10 @@ def _gap(tree: Tree, pointer: Pointer) -> Pointer | None:
         elif _INSTEAD.get(part) in node:
             return None
         elif part == TRAINING or isinstance((*pointer, "")[number + 1], int):
-            return pointer[: number + 1]  # a list, or a section whose kind nobody has said
+            return pointer[: number + 1]  # a list, or a section whose kind nobody named
         else:
             return pointer
     return None
-
-
-def _is_absence(node: Any) -> bool:
-    return isinstance(node, dict) and set(node) == {"not_reported"}
 
 
 def _ordered(data: Any, model: Any) -> Any:
@@ -180,8 +187,8 @@ def _header(gathered: Gathered, name: str, *, plan: bool) -> str:
     lines += as_comment(f"What remains: safebench validate {name}")
     if gathered.files:
         names = Counter(short_name(file) for file in gathered.files)
-        told = ", ".join(n if count == 1 else f"{n} ({count})" for n, count in names.items())
+        listed = ", ".join(n if count == 1 else f"{n} ({count})" for n, count in names.items())
         # Only the last part: a card that is published says nothing about a machine.
         under = ", ".join(path.resolve().name for path in gathered.paths if path.is_dir())
-        lines += as_comment(f"Read from {under}: {told}." if under else f"Read: {told}.")
+        lines += as_comment(f"Read from {under}: {listed}." if under else f"Read: {listed}.")
     return "\n".join(lines) + "\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,14 +9,22 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from safebench.errors import InteropError
-from safebench.importing.draft.facts import natural
+from safebench.importing.facts import natural
+from safebench.importing.folders import leads_outside, walk
 from safebench.importing.record import Record, read_record
 
 Kind = Literal[
-    "adapter", "weights", "trainer state", "training arguments", "chat template",
-    "tokenizer", "generation config", "lm-eval results", "lm-eval samples", "pickle",
-]  # fmt: skip
-
+    "adapter",
+    "weights",
+    "trainer state",
+    "training arguments",
+    "chat template",
+    "tokenizer",
+    "generation config",
+    "lm-eval results",
+    "lm-eval samples",
+    "pickle",
+]
 _NAMES: dict[Kind, re.Pattern[str]] = {
     "adapter": re.compile(r"adapter_config\.json\Z"),
     "weights": re.compile(r"model\.safetensors(\.index\.json)?\Z"),
@@ -36,22 +43,18 @@ _CONTENT: dict[Kind, tuple[str, ...]] = {
     "training arguments": ("per_device_train_batch_size",),
     "lm-eval results": ("results", "configs"),
 }
+"""Keys by which a file with another name is recognised."""
+_MAIN: tuple[Kind, ...] = (*_CONTENT, "lm-eval samples")
+"""Kinds that a card can be made from; the others only add to these."""
 RECOGNISED = (
     "adapter_config.json (peft), trainer_state.json and training_args.json or .yaml "
     "(transformers, trl), results_*.json and samples_*.jsonl (lm-eval)"
 )
-"""What messages say can be read; the other kinds are read beside these."""
-_MAIN: tuple[Kind, ...] = (
-    "adapter", "trainer state", "training arguments", "lm-eval results", "lm-eval samples",
-)  # fmt: skip
-
-MOST_ENTRIES = 100_000
-MOST_DEPTH = 12
 
 
 @dataclass(frozen=True)
 class Found:
-    """A file that can be read, and how it came to be found."""
+    """A file that can be read."""
 
     kind: Kind
     file: Path
@@ -83,9 +86,7 @@ def _file(path: Path) -> Found:
     if not path.exists():
         raise InteropError(f"{path}: no such file or folder", fix="check the path after --from")
     kind = _kind(path.name)
-    if kind is not None:
-        return Found(kind, path)
-    if path.suffix == ".json":
+    if kind is None and path.suffix == ".json":
         kind = _by_content(read_record(path))
     if kind is None:
         raise InteropError(f"{path} is no file that init can read", fix=f"give {RECOGNISED}")
@@ -101,24 +102,11 @@ def _by_content(record: Record) -> Kind | None:
 
 
 def _search(root: Path) -> Iterator[Found]:
-    inside = root.resolve()
-    entries = 0
-    for folder, folders, files in os.walk(root, onerror=_stop):
-        here = Path(folder)
-        if len(here.relative_to(root).parts) >= MOST_DEPTH:
-            folders.clear()
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        entries += len(folders) + len(files)
-        if entries > MOST_ENTRIES:
-            raise InteropError(
-                f"{root} holds more than {MOST_ENTRIES:,} files and folders",
-                fix="give the folders of the adapters and of the results, each with --from",
-            )
-        for name in sorted(files):
-            kind = _kind(name)
-            file = here / name
-            if kind is not None and file.is_file() and file.resolve().is_relative_to(inside):
-                yield Found(kind, file)
+    fix = "give the folders of the adapters and of the results, each with --from"
+    for file in walk(root, fix):
+        kind = _kind(file.name)
+        if kind is not None and file.is_file() and not leads_outside(file, root):
+            yield Found(kind, file)
 
 
 def _nothing(path: Path, here: list[Found]) -> InteropError:
@@ -130,7 +118,3 @@ def _nothing(path: Path, here: list[Found]) -> InteropError:
     else:
         message = f"{path} holds nothing that init can read"
     return InteropError(message, fix=f"give a folder with {RECOGNISED}")
-
-
-def _stop(problem: OSError) -> None:
-    raise problem

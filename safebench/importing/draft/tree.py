@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
 
-from safebench.card.card import SPEC
+from safebench.card.base import NotReported, Section
+from safebench.card.card import SPEC, Card
+from safebench.card.describe import descriptions
 from safebench.card.document import Pointer, dotted
 from safebench.errors import InteropError
 from safebench.importing.draft.commented import commented
-from safebench.importing.draft.facts import Absent, Fact, Nothing, Place, show
-from safebench.importing.draft.fields import meaning
-from safebench.importing.draft.merge import METHOD, Filled, short_name
+from safebench.importing.draft.settle import METHOD, FieldValue
+from safebench.importing.facts import Absent, Fact, Nothing, Place, short_name, show
 
 TO_FILL = "to fill in"
 """How the reason of every mark begins."""
@@ -22,15 +23,19 @@ _LISTS: tuple[Place, ...] = (("decoding",), ("tasks",), ("model", "weights"), ("
 class Tree:
     """Plain data of a card, and what to say about each part of it."""
 
-    def __init__(self, filled: Mapping[Place, Filled]) -> None:
+    def __init__(self, filled: Mapping[Place, FieldValue]) -> None:
         self.data: dict[str, Any] = {"spec": SPEC}
         self.comments: dict[Pointer, str] = {}
         self.asides: dict[Pointer, str] = {}
-        self.sources: dict[Pointer, Filled] = {}
-        self.stated_absent: set[Pointer] = set()
+        """Comments above a field, or above the fields of a section (at the section and `""`)."""
+        self.sources: dict[Pointer, FieldValue] = {}
+        self.left_out: set[Pointer] = set()
+        """Fields whose absence is an answer."""
         self.marked: set[Pointer] = set()
+        """Fields that a person has to fill in."""
         self._numbers: dict[Place, dict[str, int]] = {}
         for place, one in filled.items():
+            # without its method, a training has no shape that its fields could be put into
             if place[0] != TRAINING or METHOD in filled or place == (TRAINING,):
                 self._fill(self._pointer(place), one)
         if METHOD not in filled and (TRAINING,) not in filled:
@@ -40,17 +45,18 @@ class Tree:
         for number, settings in enumerate(self.data.get("decoding", ())):
             settings.setdefault("name", names[number])
 
-    def _set_aside(self, known: dict[Place, Filled]) -> None:
+    def _set_aside(self, known: dict[Place, FieldValue]) -> None:
         """Keep what is known of a training as a comment, while nothing says what was trained."""
         if not known:
             return
-        method = {METHOD: Filled("lora", (Fact(METHOD, "lora", None, note="or another"),))}
-        tree = Tree({**method, **known})
+        method = FieldValue("lora", (Fact(METHOD, "lora", None, note="or another"),))
+        tree = Tree({METHOD: method, **known})
         block = commented({TRAINING: tree.data[TRAINING]}, tree.comments, {})
-        told = "known of it, for when `method` is (safebench init --method ... fills it in):"
-        self.asides[TRAINING,] = f"{told}\n{block.rstrip()}"
+        intro = "known of it, for when `method` is (safebench init --method ... fills it in):"
+        self.asides[TRAINING,] = f"{intro}\n{block.rstrip()}"
 
     def _pointer(self, place: Place) -> Pointer:
+        """Return where a field stands, with its item's number in a list."""
         for head in _LISTS:
             if place[: len(head)] == head and len(place) > len(head):
                 numbers = self._numbers.setdefault(head, {})
@@ -58,15 +64,15 @@ class Tree:
                 return (*head, number, *place[len(head) + 1 :])
         return place
 
-    def _fill(self, at: Pointer, one: Filled) -> None:
-        if isinstance(one.value, Nothing):
-            self.stated_absent.add(at)
+    def _fill(self, at: Pointer, one: FieldValue) -> None:
+        value, comment = one.value, one.comment
+        if isinstance(value, Nothing):
+            self.left_out.add(at)
             inside: Pointer = (*at[:-1], "")
             before = f"{self.asides[inside]}\n" if inside in self.asides else ""
-            self.asides[inside] = f"{before}{at[-1]}: none ({one.comment})"
+            self.asides[inside] = f"{before}{at[-1]}: none ({comment})"
             self.open(at[:-1])
             return
-        value, comment = one.value, one.comment
         if at == ("data", 0, "name"):
             self.asides[("data",)] = "a local file has path: FILE.jsonl in place of id and revision"
         if isinstance(value, Absent):
@@ -93,10 +99,9 @@ class Tree:
                     f"{name} is {show(node)}, and something else says {dotted(at)}",
                     fix=f"give {name} with its fields, or take one of the two away",
                 )
-            if isinstance(part, str) and isinstance(node, dict):
+            if isinstance(part, str):
                 node = node.setdefault(part, [] if isinstance(following, int) else {})
                 continue
-            part = int(part)
             while len(node) <= part:
                 node.append({})
             node = node[part]
@@ -107,7 +112,7 @@ class Tree:
         return node
 
 
-def decoding_names(filled: Mapping[Place, Filled]) -> dict[str, str]:
+def decoding_names(filled: Mapping[Place, FieldValue]) -> dict[str, str]:
     """Return the name of every decoding by its key: the one it was given, or one of its own."""
     settings: dict[str, dict[str, Any]] = {}
     for place, one in filled.items():
@@ -127,6 +132,48 @@ def decoding_names(filled: Mapping[Place, Filled]) -> dict[str, str]:
 
 
 def absence(at: Pointer) -> dict[str, str]:
-    """Return the mark of a field that a person fills in, with what is asked."""
-    asked = " ".join(meaning(at).split())
-    return {"not_reported": f"{TO_FILL}: {asked}" if asked else TO_FILL}
+    """Return the mark of a field that a person fills in, with the standard's words for it."""
+    question = " ".join(meaning(at).split())
+    return {"not_reported": f"{TO_FILL}: {question}" if question else TO_FILL}
+
+
+def owner_of(pointer: Pointer) -> type[Section] | None:
+    """Return the section that has the field at a pointer; of alternatives, the first one.
+
+    None where a pointer leads to free names, or to nothing.
+    """
+    owner: type[Section] | None = None
+    sections: list[type[Section]] = [Card]
+    for part in pointer:
+        if isinstance(part, int):
+            continue
+        owner = next((section for section in sections if part in section.model_fields), None)
+        if owner is None:
+            return None
+        sections = list(dict.fromkeys(_sections(owner.model_fields[part].annotation)))
+    return owner
+
+
+def meaning(pointer: Pointer) -> str:
+    """Return what a field holds, in the standard's words and without the full stop."""
+    owner = owner_of(pointer)
+    return "" if owner is None else descriptions(owner).get(str(pointer[-1]), "").rstrip(".")
+
+
+def default(pointer: Pointer) -> Any:
+    """Return the value of a field that is left out, as plain data; None where there is none."""
+    owner = owner_of(pointer)
+    field = None if owner is None else owner.model_fields[str(pointer[-1])]
+    if field is None or field.is_required():
+        return None
+    value = field.default
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _sections(annotation: Any) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        if annotation is not NotReported:
+            yield annotation
+        return
+    for part in get_args(annotation):
+        yield from _sections(part)

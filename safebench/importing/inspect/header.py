@@ -1,4 +1,4 @@
-"""What the header of a log of Inspect knows: model, settings, packages, scorers."""
+"""What the header of a log of Inspect says: model, settings, packages, scorers."""
 
 from __future__ import annotations
 
@@ -8,24 +8,36 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from safebench.importing.draft.facts import INDIRECT, Absent, Fact, Place, setting, show
-from safebench.importing.inspect.samples import judge_name
-from safebench.importing.loaded import Loaded, loaded_by
+from safebench.importing.facts import INDIRECT, Absent, Fact, setting, show
+from safebench.importing.inspect.sample import judge_name
+from safebench.importing.interface import At, row_error
+from safebench.importing.loaded import LoadedWeights, loaded_by
+from safebench.importing.prompts import SYSTEM
 from safebench.importing.record import Record
-from safebench.importing.samples import At, wrong
-from safebench.importing.sent import SYSTEM
 
 _LOCAL = ("hf", "vllm", "sglang", "llama-cpp-python")
 """Providers of Inspect that are given a model's name on the Hub, or a folder."""
 _LOADERS = ("hf", "nnterp", "transformer_lens")
 """Providers that load weights by name; all others ask a server, which may be somebody's own."""
 _DEFAULT = "default"
-_NUMBERS = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
-_KNOWN = {*_NUMBERS, "top_k", "max_tokens", "stop_seqs", "seed", "system_message"}
-_OF_CALL = (*_NUMBERS, "top_k", "max_tokens", "stop_seqs", "seed")
-_NOT_SETTINGS = {"max_retries", "timeout", "max_connections", "attempt_timeout", "cache", "batch"}
+_OF_CALL = [
+    "temperature",
+    "top_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "top_k",
+    "max_tokens",
+    "stop_seqs",
+    "seed",
+]
+"""Settings of a call that decide a response."""
+_KNOWN = {*_OF_CALL, "system_message"}
+_NO_SETTINGS = frozenset(
+    ["max_retries", "timeout", "max_connections", "attempt_timeout", "cache", "batch"]
+)
 """Settings that change no response."""
 _TAKEN = {"eval": {"task", "task_version", "model", "packages", "scorers"}}
+"""Keys of which facts were made in whole."""
 _LEFT_OUT = {"samples", "reductions"}
 
 
@@ -34,27 +46,28 @@ def header_facts(log: Record, task: str) -> Iterator[Fact]:
     header = log.mapping("eval")
     if header is None:
         return
-    file = log.file
-    place: Place = ("tasks", task)
-    yield Fact((*place, "name"), task, file, "eval.task")
+    yield header.fact(("tasks", task, "name"), "task", task)
     version = header.data.get("task_version")
     if isinstance(version, int | str) and not isinstance(version, bool):
-        yield Fact((*place, "version"), str(version), file, "eval.task_version")
-    dataset = header.mapping("dataset")
-    where = (dataset.text("location") or dataset.text("name")) if dataset else None
+        yield header.fact(("tasks", task, "version"), "task_version", str(version))
+    dataset = header.at("dataset")
+    where = dataset.text("location") or dataset.text("name")
     if where is not None and not Path(where).is_absolute():
-        yield Fact((*place, "dataset_id"), where, file, "eval.dataset")
-    yield from _model(header)
-    packages = header.mapping("packages")
-    version = packages.text("inspect_ai") if packages else None
-    env: Place = ("environment",)
+        yield header.fact(("tasks", task, "dataset_id"), "dataset", where)
+    provider, _, name = (header.text("model") or "").partition("/")
+    local = provider in _LOCAL and name and not Path(name).is_absolute()
+    identifier = name.partition(":")[0] if local else (header.text("model") or "")
+    note = "the model that was measured"
+    yield header.fact(("model", "base", "id"), "model", identifier, note=note, rank=INDIRECT)
+    packages = header.at("packages")
+    version = packages.text("inspect_ai")
     harness = f"inspect_ai {version}" if version else "inspect_ai"
-    yield Fact((*env, "harness"), harness, file, "eval.packages", varies=True)
-    if packages is not None and packages.data:
+    yield header.fact(("environment", "harness"), "packages", harness, varies=True)
+    if packages.data:
         libraries = {str(k): str(v) for k, v in sorted(packages.data.items())}
-        yield Fact((*env, "libraries"), libraries, file, "eval.packages", varies=True)
-    provider = (header.text("model") or "").partition("/")[0]
-    yield Fact((*env, "backend"), f"inspect/{provider}", file, "eval.model", varies=True)
+        yield header.fact(("environment", "libraries"), "packages", libraries, varies=True)
+    backend = f"inspect/{provider}"
+    yield header.fact(("environment", "backend"), "model", backend, varies=True)
     yield from _system_message(log)
     yield from _judges(header, str(version or "unversioned"))
 
@@ -62,59 +75,44 @@ def header_facts(log: Record, task: str) -> Iterator[Fact]:
 def _system_message(log: Record) -> Iterator[Fact]:
     system = _config(log).get("system_message")
     if isinstance(system, str) and system:
-        yield Fact(SYSTEM, system, log.file, "system_message")
+        yield log.fact(SYSTEM, "system_message", system)
 
 
-def meant(log: Record) -> Iterator[Fact]:
-    """Yield what the header says of what the prompts show: system messages."""
+def intended_prompts(log: Record) -> Iterator[Fact]:
+    """Yield what the header says about system messages, which prompts should then show."""
     yield from _system_message(log)
-    plan = log.mapping("plan")
-    for number, step in enumerate((plan.items("steps") if plan else None) or []):
-        given = step.get("params") if isinstance(step, dict) else None
-        text = given.get("template") if isinstance(given, dict) else None
+    for number, step in enumerate(log.at("plan").items("steps") or []):
+        if not isinstance(step, dict) or step.get("solver") != "system_message":
+            continue
+        params = step.get("params")
+        text = params.get("template") if isinstance(params, dict) else None
         # a name of a file, or a template to fill in, is not the text that was sent
-        if (
-            isinstance(text, str) and " " in text.strip() and "{" not in text
-            and step.get("solver") == "system_message"
-        ):  # fmt: skip
-            yield Fact(SYSTEM, text, log.file, f"plan.steps[{number}].params.template")
+        if isinstance(text, str) and " " in text.strip() and "{" not in text:
+            yield log.fact(SYSTEM, f"plan.steps[{number}].params.template", text)
 
 
-def _model(header: Record) -> Iterator[Fact]:
-    name = header.text("model") or ""
-    provider, _, rest = name.partition("/")
-    local = provider in _LOCAL and rest and not Path(rest).is_absolute()
-    note = "the model that was measured"
-    identifier = rest.partition(":")[0] if local else name
-    key = header.key("model")
-    yield Fact(("model", "base", "id"), identifier, header.file, key, note=note, rank=INDIRECT)
-
-
-def loaded_of(log: Record) -> Loaded:
+def loaded_of(log: Record) -> LoadedWeights:
     """Return the weights that were measured; `vllm/BASE:ADAPTER` names an adapter."""
-    header = log.mapping("eval") or Record(log.file, {}, "eval")
-    arguments = header.mapping("model_args")
+    header = log.at("eval")
     provider, _, name = (header.text("model") or "").partition("/")
     base, _, adapter = name.partition(":") if provider in _LOCAL else (name, "", "")
-    given = {"adapter": adapter, **(arguments.data if arguments else {}), "model": base}
-    named = "model_path" if given.get("model_path") else "model"
-    by_name = provider in _LOADERS
-    return loaded_by(header, "eval.model, eval.model_args", given, named, by_name=by_name)
+    arguments = {"adapter": adapter, **header.at("model_args").data, "model": base}
+    named = "model_path" if arguments.get("model_path") else "model"
+    key = "eval.model, eval.model_args"
+    return loaded_by(header, key, arguments, named, by_name=provider in _LOADERS)
 
 
 def _judges(header: Record, version: str) -> Iterator[Fact]:
     for number, scorer in enumerate(header.items("scorers") or []):
-        if not isinstance(scorer, dict) or not isinstance(scorer.get("name"), str):
-            continue
-        name = scorer["name"]
-        options = scorer.get("options") or scorer.get("params") or {}
-        key = header.key(f"scorers[{number}]")
-        yield from _judge(judge_name(name), name, options, version, header.file, key)
+        if isinstance(scorer, dict) and isinstance(scorer.get("name"), str):
+            options = scorer.get("options") or scorer.get("params") or {}
+            key = header.key(f"scorers[{number}]")
+            yield from _judge(scorer["name"], options, version, header.file, key)
 
 
-def _judge(
-    judge: str, scorer: str, options: Any, version: str, file: Path, key: str
-) -> Iterator[Fact]:
+def _judge(scorer: str, options: Any, version: str, file: Path, key: str) -> Iterator[Fact]:
+    judge = judge_name(scorer)
+
     def fact(field: str, value: Any, where: str = "") -> Fact:
         return Fact(("judge", judge, field), value, file, f"{key}{where}")
 
@@ -135,24 +133,27 @@ def _judge(
         yield fact("prompt_template_sha256", digest, ".options.grader_template")
 
 
-def undescribed_judge(name: str, file: Path) -> Iterator[Fact]:
-    """Yield the entry of a judge that spoke and that the header does not list."""
-    yield from _judge(name, name, {}, "unversioned", file, "samples[].scores")
+def unlisted_judge(name: str, file: Path) -> Iterator[Fact]:
+    """Yield the entry of a judge with verdicts that the header does not list."""
+    yield from _judge(name, {}, "unversioned", file, "samples[].scores")
 
 
-def _sent_settings(log: Record, calls: Sequence[tuple[At, dict[str, Any]]]) -> dict[str, Any]:
+def _call_settings(calls: Sequence[tuple[At, dict[str, Any]]]) -> dict[str, Any]:
     """Return the settings with which the model was called, as far as the log keeps calls.
 
     Raises:
         InteropError: samples were called with different ones.
     """
-    told = [(at, {k: v for k, v in one.items() if k in _OF_CALL and v is not None})
-            for at, one in calls if one]  # fmt: skip
-    for at, one in told:
-        if one != told[0][1]:
-            what = f"the model was called with {show(one)}, and at {told[0][0]} with {told[0][1]}"
-            raise wrong(at, what, "give a log whose samples were all decoded the same way")
-    return told[0][1] if told else {}
+    kept = [
+        (at, {k: v for k, v in settings.items() if k in _OF_CALL and v is not None})
+        for at, settings in calls
+        if settings
+    ]
+    for at, one in kept:
+        if one != kept[0][1]:
+            what = f"the model was called with {show(one)}, and at {kept[0][0]} with {kept[0][1]}"
+            raise row_error(at, what, "give a log whose samples were all decoded the same way")
+    return kept[0][1] if kept else {}
 
 
 def decoding_of(
@@ -165,35 +166,31 @@ def decoding_of(
     Args:
         log: The log.
         name: The decoding's name.
-        calls: Settings of the calls of the model that the log keeps; they are nearer than its
-            header.
+        calls: Settings of the calls of the model that the log keeps; they count before its header.
     """
-    header, sent = _config(log), _sent_settings(log, calls)
-    record = Record(log.file, {**header, **sent}, "generation config")
+    header, called = _config(log), _call_settings(calls)
+    record = Record(log.file, {**header, **called}, "generation config")
     remarks = [
-        f"{log.file}: the model was called with {field} {show(sent[field])}, and the header says "
+        f"{log.file}: the model was called with {field} {show(called[field])}, and the header says "
         f"{show(header[field])}: the calls count"
-        for field in sent
-        if field in header and header[field] != sent[field]
+        for field in called
+        if field in header and header[field] != called[field]
     ]
     seed = record.whole("seed")
     values = _settings(record)
     if "do_sample" in values:
         key = json.dumps(values, sort_keys=True, default=lambda absent: absent.reason)
     else:
-        key = name or _DEFAULT
+        key = name = name or _DEFAULT
         remarks.append(
             f"{log.file} does not say the temperature, so not whether tokens were sampled: give "
             f"--decoding {key}:do_sample=..."
         )
-        name = key
-    place: Place = ("decoding", key)
-    facts = [Fact((*place, field), value, log.file, "model_generate_config, plan.config")
-             for field, value in values.items()]  # fmt: skip
+    source = "model_generate_config, plan.config"
+    facts = [Fact(("decoding", key, f), value, log.file, source) for f, value in values.items()]
     if name is not None:
-        facts.append(Fact((*place, "name"), name, None, key="decoding="))
-    sampled = bool(values.get("do_sample", True))
-    return key, facts, seed if sampled else None, remarks
+        facts.append(Fact(("decoding", key, "name"), name, None, key="decoding="))
+    return key, facts, seed if values.get("do_sample", True) else None, remarks
 
 
 def _settings(record: Record) -> dict[str, Any]:
@@ -218,7 +215,7 @@ def _settings(record: Record) -> dict[str, Any]:
     others = {
         key: setting(value)
         for key, value in record.data.items()
-        if key not in _KNOWN and key not in _NOT_SETTINGS and value is not None
+        if key not in _KNOWN | _NO_SETTINGS and value is not None
     }
     if others:
         values["extra"] = others
@@ -227,24 +224,20 @@ def _settings(record: Record) -> dict[str, Any]:
 
 def _config(log: Record) -> dict[str, Any]:
     """Return the settings of generation: the plan's, over them those of the model."""
-    plan, header = log.mapping("plan"), log.mapping("eval")
-    planned = plan.mapping("config") if plan else None
-    models = header.mapping("model_generate_config") if header else None
-    found = {**(models.data if models else {}), **(planned.data if planned else {})}
-    return {key: value for key, value in found.items() if value is not None}
+    of_model = log.at("eval", "model_generate_config").data
+    settings = {**of_model, **log.at("plan", "config").data}
+    return {key: value for key, value in settings.items() if value is not None}
 
 
 def left_of_header(log: Record, file: Path) -> dict[str, Any]:
     """Return, under the file's name, what no fact was made of."""
     left: dict[str, Any] = {}
     for key, value in log.data.items():
-        if key in _LEFT_OUT:
-            continue
         taken = _TAKEN.get(key)
-        if taken is None or not isinstance(value, dict):
+        if taken is not None and isinstance(value, dict):
+            value = {name: item for name, item in value.items() if name not in taken}
+            if not value:
+                continue
+        if key not in _LEFT_OUT:
             left[key] = value
-            continue
-        rest = {name: item for name, item in value.items() if name not in taken}
-        if rest:
-            left[key] = rest
     return {file.name: left} if left else {}

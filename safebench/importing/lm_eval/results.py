@@ -1,4 +1,4 @@
-"""What lm-eval's `results_*.json` knows: the model that was measured, and with what."""
+"""What lm-eval's `results_*.json` says of the card: the model that was measured, and with what."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from safebench.importing.draft.facts import INDIRECT, STATED, Absent, Fact, Nothing, Place
+from safebench.importing.facts import BY_FILE, INDIRECT, Absent, Fact, Nothing, Place
 from safebench.importing.lm_eval.tasks import decoding_facts, task_facts
-from safebench.importing.loaded import Loaded, of_lm_eval
-from safebench.importing.names import COMMIT, ModelName, model_name
+from safebench.importing.loaded import COMMIT, LoadedWeights, model_name, of_lm_eval, revision_fact
 from safebench.importing.record import Record
-from safebench.importing.trained.peft import revision_fact
 
-_ENV = ("environment",)
+_ENV: Place = ("environment",)
 _SERVERS = ("completions", "anthropic", "openai")  # in the names of lm-eval's backends
 _DTYPES = ("float64", "float32", "bfloat16", "float16")
 _PACKAGE = re.compile(r"^\[(?:pip3|conda)\] ([A-Za-z0-9_.-]+)[= ]=?\s*([0-9][^\s]*)", re.MULTILINE)
@@ -30,21 +28,20 @@ def facts(record: Record) -> Iterator[Fact]:
     """
     if record.mapping("results") is None or record.mapping("configs") is None:
         raise record.wrong("results", record.data.get("results"), "lm-eval's results and configs")
-    config = record.mapping("config") or Record(record.file, {}, "config")
+    config = record.at("config")
     arguments = model_arguments(config)
     yield from _model(config, arguments)
     yield from _chat_template(record)
     yield from _prompting(record)
     yield from decoding_facts(record)
     yield from task_facts(record)
-    yield from _seed(config)
+    yield from config.facts(("seeds",), {"generation": ("torch_seed", Record.whole)}, varies=True)
     yield from _environment(record, config, arguments)
 
 
 def remarks(record: Record) -> Iterator[str]:
     """Yield what a person should know and no field can hold yet."""
-    config = record.mapping("config")
-    backend = config.text("model") if config else None
+    backend = record.at("config").text("model")
     if backend is not None and any(word in backend for word in _SERVERS):
         yield (
             f"{record.file} was measured through {backend}: if only a provider can run the model, "
@@ -54,16 +51,16 @@ def remarks(record: Record) -> Iterator[str]:
 
 def model_arguments(config: Record) -> dict[str, Any]:
     """Return `model_args`, which is a mapping or a text such as `pretrained=a,dtype=b`."""
-    stated = config.data.get("model_args")
-    if isinstance(stated, dict):
-        return stated
+    arguments = config.data.get("model_args")
+    if isinstance(arguments, dict):
+        return arguments
     pairs = (part.partition("=") for part in (config.text("model_args") or "").split(","))
     return {name.strip(): value.strip() for name, sign, value in pairs if sign}
 
 
-def loaded(record: Record) -> Loaded:
+def loaded(record: Record) -> LoadedWeights:
     """Return the weights that were measured."""
-    config = record.mapping("config") or Record(record.file, {}, "config")
+    config = record.at("config")
     return of_lm_eval(config, model_arguments(config))
 
 
@@ -76,60 +73,57 @@ def _model(config: Record, arguments: dict[str, Any]) -> Iterator[Fact]:
     note = "" if adapter else "the model that was measured"
     if name.of_machine:
         note = "last part of a path on another machine"
-    yield Fact(
-        ("model", "base", "id"),
-        name.id,
-        config.file,
-        f"{weights.key}: {weights.whole[0][0]}",
-        note=note,
-        rank=STATED if adapter and not name.of_machine else INDIRECT,
-    )
-    yield from _revision(config, arguments, name)
+    # without an adapter, what was measured may be a tuned model in one piece
+    rank = BY_FILE if adapter and not name.of_machine else INDIRECT
+    key = f"model_args: {weights.whole[0][0]}"
+    yield config.fact(("model", "base", "id"), key, name.id, note=note, rank=rank)
+    yield from _revision(config, arguments, name.id, name.revision)
     asked = arguments.get("dtype") if weights.by_name else None
     dtype, key = config.text("model_dtype"), "model_dtype"
     if dtype is None and isinstance(asked, str):  # some classes do not log what they loaded
         dtype, key = asked, "model_args: dtype"
     dtype = (dtype or "").removeprefix("torch.")
     if dtype in _DTYPES:
-        yield Fact(("model", "dtype"), dtype, config.file, config.key(key))
-    yield from _quantization(config, arguments)
+        yield config.fact(("model", "dtype"), key, dtype)
+    yield _quantization(config, arguments, weights)
 
 
-def _revision(config: Record, arguments: dict[str, Any], name: ModelName) -> Iterator[Fact]:
-    commit = config.text("model_sha")
-    asked = arguments.get("revision")
-    place: Place = ("model", "base", "revision")
+def _revision(
+    config: Record, arguments: dict[str, Any], base: str, in_path: str | None
+) -> Iterator[Fact]:
+    commit, asked = config.text("model_sha"), arguments.get("revision")
     if commit is not None and COMMIT.match(commit):
-        yield Fact(place, commit, config.file, config.key("model_sha"), about=name.id)
-    elif name.revision is not None:
-        key = f"{config.key('model_args')}: pretrained"
-        yield Fact(place, name.revision, config.file, key, about=name.id)
+        yield revision_fact(config, "model_sha", commit, base)
+    elif in_path is not None:
+        yield revision_fact(config, "model_args: pretrained", in_path, base)
     elif isinstance(asked, str) and COMMIT.match(asked):
-        yield revision_fact(config, "model_args: revision", asked, name.id)
-    elif "/" in name.id:
+        yield revision_fact(config, "model_args: revision", asked, base)
+    elif "/" in base:
         branch = config.text("model_revision") or "the default branch"
-        why = f"lm-eval loaded {branch}, and did not record which commit that was"
-        yield Fact(place, Absent(why), config.file, config.key("model_sha"), about=name.id)
+        why = Absent(f"lm-eval loaded {branch}, and did not record which commit that was")
+        yield config.fact(("model", "base", "revision"), "model_sha", why, about=base)
 
 
-def _quantization(config: Record, arguments: dict[str, Any]) -> Iterator[Fact]:
+def _quantization(config: Record, arguments: dict[str, Any], weights: LoadedWeights) -> Fact:
     on = {key: str(arguments.get(f"load_in_{key}")).lower() == "true" for key in ("4bit", "8bit")}
     kind = arguments.get("bnb_4bit_quant_type")
-    place: Place = ("model", "quantization")
-    key = config.key("model_args")
+    key = "model_args"
+    value: Any
     if on["4bit"] and isinstance(kind, str):
-        yield Fact(place, kind, config.file, f"{key}: bnb_4bit_quant_type")
+        key, value = "model_args: bnb_4bit_quant_type", kind
     elif on["4bit"]:
-        why = "load_in_4bit is true; the type is not given"
-        yield Fact(place, Absent(why), config.file, f"{key}: load_in_4bit")
+        key, value = (
+            "model_args: load_in_4bit",
+            Absent("load_in_4bit is true; the type is not given"),
+        )
     elif on["8bit"]:
-        yield Fact(place, "int8", config.file, f"{key}: load_in_8bit")
-    elif other := of_lm_eval(config, arguments).how:
-        why = f"model_args have {other[0][0]}={other[0][1]}"
-        yield Fact(place, Absent(why), config.file, f"{key}: {other[0][0]}")
+        key, value = "model_args: load_in_8bit", "int8"
+    elif weights.how:
+        name, setting = weights.how[0]
+        key, value = f"model_args: {name}", Absent(f"model_args have {name}={setting}")
     else:
-        why = "model_args ask for none; the model's files may be quantized themselves"
-        yield Fact(place, Absent(why), config.file, key)
+        value = Absent("model_args ask for none; the model's files may be quantized themselves")
+    return config.fact(("model", "quantization"), key, value)
 
 
 def _chat_template(record: Record) -> Iterator[Fact]:
@@ -137,48 +131,36 @@ def _chat_template(record: Record) -> Iterator[Fact]:
     if "chat_template" not in record.data and "chat_template_sha" not in record.data:
         return
     digest = record.text("chat_template_sha")
-    if digest is None and record.data.get("chat_template") == "":
-        return  # a server was sent chats, and put them into words itself
-    if digest is None:
-        key = record.key("chat_template")
-        yield Fact((*place, "source"), "none", record.file, key, note="null: none was applied")
-        return
-    key = record.key("chat_template_sha")
-    yield Fact((*place, "source"), "tokenizer", record.file, key)
-    yield Fact((*place, "sha256"), digest, record.file, key)
+    if digest is not None:
+        yield record.fact((*place, "source"), "chat_template_sha", "tokenizer")
+        yield record.fact((*place, "sha256"), "chat_template_sha", digest)
+    elif record.data.get("chat_template") != "":
+        note = "null: none was applied"
+        yield record.fact((*place, "source"), "chat_template", "none", note=note)
+    # else a server was sent chats, and rendered them itself
 
 
 def _prompting(record: Record) -> Iterator[Fact]:
     if "system_instruction" in record.data:
         text = record.text("system_instruction")
-        key = record.key("system_instruction")
         place: Place = ("prompting", "system_prompt")
-        yield Fact(place, text if text else Nothing(), record.file, key)
-    shots = record.mapping("n-shot")
-    for task in shots.data if shots else ():
-        count = shots.whole(task) if shots else None
+        yield record.fact(place, "system_instruction", text if text else Nothing())
+    shots = record.at("n-shot")
+    for task in shots.data:
+        count = shots.whole(task)
         if count is not None:
             place = ("prompting", "few_shot")
             yield Fact(place, count, record.file, f"n-shot.{task}", varies=True)
-    configs = record.mapping("configs")
-    for task in configs.data if configs else ():
-        config = configs.mapping(task) if configs else None
-        if config is None or config.text("output_type") != "generate_until":
+    for task in record.at("configs").data:
+        config = record.at("configs", task)
+        if config.text("output_type") != "generate_until":
             continue
-        begun = config.text("gen_prefix")
-        key = config.key("gen_prefix")
+        prefix = config.text("gen_prefix")
+        note = "" if prefix else "the task gives none"
         place = ("prompting", "prefill")
-        note = "" if begun else "the task gives none"
-        yield Fact(place, begun or Nothing(), record.file, key, note=note, varies=True)
+        yield config.fact(place, "gen_prefix", prefix or Nothing(), note=note, varies=True)
         note = "lm-eval asks once and takes the answer"
-        yield Fact(("prompting", "turns"), 1, record.file, config.key("output_type"), note=note)
-
-
-def _seed(config: Record) -> Iterator[Fact]:
-    seed = config.whole("torch_seed")
-    if seed is not None:
-        place: Place = ("seeds", "generation")
-        yield Fact(place, seed, config.file, config.key("torch_seed"), varies=True)
+        yield config.fact(("prompting", "turns"), "output_type", 1, note=note)
 
 
 def _environment(record: Record, config: Record, arguments: dict[str, Any]) -> Iterator[Fact]:
@@ -202,9 +184,9 @@ def _environment(record: Record, config: Record, arguments: dict[str, Any]) -> I
     backend = config.text("model")
     if backend is not None:
         yield env("backend", backend, config.key("model"))
-    size = config.data.get("batch_size")
-    if str(size).isdecimal():  # `auto` says what was asked for
-        yield env("batch_size", int(str(size)), config.key("batch_size"))
+    size = str(config.data.get("batch_size"))
+    if size.isdecimal():  # `auto` is what was asked for, not what was used
+        yield env("batch_size", int(size), config.key("batch_size"))
     attention = arguments.get("attn_implementation")
     if isinstance(attention, str):
         yield env("attention", attention, f"{config.key('model_args')}: attn_implementation")
@@ -216,17 +198,18 @@ def _environment(record: Record, config: Record, arguments: dict[str, Any]) -> I
 
 
 def _of_transformers(config: Record, arguments: dict[str, Any]) -> Iterator[Fact]:
-    """Yield what lm-eval's `hf` does, where its arguments do not say otherwise."""
-    key = config.key("model")  # not its arguments: they say more than these facts hold
-
-    def env(name: str, value: Any, note: str) -> Fact:
-        return Fact((*_ENV, name), value, config.file, key, note=note, varies=True)
-
-    if str(arguments.get("parallelize", False)).lower() == "false":
-        yield env("tensor_parallel", 1, "no parallelize: each device holds the whole model")
-    yield env("kv_cache_dtype", "auto", "transformers keeps that of the weights")
-    yield env("serving_quantization", "none", "nothing serves the model in between")
-    yield env("determinism", [], "lm-eval sets no flags")
+    """Yield what lm-eval's `hf` does, unless its arguments change it."""
+    values: dict[str, tuple[Any, str]] = {
+        "tensor_parallel": (1, "no parallelize: each device holds the whole model"),
+        "kv_cache_dtype": ("auto", "transformers keeps that of the weights"),
+        "serving_quantization": ("none", "nothing serves the model in between"),
+        "determinism": ([], "lm-eval sets no flags"),
+    }
+    if str(arguments.get("parallelize", False)).lower() != "false":
+        del values["tensor_parallel"]
+    for name, (value, note) in values.items():
+        # the key is not `model_args`, which would then count as read in whole
+        yield config.fact((*_ENV, name), "model", value, note=note, varies=True)
 
 
 def _device(asked: str | None, about: str) -> str | None:

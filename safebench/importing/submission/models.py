@@ -3,68 +3,78 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from safebench.errors import InteropError, visible
 from safebench.files import sync_tree
-from safebench.importing.draft.facts import ASKED, Fact
 from safebench.importing.draft.gather import Gathered
-from safebench.importing.draft.merge import Filled
-from safebench.importing.samples import ModelKey
+from safebench.importing.draft.settle import FieldValue
+from safebench.importing.facts import BY_PERSON, Fact
+from safebench.importing.interface import ModelKey
+from safebench.importing.submission.declared import card_seeds
 from safebench.importing.submission.request import Request
-from safebench.importing.submission.stated import card_seeds
-from safebench.importing.trained.weights import ADAPTER, Known, checkpoint_of
+from safebench.importing.training.weights import ADAPTER, FoundWeights, checkpoint_of
 
 _COPIED = ("adapter_config.json", ADAPTER)
 
 
 class Models:
-    """Tells of every model that answered which checkpoint it is, and picks their weights."""
+    """Decides which checkpoint every model that answered is, and picks their weights."""
 
     def __init__(self, request: Request) -> None:
         self._default = request.checkpoint
         self._loaded = {
-            model: frozenset(place for one in loaded for place in one.places)
+            model: frozenset(folder for one in loaded for folder in one.folders)
             for model, loaded in request.collected.loaded.items()
         }
-        self._asked = list(dict.fromkeys(sample.model for sample in request.collected.samples))
+        self._answered = list(dict.fromkeys(sample.model for sample in request.collected.samples))
         self.keys: dict[ModelKey, ModelKey] = {}
         """Every model as it was read, and with its checkpoint."""
         self.remarks: list[str] = []
 
-    def choose(self, known: list[Known], in_steps: Fact | None) -> tuple[list[Known], list[Fact]]:
+    def choose(
+        self, found: list[FoundWeights], unit: str | None
+    ) -> tuple[list[FoundWeights], list[Fact]]:
         """Settle every model's checkpoint; return the weights of the models that answered.
+
+        Args:
+            found: All weights.
+            unit: What their checkpoints are counted in.
 
         Raises:
             InteropError: nothing, or more than one thing, says which checkpoint answered.
         """
-        at: dict[tuple[str, int | None], dict[int | None, Known]] = {}
-        for one in known:
-            place = checkpoint_of(one, known, in_steps=in_steps is not None)
-            at.setdefault((one.condition, one.seed), {})[place] = one
-        for key in self._asked:
-            self._check_own(key, known)
-            there = at.get((key.condition, key.training_seed), {})
+        by_run: dict[tuple[str, int | None], dict[int | None, FoundWeights]] = {}
+        for one in found:
+            checkpoints = by_run.setdefault((one.condition, one.seed), {})
+            checkpoints[checkpoint_of(one, unit)] = one
+        for key in self._answered:
+            self._check_own(key, found)
+            there = by_run.get((key.condition, key.training_seed), {})
             self.keys[key] = self._settled(key, there)
         answered = {(k.condition, k.training_seed, k.checkpoint) for k in self.keys.values()}
-        kept: list[Known] = []
-        left: list[Known] = []
-        for (condition, seed), found in at.items():
-            for place, one in found.items():
-                (kept if (condition, seed, place) in answered else left).append(one)
+        kept: list[FoundWeights] = []
+        left: list[FoundWeights] = []
+        for run, checkpoints in by_run.items():
+            for checkpoint, one in checkpoints.items():
+                (kept if (*run, checkpoint) in answered else left).append(one)
         if left:
             names = ", ".join(str(one.folder) for one in left[:3])
             self.remarks.append(
                 f"{len(left)} sets of weights have no responses and are not listed: {names}"
             )
-        return [one for one in known if one in kept], self._facts()
+        tuned = [key for key in self.keys.values() if key.training_seed is not None]
+        at = sorted({key.checkpoint for key in tuned if key.checkpoint is not None})
+        place = ("hyperparameters", "checkpoints")
+        fact = Fact(place, at, None, note="those that answered", rank=BY_PERSON)
+        return [one for one in found if one in kept], [fact] if tuned else []
 
-    def _check_own(self, key: ModelKey, known: list[Known]) -> None:
-        """Raise InteropError where the sampler loaded weights that are said to be another's."""
+    def _check_own(self, key: ModelKey, found: list[FoundWeights]) -> None:
+        """Raise InteropError where the sampler loaded weights that are declared as another's."""
         loaded = self._loaded.get(key, ())
-        for one in known:
+        for one in found:
             own = (one.condition, one.seed) == (key.condition, key.training_seed)
             if not own and one.folder.resolve() in loaded:
                 raise InteropError(
@@ -73,20 +83,21 @@ class Models:
                     fix="give the responses and the weights of one seed the same seed",
                 )
 
-    def _settled(self, key: ModelKey, there: Mapping[int | None, Known]) -> ModelKey:
+    def _settled(self, key: ModelKey, there: Mapping[int | None, FoundWeights]) -> ModelKey:
+        """Return a model with its checkpoint; `there` are the weights of its run."""
         if key.condition == "base" or key.checkpoint is not None:
             return key
         if self._default is not None:
             return replace(key, checkpoint=self._default)
-        at = sorted(place for place in there if place is not None)
+        at = sorted(checkpoint for checkpoint in there if checkpoint is not None)
         loaded = self._loaded.get(key, frozenset())
-        of_sampler = [p for p in at if there[p].folder.resolve() in loaded]
-        for places in (of_sampler if len(loaded) == 1 else [], at):
-            if len(places) == 1:
-                return replace(key, checkpoint=places[0])
+        of_sampler = [n for n in at if there[n].folder.resolve() in loaded]
+        for checkpoints in (of_sampler if len(loaded) == 1 else [], at):
+            if len(checkpoints) == 1:
+                return replace(key, checkpoint=checkpoints[0])
         seed = f"seed={key.training_seed}"
         if at:
-            listed = ", ".join(str(place) for place in at)
+            listed = ", ".join(map(str, at))
             raise InteropError(
                 f"{key}: its weights are of checkpoints {listed}, and nothing says which of them "
                 "answered",
@@ -97,14 +108,6 @@ class Models:
             fix=f"give --checkpoint N for all, or {seed},checkpoint=N:DIR for this one",
         )
 
-    def _facts(self) -> list[Fact]:
-        tuned = [key for key in self.keys.values() if key.training_seed is not None]
-        if not tuned:
-            return []
-        at = sorted({key.checkpoint for key in tuned if key.checkpoint is not None})
-        place = ("hyperparameters", "checkpoints")
-        return [Fact(place, at, None, note="those that answered", rank=ASKED)]
-
 
 def seed_facts(request: Request) -> list[Fact]:
     """Return the training seeds of an import, those that were lost among them.
@@ -113,42 +116,26 @@ def seed_facts(request: Request) -> list[Fact]:
         InteropError: the card lists a seed of which there is nothing, or a seed is listed as lost
             and has responses.
     """
-    samples = request.collected.samples
-    answered = {s.model.training_seed for s in samples if s.model.training_seed is not None}
+    models = {sample.model for sample in request.collected.samples}
     for one in request.lost:
-        if one.seed in {s.model.training_seed for s in samples
-                        if s.model.condition == one.condition}:  # fmt: skip
+        if any(m.condition == one.condition and m.training_seed == one.seed for m in models):
             raise InteropError(
                 f"{one.condition}, seed {one.seed} is said to be lost, and has responses",
                 fix="take --lost away, or leave its responses out",
             )
+    answered = {model.training_seed for model in models if model.training_seed is not None}
     seeds = answered | {one.seed for one in request.lost}
-    if request.card is not None:
-        missing = [seed for seed in card_seeds(request.card) if seed not in seeds]
-        if missing:
-            raise InteropError(
-                f"{request.card}: seeds.training lists {', '.join(map(str, missing))}, of which "
-                "there are no responses",
-                fix=f"import them too, or say what became of them: --lost seed={missing[0]}:REASON",
-            )
-    if not seeds:
-        return []
+    listed = () if request.card is None else card_seeds(request.card)
+    missing = [seed for seed in listed if seed not in seeds]
+    if missing:
+        raise InteropError(
+            f"{request.card}: seeds.training lists {', '.join(map(str, missing))}, of which "
+            "there are no responses",
+            fix=f"import them too, or say what became of them: --lost seed={missing[0]}:REASON",
+        )
     note = "those that answered" + (", and those that were lost" if request.lost else "")
-    return [Fact(("seeds", "training"), sorted(seeds), None, note=note, rank=ASKED)]
-
-
-def of_base(facts: Iterable[Fact], condition: str) -> list[Fact]:
-    """Return what a file of results says, less what a tuned model's says of the base.
-
-    A fine-tuned model in one piece is measured under its own name, which is not the base's.
-    """
-    if condition == "base":
-        return list(facts)
-    return [
-        fact
-        for fact in facts
-        if fact.place[:2] != ("model", "base") or (fact.rank < 1 and fact.about is None)
-    ]
+    fact = Fact(("seeds", "training"), sorted(seeds), None, note=note, rank=BY_PERSON)
+    return [fact] if seeds else []
 
 
 def copy_adapters(gathered: Gathered, folder: Path) -> list[str]:
@@ -168,7 +155,7 @@ def copy_adapters(gathered: Gathered, folder: Path) -> list[str]:
             shutil.copyfile(one.folder / file, folder / name / file)
             copied.append(f"{name}/{file}")
         path = (*place, "path")
-        gathered.filled[path] = Filled(name, (Fact(path, name, None, note="a copy"),))
+        gathered.filled[path] = FieldValue(name, (Fact(path, name, None, note="a copy"),))
     if copied:
         sync_tree(folder / "adapters")
     return copied

@@ -1,4 +1,4 @@
-"""What is imported, and what a person says about it."""
+"""What is imported, and what a person declares about it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from safebench.card.results import Condition
 from safebench.card.task import Construct
-from safebench.importing.draft.frame import Said
-from safebench.importing.samples import Collected
-from safebench.importing.trained.weights import Stated
+from safebench.importing.draft.start import CardBasics
+from safebench.importing.interface import Collected
+from safebench.importing.training.weights import DeclaredWeights
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Request:
 
     collected: Collected
     out: Path
-    said: Said = field(default_factory=Said)
+    basics: CardBasics = field(default_factory=CardBasics)
     card: Path | None = None
-    """A card, or part of one, that says what the files do not."""
-    weights: tuple[Stated, ...] = ()
+    """A card, or part of one, with what the files do not say."""
+    weights: tuple[DeclaredWeights, ...] = ()
     paths: tuple[Path, ...] = ()
     """Further files to read: a trainer's folder."""
     data: tuple[TrainingFile, ...] = ()
@@ -50,13 +50,13 @@ class Request:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Settings of decodings, by name."""
     constructs: Mapping[str, Construct] = field(default_factory=dict)
-    """What tasks measure that are not safebench's."""
+    """What other tasks than safebench's measure."""
     task_files: Mapping[str, Path] = field(default_factory=dict)
     """Local copies of published tasks."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Verdicts of the standard by the words of judges: `WORD`, or `JUDGE:WORD`."""
     checkpoint: int | None = None
-    """Checkpoint of responses that nothing else says it of."""
+    """Checkpoint of tuned models where nothing else says it."""
     limit: int | None = None
     """Only the first prompts of every task."""
     lost: tuple[Lost, ...] = ()

@@ -12,19 +12,37 @@ from typing import Any
 from safebench.card.task import Construct
 from safebench.errors import InteropError, visible
 from safebench.harness.tasks import LoadedTask, load_task, task_names
-from safebench.importing.draft.facts import Fact, first_words
-from safebench.importing.samples import At, Sampled, wrong
+from safebench.importing.facts import Fact, first_words
+from safebench.importing.interface import At, Response, row_error
 from safebench.importing.submission.request import Request
 
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Answered:
+class MatchedResponse:
     """A response and the document of its prompt."""
 
-    sample: Sampled
+    sample: Response
     document: Document
+
+    def cell(self, names: Mapping[str, str]) -> dict[str, Any]:
+        """Return the columns that tables of responses and of outcomes share.
+
+        `names` are those of decodings, by their keys.
+        """
+        sample = self.sample
+        return {
+            "condition": sample.model.condition,
+            "training_seed": sample.model.training_seed,
+            "checkpoint": sample.model.checkpoint,
+            "decoding": names[sample.decoding],
+            "repeat": sample.repeat,
+            "generation_seed": sample.generation_seed,
+            "task": sample.task,
+            "prompt_id": self.document["prompt_id"],
+            "status": sample.status,
+        }
 
 
 def tasks_of(request: Request, facts: Iterable[Fact]) -> tuple[LoadedTask, ...]:
@@ -38,8 +56,8 @@ def tasks_of(request: Request, facts: Iterable[Fact]) -> tuple[LoadedTask, ...]:
         InteropError: nothing says what a task measures.
     """
     facts = list(facts)
-    ours = task_names()
-    by_task: dict[str, list[Sampled]] = {}
+    own = task_names()
+    by_task: dict[str, list[Response]] = {}
     for sample in request.collected.samples:
         by_task.setdefault(sample.task, []).append(sample)
     unused = [t for t in (*request.constructs, *request.task_files) if t not in by_task]
@@ -50,10 +68,9 @@ def tasks_of(request: Request, facts: Iterable[Fact]) -> tuple[LoadedTask, ...]:
     loaded = []
     for name, samples in by_task.items():
         limit = _limit(name, request, facts)
-        if name in ours:
-            file = request.task_files.get(name)
-            task = load_task(name, file=file, revision=_said(facts, name, "dataset_revision"),
-                             limit=limit)  # fmt: skip
+        if name in own:
+            file, revision = request.task_files.get(name), _field(facts, name, "dataset_revision")
+            task = load_task(name, file=file, revision=revision, limit=limit)
             _check_version(task, facts)
             loaded.append(task)
         else:
@@ -61,20 +78,19 @@ def tasks_of(request: Request, facts: Iterable[Fact]) -> tuple[LoadedTask, ...]:
     return tuple(loaded)
 
 
-def _said(facts: Iterable[Fact], task: str, field: str) -> Any:
+def _field(facts: Iterable[Fact], task: str, field: str) -> Any:
     return next((f.value for f in facts if f.place == ("tasks", task, field)), None)
 
 
 def _limit(name: str, request: Request, facts: Iterable[Fact]) -> int | None:
-    said = _said(facts, name, "limit")
-    limits = [n for n in (request.limit, said) if isinstance(n, int)]
+    limits = [n for n in (request.limit, _field(facts, name, "limit")) if isinstance(n, int)]
     return min(limits) if limits else None
 
 
 def _check_version(task: LoadedTask, facts: Iterable[Fact]) -> None:
-    said = [f for f in facts if f.place == ("tasks", task.name, "version") and f.file is not None]
-    for fact in said:
-        if str(fact.value) != task.version:
+    for fact in facts:
+        of_file = fact.place == ("tasks", task.name, "version") and fact.file is not None
+        if of_file and str(fact.value) != task.version:
             raise InteropError(
                 f"{visible(str(fact.file))}: {fact.key} is {fact.value}, but {task.name} here is "
                 f"version {task.version}",
@@ -83,15 +99,15 @@ def _check_version(task: LoadedTask, facts: Iterable[Fact]) -> None:
 
 
 def _other(
-    name: str, samples: Sequence[Sampled], request: Request, facts: Iterable[Fact]
+    name: str, samples: Sequence[Response], request: Request, facts: Iterable[Fact]
 ) -> LoadedTask:
-    """Return a task that is not ours, made of what was answered."""
+    """Return another lab's task, made of the prompts that were answered."""
     documents: dict[str, tuple[Document, At]] = {}
     for sample in samples:
         prompt_id = sample.prompt_id or _id_of(sample.prompt)
         construct = sample.construct or request.constructs.get(name)
         if construct is None:
-            raise wrong(
+            raise row_error(
                 sample.at,
                 f"task {name!r} is none of safebench's, and nothing says what it measures",
                 f"give --task {name}=harm, over_refusal or capability; "
@@ -107,7 +123,7 @@ def _other(
         before, at = documents.setdefault(prompt_id, (document, sample.at))
         if before != document:
             field = next(key for key in document if document[key] != before[key])
-            raise wrong(
+            raise row_error(
                 sample.at,
                 f"{field} of prompt {prompt_id} is another one than at {at}",
                 "every model has to answer the same prompts: import one version of the task",
@@ -121,11 +137,11 @@ def _other(
     constructs: dict[Construct, None] = dict.fromkeys(d["construct"] for d in found)
     return LoadedTask(
         name=name,
-        version=str(_said(facts, name, "version") or "unversioned"),
+        version=str(_field(facts, name, "version") or "unversioned"),
         constructs=tuple(constructs),
         is_published=True,
-        dataset_id=str(_said(facts, name, "dataset_id") or name),
-        dataset_revision=_said(facts, name, "dataset_revision"),
+        dataset_id=str(_field(facts, name, "dataset_id") or name),
+        dataset_revision=_field(facts, name, "dataset_revision"),
         dataset_sha256=hashlib.sha256(lines.encode()).hexdigest(),
         documents=found,
         task=None,
@@ -136,47 +152,42 @@ def _id_of(prompt: str) -> str:
     return hashlib.sha256(prompt.encode()).hexdigest()[:16]
 
 
-def placed(
-    samples: Iterable[Sampled], tasks: Sequence[LoadedTask], request: Request
-) -> list[Answered]:
+def match_prompts(
+    samples: Iterable[Response], tasks: Sequence[LoadedTask], request: Request
+) -> list[MatchedResponse]:
     """Return every response with its document.
 
     Raises:
         InteropError: a prompt is not the task's own.
     """
-    books = {task.name: _Book(task, ours=task.task is not None) for task in tasks}
+    indices = {task.name: _Documents(task) for task in tasks}
     found = []
     for sample in samples:
-        document = books[sample.task].find(sample, cut=_is_cut(sample, request))
+        document = indices[sample.task].of(sample, limited=request.limit is not None)
         if document is not None:
-            found.append(Answered(sample, document))
+            found.append(MatchedResponse(sample, document))
     return found
 
 
-def _is_cut(sample: Sampled, request: Request) -> bool:
-    return request.limit is not None
-
-
-class _Book:
+class _Documents:
     """The documents of a task, by id and by text."""
 
-    def __init__(self, task: LoadedTask, *, ours: bool) -> None:
+    def __init__(self, task: LoadedTask) -> None:
         self.task = task
         self.by_id = {str(d["prompt_id"]): d for d in task.documents}
         self.by_text: dict[str, list[Document]] = {}
         for document in task.documents:
             self.by_text.setdefault(_plain(document["prompt"]), []).append(document)
-        self.ours = ours
 
-    def find(self, sample: Sampled, *, cut: bool) -> Document | None:
+    def of(self, sample: Response, *, limited: bool) -> Document | None:
         """Return the document of a response; None for one beyond the first prompts."""
         prompt_id = sample.prompt_id
-        if prompt_id is None and not self.ours:
+        if prompt_id is None and self.task.task is None:  # made of what was answered
             prompt_id = _id_of(sample.prompt)
         document = self.by_id.get(prompt_id or "")
         if document is not None:
             if sample.prompt and _plain(sample.prompt) != _plain(document["prompt"]):
-                raise wrong(
+                raise row_error(
                     sample.at,
                     f"prompt {prompt_id} is {_short(sample.prompt)}, but {self.task.name} asks "
                     f"{_short(document['prompt'])}",
@@ -186,19 +197,19 @@ class _Book:
         same = self.by_text.get(_plain(sample.prompt), []) if sample.prompt else []
         if len(same) > 1:
             ids = ", ".join(str(d["prompt_id"]) for d in same)
-            raise wrong(
+            raise row_error(
                 sample.at,
                 f"{self.task.name} has this prompt {len(same)} times: {ids}",
                 "give each response its prompt's id: --column prompt_id=COLUMN",
             )
         if same:
             return same[0]
-        if cut:
+        if limited:
             return None
         named = f"prompt {prompt_id} " if prompt_id is not None else ""
         near = get_close_matches(_plain(sample.prompt), self.by_text, n=1, cutoff=0.8)
         other = f"; the nearest is {_short(near[0])}" if near else ""
-        raise wrong(
+        raise row_error(
             sample.at,
             f"{named}{_short(sample.prompt)} is no prompt of {self.task.name}{other}",
             "correct the name of the task; for the first prompts alone there is --limit",
@@ -219,9 +230,9 @@ Cell = tuple[str, str, int]
 
 
 def check_complete(
-    found: Sequence[Answered], tasks: Sequence[LoadedTask], names: Mapping[str, str]
+    found: Sequence[MatchedResponse], tasks: Sequence[LoadedTask], names: Mapping[str, str]
 ) -> None:
-    """See that every model answered every prompt of every cell once.
+    """Check that every model answered every prompt of every cell once.
 
     `names` are those of decodings, by their keys.
 
@@ -237,7 +248,7 @@ def check_complete(
         prompts = answered.setdefault(sample.model, {}).setdefault(cell, {})
         prompt_id = str(one.document["prompt_id"])
         if prompt_id in prompts:
-            raise wrong(
+            raise row_error(
                 sample.at,
                 f"a second response of {sample.model} to {prompt_id} ({sample.task}, repeat "
                 f"{sample.repeat}); the first is at {prompts[prompt_id]}",
@@ -251,18 +262,18 @@ def check_complete(
             there = by_cell.get(cell, {})
             missing = [p for p in documents[task] if p not in there]
             if missing:
-                _incomplete(f"{model}, {names[decoding]}, {task}, repeat {repeat}", missing, there,
-                            len(documents[task]))  # fmt: skip
+                what = f"{model}, {names[decoding]}, {task}, repeat {repeat}"
+                raise _incomplete(what, missing, there, len(documents[task]))
 
 
-def _incomplete(what: str, missing: list[str], there: Mapping[str, At], of: int) -> None:
+def _incomplete(what: str, missing: list[str], there: Mapping[str, At], of: int) -> InteropError:
     if not there:
-        raise InteropError(
+        return InteropError(
             f"{what}: no responses, which another model has",
             fix="import them too; every model answers every task under every decoding",
         )
     file = next(iter(there.values())).file
-    raise InteropError(
+    return InteropError(
         f"{what}: {len(missing)} of {of} prompts have no response in {visible(str(file))}: "
         f"{first_words(missing)}",
         fix="sample the missing ones, or import the first prompts alone with --limit",

@@ -12,8 +12,7 @@ import pyarrow as pa
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.io import load_card, parse_card
-from safebench.card.read import parse_document
+from safebench.card.io import load_card
 from safebench.card.results import Condition, Evidence, RegisteredRun
 from safebench.card.write import plain
 from safebench.checks.report import CheckedCard, check
@@ -30,21 +29,26 @@ from safebench.evidence.tables import (
 )
 from safebench.files import folder_at_once, replace_file
 from safebench.harness.tasks import LoadedTask, documents_by_prompt
-from safebench.importing.draft.draft import Draft, make_draft
-from safebench.importing.draft.facts import Fact
+from safebench.importing.draft.draft import Draft, draft_card, make_draft
 from safebench.importing.draft.gather import Gathered
-from safebench.importing.draft.merge import Filled, merge
+from safebench.importing.draft.settle import FieldValue, settle
+from safebench.importing.facts import Fact
 from safebench.importing.submission.entries import rendered_facts, task_facts
 from safebench.importing.submission.models import copy_adapters
 from safebench.importing.submission.request import Request
-from safebench.importing.submission.said import Known, gather_said, said_facts
-from safebench.importing.submission.tasks import Answered, check_complete, placed, tasks_of
+from safebench.importing.submission.state import ImportState, collected_facts, settle_facts
+from safebench.importing.submission.tasks import (
+    MatchedResponse,
+    check_complete,
+    match_prompts,
+    tasks_of,
+)
 from safebench.importing.submission.verdicts import (
-    came_along,
     check_described,
     judge_facts,
-    needs_here,
-    their_outcomes,
+    reported_by,
+    reported_outcomes,
+    tasks_to_judge,
 )
 from safebench.judges.judging import judge_responses
 from safebench.judges.registry import open_judges
@@ -81,59 +85,64 @@ def import_runs(request: Request, progress: Progress) -> Imported:
     _check_free(request.out)
     if not request.collected.samples:
         raise InteropError("no responses were read", fix="give the files that hold them")
-    facts = said_facts(request)
+    facts = collected_facts(request)
     tasks = tasks_of(request, facts)
     whole = {("tasks", task.name, "limit") for task in tasks if task.is_whole}
     facts = [fact for fact in facts if fact.place not in whole]
-    found = placed(request.collected.samples, tasks, request)
-    facts += judge_facts(facts, found)
-    check_described(facts, found)
-    known = gather_said(request, tasks, facts)
-    found = [
-        replace(one, sample=replace(one.sample, model=known.models[one.sample.model]))
-        for one in found
+    matched = match_prompts(request.collected.samples, tasks, request)
+    facts += judge_facts(facts, matched)
+    check_described(facts, matched)
+    state = settle_facts(request, tasks, facts)
+    matched = [
+        replace(one, sample=replace(one.sample, model=state.models[one.sample.model]))
+        for one in matched
     ]
-    check_complete(found, tasks, known.names)
+    check_complete(matched, tasks, state.names)
     with folder_at_once(request.out) as folder:
-        for name, file in known.files.items():
+        for name, file in state.files.items():
             replace_file(folder / name, file.read_bytes())
-        adapters = copy_adapters(known.gathered, folder)
-        work = _Work(request, known, tuple(tasks), found, facts, folder)
-        draft = work.write([*known.files, *adapters], progress)
-    report = check(request.out / CARD_FILE)
-    kept = sum(len(said) for said in request.collected.extra.values() if hasattr(said, "__len__"))
-    card = load_card(request.out / CARD_FILE)
-    return Imported(card, report, draft.to_name, known.gathered, len(found), kept)
+        adapters = copy_adapters(state.gathered, folder)
+        writer = _Writer(request, state, tasks, matched, facts, folder)
+        draft = writer.write([*state.files, *adapters], progress)
+    extra = request.collected.extra.values()
+    return Imported(
+        card=load_card(request.out / CARD_FILE),
+        report=check(request.out / CARD_FILE),
+        to_name=draft.to_name,
+        gathered=state.gathered,
+        responses=len(matched),
+        kept=sum(len(fields) for fields in extra if hasattr(fields, "__len__")),
+    )
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Writer:
     """What is needed to write a submission."""
 
     request: Request
-    known: Known
-    tasks: tuple[LoadedTask, ...]
-    found: list[Answered]
+    state: ImportState
+    tasks: Sequence[LoadedTask]
+    matched: list[MatchedResponse]
     facts: Sequence[Fact]
     folder: Path
 
     def write(self, files: list[str], progress: Progress) -> Draft:
         """Judge, write the evidence and the card; `files` are there already."""
         self._add(rendered_facts(self._card(), self.folder, self.request.model))
-        self._add(task_facts(self.tasks, self._card(), self.facts, self.found, self.known.names))
+        names = self.state.names
+        self._add(task_facts(self.tasks, self._card(), self.facts, self.matched, names))
         card = self._card()
         responses = self._responses()
         write_table(responses, self.folder / RESPONSES_FILE)
-        outcomes = self._judged(card, responses, progress)
+        outcomes = self._outcomes(card, responses, progress)
         write_table(outcomes, self.folder / OUTCOMES_FILE)
-        extra = self.request.collected.extra
-        if extra:
+        tables = [OUTCOMES_FILE, RESPONSES_FILE]
+        if self.request.collected.extra:
+            extra = self.request.collected.extra
             text = json.dumps(extra, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
             replace_file(self.folder / EXTRA_FILE, text.encode(errors="backslashreplace"))
-        listed = describe_files(
-            self.folder,
-            [OUTCOMES_FILE, RESPONSES_FILE, *([EXTRA_FILE] if extra else []), *sorted(files)],
-        )
+            tables.append(EXTRA_FILE)
+        listed = describe_files(self.folder, [*tables, *sorted(files)])
         write_manifest(self.folder, listed)
         evidence = Evidence(
             manifest=MANIFEST_FILE,
@@ -141,89 +150,72 @@ class _Work:
             response_policy="redacted",
             runs=tuple(self._runs()),
         )
-        card = card.model_copy(update={"evidence": evidence})
-        results = compute_results(card, outcomes)
-        filled = self.known.gathered.filled
+        results = compute_results(card.model_copy(update={"evidence": evidence}), outcomes)
         for name, section in (("results", results), ("evidence", evidence)):
-            filled[name,] = Filled(plain(section), (Fact((name,), None, None),))
-        final = make_draft(self.known.gathered, self.folder, CARD_FILE)
-        replace_file(self.folder / CARD_FILE, final.text.encode())
-        return final
+            value = FieldValue(plain(section), (Fact((name,), None, None),))
+            self.state.gathered.filled[name,] = value
+        draft = make_draft(self.state.gathered, self.folder, CARD_FILE)
+        replace_file(self.folder / CARD_FILE, draft.text.encode())
+        return draft
 
     def _add(self, facts: Iterable[Fact]) -> None:
-        """Take facts into what is known; raises InteropError where they contradict it."""
+        """Add facts to what is known; raises InteropError where they contradict it."""
+        filled = self.state.gathered.filled
         for fact in facts:
-            before = self.known.gathered.filled.get(fact.place)
-            said = [*(before.facts if before else ()), fact]
-            self.known.gathered.filled.update(merge(said, []))
+            before = filled[fact.place].facts if fact.place in filled else ()
+            filled.update(settle([*before, fact], []))
 
     def _card(self) -> Card:
-        return _parsed(make_draft(self.known.gathered, self.folder, CARD_FILE))
+        return draft_card(self.state.gathered, self.folder)
 
     def _responses(self) -> pa.Table:
-        rows = [self._row(one) for one in self.found]
+        rows = [self._row(one) for one in self.matched]
         schema = RESPONSES
         if any(row["extra"] for row in rows):
             schema = schema.append(pa.field("extra", pa.string()))
         return sort_table(pa.Table.from_pylist(rows, schema=schema))
 
-    def _row(self, one: Answered) -> dict[str, Any]:
-        sample = one.sample
-        extra = dict(sample.extra)
+    def _row(self, one: MatchedResponse) -> dict[str, Any]:
+        extra = dict(one.sample.extra)
         return {
-            "condition": sample.model.condition,
-            "training_seed": sample.model.training_seed,
-            "checkpoint": sample.model.checkpoint,
-            "decoding": self.known.names[sample.decoding],
-            "repeat": sample.repeat,
-            "generation_seed": sample.generation_seed,
-            "task": sample.task,
-            "prompt_id": one.document["prompt_id"],
+            **one.cell(self.state.names),
             "prompt": one.document["prompt"],
-            "response": sample.response,
-            "status": sample.status,
-            "new_tokens": sample.new_tokens,
+            "response": one.sample.response,
+            "new_tokens": one.sample.new_tokens,
             "extra": json.dumps(extra, ensure_ascii=False, sort_keys=True) if extra else None,
         }
 
-    def _judged(self, card: Card, responses: pa.Table, progress: Progress) -> pa.Table:
-        """Return the outcomes: verdicts that came along, and those of judges asked here."""
-        labels = self.request.labels
-        parts = [their_outcomes(self.found, self.known.names, card, labels)]
-        names = needs_here(self.found, card)
-        theirs = came_along(self.found)
-        judges = card.judge if not isinstance(card.judge, NotReported) else ()
+    def _outcomes(self, card: Card, responses: pa.Table, progress: Progress) -> pa.Table:
+        """Return the outcomes: verdicts that were reported, and those of judges asked here."""
+        parts = [reported_outcomes(self.matched, self.state.names, card, self.request.labels)]
+        names = tasks_to_judge(self.matched, card)
         if names:
-            mine = [judge for judge in judges if judge.name not in theirs]
-            asked = open_judges(mine, self.folder)
+            elsewhere = reported_by(self.matched)
+            listed = () if isinstance(card.judge, NotReported) else card.judge
+            judges = open_judges([j for j in listed if j.name not in elsewhere], self.folder)
             documents = documents_by_prompt(self.tasks)
             graded = {task.name for task in card.task_list() if task.measures_severity}
-            wanted = pa.compute.is_in(responses.column("task"), pa.array(names))
-            table = responses.select(RESPONSES.names).filter(wanted)
-            progress.start("judge", table.num_rows * len(asked))
-            parts.append(judge_responses(table, documents, asked, progress, graded=graded))
+            selected = pa.compute.is_in(responses.column("task"), pa.array(names))
+            table = responses.select(RESPONSES.names).filter(selected)
+            progress.start("judge", table.num_rows * len(judges))
+            parts.append(judge_responses(table, documents, judges, progress, graded=graded))
             progress.stop()
         return sort_table(pa.concat_tables(parts))
 
     def _runs(self) -> Iterator[RegisteredRun]:
         """List every run there was; of runs made elsewhere, after the fact."""
-        runs: dict[tuple[Condition, int | None], None] = {}
-        for one in self.found:
-            runs[one.sample.model.condition, one.sample.model.training_seed] = None
+        runs: set[tuple[Condition, int | None]] = {
+            (one.sample.model.condition, one.sample.model.training_seed) for one in self.matched
+        }
         for condition, seed in sorted(runs, key=lambda run: (run[0], run[1] or 0)):
             yield RegisteredRun(condition=condition, training_seed=seed, status="finished")
         for lost in self.request.lost:
             yield RegisteredRun(
-                condition=lost.condition, training_seed=lost.seed, status="failed",
+                condition=lost.condition,
+                training_seed=lost.seed,
+                status="failed",
                 reason=lost.reason,
-            )  # fmt: skip
-
-
-def _parsed(draft: Draft) -> Card:
-    card, problems = parse_card(parse_document(draft.text.encode(), CARD_FILE))
-    if card is None:
-        raise InteropError(f"the card cannot be read: {problems[0].message}", fix=problems[0].fix)
-    return card
+            )
 
 
 def _check_free(out: Path) -> None:

@@ -1,8 +1,9 @@
-"""What a file of another program says about a field of the card."""
+"""A fact: one field of the card, the value that a source gives it, and where that was read."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,48 +12,62 @@ from typing import Any
 from safebench.errors import visible
 
 Place = tuple[str, ...]
-"""A field of the card; items of a list stand under a key of their own until they are counted."""
+"""Path of a field in the card. An item of a list stands under a key of its own (a task's name, a
+decoding's settings) until all items are known and can be numbered."""
 
-ASKED, STATED, INDIRECT = -1, 0, 1
+BY_PERSON, BY_FILE, INDIRECT = -1, 0, 1
+"""Ranks of a source: an option or --card, a file about this very field, a file about something
+close to it. A lower rank wins; only sources of the same rank can contradict each other."""
+
+_TIMED = re.compile(r"(results|samples_.+)_\d{4}-\d\d-\d\dT[^.]*(?:\.\d+)?(\.jsonl?)\Z")
 
 
 @dataclass(frozen=True)
 class Absent:
-    """No value, and why: what a file says is not what the field asks for."""
+    """No value, with the reason: the source does not answer what the field asks."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Nothing:
-    """The field is left out of the card, and this says something: no system prompt."""
+    """The field is left out of the card, and that is an answer: there is no system prompt."""
 
     def __str__(self) -> str:
-        """Return the word of messages."""
+        """Return the word that messages use."""
         return "none"
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One field's value, and where it was read."""
+    """The value of one field, and its source."""
 
     place: Place
-    """The field."""
     value: Any
     """Plain data as the card writes it, or `Absent`, or `Nothing`."""
     file: Path | None
-    """File, as it was found; None for what is no file's."""
+    """File that was read; None where the value comes from no file."""
     key: str = ""
-    """Where in the file."""
+    """Key in the file, or the option."""
     note: str = ""
     """What a reader of the card has to know about the value."""
-    rank: int = STATED
-    """`ASKED` (whoever makes the card says it) counts before `STATED` (a file that speaks of the
-    field), and that before `INDIRECT` (one that speaks of something near)."""
+    rank: int = BY_FILE
     varies: bool = False
-    """Whether differing values are no contradiction: the card then says all of them."""
+    """Whether sources may differ without contradicting each other: the card then lists them."""
     about: str | None = None
-    """The base model that this is about; it counts only if the card's is the same."""
+    """Base model that the fact is about; it is dropped where the card has another one."""
+
+
+def short_name(file: Path) -> str:
+    """Return a file's name for comments, without the time that lm-eval puts into it."""
+    return _TIMED.sub(r"\1_*\2", file.name)
+
+
+def where_read(fact: Fact, *, short: bool = False) -> str:
+    """Return file and key of a fact, for messages."""
+    if fact.file is None:
+        return visible(fact.key)
+    return visible(f"{fact.file.name if short else fact.file}: {fact.key}".removesuffix(": "))
 
 
 def show(value: Any) -> str:
@@ -78,18 +93,12 @@ def setting(value: Any) -> bool | int | float | str | None:
 
 
 def natural(path: Path) -> tuple[object, ...]:
-    """Return a key that sorts `checkpoint-9` before `checkpoint-10`."""
+    """Return a sort key that puts `checkpoint-9` before `checkpoint-10`."""
     key: list[object] = []
     for part in path.as_posix().split("/"):
-        digits = ""
-        for character in f"{part}\0":
-            if character.isdecimal() and character.isascii():
-                digits += character
-                continue
-            if digits:
-                key.append((0, int(digits), digits))
-                digits = ""
-            key.append((1, ord(character), ""))
+        # ASCII digits alone: int() of other digits would make different names equal
+        for number, text in re.findall(r"([0-9]+)|([^0-9])", f"{part}\0", re.DOTALL):
+            key.append((0, int(number), number) if number else (1, ord(text), ""))
     return tuple(key)
 
 

@@ -1,9 +1,10 @@
-"""What a person says about imported runs, as facts: in part of a card, and in options."""
+"""What a person declares about imported runs, as facts: in part of a card, and in options."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,27 @@ from safebench.card.decoding import SAMPLING_FIELDS
 from safebench.card.document import Pointer, dotted
 from safebench.card.read import load_document
 from safebench.errors import InteropError, visible
-from safebench.importing.draft.facts import ASKED, Absent, Fact, Nothing, Place, show
 from safebench.importing.draft.tree import TO_FILL
+from safebench.importing.facts import BY_PERSON, Absent, Fact, Nothing, Place, show
 
 _NAMED = ("data", "decoding", "judge", "tasks")
 _COMPUTED = frozenset({"spec", "results", "evidence"})
+_ATOMIC = """
+    extra primary libraries backend_args optimizer_args lr_scheduler_args settings answers subset
+    revision objective attack template training_chat_template fixed self_test
+"""
+_WHOLE = frozenset(_ATOMIC.split())
+"""Mappings that are one value: they are not merged with what another source says of a part."""
 _BY_RUNS: frozenset[Place] = frozenset({("model", "weights"), ("seeds", "training")})
-"""What the responses and the folders of weights say, also where a card lists it."""
+"""Fields that responses and folders of weights decide, also where a card lists them."""
 
 
 def card_facts(file: Path, out: Path) -> list[Fact]:
     """Return what a card, or part of one, says; paths then begin at `out`.
 
     Results and evidence are left out, since they are computed anew, and so are marks that are
-    still to be filled in. `null` says that there is none, of what a card leaves out then: a
-    system prompt, a prefill.
+    still to be filled in. `null` declares that there is none, for fields that a card then leaves
+    out: a system prompt, a prefill.
 
     Raises:
         InteropError: it is no mapping of a card's sections.
@@ -45,7 +52,7 @@ def card_facts(file: Path, out: Path) -> list[Fact]:
 
 
 def _check_section(name: str, value: Any, file: Path) -> None:
-    """See that a section is what it can be; of what was answered something has to be known."""
+    """Check the shape of a section; one about what answered cannot be absent as a whole."""
     absent = isinstance(value, dict) and set(value) == {"not_reported"}
     if name in _NAMED:
         if isinstance(value, list) or (absent and name == "data"):
@@ -72,14 +79,14 @@ def card_seeds(file: Path) -> tuple[int, ...]:
 def _facts(value: Any, place: Place, at: Pointer, file: Path, out: Path) -> Iterator[Fact]:
     if place in _BY_RUNS:
         return
-    if value is None:  # in a card null never means unknown: here it says that there is none
-        yield Fact(place, Nothing(), file, dotted(at), rank=ASKED)
+    if value is None:  # in a card null never means unknown
+        yield Fact(place, Nothing(), file, dotted(at), rank=BY_PERSON)
         return
     if isinstance(value, dict) and set(value) == {"not_reported"}:
         reason = str(value["not_reported"])
         if not reason.startswith(TO_FILL):
-            yield Fact(place, value, file, dotted(at), rank=ASKED)
-    elif isinstance(value, dict) and value and not _is_value(place):
+            yield Fact(place, value, file, dotted(at), rank=BY_PERSON)
+    elif isinstance(value, dict) and value and place[-1] not in _WHOLE:
         for key, item in value.items():
             yield from _facts(item, (*place, str(key)), (*at, str(key)), file, out)
     elif isinstance(value, list) and len(place) == 1 and place[0] in _NAMED:
@@ -94,19 +101,7 @@ def _facts(value: Any, place: Place, at: Pointer, file: Path, out: Path) -> Iter
                 name = (*place, item["name"], str(key))
                 yield from _facts(part, name, (*at, number, str(key)), file, out)
     else:
-        yield Fact(place, _moved(value, place, file, out), file, dotted(at), rank=ASKED)
-
-
-_WHOLE = frozenset({
-    "extra", "primary", "libraries", "backend_args", "optimizer_args", "lr_scheduler_args",
-    "settings", "answers", "subset", "revision", "objective", "attack", "template",
-    "training_chat_template", "fixed", "self_test",
-})  # fmt: skip
-"""Mappings that are one value: what other sources say of such a field is another value."""
-
-
-def _is_value(place: Place) -> bool:
-    return place[-1] in _WHOLE
+        yield Fact(place, _moved(value, place, file, out), file, dotted(at), rank=BY_PERSON)
 
 
 def _moved(value: Any, place: Place, file: Path, out: Path) -> Any:
@@ -130,41 +125,42 @@ def setting_facts(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[Fact]:
     for name, values in settings.items():
         for field, value in {"name": name, **values}.items():
             key = "--decoding"
-            yield Fact(("decoding", name, field), value, None, key=key, note=key, rank=ASKED)
+            yield Fact(("decoding", name, field), value, None, key=key, note=key, rank=BY_PERSON)
 
 
 def keyed(facts: Iterable[Fact], settings: Iterable[Fact]) -> list[Fact]:
-    """Return facts of decodings that a person gave, under the keys that files' decodings have.
+    """Return a person's facts about decodings under the keys that files' decodings have.
 
     Args:
         facts: What files say.
-        settings: What a person says of decodings, by their names.
+        settings: What a person declares about decodings, by their names.
 
     Raises:
-        InteropError: nothing, or more than one thing, in the files is decoded like that.
+        InteropError: no decoding of the files has these settings, or several have.
     """
     there = _decodings(facts)
-    said = list(settings)
-    placed = []
-    for name, values in _decodings(said).items():
+    declared = list(settings)
+    found = []
+    for name, values in _decodings(declared).items():
         if name in there or not there:
             keys = [name]
         else:
-            named = [key for key, found in there.items() if found.get("name") == name]
-            keys = named or [key for key, found in there.items() if _agree(values, found)]
+            named = [key for key, one in there.items() if one.get("name") == name]
+            keys = named or [key for key, one in there.items() if _agree(values, one)]
         if len(keys) != 1:
-            listed = "; ".join(_words(found) for found in there.values())
+            listed = "; ".join(_words(one) for one in there.values())
             what = "no responses are" if not keys else f"{len(keys)} different settings are"
             raise InteropError(
                 f"decoding {visible(name)}: {what} decoded like that; there is: {listed}",
                 fix="correct its settings, take it out, or name it beside the responses: "
                 "seed=1,decoding=NAME:DIR",
             )
-        for fact in said:
-            if fact.place[1] == name:
-                place = ("decoding", keys[0], *fact.place[2:])
-                placed.append(Fact(place, fact.value, fact.file, fact.key, fact.note, fact.rank))
-    return placed
+        found += [
+            replace(fact, place=("decoding", keys[0], *fact.place[2:]))
+            for fact in declared
+            if fact.place[1] == name
+        ]
+    return found
 
 
 def _decodings(facts: Iterable[Fact]) -> dict[str, dict[str, Any]]:
@@ -175,22 +171,22 @@ def _decodings(facts: Iterable[Fact]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _agree(asked: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
-    """Whether two settings differ in nothing that both state."""
-    both = [field for field in asked if field in found and field not in ("name", "repeats")]
-    return all(
-        isinstance(value, Absent) or asked[field] == value
-        for field in both
-        for value in [found[field]]
-    ) and not any(
-        asked[field] not in (None, 1.0, [], 0.0) for field in asked if _sets(field, found)
-    )
+def _agree(declared: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether two settings differ in nothing that both name.
 
-
-def _sets(field: str, found: Mapping[str, Any]) -> bool:
-    return field in SAMPLING_FIELDS and field not in found
+    A parameter of sampling that the files do not name was not set: only a neutral value agrees.
+    """
+    for field, value in declared.items():
+        if field in found:
+            other = found[field]
+            counts = field not in ("name", "repeats") and not isinstance(other, Absent)
+            if counts and value != other:
+                return False
+        elif field in SAMPLING_FIELDS and value not in (None, 1.0, [], 0.0):
+            return False
+    return True
 
 
 def _words(values: Mapping[str, Any]) -> str:
-    told = {k: v for k, v in values.items() if not isinstance(v, Absent) and v not in ([], None)}
-    return visible(", ".join(f"{key} {value}" for key, value in told.items()))
+    known = {k: v for k, v in values.items() if not isinstance(v, Absent) and v not in ([], None)}
+    return visible(", ".join(f"{key} {value}" for key, value in known.items()))

@@ -8,28 +8,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from safebench.card.results import Condition
 from safebench.evidence.tables import Status
-from safebench.importing.draft.facts import Fact, Nothing, show
+from safebench.importing.facts import Fact, Nothing, show
+from safebench.importing.interface import At, ModelKey, ReportedVerdict, Response, row_error
 from safebench.importing.record import Record
-from safebench.importing.samples import At, Judged, ModelKey, Sampled, wrong
 
 _STOPS: dict[str, Status] = {
-    "stop": "ok", "max_tokens": "truncated", "model_length": "truncated",
+    "stop": "ok",
+    "max_tokens": "truncated",
+    "model_length": "truncated",
     "content_filter": "blocked",
-}  # fmt: skip
+}
 _VALUES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}
 """Correct, incorrect, partially correct, no answer: as Inspect's own value_to_float has them."""
-_KNOWN = ("id", "epoch", "input", "target", "output", "scores", "error", "messages")
+_KNOWN = ["id", "epoch", "input", "target", "output", "scores", "error", "messages"]
 _AS_WRITTEN = "give the log as Inspect wrote it"
-_BASE: Condition = "base"
 _ATTACHED = "attachment://"
 _Turns = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a sample shows of how its prompt was sent."""
+class Sent:
+    """How a prompt was sent, as far as the log shows it."""
 
     turns: _Turns = ()
     """Role and text of each message but the model's own; empty where the log keeps none."""
@@ -39,44 +39,50 @@ class Asked:
     """Settings of that call."""
 
 
-def read_sample(sample: Record, at: At) -> tuple[Sampled, list[Fact], Asked]:
-    """Return a sample as a response, what it says of the card, and how its prompt was sent.
+@dataclass(frozen=True)
+class Sample:
+    """One sample of a log."""
 
-    Its epoch is the repeat.
+    response: Response
+    """Its epoch is the repeat; model, task and decoding are still open."""
+    facts: tuple[Fact, ...]
+    """What it says of the card."""
+    sent: Sent
+
+
+def read_sample(sample: Record, at: At) -> Sample:
+    """Return a sample as a response, what it says of the card, and how its prompt was sent.
 
     Raises:
         InteropError: something in it makes no sense.
     """
     name = sample.data.get("id")
     if isinstance(name, bool) or not isinstance(name, str | int):
-        raise wrong(at, f"id is {show(name)}", _AS_WRITTEN)
+        raise row_error(at, f"id is {show(name)}", _AS_WRITTEN)
     prompt, system, turns = _prompt(sample, at)
-    asked = _asked(sample, at)
-    facts = list(_prompting(sample, asked, system, turns, at))
-    response, status, new_tokens, rest = _output(sample, at)
+    sent = _sent(sample, at)
+    facts = tuple(_prompting(sample, sent, system, turns, at))
+    text, status, new_tokens, rest = _output(sample, at)
     extra = {key: value for key, value in sample.data.items() if key not in _KNOWN and value}
     if rest:
         extra["output"] = rest
-    judged, said = _judged(sample, at)
-    return (
-        Sampled(
-            model=ModelKey(_BASE),
-            decoding="",
-            repeat=sample.whole("epoch") or 1,
-            task="",
-            prompt=prompt,
-            response=response,
-            at=at,
-            prompt_id=str(name),
-            target=_target(sample, at),
-            status=status,
-            new_tokens=new_tokens,
-            judged=judged,
-            extra={**extra, **({"scores": said} if said else {})},
-        ),
-        facts,
-        Asked() if status == "error" else asked,
+    judged, beside = _judged(sample, at)
+    response = Response(
+        model=ModelKey("base"),
+        decoding="",
+        repeat=sample.whole("epoch") or 1,
+        task="",
+        prompt=prompt,
+        response=text,
+        at=at,
+        prompt_id=str(name),
+        target=_target(sample, at),
+        status=status,
+        new_tokens=new_tokens,
+        judged=judged,
+        extra={**extra, **({"scores": beside} if beside else {})},
     )
+    return Sample(response, facts, Sent() if status == "error" else sent)
 
 
 def _prompt(sample: Record, at: At) -> tuple[str, str | None, int]:
@@ -85,27 +91,26 @@ def _prompt(sample: Record, at: At) -> tuple[str, str | None, int]:
     if isinstance(given, str):
         return given, None, 1
     if not isinstance(given, list) or not given:
-        raise wrong(at, f"input is {show(given)}, expected a text or messages", _AS_WRITTEN)
+        raise row_error(at, f"input is {show(given)}, expected a text or messages", _AS_WRITTEN)
     texts: dict[str, list[str]] = {}
     for message in given:
         if not isinstance(message, dict):
-            raise wrong(at, f"a message is {show(message)}", _AS_WRITTEN)
+            raise row_error(at, f"a message is {show(message)}", _AS_WRITTEN)
         role = str(message.get("role"))
         texts.setdefault(role, []).append(_text(message.get("content"), at)[0])
     users = texts.get("user", [])
     if not users:
-        raise wrong(at, "no message of a user in its input", _AS_WRITTEN)
+        raise row_error(at, "no message of a user in its input", _AS_WRITTEN)
     system = "\n".join(texts["system"]) if "system" in texts else None
     return users[-1], system, len(users)
 
 
-def _asked(sample: Record, at: At) -> Asked:
+def _sent(sample: Record, at: At) -> Sent:
     """Return what was sent: the first call of the model, or else the transcript.
 
     A system message of the settings is put in at the call, so that no transcript shows it.
     """
-    attached = sample.mapping("attachments")
-    texts = attached.data if attached else {}
+    texts = sample.at("attachments").data
     events = (event for event in sample.items("events") or [] if isinstance(event, dict))
     call = next((event for event in events if event.get("event") == "model"), {})
     settings = call.get("config")
@@ -113,8 +118,8 @@ def _asked(sample: Record, at: At) -> Asked:
     for messages, whole in ((call.get("input"), True), (sample.items("messages"), False)):
         turns = _turns(messages, texts, at)
         if any(role == "user" for role, _ in turns):
-            return Asked(turns, whole, settings)
-    return Asked(settings=settings)
+            return Sent(turns, whole, settings)
+    return Sent(settings=settings)
 
 
 def _turns(messages: Any, attached: dict[str, Any], at: At) -> _Turns:
@@ -129,16 +134,16 @@ def _turns(messages: Any, attached: dict[str, Any], at: At) -> _Turns:
 
 
 def _prompting(
-    sample: Record, asked: Asked, system: str | None, turns: int, at: At
+    sample: Record, sent: Sent, system: str | None, turns: int, at: At
 ) -> Iterator[Fact]:
     """Yield what surrounded the prompt: what was sent says it, or the input alone."""
     key = "samples[].input"
-    if asked.turns:
-        key = "samples[].events" if asked.whole else "samples[].messages"
-        transcript = _turns(sample.items("messages"), {}, at) or asked.turns
+    if sent.turns:
+        key = "samples[].events" if sent.whole else "samples[].messages"
+        transcript = _turns(sample.items("messages"), {}, at) or sent.turns
         turns = sum(role == "user" for role, _ in transcript)
-        first = next(n for n, (role, _) in enumerate(asked.turns) if role == "user")
-        texts = [text for role, text in asked.turns[:first] if role == "system"]
+        first = next(n for n, (role, _) in enumerate(sent.turns) if role == "user")
+        texts = [text for role, text in sent.turns[:first] if role == "system"]
         system = "\n".join(texts) or None
     elif system is None and turns == 1:
         return
@@ -152,7 +157,7 @@ def _text(content: Any, at: At) -> tuple[str, list[Any]]:
     if content is None or isinstance(content, str):
         return content or "", []
     if not isinstance(content, list):
-        raise wrong(at, f"content is {show(content)}", _AS_WRITTEN)
+        raise row_error(at, f"content is {show(content)}", _AS_WRITTEN)
     parts = [part for part in content if isinstance(part, dict)]
     texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
     return "\n".join(texts), [part for part in parts if not isinstance(part.get("text"), str)]
@@ -166,7 +171,7 @@ def _target(sample: Record, at: At) -> str | None:
         target = target[0] if target else None
     if target is None or isinstance(target, str):
         return target or None
-    raise wrong(at, f"target is {show(target)}, expected a text", _AS_WRITTEN)
+    raise row_error(at, f"target is {show(target)}, expected a text", _AS_WRITTEN)
 
 
 def _output(sample: Record, at: At) -> tuple[str | None, Status, int | None, dict[str, Any]]:
@@ -176,7 +181,7 @@ def _output(sample: Record, at: At) -> tuple[str | None, Status, int | None, dic
         return None, "error", None, {} if output is None else dict(output.data)
     choices = output.items("choices") or []
     if len(choices) > 1:
-        raise wrong(
+        raise row_error(
             at,
             f"{len(choices)} choices in one sample",
             "sample repeats as epochs: one choice is one response",
@@ -192,7 +197,7 @@ def _output(sample: Record, at: At) -> tuple[str | None, Status, int | None, dic
     choice = choices[0] if isinstance(choices[0], dict) else {}
     message = choice.get("message")
     if not isinstance(message, dict):
-        raise wrong(at, f"its choice has no message: {show(choices[0])}", _AS_WRITTEN)
+        raise row_error(at, f"its choice has no message: {show(choices[0])}", _AS_WRITTEN)
     text, others = _text(message.get("content"), at)
     if others:
         rest["parts"] = others
@@ -207,14 +212,15 @@ def judge_name(scorer: str) -> str:
     return re.sub(r"[^a-z0-9_.-]+", "-", scorer.lower()).strip("-._")[:64] or "scorer"
 
 
-def _judged(sample: Record, at: At) -> tuple[dict[str, Judged], dict[str, Any]]:
+def _judged(sample: Record, at: At) -> tuple[dict[str, ReportedVerdict], dict[str, Any]]:
     """Return what scorers said, and everything beside their values."""
-    scores = sample.mapping("scores")
-    judged: dict[str, Judged] = {}
+    judged: dict[str, ReportedVerdict] = {}
     rest: dict[str, Any] = {}
-    for scorer, score in (scores.data if scores else {}).items():
+    for scorer, score in sample.at("scores").data.items():
         if not isinstance(score, dict) or "value" not in score:
-            raise wrong(at, f"score of {scorer} is {show(score)}, expected a value", _AS_WRITTEN)
+            raise row_error(
+                at, f"score of {scorer} is {show(score)}, expected a value", _AS_WRITTEN
+            )
         judged[judge_name(scorer)] = _value(score["value"], scorer, at)
         others = {key: value for key, value in score.items() if key != "value" and value}
         if others:
@@ -222,14 +228,16 @@ def _judged(sample: Record, at: At) -> tuple[dict[str, Judged], dict[str, Any]]:
     return judged, rest
 
 
-def _value(value: Any, scorer: str, at: At) -> Judged:
+def _value(value: Any, scorer: str, at: At) -> ReportedVerdict:
     """Return a grade: its word, and its score where Inspect's own value_to_float has one.
 
     What a grade says of harm is another question, which no log answers.
     """
     if isinstance(value, str):
-        return Judged(value, _VALUES.get(value))
+        return ReportedVerdict(value, _VALUES.get(value))
     if not isinstance(value, int | float) or not math.isfinite(value):
-        raise wrong(at, f"{scorer} says {show(value)}, expected a word or a number", _AS_WRITTEN)
+        raise row_error(
+            at, f"{scorer} says {show(value)}, expected a word or a number", _AS_WRITTEN
+        )
     word = str(value) if isinstance(value, bool) else f"{value:g}"
-    return Judged(word, float(value) if 0 <= value <= 1 else None)
+    return ReportedVerdict(word, float(value) if 0 <= value <= 1 else None)

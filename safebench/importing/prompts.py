@@ -1,8 +1,8 @@
-"""What is said of prompts, held against the prompts as they were sent.
+"""Checks what is declared about prompts against the prompts as they were sent.
 
-A header tells what was meant, not what became of it: where a chat template takes no system turn,
-lm-eval leaves it out, and its results name it all the same. So whatever would show in a prompt is
-looked for in every prompt, whoever says it: the header of a file, or a person in a card.
+A header records what was intended, not what was sent: where a chat template takes no system turn,
+lm-eval drops the system prompt, and its results name it all the same. So whatever should show in a
+prompt is looked for in every prompt, whether the header of a file or a person declares it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from safebench.errors import InteropError, visible
-from safebench.importing.draft.facts import ASKED, Absent, Fact, Nothing, Place, first_words, show
-from safebench.importing.draft.merge import where_read
+from safebench.importing.facts import (
+    BY_PERSON,
+    Absent,
+    Fact,
+    Nothing,
+    Place,
+    first_words,
+    show,
+    where_read,
+)
 from safebench.rows import At
 
 SYSTEM: Place = ("prompting", "system_prompt")
@@ -23,9 +31,12 @@ PREFILL: Place = ("prompting", "prefill")
 ATTACK: Place = ("prompting", "attack")
 TEMPLATE: Place = ("model", "chat_template", "source")
 _NONE = {
-    SYSTEM: "prompting: {system_prompt: null}", EXAMPLES: "prompting: {few_shot: 0}",
-    PREFILL: "prompting: {prefill: null}", TEMPLATE: "model: {chat_template: {source: none}}",
-}  # fmt: skip
+    SYSTEM: "prompting: {system_prompt: null}",
+    EXAMPLES: "prompting: {few_shot: 0}",
+    PREFILL: "prompting: {prefill: null}",
+    TEMPLATE: "model: {chat_template: {source: none}}",
+}
+"""How a card declares that there was none."""
 _SYSTEM_ROLES = ("system", "developer")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _MARKUP = re.compile(r"<[^<>\s]{1,60}>|\[/?[A-Z_]+\]")
@@ -40,30 +51,30 @@ _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", re.DOTALL)
 
 
 @dataclass(frozen=True, eq=False)
-class Header:
-    """What the header of one run of one task says of what its prompts show."""
+class PromptHeader:
+    """What the header of one run of one task declares about its prompts."""
 
     file: Path
-    said: tuple[Fact, ...] = ()
-    """What it says of `SYSTEM`, `EXAMPLES`, `PREFILL`, `TEMPLATE`."""
+    facts: tuple[Fact, ...] = ()
+    """What it says about `SYSTEM`, `EXAMPLES`, `PREFILL`, `TEMPLATE`."""
     template: str | None = None
-    """Source of the chat template that it says was applied; None where it says none."""
+    """Source of the chat template that was applied, where the header holds it."""
     in_turns: bool | None = None
-    """Whether examples are turns of their own; None where turns may be those of a dialogue."""
+    """Whether examples are turns of their own; None where turns may belong to a dialogue."""
     words: frozenset[str] | None = None
-    """Words that it explains beside the task's own prompt; None where it does not tell all."""
+    """Words that it accounts for beside the task's own prompt; None where it is incomplete."""
     whole: bool = True
-    """Whether nothing was put to a prompt after it was logged."""
+    """Whether prompts were logged as the model got them, with nothing added afterwards."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sent:
+class SentPrompt:
     """One prompt as it was sent."""
 
     at: At
     turns: tuple[tuple[str, str], ...]
     """Role and text of each turn; one turn without a role where it was sent as one text."""
-    header: Header
+    header: PromptHeader
     prompt: str | None = None
     """The task's own prompt, where the text of the turns is more than that."""
 
@@ -103,48 +114,48 @@ def marks_of(template: str) -> frozenset[str]:
     return frozenset(line for line in lines if re.search(r"[^\w\s]", line) and len(line) > 2)
 
 
-def check_sent(sent: Iterable[Sent], asked: Iterable[Fact]) -> None:
-    """See that the prompts show what headers, and a person, say of them.
+def check_prompts(sent: Iterable[SentPrompt], declared: Iterable[Fact]) -> None:
+    """Check that prompts show what headers and a person declare about them.
 
     Args:
         sent: The prompts, of every model and task.
-        asked: What a person says; it counts instead of a header's.
+        declared: What a person declares; it counts instead of a header's.
 
     Raises:
-        InteropError: none or only some prompts show it, or they show what nobody told of.
+        InteropError: no prompt or only some show it, or they show what nobody declared.
     """
-    by_header: dict[Header, list[Sent]] = {}
+    by_header: dict[PromptHeader, list[SentPrompt]] = {}
     for one in sent:
         by_header.setdefault(one.header, []).append(one)
-    person = [fact for fact in asked if fact.rank == ASKED and fact.file is not None]
+    person = [fact for fact in declared if fact.rank == BY_PERSON and fact.file is not None]
     for header, prompts in by_header.items():
-        told = _Told(header, prompts, person)
-        told.check_own_prompt()
-        told.check_system()
-        told.check_template()
-        told.check_examples()
-        told.check_prefill()
-        told.check_rest()
+        run = _Declared(header, prompts, person)
+        run.check_own_prompt()
+        run.check_system()
+        run.check_template()
+        run.check_examples()
+        run.check_prefill()
+        run.check_rest()
 
 
 @dataclass(frozen=True)
-class _Told:
-    """The prompts of one run, and what is said of them."""
+class _Declared:
+    """The prompts of one run, and what is declared about them."""
 
-    header: Header
-    prompts: Sequence[Sent]
+    header: PromptHeader
+    prompts: Sequence[SentPrompt]
     person: Sequence[Fact] = field(repr=False)
 
     def of(self, place: Place) -> list[Fact]:
-        """Return what is known of a field: what a person says, else what the header says."""
-        for said in (self.person, self.header.said):
-            found = [f for f in said if place[: len(f.place)] == f.place]
+        """Return the facts of a field: a person's, else the header's."""
+        for facts in (self.person, self.header.facts):
+            found = [f for f in facts if place[: len(f.place)] == f.place]
             if found:
                 return [f for f in found if not isinstance(f.value, Absent | dict)]
         return []
 
-    def require(self, fact: Fact, without: Sequence[Sent], answer: str) -> None:
-        """Raise InteropError where prompts are without what is said; `answer` is a card's."""
+    def require(self, fact: Fact, without: Sequence[SentPrompt], answer: str) -> None:
+        """Raise InteropError where prompts lack what is declared; `answer` is a line for --card."""
         if not without:
             return
         count = len(self.prompts)
@@ -158,11 +169,11 @@ class _Told:
         raise InteropError(
             f"{where_read(fact)} is {show(fact.value)}, but {agree} with that as they were sent; "
             f"{without[0].at} asks {show(without[0].text())}",
-            fix=f"{fix}; or sample again, so that every prompt is sent as it is told",
+            fix=f"{fix}; or sample again, so that every prompt is sent as declared",
         )
 
     def check_own_prompt(self) -> None:
-        """See that the task's own prompt is in what was sent."""
+        """Check that what was sent contains the task's own prompt."""
         for one in self.prompts:
             if one.prompt is not None and _plain(one.prompt) not in one.text("user", ""):
                 raise InteropError(
@@ -172,21 +183,24 @@ class _Told:
                 )
 
     def check_system(self) -> None:
-        """See that every prompt holds the system prompt that is told, or none where none is."""
-        meant = [_plain(f.value) for f in self.header.said
-                 if f.place == SYSTEM and isinstance(f.value, str)]  # fmt: skip
+        """Check that every prompt holds the declared system prompt, or none where none is."""
+        header = [f.value for f in self.header.facts if f.place == SYSTEM]
+        intended = [_plain(text) for text in header if isinstance(text, str)]
         for fact in self.of(SYSTEM):
             if isinstance(fact.value, str) and (self.header.whole or fact not in self.person):
                 text = _plain(fact.value)
                 without = [one for one in self.prompts if text not in one.text()]
                 self.require(fact, without, _NONE[SYSTEM])
             elif isinstance(fact.value, Nothing):
-                without = [one for one in self.prompts if one.text(*_SYSTEM_ROLES)
-                           or any(text in one.text() for text in meant)]  # fmt: skip
+                without = [
+                    one
+                    for one in self.prompts
+                    if one.text(*_SYSTEM_ROLES) or any(text in one.text() for text in intended)
+                ]
                 self.require(fact, without, "prompting: {system_prompt: TEXT}")
 
     def check_template(self) -> None:
-        """See that prompts show the marks of the chat template that is told, or none of them."""
+        """Check that prompts show the marks of the declared chat template, or none of them."""
         marks = marks_of(self.header.template or "")
         for fact in self.of(TEMPLATE) if marks else ():
             applied = fact.value != "none"
@@ -195,7 +209,7 @@ class _Told:
             self.require(fact, without, answer)
 
     def check_examples(self) -> None:
-        """See that prompts hold as many worked examples as is told, where that can be seen."""
+        """Check that prompts hold the declared number of examples, where that can be seen."""
         for fact in self.of(EXAMPLES):
             if not isinstance(fact.value, int):
                 continue
@@ -203,7 +217,7 @@ class _Told:
             answer = _NONE[EXAMPLES] if fact.value else "prompting: {few_shot: N}"
             self.require(fact, without, answer)
 
-    def _has(self, one: Sent, count: int) -> bool:
+    def _has(self, one: SentPrompt, count: int) -> bool:
         """Whether a prompt can hold that many examples."""
         in_turns = self.header.in_turns
         if in_turns is None:
@@ -216,7 +230,7 @@ class _Told:
         return True
 
     def check_prefill(self) -> None:
-        """See that every prompt ends with what the response is made to begin with."""
+        """Check that every prompt ends with the declared beginning of the response."""
         for fact in self.of(PREFILL) if self.header.whole else ():
             if isinstance(fact.value, str) and "{" not in fact.value:  # lm-eval fills in such a one
                 text = _plain(fact.value)
@@ -227,7 +241,7 @@ class _Told:
                 self.require(fact, without, "prompting: {prefill: TEXT}")
 
     def check_rest(self) -> None:
-        """See that nothing stands around the task's prompts that nobody told of."""
+        """Check that nothing surrounds the task's prompts that nobody declared."""
         answers = (SYSTEM, EXAMPLES, PREFILL, ATTACK)
         if self.header.words is None or any(f.place in answers for f in self.person):
             return
@@ -238,19 +252,19 @@ class _Told:
             if left:
                 raise InteropError(
                     f"{one.at}: the prompt as it was sent is {show(one.text())}; its words "
-                    f"{visible(first_words(sorted(left), 5))} are neither the task's nor told of "
+                    f"{visible(first_words(sorted(left), 5))} are neither the task's nor mentioned "
                     f"in {visible(str(self.header.file))}",
                     fix="say what it is in --card, e.g. prompting: {system_prompt: TEXT}; or "
                     "few_shot, prefill or attack there",
                 )
 
-    def _unexplained(self, one: Sent) -> frozenset[str]:
-        told = (f.value for f in self.of(SYSTEM) if isinstance(f.value, str))
-        known = (self.header.words or frozenset()).union(*map(words_of, told))
+    def _unexplained(self, one: SentPrompt) -> frozenset[str]:
+        system = (f.value for f in self.of(SYSTEM) if isinstance(f.value, str))
+        known = (self.header.words or frozenset()).union(*map(words_of, system))
         return one.around() - known
 
 
-def _shows(marks: Iterable[str], one: Sent) -> bool:
+def _shows(marks: Iterable[str], one: SentPrompt) -> bool:
     text = " ".join(text for _, text in one.turns)
     return any(mark in text for mark in marks)
 

@@ -1,4 +1,4 @@
-"""What a trainer's output folder knows: `trainer_state.json` and the tokenizer beside it."""
+"""What a trainer's output folder says: `trainer_state.json` and the tokenizer beside it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safebench.card.read import MAX_BYTES, read_bytes
-from safebench.importing.draft.facts import INDIRECT, Fact
+from safebench.importing.facts import INDIRECT, Fact, Place
 from safebench.importing.record import Record
 
 _CLOSE = 0.01  # epochs; a trainer's epoch is a quotient of steps
+_HYPER: Place = ("hyperparameters",)
 
 
 @dataclass(frozen=True)
-class Reached:
+class Progress:
     """How far a training had come when its state was saved."""
 
     epoch: float | None
@@ -30,13 +31,13 @@ class Reached:
         return nearest if abs(self.epoch - nearest) < _CLOSE else None
 
 
-def reached(record: Record) -> Reached:
+def progress(record: Record) -> Progress:
     """Return how far training had come. Raises InteropError for a value that makes no sense."""
-    return Reached(record.number("epoch"), record.whole("global_step"))
+    return Progress(record.number("epoch"), record.whole("global_step"))
 
 
 def facts(record: Record, *, alone: bool) -> Iterator[Fact]:
-    """Yield what a trainer's state says; `alone`: no arguments that say it better are there.
+    """Yield what a trainer's state says; `alone`: there are no arguments, which would be exact.
 
     Raises:
         InteropError: a value makes no sense.
@@ -46,39 +47,27 @@ def facts(record: Record, *, alone: bool) -> Iterator[Fact]:
         return
     batch = record.whole("train_batch_size")
     if batch is not None:
-        yield Fact(
-            ("hyperparameters", "batch_size", "per_device"),
-            batch,
-            record.file,
-            record.key("train_batch_size"),
-            note="per process",
-            rank=INDIRECT,
-        )
+        place = (*_HYPER, "batch_size", "per_device")
+        yield record.fact(place, "train_batch_size", batch, note="per process", rank=INDIRECT)
     rates = [_rate(record, entry) for entry in record.items("log_history") or ()]
-    known = [rate for rate in rates if rate is not None]
-    if known:
-        yield Fact(
-            ("hyperparameters", "learning_rate"),
-            max(known),
-            record.file,
-            record.key("log_history"),
-            note="the highest that was logged, the peak may lie between two entries",
-            rank=INDIRECT,
-        )
+    logged = [rate for rate in rates if rate is not None]
+    if logged:
+        note = "the highest that was logged, the peak may lie between two entries"
+        peak = (*_HYPER, "learning_rate")
+        yield record.fact(peak, "log_history", max(logged), note=note, rank=INDIRECT)
 
 
 def _length(record: Record) -> Iterator[Fact]:
     """Yield epochs if the planned steps are whole epochs, and steps otherwise."""
     epochs, steps = record.whole("num_train_epochs"), record.whole("max_steps")
-    now = reached(record)
+    now = progress(record)
     if not steps or steps < 0 or not epochs:
         return
     in_epochs = steps * now.epoch / now.step if now.epoch and now.step else None
     if in_epochs is not None and abs(in_epochs - epochs) < _CLOSE * epochs:
-        place, value, key = "epochs", epochs, "num_train_epochs"
+        yield record.fact((*_HYPER, "epochs"), "num_train_epochs", epochs, rank=INDIRECT)
     else:
-        place, value, key = "steps", steps, "max_steps"
-    yield Fact(("hyperparameters", place), value, record.file, record.key(key), rank=INDIRECT)
+        yield record.fact((*_HYPER, "steps"), "max_steps", steps, rank=INDIRECT)
 
 
 def _rate(record: Record, entry: object) -> float | None:
@@ -98,14 +87,13 @@ def best_checkpoint(record: Record) -> str | None:
 
 def template_facts(file: Path, record: Record | None) -> Iterator[Fact]:
     """Yield the chat template that a tokenizer carries: in a file, or in its configuration."""
+    text: bytes | None
     if record is None:
-        raw = read_bytes(file)
+        raw, key = read_bytes(file), ""
         text = raw if len(raw) <= MAX_BYTES else None
-        key = ""
     else:
-        stated = record.data.get("chat_template")
-        text = stated.encode() if isinstance(stated, str) else None
-        key = record.key("chat_template")
+        template, key = record.data.get("chat_template"), "chat_template"
+        text = template.encode() if isinstance(template, str) else None
     if text:
         digest = hashlib.sha256(text).hexdigest()
         note = "the tokenizer has it; whether it was used is not said"

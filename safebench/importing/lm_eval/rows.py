@@ -1,4 +1,4 @@
-"""Rows of a file of lm-eval's samples, each with the line it stands on.
+"""Rows of a file of lm-eval's samples, each with its line.
 
 Layouts: JSON Lines (since lm-eval 0.4.3), also gzipped; one JSON list (before, whatever the name's
 ending). Arguments are `{"gen_args_0": {"arg_0": ...}}` or, before 0.4.4, a list of lists.
@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
 from safebench.errors import InteropError, visible
-from safebench.importing.draft.facts import show
-from safebench.importing.samples import At, wrong
+from safebench.importing.facts import show
+from safebench.importing.interface import At, row_error
 
 MOST_LINE = 32 * 1024 * 1024
 """Longest line that is read, in bytes."""
@@ -42,10 +41,7 @@ def read_rows(file: Path) -> Iterator[Row]:
     count = 0
     try:
         with _open(file) as stream:
-            start = stream.read(4)
-            _encoding(start, file)
-            stream.seek(0)
-            for row in _list(stream, file) if _is_list(stream) else _lines(stream, file):
+            for row in (_list if _is_list(stream, file) else _lines)(stream, file):
                 count += 1
                 yield row
     except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
@@ -57,19 +53,8 @@ def read_rows(file: Path) -> Iterator[Row]:
         raise InteropError(f"{_name(file)} is empty", fix=_CUT)
 
 
-def plain(value: Any) -> Any:
-    """Return a value of a JSON file as plain data that any JSON file can hold: NaN as text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return value
-
-
 def too_deep(value: Any) -> bool:
-    """Whether data is nested deeper than a function that calls itself can follow."""
+    """Whether data is nested deeper than a recursive function can follow."""
     level, depth = [value], 0
     while level:
         depth += 1
@@ -80,46 +65,20 @@ def too_deep(value: Any) -> bool:
     return False
 
 
-def requests_of(row: dict[str, Any], at: At) -> list[list[Any]]:
-    """Return the arguments of each request: `[[context, settings or continuation, ...], ...]`."""
-    given = row.get("arguments")
-    requests = list(given.values()) if isinstance(given, dict) else given
-    if not isinstance(requests, list) or not requests:
-        raise wrong(at, f"`arguments` is {show(given)}, expected one or more requests", AS_WRITTEN)
-    found = [list(one.values()) if isinstance(one, dict) else one for one in requests]
-    if not all(isinstance(one, list) and one for one in found):
-        raise wrong(at, f"`arguments` is {show(given)}, expected lists or mappings", AS_WRITTEN)
-    return found
-
-
-def answers_of(row: dict[str, Any], at: At) -> list[list[Any]]:
-    """Return `resps`: of each request the answers of every repeat."""
-    given = row.get("resps")
-    if not isinstance(given, list) or not given:
-        raise wrong(at, f"`resps` is {show(given)}, expected the responses", AS_WRITTEN)
-    if not all(isinstance(one, list) and one for one in given):
-        raise wrong(at, f"`resps` is {show(given)}, expected a list of each request", AS_WRITTEN)
-    return given
-
-
 def _open(file: Path) -> IO[bytes]:
-    packed = file.suffix == ".gz"
-    return cast("IO[bytes]", gzip.open(file, "rb") if packed else file.open("rb"))
+    return cast("IO[bytes]", gzip.open(file, "rb")) if file.suffix == ".gz" else file.open("rb")
 
 
-def _encoding(start: bytes, file: Path) -> None:
-    wide = start[:2] in (b"\xff\xfe", b"\xfe\xff") or (len(start) > 1 and 0 in start[:2])
-    if wide:
+def _is_list(stream: IO[bytes], file: Path) -> bool:
+    """Look at the first bytes of a file: whether it is one list of samples."""
+    start = stream.read(1024)
+    stream.seek(0)
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff") or (len(start) > 1 and 0 in start[:2]):
         raise InteropError(
             f"{_name(file)}:1: the file is in UTF-16 or UTF-32, expected UTF-8",
             fix="save it as UTF-8; PowerShell's `>` writes UTF-16",
         )
-
-
-def _is_list(stream: IO[bytes]) -> bool:
-    start = stream.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()
-    stream.seek(0)
-    return start.startswith(b"[")
+    return start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
 
 
 def _list(stream: IO[bytes], file: Path) -> Iterator[Row]:
@@ -133,7 +92,9 @@ def _list(stream: IO[bytes], file: Path) -> Iterator[Row]:
     # A file may also hold a list on each line, or a list that is cut off: both fail here.
     rows = _parse(raw, At(file, 1), last=True)
     if not isinstance(rows, list):
-        raise wrong(At(file, 1), f"it holds {show(rows)}, expected a list of samples", AS_WRITTEN)
+        raise row_error(
+            At(file, 1), f"it holds {show(rows)}, expected a list of samples", AS_WRITTEN
+        )
     for number, row in enumerate(rows, 1):
         at = At(file, number, "sample")
         yield at, _mapping(row, at)
@@ -147,10 +108,10 @@ def _lines(stream: IO[bytes], file: Path) -> Iterator[Row]:
         at = At(file, number)
         if len(line) > MOST_LINE:
             most = MOST_LINE // 1024 // 1024
-            raise wrong(at, f"the line is longer than {most} MiB", AS_WRITTEN)
+            raise row_error(at, f"the line is longer than {most} MiB", AS_WRITTEN)
         if total > MOST_TOTAL:
             most = MOST_TOTAL // 1024**3
-            raise wrong(at, f"the file is larger than {most} GiB", "import fewer tasks at once")
+            raise row_error(at, f"the file is larger than {most} GiB", "import fewer tasks at once")
         if line.strip(b" \t\r\n\xef\xbb\xbf" if number == 1 else b" \t\r\n"):
             yield at, _mapping(_parse(line, at, last=not line.endswith(b"\n")), at)
 
@@ -161,26 +122,27 @@ def _parse(raw: bytes, at: At, *, last: bool) -> Any:
         text = raw.decode("utf-8-sig" if at.number == 1 else "utf-8")
     except UnicodeDecodeError as problem:
         if last and problem.reason == "unexpected end of data":
-            raise wrong(at, "the line is cut off inside a character", _CUT) from None
+            raise row_error(at, "the line is cut off inside a character", _CUT) from None
         what = f"byte {problem.start + 1} is not UTF-8"
-        raise wrong(at, what, "save the file as UTF-8") from None
+        raise row_error(at, what, "save the file as UTF-8") from None
     text = text.rstrip(" \t\r\n")
     try:
-        value = json.loads(text, object_pairs_hook=_once)
+        return json.loads(text, object_pairs_hook=_once)
     except RecursionError:
-        raise wrong(at, "it is nested too deeply", AS_WRITTEN) from None
+        raise row_error(at, "it is nested too deeply", AS_WRITTEN) from None
     except json.JSONDecodeError as problem:
         spare = 6 if last else 0  # a word such as `false` or an escape can be cut inside
         if problem.pos >= len(text) - spare or "Unterminated" in problem.msg:
-            raise wrong(at, "it is cut off before its end", _CUT) from None
+            raise row_error(at, "it is cut off before its end", _CUT) from None
         if problem.msg == "Extra data" and text.lstrip().startswith("["):
-            raise wrong(at, "it holds a list, expected a sample: a mapping", AS_WRITTEN) from None
+            raise row_error(
+                at, "it holds a list, expected a sample: a mapping", AS_WRITTEN
+            ) from None
         where = At(at.file, at.number + problem.lineno - 1)
         what = f"it is no JSON: {problem.msg} at character {problem.colno}"
-        raise wrong(where, what, AS_WRITTEN) from None
+        raise row_error(where, what, AS_WRITTEN) from None
     except ValueError as problem:  # a key twice, or a number of too many digits
-        raise wrong(at, str(problem), AS_WRITTEN) from None
-    return value
+        raise row_error(at, str(problem), AS_WRITTEN) from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -194,11 +156,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _mapping(row: Any, at: At) -> dict[str, Any]:
     if not isinstance(row, dict):
-        raise wrong(at, f"it holds {show(row)}, expected a sample: a mapping", AS_WRITTEN)
+        raise row_error(at, f"it holds {show(row)}, expected a sample: a mapping", AS_WRITTEN)
     if too_deep(row):
-        raise wrong(at, "it is nested too deeply", AS_WRITTEN)
+        raise row_error(at, "it is nested too deeply", AS_WRITTEN)
     if half := _half_character(row):
-        raise wrong(at, f"half of a character stands alone in {show(half)}", AS_WRITTEN)
+        raise row_error(at, f"half of a character stands alone in {show(half)}", AS_WRITTEN)
     return row
 
 

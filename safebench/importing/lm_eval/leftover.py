@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from safebench.importing.draft.facts import Absent, Fact
-from safebench.importing.lm_eval.lines import plain
-from safebench.importing.names import model_name
-from safebench.importing.record import Record
+from safebench.importing.facts import Absent, Fact
+from safebench.importing.loaded import model_name
+from safebench.importing.record import Record, plain
 
 _PARTLY = frozenset({"pretty_env_info"})
 """Facts are made of parts of these."""
@@ -22,7 +21,7 @@ _HIDDEN = "(left out)"
 def left_over(record: Record, facts: Sequence[Fact]) -> dict[str, Any]:
     """Return everything that no fact was made of, as plain data.
 
-    Of `model_args` keys of access are left out, and paths of the machine keep their last part.
+    Access keys in `model_args` are left out, and paths of the machine keep their last part.
     """
     used = {fact.key for fact in facts if not isinstance(fact.value, Absent)} - _PARTLY
 
@@ -50,12 +49,12 @@ def left_over(record: Record, facts: Sequence[Fact]) -> dict[str, Any]:
     return rest
 
 
-def _arguments(given: Any) -> Any:
-    if isinstance(given, dict):
-        return {name: _argument(name, value) for name, value in given.items()}
-    if not isinstance(given, str):
-        return given
-    pairs = (part.partition("=") for part in given.split(","))
+def _arguments(arguments: Any) -> Any:
+    if isinstance(arguments, dict):
+        return {name: _argument(name, value) for name, value in arguments.items()}
+    if not isinstance(arguments, str):
+        return arguments
+    pairs = (part.partition("=") for part in arguments.split(","))
     return ",".join(f"{name}{sign}{_argument(name, value)}" for name, sign, value in pairs)
 
 

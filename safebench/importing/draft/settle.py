@@ -1,31 +1,39 @@
-"""One value per field from all that is said of it, and no silent choice between two."""
+"""One value per field from all facts about it, and no silent choice between two."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safebench.errors import InteropError, visible
-from safebench.importing.draft.facts import ASKED, Absent, Fact, Nothing, Place, first_words, show
+from safebench.importing.facts import (
+    BY_PERSON,
+    Absent,
+    Fact,
+    Nothing,
+    Place,
+    first_words,
+    short_name,
+    show,
+    where_read,
+)
 
 BASE: Place = ("model", "base", "id")
-_TIMED = re.compile(r"(results|samples_.+)_\d{4}-\d\d-\d\dT[^.]*(?:\.\d+)?(\.jsonl?)\Z")
 METHOD: Place = ("hyperparameters", "method")
 _TEMPLATE: Place = ("model", "chat_template")
-# Of two fields, a card has one: training is counted in epochs or in steps.
-_INSTEAD: dict[Place, Place] = {
+_ALTERNATIVES: dict[Place, Place] = {
     ("hyperparameters", "steps"): ("hyperparameters", "epochs"),
     ("hyperparameters", "warmup_ratio"): ("hyperparameters", "warmup_steps"),
 }
+"""Of two fields, a card has one: training is counted in epochs or in steps."""
 
 
 @dataclass(frozen=True)
-class Filled:
-    """A field's value, and everything that says it."""
+class FieldValue:
+    """A field's value, and the facts that it comes from."""
 
     value: Any
     facts: tuple[Fact, ...]
@@ -39,8 +47,8 @@ class Filled:
                 keys.setdefault(short_name(fact.file), []).append(fact.key)
         text = ""
         if keys:
-            name, said = next(iter(keys.items()))
-            shown = first_words(dict.fromkeys(k for k in said if k), 1)
+            name, of_file = next(iter(keys.items()))
+            shown = first_words(dict.fromkeys(key for key in of_file if key), 1)
             files = len({fact.file for fact in self.facts if fact.file is not None})
             text = f"{name}: {shown}" if shown else name
             text += f" ({files} files)" if files > 1 else ""
@@ -48,29 +56,25 @@ class Filled:
         return "; ".join([text, *notes] if text else notes)
 
 
-def short_name(file: Path) -> str:
-    """Return a file's name as comments say it: lm-eval's without the time it bears."""
-    return _TIMED.sub(r"\1_*\2", file.name)
-
-
-def merge(facts: Iterable[Fact], remarks: list[str]) -> dict[Place, Filled]:
-    """Return one value per field; what differs from it, and may, becomes a remark.
+def settle(facts: Iterable[Fact], remarks: list[str]) -> dict[Place, FieldValue]:
+    """Return one value per field; a different value of a lower rank becomes a remark.
 
     Raises:
-        InteropError: two sources state different values for one field.
+        InteropError: two sources of the same rank give one field different values.
     """
     slots: dict[Place, list[Fact]] = {}
     for fact in facts:
-        slots.setdefault(_INSTEAD.get(fact.place, fact.place), []).append(fact)
-    base = _settle(slots.pop(BASE, []), remarks)
+        slots.setdefault(_ALTERNATIVES.get(fact.place, fact.place), []).append(fact)
+    base = _settled(slots.pop(BASE, []), remarks)
     methods = slots.get(METHOD, [])
     if any(fact.value == "qlora" for fact in methods):
         # An adapter's own file cannot tell whether the weights below it were quantized.
         slots[METHOD] = [fact for fact in methods if fact.value != "lora"]
     filled = {BASE: base} if base else {}
-    for said in slots.values():
-        here = [f for f in said if base is None or f.about in (None, base.value)]
-        settled = _settle(here, remarks)
+    for all_ in slots.values():
+        settled = _settled(
+            [f for f in all_ if base is None or f.about in (None, base.value)], remarks
+        )
         if settled is not None:
             filled[settled.facts[0].place] = settled
     source = filled.get((*_TEMPLATE, "source"))
@@ -79,45 +83,44 @@ def merge(facts: Iterable[Fact], remarks: list[str]) -> dict[Place, Filled]:
     return filled
 
 
-def _settle(said: list[Fact], remarks: list[str]) -> Filled | None:
-    values = [fact for fact in said if not isinstance(fact.value, Absent)]
-    if not said:
+def _settled(facts: list[Fact], remarks: list[str]) -> FieldValue | None:
+    if not facts:
         return None
-    best = min(fact.rank for fact in values or said)
-    chosen = [fact for fact in values or said if fact.rank == best]
+    values = [fact for fact in facts if not isinstance(fact.value, Absent)]
+    best = min(fact.rank for fact in values or facts)
+    chosen = [fact for fact in values or facts if fact.rank == best]
     first, *others = _distinct(chosen)
     if others and not isinstance(first.value, Absent):
         if not all(fact.varies for fact in chosen):
             raise _conflict(first, others[0])
-        told = "; ".join(
+        listed = "; ".join(
             f"{show(f.value)} ({where_read(f, short=True)})" for f in (first, *others[:3])
         )
-        return Filled(Absent(f"it differs: {told}"), tuple(chosen))
+        return FieldValue(Absent(f"it differs: {listed}"), tuple(chosen))
     others = [f for f in values if f.rank != best and not _same_folder(first, f)]
     for fact in _distinct([first, *others])[1:]:
         remarks.append(
             f"{where_read(fact)} says {_name(fact)} is {show(fact.value)}; the draft has "
             f"{show(first.value)}, from {where_read(first)}"
         )
-    same = [fact for fact in chosen if _same(fact) == _same(first)]
-    return Filled(first.value, tuple(same))
+    return FieldValue(first.value, tuple(f for f in chosen if _key(f) == _key(first)))
 
 
-def _same_folder(said: Fact, other: Fact) -> bool:
-    """Whether a program's name of the base model is that of the folder a person says it is."""
-    if said.place != BASE or said.rank != ASKED:
+def _same_folder(first: Fact, other: Fact) -> bool:
+    """Whether a program's name of the base model is that of the folder a person gave."""
+    if first.place != BASE or first.rank != BY_PERSON:
         return False
-    return Path(str(said.value)).name == Path(str(other.value)).name
+    return Path(str(first.value)).name == Path(str(other.value)).name
 
 
 def _distinct(facts: list[Fact]) -> list[Fact]:
     found: dict[str, Fact] = {}
     for fact in facts:
-        found.setdefault(_same(fact), fact)
+        found.setdefault(_key(fact), fact)
     return list(found.values())
 
 
-def _same(fact: Fact) -> str:
+def _key(fact: Fact) -> str:
     """Return a text that is equal for equal values of the same field; 8 and 8.0 are equal."""
     value = fact.value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -131,16 +134,9 @@ def _name(fact: Fact) -> str:
     return visible(".".join(part if len(part) < 40 else "..." for part in fact.place))
 
 
-def where_read(fact: Fact, *, short: bool = False) -> str:
-    """Return file and key of a fact, as messages name them."""
-    if fact.file is None:
-        return visible(fact.key)
-    return visible(f"{fact.file.name if short else fact.file}: {fact.key}".removesuffix(": "))
-
-
 def _conflict(one: Fact, other: Fact) -> InteropError:
     names = dict.fromkeys((_name(one), _name(other)))
     what = f"{' or '.join(names)}: two sources differ"
-    told = "\n".join(f"  {where_read(f)} is {show(f.value)}" for f in (one, other))
+    lines = "\n".join(f"  {where_read(f)} is {show(f.value)}" for f in (one, other))
     fix = "a card is about one recipe: give the files of one, or make a card of each"
-    return InteropError(f"{what}\n{told}", fix=fix)
+    return InteropError(f"{what}\n{lines}", fix=fix)

@@ -1,0 +1,96 @@
+"""What a draft begins with: who submits it, and what is chosen rather than read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from safebench.importing.facts import Fact, Place
+
+Method = Literal["lora", "qlora", "dora", "full", "prompt", "none"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+UNNAMED = "my-card"
+"""Name of a card to which nobody gave one."""
+_CONTROLS = ["adapter_init", "data_order", "dropout"]
+RULE = {"name": "rule", "kind": "rule", "id": "safebench/refusal-rule", "revision": "1"}
+_REFERENCE: dict[str, dict[str, Any]] = {
+    "greedy": {"do_sample": False},
+    "t07": {"do_sample": True, "temperature": 0.7, "min_p": 0.1, "repeats": 3},
+}
+_TASKS = ("safebench_harm", "safebench_overrefusal", "safebench_capability")
+
+
+@dataclass(frozen=True)
+class CardBasics:
+    """What options of the command line say of every card."""
+
+    id: str | None = None
+    title: str | None = None
+    submitter: str | None = None
+    contact: str | None = None
+    method: Method | None = None
+
+
+def first_facts(basics: CardBasics, *, plan: bool) -> Iterator[Fact]:
+    """Yield what a draft begins with: of a plan, or of a study that was made elsewhere."""
+    yield from _submission(basics)
+    untuned = basics.method == "none"
+    if basics.method is not None:
+        yield _fact("hyperparameters.method", basics.method, "--method")
+    if untuned:
+        note = "the claim is about these weights: nothing was tuned"
+        yield _fact("submission.object", "artefact", note)
+    if plan:
+        yield from _plan(basics.method)
+        return
+    yield _fact("seeds.scheme", "declared", "the runs were made elsewhere")
+    origin = "the runs existed before this card, which was drafted from their files"
+    yield _fact("seeds.origin", origin)
+    if untuned:
+        yield _fact("seeds.training", [], "nothing was trained")
+        yield _fact("seeds.controls", [])
+
+
+def _fact(at: str, value: Any, note: str = "") -> Fact:
+    place: Place = tuple(at.split("."))
+    return Fact(place, value, None, key=note, note=note)
+
+
+def _submission(basics: CardBasics) -> Iterator[Fact]:
+    if basics.id is None:
+        yield _fact("submission.id", UNNAMED, "to replace: a short name, unique on a board")
+    for field, option in {
+        "id": "id",
+        "title": "title",
+        "submitter.name": "submitter",
+        "submitter.contact": "contact",
+    }.items():
+        value = getattr(basics, option)
+        if value is not None:
+            yield _fact(f"submission.{field}", value, f"--{option}")
+    note = "or third_party: somebody else made the model"
+    yield _fact("submission.relationship", "first_party", note)
+
+
+def _plan(method: Method | None) -> Iterator[Fact]:
+    untuned = method == "none"
+    yield _fact("seeds.scheme", "derived", "computed from the protocol: nobody picks them")
+    yield _fact("seeds.training", 1 if untuned else 5, "how many; a run fills in the values")
+    yield _fact("seeds.controls", [] if untuned else _CONTROLS)
+    if not untuned:
+        if method is None:
+            note = f"or {', '.join(m for m in METHODS if m != 'lora')}"
+            yield _fact("hyperparameters.method", "lora", note)
+        yield _fact("data.tuned.name", "tuned", "a name of your own")
+        yield _fact("data.tuned.role", "tuned")
+    for name, settings in _REFERENCE.items():
+        yield _fact(f"decoding.{name}.name", name, "one of the reference decodings")
+        for field, value in settings.items():
+            yield _fact(f"decoding.{name}.{field}", value)
+    for field, value in {**RULE, "primary": True}.items():
+        note = "the judge that `safebench run` has" if field == "name" else ""
+        yield _fact(f"judge.rule.{field}", value, note)
+    for task in _TASKS:
+        yield _fact(f"tasks.{task}.name", task)
