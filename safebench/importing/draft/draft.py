@@ -17,8 +17,9 @@ from safebench.card.io import dotted, parse_card
 from safebench.card.problems import NOT_GIVEN
 from safebench.card.read import parse_document
 from safebench.card.write import field_order
+from safebench.checks import all_rules
 from safebench.checks.completeness import states
-from safebench.checks.registry import Subject, all_rules
+from safebench.checks.registry import Subject
 from safebench.checks.report import CheckedCard, check_document
 from safebench.errors import InteropError, visible
 from safebench.importing.draft.commented import as_comment, commented, is_absence
