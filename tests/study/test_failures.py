@@ -209,7 +209,7 @@ def test_ctrl_c_keeps_what_is_finished(
     ran = run(capsys, plan, out)
     assert ran.code == 130
     assert "error: interrupted; finished work is kept" in ran.err
-    assert "Fix: run the same command again to go on" in ran.err
+    assert "Fix: run the same command again" in ran.err
     assert len(list((out / ".work" / "responses").glob("*.parquet"))) == 3
     assert events(out, "stopped")[0]["reason"] == "KeyboardInterrupt()"
     assert run(capsys, plan, out).code == 0

@@ -86,7 +86,7 @@ def test_a_shard_without_cells_says_so(done: Path, capsys: Capture) -> None:
     assert "Next: safebench merge DIR... --out DIR" in ran.out
     state = safebench(capsys, "status", shards(done, 2)[0]).out
     assert "shard-1-2: finished, shard 1/2\n  runs      2 of 2 finished\n" in state
-    assert "Next: safebench merge, with the folders of all shards" in state
+    assert "Next: safebench merge DIR... --out DIR" in state
 
 
 class Killed(BaseException):
