@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo real test search mutants check clean
+.PHONY: setup demo real test test-fast search mutants check clean
 
 setup: .venv/.ready
 
@@ -23,6 +23,10 @@ real: setup
 
 test: setup
 	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# Minutes less: without models, browsers and whole commands.
+test-fast: setup
+	$(BIN)/python -m pytest -q -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Property tests with fresh random seeds: `make search`, `make search SEEDS="1 2 3"`.
 SEEDS ?= $(shell $(PYTHON) -c 'import random; print(*(random.randrange(10**6) for _ in range(20)))')

@@ -27,6 +27,24 @@ settings.load_profile(os.environ.get("SAFEBENCH_HYPOTHESIS", "fixed"))
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# Rooms whose tests run models, and fixtures that run a whole command, a browser or a server.
+SLOW_ROOMS = ("models", "tuning", "study", "harness", "tools")
+SLOW_FIXTURES = frozenset({"demo", "demo_submission", "browser"})
+# Many cards or many processes: minutes in all, and none of them needs to be watched while working.
+SLOW_FILES = frozenset(
+    ["test_mutations", "test_newer", "test_hostile", "test_browser", "test_coverage", "test_real_outputs", "test_start", "test_lock", "test_imported_stated", "test_imported_weights"]
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves out."""
+    for item in items:
+        room = item.path.relative_to(ROOT / "tests").parts[0]
+        fixtures = SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
+        if room in SLOW_ROOMS or item.path.stem in SLOW_FILES or fixtures:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real material beside the checkout; absent on a user's machine."""
