@@ -31,9 +31,18 @@ ROOT = Path(__file__).resolve().parent.parent
 SLOW_ROOMS = ("models", "tuning", "study", "harness", "tools")
 SLOW_FIXTURES = frozenset({"demo", "demo_submission", "browser"})
 # Many cards or many processes: minutes in all, and none of them needs to be watched while working.
-SLOW_FILES = frozenset(
-    ["test_mutations", "test_newer", "test_hostile", "test_browser", "test_coverage", "test_real_outputs", "test_start", "test_lock", "test_imported_stated", "test_imported_weights"]
-)
+SLOW_FILES = {
+    "test_mutations",
+    "test_newer",
+    "test_hostile",
+    "test_browser",
+    "test_coverage",
+    "test_real_outputs",
+    "test_start",
+    "test_lock",
+    "test_imported_stated",
+    "test_imported_weights",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
