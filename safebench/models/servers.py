@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from safebench.errors import visible
@@ -32,19 +32,35 @@ def ask_all(
 ) -> list[A]:
     """Return the answers in the order of the requests, `concurrent` of them under way at once.
 
-    The first failure is raised at once; `stop` is then set, for requests that wait to retry.
+    After a failure nothing more is asked, and requests that wait to retry give up: `stop` is set.
+    What is raised is the failure that came first, not what it made the others raise.
     """
     stop.clear()
+    failures: list[Exception] = []
+
+    def ask_unless_stopped(request: Q) -> A:
+        if stop.is_set():
+            raise CancelledError
+        try:
+            return ask(request)
+        except Exception as problem:
+            failures.append(problem)
+            # Here, not where the result is read: this thread takes the next request at once.
+            stop.set()
+            raise
+
     with ThreadPoolExecutor(concurrent) as pool:
-        waiting = [pool.submit(ask, request) for request in requests]
+        waiting = [pool.submit(ask_unless_stopped, request) for request in requests]
         answers = []
         try:
             for future in waiting:
                 answers.append(future.result())
                 on_batch(1)
-        except BaseException:
+        except BaseException as problem:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
+            if failures and isinstance(problem, Exception):
+                raise failures[0]
             raise
     return answers
 
