@@ -60,7 +60,7 @@ def ask_all(
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             if failures and isinstance(problem, Exception):
-                raise failures[0]
+                raise failures[0] from failures[0].__cause__
             raise
     return answers
 
