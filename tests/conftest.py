@@ -40,8 +40,14 @@ SLOW_FILES = {
     "test_real_outputs",
     "test_start",
     "test_lock",
+    "test_imported",
+    "test_imported_grades",
+    "test_imported_loaded",
+    "test_imported_sent",
     "test_imported_stated",
     "test_imported_weights",
+    "test_manifest",
+    "test_build",
 }
 
 
