@@ -5,7 +5,15 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+)
 
 from safebench.errors import CardError
 
@@ -21,9 +29,17 @@ Proportion = Annotated[float, Field(ge=0.0, le=1.0)]
 Difference = Annotated[float, Field(ge=-1.0, le=1.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
 AboveZero = Annotated[float, Field(gt=0.0)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+
+def _whole(value: Any) -> Any:
+    """Return 2 for 2.0, as JSON Schema counts 2.0 as an integer: the digest sees one number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_Whole = BeforeValidator(_whole)
+Count = Annotated[int, Field(ge=0), _Whole]
+Positive = Annotated[int, Field(ge=1), _Whole]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1), _Whole]
 
 
 class _SectionMeta(type(BaseModel)):  # type: ignore[misc]

@@ -23,6 +23,7 @@ DATA_FIELDS = (
 )  # fmt: skip
 _TASK_FIELDS = ("name", "version", "dataset_sha256", "limit")
 MODEL_FIELDS = ("access", "provider", "snapshot", "moderation", "dtype", "quantization")
+_EXACT = 2**53 - 1
 NOT_CAUSAL = {
     "decoding": {"repeats", "repeat_control"},
     "judge": {"name", "primary", "calibration", "self_test", "lineage"},
@@ -72,6 +73,8 @@ def without_reasons(value: Any) -> Any:
     """Return plain data in which an absence has no reason: other words change no outcome."""
     if isinstance(value, list):
         return [without_reasons(item) for item in value]
+    if isinstance(value, int) and abs(value) > _EXACT:
+        return float(value)  # as RFC 8785 has it: every number is a double
     if not isinstance(value, dict):
         return value
     for key in ("not_reported", "unpinnable"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOL = {
@@ -65,9 +66,9 @@ def construct(text: str, tag: str) -> Plain:
 
 
 def _integer(digits: str, base: int) -> int:
-    if len(digits) > _MOST_DIGITS:
+    if len(digits) > _MOST_DIGITS or abs(value := int(digits, base)) > sys.float_info.max:
         raise NotANumberError(f"an integer of {len(digits)} digits")
-    return int(digits, base)
+    return value
 
 
 def _real(text: str) -> float:

@@ -96,7 +96,7 @@ class Shape:
 
     def alternative(self, label: str) -> Shape:
         """Return the type of a union that pydantic means by a label in a location."""
-        name = label.removeprefix("constrained-")
+        name = label.removeprefix("function-before[_whole(), ").removeprefix("constrained-")
         return next((a for a in self.alternatives if name.startswith(a._label)), self)
 
     def chosen(self, value: Any) -> Shape | None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from safebench.card.digest import protocol_digest
 from safebench.card.document import Pointer, json_pointer
 from safebench.card.io import load_card, load_document, parse_document
 from safebench.card.problems import WRONG
@@ -189,16 +190,37 @@ def test_every_duplicated_item_ends_in_a_report(name: str) -> None:
                 assert checked(data).errors, pointer
 
 
-# JSON Schema takes 2.0 for an integer, which a card writes as 2 (spec/v1/card.md).
-FRACTIONS = st.floats(allow_nan=False, allow_infinity=False).filter(lambda x: not x.is_integer())
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 KEYS = st.sampled_from(["not_reported", "unpinnable", "name", "x", "kind"])
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | FRACTIONS
+    st.none() | st.booleans() | st.integers() | FLOATS
     | st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=5,
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [2.0, 0.0, -0.0, 2.5, 1e300, 10**30, 10**309, -(10**30)])
+def test_a_number_is_whole_by_its_value(number: float) -> None:
+    """As JSON Schema has it, and without a traceback however large it is."""
+    for pointer in (("hyperparameters", "epochs"), ("seeds", "training"), ("seeds", "generation")):
+        card = copy.deepcopy(DATA["plan"])
+        parent(card, pointer)[pointer[-1]] = number
+        report = checked(card)
+        refused = {f.rule for f in report.findings} & (STRUCTURAL | {"SB-CARD-006"})
+        assert bool(refused) == (number == 10**309 or not SCHEMA.is_valid(card)), pointer
+
+
+def test_a_whole_number_has_one_digest() -> None:
+    digests = set()
+    for number in (5, 5.0):
+        card = copy.deepcopy(DATA["plan"])
+        card["hyperparameters"]["epochs"] = number
+        found = checked(card).card
+        assert found is not None
+        digests.add(protocol_digest(found))
+    assert len(digests) == 1
 
 
 @settings(deadline=None, max_examples=200)
