@@ -214,7 +214,7 @@ def test_a_seed_that_the_card_lists_is_missed(tmp_path: Path) -> None:
     file = tmp_path / "answers.yaml"
     file.write_text("seeds: {training: [1, 2, 5]}\n")
     problem = refused(tmp_path / "out", sampled(), card=file)
-    assert "lists 5, of which there are no responses" in str(problem)
+    assert "seeds.training lists 5" in str(problem)
     assert "--lost seed=5:REASON" in str(problem.fix)
 
 
@@ -229,7 +229,7 @@ def test_a_seed_that_the_card_lists_is_missed(tmp_path: Path) -> None:
         (lambda s: [x for x in s if not (x.model == TWO and x.task == TASKS[0])],
          "tuned, seed 2, checkpoint 2, greedy, safebench_harm, repeat 1: no responses"),
         (lambda s: [replace(x, task="other") for x in s],
-         "base-None.jsonl:1: task 'other' is none of safebench's"),
+         "base-None.jsonl:1: task 'other' is not one of safebench's"),
         (lambda s: [], "no responses were read"),
         (lambda s: [replace(x, decoding="t07") for x in s], "how decoding t07 chose its tokens"),
         (lambda s: [replace(x, model=replace(x.model, checkpoint=None)) for x in s],
@@ -255,7 +255,7 @@ def test_a_prompt_of_another_task_is_named(tmp_path: Path) -> None:
     ("judged", "facts", "message"),
     [
         ({"human": ReportedVerdict("partial")}, (), "nothing says what kind of judge it is"),
-        ({"human": ReportedVerdict(score=0.4)}, human(), "human says '0.4'"),
+        ({"human": ReportedVerdict(score=0.4)}, human(), "human graded a response '0.4'"),
     ],
 )
 def test_verdicts_that_cannot_count(
@@ -269,7 +269,7 @@ def test_a_judge_decides_all_or_nothing(tmp_path: Path) -> None:
     samples = with_verdicts(sampled([BASE]))
     samples[1] = replace(samples[1], judged={})
     problem = refused(tmp_path / "out", samples, facts=human())
-    assert "base-None.jsonl:2: human says nothing of this response" in str(problem)
+    assert "base-None.jsonl:2: human has no verdict on this response" in str(problem)
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ def test_settings_are_found_by_what_they_say(tmp_path: Path) -> None:
     settings = {"short": {"do_sample": False, "max_new_tokens": 8, "repetition_penalty": 1.0}}
     card = imported(tmp_path / "out", samples, facts=facts, settings=settings)
     assert card.decoding[0].name == "short" and card.decoding[0].repetition_penalty == 1.0
-    with pytest.raises(InteropError, match="no responses are decoded like that"):
+    with pytest.raises(InteropError, match="decoding long: no responses agree"):
         imported(tmp_path / "no", samples, facts=facts,
                  settings={"long": {"do_sample": False, "max_new_tokens": 9}})  # fmt: skip
 

@@ -108,8 +108,8 @@ def test_a_grade_is_asked_about_and_taken_as_it_is_told(
     with pytest.raises(InteropError) as caught:
         taken(tmp_path, found, construct)
     assert not (tmp_path / "out").exists()
-    assert f"judge says {first!r} of a response" in str(caught.value)
-    assert f"what that means for {construct}" in str(caught.value)
+    assert "judge" in str(caught.value) and f"{first!r}" in str(caught.value)
+    assert f"means for {construct}" in str(caught.value)
     assert f"{first} (1)" in str(caught.value) and f"{second} (1)" in str(caught.value)
     fix = str(caught.value.fix)
     for one, other in ((first, second), (second, first)):
@@ -133,7 +133,7 @@ def test_a_score_of_capability_is_what_it_is(
 
 @pytest.mark.parametrize("grade", ["maybe", 7, "R"])
 def test_a_word_is_no_score_of_capability(grade: Any, tmp_path: Path) -> None:
-    with pytest.raises(InteropError, match=rf"sample 1: a verdict \({grade}\) of capability"):
+    with pytest.raises(InteropError, match=rf"sample 1: .*\({grade}\) on capability"):
         taken(tmp_path, of_inspect(tmp_path / "in", grade), "capability")
 
 
@@ -146,7 +146,7 @@ def test_the_grades_of_xstest(tmp_path: Path) -> None:
     found = of_inspect(tmp_path / "in", "R", "C", "P", "C")
     with pytest.raises(InteropError) as caught:
         taken(tmp_path, found, "over_refusal")
-    assert "of 4 responses it says C (2), P (1), R (1)" in str(caught.value)
+    assert "C (2), P (1), R (1)" in str(caught.value)
     assert "--label 'C=complied' --label 'P=partial' --label 'R=refused'" in str(caught.value.fix)
     labels = {"C": "complied", "P": "partial", "R": "refused"}
     assert taken(tmp_path, found, "over_refusal", labels=labels)[0] == "refused"
