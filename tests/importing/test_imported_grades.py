@@ -70,11 +70,14 @@ def of_scores(place: Path, *grades: Any) -> Collected:
 
 def taken(place: Path, found: Collected, construct: Any, **changes: Any) -> list[str | None]:
     """The verdicts of the judge that came along, in the order of the prompts."""
-    settings = {} if any(f.place[-1] == "do_sample" for f in found.facts) else {
-        "greedy": {"do_sample": False, "max_new_tokens": 8}
-    }  # fmt: skip
-    request = Request(found, place / "out", constructs={"bench": construct}, settings=settings,
-                      **changes)  # fmt: skip
+    settings = (
+        {}
+        if any(f.place[-1] == "do_sample" for f in found.facts)
+        else {"greedy": {"do_sample": False, "max_new_tokens": 8}}
+    )
+    request = Request(
+        found, place / "out", constructs={"bench": construct}, settings=settings, **changes
+    )
     import_runs(request, Silent())
     rows = read_outcomes(place / "out").to_pylist()
     return [r["verdict"] for r in rows if r["judge"] == "judge"]
@@ -82,12 +85,11 @@ def taken(place: Path, found: Collected, construct: Any, **changes: Any) -> list
 
 READERS = [of_inspect, of_lm_eval, of_table, of_scores]
 GRADES = {
-    of_inspect: [(True, False), ("C", "I"), (1, 0), (1.0, 0.0), ("refusal", "answer"),
-                 ("C", "R")],
+    of_inspect: [(True, False), ("C", "I"), (1, 0), (1.0, 0.0), ("refusal", "answer"), ("C", "R")],
     of_lm_eval: [(1.0, 0.0), (True, False), (1, 0)],
     of_table: [(True, False), (1, 0), ("1", "0"), ("yes", "no")],
     of_scores: [(1, 0), (1.0, 0.0), ("1", "0")],
-}  # fmt: skip
+}
 CASES = [(reader, grades) for reader in READERS for grades in GRADES[reader]]
 
 

@@ -90,10 +90,10 @@ def gather(
     files = find(paths, [one.folder for one in declared])
     remarks: list[str] = []
     states = {file.parent: read_record(file) for file in files["trainer state"]}
-    given = {file.parent: read_record(file) for file in files["training arguments"]}
-    training = list(_training(states, given, remarks))
+    arguments = {file.parent: read_record(file) for file in files["training arguments"]}
+    training = list(_training(states, arguments, remarks))
     steps = weights.length_in_steps(training)
-    found = weights.find_weights(files["adapter"], files["weights"], states, given, declared)
+    found = weights.find_weights(files["adapter"], files["weights"], states, arguments, declared)
     listed, chosen = choose(found, weights.unit_of(found, in_steps=steps is not None))
     facts = [
         *extra,
@@ -101,13 +101,13 @@ def gather(
         *chosen,
         *training,
         *weights.facts(listed, start, steps),
-        *(() if listed else weights.seeds_of_arguments(given)),
+        *(() if listed else weights.seeds_of_arguments(arguments)),
         *(fact for file in files["chat template"] for fact in trainer.template_facts(file, None)),
     ]
     for file in files["tokenizer"]:
         facts += trainer.template_facts(file, read_record(file))
     facts += _lm_eval(files, remarks)
-    remarks.extend(_unread(files, given))
+    remarks.extend(_unread(files, arguments))
     filled = settle(facts, remarks)
     if METHOD not in filled and METHOD[:1] not in filled:
         remarks.append(
@@ -120,13 +120,13 @@ def gather(
 
 
 def _training(
-    states: Mapping[Path, Record], given: Mapping[Path, Record], remarks: list[str]
+    states: Mapping[Path, Record], arguments: Mapping[Path, Record], remarks: list[str]
 ) -> Iterator[Fact]:
     """Yield what arguments and states of trainers report; both are by folder."""
-    for record in given.values():
+    for record in arguments.values():
         yield from trainer.argument_facts(record)
     for folder, record in states.items():
-        yield from trainer.state_facts(record, alone=not _has_arguments(folder, given))
+        yield from trainer.state_facts(record, alone=not _has_arguments(folder, arguments))
         best = trainer.best_checkpoint(record)
         if best is not None:
             remarks.append(
@@ -135,8 +135,8 @@ def _training(
             )
 
 
-def _has_arguments(folder: Path, given: Mapping[Path, Record]) -> bool:
-    return any(around in given for around in (folder, *folder.parents))
+def _has_arguments(folder: Path, arguments: Mapping[Path, Record]) -> bool:
+    return any(around in arguments for around in (folder, *folder.parents))
 
 
 def _lm_eval(files: Files, remarks: list[str]) -> Iterator[Fact]:
@@ -152,10 +152,10 @@ def _lm_eval(files: Files, remarks: list[str]) -> Iterator[Fact]:
             yield from lm_eval_tasks.sample_facts(file, task)
 
 
-def _unread(files: Files, given: Mapping[Path, Record]) -> Iterator[str]:
+def _unread(files: Files, arguments: Mapping[Path, Record]) -> Iterator[str]:
     """Yield remarks on files that no field of the card is filled from."""
     for file in files["pickle"]:
-        if not _has_arguments(file.parent, given):
+        if not _has_arguments(file.parent, arguments):
             yield (
                 f"{file} is a pickle, which can run code and is never loaded: write "
                 "trainer.args.to_json_string() to training_args.json beside it"

@@ -132,17 +132,17 @@ def keyed(facts: Iterable[Fact], settings: Iterable[Fact]) -> list[Fact]:
     Raises:
         InteropError: not exactly one decoding of the files has these settings.
     """
-    there = _decodings(facts)
+    recorded = _decodings(facts)
     declared = list(settings)
     found = []
     for name, values in _decodings(declared).items():
-        if name in there or not there:
+        if name in recorded or not recorded:
             keys = [name]
         else:
-            named = [key for key, one in there.items() if one.get("name") == name]
-            keys = named or [key for key, one in there.items() if _agree(values, one)]
+            named = [key for key, one in recorded.items() if one.get("name") == name]
+            keys = named or [key for key, one in recorded.items() if _agree(values, one)]
         if len(keys) != 1:
-            listed = "; ".join(_words(one) for one in there.values())
+            listed = "; ".join(_words(one) for one in recorded.values())
             what = f"{len(keys)} different settings agree" if keys else "no responses agree"
             raise InteropError(
                 f"decoding {visible(name)}: {what} with it; the responses have: {listed}",

@@ -46,33 +46,25 @@ class Models:
         Raises:
             InteropError: it cannot be told which checkpoint answered.
         """
-        by_run: dict[tuple[str, int | None], dict[int | None, FoundWeights]] = {}
-        for one in found:
-            checkpoints = by_run.setdefault((one.condition, one.seed), {})
-            checkpoints[checkpoint_of(one, unit)] = one
+        by_model = {
+            ModelKey(one.condition, one.seed, checkpoint_of(one, unit)): one for one in found
+        }
         for key in self._answered:
             self._check_own(key, found)
-            there = by_run.get((key.condition, key.training_seed), {})
-            self.keys[key] = self._settled(key, there)
-        answered = {(k.condition, k.training_seed, k.checkpoint) for k in self.keys.values()}
-        kept: list[FoundWeights] = []
-        left: list[FoundWeights] = []
-        for one in found:
-            checkpoint = checkpoint_of(one, unit)
-            # Of two sets of weights of one checkpoint, the last one found stands for it.
-            if by_run[one.condition, one.seed][checkpoint] == one:
-                own = (one.condition, one.seed, checkpoint) in answered
-                (kept if own else left).append(one)
+            self.keys[key] = self._settled(key, by_model)
+        answered = set(self.keys.values())
+        left = [str(one.folder) for model, one in by_model.items() if model not in answered]
         if left:
-            names = ", ".join(str(one.folder) for one in left[:3])
             self.remarks.append(
-                f"{len(left)} sets of weights have no responses and are not listed: {names}"
+                f"{len(left)} sets of weights have no responses and are not listed: "
+                f"{', '.join(left[:3])}"
             )
         tuned = [key for key in self.keys.values() if key.training_seed is not None]
         at = sorted({key.checkpoint for key in tuned if key.checkpoint is not None})
         place = ("hyperparameters", "checkpoints")
         fact = Fact(place, at, None, note="those that answered", rank=BY_PERSON)
-        return kept, [fact] if tuned else []
+        listed = [one for model, one in by_model.items() if model in answered]
+        return listed, [fact] if tuned else []
 
     def _check_own(self, key: ModelKey, found: list[FoundWeights]) -> None:
         """Raise InteropError where the sampler loaded weights that are declared as another's."""
@@ -86,15 +78,20 @@ class Models:
                     fix="declare the same seed for the responses and for the weights",
                 )
 
-    def _settled(self, key: ModelKey, there: Mapping[int | None, FoundWeights]) -> ModelKey:
-        """Return a model with its checkpoint; `there` are the weights of its run."""
+    def _settled(self, key: ModelKey, by_model: Mapping[ModelKey, FoundWeights]) -> ModelKey:
+        """Return a model with its checkpoint; the weights of its own run may tell it."""
         if key.condition == "base" or key.checkpoint is not None:
             return key
         if self._default is not None:
             return replace(key, checkpoint=self._default)
-        at = sorted(checkpoint for checkpoint in there if checkpoint is not None)
+        at = sorted(
+            model.checkpoint
+            for model in by_model
+            if model.checkpoint is not None and replace(model, checkpoint=None) == key
+        )
         loaded = self._loaded.get(key, frozenset())
-        of_sampler = [n for n in at if there[n].folder.resolve() in loaded]
+        folders = {n: by_model[replace(key, checkpoint=n)].folder.resolve() for n in at}
+        of_sampler = [n for n in at if folders[n] in loaded]
         for checkpoints in (of_sampler if len(loaded) == 1 else [], at):
             if len(checkpoints) == 1:
                 return replace(key, checkpoint=checkpoints[0])

@@ -7,13 +7,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import product
 from typing import Any
 
 from safebench.card.task import Construct
 from safebench.errors import InteropError, visible
 from safebench.harness.tasks import LoadedTask, load_task, task_names
 from safebench.importing.facts import Fact, first_words
-from safebench.importing.interface import At, Response, row_error
+from safebench.importing.interface import At, ModelKey, Response, row_error
 from safebench.importing.submission.request import Request
 
 Document = dict[str, Any]
@@ -153,15 +154,21 @@ def _id_of(prompt: str) -> str:
 def match_prompts(
     samples: Iterable[Response], tasks: Sequence[LoadedTask], request: Request
 ) -> list[MatchedResponse]:
-    """Return every response with its document.
+    """Return every response with its document, without those beyond the first prompts.
 
     Raises:
-        InteropError: a prompt is not the task's own.
+        InteropError: a prompt is not the task's own, or no response is left.
     """
     limited = request.limit is not None
     indices = {task.name: _Documents(task) for task in tasks}
     pairs = ((sample, indices[sample.task].of(sample, limited=limited)) for sample in samples)
-    return [MatchedResponse(sample, document) for sample, document in pairs if document is not None]
+    found = [MatchedResponse(sample, document) for sample, document in pairs if document is not None]
+    if not found:
+        raise InteropError(
+            f"no response is to one of the first {request.limit} prompts of its task",
+            fix="give a larger --limit, or none",
+        )
+    return found
 
 
 class _Documents:
@@ -234,14 +241,11 @@ def check_complete(
     Raises:
         InteropError: a response is missing, or there are two.
     """
-    cells: dict[_Cell, None] = {}
-    answered: dict[Any, dict[_Cell, dict[str, At]]] = {}
+    answered: dict[tuple[ModelKey, _Cell], dict[str, At]] = {}
     for one in found:
-        sample = one.sample
+        sample, prompt_id = one.sample, str(one.document["prompt_id"])
         cell = (sample.decoding, sample.task, sample.repeat)
-        cells[cell] = None
-        prompts = answered.setdefault(sample.model, {}).setdefault(cell, {})
-        prompt_id = str(one.document["prompt_id"])
+        prompts = answered.setdefault((sample.model, cell), {})
         if prompt_id in prompts:
             raise row_error(
                 sample.at,
@@ -251,23 +255,23 @@ def check_complete(
             )
         prompts[prompt_id] = sample.at
     documents = {task.name: [str(d["prompt_id"]) for d in task.documents] for task in tasks}
-    for model, by_cell in answered.items():
-        for cell in cells:
-            decoding, task, repeat = cell
-            there = by_cell.get(cell, {})
-            missing = [p for p in documents[task] if p not in there]
-            if missing:
-                what = f"{model}, {names[decoding]}, {task}, repeat {repeat}"
-                raise _incomplete(what, missing, there, len(documents[task]))
+    models = dict.fromkeys(model for model, _ in answered)
+    cells = dict.fromkeys(cell for _, cell in answered)
+    for model, (decoding, task, repeat) in product(models, cells):
+        present = answered.get((model, (decoding, task, repeat)), {})
+        missing = [p for p in documents[task] if p not in present]
+        if missing:
+            what = f"{model}, {names[decoding]}, {task}, repeat {repeat}"
+            raise _incomplete(what, missing, present, len(documents[task]))
 
 
-def _incomplete(what: str, missing: list[str], there: Mapping[str, At], of: int) -> InteropError:
-    if not there:
+def _incomplete(what: str, missing: list[str], present: Mapping[str, At], of: int) -> InteropError:
+    if not present:
         return InteropError(
             f"{what}: no responses, but another model has some",
             fix="import them too; every model answers every task under every decoding",
         )
-    file = next(iter(there.values())).file
+    file = next(iter(present.values())).file
     return InteropError(
         f"{what}: {len(missing)} of {of} prompts have no response in {visible(str(file))}: "
         f"{first_words(missing)}",

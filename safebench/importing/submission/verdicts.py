@@ -43,11 +43,8 @@ def judge_facts(facts: Sequence[Fact], matched: Sequence[MatchedResponse]) -> li
     """
     elsewhere = reported_by(matched)
     described = {f.place[1] for f in facts if f.place[0] == "judge"}
-    covered = {_pair(one) for one in matched if one.sample.judged}
     asked = bool(described - set(elsewhere))
-    rule = not asked and any(
-        _pair(one) not in covered or one.document["construct"] in _WITH_VERDICTS for one in matched
-    )
+    rule = not asked and bool(_to_judge(matched))
     made: list[Fact] = []
     if rule:
         values = {**RULE, "sees": "prompt_and_response", "votes": 1, "primary": True}
@@ -71,8 +68,16 @@ def judge_facts(facts: Sequence[Fact], matched: Sequence[MatchedResponse]) -> li
     return made
 
 
-def _pair(one: MatchedResponse) -> tuple[str, str]:
-    return one.sample.task, str(one.document["construct"])
+def _to_judge(matched: Sequence[MatchedResponse]) -> list[tuple[str, Construct]]:
+    """Return tasks and constructs to judge here: those without reported scores.
+
+    A reported verdict on harm or a refusal does not replace the verdict of a judge that is asked.
+    """
+    reported: dict[tuple[str, Construct], bool] = {}
+    for one in matched:
+        pair = (one.sample.task, one.document["construct"])
+        reported[pair] = reported.get(pair, False) or bool(one.sample.judged)
+    return [pair for pair, judged in reported.items() if not judged or pair[1] in _WITH_VERDICTS]
 
 
 def _has(facts: Iterable[Fact], judge: str, field: str) -> bool:
@@ -210,12 +215,10 @@ def to_judge_here(matched: Sequence[MatchedResponse], card: Card) -> tuple[list[
     """Return the judges of a card that are asked here, and the tasks that they are asked about."""
     elsewhere = reported_by(matched)
     judges = [judge for judge in items(card.judge) if judge.name not in elsewhere]
-    covered = {_pair(one) for one in matched if one.sample.judged}
     tasks = dict.fromkeys(
         task
-        for task, construct in dict.fromkeys(_pair(one) for one in matched)
+        for task, construct in _to_judge(matched)
         if any(judge.constructs is None or construct in judge.constructs for judge in judges)
-        and ((task, construct) not in covered or construct in _WITH_VERDICTS)
     )
     return judges, list(tasks)
 
