@@ -78,11 +78,12 @@ def _complete(gathered: Gathered, folder: Path, *, plan: bool) -> tuple[Tree, Ca
     """Return the data with every gap marked, and the card that it is."""
     tree = Tree(gathered.filled)
     before = ""
+    # A section that was marked may have mandatory fields of its own, so until nothing changes.
     while (now := json.dumps(tree.data)) != before:
         before = now
         card, missing = _parse(tree)
         _mark_mandatory(tree, card, plan=plan)
-        if json.dumps(tree.data) == before:  # else a field may be marked that was missing
+        if json.dumps(tree.data) == before:  # else what was missing may be marked by now
             for at in missing:
                 tree.mark(at)
     today = datetime.datetime.now(datetime.UTC).date()

@@ -188,7 +188,7 @@ def find(paths: Iterable[Path], weights: Iterable[Path] = ()) -> Files:
         here = list(_search(path) if path.is_dir() else [_recognised(path)])
         if not any(kind in sufficient for kind, _ in here):
             raise _nothing(path, [file for _, file in here])
-        for kind, file in here:
+        for kind, file in here:  # the same file may lie below several paths
             found.setdefault(file.resolve(), (kind, file))
     return {
         name: sorted((file for kind, file in found.values() if kind == name), key=natural)

@@ -84,15 +84,15 @@ class Models:
             return key
         if self._default is not None:
             return replace(key, checkpoint=self._default)
-        at = sorted(
-            model.checkpoint
-            for model in by_model
+        own = {
+            model.checkpoint: one.folder.resolve()
+            for model, one in by_model.items()
             if model.checkpoint is not None and replace(model, checkpoint=None) == key
-        )
-        loaded = self._loaded.get(key, frozenset())
-        folders = {n: by_model[replace(key, checkpoint=n)].folder.resolve() for n in at}
-        of_sampler = [n for n in at if folders[n] in loaded]
-        for checkpoints in (of_sampler if len(loaded) == 1 else [], at):
+        }
+        at, loaded = sorted(own), self._loaded.get(key, frozenset())
+        # A sampler that loaded several folders does not tell which of them answered.
+        of_sampler = [n for n in at if own[n] in loaded] if len(loaded) == 1 else []
+        for checkpoints in (of_sampler, at):
             if len(checkpoints) == 1:
                 return replace(key, checkpoint=checkpoints[0])
         seed = f"seed={key.training_seed}"

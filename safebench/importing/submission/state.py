@@ -213,6 +213,7 @@ def _repetition_penalty(file: Path, facts: Sequence[Fact]) -> Iterator[Fact]:
     source = file if file.is_file() else None
     own = read_record(file).number("repetition_penalty") if source else None
     note = "the model's own settings have none" if own is None else ""
+    # A sampler that was given no penalty leaves it to the model's own settings.
     for fact in facts:
         if fact.place[0] == "decoding" and fact.place[-1] == "repetition_penalty":
             value = 1.0 if own is None else own

@@ -161,8 +161,8 @@ def match_prompts(
     """
     limited = request.limit is not None
     indices = {task.name: _Documents(task) for task in tasks}
-    pairs = ((sample, indices[sample.task].of(sample, limited=limited)) for sample in samples)
-    found = [MatchedResponse(sample, document) for sample, document in pairs if document is not None]
+    pairs = ((one, indices[one.task].of(one, limited=limited)) for one in samples)
+    found = [MatchedResponse(one, document) for one, document in pairs if document is not None]
     if not found:
         raise InteropError(
             f"no response is to one of the first {request.limit} prompts of its task",

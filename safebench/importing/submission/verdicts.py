@@ -60,6 +60,7 @@ def judge_facts(facts: Sequence[Fact], matched: Sequence[MatchedResponse]) -> li
             note = "those that it reported verdicts of"
             made.append(Fact(("judge", name, "constructs"), constructs, None, note=note))
         first = whole and not decided & set(constructs)
+        # Without a judge that is asked here, one has to be primary, even if it decided only a part.
         alone = not (rule or asked) and name == next(iter(elsewhere))
         if (first or alone) and not primary_declared:
             decided |= set(constructs)

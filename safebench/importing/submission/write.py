@@ -96,7 +96,10 @@ def import_runs(request: Request, progress: Progress) -> Imported:
         RunError: the folder is not empty.
         SafebenchError: a task cannot be loaded, or a judge cannot judge.
     """
-    _check_free(request.out)
+    out = request.out
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        what = "is not empty" if out.is_dir() else "is a file"
+        raise RunError(f"{out}: {what}", fix="give --out a new folder")
     if not request.collected.samples:
         raise InteropError("no responses were read", fix="give the files that hold them")
     facts = collected_facts(request)
@@ -111,7 +114,7 @@ def import_runs(request: Request, progress: Progress) -> Imported:
     check_complete(matched, tasks, state.names)
     # Not before: two settings under one name are still two cells that each model has to answer.
     matched = [one.with_(decoding=state.names[one.sample.decoding]) for one in matched]
-    with folder_at_once(request.out) as folder:
+    with folder_at_once(out) as folder:
         for name, file in state.files.items():
             replace_file(folder / name, file.read_bytes())
         adapters = copy_adapters(state.gathered, folder)
@@ -119,8 +122,8 @@ def import_runs(request: Request, progress: Progress) -> Imported:
         draft = writer.write([*state.files, *adapters], progress)
     extra = request.collected.extra.values()
     return Imported(
-        card=load_card(request.out / CARD_FILE),
-        report=check(request.out / CARD_FILE),
+        card=load_card(out / CARD_FILE),
+        report=check(out / CARD_FILE),
         to_name=draft.to_name,
         gathered=state.gathered,
         responses=len(matched),
@@ -261,9 +264,3 @@ def _task_facts(
         note = "the prompts are the tasks' own, word for word"
         yield Fact(place, "none", None, note=note)
         yield Fact(("prompting", "language"), "en", None, note="that of the tasks")
-
-
-def _check_free(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        what = "is not empty" if out.is_dir() else "is a file"
-        raise RunError(f"{out}: {what}", fix="give --out a new folder")

@@ -102,7 +102,7 @@ def _warmup(record: Record) -> Iterator[Fact]:
     steps, ratio = record.number("warmup_steps"), record.number("warmup_ratio")
     if steps is not None and 0 < steps < 1:  # how transformers 5 writes a ratio
         yield _hyper(record, "warmup_ratio", "warmup_steps", steps)
-    elif ratio and not steps:
+    elif ratio and not steps:  # transformers uses the ratio only while steps are 0
         yield _hyper(record, "warmup_ratio", "warmup_ratio", ratio)
     elif steps is not None:
         yield _hyper(record, "warmup_steps", "warmup_steps", record.whole("warmup_steps"))

@@ -92,11 +92,14 @@ def find_weights(
 
     weights = [found(file, "adapter") for file in adapters]
     with_adapter = {one.folder for one in weights}
-    for folder in sorted({file.parent for file in whole} - with_adapter):
+    first = {file.parent: file for file in sorted(whole, reverse=True)}
+    for folder in sorted(first.keys() - with_adapter):
         if folder in states or _nearest(by_folder, folder.resolve()) is not None:
-            weights.append(found(min(f for f in whole if f.parent == folder), None))
+            weights.append(found(first[folder], None))
     weights.sort(key=lambda one: natural(one.folder))
-    return [one for one in weights if not _is_copy(one, weights)]
+    # A trainer saves its last or best checkpoint once more at the top of its folder.
+    inside = {(around, o.sha256) for o in weights if o.sha256 for around in o.folder.parents}
+    return [one for one in weights if (one.folder, one.sha256) not in inside]
 
 
 def _nearest(by_folder: Mapping[Path, T], folder: Path) -> T | None:
@@ -150,13 +153,6 @@ def _seed_in_name(folder: Path) -> tuple[int, str] | None:
         if match and int(match[1]) < 2**32:
             return int(match[1]), part
     return None
-
-
-def _is_copy(one: FoundWeights, all_: Sequence[FoundWeights]) -> bool:
-    """Whether weights at the top of a run are those of a checkpoint inside it."""
-    return one.sha256 is not None and any(
-        other.sha256 == one.sha256 and one.folder in other.folder.parents for other in all_
-    )
 
 
 def length_in_steps(facts: Iterable[Fact]) -> Fact | None:
