@@ -11,7 +11,7 @@ from typing import Any
 
 from safebench.card.base import Section
 from safebench.card.card import SPEC, Card
-from safebench.card.document import Pointer, Problem
+from safebench.card.document import Pointer
 from safebench.card.io import dotted, parse_card
 from safebench.card.problems import NOT_GIVEN
 from safebench.card.read import parse_document
@@ -95,22 +95,23 @@ def _complete(gathered: Gathered, folder: Path, *, plan: bool) -> tuple[Tree, Ca
 
 
 def _parse(tree: Tree) -> tuple[Card, list[Pointer]]:
-    """Return the card, and the fields that it has to have and lacks."""
+    """Return the card, and the fields that it has to have and lacks.
+
+    Raises:
+        InteropError: a card cannot have a value that a file gives it.
+    """
     card, problems = parse_card(parse_document(json.dumps(tree.data).encode(), "draft"))
     missing = [problem.pointer for problem in problems if problem.rule == NOT_GIVEN]
     wrong = [p for p in problems if p.severity == "error" and p.rule != NOT_GIVEN]
-    if card is None or wrong:
-        raise _unfit((wrong or problems)[0], tree)
-    return card, missing
-
-
-def _unfit(problem: Problem, tree: Tree) -> InteropError:
-    """Return the error for a value of a file that a card cannot have."""
-    near = [p for p in tree.sources if p == problem.pointer[: len(p)]]
-    source = tree.sources[max(near, key=len)] if near else None
+    if card is not None and not wrong:
+        return card, missing
+    problem = (wrong or problems)[0]
+    around = [p for p in tree.sources if p == problem.pointer[: len(p)]]
     name = visible(dotted(problem.pointer))
-    where = f"{where_read(source.facts[0])} cannot be {name}" if source else name
-    return InteropError(f"{where}: {visible(problem.message)}", fix=visible(problem.fix))
+    if around:
+        source = tree.sources[max(around, key=len)].facts[0]
+        name = f"{where_read(source)} cannot be {name}"
+    raise InteropError(f"{name}: {visible(problem.message)}", fix=visible(problem.fix))
 
 
 def _mark_mandatory(tree: Tree, card: Card, *, plan: bool) -> None:

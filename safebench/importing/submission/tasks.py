@@ -13,7 +13,7 @@ from typing import Any
 from safebench.card.task import Construct
 from safebench.errors import InteropError, visible
 from safebench.harness.tasks import LoadedTask, load_task, task_names
-from safebench.importing.facts import Fact, first_words
+from safebench.importing.facts import Fact, first_words, show
 from safebench.importing.interface import At, ModelKey, Response, row_error
 from safebench.importing.submission.request import Request
 
@@ -56,11 +56,12 @@ def tasks_of(request: Request, facts: Sequence[Fact]) -> tuple[LoadedTask, ...]:
 
     Raises:
         TaskError: the prompts of a task cannot be loaded.
-        InteropError: nothing says what a task measures.
+        InteropError: nothing says what a task measures, or a response cannot be written.
     """
     own = task_names()
     by_task: dict[str, list[Response]] = {}
     for sample in request.collected.samples:
+        _check_written(sample)
         by_task.setdefault(sample.task, []).append(sample)
     unused = [t for t in (*request.constructs, *request.task_files) if t not in by_task]
     if unused:
@@ -80,6 +81,21 @@ def tasks_of(request: Request, facts: Sequence[Fact]) -> tuple[LoadedTask, ...]:
         else:
             loaded.append(_other_task(name, samples, request, facts))
     return tuple(loaded)
+
+
+def _check_written(sample: Response) -> None:
+    """Check that texts can be written: JSON can hold half of a character, and a table cannot."""
+    texts = (sample.prompt, sample.response, sample.prompt_id, sample.category, sample.target)
+    for text in filter(None, texts):
+        try:
+            text.encode()
+        except UnicodeEncodeError as problem:
+            half = text[max(0, problem.start - 20) : problem.end]
+            raise row_error(
+                sample.at,
+                f"half of a character stands alone in {show(half)}",
+                "correct the text, e.g. write U+FFFD in its place; it was cut inside a character",
+            ) from None
 
 
 def _field(facts: Iterable[Fact], task: str, field: str) -> Any:

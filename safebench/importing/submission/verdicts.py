@@ -40,6 +40,9 @@ def judge_facts(facts: Sequence[Fact], matched: Sequence[MatchedResponse]) -> li
 
     The rule judge is asked where no card names judges and no verdicts were reported; where they
     were, it is asked beside them about harm and over-refusal.
+
+    Raises:
+        InteropError: nothing says what kind of judge reported verdicts.
     """
     elsewhere = reported_by(matched)
     described = {f.place[1] for f in facts if f.place[0] == "judge"}
@@ -54,6 +57,12 @@ def judge_facts(facts: Sequence[Fact], matched: Sequence[MatchedResponse]) -> li
     primary_declared = any(_has(facts, name, "primary") for name in described)
     decided: set[Construct] = set()
     for name, constructs in elsewhere.items():
+        kinds = [f.value for f in facts if f.place == ("judge", name, "kind")]
+        if all(isinstance(kind, Absent) for kind in kinds):
+            raise InteropError(
+                f"{name} reported verdicts, and nothing says what kind of judge it is",
+                fix=f"describe it in --card, e.g. judge: [{{name: {name}, kind: human, ...}}]",
+            )
         of_these = (one for one in matched if one.document["construct"] in constructs)
         whole = all(name in one.sample.judged for one in of_these)
         if whole and not _has(facts, name, "constructs"):
@@ -192,8 +201,12 @@ def _unknown(name: str, one: MatchedResponse, matched: Sequence[MatchedResponse]
     if len(words) > len(_VERDICTS):
         fix = f"say what each means: --label '{shown[0]}=VERDICT', one of {', '.join(_VERDICTS)}"
     else:
-        ends = (("complied", "refused"), ("refused", "complied"))
-        ways = (_labels(shown, first, last) for first, last in ends)
+        between = ["partial"] * (len(words) - 2)
+        scale = ["complied", *between, "refused"]
+        ways = [
+            " ".join(f"--label '{word}={v}'" for word, v in zip(shown, verdicts, strict=False))
+            for verdicts in (scale, scale[::-1])
+        ]
         fix = f"say what they mean, e.g. {', or the other way round: '.join(ways)}"
     if construct == "harm" and any(0 < score < 1 for score in scores.values()):
         fix += "; or give `threshold` of this judge in --card: the least score that is harm"
@@ -203,13 +216,6 @@ def _unknown(name: str, one: MatchedResponse, matched: Sequence[MatchedResponse]
         f"that means for {construct}; its grades of {len(here)} responses are {listed}",
         visible(fix),
     )
-
-
-def _labels(words: Sequence[str], first: str, last: str) -> str:
-    """Return options that give words their verdicts, from one end of a scale to the other."""
-    verdicts = [first, *("partial" for _ in words[2:]), last]
-    pairs = zip(words, verdicts, strict=False)
-    return " ".join(f"--label '{word}={verdict}'" for word, verdict in pairs)
 
 
 def to_judge_here(matched: Sequence[MatchedResponse], card: Card) -> tuple[list[Judge], list[str]]:
@@ -222,14 +228,3 @@ def to_judge_here(matched: Sequence[MatchedResponse], card: Card) -> tuple[list[
         if any(judge.constructs is None or construct in judge.constructs for judge in judges)
     )
     return judges, list(tasks)
-
-
-def check_described(facts: Sequence[Fact], matched: Sequence[MatchedResponse]) -> None:
-    """Raise InteropError where nothing says what kind of judge reported verdicts."""
-    for name in reported_by(matched):
-        kinds = [f for f in facts if f.place == ("judge", name, "kind")]
-        if all(isinstance(fact.value, Absent) for fact in kinds):
-            raise InteropError(
-                f"{name} reported verdicts, and nothing says what kind of judge it is",
-                fix=f"describe it in --card, e.g. judge: [{{name: {name}, kind: human, ...}}]",
-            )

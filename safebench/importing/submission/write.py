@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -50,7 +51,6 @@ from safebench.importing.submission.tasks import (
     tasks_of,
 )
 from safebench.importing.submission.verdicts import (
-    check_described,
     judge_facts,
     primary_judge,
     reported_outcomes,
@@ -108,7 +108,6 @@ def import_runs(request: Request, progress: Progress) -> Imported:
     facts = [fact for fact in facts if fact.place not in whole]
     matched = match_prompts(request.collected.samples, tasks, request)
     facts += judge_facts(facts, matched)
-    check_described(facts, matched)
     state = settle_facts(request, tasks, facts)
     matched = [one.with_(model=state.models[one.sample.model]) for one in matched]
     check_complete(matched, tasks, state.names)
@@ -156,8 +155,7 @@ class _Writer:
         tables = [OUTCOMES_FILE, RESPONSES_FILE]
         extra = self.request.collected.extra
         if extra:
-            text = json.dumps(extra, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-            replace_file(self.folder / EXTRA_FILE, text.encode(errors="backslashreplace"))
+            replace_file(self.folder / EXTRA_FILE, _json(extra, indent=1) + b"\n")
             tables.append(EXTRA_FILE)
         listed = describe_files(self.folder, [*tables, *sorted(files)])
         write_manifest(self.folder, listed)
@@ -190,7 +188,7 @@ class _Writer:
                 "prompt": one.document["prompt"],
                 "response": one.sample.response,
                 "new_tokens": one.sample.new_tokens,
-                "extra": json.dumps(extra, ensure_ascii=False, sort_keys=True) if extra else None,
+                "extra": _json(extra).decode() if extra else None,
             }
             rows.append(row)
         schema = RESPONSES
@@ -227,6 +225,12 @@ class _Writer:
                 status="failed",
                 reason=lost.reason,
             )
+
+
+def _json(data: Any, indent: int | None = None) -> bytes:
+    """Return data as JSON; half of a character, which UTF-8 cannot hold, stays an escape."""
+    text = json.dumps(data, indent=indent, ensure_ascii=False, sort_keys=True)
+    return text.encode(errors="backslashreplace")
 
 
 def _task_facts(
