@@ -62,7 +62,7 @@ def export(submission: Submission, options: Options) -> Export:
     time = options.timestamp
     if time is not None and not (time.isdecimal() and time.isascii()):
         raise InteropError(
-            f"--timestamp {visible(repr(time))} is no number of seconds",
+            f"--timestamp {visible(repr(time))} is not a number of seconds",
             fix="give seconds since 1970, e.g. --timestamp 1767225600",
         )
     writer = _Writer(submission, time or _date_of(submission), options.with_responses)

@@ -319,7 +319,7 @@ def test_what_a_format_loses_of_these_outcomes_is_said(tmp_path: Path) -> None:
     changed = found.with_card(found.card)
     vars(changed)["outcomes"] = make_table(failed, OUTCOMES)
     assert any("status error" in what for what in every_eval_ever.export(changed, Options()).lost)
-    with pytest.raises(InteropError, match="'yesterday' is no number of seconds"):
+    with pytest.raises(InteropError, match="'yesterday' is not a number of seconds"):
         every_eval_ever.export(found, Options(timestamp="yesterday"))
 
 

@@ -53,7 +53,7 @@ def test_a_renamed_file_is_known_by_its_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["notes.txt", "config.json"])
 def test_a_file_of_nobody(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("{}")
-    with pytest.raises(InteropError, match=f"{name} is no file that init can read") as raised:
+    with pytest.raises(InteropError, match=f"{name} is not a file that init can read") as raised:
         find([tmp_path / name])
     assert "adapter_config.json (peft)" in str(raised.value.fix)
 

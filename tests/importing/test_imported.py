@@ -304,7 +304,7 @@ def test_a_prompt_of_another_task_is_named(tmp_path: Path) -> None:
     samples[0] = replace(samples[0], prompt="Something else?", prompt_id=None)
     limits = tuple(Fact(("tasks", t, "limit"), 4, None) for t in TASKS)
     problem = refused(tmp_path / "out", samples, limit=None, facts=limits)
-    assert "base-None.jsonl:1: 'Something else?' is no prompt of safebench_harm" in str(problem)
+    assert "base-None.jsonl:1: 'Something else?' is not a prompt of safebench_harm" in str(problem)
 
 
 @pytest.mark.parametrize(

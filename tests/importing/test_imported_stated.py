@@ -96,7 +96,7 @@ def test_a_draft_that_was_completed_is_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- a list\n", "is no mapping"),
+        ("- a list\n", "is not a mapping"),
         ("decoding: [{do_sample: false}]\n", "decoding[0] has no name"),
         ("judge: [5]\n", "judge[0] has no name"),
         ("model: 5\n", "model is 5"),

@@ -204,7 +204,7 @@ def _recognised(path: Path) -> tuple[str, Path]:
         keys = set(read_record(path).data)
         kind = next((kind for kind, required in _CONTENT.items() if required <= keys), None)
     if kind is None:
-        raise InteropError(f"{path} is no file that init can read", fix=f"give {_READABLE}")
+        raise InteropError(f"{path} is not a file that init can read", fix=f"give {_READABLE}")
     return kind, path
 
 

@@ -35,13 +35,13 @@ def card_facts(file: Path, out: Path) -> list[Fact]:
     out: a system prompt, a prefill.
 
     Raises:
-        InteropError: it is no mapping of a card's sections.
+        InteropError: it is not a mapping of a card's sections.
         ReadError: it cannot be read.
     """
     data = load_document(file).data
     if not isinstance(data, dict):
         raise InteropError(
-            f"{visible(str(file))} is no mapping", fix="give sections of a card, e.g. `judge:`"
+            f"{visible(str(file))} is not a mapping", fix="give sections of a card, e.g. `judge:`"
         )
     facts: list[Fact] = []
     for section, value in data.items():

@@ -48,7 +48,7 @@ def collected_facts(request: Request) -> list[Fact]:
     """Return what the files of responses say, and a person in a card and in options.
 
     Raises:
-        InteropError: the card is none, its decodings are not those that answered, or prompts were
+        InteropError: the card is not one, its decodings are not those that answered, or prompts were
             not sent as declared.
     """
     of_files = list(request.collected.facts)

@@ -229,7 +229,7 @@ class _Documents:
         other = f"; the closest is {_short(near[0])}" if near else ""
         raise row_error(
             sample.at,
-            f"{named}{_short(sample.prompt)} is no prompt of {self.task.name}{other}",
+            f"{named}{_short(sample.prompt)} is not a prompt of {self.task.name}{other}",
             "correct the name of the task, or import only its first prompts with --limit",
         )
 
