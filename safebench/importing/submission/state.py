@@ -48,8 +48,8 @@ def collected_facts(request: Request) -> list[Fact]:
     """Return what the files of responses say, and a person in a card and in options.
 
     Raises:
-        InteropError: the card is not one, its decodings are not those that answered, or prompts were
-            not sent as declared.
+        InteropError: the file is not a card, its decodings are not those that answered, or prompts
+            were not sent as declared.
     """
     of_files = list(request.collected.facts)
     of_card = [] if request.card is None else card_facts(request.card, request.out)
