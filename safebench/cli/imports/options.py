@@ -41,7 +41,7 @@ COMMON = (
         ["--checkpoint"],
         type=click.IntRange(min=1),
         metavar="N",
-        help="Epoch (or step) of tuned models whose checkpoint nothing else says.",
+        help="Epoch (or step) of tuned models for which nothing else gives it.",
     ),
     click.Option(
         ["--out"],
