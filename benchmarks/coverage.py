@@ -66,7 +66,7 @@ from safebench.stats import (
     stability,
     tost_power,
 )
-from safebench.stats.equivalence import design_of_rerun
+from safebench.stats.equivalence import arms_of_rerun
 
 SEED = 20260
 BLOCK = 250
@@ -304,7 +304,7 @@ def _outcome_lines(
 
 def _decided(old: np.ndarray, new: np.ndarray, paired: bool = False) -> str:
     """The word of `rerun_verdict`, without its power and its reason."""
-    return design_of_rerun(old, new, paired, None, None).decide(MARGIN, 0.05)[0]
+    return arms_of_rerun(old, new, paired, None, None).decide(MARGIN, 0.05)[0]
 
 
 def _unequal_spreads(n: int) -> Iterator[Line]:
@@ -338,7 +338,7 @@ def _until_settled(n: int) -> Iterator[Line]:
     words = []
     for a, b in zip(old, new, strict=True):
         tried = (
-            design_of_rerun(a, b[:size], False, None, None).decide(MARGIN, 0.05)[0]
+            arms_of_rerun(a, b[:size], False, None, None).decide(MARGIN, 0.05)[0]
             for size in range(2, 11)
         )
         words.append(next((word for word in tried if word != "inconclusive"), "inconclusive"))

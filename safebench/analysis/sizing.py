@@ -16,7 +16,6 @@ from safebench.evidence.submission import Submission
 from safebench.evidence.tables import OUTCOMES_FILE
 from safebench.stats import margin_points
 from safebench.stats.arms import FEWEST_PROMPTS
-from safebench.stats.balanced import balanced_bounds
 from safebench.stats.design import DesignPlan, design_of, plan_design
 from safebench.stats.planning import (
     plan_stability,
@@ -24,6 +23,7 @@ from safebench.stats.planning import (
     sigma_from_points,
     sigma_upper,
 )
+from safebench.stats.variance import balanced_bounds
 from safebench.words import construct_name, where
 
 SEEDS_SHOWN = (2, 3, 5, 10, 20)

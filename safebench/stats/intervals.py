@@ -78,8 +78,7 @@ def score_interval(
     says); max(P, S) replaces G; zero spread gets the noise of the largest flip rate that zero
     flips in P prompts leave possible.
 
-    Raises StatsError on NaN (with its position), scores outside [0, 1], wrong shapes, confidence
-    outside (0, 1), or fixed prompts with a single run (nothing varies).
+    Raises StatsError on fixed prompts with a single run (nothing varies).
     """
     array = proportions("scores", scores, (2, 3))
     confidence = between("confidence", confidence, 0, 1)
@@ -146,8 +145,8 @@ def interval_from(
 ) -> Bounds:
     """The bounds of a score from the variances of its mean: the one place where they are made.
 
-    `score_interval` asks with the moments of a table, and a plan with what another design would
-    make of them, so that both give the same bounds at the same design. `p`: the score in [0, 1];
+    `score_interval` passes the moments of a table, and a plan what another design would make of
+    them, so that both give the same bounds at the same design. `p`: the score in [0, 1];
     `v_prompt`, `v_seed`, `v_cell`: variances of the mean over an (S, P) table, as in
     spec/v1/intervals.md; `v_independent`: that of its outcomes if they were independent;
     `n_seeds`, `n_prompts`: S and P (clusters, where prompts have them). All broadcast together.

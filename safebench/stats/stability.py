@@ -48,7 +48,7 @@ class Stability:
 
     @property
     def estimate(self) -> float | None:
-        """The point estimate, as it is called elsewhere."""
+        """The same as `point`, under the name that other results use."""
         return self.point
 
 
@@ -77,7 +77,7 @@ def stability(
     `lower` (the headline) is the one-sided bound at `confidence`, RS at sigma_up = max(sqrt(U),
     floor), U = sigma^2 + sqrt(sum((df_i/chi2_{alpha,df_i} - 1)^2 part_i^2)) over the two parts
     (Graybill & Wang 1980, modified large-sample bound); for (S,) it is s sqrt((S-1)/chi2) exactly.
-    `upper` is the opposite one-sided bound, without floor.
+    `upper` is the opposite one-sided bound, without the floor.
 
     floor = sqrt(min(1, f_up/(2 p(1-p)))/P): sampling noise sqrt(f_up/(2P)) of a score p on fixed
     prompts, on the phi scale, and never more than the 1/sqrt(P) of independent outcomes, which it
@@ -95,9 +95,7 @@ def stability(
     and `upper` are of that assignment. `lower` is moreover at most what it is with fewer of them,
     so a missing run never raises it. No pair with a missing seed is within the margin.
 
-    One seed is not an error: `rated` is False and `reason` says why. Raises StatsError on NaN
-    (with position), scores or flip_upper outside [0, 1], margin <= 0, confidence outside (.5, 1),
-    judge_youden_lower outside (0, 1], n_prompts < 1, missing < 0.
+    One seed is not an error: `rated` is False and `reason` says why.
     """
     scores = proportions("run_scores", run_scores, (1, 2))
     n_prompts = positive_int("n_prompts", n_prompts)
