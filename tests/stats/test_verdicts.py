@@ -10,8 +10,10 @@ from scipy import stats
 from safebench.errors import StatsError
 from safebench.stats import (
     change_verdict,
+    cohens_h,
     fewest_prompts,
     flip_rate,
+    paired_difference,
     phi,
     phi_inverse,
     plan_seeds,
@@ -67,7 +69,7 @@ def test_a_shift_is_not_reproduced():
     assert result.verdict == "not_reproduced"
     assert result.difference_points == pytest.approx(0.2)
     assert result.lower_points < 0.2 < result.upper_points
-    assert "wholly outside" in result.reason
+    assert "outside the margin" in result.reason
 
 
 def test_the_papers_worst_cell_is_underpowered():
@@ -546,3 +548,45 @@ def test_the_middle_of_an_interval_is_called_the_same_everywhere():
     verdict = rerun_verdict([0.41, 0.42, 0.40], [0.42, 0.41, 0.43])
     assert verdict.estimate == verdict.difference
     assert verdict.estimate == pytest.approx((verdict.lower + verdict.upper) / 2, abs=1e-4)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.4, 0.6), (0.6, 0.4), (0.0, 0.03), (1.0, 0.97)])
+def test_a_change_by_prompts_is_the_paired_difference_on_phi(before, after):
+    """Around the midpoint of both scores; at 0 and 1 the pair is moved inside."""
+    base = np.tile(np.arange(100) < 100 * before, (2, 1)).astype(float)
+    tuned = np.stack([np.arange(100) < 100 * after, np.arange(100) < 100 * after + 1]) * 1.0
+    change = change_verdict(base, tuned, base, tuned).original
+    points = paired_difference(base, tuned)
+    middle = (base.mean() + tuned.mean()) / 2
+
+    def on_phi(d):
+        low, high = middle - abs(d) / 2, middle + abs(d) / 2
+        low, high = low - min(low, 0) - max(high - 1, 0), high - min(low, 0) - max(high - 1, 0)
+        return np.sign(d) * cohens_h(max(low, 0), min(high, 1))
+
+    assert change.estimate == pytest.approx(on_phi(points.estimate))
+    assert change.estimate == pytest.approx(cohens_h(base.mean(), tuned.mean()))
+    assert change.lower == pytest.approx(on_phi(points.lower))
+    assert change.upper == pytest.approx(on_phi(points.upper))
+    assert change.sign == ("increase" if change.lower > 0 else change.sign)
+    width = 2 * stats.t.ppf(0.975, change.df)
+    assert change.se == pytest.approx((change.upper - change.lower) / width)
+
+
+def test_sizes_differ_when_their_distance_is_beyond_welchs_interval():
+    base, step = np.full(3, 0.3), np.array([-1, 0, 1])
+    found = set()
+    for spread in np.linspace(0.005, 0.09, 12):
+        tuned = 0.46 + 0.3 * spread * step, 0.58 + spread * step
+        result = change_verdict(base, tuned[0], base, tuned[1], n_prompts=2000, flip_upper=0.05)
+        a, b = result.original, result.rerun
+        if result.sign_verdict != "reproduced":
+            continue
+        assert (a.size_class, b.size_class) == ("small", "medium")
+        variances = a.se**2, b.se**2
+        df = sum(variances) ** 2 / (variances[0] ** 2 / a.df + variances[1] ** 2 / b.df)
+        bound = stats.t.ppf(0.975, df) * math.sqrt(sum(variances))
+        apart = abs(b.estimate - a.estimate) > bound
+        assert result.size_verdict == ("not_reproduced" if apart else "inconclusive")
+        found.add(result.size_verdict)
+    assert found == {"not_reproduced", "inconclusive"}
