@@ -16,6 +16,8 @@ from safebench.errors import EvidenceError
 from safebench.evidence.columns import encoded, floats
 
 Floats = npt.NDArray[np.float64]
+_MANY = 2**15
+"""Codes above which they are renumbered without gaps, lest they outgrow 64 bits."""
 _KEYS = ("judge", "condition", "checkpoint", "decoding", "task", "construct")
 
 
@@ -53,10 +55,11 @@ def outcome_arrays(outcomes: pa.Table) -> list[OutcomeArray]:
     keys = [_Coded.of(outcomes, name) for name in _KEYS]
     group = np.zeros(outcomes.num_rows, dtype=np.int64)
     for key in keys:
-        if len(key.values) > 1:
-            group = group * len(key.values) + key.codes
+        group = group * len(key.values) + key.codes
+        if group.max(initial=0) > _MANY:
             group = np.unique(group, return_inverse=True)[1]
-    rows = np.argsort(group, kind="stable")
+    # In the smallest type: up to 16 bits are sorted in linear time.
+    rows = np.argsort(group.astype(np.min_scalar_type(group.max(initial=0))), kind="stable")
     found = {
         tuple(key.values[key.codes[part[0]]] for key in keys): part
         for part in np.split(rows, np.flatnonzero(np.diff(group[rows])) + 1)
@@ -80,11 +83,18 @@ class _Coded:
 
     def at(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[object]]:
         """Return each row's value as a place in the list of those that occur, in order met."""
-        known, first, codes = np.unique(self.codes[rows], return_index=True, return_inverse=True)
-        met = np.argsort(first)
-        place = np.empty(met.size, dtype=np.int64)
+        codes: npt.NDArray[Any] = self.codes[rows]
+        if len(self.values) > rows.size:  # else every small block would look through all values
+            known, codes = np.unique(codes, return_inverse=True)
+            values = [self.values[code] for code in known]
+        else:
+            values = self.values
+        first = np.full(len(values), rows.size)
+        first[codes[::-1]] = np.arange(rows.size)[::-1]
+        met = np.argsort(first, kind="stable")[: int((first < rows.size).sum())]
+        place = np.empty(len(values), dtype=np.int64)
         place[met] = np.arange(met.size)
-        return place[codes], [self.values[code] for code in known[met]]
+        return place[codes], [values[code] for code in met]
 
 
 class _Columns:
