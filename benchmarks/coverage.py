@@ -167,21 +167,17 @@ def _interval_line(what: str, found: list, truth: float) -> Line:
     return line(what, [f.lower <= truth <= f.upper for f in found], 0.95, note)
 
 
-def _stability_cells() -> Iterator[tuple[str, World, int, int, int, bool]]:
-    plain = [name for name, world in WORLDS.items() if not world.family_share]
-    for name, prompts, seeds in product(plain, (50, 450), SEEDS):
-        yield f"{name}, P={prompts}, S={seeds}", WORLDS[name], prompts, seeds, 1, False
-    for name, seeds in product(BOTH, SEEDS):
-        yield f"{name}, P=450, S={seeds}, R=3", WORLDS[name], 450, seeds, 3, False
-    for name, seeds in product(BOTH, SEEDS):
-        yield f"{name}, P=450, S={seeds}, judge errs", WORLDS[name], 450, seeds, 1, True
-
-
 def stable(n: int) -> Iterator[Line]:
     """Coverage of the bound on stability and of its companion."""
-    for label, world, prompts, seeds, repeats, errs in _stability_cells():
+    plain = [name for name, world in WORLDS.items() if not world.family_share]
+    cells = [(*cell, 1, False) for cell in product(plain, (50, 450), SEEDS)]
+    cells += [(*cell, 3, False) for cell in product(BOTH, (450,), SEEDS)]
+    cells += [(*cell, 1, True) for cell in product(BOTH, (450,), SEEDS)]
+    for name, prompts, seeds, repeats, errs in cells:
+        world = WORLDS[name]
         truth = worlds.true_stability(worlds.run_distribution(world, prompts), MARGIN)
-        what = f"stability  {label}"
+        more = ", R=3" if repeats > 1 else ", judge errs" if errs else ""
+        what = f"stability  {name}, P={prompts}, S={seeds}{more}"
         rng, found = generator(what + " judge"), []
         for y in draws(what, n, world, seeds, prompts, repeats=repeats, fixed=True):
             if errs:
@@ -277,14 +273,19 @@ def _outcome_lines(
                 for seeds, shift in zip(arms, shifts, strict=True)
             )
             words += [_decided(a, b, paired) for a, b in zip(old, new, strict=True)]
-        right = [word == "reproduced" for word in words]
-        if shifts == (0.0, 0.0):
-            yield line(f"{what}: power", right, None, "")
-            continue
-        way = "" if shifts[1] else ", downwards"
-        wrong = [word == "not_reproduced" for word in words]
-        yield line(f"{what}{way}: false reproduced", right, 0.05, "", False)
-        yield line(f"{what}{way}: false not_reproduced", wrong, 0.05, "", False)
+        way = ", downwards" if shifts[0] else ""
+        yield from _word_lines(what + way, words, shifts != (0.0, 0.0))
+
+
+def _word_lines(what: str, words: list[str], shifted: bool, note: str = "") -> Iterator[Line]:
+    """Errors where the second study is shifted by the margin, the power where it is not."""
+    right = [word == "reproduced" for word in words]
+    if not shifted:
+        yield line(f"{what}: power", right, None, note)
+        return
+    wrong = [word == "not_reproduced" for word in words]
+    yield line(f"{what}: false reproduced", right, 0.05, note, False)
+    yield line(f"{what}: false not_reproduced", wrong, 0.05, "", False)
 
 
 def _decided(old: np.ndarray, new: np.ndarray, paired: bool = False) -> str:
@@ -369,14 +370,8 @@ def _verdict_lines(
     for shifted in (True, False):
         old, new = draw(rng, n, shifted)
         words = [_decided(a, b, paired) for a, b in zip(old, new, strict=True)]
-        right = [word == "reproduced" for word in words]
-        wrong = [word == "not_reproduced" for word in words]
         note = "" if exact is None else f"exact {exact[0 if shifted else 1]:.3f}"
-        if shifted:
-            yield line(f"verdict    {what}: false reproduced", right, 0.05, note, False)
-            yield line(f"verdict    {what}: false not_reproduced", wrong, 0.05, "", False)
-        else:
-            yield line(f"verdict    {what}: power", right, None, note)
+        yield from _word_lines(f"verdict    {what}", words, shifted, note)
 
 
 def sign(n: int) -> Iterator[Line]:

@@ -63,13 +63,6 @@ SECONDS = 150  # of processor time, after which a mutant counts as killed: it do
 
 #: Mutants that change nothing that could be seen, and why: they count as neither.
 EQUIVALENT = {
-    "group * len(key.values) + key.codes  ->  group * len(key.values) - key.codes": (
-        "another code for each combination, and as many of them"
-    ),
-    "group.max(initial=0) > _MANY  ->  group.max(initial=0) >= _MANY": "renumbered, as distinct",
-    "len(self.values) > rows.size  ->  len(self.values) >= rows.size": "both ways say the same",
-    "len(self.values) > rows.size  ->  len(self.values) <= rows.size": "both ways say the same",
-    "2 ** 15  ->  2 * 15": "groups renumbered early are as distinct",
     "array.min() >= 0  ->  array.min() > 0": "labels from 0 on are sorted, not counted: same codes",
     "math.prod(shape) > DENSE * values.size + 1024  ->  "
     "math.prod(shape) >= DENSE * values.size + 1024": "both ways of tabulating give the same sums",

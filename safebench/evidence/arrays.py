@@ -14,10 +14,9 @@ from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import EvidenceError
 from safebench.evidence.columns import encoded, floats
+from safebench.stats._checks import compact
 
 Floats = npt.NDArray[np.float64]
-_MANY = 2**15
-"""Codes above which they are renumbered without gaps, lest they outgrow 64 bits."""
 _KEYS = ("judge", "condition", "checkpoint", "decoding", "task", "construct")
 
 
@@ -53,13 +52,11 @@ def outcome_arrays(outcomes: pa.Table) -> list[OutcomeArray]:
         EvidenceError: a response is missing or occurs twice, or a score is absent.
     """
     keys = [_Coded.of(outcomes, name) for name in _KEYS]
-    group = np.zeros(outcomes.num_rows, dtype=np.int64)
+    group, size = np.zeros(outcomes.num_rows, dtype=np.int64), 1
     for key in keys:
-        group = group * len(key.values) + key.codes
-        if group.max(initial=0) > _MANY:
-            group = np.unique(group, return_inverse=True)[1]
+        group, size = compact(group * len(key.values) + key.codes, size * len(key.values))
     # In the smallest type: up to 16 bits are sorted in linear time.
-    rows = np.argsort(group.astype(np.min_scalar_type(group.max(initial=0))), kind="stable")
+    rows = np.argsort(group.astype(np.min_scalar_type(size)), kind="stable")
     found = {
         tuple(key.values[key.codes[part[0]]] for key in keys): part
         for part in np.split(rows, np.flatnonzero(np.diff(group[rows])) + 1)
@@ -84,17 +81,13 @@ class _Coded:
     def at(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[object]]:
         """Return each row's value as a place in the list of those that occur, in order met."""
         codes: npt.NDArray[Any] = self.codes[rows]
-        if len(self.values) > rows.size:  # else every small block would look through all values
-            known, codes = np.unique(codes, return_inverse=True)
-            values = [self.values[code] for code in known]
-        else:
-            values = self.values
-        first = np.full(len(values), rows.size)
-        first[codes[::-1]] = np.arange(rows.size)[::-1]
-        met = np.argsort(first, kind="stable")[: int((first < rows.size).sum())]
-        place = np.empty(len(values), dtype=np.int64)
-        place[met] = np.arange(met.size)
-        return place[codes], [values[code] for code in met]
+        renumbered, size = compact(codes, len(self.values))
+        first = np.empty(size, dtype=np.int64)
+        first[renumbered[::-1]] = np.arange(rows.size)[::-1]  # backwards: the first row stays
+        met = np.argsort(first)
+        place = np.empty_like(met)
+        place[met] = np.arange(size)
+        return place[renumbered], [self.values[code] for code in codes[first[met]]]
 
 
 class _Columns:

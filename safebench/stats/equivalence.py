@@ -143,27 +143,26 @@ def rerun_verdict(
     P prompts in the same order, (S, P), or (S, R, P) with repeats, which are averaged; or one score
     per run, (S,), with `n_prompts` and `flip_upper`, the upper 97.5 % bound of the mean flip rate,
     which is computed from outcomes. D = phi(mean of the rerun) - phi(mean of the original), with
-    phi = 2 asin sqrt.
+    phi = 2 asin sqrt; `margin` in radians.
 
     s^2, the variance of phi(run): pooled over both sides, df = S1 + S2 - 2, where they have as many
     runs; else each side's own with Welch's df; paired by training seed (regenerate; same length and
     order) var(differences)/2, df = S - 1. With `pooled_sigma` (SD of one run on phi, known from
-    elsewhere) it is that, with `pooled_df`; an infinite one says that it is known exactly, and one
-    estimated from other runs (`pooled_sigma(groups)`) has their degrees of freedom.
+    elsewhere) it is that, with `pooled_df`; infinite says that it is known exactly.
 
     Zero spread is not certainty, since few runs, or few prompts, agree by chance. With t and z the
     1 - alpha quantiles, U = max(s^2 (t/z)^2, F), F = min(1, f_up/(2 p(1-p)))/P (`flip_floor`), a
     side is worth N = S/U independent outcomes, and its Clopper-Pearson bounds on phi make the
     1 - 2 alpha interval of D (`interval_of_difference`). Inside (-margin, margin): `reproduced`
-    (Schuirmann 1987); wholly outside [-margin, margin]: `not_reproduced`; else `inconclusive`.
-    `margin` in radians. Fewer than 50 prompts: `no_verdict`. Without the number of prompts F is
-    taken as 0, and runs without any spread are `inconclusive`. One original run is `inconclusive`
-    unless `pooled_sigma` is given. How often it errs: spec/v1/verdict.md.
+    (Schuirmann 1987); entirely outside [-margin, margin]: `not_reproduced`; else `inconclusive`.
+    Fewer than 50 prompts: `no_verdict`. Without the number of prompts F is taken as 0, and runs
+    without any spread are `inconclusive`. One original run is `inconclusive` unless `pooled_sigma`
+    is given. How often it errs: spec/v1/verdict.md.
 
     Several reruns of one protocol are pooled on both sides: concatenate the runs of all originals
-    and of all reruns, with the number of runs fixed beforehand; adding runs until the verdict
-    settles raises the error from alpha = .05 to .12. Where their means differ, for known reasons,
-    take only the spread from all of them, with `pooled_sigma(groups)`.
+    and of all reruns, their number fixed beforehand; adding runs until the verdict settles raises
+    the error from alpha = .05 to .12. Where their means differ, for known reasons, take only the
+    spread from all of them, with `pooled_sigma(groups)`.
     """
     margin = between("margin", margin, 0, math.inf)
     alpha = between("alpha", alpha, 0, 0.5)

@@ -52,26 +52,21 @@ def score_interval(
     V = V_prompt + V_seed - V_cell, floored at max(V_prompt, V_seed) and at the variance of
     independent outcomes: V_prompt = G/(G-1) sum over clusters of (summed deviation)^2 / P^2
     (Miller 2024, arXiv 2411.00640), V_seed = var(seed means)/S, V_cell the same for the
-    interaction (Cameron, Gelbach & Miller 2011; with single-prompt clusters the ANOVA estimate
-    (MS_p + MS_s - MS_ps)/(SP)). With S = 1 only V_prompt is measured, and `method` says so.
+    interaction (Cameron, Gelbach & Miller 2011). With S = 1 only V_prompt is measured, and
+    `method` says so.
 
     The quantile q is the larger of t_df with Satterthwaite's (1946) `df`, itself estimated from
     few seeds, and of the q at which the squared half-widths of the components add (Graybill & Wang
     1980): q^2 = (t_{G-1}^2 V_prompt + t_{S-1}^2 (V - V_prompt))/V. With fewer than 10 effective
     events (or non-events) that df is noise, and the second is taken alone. At 3 seeds that spread
-    much t_df alone covers .93 of 95 %, the larger .94; the price is width where they hardly spread,
-    a tenth at 3 seeds, nearly half at 2 (benchmarks/coverage.txt).
+    much t_df alone covers .93 of 95 %, the larger .94 (benchmarks/coverage.txt).
 
     The bounds are Korn & Graubard's (1998, Survey Methodology 24): Clopper-Pearson (Beta) with
     n_eff = p(1-p)/V * (t_{n-1}/q)^2 trials, n = p(1-p)/V. Away from 0 and 1 this is p -+ q sqrt(V);
     near them both tails keep their nominal error where the clipped t interval misses 5 to 8 %
-    above; with one seed and binary outcomes it is Clopper-Pearson itself.
-
-    Without any event, or without any spread, the design effect cannot be estimated: each prompt
-    cluster then counts as **one** trial however many seeds saw it (n_eff = G), since outcomes of
-    one prompt over seeds may be perfectly dependent. So that observing more harm never lowers the
-    bound below this, the upper limit is never below the zero-event bound 1 - (alpha/2)^(1/G), the
-    lower one never above (alpha/2)^(1/G). No interval can exclude a rare seed that collapses.
+    above. Without any event, or any spread, each prompt cluster counts as **one** trial however
+    many seeds saw it (n_eff = G), and no bound is tighter than these zero-event ones,
+    1 - (alpha/2)^(1/G) and (alpha/2)^(1/G). No interval can exclude a rare seed that collapses.
 
     `prompts_fixed=True`: the prompts are the population of interest. V = max(V_seed, V_cell) with
     S - 1 degrees of freedom (repeats stand in for seeds when S = 1 and R > 1, which `method`

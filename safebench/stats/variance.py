@@ -48,9 +48,8 @@ class VarianceComponents:
     reason). `n_levels`: levels by facet; `n_cells`: cells by measured effect; `df`: degrees of
     freedom by measured effect, n_cells minus those of the effects it contains (exact for balanced
     crossed and nested designs, nominal otherwise). `mean_squares` by measured effect, and
-    `weights`: each estimate as a sum of weight times mean square. `balanced`: equal numbers in all
-    cells, crossed effects orthogonal, and what they have in common among the effects, so that mean
-    squares are independent multiples of chi-square when effects are normal.
+    `weights`: each estimate as a sum of weight times mean square. `balanced`: mean squares are
+    independent multiples of chi-square when effects are normal.
     """
 
     estimates: dict[str, float]
