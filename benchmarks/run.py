@@ -196,7 +196,7 @@ def print_figures(
         print(f"  {ADAPTERS * repeats:4d} cells (and {repeats:2d} of the base)  {taken:8.1f} s")
     slope, between = ((best[n] - best[1]) / (6 * (n - 1)) for n in (25, 5))
     own, start = floor["ours"] / cells, best[1] - 6 * slope
-    print(f"  a cell costs {slope:.3f} s from 5 to 125 cells, {between:.3f} s from 5 to 25; ")
+    print(f"  a cell costs {slope:.3f} s from 5 to 125 cells, {between:.3f} s from 5 to 25;")
     print(f"  the start {start:.1f} s; of a cell {own:.3f} s is generation, {slope - own:.3f} s")
     print("  the overhead: judging, tables, numbers")
 
