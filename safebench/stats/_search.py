@@ -240,7 +240,7 @@ def _thrifty(problem: Problem) -> Problem:
     low, high, score = problem.low, problem.high, problem.terms.score
 
     def narrow(prompts: int) -> bool:
-        none = problem.tail ** (1 / prompts)
+        none = float(problem.tail ** (1 / prompts))
         return max(score, 1 - none) - min(score, none) <= 2 * problem.value
 
     if problem.aim == "half_width" and not problem.terms.prompts_fixed:

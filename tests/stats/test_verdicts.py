@@ -568,7 +568,11 @@ def test_a_change_by_prompts_is_the_paired_difference_on_phi(before, after):
     assert change.estimate == pytest.approx(cohens_h(base.mean(), tuned.mean()))
     assert change.lower == pytest.approx(on_phi(points.lower))
     assert change.upper == pytest.approx(on_phi(points.upper))
-    assert change.sign == ("increase" if change.lower > 0 else change.sign)
+    signs = {(True, False): "increase", (False, True): "decrease", (False, False): "unsupported"}
+    assert change.sign == signs[change.lower > 0, change.upper < 0]
+    assert change.estimate_points == pytest.approx(points.estimate)
+    single = change_verdict(base, tuned[:1], base, tuned).original
+    assert (single.lower, single.sign) == (None, "unsupported")
     width = 2 * stats.t.ppf(0.975, change.df)
     assert change.se == pytest.approx((change.upper - change.lower) / width)
 
