@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from safebench.analysis.sizing import Spread, given_spread, pilot_spread, size
+from safebench.analysis.sizing import Spread, assumed_spread, pilot_spread, size
 from safebench.cli import options as shared
 from safebench.cli.console import printer
 from safebench.cli.plan_report import print_sizing
@@ -139,7 +139,7 @@ def _spread(pilot: Path | None, options: dict[str, Any]) -> Spread:
         raise click.UsageError(
             f"give PILOT_DIR, the folder of a submission with some seeds, or {_flags(missing)}"
         )
-    return given_spread(
+    return assumed_spread(
         options["score"],
         options["sigma_seed"],
         options["sigma_prompt"],

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from safebench.analysis.sizing import SeedsNeeded, Sizing, Spread
+from safebench.analysis.sizing import SeedAnswers, Sizing, Spread
 from safebench.cli.console import print_wrapped
 from safebench.cli.tables import columns, print_cells
 from safebench.words import (
@@ -30,7 +30,7 @@ _QUESTIONS = (
     ("stability of at least .5 shown: seeds", "stability", 0.5),
     ("stability of at least .8 shown: seeds", "stability", 0.8),
 )
-"""What a number of seeds is needed for: its label, a field of `SeedsNeeded`, the key in it."""
+"""What a number of seeds is needed for: its label, a field of `SeedAnswers`, the key in it."""
 
 
 def print_sizing(console: Console, found: Sizing) -> None:
@@ -99,7 +99,7 @@ def _print_seeds(console: Console, found: Sizing) -> None:
         _note(console, f"{text} equality: add seeds on both sides.")
 
 
-def _needed(seeds: SeedsNeeded, name: str, key: float) -> str:
+def _needed(seeds: SeedAnswers, name: str, key: float) -> str:
     value: int | None = getattr(seeds, name)[key]
     return "no number" if value is None else number(value)
 

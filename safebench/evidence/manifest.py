@@ -17,7 +17,7 @@ MANIFEST_FILE = "manifest.json"
 
 @dataclass(frozen=True)
 class FileProblem:
-    """A file that is not what the card says."""
+    """A file that is not as the card lists it."""
 
     path: str
     problem: str
@@ -45,11 +45,8 @@ def write_manifest(folder: Path, files: tuple[EvidenceFile, ...]) -> None:
 
 def check_files(folder: Path, evidence: Evidence) -> list[FileProblem]:
     """Return every file that is missing, changed, or outside the submission."""
-    problems: list[FileProblem] = []
-    for file in evidence.files:
-        problems.extend(_check(folder, file))
-    problems.extend(_check_manifest(folder, evidence))
-    return problems
+    problems = [problem for file in evidence.files for problem in _check(folder, file)]
+    return [*problems, *_check_manifest(folder, evidence)]
 
 
 def inside(folder: Path, path: str) -> Path | None:
@@ -85,17 +82,11 @@ def _check_manifest(folder: Path, evidence: Evidence) -> list[FileProblem]:
     except (ValueError, KeyError, TypeError, RecursionError):
         return [FileProblem(evidence.manifest, "is not a manifest", "other content", "JSON")]
     in_card = {f.path: f.sha256 for f in evidence.files}
-    if listed != in_card:
-        differing = sorted({p for p, _ in listed.items() ^ in_card.items()})
-        return [
-            FileProblem(
-                evidence.manifest,
-                "differs from the card",
-                ", ".join(differing),
-                "the same files and digests",
-            )
-        ]
-    return []
+    if listed == in_card:
+        return []
+    names = ", ".join(sorted({p for p, _ in listed.items() ^ in_card.items()}))
+    wanted = "the same files and digests"
+    return [FileProblem(evidence.manifest, "differs from the card", names, wanted)]
 
 
 def _rows(path: Path) -> int | None:

@@ -253,7 +253,7 @@ def test_another_card_is_told_what_differs(done: Path, out: Path, capsys: Captur
     assert ran.code == 2
     assert "holds an unfinished run of another card (" in ran.err
     assert "0.7 -> 0.8" in ran.err
-    assert "finished work there is kept Fix: restore the card to go on" in ran.err
+    assert "finished work there is kept Fix: restore that card to continue it" in ran.err
     assert files_of(out) == before
 
 
