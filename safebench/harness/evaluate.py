@@ -15,8 +15,7 @@ from safebench.errors import ModelError, SafebenchError, TaskError
 from safebench.harness.tasks import LoadedTask
 from safebench.models.conversation import LEFT_OUT, missing_from, plain
 from safebench.models.interface import Arrangement, Conversation, Engine
-from safebench.models.quiet import quiet
-from safebench.models.rng import preserved_random_state
+from safebench.models.quiet import preserved_random_state, quiet
 from safebench.models.sampling import Stream
 
 LESS_MEMORY = "lower --batch-size, or use a larger --device"

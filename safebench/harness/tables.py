@@ -16,6 +16,7 @@ from typing import Any
 
 from safebench import rows
 from safebench.errors import TaskError
+from safebench.models.quiet import first_line
 
 Row = Mapping[str, Any]
 
@@ -143,10 +144,9 @@ def hub_commit(dataset_id: str, variable: str) -> str:
 
 
 def _unreachable(dataset_id: str, variable: str, problem: Exception) -> TaskError:
-    first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
     gated = "gated" in str(problem).lower()
     access = f"accept its terms at hf.co/datasets/{dataset_id} and set HF_TOKEN, or " * gated
     return TaskError(
-        f"data set {dataset_id!r} cannot be loaded from the Hub: {first}",
+        f"data set {dataset_id!r} cannot be loaded from the Hub: {first_line(problem)}",
         fix=f"{access}set {variable} to a local copy, or give `path` in the card's task entry",
     )

@@ -24,8 +24,8 @@ from safebench.errors import CardError, JudgeError
 from safebench.judges.cache import Grade
 from safebench.judges.grading import GRADED, GradingJudge
 from safebench.judges.interface import DESCRIPTIVE, ONE_VOTE, Exchange, Kind, Setting
-from safebench.models.explained import explained
 from safebench.models.loading import Located, locate
+from safebench.models.quiet import explained
 
 BATCH: Final = 32
 """Texts graded at once; a constant, so that no setting of a run reaches the degrees."""

@@ -12,9 +12,9 @@ import torch
 from safetensors import safe_open
 
 from safebench.errors import ModelError
-from safebench.models.explained import ADAPTER_WEIGHTS, explained
+from safebench.models.loading import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from safebench.models.quantized import without_bitsandbytes
-from safebench.models.rng import preserved_random_state
+from safebench.models.quiet import explained, preserved_random_state
 
 _CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
@@ -62,7 +62,7 @@ def with_adapter(base: Any, folder: Path) -> Iterator[Any]:
 
 def _config(folder: Path) -> dict[str, Any]:
     """Return an adapter's configuration; refuse kinds that would change the base for good."""
-    path = folder / "adapter_config.json"
+    path = folder / ADAPTER_CONFIG
     try:
         config = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as problem:

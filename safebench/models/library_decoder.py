@@ -19,8 +19,7 @@ from transformers import (
 )
 
 from safebench.errors import ModelError
-from safebench.models.decode_loop import Job
-from safebench.models.endings import Endings
+from safebench.models.decode_loop import Endings, Job
 from safebench.models.interface import Generated
 from safebench.models.sampling import NONE, Sampling, choose, penalised
 

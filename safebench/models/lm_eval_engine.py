@@ -27,10 +27,9 @@ from lm_eval.models.api_models import JsonChatStr, TemplateAPI
 
 from safebench.errors import MissingDependencyError, ModelError
 from safebench.models.arguments import check_known, positive
-from safebench.models.interface import Conversation, EngineSpec, Generated, Value
-from safebench.models.named_engine import NamedEngine, Request, first_line
-from safebench.models.quiet import quiet
-from safebench.models.rng import preserved_random_state
+from safebench.models.interface import Conversation, EngineSpec, Generated, OnBatch, Value
+from safebench.models.named_engine import NamedEngine, Request
+from safebench.models.quiet import first_line, preserved_random_state, quiet
 from safebench.models.sampling import Stream
 from safebench.models.servers import ask_all, ending, shown
 
@@ -139,11 +138,7 @@ class LmEvalEngine(NamedEngine):
         return None
 
     def _answer(
-        self,
-        requests: Sequence[Request],
-        stream: Stream,
-        batch_size: int,
-        on_batch: Callable[[int], None],
+        self, requests: Sequence[Request], stream: Stream, batch_size: int, on_batch: OnBatch
     ) -> list[Generated]:
         asked = [self._instance(request) for request in requests]
         if self.is_server:

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from safebench.errors import ModelError
 from safebench.files import sha256_of_folder
-from safebench.models.explained import explained
+from safebench.models.quiet import explained, first_line
 from safebench.resources import builtin_model_dir
 
 if TYPE_CHECKING:
     import torch
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+"""Files of an adapter, as peft names them."""
 
 
 @dataclass(frozen=True)
@@ -201,9 +204,9 @@ def check_device(device: str) -> None:
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as problem:
-        first = str(problem).strip().splitlines()[0]
         raise ModelError(
-            f"device {device!r} cannot be used: {first}", fix="leave --device out, or give cpu"
+            f"device {device!r} cannot be used: {first_line(problem)}",
+            fix="leave --device out, or give cpu",
         ) from problem
 
 

@@ -12,16 +12,18 @@ from importlib.metadata import version
 from typing import Any
 
 from safebench.card.base import NotReported
-from safebench.errors import ModelError, SafebenchError, visible
+from safebench.errors import ModelError, SafebenchError
 from safebench.models.arguments import check_arguments, fill, placeholder_values, recorded
 from safebench.models.interface import (
     Arrangement,
     Conversation,
     EngineSpec,
     Generated,
+    OnBatch,
     PlacedWeights,
     Value,
 )
+from safebench.models.quiet import first_line
 from safebench.models.sampling import Stream
 
 BASE = PlacedWeights("base", None, None, "base", None)
@@ -86,11 +88,7 @@ class NamedEngine(ABC):
         yield
 
     def generate(
-        self,
-        requests: Sequence[Any],
-        stream: Stream,
-        arrangement: Arrangement,
-        on_batch: Callable[[int], None],
+        self, requests: Sequence[Any], stream: Stream, arrangement: Arrangement, on_batch: OnBatch
     ) -> list[Generated]:
         """Answer lm-eval requests; see `Engine.generate`."""
         self.start()
@@ -143,11 +141,7 @@ class NamedEngine(ABC):
 
     @abstractmethod
     def _answer(
-        self,
-        requests: Sequence[Request],
-        stream: Stream,
-        batch_size: int,
-        on_batch: Callable[[int], None],
+        self, requests: Sequence[Request], stream: Stream, batch_size: int, on_batch: OnBatch
     ) -> list[Generated]:
         """Answer requests in their order, with the whole text that the model gave."""
 
@@ -195,12 +189,6 @@ class NamedEngine(ABC):
                     fix="give a larger max_length=TOKENS in --backend-args, if the model takes "
                     "it, or lower max_new_tokens",
                 )
-
-
-def first_line(problem: BaseException) -> str:
-    """Return the first line of what a library raised, short and printable."""
-    lines = str(problem).strip().splitlines()
-    return visible(lines[0][:300]) if lines else type(problem).__name__
 
 
 def _effective(settings: Mapping[str, Any]) -> dict[str, Any]:

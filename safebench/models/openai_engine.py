@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 
 from safebench.errors import MissingDependencyError, ModelError
 from safebench.models.arguments import check_known, positive
-from safebench.models.interface import Conversation, EngineSpec, Generated, Value
+from safebench.models.interface import Conversation, EngineSpec, Generated, OnBatch, Value
 from safebench.models.loading import Located, load_tokenizer
-from safebench.models.named_engine import NamedEngine, Request, first_line
+from safebench.models.named_engine import NamedEngine, Request
+from safebench.models.quiet import first_line
 from safebench.models.sampling import Stream
 from safebench.models.servers import ask_all, ending, error_message, shown
 
@@ -228,11 +229,7 @@ class OpenAIEngine(NamedEngine):
         return list(self._tokenizer(text, add_special_tokens=special)["input_ids"])
 
     def _answer(
-        self,
-        requests: Sequence[Request],
-        stream: Stream,
-        batch_size: int,
-        on_batch: Callable[[int], None],
+        self, requests: Sequence[Request], stream: Stream, batch_size: int, on_batch: OnBatch
     ) -> list[Generated]:
         concurrent = max(1, min(self.batch_size, batch_size))
         return ask_all(self._ask, requests, concurrent, on_batch, self._stop)

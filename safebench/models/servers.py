@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from safebench.errors import visible
+from safebench.models.interface import OnBatch
 
 _STATUS = {
     "length": "truncated",
@@ -27,7 +28,7 @@ def ask_all(
     ask: Callable[[Q], A],
     requests: Sequence[Q],
     concurrent: int,
-    on_batch: Callable[[int], None],
+    on_batch: OnBatch,
     stop: threading.Event,
 ) -> list[A]:
     """Return the answers in the order of the requests, `concurrent` of them under way at once.

@@ -6,7 +6,7 @@ import gc
 import json
 import random
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
@@ -19,9 +19,8 @@ from lm_eval.models.utils import has_bos_prefix
 
 from safebench.errors import ModelError
 from safebench.models.adapters import with_adapter
-from safebench.models.decode_loop import Decoder, Job
-from safebench.models.endings import Endings
-from safebench.models.interface import Arrangement, EngineSpec, Generated, PlacedWeights
+from safebench.models.decode_loop import Decoder, Endings, Job
+from safebench.models.interface import Arrangement, EngineSpec, Generated, OnBatch, PlacedWeights
 from safebench.models.library_decoder import LibraryDecoder
 from safebench.models.loading import Located, context_length, load_base
 from safebench.models.quiet import quiet
@@ -79,11 +78,7 @@ class HfEngine:
         self.lm.use(self.base)
 
     def generate(
-        self,
-        requests: Sequence[Any],
-        stream: Stream,
-        arrangement: Arrangement,
-        on_batch: Callable[[int], None],
+        self, requests: Sequence[Any], stream: Stream, arrangement: Arrangement, on_batch: OnBatch
     ) -> list[Generated]:
         """Answer lm-eval requests; see `Engine.generate`."""
         lm = self.lm
@@ -130,7 +125,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             super().__init__(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
         self.stream: Stream | None = None
         self.generated: list[Generated] = []
-        self.on_batch: Callable[[int], None] = lambda count: None
+        self.on_batch: OnBatch = lambda count: None
         self.shuffled: int | None = None
         """A seed: requests are taken in an order drawn from it, instead of by length."""
         self.smallest_batch = int(batch_size)

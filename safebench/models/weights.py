@@ -8,8 +8,8 @@ from safebench.card.base import require
 from safebench.card.model import Weights
 from safebench.errors import ModelError
 from safebench.files import sha256_of, sha256_of_folder
-from safebench.models.explained import ADAPTER_WEIGHTS, explained
-from safebench.models.loading import COMMIT
+from safebench.models.loading import ADAPTER_WEIGHTS, COMMIT
+from safebench.models.quiet import explained
 
 _WHOLE = "model.safetensors"
 

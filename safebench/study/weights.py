@@ -17,8 +17,8 @@ from safebench.errors import DivergedError, RunError
 from safebench.evidence.journal import Run
 from safebench.evidence.store import Store
 from safebench.files import sync_folder, sync_tree
-from safebench.models.explained import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from safebench.models.interface import Engine, Form, PlacedWeights
+from safebench.models.loading import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from safebench.progress import Progress
 from safebench.study.answers import write_answers
 from safebench.study.cells import Block, runs_of, weights_folder

@@ -39,7 +39,7 @@ class PeftTrainer:
         """Fine-tune; see `Trainer.train`."""
         import torch
 
-        from safebench.models.rng import preserved_random_state
+        from safebench.models.quiet import preserved_random_state
         from safebench.tuning.parameters import load_for_training
         from safebench.tuning.saver import Saver
 

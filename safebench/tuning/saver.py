@@ -12,6 +12,7 @@ import torch
 from safebench.card.base import require
 from safebench.errors import DivergedError
 from safebench.files import replace_file
+from safebench.models.loading import ADAPTER_CONFIG
 from safebench.tuning.interface import Job
 from safebench.tuning.libraries import TrainerCallback
 
@@ -84,7 +85,7 @@ def save_weights(model: Any, folder: Path, base_name: str, *, use_cache: bool | 
 
 def _name_base(folder: Path, base_name: str) -> None:
     """Replace the path of the base model on this machine, which peft wrote, by the card's name."""
-    path = folder / "adapter_config.json"
+    path = folder / ADAPTER_CONFIG
     if not path.is_file():
         return
     config = json.loads(path.read_bytes())
