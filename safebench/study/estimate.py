@@ -11,7 +11,6 @@ import rfc8785
 
 from safebench.card.base import require
 from safebench.card.card import Card
-from safebench.card.data import Dataset
 from safebench.card.digest import causal_fields
 from safebench.card.model import ApiModel, ChatTemplateFromFile
 from safebench.card.task import Task
@@ -86,15 +85,12 @@ def count_grid(submission: Submission, *, shard: str, limit: int | None, elsewhe
     seeded = [block for block in blocks if not isinstance(block.training_seed, Nth)]
     if len(seeded) == len(blocks) or not isinstance(card.model, ApiModel):
         listed_weights(submission.with_card(card), seeded, hub=False)
-    answers = tuple(_answers(dataset) for dataset, _ in draft.answered)
+    answers = tuple(
+        (one.dataset.role, one.decoding.name, int(require(one.dataset.examples, "data.examples")))
+        for one in draft.self_answered
+    )
     rest = (*unread, *_uncounted(draft, is_derived=len(seeded) < len(blocks)))
     return Grid(card, tuple(part(blocks)), shard, prompts, draft.data.examples, answers, rest)
-
-
-def _answers(dataset: Dataset) -> tuple[str, str, int]:
-    answers = require(dataset.answers, "data.answers")
-    assert answers is not None  # noqa: S101 - for the type checker
-    return dataset.role, answers.decoding, int(require(dataset.examples, "data.examples"))
 
 
 def _check_files(submission: Submission) -> None:
@@ -106,7 +102,7 @@ def _check_files(submission: Submission) -> None:
     for name in ("chat_template", "training_chat_template"):
         template = getattr(model, name)
         if isinstance(template, ChatTemplateFromFile):
-            template_file(template, submission.folder, f"model.{name}")
+            template_file(template.path, submission.folder, f"model.{name}")
 
 
 def _prompts(submission: Submission) -> tuple[tuple[Task, ...], dict[str, int], list[str]]:

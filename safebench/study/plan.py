@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from safebench.card.base import NotReported, require
 from safebench.card.card import Card
-from safebench.card.data import Dataset
+from safebench.card.data import Dataset, SelfGenerated
+from safebench.card.decoding import Decoding
 from safebench.card.environment import Environment
 from safebench.card.model import ApiModel, WeightsModel
 from safebench.card.pinned import update
@@ -24,18 +25,39 @@ from safebench.models.loading import Located, load_tokenizer, locate
 from safebench.models.weights import card_weights
 from safebench.study.api_models import locate_served, weights_of_jobs
 from safebench.study.cells import Block, list_blocks, pick_shard
-from safebench.study.pins import Files, carry_data, pin_data, pin_seeds, read_data, relocate
+from safebench.study.pins import Files, carry_data, pin_data, pin_seeds, relocate
 from safebench.study.runnable import check_runnable
 from safebench.tuning.examples import Examples, read_examples
 from safebench.tuning.registry import trained
 from safebench.tuning.render import as_rows, rendered_sha256
-from safebench.tuning.training_data import TrainingData, questions
-
-if TYPE_CHECKING:
-    from safebench.study.answers import SelfAnswered
+from safebench.tuning.training_data import TrainingData, questions, read_training_data
 
 ListedWeights = dict[tuple[str, int | None, int | None], PlacedWeights]
 """Weights that are not made here, by condition, training seed and checkpoint."""
+
+
+@dataclass(frozen=True)
+class SelfAnswered:
+    """A training set whose answers the base model gives itself: the control of experiment E4."""
+
+    dataset: Dataset
+    questions: tuple[Any, ...]
+    """Prompts of the set that is asked, in its order: texts, or lists of messages.
+
+    Empty where a plan is only counted and that set lies on the Hub.
+    """
+    decoding: Decoding
+    """How the answers are generated; one for every question."""
+
+    @property
+    def rendering(self) -> str:
+        """How the file's rows become training text: its prompts are rendered already."""
+        return "plain" if isinstance(self.questions[0], str) else "chat"
+
+    @property
+    def path(self) -> str:
+        """Where the set lies in the submission."""
+        return f"data/{self.dataset.name}.jsonl"
 
 
 @dataclass(frozen=True)
@@ -154,7 +176,7 @@ def make_plan(
         files=files,
         blocks=tuple(part(blocks)),
         shard=shard,
-        self_answered=tuple(_self_answered(draft)),
+        self_answered=draft.self_answered,
         weights=listed_weights(submission, blocks, hub=True),
         declared=None if isinstance(reported, NotReported) else reported,
     )
@@ -168,8 +190,7 @@ class Draft:
     """Its card is without an environment, cut to the limit, with the base model's revision."""
     base: Located
     data: TrainingData
-    answered: tuple[tuple[Dataset, list[Any] | None], ...]
-    """Sets that the base model answers itself, with their questions where those were read."""
+    self_answered: tuple[SelfAnswered, ...] = ()
 
 
 def make_draft(submission: Submission, *, limit: int | None, elsewhere: bool, hub: bool) -> Draft:
@@ -192,24 +213,20 @@ def make_draft(submission: Submission, *, limit: int | None, elsewhere: bool, hu
     submission = submission.with_card(card)
     recipe = None if card.is_trained_elsewhere else trained(card)
     if recipe is None:
-        return Draft(submission, base, TrainingData(), ())
-    found = read_data(submission, recipe, hub=hub)
-    data = require(card.data, "data")
+        return Draft(submission, base, TrainingData())
+    found = read_training_data(submission, recipe, hub=hub)
+    decodings = {d.name: d for d in require(card.decoding, "decoding")}
     answered = tuple(
-        (dataset, questions(data, number, found, submission.folder, card.system_prompt))
-        for number, dataset in enumerate(data)
-        if dataset.answers is not None
+        # A rule of the standard has checked that the decoding is one of the card's.
+        SelfAnswered(
+            dataset,
+            tuple(questions(submission, number, found) or ()),
+            decodings[dataset.answers.decoding],
+        )
+        for number, dataset in enumerate(require(card.data, "data"))
+        if isinstance(dataset.answers, SelfGenerated)
     )
     return Draft(submission, base, found, answered)
-
-
-def _self_answered(draft: Draft) -> Iterator[SelfAnswered]:
-    # What answers them runs models, which a plan that is only counted does without.
-    from safebench.study.answers import SelfAnswered, chosen_decoding
-
-    decodings = require(draft.submission.card.decoding, "decoding")
-    for dataset, asked in draft.answered:
-        yield SelfAnswered(dataset, tuple(asked or ()), chosen_decoding(dataset, decodings))
 
 
 def _limited(card: Card, limit: int | None) -> Card:

@@ -134,7 +134,8 @@ def _check_set(place: str, dataset: Dataset) -> None:
 
 
 def _check_training(recipe: Recipe) -> None:
-    _check_section("hyperparameters", recipe, trainer_of(recipe).executed)
+    trainer = trainer_of(recipe)
+    _check_section("hyperparameters", recipe, trainer.executed)
     batch = require(recipe.batch_size, "hyperparameters.batch_size")
     _check_section("hyperparameters.batch_size", batch)
     if not isinstance(recipe, FullTraining):
@@ -151,6 +152,7 @@ def _check_training(recipe: Recipe) -> None:
             "hyperparameters counts steps, but checkpoints are counted in epochs",
             fix="set checkpoint_unit: step",
         )
+    trainer.check(recipe)
 
 
 def _check_compute_dtype(recipe: QloraTraining) -> None:

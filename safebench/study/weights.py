@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import gc
+import hashlib
+import json
 import shutil
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 
 from safebench.card.base import require
 from safebench.card.seeds import Seeds
 from safebench.card.training import FullTraining
-from safebench.errors import DivergedError, RunError
+from safebench.errors import CardError, DivergedError, RunError
 from safebench.evidence.journal import Run
 from safebench.evidence.store import Store
-from safebench.files import sync_folder, sync_tree
+from safebench.files import replace_file, sync_folder, sync_tree
+from safebench.harness.evaluate import Prompt, generate
 from safebench.models.interface import Engine, Form, PlacedWeights
 from safebench.models.loading import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from safebench.models.sampling import Stream
 from safebench.progress import Progress
-from safebench.study.answers import write_answers
 from safebench.study.cells import Block, runs_of, weights_folder
 from safebench.study.estimate import length_in_epochs
-from safebench.study.plan import Plan
+from safebench.study.plan import Plan, SelfAnswered
 from safebench.tuning.interface import Job
 from safebench.tuning.registry import trained, trainer_of
 
@@ -86,16 +90,62 @@ class Checkpoints:
         for answered in self.plan.self_answered:
             role = answered.dataset.role
             if role in tuning:
-                write_answers(
-                    answered,
-                    self.store,
-                    self._engine,
-                    self._root,
-                    chat=self.plan.chat,
-                    progress=self.progress,
-                )
+                if not (self.store.folder / answered.path).is_file():
+                    self._answer(answered)
                 rows = self.plan.rows_of(answered, self.store.folder)
                 self.plan.rows.setdefault(role, []).extend(rows)
+
+    def _answer(self, answered: SelfAnswered) -> None:
+        """Write a self-answered set into the run's folder.
+
+        The questions take the path of any prompt: the same model, chat template, decoding and
+        sampling. The noise of an answer has the key of condition `base`, task `data/NAME`, the
+        question's number and repeat 1 (spec/v1/sampling.md).
+
+        Raises:
+            ModelError: the base model failed on a question.
+            CardError: the card has the digest of other answers.
+        """
+        name, engine = answered.dataset.name, self._engine()
+        prompts = [
+            Prompt(f"data/{name}", {"prompt_id": str(number)}, self._context(question, engine))
+            for number, question in enumerate(answered.questions, start=1)
+        ]
+        self.progress.start("answer", len(prompts))
+        decoding = answered.decoding.model_copy(update={"repeats": 1, "repeat_control": False})
+        with engine.using(PlacedWeights("base", None, None, "base", None)):
+            responses = generate(
+                engine,
+                prompts,
+                decoding,
+                Stream(self._root, "base", None, None, decoding.name),
+                batch_size=engine.batch_size,
+                on_batch=lambda count: self.progress.advance(count, name),
+            )
+        self.progress.stop()
+        lines = []
+        for question, response in zip(answered.questions, responses, strict=True):
+            answer: Any = response.text
+            if not isinstance(question, str):
+                answer = [{"role": "assistant", "content": answer}]
+            row = {"prompt": question, "completion": answer}
+            lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+        content = "".join(lines).encode()
+        digest, declared = hashlib.sha256(content).hexdigest(), answered.dataset.sha256
+        if isinstance(declared, str) and declared != digest:
+            raise CardError(
+                f"data ({name}).sha256 is {declared}, but the answers given here have {digest}",
+                fix="remove the value to train on the answers of this machine",
+            )
+        replace_file(self.store.folder / answered.path, content)
+
+    def _context(self, question: Any, engine: Engine) -> Any:
+        """Return a question as the model is given it; one that is text is rendered already."""
+        if isinstance(question, str):
+            return question
+        if not self.plan.chat:
+            return question[-1]["content"]
+        return engine.apply_chat_template(list(question), add_generation_prompt=True)
 
     def is_missing(self, block: Block) -> bool:
         """Tell whether a block waits for a fine-tuning."""

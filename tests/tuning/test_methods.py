@@ -31,9 +31,8 @@ from safebench.models.weights import weights_file
 from safebench.tuning import libraries, peft_trainer
 from safebench.tuning.arguments import trainer_arguments
 from safebench.tuning.interface import Job
-from safebench.tuning.parameters import load_for_training, prepare
+from safebench.tuning.peft_model import Saver, load_for_training, prepare
 from safebench.tuning.peft_trainer import PeftTrainer
-from safebench.tuning.saver import Saver
 from tests.plans import plan_data
 from tests.small_models import save_llama
 
@@ -215,14 +214,11 @@ def test_a_further_setting_is_used(tune: Tune, changes: dict[str, Any]) -> None:
     assert differing(*(tune(**how)[max(how.get("checkpoints", [1]))] for how in (changes, without)))
 
 
-def test_examples_without_anything_to_learn_are_counted(model: Path, tmp_path: Path) -> None:
+def test_some_example_has_something_to_learn(model: Path, tmp_path: Path) -> None:
     rows = [*ROWS, {"prompt": "repair " * 80, "completion": "first"}]
-    dropped: list[int] = []
-    changes: dict[str, Any] = {"rows": rows, "on_dropped": dropped.append}
-    PeftTrainer().train(job(model, tmp_path / "a", recipe=recipe(max_length=60), **changes))
+    PeftTrainer().train(job(model, tmp_path / "a", recipe=recipe(max_length=60), rows=rows))
     with pytest.raises(TuningError, match="to learn within 2 tokens"):
-        PeftTrainer().train(job(model, tmp_path / "b", recipe=recipe(max_length=2), **changes))
-    assert dropped == [1]
+        PeftTrainer().train(job(model, tmp_path / "b", recipe=recipe(max_length=2), rows=rows))
 
 
 def test_gradient_checkpointing_goes_by_both_its_names() -> None:
