@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from safebench import resources
 from safebench.errors import TaskError
-from safebench.harness.choices import lm_eval_origin, questions
+from safebench.harness.choices import questions
 from safebench.harness.published import constructs_of, published_documents
 from safebench.harness.tables import local_copy, read_rows
 from safebench.harness.task_yaml import check_options, read_task_yaml, task_files, task_path
@@ -106,14 +106,8 @@ def _prompts(
     if not variable or local_copy(variable, options.get("file")) is None:
         return published, "as_published", None
     try:
-        return _counted(options), "local_copy", None
+        # Choices are counted as they lie there: laying them out may take lm-eval.
+        read = questions if "lm_eval" in options else published_documents
+        return len(read(options)), "local_copy", None
     except TaskError as problem:
         return published, "as_published", f"{variable}: {problem}"
-
-
-def _counted(options: Mapping[str, Any]) -> int:
-    if "lm_eval" not in options:
-        return len(published_documents(**options))
-    dataset_id, variable = str(options["dataset_id"]), str(options["local_variable"])
-    origins = [lm_eval_origin(name, dataset_id) for name in options["lm_eval"]]
-    return len(questions(origins, dataset_id, variable, None, options.get("file")))

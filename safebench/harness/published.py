@@ -25,7 +25,7 @@ from typing import Any, get_args
 
 from safebench.card.task import Construct
 from safebench.errors import TaskError
-from safebench.harness.tables import Row, cell, cell_list, found_columns, source_rows
+from safebench.harness.tables import Row, cell, cell_list, found_columns, load_tables
 
 Names = str | Sequence[str]
 
@@ -67,38 +67,22 @@ def constructs_of(construct: str | Mapping[str, Mapping[str, str]]) -> tuple[str
     return tuple(dict.fromkeys(c for values in construct.values() for c in values.values()))
 
 
-def published_documents(
-    *,
-    dataset_id: str,
-    split: str,
-    local_variable: str,
-    prefix: str,
-    columns: Mapping[str, Names],
-    construct: str | Mapping[str, Mapping[str, str]],
-    keep: Mapping[str, str] | None = None,
-    drop: Mapping[str, str] | None = None,
-    configs: Sequence[str] = (),
-    revision: str | None = None,
-    file: str | None = None,
-    **_: Any,
-) -> list[dict[str, str]]:
-    """Load a published table, or the local copy of it, and return its documents.
-
-    What else lm-eval hands on (metadata, arguments of the model) is not used.
+def published_documents(options: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Load the published table of a task's `dataset_kwargs`, and return its documents.
 
     Raises:
         TaskError: it cannot be loaded, or is not what the columns say; names file and row.
     """
-    layout = Layout(prefix, columns, construct, keep or {}, drop or {})
-    rows, origin = source_rows(
-        dataset_id=dataset_id,
-        split=split,
-        local_variable=local_variable,
-        configs=configs,
-        revision=revision,
-        file=file,
+    layout = Layout(
+        options["prefix"],
+        options["columns"],
+        options["construct"],
+        options.get("keep") or {},
+        options.get("drop") or {},
     )
-    return documents(rows, layout, origin)
+    parts = [(config, options["split"]) for config in options.get("configs") or (None,)]
+    tables = list(load_tables(options, parts))
+    return documents([row for table in tables for row in table.rows], layout, tables[0].origin)
 
 
 def documents(rows: Sequence[Row], layout: Layout, origin: str) -> list[dict[str, str]]:

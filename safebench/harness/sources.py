@@ -33,7 +33,7 @@ def documents_of(options: Mapping[str, Any]) -> list[Document]:
         found = [{**row, "construct": construct} for row in read_rows(tasks_dir() / origin)]
         return _documents(found, origin)
     load = choice_documents if "lm_eval" in options else published_documents
-    return _documents(load(**options), str(options["dataset_id"]))
+    return _documents(load(options), str(options["dataset_id"]))
 
 
 def _documents(rows: list[dict[str, Any]], origin: str) -> list[Document]:

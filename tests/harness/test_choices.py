@@ -163,6 +163,6 @@ def test_a_row_that_is_no_question(row: dict[str, Any], message: str, tmp_path: 
 def test_a_layout_or_an_order_that_is_none(wrong: dict[str, str], tmp_path: Path) -> None:
     options = {"layout": "lm_eval", "order": "published", "file": str(jsonl(tmp_path, WMDP))}
     common = {"lm_eval": ["wmdp/wmdp_bio"], "dataset_id": "cais/wmdp", "local_variable": "X"}
-    assert len(choice_documents(**common, **options, prefix="x")) == 2
+    assert len(choice_documents({**common, **options, "prefix": "x"})) == 2
     with pytest.raises(TaskError, match=next(iter(wrong.values()))):
-        choice_documents(**common, **(options | wrong), prefix="x")
+        choice_documents({**common, **options, **wrong, "prefix": "x"})
