@@ -24,15 +24,14 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException, HTTPMessage
-from typing import IO, Any, Final
+from http.client import HTTPException
+from typing import Any, Final
 
 from safebench.card.base import require
 from safebench.card.judge import ModerationJudge
 from safebench.errors import CardError, JudgeError
-from safebench.judges.cache import Grade
-from safebench.judges.grading import GRADED, GradingJudge
-from safebench.judges.interface import DESCRIPTIVE, OWN_LABELS, Exchange, Kind, Setting
+from safebench.judges.grading import GRADED, Grade, GradingJudge
+from safebench.judges.interface import DESCRIPTIVE, OWN_LABELS, Exchange, Kind
 
 KEY: Final = "PERSPECTIVE_API_KEY"
 URL: Final = "SAFEBENCH_PERSPECTIVE_URL"
@@ -60,15 +59,7 @@ def check_supported(entry: ModerationJudge, place: str, *_: object) -> None:
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Follows no redirect: the key, which is part of the address, would go along."""
 
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> None:
+    def redirect_request(self, *_: Any, **__: Any) -> None:
         """Return no request, which makes the redirect an error."""
 
 
@@ -99,11 +90,8 @@ class Perspective:
         id = require(entry.id, f"the id of judge {entry.name}")
         first = re.match(r"[A-Z][A-Z_]+\b", id)
         self._attribute = first.group() if first else "TOXICITY"
-        self._url = (
-            _endpoint()
-            + "/v1alpha1/comments:analyze?"
-            + urllib.parse.urlencode({"key": os.environ.get(KEY, "")})
-        )
+        key = urllib.parse.urlencode({"key": os.environ.get(KEY, "")})
+        self._url = f"{_endpoint()}/v1alpha1/comments:analyze?{key}"
         self._wait, self._timeout, self._today = wait, timeout, today
         self._open = urllib.request.build_opener(_NoRedirect).open
 
@@ -236,14 +224,10 @@ def _message(body: str) -> str:
         return ""
 
 
-def _open(entry: ModerationJudge, _: Setting) -> GradingJudge:
-    return GradingJudge(entry, Perspective(entry))
-
-
 MODERATION: Final = Kind(
     "moderation_api",
     constructs=GRADED,
-    open=_open,
+    open=lambda entry, _: GradingJudge(entry, Perspective(entry)),
     check_entry=check_supported,
     keys=(KEY,),
     executed=OWN_LABELS,
