@@ -61,7 +61,7 @@ def entry(name: str, file: Path | None = None) -> Entry:
     """Return one task by its name, counted in the local copy `file` where one is given.
 
     Raises:
-        TaskError: there is none of that name.
+        TaskError: there is no task of that name.
     """
     return entry_of(task_path(name), file)
 

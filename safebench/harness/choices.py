@@ -119,7 +119,7 @@ def questions(options: Mapping[str, Any]) -> list[Question]:
     """Read every question, of the local copy if one is named, else of each configuration.
 
     Raises:
-        TaskError: it cannot be loaded, or a row is no question; names file and row.
+        TaskError: it cannot be loaded, or a row is not a question; names file and row.
     """
     origins = origins_of(options)
     subsets = [origin.name or "" for origin in origins]

@@ -55,7 +55,7 @@ class Layout:
         wrong = [c for c in constructs_of(self.construct) if c not in get_args(Construct)]
         if wrong:
             raise TaskError(
-                f"task of prefix {self.prefix!r}: construct {', '.join(wrong)} is none",
+                f"task of prefix {self.prefix!r}: unknown construct {', '.join(wrong)}",
                 fix=f"write one of {', '.join(get_args(Construct))}",
             )
 

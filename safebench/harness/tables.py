@@ -61,7 +61,7 @@ def cell_list(value: Any, where: str, *, what: str) -> list[str]:
         if texts and all(texts):
             return texts
     raise TaskError(
-        f"{where}: {what} is no list of texts",
+        f"{where}: {what} is not a list of texts",
         fix='write it as JSON does: ["one", "another"]',
     )
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from safebench.card.task import Construct
-from safebench.errors import SafebenchError, TaskError
+from safebench.errors import TaskError
 from safebench.harness.sources import documents_of
 from safebench.harness.tables import hub_commit, local_copy
 from safebench.harness.task_yaml import check_options, read_task_yaml, task_files, task_path
-from safebench.models.quiet import quiet
+from safebench.models.quiet import quiet, raised_as
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def load_task(
         TaskError: no task of that name, or its documents cannot be loaded.
     """
     version, options = _settings(name, file)
-    with quiet(), _explained(name):
+    with quiet(), raised_as(TaskError, f"task {name!r} cannot be loaded"):
         if "dataset_id" in options and "file" not in options:
             commit = revision or hub_commit(options["dataset_id"], options["local_variable"])
             options["revision"] = commit
@@ -89,7 +88,7 @@ def read_task(
     version, options = _settings(name, file)
     if "dataset_id" in options and ("file" not in options or options.get("layout") == "lm_eval"):
         return None
-    with _explained(name):
+    with raised_as(TaskError, f"task {name!r} cannot be loaded"):
         return _read(name, version, options, limit)
 
 
@@ -108,16 +107,6 @@ def _settings(name: str, file: Path | None) -> tuple[str, dict[str, Any]]:
     if local is not None:
         options["file"] = str(local)
     return str((config.get("metadata") or {}).get("version", "unversioned")), options
-
-
-@contextmanager
-def _explained(name: str) -> Iterator[None]:
-    try:
-        yield
-    except SafebenchError:
-        raise
-    except Exception as problem:  # whatever a library for files raises, or lm-eval
-        raise TaskError(f"task {name!r} cannot be loaded: {problem}") from problem
 
 
 def _read(name: str, version: str, options: dict[str, Any], limit: int | None) -> LoadedTask:

@@ -152,7 +152,7 @@ class Classifier:
         degrees = self._degrees(logits)
         if not bool(torch.isfinite(degrees).all()):
             raise JudgeError(
-                f"judge {self.name} gave a degree that is not a number",
+                f"judge {self.name} returned a degree that is not a number",
                 fix="the classifier's weights are damaged, or overflow: judge with another",
             )
         for place, degree in zip(filled, degrees.tolist(), strict=True):

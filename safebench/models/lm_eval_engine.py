@@ -9,7 +9,6 @@ another state for each cell: cells that shared their noise would not be independ
 
 from __future__ import annotations
 
-import gc
 import inspect
 import json
 import threading
@@ -28,6 +27,7 @@ from lm_eval.models.api_models import JsonChatStr, TemplateAPI
 from safebench.errors import MissingDependencyError, ModelError
 from safebench.models.arguments import check_known, positive
 from safebench.models.interface import Conversation, EngineSpec, Generated, OnBatch, Value
+from safebench.models.loading import free_memory
 from safebench.models.named_engine import NamedEngine, Request
 from safebench.models.quiet import first_line, preserved_random_state, quiet
 from safebench.models.sampling import Stream
@@ -107,25 +107,18 @@ class LmEvalEngine(NamedEngine):
         # The previous model goes first: memory rarely suffices for two.
         self.lm = self._placed = None
         if not self.is_server:
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            free_memory()
         # An API is asked from our threads, one request each.
         own = {"batch_size": 1, "num_concurrent": 1} if self.is_server else {}
-        try:
-            with quiet(), preserved_random_state():
+        with self._starting(), quiet(), preserved_random_state():
+            try:
                 self.lm = self._class.create_from_arg_obj(
                     {"batch_size": self.batch_size, **filled, **own}
                 )
                 if self.is_server:
                     _ = self.lm.header  # reads the key from the environment
-        except ImportError as problem:
-            raise _missing(self.name, problem) from problem
-        except Exception as problem:  # whatever its library raises
-            raise ModelError(
-                f"backend {self.name} cannot start: {first_line(problem)}",
-                fix="correct --backend-args, or what the message names",
-            ) from problem
+            except ImportError as problem:
+                raise _missing(self.name, problem) from problem
         self._placed = filled
 
     def _encoder(self) -> tuple[Callable[[Any], Sequence[int]], int] | None:

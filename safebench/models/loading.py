@@ -6,6 +6,7 @@ brings: weights.py. What only finds one needs no model library, so that a plan i
 
 from __future__ import annotations
 
+import gc
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,7 @@ def load_base(
         compute_dtype: Type that nf4 and fp4 are expanded to; `dtype` if None.
 
     Raises:
-        ModelError: the weights cannot be loaded, are not safetensors, or are no causal model.
+        ModelError: the weights cannot be loaded, are not safetensors, or are not a causal model.
         MissingDependencyError: bitsandbytes is needed and absent.
     """
     import torch
@@ -169,7 +170,7 @@ def load_base(
     if quantized is None and getattr(model.config, "quantization_config", None) is not None:
         raise ModelError(
             f"model {located.source!r} is stored quantized, but model.quantization is `none`",
-            fix="say in the card how it is quantized, or use the weights that are not",
+            fix="declare the quantization in the card, or use weights that are not quantized",
         )
     if quantized is not None:
         compute_as_declared(model, quantized)
@@ -208,6 +209,25 @@ def check_device(device: str) -> None:
             f"device {device!r} cannot be used: {first_line(problem)}",
             fix="leave --device out, or give cpu",
         ) from problem
+
+
+def is_out_of_memory(problem: BaseException) -> bool:
+    """Return whether an error reports a lack of memory, on whatever device."""
+    import torch
+
+    text = str(problem).lower()
+    return isinstance(problem, MemoryError | torch.OutOfMemoryError) or any(
+        words in text for words in ("out of memory", "not enough memory", "can't allocate memory")
+    )
+
+
+def free_memory() -> None:
+    """Free the device memory of models that are no longer used."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def context_length(model: Any) -> int | None:

@@ -6,13 +6,13 @@ import json
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from safebench.card.base import NotReported
-from safebench.errors import ModelError, SafebenchError
+from safebench.errors import ModelError
 from safebench.models.arguments import check_arguments, fill, placeholder_values, recorded
 from safebench.models.interface import (
     Arrangement,
@@ -23,7 +23,7 @@ from safebench.models.interface import (
     PlacedWeights,
     Value,
 )
-from safebench.models.quiet import first_line
+from safebench.models.quiet import raised_as
 from safebench.models.sampling import Stream
 
 BASE = PlacedWeights("base", None, None, "base", None)
@@ -103,12 +103,8 @@ class NamedEngine(ABC):
         if arrangement.shuffled is not None:
             random.Random(arrangement.shuffled).shuffle(order)  # noqa: S311 - no secret
         chosen = [asked[i] for i in order]
-        try:
+        with raised_as(ModelError, f"backend {self.name} failed"):
             answers = self._answer(chosen, stream, arrangement.batch_size, on_batch)
-        except SafebenchError:
-            raise
-        except Exception as problem:  # other people's classes raise whatever they like
-            raise ModelError(f"backend {self.name} failed: {first_line(problem)}") from problem
         done = dict(zip(order, answers, strict=True))
         return [self._finished(asked[i].settings, done[i]) for i in range(len(asked))]
 
@@ -127,6 +123,11 @@ class NamedEngine(ABC):
             places = ("device", "tensor_parallel", "kv_cache_dtype", "serving_quantization")
             fields.update(dict.fromkeys(places, unseen))
         return fields
+
+    def _starting(self) -> AbstractContextManager[None]:
+        """Report whatever the library of a backend raises while it is set up."""
+        fix = "correct --backend-args, or what the message names"
+        return raised_as(ModelError, f"backend {self.name} cannot start", fix=fix)
 
     @abstractmethod
     def _replace(self, filled: dict[str, Value]) -> None:

@@ -21,7 +21,6 @@ from safebench.models.arguments import check_known, positive
 from safebench.models.interface import Conversation, EngineSpec, Generated, OnBatch, Value
 from safebench.models.loading import Located, load_tokenizer
 from safebench.models.named_engine import NamedEngine, Request
-from safebench.models.quiet import first_line
 from safebench.models.sampling import Stream
 from safebench.models.servers import ask_all, ending, error_message, shown
 
@@ -194,13 +193,8 @@ class OpenAIEngine(NamedEngine):
         if "tokenizer" in filled and kind is None and "tokenizer_backend" not in filled:
             kind = "huggingface"
         if kind not in (None, "None", "none"):
-            try:
+            with self._starting():
                 self._tokenizer = self._load_tokenizer(str(kind), filled)
-            except Exception as problem:  # whatever its library raises
-                raise ModelError(
-                    f"backend {self.name} cannot start: {first_line(problem)}",
-                    fix="correct --backend-args, or what the message names",
-                ) from problem
             self._tokenized = not self.api.chat and bool(filled.get("tokenized_requests", True))
         self._placed = filled
 
@@ -296,7 +290,7 @@ class OpenAIEngine(NamedEngine):
             reply = json.loads(text)
         except ValueError as problem:
             raise ModelError(
-                f"{self._where()} replied with something that is no JSON",
+                f"{self._where()} replied with something that is not JSON",
                 fix="check that base_url is the whole address (.../v1/chat/completions), and that "
                 "no proxy or login page answers in its place",
             ) from problem
@@ -312,7 +306,7 @@ class OpenAIEngine(NamedEngine):
         if answer is None and isinstance(holder.get("refusal"), str):
             answer = holder["refusal"]  # a model's own words, apart from its answers
         if not isinstance(answer, str | None):
-            raise ModelError(f"{self._where()} replied with something that is no text")
+            raise ModelError(f"{self._where()} replied with something that is not text")
         mark = self.args.get("think_end_token")
         if answer and mark and self.api.chat:
             answer = answer.rpartition(str(mark))[2].lstrip()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from safebench.errors import ModelError, visible
+from safebench.errors import ModelError, SafebenchError, visible
 
 # peft 0.21 asks transformers 5.23 for a property under its old name.
 PEFT_NOTE = "`is_gradient_checkpointing` is deprecated"
@@ -68,6 +68,19 @@ def first_line(problem: BaseException) -> str:
     """Return the first line of what a library raised, short and printable."""
     lines = str(problem).strip().splitlines()
     return visible(lines[0][:300]) if lines else type(problem).__name__
+
+
+@contextmanager
+def raised_as(
+    failure: type[SafebenchError], what: str, *, fix: str | None = None
+) -> Iterator[None]:
+    """Report whatever other people's code raises as one `failure`; our own errors pass."""
+    try:
+        yield
+    except SafebenchError:
+        raise
+    except Exception as problem:  # libraries, templates and networks raise whatever they like
+        raise failure(f"{what}: {first_line(problem)}", fix=fix) from problem
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import random
 import weakref
@@ -22,10 +21,16 @@ from safebench.models.adapters import with_adapter
 from safebench.models.decode_loop import Decoder, Endings, Job
 from safebench.models.interface import Arrangement, EngineSpec, Generated, OnBatch, PlacedWeights
 from safebench.models.library_decoder import LibraryDecoder
-from safebench.models.loading import Located, context_length, load_base
+from safebench.models.loading import (
+    Located,
+    context_length,
+    free_memory,
+    is_out_of_memory,
+    load_base,
+)
 from safebench.models.quiet import quiet
 from safebench.models.sampling import Sampling, Stream
-from safebench.models.slot_cache import bare, is_out_of_memory, is_plain
+from safebench.models.slot_cache import bare, is_plain
 
 
 class HfEngine:
@@ -210,9 +215,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
                 )
             size = size // 2
             self.smallest_batch = min(self.smallest_batch, size)
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            free_memory()
 
     def _ordered(self, jobs: list[Job]) -> list[Job]:
         """Longest prompts first, which tells at once whether memory suffices."""

@@ -1,4 +1,4 @@
-"""What a plan will take, counted before anything is spent: without model libraries and the Hub."""
+"""What a plan will take, counted before anything is spent, without model libraries or the Hub."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ class Estimate:
 
 
 def count_grid(submission: Submission, *, shard: str, limit: int | None, elsewhere: bool) -> Grid:
-    """Count what a card asks for; the arguments are those of `make_plan`.
+    """Count what a card asks for; takes the arguments of `make_plan`.
 
     Raises:
-        SafebenchError: as `make_plan`, as far as it can be known here.
+        SafebenchError: as `make_plan`, where it can be known without the Hub.
     """
     part = pick_shard(shard)
     draft = make_draft(submission, limit=limit, elsewhere=elsewhere, hub=False)
@@ -181,7 +181,7 @@ def _decided(fields: Any) -> Any:
 
 
 def estimate(grid: Grid) -> Estimate:
-    """Return what the cells of a grid take, as far as it follows from the card."""
+    """Return what the cells of a grid take, as far as the card determines it."""
     longest = {
         d.name: int(require(d.max_new_tokens, "decoding.max_new_tokens"))
         for d in require(grid.card.decoding, "decoding")

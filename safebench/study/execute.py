@@ -37,7 +37,7 @@ def execute(
     the card is written when none is left.
 
     Raises:
-        SafebenchError: something a person can put right; finished work is kept.
+        SafebenchError: something a person can correct; finished work is kept.
     """
     check_device(settings.device or default_device())
     check_keys(require(plan.card.judge, "judge"))
@@ -89,7 +89,7 @@ def finished_earlier(plan: Plan, out: Path) -> RunResult | None:
         raise RunError(
             f"{out}: already holds a finished submission of "
             f"{'another card' if other else 'fewer cells'}",
-            fix="look at it with `safebench score`, or give another --out",
+            fix="inspect it with `safebench score`, or give another --out",
         )
     store.finish()  # whatever a run that was killed while it tidied up has left
     return RunResult(card, 0, 0, store.journal.lost())

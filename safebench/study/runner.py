@@ -24,20 +24,15 @@ from safebench.evidence.tables import RESPONSES, make_table
 from safebench.files import replace_file
 from safebench.harness.evaluate import LESS_MEMORY, Prompt, Response, build_prompts, generate
 from safebench.models.interface import Engine, PlacedWeights
-from safebench.models.loading import default_device
+from safebench.models.loading import default_device, free_memory
 from safebench.models.sampling import Stream
 from safebench.progress import Progress
 from safebench.study.api_models import RequestDays, is_dated
 from safebench.study.cells import Block, runs_of
-from safebench.study.engines import (
-    Settings,
-    environment_of,
-    make_engine,
-    takes_conversations,
-)
+from safebench.study.engines import Settings, environment_of, make_engine
 from safebench.study.plan import Plan
 from safebench.study.submission import write_submission
-from safebench.study.weights import Checkpoints, free_memory
+from safebench.study.weights import Checkpoints
 
 _LIBRARIES = (
     "safebench",
@@ -104,10 +99,10 @@ class Runner:
         if self._left():
             self._make()
         if self.problems:
-            more = f"; and {len(self.problems) - 1} more like it" if len(self.problems) > 1 else ""
+            more = f"; and {len(self.problems) - 1} more" if len(self.problems) > 1 else ""
             raise RunError(
                 f"{self.problems[0]}{more}; finished cells are kept",
-                fix="put it right and run the same command again; journal.jsonl lists every one",
+                fix="correct this and run the command again; journal.jsonl lists every problem",
             )
         lost = journal.lost()
         blocks = [b for b in self.plan.blocks if b.run not in lost]
@@ -186,7 +181,7 @@ class Runner:
             fix = LESS_MEMORY if short else getattr(problem, "fix", None)
             self.problems.append(f"{text} ({fix})" if fix else text)
             self.store.journal.note("problem", what=what, reason=str(problem))
-            self.progress.say(f"{text}; going on with the others")
+            self.progress.say(f"{text}; continuing with the others")
 
     def _generate_all(self) -> None:
         left = self._left()
@@ -201,11 +196,12 @@ class Runner:
     def _generate_with(self, placed: PlacedWeights, blocks: list[Block]) -> None:
         with self.engine.using(placed):
             if not self._prompts:
+                # Whether an API's prompts are conversations is for its client to say.
+                is_api = isinstance(self.plan.card.model, ApiModel)
+                chat = self.engine.takes_chat if is_api else self.plan.chat
+                system_prompt = self.plan.system_prompt
                 self._prompts = build_prompts(
-                    self.engine,
-                    self.plan.tasks,
-                    chat=takes_conversations(self.engine, self.plan),
-                    system_prompt=self.plan.system_prompt,
+                    self.engine, self.plan.tasks, chat=chat, system_prompt=system_prompt
                 )
             for block in blocks:
                 self._attempt(block.name, partial(self._generate, block))
@@ -229,7 +225,10 @@ class Runner:
         seed = self.root if decoding.do_sample else None
         self.store.commit(block.name, _rows(block, seed, responses))
         self.store.journal.note(
-            "block", block=block.name, responses=len(responses), seconds=_since(began)
+            "block",
+            block=block.name,
+            responses=len(responses),
+            seconds=round(time.monotonic() - began, 3),
         )
         if responses and not any(r.text for r in responses):
             self.progress.say(
@@ -240,10 +239,6 @@ class Runner:
         if self._days is not None:
             self._days.answered()
         self.progress.advance(count, block)
-
-
-def _since(began: float) -> float:
-    return round(time.monotonic() - began, 3)
 
 
 def _rows(block: Block, generation_seed: int | None, responses: list[Response]) -> pa.Table:

@@ -66,7 +66,7 @@ def read_status(folder: Path) -> Status:
             last=last,
         )
     if not folder.is_dir():
-        raise RunError(f"{folder}: no such folder", fix="give the --out of `safebench run`")
+        raise RunError(f"{folder}: no such folder", fix="give the --out of a `safebench run`")
     claim = store.claim()
     gone = store.journal.lost()
     blocks = {n: s for n, s in claim.blocks.items() if (s.condition, s.training_seed) not in gone}

@@ -133,7 +133,7 @@ def _weights(plan: Plan, blocks: list[Block], folder: Path) -> tuple[Weights, ..
 
 
 def _registered_runs(plan: Plan, store: Store) -> Iterator[RegisteredRun]:
-    """List every run that was registered, in the order of the grid, however it ended."""
+    """List every run that was registered, in the order of the grid, whatever became of it."""
     states = store.journal.states()
     for condition, seed in runs_of(plan.blocks):
         state = states[condition, seed]

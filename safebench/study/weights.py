@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import shutil
@@ -10,8 +9,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-
-import torch
 
 from safebench.card.base import require
 from safebench.card.seeds import Seeds
@@ -22,7 +19,7 @@ from safebench.evidence.store import Store
 from safebench.files import replace_file, sync_folder, sync_tree
 from safebench.harness.evaluate import Prompt, generate
 from safebench.models.interface import Engine, Form, PlacedWeights
-from safebench.models.loading import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from safebench.models.loading import ADAPTER_CONFIG, ADAPTER_WEIGHTS, free_memory
 from safebench.models.sampling import Stream
 from safebench.progress import Progress
 from safebench.study.cells import Block, runs_of, weights_folder
@@ -39,13 +36,6 @@ def _fixed(seeds: Seeds) -> dict[str, int]:
     fixed = require(seeds.fixed, "seeds.fixed")
     values = {name: getattr(fixed, name) for name in type(fixed).model_fields} if fixed else {}
     return {name: seed for name, seed in values.items() if isinstance(seed, int)}
-
-
-def free_memory() -> None:
-    """Give the memory of models that are no longer used back to the device."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 class Checkpoints:
@@ -227,7 +217,7 @@ class Checkpoints:
         self.store.journal.note("failed", condition=condition, training_seed=seed, reason=reason)
         self.progress.say(
             f"{condition}, training seed {seed} failed: {reason}; "
-            "the card will list it and count it as the worst"
+            "the card will list it and count it as the worst outcome"
         )
 
     def weights_of(self, block: Block) -> PlacedWeights | None:

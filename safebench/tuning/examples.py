@@ -77,7 +77,7 @@ def read_examples(path: Path, *, allow_empty: bool = False) -> Examples:
     `allow_empty` accepts completions without text, as a model may write them.
 
     Raises:
-        TuningError: no such file, not readable, or a row that is no example, with its place.
+        TuningError: no such file, not readable, or a row that is not an example, with its place.
     """
     rows = ((str(at), row) for at, row in read_rows(path, TuningError))
     return Examples(to_examples(rows, str(path), allow_empty=allow_empty), sha256_of(path))
@@ -89,7 +89,7 @@ def to_examples(
     """Return the examples of rows, each given with its place: all texts, or all messages.
 
     Raises:
-        TuningError: a row that is no example, none at all, or texts and messages mixed.
+        TuningError: a row that is not an example, none at all, or texts and messages mixed.
     """
     examples = tuple(_to_example(row, where, allow_empty=allow_empty) for where, row in rows)
     if not examples:
@@ -166,7 +166,7 @@ def _split(messages: list[Message], where: str) -> tuple[Side, Side]:
 def _messages(value: Any, name: str, where: str, may_be_empty: str) -> list[Message]:
     fix = 'a message is {"role": "user", "content": "..."}'
     if not isinstance(value, list) or not value:
-        raise TuningError(f"{where}: {name!r} is no list of messages, or empty", fix=fix)
+        raise TuningError(f"{where}: {name!r} is not a list of messages, or is empty", fix=fix)
     found = []
     for number, message in enumerate(value):
         place = f"{name}[{number}]"

@@ -112,7 +112,7 @@ class Saver(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
     """Saves weights at the card's checkpoints, watches the loss, and reports progress."""
 
     def __init__(self, job: Job) -> None:
-        """Take what is fine-tuned; `use_cache` is set to the base model's own value later."""
+        """Watch a fine-tuning; `use_cache` is set to the base model's own value later."""
         self.job, self.seed, recipe = job, job.seed, job.recipe
         self.checkpoints = set(require(recipe.checkpoints, "hyperparameters.checkpoints"))
         self.unit = str(require(recipe.checkpoint_unit, "hyperparameters.checkpoint_unit"))

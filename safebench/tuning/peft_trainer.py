@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from safebench.errors import TuningError
 from safebench.files import sync_tree
-from safebench.models.loading import input_device
+from safebench.models.loading import input_device, is_out_of_memory
 from safebench.models.quiet import preserved_random_state, quiet
 from safebench.tuning.arguments import extra_settings, optimizer_with, trainer_arguments
 from safebench.tuning.interface import Job, Recipe
@@ -17,7 +17,8 @@ from safebench.tuning.interface import Job, Recipe
 if TYPE_CHECKING:
     from safebench.tuning.peft_model import Saver
 
-_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+_RAISED = (RuntimeError, ValueError, TypeError, KeyError, ImportError)
+"""What trl, peft and torch raise on settings or data that they cannot use."""
 
 
 class PeftTrainer:
@@ -37,8 +38,6 @@ class PeftTrainer:
 
     def train(self, job: Job) -> dict[int, Path]:
         """Fine-tune; see `Trainer.train`."""
-        import torch
-
         from safebench.tuning.peft_model import Saver, load_for_training
 
         model = load_for_training(job.base, job.recipe, job.device)
@@ -54,11 +53,14 @@ class PeftTrainer:
                         fix="raise hyperparameters.max_length above the length of the prompts",
                     )
                 trainer.train()
-            except (torch.OutOfMemoryError, MemoryError) as problem:
-                raise _no_memory(job.seed) from problem
-            except (RuntimeError, ValueError, TypeError, KeyError, ImportError) as problem:
-                if any(words in str(problem).lower() for words in _OUT_OF_MEMORY):
-                    raise _no_memory(job.seed) from problem
+            except (*_RAISED, MemoryError) as problem:
+                if is_out_of_memory(problem):
+                    raise TuningError(
+                        f"out of memory in fine-tuning with seed {job.seed}",
+                        fix="lower hyperparameters.batch_size.per_device and raise "
+                        "gradient_accumulation as much: their product, the effective batch size, "
+                        "stays the same",
+                    ) from problem
                 raise TuningError(
                     f"fine-tuning with seed {job.seed} failed: {problem}",
                     fix="change what the trainer complains of in hyperparameters or data",
@@ -93,11 +95,3 @@ def _trainer(model: Any, job: Job, saver: Saver, scratch: str) -> Any:
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-def _no_memory(seed: int) -> TuningError:
-    return TuningError(
-        f"out of memory in fine-tuning with seed {seed}",
-        fix="lower hyperparameters.batch_size.per_device and raise gradient_accumulation as much: "
-        "their product, the effective batch size, stays the same",
-    )

@@ -183,7 +183,9 @@ def training_tokenizer(model: WeightsModel, folder: Path, tokenizer: Any) -> tup
         try:
             training.chat_template = path.read_bytes().decode()
         except UnicodeDecodeError as problem:
-            raise CardError(f"{pointer}.path: {path}: not UTF-8", fix="save it so") from problem
+            raise CardError(
+                f"{pointer}.path: {path}: not UTF-8", fix="save it as UTF-8"
+            ) from problem
     elif isinstance(model.chat_template, ChatTemplateFromFile):
         # `tokenizer` carries the evaluation's template; the tokenizer's own is read again.
         revision = model.base.revision if isinstance(model.base.revision, str) else None

@@ -16,7 +16,7 @@ from safebench.card.base import require
 from safebench.card.data import Dataset, RenderingTemplate, Subset
 from safebench.errors import CardError, TuningError
 from safebench.models.loading import COMMIT
-from safebench.models.quiet import first_line, quiet
+from safebench.models.quiet import quiet, raised_as
 from safebench.resources import demo_dir
 from safebench.tuning.examples import Example, Examples, read_examples, to_examples
 from safebench.tuning.render import FileTemplate, read_template
@@ -114,16 +114,10 @@ def _published_rows(name: str, revision: str, split: str, pointer: str) -> Itera
     """Yield the rows of a set on the Hub, with the columns that JSON can hold."""
     import datasets
 
-    try:
-        with quiet():
-            rows: Any = datasets.load_dataset(name, split=split, revision=revision)
-    # The library, the network and the file formats below it raise whatever they like.
-    except Exception as problem:
-        raise TuningError(
-            f"{pointer}: {name!r} at {revision}, split {split!r}, cannot be loaded: "
-            f"{first_line(problem)}",
-            fix="check id, revision and split; offline, fetch the set before or give a `path`",
-        ) from problem
+    what = f"{pointer}: {name!r} at {revision}, split {split!r}, cannot be loaded"
+    fix = "check id, revision and split; offline, fetch the set before or give a `path`"
+    with raised_as(TuningError, what, fix=fix), quiet():
+        rows: Any = datasets.load_dataset(name, split=split, revision=revision)
     for row in rows:
         yield {column: value for column, value in row.items() if _is_plain(value)}
 

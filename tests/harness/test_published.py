@@ -105,7 +105,7 @@ def test_without_labels_the_type_decides(tmp_path: Path) -> None:
         ("safebench_sorrybench", 'question_id,category,turns\n1,x,"[""a""]"\n',
          "column prompt_style missing; found question_id, category, turns"),
         ("safebench_sorrybench", "question_id,category,turns,prompt_style\n1,x,a,base\n",
-         "row 1: turns is no list of texts"),
+         "row 1: turns is not a list of texts"),
         ("safebench_sorrybench",
          'question_id,category,turns,prompt_style\n1,x,"[""a"", ""b""]",base\n',
          "row 1: turns has 2 turns, but one prompt is asked"),
@@ -162,8 +162,8 @@ def test_families_are_counted() -> None:
     [
         ({"promt": "q"}, "harm", "unknown promt"),
         ({"category": "c"}, "harm", "neither prompt nor turns"),
-        ({"prompt": "q"}, "harmful", "construct harmful is none"),
-        ({"prompt": "q"}, {"label": {"safe": "refusal"}}, "construct refusal is none"),
+        ({"prompt": "q"}, "harmful", "unknown construct harmful"),
+        ({"prompt": "q"}, {"label": {"safe": "refusal"}}, "unknown construct refusal"),
     ],
 )
 def test_a_task_file_that_is_wrong(columns: Any, construct: Any, message: str) -> None:
@@ -187,7 +187,7 @@ GOOD = {
             "",
         ),
         ({"dataset_id": "a/b", "lm_eval": []}, "lacks local_variable, prefix, layout, order", ""),
-        ({**GOOD, "columns": "q"}, "columns is no mapping", ""),
+        ({**GOOD, "columns": "q"}, "columns is not a mapping", ""),
         ({**GOOD, "construct": {"label": "harm"}}, "neither a name nor a mapping", ""),
         ({**GOOD, "construct": None}, "neither a name nor a mapping", ""),
     ],

@@ -232,12 +232,12 @@ def test_gradient_checkpointing_goes_by_both_its_names() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"extra": {"output_dir": "elsewhere"}}, "extra.output_dir is no setting"),
-        ({"extra": {"report_to": "wandb"}}, "extra.report_to is no setting"),
-        ({"extra": {"push_to_hub": True}}, "extra.push_to_hub is no setting"),
-        ({"extra": {"learning_rate": 1.0}}, "extra.learning_rate is no setting"),
-        ({"extra": {"shuffle_dataset": True}}, "extra.shuffle_dataset is no setting"),
-        ({"extra": {"neftune": 5}}, "extra.neftune is no setting"),
+        ({"extra": {"output_dir": "elsewhere"}}, "extra.output_dir is not a trainer setting"),
+        ({"extra": {"report_to": "wandb"}}, "extra.report_to is not a trainer setting"),
+        ({"extra": {"push_to_hub": True}}, "extra.push_to_hub is not a trainer setting"),
+        ({"extra": {"learning_rate": 1.0}}, "extra.learning_rate is not a trainer setting"),
+        ({"extra": {"shuffle_dataset": True}}, "extra.shuffle_dataset is not a trainer setting"),
+        ({"extra": {"neftune": 5}}, "extra.neftune is not a trainer setting"),
         ({"optimizer_args": {"momentum": 0.9}}, "fine-tuning with seed 1 failed: .*momentum"),
         ({"optimizer_args": {"betas": "0.9,0.99"}}, "optimizer_args.betas: '0.9,0.99' cannot be"),
         ({"lr_scheduler_args": {"nothing": 1}}, "fine-tuning with seed 1 failed: .*nothing"),
