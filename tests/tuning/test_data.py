@@ -101,7 +101,7 @@ BAD: list[tuple[str, str, str]] = [
     (
         "d.jsonl",
         '{"prompt": [], "completion": []}\n',
-        "d.jsonl:1: 'prompt' is not a list of messages",
+        "d.jsonl:1: 'prompt' is not a list of",
     ),
     ("d.jsonl", '{"messages": [{"role": "user", "content": "a"}]}\n', "d.jsonl:1: a conversation"),
     (

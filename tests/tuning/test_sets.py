@@ -341,9 +341,7 @@ def test_a_setting_the_trainer_does_not_know_is_refused_before_anything_is_spent
 ) -> None:
     write(tmp_path / "ten.jsonl", TEN)
     entry = {"name": "ten", "path": "ten.jsonl", "examples": 10}
-    with pytest.raises(
-        CardError, match=r"hyperparameters\.extra\.neftune is not a trainer setting"
-    ):
+    with pytest.raises(CardError, match=r"hyperparameters\.extra\.neftune is not a trainer set"):
         check_runnable(card(entry, recipe={"extra": {"neftune": 5}}))
 
 
