@@ -28,10 +28,9 @@ from safebench.errors import MissingDependencyError, ModelError
 from safebench.models.arguments import check_known, positive
 from safebench.models.interface import Conversation, EngineSpec, Generated, OnBatch, Value
 from safebench.models.loading import free_memory
-from safebench.models.named_engine import NamedEngine, Request
+from safebench.models.named_engine import NamedEngine, Request, ask_all, ending, shown
 from safebench.models.quiet import first_line, preserved_random_state, quiet
 from safebench.models.sampling import Stream
-from safebench.models.servers import ask_all, ending, shown
 
 OURS = frozenset({"hf", "hf-auto", "huggingface", "safebench_hf"})
 """lm-eval's names for what our own engine does."""

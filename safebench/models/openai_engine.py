@@ -20,9 +20,15 @@ from safebench.errors import MissingDependencyError, ModelError
 from safebench.models.arguments import check_known, positive
 from safebench.models.interface import Conversation, EngineSpec, Generated, OnBatch, Value
 from safebench.models.loading import Located, load_tokenizer
-from safebench.models.named_engine import NamedEngine, Request
+from safebench.models.named_engine import (
+    NamedEngine,
+    Request,
+    ask_all,
+    ending,
+    error_message,
+    shown,
+)
 from safebench.models.sampling import Stream
-from safebench.models.servers import ask_all, ending, error_message, shown
 
 try:
     import openai

@@ -19,8 +19,7 @@ from safebench.errors import RunError, TaskError
 from safebench.evidence.store import Store
 from safebench.evidence.submission import Submission
 from safebench.harness.catalogue import entry
-from safebench.harness.pinning import check_task, local_copy, measured_tasks, trial_of
-from safebench.harness.tasks import read_task
+from safebench.harness.tasks import check_task, file_of, measured_tasks, read_task, trial_of
 from safebench.judges.registry import kind_of
 from safebench.models.conversation import template_file
 from safebench.study.cells import Block, Nth, list_blocks, pick_shard, runs_of
@@ -109,7 +108,7 @@ def _prompts(submission: Submission) -> tuple[tuple[Task, ...], dict[str, int], 
     """Return the tasks, the number of prompts of each, and which of them were not counted."""
     tasks, counts, unread = [], {}, []
     for number, task in enumerate(measured_tasks(submission.card)):
-        file = local_copy(task, number, submission.folder)
+        file = file_of(task, number, submission.folder)
         limit = require(task.limit, f"tasks[{number}].limit")
         found = read_task(task.name, file=file, limit=limit)
         if found is not None:

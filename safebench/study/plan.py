@@ -16,8 +16,7 @@ from safebench.card.model import ApiModel, WeightsModel
 from safebench.card.pinned import update
 from safebench.errors import CardError
 from safebench.evidence.submission import Submission
-from safebench.harness.pinning import pin_tasks
-from safebench.harness.tasks import LoadedTask
+from safebench.harness.tasks import LoadedTask, pin_tasks
 from safebench.judges.registry import check_judges
 from safebench.models.conversation import pin_template
 from safebench.models.interface import Form, PlacedWeights
@@ -161,7 +160,7 @@ def make_plan(
         card, chat = pin_template(submission.card, submission.folder, tokenizer)
         if not card.is_trained_elsewhere:
             card, training, files = pin_data(submission.with_card(card), draft.data, tokenizer)
-    card, tasks = pin_tasks(card, submission.folder)
+    card, tasks = pin_tasks(submission.with_card(card))
     submission = submission.with_card(pin_seeds(card))
     blocks = [block for block in list_blocks(submission.card) if keep(block)]
     return Plan(

@@ -12,8 +12,7 @@ from safebench.card.card import Card
 from safebench.card.decoding import Prompting
 from safebench.card.model import WeightsModel
 from safebench.card.task import Estimand, Task
-from safebench.harness.pinning import pinned_task
-from safebench.harness.tasks import LoadedTask
+from safebench.harness.tasks import LoadedTask, pinned_task
 from safebench.importing.facts import Absent, Fact
 from safebench.importing.submission.tasks import MatchedResponse
 from safebench.importing.submission.verdicts import primary_judge
