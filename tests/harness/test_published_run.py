@@ -20,8 +20,10 @@ from tests.tiny_runs import QUICK, write_tiny
 def test_a_run_on_local_copies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("safebench_harmbench", "safebench_donotanswer"):
         (tmp_path / f"{name}.csv").write_text(as_csv(SAMPLES[name].rows))
-    questions = [{"question": f"Sum of {n} and 1?", "choices": "['1', '2', '3', '4']", "answer": n}
-                 for n in range(3)]  # fmt: skip
+    questions = [
+        {"question": f"Sum of {n} and 1?", "choices": "['1', '2', '3', '4']", "answer": n}
+        for n in range(3)
+    ]
     (tmp_path / "safebench_wmdp.csv").write_text(as_csv(questions))
     names = ("safebench_harmbench", "safebench_donotanswer", "safebench_wmdp")
     plan = write_tiny(tmp_path, tasks=[{"name": n, "path": f"{n}.csv"} for n in names])
@@ -34,8 +36,10 @@ def test_a_run_on_local_copies(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ("safebench_wmdp", "capability", 1),
     ]
     assert [t.dataset_id for t in card.task_list()] == [
-        "walledai/HarmBench", "LibrAI/do-not-answer", "cais/wmdp"
-    ]  # fmt: skip
+        "walledai/HarmBench",
+        "LibrAI/do-not-answer",
+        "cais/wmdp",
+    ]
     assert all(t.clusters is None for t in card.task_list())
     assert {s.task for s in card.results.scores} == set(names)
 

@@ -86,9 +86,7 @@ def test_a_seed_whose_loss_is_no_number_is_a_result(
     assert f"tuned, training seed {first} is lost: {reason}" in ran.out
     card = load_card(out / "card.yaml")
     runs = {r.training_seed: (r.status, r.reason) for r in card.evidence.runs}
-    assert runs == {
-        None: ("finished", None), first: ("failed", reason), second: ("finished", None)
-    }  # fmt: skip
+    assert runs == {None: ("finished", None), first: ("failed", reason), second: ("finished", None)}
     tuned = [s for s in card.results.scores if s.condition == "tuned"]
     assert tuned
     for score in tuned:
