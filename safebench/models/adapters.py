@@ -40,7 +40,11 @@ def with_adapter(base: Any, folder: Path) -> Iterator[Any]:
         )
     modules = [(module, dict(module._modules)) for module in base.modules()]
     trained_biases = config.get("bias", "none") != "none"
-    biases = [(p, p.detach().clone()) for p in _biases(base)] if trained_biases else []
+    biases = [
+        (parameter, parameter.detach().clone())
+        for name, parameter in base.named_parameters()
+        if trained_biases and name.endswith("bias")
+    ]
     try:
         # peft draws initial weights before it puts the file's in their place.
         with explained(f"adapter {folder}"), preserved_random_state(), without_bitsandbytes():
@@ -100,7 +104,3 @@ def _check_all_used(folder: Path, tuned: Any) -> None:
             f"adapter {folder}: {stored} tensors in the file, {placed} in the model",
             fix="use the base model that it was trained on",
         )
-
-
-def _biases(model: Any) -> Iterator[torch.nn.Parameter]:
-    return (value for name, value in model.named_parameters() if name.endswith("bias"))

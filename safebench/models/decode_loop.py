@@ -91,9 +91,9 @@ class Endings:
 class Decoder:
     """Makes the responses of one model under one decoding, at most `size` rows at a time."""
 
-    def __init__(self, model: Any, how: Sampling, endings: Endings, size: int) -> None:
+    def __init__(self, model: Any, sampling: Sampling, endings: Endings, size: int) -> None:
         """Take a model that `is_plain`, in evaluation mode."""
-        self.model, self.how, self.endings, self.size = model, how, endings, size
+        self.model, self.sampling, self.endings, self.size = model, sampling, endings, size
         self.rows: list[_Row] = []
         self.unread: list[torch.Tensor] = []
         self.kept: tuple[tuple[int, ...], DynamicCache] | None = None
@@ -131,7 +131,7 @@ class Decoder:
             torch.zeros(slots, dtype=torch.long, device=device) for _ in range(4)
         )
         penalised_tokens = 0
-        if self.how.repetition_penalty != 1.0:
+        if self.sampling.repetition_penalty != 1.0:
             penalised_tokens = config.get_text_config(decoder=True).vocab_size
         self.seen = torch.zeros(slots, penalised_tokens, dtype=torch.bool, device=device)
 
@@ -206,8 +206,8 @@ class Decoder:
         logits = logits.to(self.model.device, torch.float32)
         if self.seen.shape[1]:
             seen = self.seen[:count]
-            logits = penalised(logits, seen, self.how.repetition_penalty)
-        chosen = choose(logits, self.key[:count], step, self.how)
+            logits = penalised(logits, seen, self.sampling.repetition_penalty)
+        chosen = choose(logits, self.key[:count], step, self.sampling)
         self.unread.append(chosen)
         token.copy_(chosen.clamp(min=0))
         if self.seen.shape[1]:

@@ -139,14 +139,14 @@ class LmEvalEngine(NamedEngine):
             with patch.object(api_models, "tqdm", silent):
                 return ask_all(self._ask, asked, concurrent, on_batch, threading.Event())
         takes = inspect.signature(self.lm.generate_until).parameters
-        how = {"disable_tqdm": True} if "disable_tqdm" in takes else {}
+        options = {"disable_tqdm": True} if "disable_tqdm" in takes else {}
         texts: list[str | None] = []
         with preserved_random_state():
             if not self.seeded:
                 torch.manual_seed(stream.key("", "", 0) % 2**63)
             for start in range(0, len(asked), batch_size):
                 chunk = asked[start : start + batch_size]
-                texts += self.lm.generate_until(chunk, **how)
+                texts += self.lm.generate_until(chunk, **options)
                 on_batch(len(chunk))
         return [Generated(text or "", "ok", None) for text in texts]
 

@@ -175,22 +175,22 @@ class OpenAIEngine(NamedEngine):
                 f"backend {self.name}: {self.api.key} is not set",
                 fix="set this environment variable to the API's key",
             )
-        how: dict[str, Any] = {
+        options: dict[str, Any] = {
             "api_key": key or "none",
             "max_retries": 0,
             "timeout": openai.Timeout(self.timeout, connect=min(CONNECT_SECONDS, self.timeout)),
         }
         verify = self.args.get("ca_cert_path") or self.args.get("verify_certificate", True)
         if verify is not True:
-            how["http_client"] = openai.DefaultHttpxClient(
+            options["http_client"] = openai.DefaultHttpxClient(
                 verify=verify if isinstance(verify, str) else bool(verify)
             )
         if "azure" in self.name:
             version = str(self.args.get("api_version") or "2025-03-01-preview")
-            client = openai.AzureOpenAI(azure_endpoint=self.address, api_version=version, **how)
+            client = openai.AzureOpenAI(azure_endpoint=self.address, api_version=version, **options)
             return client, "/chat/completions", {}
         headers = {} if key else {"Authorization": openai.Omit()}
-        return openai.OpenAI(base_url=self.address, **how), self.address, headers
+        return openai.OpenAI(base_url=self.address, **options), self.address, headers
 
     def _replace(self, filled: dict[str, Value]) -> None:
         self._model = str(filled.get("model") or filled.get("pretrained"))

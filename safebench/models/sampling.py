@@ -173,16 +173,16 @@ def penalised(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch
     return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
 
 
-def filtered(logits: torch.Tensor, how: Sampling) -> torch.Tensor:
+def filtered(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
     """Return logits / T with -inf where a filter removed a token; float32, (rows, vocabulary)."""
-    scores = logits if how.temperature == 1.0 else logits / how.temperature
-    for name, value in how.filters:
+    scores = logits if sampling.temperature == 1.0 else logits / sampling.temperature
+    for name, value in sampling.filters:
         scores = FILTERS[name][0](scores, value)
     return scores
 
 
 def choose(
-    logits: torch.Tensor, keys: torch.Tensor, step: int | torch.Tensor, how: Sampling
+    logits: torch.Tensor, keys: torch.Tensor, step: int | torch.Tensor, sampling: Sampling
 ) -> torch.Tensor:
     """Return the token of each row, shape (rows,), int64; NONE where the logits are not numbers.
 
@@ -190,16 +190,16 @@ def choose(
         logits: float32, shape (rows, vocabulary), the repetition penalty applied.
         keys: the rows' keys, int64, shape (rows,).
         step: how many new tokens came before: a number, or int64 of shape (rows,).
-        how: temperature and filters.
+        sampling: temperature and filters.
     """
     usable = logits.amax(dim=-1).isfinite()
-    if how.temperature == 0.0:
+    if sampling.temperature == 0.0:
         token = logits.argmax(dim=-1)
     else:
-        scores = filtered(logits, how)
+        scores = filtered(logits, sampling)
         s, g = (x.unsqueeze(1) for x in sequences(keys, step))
         if logits.device.type == "cpu":
-            token = _among_few(scores, s, g, how)
+            token = _among_few(scores, s, g, sampling)
         else:  # noise for every token costs less than asking the device which are left
             tokens = torch.arange(scores.shape[1], device=scores.device)
             token = (scores.double() + gumbel_noise(s, g, tokens)).argmax(dim=-1)
@@ -207,13 +207,13 @@ def choose(
 
 
 def _among_few(
-    scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor, how: Sampling
+    scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor, sampling: Sampling
 ) -> torch.Tensor:
     """Return each row's token from the noise of those tokens alone that can win.
 
     `s` and `g` have shape (rows, 1).
     """
-    left = scores > _REMOVED if how.filters else _in_reach(scores, s, g)
+    left = scores > _REMOVED if sampling.filters else _in_reach(scores, s, g)
     rows, tokens = left.nonzero(as_tuple=True)
     sums = scores[rows, tokens].double() + gumbel_noise(s[rows, 0], g[rows, 0], tokens)
     best = sums.new_full((len(scores),), _REMOVED).scatter_reduce_(0, rows, sums, "amax")

@@ -191,7 +191,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         limit = int(settings["max_gen_toks"])
         self._check_length(max(len(job.prompt) for job in jobs), limit)
         endings = Endings(self.tokenizer, self._end_tokens(), settings.get("until") or [], limit)
-        how = Sampling.of(settings)
+        sampling = Sampling.of(settings)
         size = int(self.batch_size)
 
         def finished(group: dict[int, Generated]) -> None:
@@ -200,7 +200,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
 
         while jobs := [job for job in self._ordered(jobs) if job.number not in done]:
             try:
-                self._decoder(how, endings, size).run(jobs, finished)
+                self._decoder(sampling, endings, size).run(jobs, finished)
             except RuntimeError as problem:
                 if not is_out_of_memory(problem):
                     raise
@@ -225,13 +225,13 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         random.Random(self.shuffled).shuffle(order)  # noqa: S311 - an order is no secret
         return order
 
-    def _decoder(self, how: Sampling, endings: Endings, size: int) -> Decoder | LibraryDecoder:
+    def _decoder(self, sampling: Sampling, endings: Endings, size: int) -> Decoder | LibraryDecoder:
         inner = bare(self._model)
         if inner not in self._plain:
             self._plain[inner] = is_plain(inner)
         if self._plain[inner]:
-            return Decoder(inner, how, endings, size)
-        return LibraryDecoder(self._model, self.tokenizer.pad_token_id, how, endings, size)
+            return Decoder(inner, sampling, endings, size)
+        return LibraryDecoder(self._model, self.tokenizer.pad_token_id, sampling, endings, size)
 
     def _end_tokens(self) -> set[int]:
         configured = self._model.generation_config.eos_token_id

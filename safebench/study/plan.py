@@ -71,7 +71,6 @@ class Plan:
     """The tokenizer whose template renders training examples; mostly the same."""
     chat: bool
     """Whether the chat template is applied; of an API's model its client decides."""
-    system_prompt: str | None
     tasks: tuple[LoadedTask, ...]
     rows: dict[str, list[dict[str, Any]]]
     """Training examples by condition, as the trainer takes them."""
@@ -89,7 +88,7 @@ class Plan:
 
     def rows_of(self, answered: SelfAnswered, out: Path) -> list[dict[str, Any]]:
         """Return a self-answered set, which lies in `out`, as the trainer takes it."""
-        return as_rows(_examples(answered, out), answered.rendering, self.system_prompt)
+        return as_rows(_examples(answered, out), answered.rendering, self.card.system_prompt)
 
     def with_answers(self, out: Path) -> Card:
         """Return the card with the digests of the self-answered sets that lie in `out`."""
@@ -169,7 +168,6 @@ def make_plan(
         tokenizer=tokenizer,
         training_tokenizer=training,
         chat=chat,
-        system_prompt=card.system_prompt,
         tasks=tasks,
         rows=draft.data.rows,
         files=files,

@@ -166,8 +166,12 @@ class Runner:
         """What generates; made when something is to be generated."""
         if self._engine is None:
             self._engine = make_engine(self.plan, self.settings, self.device)
-            self.store.check_environment(environment_of(self._engine, self.plan.declared))
+            self._check_engine(self._engine)
         return self._engine
+
+    def _check_engine(self, engine: Engine) -> None:
+        """Check that an engine is what earlier sessions of this run recorded, or record it."""
+        self.store.check_environment(environment_of(engine, self.plan.declared))
 
     def _attempt(self, what: str, work: Callable[[], None]) -> None:
         """Do something whose failure leaves other cells possible."""
@@ -199,7 +203,7 @@ class Runner:
                 # Whether an API's prompts are conversations is for its client to say.
                 is_api = isinstance(self.plan.card.model, ApiModel)
                 chat = self.engine.takes_chat if is_api else self.plan.chat
-                system_prompt = self.plan.system_prompt
+                system_prompt = self.plan.card.system_prompt
                 self._prompts = build_prompts(
                     self.engine, self.plan.tasks, chat=chat, system_prompt=system_prompt
                 )
@@ -221,7 +225,7 @@ class Runner:
             on_batch=partial(self._report, block.name),
         )
         # Where memory ran out the batch was halved, which the card records.
-        self.store.check_environment(environment_of(self.engine, self.plan.declared))
+        self._check_engine(self.engine)
         seed = self.root if decoding.do_sample else None
         self.store.commit(block.name, _rows(block, seed, responses))
         self.store.journal.note(
