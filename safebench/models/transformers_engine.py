@@ -17,7 +17,6 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import has_bos_prefix
 
 from safebench.errors import ModelError
-from safebench.models.adapters import with_adapter
 from safebench.models.decode_loop import Decoder, Endings, Job
 from safebench.models.interface import Arrangement, EngineSpec, Generated, OnBatch, PlacedWeights
 from safebench.models.library_decoder import LibraryDecoder
@@ -31,6 +30,7 @@ from safebench.models.loading import (
 from safebench.models.quiet import quiet
 from safebench.models.sampling import Sampling, Stream
 from safebench.models.slot_cache import bare, is_plain
+from safebench.models.weights import with_adapter
 
 
 class HfEngine:

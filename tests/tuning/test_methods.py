@@ -24,10 +24,9 @@ from safebench.errors import (
     SafebenchError,
     TuningError,
 )
-from safebench.models.adapters import with_adapter
 from safebench.models.loading import load_base, load_tokenizer, locate
 from safebench.models.quiet import quiet
-from safebench.models.weights import weights_file
+from safebench.models.weights import weights_file, with_adapter
 from safebench.tuning import libraries, peft_trainer
 from safebench.tuning.arguments import trainer_arguments
 from safebench.tuning.interface import Job
