@@ -154,18 +154,14 @@ class OpenAIEngine(NamedEngine):
     def _address(self) -> str:
         variable = os.environ.get("AZURE_OPENAI_ENDPOINT") if "azure" in self.name else None
         address = str(self.args.get("base_url") or variable or self.api.address or "")
-        if not address:
-            raise ModelError(
-                f"backend {self.name} needs the address of its server",
-                fix="give base_url=http://HOST:PORT/v1/chat/completions (or /v1/completions)",
-            )
         parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ModelError(
-                f"backend {self.name}: base_url {address!r} is not an address",
-                fix="give base_url=http://HOST:PORT/v1/chat/completions (or /v1/completions)",
-            )
-        return address
+        if parts.scheme in ("http", "https") and parts.netloc:
+            return address
+        problem = f": base_url {address!r} is not an address" if address else ""
+        raise ModelError(
+            f"backend {self.name}{problem or ' needs the address of its server'}",
+            fix="give base_url=http://HOST:PORT/v1/chat/completions (or /v1/completions)",
+        )
 
     def _make_client(self) -> tuple[openai.OpenAI, str, dict[str, Any]]:
         """Return the client, the path that it posts to, and the headers of each request."""

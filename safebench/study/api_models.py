@@ -44,17 +44,7 @@ def check_served(card: Card, model: ApiModel, *, elsewhere: bool) -> None:
         return
     jobs = require(model.jobs, "model.jobs")
     _check_jobs(jobs or (), require(model.snapshot, "model.snapshot"))
-    _check_one_checkpoint(cast("Training", recipe))
-    for number, dataset in enumerate(() if isinstance(card.data, NotReported) else card.data):
-        if dataset.role == "control":
-            raise CardError(
-                f"data[{number}].role is `control`, and model.jobs names tuned models alone",
-                fix="leave the control out, or run it where its weights can be loaded",
-            )
-
-
-def _check_one_checkpoint(recipe: Training) -> None:
-    checkpoints = require(recipe.checkpoints, "hyperparameters.checkpoints")
+    checkpoints = require(cast("Training", recipe).checkpoints, "hyperparameters.checkpoints")
     require(recipe.checkpoint_unit, "hyperparameters.checkpoint_unit")
     if len(checkpoints) != 1:
         raise CardError(
@@ -62,6 +52,12 @@ def _check_one_checkpoint(recipe: Training) -> None:
             "gives one model",
             fix="give the epoch (or step) after which it ended, as the only one",
         )
+    for number, dataset in enumerate(() if isinstance(card.data, NotReported) else card.data):
+        if dataset.role == "control":
+            raise CardError(
+                f"data[{number}].role is `control`, and model.jobs names tuned models alone",
+                fix="leave the control out, or run it where its weights can be loaded",
+            )
 
 
 def _check_jobs(jobs: tuple[ApiJob, ...], base: str) -> None:

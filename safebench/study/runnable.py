@@ -88,18 +88,13 @@ def check_runnable(card: Card, *, elsewhere: bool = False) -> None:
         recipe = trained(card)
         if recipe is not None:
             _check_training(recipe)
-        _check_seeds(card)
-    seeds = require(card.seeds, "seeds")
-    require(seeds.training, "seeds.training")
-
-
-def _check_seeds(card: Card) -> None:
-    """Check that what the training seeds set is known; of ready weights it may not be."""
-    seeds = require(card.seeds, "seeds")
-    _check_section("seeds", seeds)
-    fixed = require(seeds.fixed, "seeds.fixed")
-    if fixed is not None:
-        _check_section("seeds.fixed", fixed)
+        # What the seeds of weights that were made elsewhere set may be unknown.
+        seeds = require(card.seeds, "seeds")
+        _check_section("seeds", seeds)
+        fixed = require(seeds.fixed, "seeds.fixed")
+        if fixed is not None:
+            _check_section("seeds.fixed", fixed)
+    require(require(card.seeds, "seeds").training, "seeds.training")
 
 
 def _check_judges(card: Card) -> None:

@@ -169,16 +169,11 @@ def save_weights(model: Any, folder: Path, base_name: str, *, use_cache: bool | 
     model.save_pretrained(folder, **more)
     model.config.use_cache = during
     (folder / "README.md").unlink(missing_ok=True)
-    _name_base(folder, base_name)
-
-
-def _name_base(folder: Path, base_name: str) -> None:
-    """Replace the path of the base model on this machine, which peft wrote, by the card's name."""
     path = folder / ADAPTER_CONFIG
     if not path.is_file():
         return
     config = json.loads(path.read_bytes())
-    config["base_model_name_or_path"] = base_name
+    config["base_model_name_or_path"] = base_name  # peft wrote its path on this machine
     if isinstance(config.get("target_modules"), list):
         config["target_modules"].sort()  # peft keeps a set, whose order is random
     replace_file(path, (json.dumps(config, indent=2, sort_keys=True) + "\n").encode())
