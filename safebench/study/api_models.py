@@ -44,8 +44,9 @@ def check_served(card: Card, model: ApiModel, *, elsewhere: bool) -> None:
         return
     jobs = require(model.jobs, "model.jobs")
     _check_jobs(jobs or (), require(model.snapshot, "model.snapshot"))
-    checkpoints = require(cast("Training", recipe).checkpoints, "hyperparameters.checkpoints")
-    require(recipe.checkpoint_unit, "hyperparameters.checkpoint_unit")
+    training = cast("Training", recipe)
+    checkpoints = require(training.checkpoints, "hyperparameters.checkpoints")
+    require(training.checkpoint_unit, "hyperparameters.checkpoint_unit")
     if len(checkpoints) != 1:
         raise CardError(
             f"hyperparameters.checkpoints has {len(checkpoints)} entries, but a job of a provider "
