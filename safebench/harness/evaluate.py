@@ -113,7 +113,16 @@ def generate(
     """
     repeats = int(require(decoding.repeats, "decoding.repeats"))
     settings = _settings(decoding)
-    requests = [_request(prompt, number, settings) for number, prompt in enumerate(prompts)]
+    requests = [
+        Instance(
+            "generate_until",
+            prompt.document,
+            (prompt.context, settings),
+            idx=0,
+            metadata=(prompt.task, number, 1),
+        )
+        for number, prompt in enumerate(prompts)
+    ]
     if not require(decoding.repeat_control, "decoding.repeat_control"):
         asked = [(r, n) for r in range(len(requests)) for n in range(1, repeats + 1)]
         passes = [(asked, Arrangement(batch_size))]
@@ -147,16 +156,6 @@ def _arranged(repeat: int, prompts: int, batch_size: int) -> Arrangement:
     if repeat == 1:
         return Arrangement(batch_size)
     return Arrangement(max(1, min(batch_size, prompts) // repeat), shuffled=repeat)
-
-
-def _request(prompt: Prompt, number: int, settings: dict[str, Any]) -> Instance:
-    return Instance(
-        request_type="generate_until",
-        doc=prompt.document,
-        arguments=(prompt.context, settings),
-        idx=0,
-        metadata=(prompt.task, number, 1),
-    )
 
 
 def _settings(decoding: Decoding) -> dict[str, Any]:

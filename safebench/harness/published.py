@@ -101,8 +101,10 @@ def documents(rows: Sequence[Row], layout: Layout, origin: str) -> list[dict[str
         if not _is_kept(row, layout):
             continue
         where = f"{origin}: row {number}"
+        # The published id, or the row's place in the file: filters never change it.
+        name = _filled(row, used["id"], where) if "id" in used else f"{number:03d}"
         document = {
-            "prompt_id": _prompt_id(row, used.get("id"), layout.prefix, number, where),
+            "prompt_id": f"{layout.prefix}-{name}",
             "prompt": _prompt(row, used, where),
             "category": _filled(row, used["category"], where) if "category" in used else "",
             "construct": _construct(row, label, layout, where),
@@ -173,11 +175,6 @@ def _why_none(rows: Sequence[Row], layout: Layout) -> str:
             return f"no row has {name} {value}; found {some}"
     left_out = ", ".join(f"{name} {value}" for name, value in layout.drop.items())
     return f"every row is left out by {left_out or 'what is kept'}"
-
-
-def _prompt_id(row: Row, column: str | None, prefix: str, number: int, where: str) -> str:
-    """Return the published id, or the row's place in the file: filters never change it."""
-    return f"{prefix}-{number:03d}" if column is None else f"{prefix}-{_filled(row, column, where)}"
 
 
 def _prompt(row: Row, used: Mapping[str, str], where: str) -> str:

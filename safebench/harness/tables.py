@@ -27,13 +27,12 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     A line break is one character, whatever system wrote the file: prompts have one digest.
     """
     return [
-        {name: _lines(value) for name, value in row.items()}
+        {
+            name: value.replace("\r\n", "\n") if isinstance(value, str) else value
+            for name, value in row.items()
+        }
         for _, row in rows.read_rows(path, TaskError)
     ]
-
-
-def _lines(value: Any) -> Any:
-    return value.replace("\r\n", "\n") if isinstance(value, str) else value
 
 
 def found_columns(table: Sequence[Row]) -> list[str]:

@@ -17,7 +17,7 @@ from safebench.card.judge import Judge as JudgeEntry
 from safebench.card.judge import ModelJudge, ModerationJudge
 from safebench.card.task import Construct
 from safebench.errors import JudgeError, RunError
-from safebench.judges.interface import Decision, Exchange, Judge, Text, Verdict, score_of
+from safebench.judges.interface import Decision, Exchange, Judge, Verdict, score_of
 
 GRADED: tuple[Construct, ...] = ("harm", "over_refusal", "severity")
 """What a degree of harm can decide."""
@@ -94,7 +94,9 @@ class GradingJudge(Judge):
         # A batch is taken from the cache whole or not at all. Degrees may depend on the batch in
         # the last bits, so a resumed run has to grade exactly the batches that the first one did.
         texts = [self._texts[place] for place in batch]
-        keys = [self._key(text) for text in texts]
+        entry = self.entry
+        judge = (entry.name, str(entry.id), str(entry.revision), str(entry.sees))
+        keys = [key_of(*judge, t.task, t.prompt_id, t.exchange.response) for t in texts]
         kept = [None if self._cache is None else self._cache.get(key) for key in keys]
         grades = [grade for grade in kept if grade is not None]
         if len(grades) < len(batch):
@@ -103,11 +105,6 @@ class GradingJudge(Judge):
                 self._cache.keep(zip(keys, grades, strict=True))
         self._grades.update(zip(batch, grades, strict=True))
         self._advance(batch)
-
-    def _key(self, text: Text) -> str:
-        entry = self.entry
-        judge = (entry.name, str(entry.id), str(entry.revision), str(entry.sees))
-        return key_of(*judge, text.task, text.prompt_id, text.exchange.response)
 
 
 def key_of(*parts: str) -> str:

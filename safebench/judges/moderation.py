@@ -130,7 +130,15 @@ class Perspective:
         for attempt in range(_ATTEMPTS):
             delay = min(2.0**attempt, _MAX_WAIT)
             try:
-                return self._post(request)
+                post = urllib.request.Request(  # noqa: S310 - http or https, see `_endpoint`
+                    self._url,
+                    json.dumps(request).encode(),
+                    {"Content-Type": "application/json"},
+                    method="POST",
+                )
+                with self._open(post, timeout=self._timeout) as answer:
+                    content: bytes = answer.read()
+                return content
             except urllib.error.HTTPError as refused:
                 with refused:
                     problem = self._refusal(refused)
@@ -145,15 +153,6 @@ class Perspective:
             fix="run again later: the degrees it gave are kept and not asked for again",
         )
 
-    def _post(self, request: dict[str, Any]) -> bytes:
-        body = json.dumps(request).encode()
-        post = urllib.request.Request(  # noqa: S310 - http or https, see `_endpoint`
-            self._url, body, {"Content-Type": "application/json"}, method="POST"
-        )
-        with self._open(post, timeout=self._timeout) as answer:
-            content: bytes = answer.read()
-        return content
-
     def _refusal(self, refused: urllib.error.HTTPError) -> str:
         """Describe a refusal after which asking again may help; raise JudgeError for others."""
         body = refused.read(100_000).decode("utf-8", "replace")
@@ -161,7 +160,10 @@ class Perspective:
             return f"answers {refused.code}"
         if "LANGUAGE_NOT_SUPPORTED" in body:
             raise _UnknownLanguageError
-        message = _message(body)
+        try:
+            message = str(json.loads(body)["error"]["message"])[:200]
+        except (ValueError, KeyError, TypeError):
+            message = ""
         fix = f"check that {KEY} holds a key that may use the Comment Analyzer API"
         if refused.code not in (401, 403) and "api key" not in message.casefold():
             fix = "check the judge's id (its first word names the attribute) and the endpoint"
@@ -214,14 +216,6 @@ def _retry_after(header: str | None, otherwise: float) -> float:
         except (TypeError, ValueError):
             return otherwise
     return min(max(seconds, 0.0), _MAX_WAIT) if seconds == seconds else otherwise
-
-
-def _message(body: str) -> str:
-    """Return the service's own message on a refusal, if there is one."""
-    try:
-        return str(json.loads(body)["error"]["message"])[:200]
-    except (ValueError, KeyError, TypeError):
-        return ""
 
 
 MODERATION: Final = Kind(

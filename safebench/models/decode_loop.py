@@ -73,12 +73,10 @@ class Endings:
         cut = self._cut(text)
         if cut is not None:
             text = text[:cut]
-            tokens = tokens[: self._first_complete(tokens)]
+            whole = (n for n in range(1, len(tokens)) if self._completes(tokens[:n]))
+            tokens = tokens[: next(whole, len(tokens))]
         ended = count is not None or cut is not None or len(tokens) < self.limit
         return Generated(text.strip(), "ok" if ended else "truncated", len(tokens))
-
-    def _first_complete(self, tokens: Sequence[int]) -> int:
-        return next((n for n in range(1, len(tokens)) if self._completes(tokens[:n])), len(tokens))
 
     def _decode(self, tokens: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
@@ -116,7 +114,8 @@ class Decoder:
                 # A few at a time: reading prompts one by one costs a step each.
                 if waiting and (not self.rows or free >= max(1, slots // 4)):
                     self._admit([waiting.popleft() for _ in range(min(free, len(waiting)))])
-                for _ in range(self._steps_until_look()):
+                left = self.endings.limit - max(len(row.tokens) for row in self.rows)
+                for _ in range(min(self.every, left)):
                     self._step()
                 finished = self._look()
                 if finished:
@@ -183,10 +182,6 @@ class Decoder:
         # Repeats of a prompt follow one another: those that found no place need it again.
         read.batch_select_indices(torch.tensor([len(texts) - 1], device=self.model.device))
         self.kept = (texts[-1], read)
-
-    def _steps_until_look(self) -> int:
-        longest = max(len(row.tokens) for row in self.rows)
-        return min(self.every, self.endings.limit - longest)
 
     def _step(self) -> None:
         """Give every active row its next token, without asking the device for anything."""

@@ -46,7 +46,12 @@ def locate(model_id: str, revision: str | None, beside: Path) -> Located:
     """
     folder = _folder(model_id, beside)
     if folder is None:
-        return _locate_hub(model_id, revision)
+        if revision is None or not COMMIT.fullmatch(revision):
+            raise ModelError(
+                f"model {model_id!r}: revision {revision!r} is not a 40-digit commit",
+                fix="pin the commit: a branch or tag can move under the reader",
+            )
+        return Located(model_id, revision, revision)
     if not (folder / "config.json").is_file():
         raise ModelError(
             f"model {model_id!r}: {folder} has no config.json",
@@ -86,15 +91,6 @@ def _folder(model_id: str, beside: Path) -> Path | None:
             fix="give a folder relative to the card, or a Hub id such as owner/name",
         )
     return None
-
-
-def _locate_hub(model_id: str, revision: str | None) -> Located:
-    if revision is None or not COMMIT.fullmatch(revision):
-        raise ModelError(
-            f"model {model_id!r}: revision {revision!r} is not a 40-digit commit",
-            fix="pin the commit: a branch or tag can move under the reader",
-        )
-    return Located(model_id, revision, revision)
 
 
 def load_tokenizer(located: Located) -> Any:

@@ -300,8 +300,9 @@ class OpenAIEngine(NamedEngine):
         choice = choices[0] if isinstance(choices, list) and choices else None
         holder = choice.get("message") if isinstance(choice, dict) and self.api.chat else choice
         if not isinstance(holder, dict) or not (self.api.chat or "text" in holder):
+            instead = reply.get("error", reply) if isinstance(reply, dict) else reply
             raise ModelError(
-                f"{self._where()} replied without an answer: {_without_answer(reply)}",
+                f"{self._where()} replied without an answer: {shown(instead)}",
                 fix="check that base_url is the address of this backend's kind of API",
             )
         answer = holder.get("content" if self.api.chat else "text")
@@ -341,10 +342,6 @@ class OpenAIEngine(NamedEngine):
             f"{self._where()} cannot be reached ({self.attempts} attempts): {cause}",
             fix="start the server, or correct base_url; then run the same line again",
         )
-
-
-def _without_answer(reply: Any) -> str:
-    return shown(reply.get("error", reply) if isinstance(reply, dict) else reply)
 
 
 class _Tiktoken:

@@ -62,7 +62,11 @@ def write_submission(
         RESPONSES_FILE,
         *plan.files,
         *(one.path for one in plan.self_answered if (folder / one.path).is_file()),
-        *_below(folder, "adapters"),
+        *(
+            path.relative_to(folder).as_posix()
+            for path in (folder / "adapters").rglob("*")
+            if path.is_file()
+        ),
     ]
     files = describe_files(folder, paths)
     write_manifest(folder, files)
@@ -94,11 +98,6 @@ def with_weights(card: Card, weights: object) -> Model:
     if not isinstance(card.model, WeightsModel):
         return card.model
     return card.model.model_copy(update={"weights": weights})
-
-
-def _below(folder: Path, name: str) -> list[str]:
-    files = (folder / name).rglob("*")
-    return [path.relative_to(folder).as_posix() for path in files if path.is_file()]
 
 
 def _weights(plan: Plan, blocks: list[Block], folder: Path) -> tuple[Weights, ...]:

@@ -14,7 +14,6 @@ from safebench.card.base import require
 from safebench.card.seeds import Seeds
 from safebench.card.training import FullTraining
 from safebench.errors import CardError, DivergedError, RunError
-from safebench.evidence.journal import Run
 from safebench.evidence.store import Store
 from safebench.files import replace_file, sync_folder, sync_tree
 from safebench.harness.evaluate import Prompt, generate
@@ -178,7 +177,13 @@ class Checkpoints:
                 )
             )
         except DivergedError as problem:
-            self._lose((condition, seed), str(problem))
+            self.store.journal.note(
+                "failed", condition=condition, training_seed=seed, reason=str(problem)
+            )
+            self.progress.say(
+                f"{condition}, training seed {seed} failed: {problem}; "
+                "the card will list it and count it as the worst outcome"
+            )
             return
         finally:
             self.progress.stop()
@@ -211,14 +216,6 @@ class Checkpoints:
         name = require(self.plan.card.model.base.id, "model.base.id")
         is_local = self.plan.base.commit is None and not name.startswith("builtin:")
         return self.plan.base.revision if is_local else name
-
-    def _lose(self, run: Run, reason: str) -> None:
-        condition, seed = run
-        self.store.journal.note("failed", condition=condition, training_seed=seed, reason=reason)
-        self.progress.say(
-            f"{condition}, training seed {seed} failed: {reason}; "
-            "the card will list it and count it as the worst outcome"
-        )
 
     def weights_of(self, block: Block) -> PlacedWeights | None:
         """Return the weights of a block; None where its fine-tuning did not end well."""
