@@ -1,4 +1,4 @@
-"""What every task says of itself, read from its YAML and README: no network, no lm-eval.
+"""What every task declares about itself, read from its YAML and README: no network, no lm-eval.
 
 A task's `metadata` holds what the list shows beside what its `dataset_kwargs` say:
 
@@ -34,7 +34,7 @@ class Entry:
     version: str
     constructs: tuple[str, ...]
     prompts: int | None
-    """Number of prompts; None where nothing says it."""
+    """Number of prompts; None where it is unknown."""
     prompts_from: PromptsFrom
     dataset_id: str | None
     """Id on the Hub; None for prompts of safebench's own."""
@@ -43,7 +43,7 @@ class Entry:
     local_variable: str | None
     """Environment variable that names a local copy."""
     problem: str | None
-    """Why the local copy that is named could not be counted."""
+    """Why the prompts of the local copy could not be counted."""
     readme: Path
 
 

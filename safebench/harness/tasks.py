@@ -239,7 +239,7 @@ def pinned_task(task: Task, found: LoadedTask, default: Estimand) -> Task:
 
 
 def trial_of(task: Task, found: LoadedTask) -> dict[str, Any]:
-    """Say how many prompts a trial left out; one that leaves out none is not a trial."""
+    """Return how many prompts a trial left out; a run that leaves out none is not a trial."""
     if found.is_whole:
         return {"limit": None, "available": None}
     return {"available": found.available or task.available}

@@ -1,4 +1,4 @@
-"""What answers prompts. Read this first: an `Engine` is all that the rest of the house knows.
+"""What answers prompts: read this first. The rest of the package knows only `Engine`.
 
 An engine is opened for one card (`EngineSpec`), is given the weights of one cell after another
 (`using`), and answers lm-eval's requests with them (`generate`). A new kind of engine is a file
@@ -132,7 +132,7 @@ class Engine(Protocol):
             requests: lm-eval instances; repeats of a prompt are consecutive.
             stream: Determines the noise, or the seed sent with each request.
             arrangement: Batch size and order.
-            on_batch: Hears of responses as they are completed.
+            on_batch: Called as responses are completed.
 
         Raises:
             ModelError: the model or its server failed.

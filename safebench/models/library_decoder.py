@@ -51,7 +51,7 @@ class SeededSampler(LogitsProcessor):  # type: ignore[misc]  # transformers is u
 
 
 class _Over(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped
-    """Says which rows are whole responses."""
+    """Tells which rows are whole responses."""
 
     def __init__(self, endings: Endings, width: int) -> None:
         self.endings, self.width = endings, width
@@ -114,7 +114,7 @@ class LibraryDecoder:
 
 @contextmanager
 def _neutral(model: Any, pad: int, endings: Endings) -> Iterator[GenerationConfig]:
-    """Let nothing of the model's own generation settings leak in."""
+    """Keep the model's own generation settings out for the duration of the block."""
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
     before = inner.generation_config
     inner.generation_config = GenerationConfig(

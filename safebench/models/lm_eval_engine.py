@@ -164,7 +164,7 @@ class LmEvalEngine(NamedEngine):
             raise ModelError(
                 f"backend {self.name} at {self.lm.base_url} replied {reply.status_code}: "
                 f"{shown(reply.text)}",
-                fix="see what the message names, then run the same line again",
+                fix="see what the message names, then run the same command again",
             ) from problem
         return Generated(next(filter(None, texts), ""), *ending(self._replies.last))
 

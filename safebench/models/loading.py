@@ -28,7 +28,7 @@ ADAPTER_CONFIG = "adapter_config.json"
 
 @dataclass(frozen=True)
 class Located:
-    """A base model that was found: where it lies and what pins it."""
+    """A base model that was found: its location and what pins it."""
 
     source: str
     """A folder, or a Hub id."""

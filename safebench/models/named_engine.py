@@ -165,7 +165,7 @@ class NamedEngine(ABC):
         return Generated(text.strip(), status, tokens)
 
     def _check_form(self, is_chat: bool) -> None:
-        """Refuse text for a server of conversations, and the other way round."""
+        """Refuse text where the server takes conversations, and the reverse."""
         if not self.is_server or is_chat == self.takes_chat:
             return
         if self.takes_chat:
@@ -180,7 +180,7 @@ class NamedEngine(ABC):
         )
 
     def _check_lengths(self, requests: Sequence[Request]) -> None:
-        """Refuse prompts whose beginning would be cut off in silence."""
+        """Refuse prompts whose beginning would be cut off silently."""
         encoder = self._encoder()
         if encoder is None:
             return

@@ -323,7 +323,7 @@ class OpenAIEngine(NamedEngine):
             reason = error_message(json.loads(text))
         except ValueError:
             reason = shown(text)
-        fix = _FIXES.get(status, "see the server's log, then run the same line again")
+        fix = _FIXES.get(status, "see the server's log, then run the same command again")
         return ModelError(f"{self._where()} replied {status}: {reason}", fix=fix)
 
     def _unreachable(self, problem: openai.APIConnectionError, slow: bool) -> ModelError:
@@ -340,7 +340,7 @@ class OpenAIEngine(NamedEngine):
             )
         return ModelError(
             f"{self._where()} cannot be reached ({self.attempts} attempts): {cause}",
-            fix="start the server, or correct base_url; then run the same line again",
+            fix="start the server, or correct base_url; then run the same command again",
         )
 
 

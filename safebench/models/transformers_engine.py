@@ -41,7 +41,7 @@ class HfEngine:
     is_server = takes_chat = False
 
     def __init__(self, spec: EngineSpec) -> None:
-        """Remember what to load, which happens when it is first used."""
+        """Store what to load; it is loaded when it is first used."""
         self.spec, self.batch_size = spec, spec.batch_size
 
     @cached_property
@@ -134,7 +134,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         self.shuffled: int | None = None
         """A seed: requests are taken in an order drawn from it, instead of by length."""
         self.smallest_batch = int(batch_size)
-        """The fewest rows that memory has forced a batch down to."""
+        """The smallest batch that lack of memory has forced."""
         self._plain: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
     def use(self, model: Any) -> None:
@@ -218,7 +218,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             free_memory()
 
     def _ordered(self, jobs: list[Job]) -> list[Job]:
-        """Longest prompts first, which tells at once whether memory suffices."""
+        """Put the longest prompts first, which shows at once whether memory suffices."""
         if self.shuffled is None:
             return sorted(jobs, key=lambda job: (-len(job.prompt), job.prompt, job.number))
         order = sorted(jobs, key=lambda job: job.number)
@@ -249,7 +249,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
 
 
 def device_name(model: Any) -> str:
-    """Return where a model lies: `cpu`, or the names of the accelerators."""
+    """Return the device of a model: `cpu`, or the names of the accelerators."""
     devices = {p.device for p in model.parameters() if p.device.type != "meta"}
     names = {
         torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -18,7 +18,7 @@ from safebench.study.plan import Plan
 
 @dataclass(frozen=True)
 class Settings:
-    """How to execute: what decides nothing that the card reports."""
+    """How to execute: settings that decide nothing the card reports."""
 
     batch_size: int = 256
     device: str | None = None

@@ -123,16 +123,16 @@ def _prompts(submission: Submission) -> tuple[tuple[Task, ...], dict[str, int], 
         published = listed.prompts or 0
         counts[task.name] = published if limit is None else min(limit, published)
         if listed.prompts_from == "as_published":
-            size = f"{published} prompts as published" if published else "nothing says how many"
+            size = f"{published} prompts as published" if published else "of unknown number"
             unread.append(f"the prompts of {task.name}, which are on the Hub ({size})")
     return tuple(tasks), counts, unread
 
 
 def _uncounted(draft: Draft, *, is_derived: bool) -> Iterator[str]:
-    """Name what a run looks at beyond what was read."""
+    """Name what a run reads beyond what was read here."""
     card = draft.submission.card
     if is_derived:
-        yield "the training seeds, which are derived from digests that it takes (#1 is the first)"
+        yield "the training seeds, which are derived from digests taken at run time (#1 is the first)"
     if draft.base.commit is not None:
         yield f"the base model on the Hub, {draft.base.source}"
     if draft.data.examples:

@@ -52,7 +52,7 @@ class RunResult:
     """How an execution ended."""
 
     card: Card | None
-    """The filled card; None when cells are left for another call."""
+    """The completed card; None while cells are left for another call."""
     done: int
     """Cells of the grid, or of this shard, that are finished."""
     cells: int
@@ -89,7 +89,7 @@ class Runner:
         self._days = RequestDays(store.journal) if is_dated(plan.card) else None
 
     def run(self) -> RunResult:
-        """Do what is left to do; write the submission when nothing is."""
+        """Do the remaining work; write the submission when none is left."""
         store, journal = self.store, self.store.journal
         journal.register(runs_of(self.plan.blocks))
         for name, source in self.plan.files.items():
@@ -152,7 +152,7 @@ class Runner:
         ]
 
     def _has_made_anything(self) -> bool:
-        """Tell whether responses, weights or training data of an earlier session are here."""
+        """Tell whether an earlier session left responses, weights or training data."""
         folder = self.store.folder
         answers = (folder / answered.path for answered in self.plan.self_answered)
         return (
@@ -174,7 +174,7 @@ class Runner:
         self.store.check_environment(environment_of(engine, self.plan.declared))
 
     def _attempt(self, what: str, work: Callable[[], None]) -> None:
-        """Do something whose failure leaves other cells possible."""
+        """Do work whose failure leaves the other cells possible."""
         try:
             work()
         except (ModelError, TuningError, MemoryError, torch.OutOfMemoryError) as problem:

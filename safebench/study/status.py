@@ -34,7 +34,7 @@ class Status:
     rate: float | None
     """Responses per second over the blocks that were made; None before the first."""
     seconds_left: float | None
-    """Expected from the rate and the fine-tunings so far; None when nothing tells."""
+    """Expected from the rate and the fine-tunings so far; None while unknown."""
     problems: tuple[str, ...] = ()
     """Accidents of the last session."""
     last: dict[str, Any] = field(default_factory=dict)

@@ -28,7 +28,7 @@ from safebench.tuning.interface import Job
 from safebench.tuning.registry import trained, trainer_of
 
 Attempt = Callable[[str, Callable[[], None]], None]
-"""Does something, named, whose failure leaves other cells possible."""
+"""Does named work whose failure leaves the other cells possible."""
 
 
 def _fixed(seeds: Seeds) -> dict[str, int]:

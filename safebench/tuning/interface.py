@@ -64,7 +64,7 @@ class Job:
 
 
 class Trainer(Protocol):
-    """A training backend. Making one imports no model library; `train` may."""
+    """A training backend. Creating one imports no model library; `train` may."""
 
     name: str
     methods: tuple[str, ...]
