@@ -174,8 +174,8 @@ def bare(model: Any) -> Any:
 def is_plain(model: Any) -> bool:
     """Return whether a model attends to a full cache that may be laid out as above.
 
-    What its class declares is not trusted: two rows of different lengths are run through the cache and
-    compared with the same tokens run at once.
+    What its class declares is not trusted: two rows of different lengths are run through the
+    cache and compared with the same tokens run at once.
     """
     if hasattr(model, "peft_config") and hasattr(model, "get_base_model"):
         return False

@@ -132,7 +132,7 @@ def _uncounted(draft: Draft, *, is_derived: bool) -> Iterator[str]:
     """Name what a run reads beyond what was read here."""
     card = draft.submission.card
     if is_derived:
-        yield "the training seeds, which are derived from digests taken at run time (#1 is the first)"
+        yield "the training seeds, derived from digests that the run takes (#1 is the first)"
     if draft.base.commit is not None:
         yield f"the base model on the Hub, {draft.base.source}"
     if draft.data.examples:
