@@ -1,4 +1,7 @@
-"""The base of engines chosen with --backend: arguments per weights, order, length, environment."""
+"""The base of engines chosen with --backend: arguments per weights, order, length, environment.
+
+The second half is what those that ask a server share: concurrency, how a reply ended, messages.
+"""
 
 from __future__ import annotations
 

@@ -110,6 +110,11 @@ class Plan:
         return self.card.model_copy(update={"data": data})
 
     @property
+    def generation_seed(self) -> int:
+        """Root of all generation noise, which a plan has filled in."""
+        return int(require(require(self.card.seeds, "seeds").generation, "seeds.generation") or 0)
+
+    @property
     def prompts(self) -> int:
         """Prompts over all tasks."""
         return sum(len(task.documents) for task in self.tasks)

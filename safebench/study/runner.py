@@ -78,8 +78,6 @@ class Runner:
         self.progress = progress
         self.only = only
         self.device = settings.device or default_device()
-        seeds = require(plan.card.seeds, "seeds")
-        self.root = int(require(seeds.generation, "seeds.generation") or 0)
         self.checkpoints = Checkpoints(
             plan, store, progress, self.device, lambda: self.engine, self._attempt
         )
@@ -220,13 +218,13 @@ class Runner:
             self.engine,
             self._prompts,
             decoding,
-            Stream(self.root, *block.weights, block.decoding),
+            Stream(self.plan.generation_seed, *block.weights, block.decoding),
             batch_size=self.engine.batch_size,
             on_batch=partial(self._report, block.name),
         )
         # Where memory ran out the batch was halved, which the card records.
         self._check_engine(self.engine)
-        seed = self.root if decoding.do_sample else None
+        seed = self.plan.generation_seed if decoding.do_sample else None
         self.store.commit(block.name, _rows(block, seed, responses))
         self.store.journal.note(
             "block",

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 from safebench.card.base import require
-from safebench.card.seeds import Seeds
 from safebench.card.training import FullTraining
 from safebench.errors import CardError, DivergedError, RunError
 from safebench.evidence.store import Store
@@ -31,12 +30,6 @@ Attempt = Callable[[str, Callable[[], None]], None]
 """Does named work whose failure leaves the other cells possible."""
 
 
-def _fixed(seeds: Seeds) -> dict[str, int]:
-    fixed = require(seeds.fixed, "seeds.fixed")
-    values = {name: getattr(fixed, name) for name in type(fixed).model_fields} if fixed else {}
-    return {name: seed for name, seed in values.items() if isinstance(seed, int)}
-
-
 class Checkpoints:
     """The checkpoints of a grid, which make its weights: fine-tuned here, or listed by the card."""
 
@@ -51,9 +44,7 @@ class Checkpoints:
     ) -> None:
         """Take a plan and the folder of its run; `engine` gives the base model its answers."""
         self.plan, self.store, self.progress = plan, store, progress
-        self.seeds = require(plan.card.seeds, "seeds")
         self._device, self._engine, self._attempt = device, engine, attempt
-        self._root = int(require(self.seeds.generation, "seeds.generation") or 0)
 
     def copy_listed(self) -> None:
         """Copy the adapters that the card lists into the submission; whole models stay."""
@@ -107,7 +98,7 @@ class Checkpoints:
                 engine,
                 prompts,
                 decoding,
-                Stream(self._root, "base", None, None, decoding.name),
+                Stream(self.plan.generation_seed, "base", None, None, decoding.name),
                 batch_size=engine.batch_size,
                 on_batch=lambda count: self.progress.advance(count, name),
             )
@@ -154,6 +145,8 @@ class Checkpoints:
         training = trained(self.plan.card)
         if training is None:
             raise RunError("there is nothing to fine-tune")
+        seeds = require(self.plan.card.seeds, "seeds")
+        fixed = require(seeds.fixed, "seeds.fixed") or ()
         total = length_in_epochs(training, self.plan.rows[condition])
         folder = weights_folder(self.store.folder, condition, seed)
         scratch = self.store.work / "tuning"
@@ -168,8 +161,8 @@ class Checkpoints:
                     rows=self.plan.rows[condition],
                     tokenizer=self.plan.training_tokenizer,
                     seed=seed,
-                    controls=require(self.seeds.controls, "seeds.controls"),
-                    fixed=_fixed(self.seeds),
+                    controls=require(seeds.controls, "seeds.controls"),
+                    fixed={name: value for name, value in fixed if isinstance(value, int)},
                     base_name=self._base_name(),
                     out=scratch,
                     device=self._device,
