@@ -100,7 +100,7 @@ class Runner:
             more = f"; and {len(self.problems) - 1} more" if len(self.problems) > 1 else ""
             raise RunError(
                 f"{self.problems[0]}{more}; finished cells are kept",
-                fix="correct this and run the command again; journal.jsonl lists every problem",
+                fix="correct this and run the same command again; journal.jsonl lists them all",
             )
         lost = journal.lost()
         blocks = [b for b in self.plan.blocks if b.run not in lost]
