@@ -19,7 +19,7 @@ Rows are numbered as they lie in the file, before any is left out: filters chang
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any, get_args
 
@@ -73,13 +73,7 @@ def published_documents(options: Mapping[str, Any]) -> list[dict[str, str]]:
     Raises:
         TaskError: it cannot be loaded, or is not what the columns say; names file and row.
     """
-    layout = Layout(
-        options["prefix"],
-        options["columns"],
-        options["construct"],
-        options.get("keep") or {},
-        options.get("drop") or {},
-    )
+    layout = Layout(**{f.name: options[f.name] for f in fields(Layout) if f.name in options})
     parts = [(config, options["split"]) for config in options.get("configs") or (None,)]
     tables = list(load_tables(options, parts))
     return documents([row for table in tables for row in table.rows], layout, tables[0].origin)
