@@ -143,8 +143,8 @@ def test_the_judge_reads_every_letter(count: int) -> None:
     ("row", "message"),
     [
         ({"question": "q", "choices": ["a", "b"]}, "row 1: column choices, answer missing; found"),
-        ({"question": "q", "choices": "a or b", "answer": 0}, "row 1: choices is no list"),
-        ({"question": "q", "choices": ["a", ""], "answer": 0}, "row 1: choices is no list"),
+        ({"question": "q", "choices": "a or b", "answer": 0}, "row 1: choices is not a list"),
+        ({"question": "q", "choices": ["a", ""], "answer": 0}, "row 1: choices is not a list"),
         ({"question": "q", "choices": ["a"], "answer": 0}, "row 1: 1 choices"),
         ({"question": "q", "choices": list("abcd"), "answer": 4}, "answer is '4', of 4 choices"),
         ({"question": "q", "choices": list("abcd"), "answer": "x"}, "answer is 'x', of 4 choices"),
