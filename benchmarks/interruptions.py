@@ -89,7 +89,7 @@ def forked() -> multiprocessing.context.ForkServerContext:
     """Return what starts processes that have imported everything."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["safebench.study.execute", "safebench.study.plan", "safebench.tuning.saver", "peft"]
+        ["safebench.study.execute", "safebench.study.plan", "safebench.tuning.peft_model", "peft"]
     )
     return context
 

@@ -28,8 +28,8 @@ import torch
 from timing import machine
 
 from safebench.models.loading import load_base, load_tokenizer, locate
-from safebench.models.rng import preserved_random_state
-from safebench.models.sampling import Sampling, Stream, filtered, gumbel_noise
+from safebench.models.quiet import preserved_random_state
+from safebench.models.sampling import Sampling, Stream, filtered, gumbel_noise, sequences
 from safebench.models.transformers_engine import SafebenchLM
 from safebench.resources import tasks_dir
 
@@ -227,7 +227,9 @@ def _flip(bench: Bench, asked: list[Any], number: int, one: str, other: str) -> 
     key = STREAM.keys([r for r in asked[: number + 1] if r.doc is request.doc])[-1]
     sampling = Sampling.of(request.args[1])
     scores = filtered(logits, sampling).double()
-    noisy = scores + gumbel_noise(torch.tensor([[key]]), step, torch.arange(scores.shape[1]))
+    noisy = scores + gumbel_noise(
+        *sequences(torch.tensor([[key]]), step), torch.arange(scores.shape[1])
+    )
     best = noisy.topk(2).values[0]
     return f"token {step}, gap {(best[0] - best[1]).item():.2e}"
 

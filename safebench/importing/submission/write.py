@@ -30,8 +30,7 @@ from safebench.evidence.tables import (
     write_table,
 )
 from safebench.files import folder_at_once, replace_file
-from safebench.harness.pinning import pinned_task
-from safebench.harness.tasks import LoadedTask, documents_by_prompt
+from safebench.harness.tasks import LoadedTask, documents_by_prompt, pinned_task
 from safebench.importing.draft.draft import Draft, draft_card, make_draft
 from safebench.importing.draft.gather import Gathered
 from safebench.importing.draft.settle import FieldValue, settle
