@@ -100,7 +100,7 @@ def test_repeats_are_numbered_when_that_is_asked_for(tmp_path: Path) -> None:
     problem = refused(path)
     assert "rows.jsonl:2: a second response to the prompt of" in str(problem)
     assert "--repeats-in-order" in str(problem.fix)
-    found = read(path, defaults={"repeat": "in-order"}).samples
+    found = read(path, in_order=True).samples
     assert [sample.repeat for sample in found] == [1, 2, 1]
     numbered = table(tmp_path, {**ROW, "repeat": 2}, {**ROW, "repeat": "1"}, name="n.jsonl")
     assert [sample.repeat for sample in read(numbered).samples] == [2, 1]
@@ -152,6 +152,25 @@ def test_what_is_wrong_with_a_row_is_said_at_its_line(
 ) -> None:
     problem = refused(table(tmp_path, {**ROW, "prompt": "first?"}, {**ROW, **change}))
     assert "rows.jsonl:2: " in str(problem) and message in str(problem)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["task", "prompt", "prompt_id", "response", "condition", "decoding", "status", "category",
+     "target", "construct", "verdict"],
+)  # fmt: skip
+def test_half_a_character_is_named_with_its_place(name: str, tmp_path: Path) -> None:
+    judge = HUMAN if name == "verdict" else None
+    verdict = {"verdict": "refused"} if judge else {}
+    path = table(tmp_path, {**ROW, **verdict}, {**ROW, **verdict, name: "so.\ud83d", "x": "\udc00"})
+    problem = refused(path, judge=judge)
+    assert str(problem).startswith(f"{path}:2: {name} holds half a character, '\\ud83d'")
+    assert "position 4" in str(problem) and "U+FFFD" in str(problem.fix)
+
+
+def test_half_a_character_outside_the_fields_is_kept(tmp_path: Path) -> None:
+    (one,) = read(table(tmp_path, {**ROW, "note": "so.\ud83d"})).samples
+    assert one.extra == {"note": "so.\ud83d"}
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.1, "high", True])
