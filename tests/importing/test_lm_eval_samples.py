@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safebench.errors import InteropError, SafebenchError
 from safebench.importing.facts import Absent
 from safebench.importing.interface import Collected, ModelKey, ReportedVerdict
-from safebench.importing.lm_eval import rows as lm_eval_rows
+from safebench.importing.lm_eval import samples as lm_eval_samples
 from safebench.importing.lm_eval.reader import read_lm_eval
 
 TUNED = ModelKey("tuned", 1)
@@ -453,11 +453,11 @@ FULL = json.dumps(row(1))
         (FULL[:-1], 2, "cut off before its end"),
         (FULL[:60] + "\n" + FULL + "\n", 2, "cut off before its end"),
         ("[1, 2]\n", 2, "expected a sample: a mapping"),
-        ("{'doc_id': 1}\n", 2, "it is no JSON"),
+        ("{'doc_id': 1}\n", 2, "not JSON"),
         ('{"doc_id": 1, "doc_id": 2}\n', 2, "occurs twice"),
         ("[" * 100_000 + "\n", 2, "nested too deeply"),
         ('{"doc_id": 1, "doc": ' + "[" * 400 + "]" * 400 + "}\n", 2, "nested too deeply"),
-        ("\n" + json.dumps(row(0)) + "\n", 3, "stands in line 1 already"),
+        ("\n" + json.dumps(row(0)) + "\n", 3, "in line 1"),
         (json.dumps(row(1, doc_id=...)) + "\n", 2, "`doc_id` is missing"),
         (json.dumps(row(1, doc_id="1")) + "\n", 2, "`doc_id` is '1'"),
         (json.dumps(row(1, resps=...)) + "\n", 2, "`resps` is missing"),
@@ -469,7 +469,7 @@ FULL = json.dumps(row(1))
         (json.dumps(row(1, arguments={})) + "\n", 2, "`arguments` is {}"),
         (json.dumps(row(1, metrics="acc")) + "\n", 2, "`metrics` is 'acc'"),
         (json.dumps(row(1, filter="other")) + "\n", 2, "has no row of the filter"),
-        ('{"doc_id": 1, "doc": "\\ud800"}\n', 2, "half of a character"),
+        ('{"doc_id": 1, "doc": "\\ud800"}\n', 2, "half a character"),
         ('{"doc_id": ' + "1" * 5000 + "}\n", 2, "digits"),
     ],
 )  # fmt: skip
@@ -511,9 +511,9 @@ def test_a_packed_file_that_is_cut_off(tmp_path: Path) -> None:
 
 def test_bounds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = lines(tmp_path, row(0), row(1))
-    monkeypatch.setattr(lm_eval_rows, "MOST_TOTAL", 600)
+    monkeypatch.setattr(lm_eval_samples, "MOST_TOTAL", 600)
     assert f"{file}:2: the file is larger" in str(refused(tmp_path))
-    monkeypatch.setattr(lm_eval_rows, "MOST_LINE", 50)
+    monkeypatch.setattr(lm_eval_samples, "MOST_LINE", 50)
     assert f"{file}:1: the line is longer" in str(refused(tmp_path))
 
 
@@ -536,7 +536,7 @@ def test_results_that_are_nested_too_deeply(tmp_path: Path) -> None:
 def test_results_say_other_repeats(tmp_path: Path) -> None:
     results(tmp_path, count=1, repeats=3)
     lines(tmp_path, row())
-    assert "was run with repeats 3" in str(refused(tmp_path))
+    assert "repeats 3" in str(refused(tmp_path))
 
 
 @settings(max_examples=60, deadline=None)
