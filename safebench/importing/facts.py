@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safebench.errors import InteropError, visible
+from safebench.rows import At
 
 Place = tuple[str, ...]
 """Path of a field in the card. An item of a list has a key (a task's name, a decoding's settings)
@@ -66,6 +67,11 @@ def short_name(file: Path) -> str:
 def file_error(file: Path, what: str, fix: str) -> InteropError:
     """Return the error for a file or folder that cannot be used, in one line."""
     return InteropError(visible(f"{file}: {what}"), fix=fix)
+
+
+def row_error(at: At, what: str, fix: str) -> InteropError:
+    """Return the error for a row or response that cannot be used, in one line."""
+    return InteropError(f"{at}: {visible(what)}", fix=fix)
 
 
 def where_read(fact: Fact, *, short: bool = False) -> str:

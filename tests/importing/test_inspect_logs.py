@@ -196,7 +196,7 @@ def without(data: dict[str, Any], key: str) -> dict[str, Any]:
         (log(sample(), status="started"), "status is 'started'"),
         (log(), "results without samples"),
         (without(log(sample()), "samples"), "results without samples"),
-        (without(log(sample()), "eval"), "is no log of Inspect"),
+        (without(log(sample()), "eval"), "not a log of Inspect"),
         (log(sample(), sample()), "sample 2: sample 1, epoch 1 is at"),
         (log(sample(), sample(2), sample(1, 2)), "sample 2 has no epoch 2"),
         (log(sample(), results={"total_samples": 5}), "has 1 samples, but its results say 5"),

@@ -219,22 +219,19 @@ def _scheme(record: Record, facts: Sequence[Fact]) -> Iterator[Fact]:
         yield config.fact(place, "model", _SCHEME, varies=True)
 
 
-def _read(sources: Sequence[Source], options: Mapping[str, Any]) -> Collected:
-    return each_source(
-        sources,
-        lambda source, model: read_lm_eval(
-            source.path,
-            model,
-            decoding=source.decoding,
-            repeat=source.repeat,
-            tasks=options["only_task"] or None,
-            limit=options["limit"],
-        ),
+def _read(source: Source, model: ModelKey, options: Mapping[str, Any]) -> Collected:
+    return read_lm_eval(
+        source.path,
+        model,
+        decoding=source.decoding,
+        repeat=source.repeat,
+        tasks=options["only_task"] or None,
+        limit=options["limit"],
     )
 
 
 READER = Reader(
-    _read,
+    each_source(_read),
     help="""Make a submission from what `lm_eval run --log_samples` wrote.
 
     \b
