@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from safebench.importing.facts import INDIRECT, Absent, Fact, setting, short_id, show
+from safebench.importing.facts import INDIRECT, Absent, Fact, short_id, show
 from safebench.importing.interface import At, row_error
 from safebench.importing.loaded import LoadedWeights, loaded_by
 from safebench.importing.prompts import SYSTEM
 from safebench.importing.record import Record
+from safebench.importing.settings import decoding_key, decoding_values
 
 _LOCAL = ("hf", "vllm", "sglang", "llama-cpp-python")
 """Providers of Inspect that are given a model's name on the Hub, or a folder."""
 _LOADERS = ("hf", "nnterp", "transformer_lens")
 """Providers that load weights by name; all others ask a server, which may be somebody's own."""
 _DEFAULT = "default"
-_NUMBERS = ("top_p", "frequency_penalty", "presence_penalty")
-_OF_CALL = ("temperature", *_NUMBERS, "top_k", "max_tokens", "stop_seqs", "seed")
+_PENALTIES = ("frequency_penalty", "presence_penalty")
+_OF_CALL = ("temperature", "top_p", "top_k", *_PENALTIES, "max_tokens", "stop_seqs", "seed")
 """Settings of a call that decide a response."""
-_NO_SETTINGS = ("max_retries", "timeout", "max_connections", "attempt_timeout", "cache", "batch")
-"""Settings that change no response."""
+_CONNECTION = ("max_retries", "timeout", "max_connections", "attempt_timeout", "cache", "batch")
+_LEFT_OUT = ("seed", "system_message", *_CONNECTION)
+"""Settings that change no response, or that other fields of the card hold."""
 _IMPORTED = ("task", "task_version", "model", "packages", "scorers")
 """Keys of `eval` of which facts were made in full."""
 
@@ -161,10 +162,17 @@ def decoding_of(
         for field in called
         if field in header and header[field] != called[field]
     ]
-    seed, values = record.whole("seed"), _settings(record)
-    if "do_sample" in values:
-        key = json.dumps(values, sort_keys=True, default=lambda absent: absent.reason)
-    else:
+    seed, temperature = record.whole("seed"), record.number("temperature")
+    values = decoding_values(
+        record,
+        sampled=None if temperature is None else temperature > 0,
+        lengths=("max_tokens",),
+        stop="stop_seqs",
+        no_length=Absent("the log has none: the provider's default was used"),
+        leave_out=_LEFT_OUT,
+    )
+    key = decoding_key(values)
+    if temperature is None:
         key = name = name or _DEFAULT
         remarks.append(
             f"{log.file} does not record the temperature, so not whether tokens were sampled: give "
@@ -189,33 +197,6 @@ def _call_settings(calls: Sequence[tuple[At, dict[str, Any]]]) -> dict[str, Any]
             what = f"the model was called with {show(one)}, and at {kept[0][0]} with {kept[0][1]}"
             raise row_error(at, what, "give a log whose samples were all decoded the same way")
     return kept[0][1] if kept else {}
-
-
-def _settings(record: Record) -> dict[str, Any]:
-    """Return generation settings as fields of a card's decoding."""
-    temperature = record.number("temperature")
-    values: dict[str, Any] = {}
-    if temperature is not None:
-        values["do_sample"] = temperature > 0
-        if temperature > 0:
-            values["temperature"] = temperature
-    for field in _NUMBERS:
-        number = record.number(field)
-        if number is not None and (field != "top_p" or temperature != 0):
-            values[field] = number
-    top_k = record.whole("top_k")
-    if top_k is not None and top_k > 0 and temperature != 0:
-        values["top_k"] = top_k
-    length = record.whole("max_tokens")
-    default = Absent("the log has none: the provider's default was used")
-    values["max_new_tokens"] = default if length is None else length
-    values["stop"] = record.texts("stop_seqs") or []
-    others = {
-        key: setting(value)
-        for key, value in record.data.items()
-        if key not in (*_OF_CALL, "system_message", *_NO_SETTINGS) and value is not None
-    }
-    return values | ({"extra": others} if others else {})
 
 
 def _config(log: Record) -> dict[str, Any]:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from safebench.card.decoding import SAMPLING_FIELDS
 from safebench.errors import InteropError
-from safebench.importing.facts import Absent, Fact, Place, file_error, setting, show
+from safebench.importing.facts import Absent, Fact, Place, file_error, show
 from safebench.importing.interface import row_error
 from safebench.importing.lm_eval.folder import Run
 from safebench.importing.lm_eval.samples import Doc, first_doc
 from safebench.importing.record import Record
+from safebench.importing.settings import decoding_key, decoding_values
 
 LOGLIKELIHOOD = "loglikelihood"
 """Key and name of the decoding of tasks whose choices are scored."""
 _LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
-_PENALTIES = ("repetition_penalty", "frequency_penalty", "presence_penalty")
-_KNOWN = {*_LENGTHS, *SAMPLING_FIELDS, *_PENALTIES, "until", "do_sample"}
-_OWN = "generation_kwargs has none: the model's own generation_config.json or the backend decided"
-_NO_LENGTH = "generation_kwargs has no max_gen_toks, so lm-eval's default was used"
+_BY_MODEL = Absent(
+    "generation_kwargs has none: the model's own generation_config.json or the backend decided"
+)
+_NO_LENGTH = Absent("generation_kwargs has no max_gen_toks, so lm-eval's default was used")
 _NO_TEXT = "no text is generated: choices are scored"
 
 
@@ -143,8 +142,7 @@ def _of_request(doc: Doc) -> Record:
 def _decoding(kwargs: Record, repeats: int | None) -> Iterator[Fact]:
     """Yield the facts of some settings, under a key that only the same settings have."""
     values = _settings(kwargs)
-    key = json.dumps(values, sort_keys=True, default=lambda absent: absent.reason)
-    place: Place = ("decoding", key)
+    place: Place = ("decoding", decoding_key(values))
     for field, value in values.items():
         yield Fact((*place, field), value, kwargs.file, kwargs.inside)
     if repeats is not None:
@@ -159,22 +157,12 @@ def _settings(kwargs: Record) -> dict[str, Any]:
     if sampled is None:
         # as lm-eval decides it: a temperature above 0 samples
         sampled = temperature is not None and temperature > 0
-    values: dict[str, Any] = {"do_sample": sampled}
-    if sampled:
-        for field in SAMPLING_FIELDS:
-            value = kwargs.whole(field) if field == "top_k" else kwargs.number(field)
-            if value is not None and not (field == "top_k" and value <= 0):
-                values[field] = value
-        for field in ("temperature", "top_k"):
-            values.setdefault(field, Absent(_OWN))
-    values["repetition_penalty"] = Absent(_OWN)
-    values |= {f: value for f in _PENALTIES if (value := kwargs.number(f)) is not None}
-    lengths = (kwargs.whole(name) for name in _LENGTHS)
-    length = next((n for n in lengths if n is not None), None)
-    values["max_new_tokens"] = Absent(_NO_LENGTH) if length is None else length
-    values["stop"] = kwargs.texts("until") or []
-    others = {k: setting(v) for k, v in kwargs.data.items() if k not in _KNOWN and v is not None}
-    return values | ({"extra": others} if others else {})
+    values = decoding_values(
+        kwargs, sampled=sampled, lengths=_LENGTHS, stop="until", no_length=_NO_LENGTH
+    )
+    for field in ("temperature", "top_k", "repetition_penalty")[0 if sampled else 2 :]:
+        values.setdefault(field, _BY_MODEL)
+    return values
 
 
 def _scored(run: Run) -> list[Fact]:
