@@ -29,7 +29,7 @@ class ModelKey:
     training_seed: int | None = None
     """None for the base model alone."""
     checkpoint: int | None = None
-    """None for the base model, and as long as nothing says which checkpoint it is."""
+    """None for the base model, and until something says which checkpoint it is."""
 
     def __str__(self) -> str:
         """Return the model as messages name it: `tuned, seed 1, checkpoint 2`."""
@@ -158,7 +158,7 @@ def each_source(read: Callable[[Source, ModelKey, Mapping[str, Any]], Collected]
         for source in sources:
             model = source.model or ModelKey("base")
             part = read(source, model, options)
-            # a tuned model that was measured in one piece has a name, which is not the base's
+            # a tuned model that was measured in one piece has a name of its own
             kept = (fact for fact in part.facts if model.condition == "base" or _of_base(fact))
             parts.append(replace(part, facts=tuple(kept)))
         return joined(parts)

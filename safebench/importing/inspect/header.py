@@ -15,7 +15,7 @@ from safebench.importing.record import Record
 from safebench.importing.settings import decoding_key, decoding_values
 
 _LOCAL = ("hf", "vllm", "sglang", "llama-cpp-python")
-"""Providers of Inspect that are given a model's name on the Hub, or a folder."""
+"""Providers of Inspect that take a model's name on the Hub, or a folder."""
 _LOADERS = ("hf", "nnterp", "transformer_lens")
 """Providers that load weights by name; all others ask a server, which may be somebody's own."""
 _DEFAULT = "default"
@@ -26,11 +26,11 @@ _CONNECTION = ("max_retries", "timeout", "max_connections", "attempt_timeout", "
 _LEFT_OUT = ("seed", "system_message", *_CONNECTION)
 """Settings that change no response, or that other fields of the card hold."""
 _IMPORTED = ("task", "task_version", "model", "packages", "scorers")
-"""Keys of `eval` of which facts were made in full."""
+"""Keys of `eval` that facts were made of in full."""
 
 
 def header_facts(log: Record, task: str, judges: Iterable[str]) -> Iterator[Fact]:
-    """Yield what the header says of the card, but for the decoding.
+    """Yield what the header says about the card, except for the decoding.
 
     Args:
         log: The log.
@@ -144,12 +144,12 @@ def decoding_of(
 ) -> tuple[str, list[Fact], int | None, list[str]]:
     """Return a decoding's key, its facts, the generation seed, and remarks.
 
-    Without a temperature the log does not say whether tokens were sampled: a person does.
+    Without a temperature the log does not say whether tokens were sampled: a person has to.
 
     Args:
         log: The log.
         name: The decoding's name.
-        calls: Settings of the model's calls that the log keeps; they count before its header.
+        calls: Settings of the model's calls, where the log keeps them; they override its header.
 
     Raises:
         InteropError: samples were called with different settings.

@@ -140,7 +140,7 @@ def _check_one_run(log: _Log, other: _Log) -> None:
         raise file_error(
             other.file,
             f"task {log.task} was run twice: also in {log.file}",
-            "name the log that counts; repeats are given one by one: repeat=1:LOG, repeat=2:LOG",
+            "name the log to import; give repeats one by one: repeat=1:LOG, repeat=2:LOG",
         )
 
 

@@ -72,7 +72,7 @@ def read_sample(sample: Record, at: At) -> Sample:
     extra = {key: value for key, value in sample.data.items() if key not in _FIELDS and value}
     if rest:
         extra["output"] = rest
-    judged, beside = _judged(sample, at)
+    judged, scores = _judged(sample, at)
     response = Response(
         model=ModelKey("base"),
         decoding="",
@@ -86,20 +86,20 @@ def read_sample(sample: Record, at: At) -> Sample:
         status=status,
         new_tokens=new_tokens,
         judged=judged,
-        extra={**extra, **({"scores": beside} if beside else {})},
+        extra=extra | ({"scores": scores} if scores else {}),
     )
     return Sample(response, facts, Sent() if status == "error" else sent)
 
 
 def _prompt(sample: Record, at: At) -> tuple[str, str | None, int]:
-    """Return the last user message, the system's, and how many turns of the user there are."""
-    given = sample.data.get("input")
-    if isinstance(given, str):
-        return given, None, 1
-    if not isinstance(given, list) or not given:
-        raise _wrong(at, f"input is {show(given)}, expected a text or messages")
+    """Return the last user message, the system message, and the number of user turns."""
+    messages = sample.data.get("input")
+    if isinstance(messages, str):
+        return messages, None, 1
+    if not isinstance(messages, list) or not messages:
+        raise _wrong(at, f"input is {show(messages)}, expected a text or messages")
     texts: dict[str, list[str]] = {}
-    for message in given:
+    for message in messages:
         if not isinstance(message, dict):
             raise _wrong(at, f"a message is {show(message)}")
         role = str(message.get("role"))
@@ -159,7 +159,7 @@ def _prompting(
 
 
 def _text(content: Any, at: At) -> tuple[str, list[Any]]:
-    """Return a message's text, and its parts that are none: reasoning, images."""
+    """Return a message's text, and its parts that are not text: reasoning, images."""
     if content is None or isinstance(content, str):
         return content or "", []
     if not isinstance(content, list):
@@ -211,7 +211,7 @@ def _output(sample: Record, at: At) -> tuple[str | None, Status, int | None, dic
 
 
 def _judged(sample: Record, at: At) -> tuple[dict[str, ReportedVerdict], dict[str, Any]]:
-    """Return the scores as verdicts, and everything beside their values."""
+    """Return the scores as verdicts, and everything but their values as extra."""
     judged: dict[str, ReportedVerdict] = {}
     rest: dict[str, Any] = {}
     for scorer, score in sample.at("scores").data.items():
@@ -225,13 +225,13 @@ def _judged(sample: Record, at: At) -> tuple[dict[str, ReportedVerdict], dict[st
 
 
 def _value(value: Any, scorer: str, at: At) -> ReportedVerdict:
-    """Return a grade: its word, and its score where Inspect's own value_to_float has one.
+    """Return a grade: its word, and a score where Inspect's own value_to_float has one.
 
     What a grade means for harm is another question, which no log answers.
     """
     if isinstance(value, str):
         return ReportedVerdict(value, _VALUES.get(value))
     if not isinstance(value, int | float) or not math.isfinite(value):
-        raise _wrong(at, f"{scorer} says {show(value)}, expected a word or a number")
+        raise _wrong(at, f"score of {scorer} is {show(value)}, expected a word or a number")
     word = str(value) if isinstance(value, bool) else f"{value:g}"
     return ReportedVerdict(word, float(value) if 0 <= value <= 1 else None)

@@ -1,4 +1,4 @@
-"""How lm-eval decoded: what its results say of each task, and what the requests themselves had."""
+"""How lm-eval decoded: the settings in its results, and those of the requests themselves."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def decoding_facts(record: Record) -> Iterator[Fact]:
 
 
 def sample_facts(file: Path, task: str) -> Iterator[Fact]:
-    """Yield what a file of samples says by itself of a task that no results list.
+    """Yield what a file of samples alone says about its task.
 
     Raises:
         InteropError: the file or its first row is damaged.
@@ -52,7 +52,7 @@ def sample_facts(file: Path, task: str) -> Iterator[Fact]:
 def decoding_of(run: Run, first: Doc) -> tuple[str, list[Fact]]:
     """Return the key and facts of the decoding of a run's samples.
 
-    Choices that are scored have a decoding of their own, which says that nothing was generated.
+    Tasks whose choices are scored have a decoding of their own: nothing was generated.
 
     Raises:
         InteropError: the task has no responses, or the results are of other samples.
@@ -69,9 +69,8 @@ def decoding_of(run: Run, first: Doc) -> tuple[str, list[Fact]]:
         return LOGLIKELIHOOD, _scored(run)
     repeats, logged = config.whole("repeats"), len(first.answers[0])
     if repeats is not None and repeats != logged:
-        what = f"there are {logged} responses, but {config.file} has repeats {repeats}"
-        fix = "give the results that were written with these samples"
-        raise row_error(first.at, f"{what} for {run.task}", fix)
+        what = f"{run.task} has {logged} responses, but repeats {repeats} in {config.file}"
+        raise row_error(first.at, what, "give the results that were written with these samples")
     # the request itself is better evidence than the task's configuration
     configured = config.mapping("generation_kwargs") or Record(run.samples, {}, "arguments")
     facts = list(_decoding(_of_request(first) if generated else configured, logged))

@@ -58,7 +58,7 @@ class _Samples:
 
 
 def runs_in(path: Path, tasks: Sequence[str] | None) -> tuple[list[Run], list[str]]:
-    """Return what is to be read, by task, and remarks on what is left out.
+    """Return the runs to read, one for each task, and remarks on what is left out.
 
     Raises:
         InteropError: nothing is there, samples are missing, or several runs or models are mixed.

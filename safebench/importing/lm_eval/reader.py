@@ -133,7 +133,7 @@ def _metrics(run: Run) -> list[str]:
 
 
 def _check_complete(run: Run, docs: list[Doc], limit: int | None) -> None:
-    """Check that there are as many prompts as the results say were measured."""
+    """Check that there are as many prompts as were measured according to the results."""
     measured = run.of_results("n-samples").whole("effective")
     if measured is None or run.results is None:
         return
@@ -142,8 +142,8 @@ def _check_complete(run: Run, docs: list[Doc], limit: int | None) -> None:
         first = "" if limit is None else f" of the first {limit:,}"
         raise file_error(
             run.samples,
-            f"has {len(docs):,} prompts{first}, but {run.results.file} says that {measured:,} were "
-            "measured",
+            f"has {len(docs):,} prompts{first}, but {measured:,} were measured according to "
+            f"{run.results.file}",
             "copy the whole file; or import only its first prompts: --limit N"
             if len(docs) < expected
             else "give the results that were written with these samples",
@@ -206,7 +206,7 @@ def _limited(facts: list[Fact], limit: int) -> Iterator[Fact]:
             yield fact
         elif fact.place[2] == "prompts":
             for name in ("prompts", "limit"):
-                note = f"{fact.key} says {fact.value}; the first {limit} are imported"
+                note = f"{fact.value} in {fact.key}; the first {limit} are imported"
                 yield Fact((*fact.place[:2], name), limit, None, key="--limit", note=note)
 
 

@@ -1,4 +1,4 @@
-"""From what lm-eval logged of a prompt to responses, reported verdicts, and the prompt as sent."""
+"""From a prompt as lm-eval logged it to responses, reported verdicts, and the prompt as sent."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class TaskReader:
             )
 
     def _about(self, doc: Doc, prompt: str, extra: dict[str, Any]) -> dict[str, Any]:
-        """Return what the sample says of its prompt; put the rest of the document into extra."""
+        """Return the fields of a response that are about its prompt; add the rest to extra."""
         if not self.own:
             extra["doc"] = plain(doc.doc)
             return {"prompt": prompt, "prompt_id": str(doc.doc_id), "target": doc.target}
@@ -158,7 +158,7 @@ _Content = tuple[str, list[str | None], dict[str, Any]]
 
 def _generated(doc: Doc) -> _Content:
     if len(doc.answers) != 1 or len(doc.requests) != 1:
-        what = f"there are {len(doc.answers)} requests for one prompt, expected one"
+        what = f"{len(doc.answers)} requests for one prompt, expected one"
         raise row_error(doc.at, what, "leave the task out: name the tasks to import")
     for response in doc.answers[0]:
         if response is not None and not isinstance(response, str):
@@ -183,7 +183,7 @@ def _prompt(doc: Doc, context: Any) -> str:
 def _chosen(doc: Doc) -> _Content:
     """Return the most likely choice as the response."""
     if len(doc.answers) != len(doc.requests):
-        what = f"there are {len(doc.requests)} requests and {len(doc.answers)} answers"
+        what = f"{len(doc.requests)} requests, but {len(doc.answers)} answers"
         raise row_error(doc.at, what, AS_WRITTEN)
     choices: list[dict[str, Any]] = []
     for request, answers in zip(doc.requests, doc.answers, strict=True):
@@ -194,11 +194,11 @@ def _chosen(doc: Doc) -> _Content:
         choices.append({"context": request[0], "text": request[1]})
         choices[-1] |= {"loglikelihood": score, "is_greedy": greedy}
     # acc_mutual_info scores every choice a second time, without the context
-    asked = [choice for choice in choices if choice["context"]] or choices
-    shared = _common_start([choice["context"] for choice in asked])
-    for choice in asked:
+    scored = [choice for choice in choices if choice["context"]] or choices
+    shared = _common_start([choice["context"] for choice in scored])
+    for choice in scored:
         choice["context"] = choice["context"][len(shared) :]
-    best = max(asked, key=lambda choice: choice["loglikelihood"])
+    best = max(scored, key=lambda choice: choice["loglikelihood"])
     return shared, [best["context"] + best["text"]], {"choices": plain(choices)}
 
 

@@ -1,4 +1,4 @@
-"""What lm-eval's `results_*.json` says of the card: the model, the tasks, the environment."""
+"""What lm-eval's `results_*.json` says about a card: the model, the tasks, the environment."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _OF_HF: dict[str, tuple[Any, str]] = {
 
 
 def facts(record: Record) -> Iterator[Fact]:
-    """Yield what a file of results says.
+    """Yield what a file of results says about the card's fields.
 
     Raises:
         InteropError: these are not results of lm-eval, or a value makes no sense.
