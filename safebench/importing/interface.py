@@ -132,7 +132,7 @@ class Option:
     metavar: str | None = None
 
 
-Read = Callable[[Sequence[Source], Mapping[str, Any]], Collected]
+ReadSources = Callable[[Sequence[Source], Mapping[str, Any]], Collected]
 """Given the sources and the reader's options by name (`limit` among them, the number of prompts or
 None), returns what they hold. Raises InteropError with file and line."""
 
@@ -141,7 +141,7 @@ None), returns what they hold. Raises InteropError with file and line."""
 class Reader:
     """How the files of one program are read."""
 
-    read: Read
+    read: ReadSources
     help: str
     """Help text of its command, in paragraphs as click takes them."""
     options: tuple[Option, ...] = ()
@@ -150,7 +150,7 @@ class Reader:
     are plain arguments, and each row names its model."""
 
 
-def each_source(read: Callable[[Source, ModelKey, Mapping[str, Any]], Collected]) -> Read:
+def each_source(read: Callable[[Source, ModelKey, Mapping[str, Any]], Collected]) -> ReadSources:
     """Return a function that reads sources one after another, each of one model."""
 
     def read_all(sources: Sequence[Source], options: Mapping[str, Any]) -> Collected:

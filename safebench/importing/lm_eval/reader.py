@@ -12,9 +12,9 @@ from safebench.importing.interface import (
     ModelKey,
     Option,
     Reader,
-    Response,
     Source,
     each_source,
+    joined,
     own_task,
 )
 from safebench.importing.lm_eval import results
@@ -28,7 +28,7 @@ from safebench.importing.lm_eval.decoding import (
 from safebench.importing.lm_eval.folder import Run, leaf_tasks, runs_in
 from safebench.importing.lm_eval.responses import TaskReader, header_of
 from safebench.importing.lm_eval.samples import Doc, read_docs
-from safebench.importing.prompts import TEMPLATE, SentPrompt
+from safebench.importing.prompts import TEMPLATE
 from safebench.importing.record import Record
 
 _SCHEME = (
@@ -65,42 +65,13 @@ def read_lm_eval(
     runs, remarks = runs_in(path, tasks)
     records = {run.results.file: run.results for run in runs if run.results is not None}
     facts_of = {file: list(results.facts(record)) for file, record in records.items()}
-    samples: list[Response] = []
-    sent: list[SentPrompt] = []
-    facts: list[Fact] = []
+    parts = []
     tasks_by_decoding: dict[str, list[str]] = {}
     for run in runs:
-        docs, left_out = read_docs(run.samples, run.task, _metrics(run), limit)
-        first = docs[0]
-        if left_out:
-            remarks.append(
-                f"{run.samples}: {left_out} rows with doc_id {limit} or above were left out"
-            )
-        _check_complete(run, docs, limit)
-        key, of_samples = decoding_of(run, first)
-        tasks_by_decoding.setdefault(key, []).append(run.task)
-        reader = TaskReader(
-            run=run,
-            model=model,
-            decoding=key,
-            repeat=repeat or 1,
-            seed=_seed(run, of_samples),
-            own=own_task(run.task),
-            generated=key != LOGLIKELIHOOD,
-            header=header_of(run, facts_of[run.results.file] if run.results else [], first),
-        )
-        samples += [response for doc in docs for response in reader.responses(doc)]
-        sent += reader.sent
-        of_results = key_of_results(run)
-        if key != of_results:  # otherwise the results have the same settings
-            facts += of_samples
-        if first.settings is not None:
-            remarks += other_settings(run, first.settings, differ=of_results not in (None, key))
-        facts += reader.judges()
-        remarks += reader.remarks()
-    if decoding is not None:
-        facts += _names(tasks_by_decoding, decoding, path)
-    chats = any(one.chat for one in sent)
+        declared = facts_of[run.results.file] if run.results is not None else []
+        parts.append(_of_run(run, declared, model, repeat or 1, limit))
+        tasks_by_decoding.setdefault(parts[-1].samples[0].decoding, []).append(run.task)
+    chats = any(one.chat for part in parts for one in part.sent)
     if chats:
         remarks.append(
             f"{path}: prompts were sent as chats, and a server applied its own chat template: "
@@ -117,19 +88,47 @@ def read_lm_eval(
         remarks += results.remarks(record)
     if limit is not None:
         of_files = list(_limited(of_files, limit))
-    return Collected(
-        samples=tuple(samples),
-        facts=(*of_files, *facts),
-        files=(*records, *(run.samples for run in runs)),
-        loaded={model: tuple(results.loaded(record) for record in records.values())},
-        sent=tuple(sent),
-        remarks=tuple(dict.fromkeys(remarks)),
-        extra=extra,
+    names = () if decoding is None else tuple(_names(tasks_by_decoding, decoding, path))
+    loaded = {model: tuple(results.loaded(record) for record in records.values())}
+    head = Collected((), tuple(of_files), tuple(records), tuple(remarks), extra, loaded)
+    return joined([head, *parts, Collected((), names)])
+
+
+def _of_run(
+    run: Run, declared: list[Fact], model: ModelKey, repeat: int, limit: int | None
+) -> Collected:
+    """Return what the samples of one task hold; `declared` is what its results say."""
+    metrics = [name.partition(",")[0] for name in run.of_results("results").data]
+    docs, left_out = read_docs(run.samples, run.task, metrics, limit)
+    first = docs[0]
+    _check_complete(run, docs, limit)
+    key, facts = decoding_of(run, first)
+    reader = TaskReader(
+        run=run,
+        model=model,
+        decoding=key,
+        repeat=repeat,
+        seed=_seed(run, facts),
+        own=own_task(run.task),
+        generated=key != LOGLIKELIHOOD,
+        header=header_of(run, declared, first),
     )
-
-
-def _metrics(run: Run) -> list[str]:
-    return [name.partition(",")[0] for name in run.of_results("results").data]
+    samples = tuple(response for doc in docs for response in reader.responses(doc))
+    remarks = []
+    if left_out:
+        remarks.append(f"{run.samples}: {left_out} rows with doc_id {limit} or above were left out")
+    of_results = key_of_results(run)
+    if key == of_results:  # the results have the same settings
+        facts = []
+    if first.settings is not None:
+        remarks += other_settings(run, first.settings, differ=of_results not in (None, key))
+    return Collected(
+        samples,
+        facts=(*facts, *reader.judges()),
+        files=(run.samples,),
+        remarks=(*remarks, *reader.remarks()),
+        sent=tuple(reader.sent),
+    )
 
 
 def _check_complete(run: Run, docs: list[Doc], limit: int | None) -> None:
