@@ -151,7 +151,6 @@ def parse_record(raw: bytes, file: Path) -> Record:
     """Return the mapping in the bytes of a JSON file, or of a line of one. Raises InteropError."""
     try:
         data = parse_json(raw)
-        check_data(data)
     except ValueError as problem:
         raise _damaged(file, str(problem)) from None
     return _mapping(data, file)
@@ -205,6 +204,10 @@ def check_data(data: Any) -> None:
 def _mapping(data: Any, file: Path) -> Record:
     if not isinstance(data, dict):
         raise _damaged(file, f"it holds {show(data)}, expected a mapping")
+    try:
+        check_data(data)
+    except ValueError as problem:
+        raise _damaged(file, str(problem)) from None
     return Record(file, data)
 
 

@@ -45,8 +45,13 @@ def row(doc_id: int = 0, /, *texts: str, **changes: Any) -> dict[str, Any]:
 
 
 def own(prompt_id: str, doc_id: int, **changes: Any) -> dict[str, Any]:
-    doc = {"prompt_id": prompt_id, "prompt": f"do {prompt_id}", "category": "c",
-           "construct": "harm", "target": ""}  # fmt: skip
+    doc = {
+        "prompt_id": prompt_id,
+        "prompt": f"do {prompt_id}",
+        "category": "c",
+        "construct": "harm",
+        "target": "",
+    }
     arguments = {"gen_args_0": {"arg_0": f"<|user|>do {prompt_id}<|bot|>", "arg_1": GREEDY}}
     other = {"doc": doc, "arguments": arguments, "metrics": ["harm"], "harm": 0.0}
     return row(doc_id, **{"exact_match": ..., **other, **changes})
@@ -63,12 +68,21 @@ def choices(doc_id: int = 0, **changes: Any) -> dict[str, Any]:
 
 
 def results(
-    folder: Path, time: str | None = TIME, count: int = 2, tasks: tuple[str, ...] = ("gsm",),
-    kwargs: dict[str, Any] = GREEDY, output: str = "generate_until", repeats: int = 1,
+    folder: Path,
+    time: str | None = TIME,
+    count: int = 2,
+    tasks: tuple[str, ...] = ("gsm",),
+    kwargs: dict[str, Any] = GREEDY,
+    output: str = "generate_until",
+    repeats: int = 1,
     **changes: Any,
-) -> Path:  # fmt: skip
-    config = {"output_type": output, "generation_kwargs": kwargs, "repeats": repeats,
-              "dataset_path": "example/data"}  # fmt: skip
+) -> Path:
+    config = {
+        "output_type": output,
+        "generation_kwargs": kwargs,
+        "repeats": repeats,
+        "dataset_path": "example/data",
+    }
     data = {
         "results": {t: {"alias": t, "exact_match,none": 1.0} for t in tasks},
         "group_subtasks": {t: [] for t in tasks},
@@ -153,15 +167,19 @@ def test_own_tasks_have_the_prompt_of_the_document(tmp_path: Path) -> None:
     task = "safebench_harm"
     results(tmp_path, tasks=(task,), kwargs=SAMPLED, repeats=2)
     asked = {"gen_args_0": {"arg_0": "<|user|>do h-1", "arg_1": SAMPLED}}
-    both = [own("h-1", 0, resps=[["x", "y"]], arguments=asked),
-            own("h-2", 1, resps=[["z", ""]], arguments=asked)]  # fmt: skip
+    both = [
+        own("h-1", 0, resps=[["x", "y"]], arguments=asked),
+        own("h-2", 1, resps=[["z", ""]], arguments=asked),
+    ]
     lines(tmp_path / "a__b", *both, task=task)
     found = read_lm_eval(tmp_path, TUNED, repeat=3)
     told = [(s.prompt_id, s.prompt, s.repeat, s.response, s.generation_seed) for s in found.samples]
     assert told == [
-        ("h-1", "do h-1", 3, "x", 77), ("h-1", "do h-1", 4, "y", 77),
-        ("h-2", "do h-2", 3, "z", 77), ("h-2", "do h-2", 4, "", 77),
-    ]  # fmt: skip
+        ("h-1", "do h-1", 3, "x", 77),
+        ("h-1", "do h-1", 4, "y", 77),
+        ("h-2", "do h-2", 3, "z", 77),
+        ("h-2", "do h-2", 4, "", 77),
+    ]
     first = found.samples[0]
     assert (first.construct, first.category, first.target) == ("harm", "c", "")
     assert first.judged == {}  # judged anew by the rule
@@ -276,8 +294,13 @@ def test_unknown_fields_are_kept(tmp_path: Path) -> None:
 
 def test_extra_has_no_keys_of_access_and_no_paths(tmp_path: Path) -> None:
     config = {"model": "hf", "model_args": "pretrained=/home/ann/secret/m1,token=hf_abc,dtype=auto"}
-    file = results(tmp_path, count=1, config=config, model_name="/home/ann/secret/m1",
-                   model_name_sanitized="__home__ann__secret__m1")  # fmt: skip
+    file = results(
+        tmp_path,
+        count=1,
+        config=config,
+        model_name="/home/ann/secret/m1",
+        model_name_sanitized="__home__ann__secret__m1",
+    )
     lines(tmp_path, row())
     rest = read_lm_eval(tmp_path, TUNED).extra[file.name]
     assert rest["config"]["model_args"] == "pretrained=m1,token=(left out),dtype=auto"
@@ -472,7 +495,7 @@ FULL = json.dumps(row(1))
         ('{"doc_id": 1, "doc": "\\ud800"}\n', 2, "half a character"),
         ('{"doc_id": ' + "1" * 5000 + "}\n", 2, "digits"),
     ],
-)  # fmt: skip
+)
 def test_a_line_that_cannot_be_used(second: str, line: int, what: str, tmp_path: Path) -> None:
     results(tmp_path)
     file = lines(tmp_path, row(0), second)

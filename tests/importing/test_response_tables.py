@@ -18,9 +18,14 @@ from safebench.importing.interface import Collected, ModelKey, ReportedVerdict
 from safebench.importing.tables import read_responses
 
 ROW = {
-    "task": "t", "prompt": "how?", "response": "so.", "condition": "tuned", "training_seed": 1,
-    "checkpoint": 2, "decoding": "greedy",
-}  # fmt: skip
+    "task": "t",
+    "prompt": "how?",
+    "response": "so.",
+    "condition": "tuned",
+    "training_seed": 1,
+    "checkpoint": 2,
+    "decoding": "greedy",
+}
 HUMAN = {"name": "human", "kind": "human"}
 
 
@@ -78,11 +83,14 @@ def test_columns_have_any_name_and_what_none_has_is_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "word", "status"),
     [
-        ("status", "truncated", "truncated"), ("finish_reason", "length", "truncated"),
-        ("finish_reason", "stop", "ok"), ("stop_reason", "END_TURN", "ok"),
-        ("finish_reason", "content_filter", "blocked"), ("status", None, "unrecorded"),
+        ("status", "truncated", "truncated"),
+        ("finish_reason", "length", "truncated"),
+        ("finish_reason", "stop", "ok"),
+        ("stop_reason", "END_TURN", "ok"),
+        ("finish_reason", "content_filter", "blocked"),
+        ("status", None, "unrecorded"),
     ],
-)  # fmt: skip
+)
 def test_how_a_response_ended(column: str, word: str | None, status: str, tmp_path: Path) -> None:
     (one,) = read(table(tmp_path, {**ROW, column: word})).samples
     assert one.status == status
@@ -107,13 +115,17 @@ def test_repeats_are_numbered_when_that_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_verdicts_and_scores_come_along_with_who_gave_them(tmp_path: Path) -> None:
-    path = table(tmp_path, {**ROW, "label": "2_refusal", "score": 0.5}, {**ROW, "prompt": "?",
-                 "label": "complied", "score": None})  # fmt: skip
+    path = table(
+        tmp_path,
+        {**ROW, "label": "2_refusal", "score": 0.5},
+        {**ROW, "prompt": "?", "label": "complied", "score": None},
+    )
     columns = {"verdict": "label"}
     found = read(path, columns=columns, judge=HUMAN)
     assert [s.judged for s in found.samples] == [
-        {"human": ReportedVerdict("2_refusal", 0.5)}, {"human": ReportedVerdict("complied", None)},
-    ]  # fmt: skip
+        {"human": ReportedVerdict("2_refusal", 0.5)},
+        {"human": ReportedVerdict("complied", None)},
+    ]
     assert {f.place[2]: f.value for f in found.facts if f.place[0] == "judge"} == HUMAN
     assert "--verdicts-by" in str(refused(path, columns=columns).fix)
     assert "no column holds a verdict" in str(refused(table(tmp_path, ROW), judge=HUMAN))
@@ -156,9 +168,20 @@ def test_what_is_wrong_with_a_row_is_said_at_its_line(
 
 @pytest.mark.parametrize(
     "name",
-    ["task", "prompt", "prompt_id", "response", "condition", "decoding", "status", "category",
-     "target", "construct", "verdict"],
-)  # fmt: skip
+    [
+        "task",
+        "prompt",
+        "prompt_id",
+        "response",
+        "condition",
+        "decoding",
+        "status",
+        "category",
+        "target",
+        "construct",
+        "verdict",
+    ],
+)
 def test_half_a_character_is_named_with_its_place(name: str, tmp_path: Path) -> None:
     judge = HUMAN if name == "verdict" else None
     verdict = {"verdict": "refused"} if judge else {}

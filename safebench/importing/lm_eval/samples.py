@@ -96,9 +96,10 @@ def read_docs(
     if not docs:
         raise file_error(file, f"no sample has a doc_id below {limit}", "give a larger limit")
     found = [docs[doc_id] for doc_id in sorted(docs)]
+    filters = sorted({name for _, name in seen})
     for doc in found:
         _check_alike(found[0], doc)
-        for filter_ in sorted({name for _, name in seen}):
+        for filter_ in filters:
             if (doc.doc_id, filter_) not in seen:
                 what = f"doc_id {doc.doc_id} has no row of the filter {show(filter_)}; others have"
                 raise row_error(doc.at, what, "the file is incomplete: copy it again")
