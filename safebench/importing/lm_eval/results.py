@@ -172,18 +172,19 @@ def _revision(
 def _quantization(config: Record, arguments: dict[str, Any], weights: LoadedWeights) -> Fact:
     on = {key: str(arguments.get(f"load_in_{key}")).lower() == "true" for key in ("4bit", "8bit")}
     kind = arguments.get("bnb_4bit_quant_type")
-    key, value = "", Absent("model_args request none; the model's own files may be quantized")
-    known: str | None = None
+    value: Any = Absent("model_args request none; the model's own files may be quantized")
+    argument = None
     if on["4bit"] and isinstance(kind, str):
-        key, known = ": bnb_4bit_quant_type", kind
+        argument, value = "bnb_4bit_quant_type", kind
     elif on["4bit"]:
-        key, value = ": load_in_4bit", Absent("load_in_4bit is true; the type is not recorded")
+        argument, value = "load_in_4bit", Absent("load_in_4bit is true; the type is not recorded")
     elif on["8bit"]:
-        key, known = ": load_in_8bit", "int8"
+        argument, value = "load_in_8bit", "int8"
     elif weights.how:
-        name, setting = weights.how[0]
-        key, value = f": {name}", Absent(f"model_args have {name}={setting}")
-    return config.fact(("model", "quantization"), f"model_args{key}", known or value)
+        argument, setting = weights.how[0]
+        value = Absent(f"model_args have {argument}={setting}")
+    key = f"model_args: {argument}" if argument else "model_args"
+    return config.fact(("model", "quantization"), key, value)
 
 
 def _chat_template(record: Record) -> Iterator[Fact]:
