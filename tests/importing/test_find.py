@@ -143,8 +143,8 @@ def test_a_fifo_with_a_known_name_is_no_file(tmp_path: Path) -> None:
         (b'{"r": ' * 50_000, "nested too deeply"),
         (b'{"r": 8, "r": 16}', "the key 'r' occurs twice"),
         (b'{"r": 1' + b"0" * 5000 + b"}", "cannot be used"),
-        (b'{"peft_type": "\\ud800"}', "half of a character"),
-        (b'{"\\ud800": 1}', "half of a character"),
+        (b'{"peft_type": "\\ud800"}', "half a character"),
+        (b'{"\\ud800": 1}', "half a character"),
     ],
 )
 def test_damaged_files_are_one_message(content: bytes, message: str, tmp_path: Path) -> None:

@@ -11,14 +11,7 @@ import yaml
 from safebench.card.io import load_card
 from safebench.errors import InteropError
 from safebench.importing.inspect.reader import read_inspect
-from safebench.importing.interface import (
-    At,
-    Collected,
-    ModelKey,
-    Response,
-    joined,
-    without_own_name,
-)
+from safebench.importing.interface import At, Collected, ModelKey, Response, Source, each_source
 from safebench.importing.lm_eval.reader import read_lm_eval
 from safebench.importing.submission.request import Request
 from safebench.importing.submission.weights import check_responses
@@ -42,8 +35,9 @@ def read(place: Path, key: ModelKey, arguments: Any = NAME, **changes: Any) -> C
 
 
 def taken(place: Path, *parts: Collected, **changes: Any) -> Imported:
-    kept = [without_own_name(part, part.samples[0].model) for part in parts]
-    request = Request(joined(kept), place / "out", **{"limit": len(parts[0].samples), **changes})
+    sources, read_parts = [Source(place, part.samples[0].model) for part in parts], iter(parts)
+    collected = each_source(lambda *_: next(read_parts))(sources, {})
+    request = Request(collected, place / "out", **{"limit": len(parts[0].samples), **changes})
     return import_runs(request, Silent())
 
 

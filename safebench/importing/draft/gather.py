@@ -12,7 +12,7 @@ from safebench.importing.draft.settle import METHOD, FieldValue, settle
 from safebench.importing.facts import Fact, Place, natural
 from safebench.importing.folders import leads_outside, walk
 from safebench.importing.lm_eval import results as lm_eval
-from safebench.importing.lm_eval import tasks as lm_eval_tasks
+from safebench.importing.lm_eval.decoding import sample_facts
 from safebench.importing.record import Record, read_record
 from safebench.importing.training import adapter, trainer, weights
 from safebench.importing.training.weights import DeclaredWeights, FoundWeights
@@ -149,7 +149,7 @@ def _lm_eval(files: Files, remarks: list[str]) -> Iterator[Fact]:
     for file in files["lm-eval samples"]:
         task = file.name.removeprefix("samples_").rpartition("_")[0]
         if (file.parent, task) not in listed:
-            yield from lm_eval_tasks.sample_facts(file, task)
+            yield from sample_facts(file, task)
 
 
 def _unread(files: Files, arguments: Mapping[Path, Record]) -> Iterator[str]:

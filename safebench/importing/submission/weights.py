@@ -9,7 +9,7 @@ from safebench.errors import InteropError, visible
 from safebench.importing.draft.settle import BASE
 from safebench.importing.facts import BY_PERSON, Fact, Place
 from safebench.importing.interface import ModelKey, Response
-from safebench.importing.lm_eval.reader import LOGLIKELIHOOD
+from safebench.importing.lm_eval.decoding import LOGLIKELIHOOD
 from safebench.importing.loaded import LoadedWeights, is_same, may_be_same_name, same_name
 
 _QUANTIZATION: Place = ("model", "quantization")
