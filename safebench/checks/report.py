@@ -153,9 +153,9 @@ def _applicable(rules: dict[str, Rule], problems: list[Problem]) -> dict[str, Ru
 
 def _apply(rules: dict[str, Rule], subject: Subject, document: Document) -> Iterator[Finding]:
     for id, rule in rules.items():
-        for hit in rule.check(subject) if rule.check else ():
-            place, written = document.place(hit.pointer), document.written(hit.pointer)
-            yield _finding(id, rule, json_pointer(written), place, hit.message, hit.fix)
+        for pointer, message, fix in rule.hits(subject):
+            place, written = document.place(pointer), document.written(pointer)
+            yield _finding(id, rule, json_pointer(written), place, message, fix)
 
 
 def _written(state: State, document: Document) -> State:

@@ -85,8 +85,7 @@ def _complete(gathered: Gathered, folder: Path, *, plan: bool) -> tuple[Tree, Ca
         pass  # a marked section may have mandatory fields of its own
     card = _parse(tree)
     today = datetime.datetime.now(datetime.UTC).date()
-    check = all_rules()[_NO_REVISION].check
-    if check is not None and any(check(Subject(card, folder, today))):
+    if any(all_rules()[_NO_REVISION].hits(Subject(card, folder, today))):
         tree.put(_REVISION, absence(_REVISION))
         card = _parse(tree)
     return tree, card
