@@ -36,6 +36,7 @@ MAX_KEYS = 5_000
 MAX_KEY = 1_024
 """Characters of a key: what YAML itself permits of one that no `?` announces."""
 
+_PLAIN = "a card is plain data"
 _SMALLER = "keep outcomes and responses in Parquet files beside the card"
 _CORE = "tag:yaml.org,2002:"
 _CORE_TAGS = frozenset({"str", "int", "float", "bool", "null", "map", "seq"})
@@ -67,11 +68,8 @@ def _standard_input() -> bytes:
 def parse_document(raw: bytes, name: str) -> Document:
     """Return the document in some bytes; `name` is what messages call it. Raises ReadError."""
     if len(raw) > MAX_BYTES:
-        raise ReadError(
-            name,
-            f"larger than {MAX_BYTES // 1024 // 1024} MiB, the most a card may have",
-            _SMALLER,
-        )
+        most = f"{MAX_BYTES // 1024 // 1024} MiB, the most a card may have"
+        raise ReadError(name, f"larger than {most}", _SMALLER)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
@@ -156,23 +154,19 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self._stop(
-                        event, "a second document starts here; expected one", "one card per file"
-                    )
+                    second = "a second document starts here; expected one"
+                    self._stop(event, second, "one card per file")
             elif isinstance(event, yaml.AliasEvent):
                 self._stop(
-                    event,
-                    f"found the alias *{event.anchor}; a card is plain data",
-                    "write the value out",
+                    event, f"found the alias *{event.anchor}; {_PLAIN}", "write the value out"
                 )
             elif isinstance(event, yaml.NodeEvent):
                 self._node(event)
             elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
                 self._close()
         if not documents:
-            raise ReadError(
-                self.name, "the file is empty", "write a card, e.g. from spec/v1/examples"
-            )
+            fix = "write a card, e.g. from spec/v1/examples"
+            raise ReadError(self.name, "the file is empty", fix)
         return Document(
             self.root, self.name, self.lines, self.values, self.keys, tuple(self.problems)
         )
@@ -197,11 +191,7 @@ class _Builder:
 
     def _node(self, event: Any) -> None:
         if event.anchor is not None:
-            self._stop(
-                event,
-                f"found the anchor &{event.anchor}; a card is plain data",
-                "write the value out",
-            )
+            self._stop(event, f"found the anchor &{event.anchor}; {_PLAIN}", "write the value out")
         self.nodes += 1
         if self.nodes > MAX_NODES:
             self._stop(event, f"more than {MAX_NODES:,} keys and values", _SMALLER)
@@ -218,11 +208,8 @@ class _Builder:
         self._put(value, pointer, event)
         if not isinstance(event, yaml.ScalarEvent):
             if len(self.open) >= MAX_DEPTH:
-                self._stop(
-                    event,
-                    f"nested deeper than {MAX_DEPTH} levels",
-                    "see spec/v1/examples: a card has few",
-                )
+                fix = "see spec/v1/examples: a card has few"
+                self._stop(event, f"nested deeper than {MAX_DEPTH} levels", fix)
             self.open.append((value, pointer))
             self.waiting.append(None)
 
@@ -240,16 +227,8 @@ class _Builder:
         if key in data:
             first = self.keys.get((*pointer, key))
             line = f" (first on line {first.line})" if first else ""
-            self._complain(
-                Problem(
-                    "SB-CARD-005",
-                    "error",
-                    (*pointer, key),
-                    _place(event),
-                    f"the key {key!r} occurs twice{line}; readers differ in which one they take",
-                    "keep one of the two",
-                )
-            )
+            twice = f"the key {key!r} occurs twice{line}; readers differ in which one they take"
+            self._complain("SB-CARD-005", (*pointer, key), event, twice, "keep one of the two")
         elif self.dropped is None:
             self.keys[*pointer, key] = _place(event)
 
@@ -276,11 +255,12 @@ class _Builder:
         if self.dropped is None:
             self.values[pointer] = _place(event)
 
-    def _complain(self, problem: Problem) -> None:
+    def _complain(self, rule: str, pointer: Pointer, event: Any, message: str, fix: str) -> None:
+        place = _place(event)
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(problem)
+            self.problems.append(Problem(rule, "error", pointer, place, message, fix))
         elif len(self.problems) == MAX_PROBLEMS:
-            self.problems.append(too_many(problem.place))
+            self.problems.append(too_many(place))
 
     def _close(self) -> None:
         self.open.pop()
@@ -296,28 +276,20 @@ class _Builder:
                 return resolve(event.value) if event.implicit[0] else event.value
             return construct(event.value, self._core_tag(event))
         except NotANumberError as problem:
-            self._complain(
-                Problem(
-                    "SB-CARD-006",
-                    "error",
-                    pointer,
-                    _place(event),
-                    str(problem),
-                    "give a finite number, or {not_reported: why}",
-                )
-            )
+            fix = "give a finite number, or {not_reported: why}"
+            self._complain("SB-CARD-006", pointer, event, str(problem), fix)
             return None
         except ValueError as problem:
             self._stop(event, str(problem), "remove the tag")
 
     def _check_tag(self, event: Any, expected: str) -> None:
         if event.tag not in (None, "!") and self._core_tag(event) != expected:
-            self._stop(event, f"found the tag {event.tag}; a card is plain data", "remove the tag")
+            self._stop(event, f"found the tag {event.tag}; {_PLAIN}", "remove the tag")
 
     def _core_tag(self, event: Any) -> str:
         tag = str(event.tag).removeprefix(_CORE)
         if tag not in _CORE_TAGS:
-            self._stop(event, f"found the tag {event.tag}; a card is plain data", "remove the tag")
+            self._stop(event, f"found the tag {event.tag}; {_PLAIN}", "remove the tag")
         return tag
 
     def _character(self, at: tuple[int, int] | None) -> str:

@@ -7,12 +7,12 @@ from typing import Literal, get_args
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.io import as_pointer, dotted
+from safebench.card.document import as_pointer, dotted
 from safebench.card.judge import Calibration
-from safebench.card.problems import NOT_GIVEN, WRONG
+from safebench.card.problems import NOT_GIVEN
 from safebench.card.results import Score, key_of
 from safebench.card.task import Construct
-from safebench.checks.completeness import State
+from safebench.checks.completeness import State, absences
 from safebench.checks.findings import Finding
 from safebench.checks.registry import items, reported
 
@@ -63,12 +63,7 @@ def missing_fields(findings: Sequence[Finding], fields: Sequence[State]) -> dict
         for finding in findings
         if finding.rule == NOT_GIVEN
     }
-    stated = {
-        dotted(state.lost_at): state.reason
-        for state in fields
-        if state.lost_at is not None and state.reason != WRONG  # there is an error for it
-    }
-    return {**stated, **gone}
+    return {**{dotted(pointer): reason for pointer, reason in absences(fields).items()}, **gone}
 
 
 def _for_evidenced(card: Card | None) -> Iterator[str]:

@@ -16,17 +16,15 @@ from safebench.card.data import Dataset
 from safebench.card.decoding import Decoding
 from safebench.card.judge import EnsembleJudge, ModelJudge, ModerationJudge
 from safebench.card.model import ApiModel, NoChatTemplate, WeightsModel
-from safebench.card.objective import (
+from safebench.card.training import (
     DpoObjective,
+    FullTraining,
     GrpoObjective,
     KtoObjective,
-    OtherObjective,
-    PpoObjective,
-)
-from safebench.card.training import (
-    FullTraining,
     LoraTraining,
     NoTraining,
+    OtherObjective,
+    PpoObjective,
     PromptTraining,
     QloraTraining,
 )

@@ -21,9 +21,10 @@ from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.document import Pointer
 from safebench.card.model import Weights
-from safebench.card.results import RegisteredRun, Score
+from safebench.card.results import RegisteredRun, Results, Score
 from safebench.card.training import NoTraining
 from safebench.checks.findings import Severity
+from safebench.errors import EvidenceError
 
 if TYPE_CHECKING:
     from safebench.evidence.manifest import FileProblem
@@ -43,6 +44,7 @@ GROUPS = {
     "EVI": "Evidence",
 }
 """The groups of rules, in the order of a card."""
+OUTCOMES = "outcomes.parquet"
 MOST_LISTED = 20
 """Names that a message quotes."""
 
@@ -123,6 +125,26 @@ class Subject:
         from safebench.evidence.manifest import check_files  # pyarrow: only where there is evidence
 
         return check_files(self.folder, self.card.given_evidence)
+
+    @cached_property
+    def computed(self) -> Results | EvidenceError | None:
+        """The results that the outcomes give, or what is wrong with the outcomes.
+
+        None in a plan, and where the outcomes are not the file that the card lists: another rule
+        says so.
+        """
+        listed = {file.path for _, file in self.each("evidence.files")}
+        broken = {problem.path for problem in self.file_problems}
+        no_results = self.card.given_results is None
+        if self.folder is None or no_results or OUTCOMES not in listed - broken:
+            return None
+        from safebench.evidence.scoring import compute_results
+        from safebench.evidence.tables import read_outcomes
+
+        try:
+            return compute_results(self.card, read_outcomes(self.folder))
+        except EvidenceError as problem:
+            return problem
 
 
 Place = str | Pointer

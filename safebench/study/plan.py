@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 from safebench.card.base import NotReported, require
 from safebench.card.card import Card
 from safebench.card.data import Dataset
-from safebench.card.environment import Environment
 from safebench.card.model import ApiModel, WeightsModel
 from safebench.card.pinned import update
+from safebench.card.results import Environment
 from safebench.errors import CardError
 from safebench.evidence.submission import Submission
 from safebench.harness.pinning import pin_tasks

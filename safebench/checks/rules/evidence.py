@@ -8,11 +8,10 @@ from typing import Any
 from safebench.card.base import NotReported, Section
 from safebench.card.document import Pointer
 from safebench.card.results import Results, key_of
-from safebench.checks.registry import Check, Hits, Rules, Subject
+from safebench.checks.registry import OUTCOMES, Check, Hits, Rules, Subject
 from safebench.errors import EvidenceError
 
 rules = Rules("card.md#evidence")
-_OUTCOMES = "outcomes.parquet"
 
 
 def _place(subject: Subject, path: str) -> Pointer:
@@ -104,13 +103,9 @@ rules.error(
     fix="safebench score FOLDER recomputes every number",
 )
 def _numbers_hold(subject: Subject) -> Hits:
-    results = subject.card.given_results
-    if results is None or not _usable(subject):
+    results, computed = subject.card.given_results, subject.computed
+    if results is None or not isinstance(computed, Results):
         return
-    try:
-        computed = _computed(subject)
-    except EvidenceError:
-        return  # SB-EVI-009 reports it
     for pointer, found, expected in differences(results, computed):
         message = f"the card says {_shown(found)}, the outcomes give {_shown(expected)}"
         yield ("results", *pointer), message
@@ -120,16 +115,12 @@ def _numbers_hold(subject: Subject) -> Hits:
     "SB-EVI-009",
     "The outcomes are complete and readable.",
     why="A response without an outcome has been left out of the numbers.",
-    fix="write the table as spec/v1/card.md#evidence says",
 )
 def _outcomes_complete(subject: Subject) -> Hits:
-    if subject.card.given_results is None or not _usable(subject):
-        return
-    try:
-        _computed(subject)
-    except EvidenceError as problem:
-        place = _place(subject, _OUTCOMES)
-        yield (place, str(problem), problem.fix) if problem.fix else (place, str(problem))
+    problem = subject.computed
+    if isinstance(problem, EvidenceError):
+        fix = problem.fix or "write the table as spec/v1/card.md#evidence says"
+        yield _place(subject, OUTCOMES), str(problem), fix
 
 
 @rules.error(
@@ -140,28 +131,9 @@ def _outcomes_complete(subject: Subject) -> Hits:
 )
 def _outcomes_listed(subject: Subject) -> Hits:
     evidence = subject.card.given_evidence
-    if evidence is not None and _OUTCOMES not in {file.path for file in evidence.files}:
-        message = f"{_OUTCOMES} is not listed: the numbers cannot be recomputed"
+    if evidence is not None and OUTCOMES not in {file.path for file in evidence.files}:
+        message = f"{OUTCOMES} is not listed: the numbers cannot be recomputed"
         yield ("evidence", "files"), message
-
-
-def _usable(subject: Subject) -> bool:
-    """Whether the outcomes are the file that the card lists; if not, another rule says so."""
-    evidence = subject.card.given_evidence
-    if subject.folder is None or evidence is None:
-        return False
-    listed = {file.path for file in evidence.files}
-    broken = {problem.path for problem in subject.file_problems}
-    return _OUTCOMES in listed - broken
-
-
-def _computed(subject: Subject) -> Results:
-    from safebench.evidence.scoring import compute_results
-    from safebench.evidence.tables import read_outcomes
-
-    if subject.folder is None:
-        raise EvidenceError("a card on standard input has no files beside it")
-    return compute_results(subject.card, read_outcomes(subject.folder))
 
 
 def differences(found: Results, computed: Results) -> Iterator[tuple[Pointer, Any, Any]]:
