@@ -15,7 +15,7 @@ Moves = Mapping[Pointer, Pointer]
 MAX_PROBLEMS = 1_000
 """Problems of structure that are listed: a file of 4 MiB can have a million."""
 TOO_MANY = "SB-READ-001"
-_MOST_SAID = 400
+_MOST_QUOTED = 400
 
 
 class Place(NamedTuple):  # one per node: a tuple takes half the time and memory of a dataclass
@@ -64,8 +64,8 @@ class ReadError(CardError):
         at: tuple[int, int] | None = None,
         lines: tuple[str, ...] = (),
     ) -> None:
-        if len(found) > _MOST_SAID:
-            found = f"{found[:_MOST_SAID]}..."
+        if len(found) > _MOST_QUOTED:
+            found = f"{found[:_MOST_QUOTED]}..."
         where = f"{path}:{at[0]}:{at[1]}" if at else path
         super().__init__(f"{where}: {found}", fix=fix)
         self.path = path

@@ -97,8 +97,8 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
         what = "a symbolic link to nothing" if path.is_symlink() else "no such file"
         raise ReadError(name, what, "check the path") from problem
     except (OSError, ValueError) as problem:
-        reason = getattr(problem, "strerror", None) or str(problem)
-        raise ReadError(name, f"cannot be opened: {reason}", "check path and permissions") from None
+        cause = getattr(problem, "strerror", None) or str(problem)
+        raise ReadError(name, f"cannot be opened: {cause}", "check path and permissions") from None
     try:
         mode = os.fstat(handle).st_mode
         if stat.S_ISDIR(mode):
@@ -108,8 +108,8 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
         with os.fdopen(handle, "rb", closefd=False) as file:
             return file.read(most + 1)
     except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise ReadError(name, f"cannot be read: {reason}", "copy the file again") from problem
+        cause = problem.strerror or str(problem)
+        raise ReadError(name, f"cannot be read: {cause}", "copy the file again") from problem
     finally:
         os.close(handle)
 
@@ -120,9 +120,11 @@ def _escape_breaks(text: str, name: str) -> str:
         return _BREAKS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     before, found, _ = _BREAKS.split(text, maxsplit=1)
     lines = before.split("\n")
-    said = f"found the character U+{ord(found):04X}, which some readers take for the end of a line"
+    problem = (
+        f"found the character U+{ord(found):04X}, which some readers take for the end of a line"
+    )
     fix = f"remove it, or write \\u{ord(found):04x} in quotes"
-    raise ReadError(name, said, fix, at=(len(lines), len(lines[-1]) + 1))
+    raise ReadError(name, what, fix, at=(len(lines), len(lines[-1]) + 1))
 
 
 def _join_surrogates(match: re.Match[str]) -> str:
@@ -176,12 +178,12 @@ class _Builder:
             yield from yaml.parse(text, Loader=_LOADER)
         except yaml.MarkedYAMLError as problem:
             at = self._within(problem.problem_mark, problem.context_mark)
-            said = " ".join(p for p in (problem.context, problem.problem) if p)
-            fix = _yaml_fix(said, self._character(at))
-            raise ReadError(self.name, f"not YAML: {said}", fix, at=at, lines=self.lines) from None
+            cause = " ".join(p for p in (problem.context, problem.problem) if p)
+            fix = _yaml_fix(cause, self._character(at))
+            raise ReadError(self.name, f"not YAML: {cause}", fix, at=at, lines=self.lines) from None
         except yaml.YAMLError as problem:
-            said = str(problem).splitlines()[0]
-            raise ReadError(self.name, f"not YAML: {said}", "remove control characters") from None
+            cause = str(problem).splitlines()[0]
+            raise ReadError(self.name, f"not YAML: {cause}", "remove control characters") from None
 
     def _within(self, *marks: Any) -> tuple[int, int] | None:
         """Return the first place that is in the text: a parser notices some things at its end."""
@@ -307,11 +309,11 @@ def _place(event: Any) -> Place:
     return Place(start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
 
-def _yaml_fix(said: str, character: str) -> str:
+def _yaml_fix(cause: str, character: str) -> str:
     if character == "\t":
         return "indent with spaces, not tabs"
     if character and character in "@`%":
         return f"quote a text that starts with {character}"
-    if "mapping values are not allowed" in said:
+    if "mapping values are not allowed" in cause:
         return "quote a text that holds `: `, and check the indentation"
     return "check quotes, brackets and indentation on this line and the one before"

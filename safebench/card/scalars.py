@@ -57,8 +57,8 @@ def construct(text: str, tag: str) -> Plain:
     value = resolve(text)
     if tag == "float" and type(value) is int:
         return float(value)
-    wanted: dict[str, type] = {"int": int, "float": float, "bool": bool, "null": type(None)}
-    if tag not in wanted or type(value) is not wanted[tag]:
+    types: dict[str, type] = {"int": int, "float": float, "bool": bool, "null": type(None)}
+    if tag not in types or type(value) is not types[tag]:
         raise ValueError(f"{text!r} is not of type !!{tag}")
     return value
 

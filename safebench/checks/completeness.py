@@ -22,9 +22,9 @@ class State:
     pointer: Pointer
     """The field, with positions in lists."""
     lost_at: Pointer | None
-    """Where the absence is stated or, for a field left out, what is missing; None if reported."""
+    """Where the absence is declared or, for a field left out, what is missing; None if reported."""
     reason: str | None = None
-    """The stated reason of an absence."""
+    """The declared reason of an absence."""
 
 
 def states(card: Card) -> list[State]:
@@ -65,8 +65,8 @@ def _states(card: Card, entry: Mandatory, path: str) -> Iterator[State]:
         if path.startswith(STAGES):
             stage = getattr(stage, "earlier_stages")[found.pointer[2]]  # noqa: B009
         at = Where(card, found.owner, stage)
-        stated = filled and isinstance(value, NotReported) and lost_at == found.pointer
-        if not entry.when.holds(at) and not stated:
+        says_so = filled and isinstance(value, NotReported) and lost_at == found.pointer
+        if not entry.when.holds(at) and not says_so:
             continue
         if value is None and entry.instead is not None:
             value = getattr(found.owner, entry.instead, None)

@@ -95,8 +95,8 @@ def _for_replicated(card: Card | None) -> Iterator[str]:
 def _primary_scores(card: Card) -> list[Score]:
     if card.given_results is None:
         return []
-    wanted = {key_of(item) for item in card.given_results.primary}
-    return [score for score in card.given_results.scores if key_of(score) in wanted]
+    primary = {key_of(item) for item in card.given_results.primary}
+    return [score for score in card.given_results.scores if key_of(score) in primary]
 
 
 def _enough_runs(card: Card, primary: list[Score]) -> Iterator[str]:

@@ -137,20 +137,19 @@ def _outcomes_listed(subject: Subject) -> Hits:
 
 
 def differences(found: Results, computed: Results) -> Iterator[tuple[Pointer, Any, Any]]:
-    """Yield pointer, stated and computed value of every number that is not the same.
+    """Yield pointer, printed and computed value of every number that is not the same.
 
     Numbers are matched by what they measure, not by their order; texts are not compared.
     """
     for field in ("primary", "scores", "changes"):
-        stated = getattr(found, field)
-        wanted = {key_of(item): item for item in getattr(computed, field)}
-        for number, item in enumerate(stated):
-            partner = wanted.pop(key_of(item), None)
+        expected = {key_of(item): item for item in getattr(computed, field)}
+        for number, item in enumerate(getattr(found, field)):
+            partner = expected.pop(key_of(item), None)
             if partner is None:
                 yield (field, number), "this number", "nothing for it"
             else:
                 yield from _compare((field, number), item, partner)
-        for key in wanted:
+        for key in expected:
             what = " / ".join("-" if part is None else str(part) for part in key)
             yield (field,), "nothing", f"a number for {what}"
 
