@@ -120,9 +120,7 @@ def _escape_breaks(text: str, name: str) -> str:
         return _BREAKS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     before, found, _ = _BREAKS.split(text, maxsplit=1)
     lines = before.split("\n")
-    problem = (
-        f"found the character U+{ord(found):04X}, which some readers take for the end of a line"
-    )
+    what = f"found the character U+{ord(found):04X}, which some readers take for the end of a line"
     fix = f"remove it, or write \\u{ord(found):04x} in quotes"
     raise ReadError(name, what, fix, at=(len(lines), len(lines[-1]) + 1))
 
