@@ -12,7 +12,7 @@ from math import prod
 from typing import Any
 
 from safebench.card.differing import (
-    Spot,
+    Both,
     are_texts,
     each,
     in_words,
@@ -30,12 +30,12 @@ _UNITS = {"warmup": ("warmup_steps", "warmup_ratio"), "length": ("epochs", "step
 Entries = dict[str, dict[str, Any]]
 
 
-def compare(here: Spot) -> None:
+def compare(here: Both) -> None:
     """Note what differs between two cards at a place."""
     COMPARATORS.get(here.path, _fields)(here)
 
 
-def _fields(here: Spot, skipped: Collection[str] = ()) -> None:
+def _fields(here: Both, skipped: Collection[str] = ()) -> None:
     a, b = here.pair
     if is_unknown(a) or is_unknown(b):
         here.cannot_tell()
@@ -47,7 +47,7 @@ def _fields(here: Spot, skipped: Collection[str] = ()) -> None:
         here.differ()
 
 
-def _identity(here: Spot) -> bool:
+def _identity(here: Both) -> bool:
     """Compare two things with id and revision; return whether they go by different names."""
     ids, revisions = each(here.pair, "id"), each(here.pair, "revision")
     pinned = are_texts(revisions)
@@ -68,7 +68,7 @@ def _identity(here: Spot) -> bool:
     return False
 
 
-def _model(here: Spot) -> None:
+def _model(here: Both) -> None:
     access, bases = each(here.pair, "access"), each(here.pair, "base")
     if access[0] != access[1]:
         labels = [f"{how}: {label_of(base)}" for how, base in zip(access, bases, strict=True)]
@@ -89,7 +89,7 @@ def _model(here: Spot) -> None:
         compare(here.under("training_chat_template", (used[0], used[1])))
 
 
-def _template(here: Spot) -> None:
+def _template(here: Both) -> None:
     """Compare chat templates by their text; another model's own is part of that model."""
     if here.pair == (None, None) or not here.both_reported():
         return
@@ -106,7 +106,7 @@ def _template(here: Spot) -> None:
         here.under("sha256").cannot_tell()
 
 
-def _data(here: Spot) -> None:
+def _data(here: Both) -> None:
     """Compare training data by role and name."""
     for role in ("tuned", "control"):
         a, b = ({d["name"]: d for d in sets if d["role"] == role} for sets in here.pair)
@@ -121,7 +121,7 @@ def _data(here: Spot) -> None:
             group.instead(*(", ".join(sorted(sets)) or None for sets in (a, b))).differ()
 
 
-def _dataset(here: Spot) -> None:
+def _dataset(here: Both) -> None:
     before = len(here.notes.variables)
     files, revisions = each(here.pair, "sha256"), each(here.pair, "revision")
     fields = ["template", "answers", "weight", "split", "subset", "examples"]
@@ -146,7 +146,7 @@ def _dataset(here: Spot) -> None:
             compare(texts)
 
 
-def _rendering(here: Spot) -> None:
+def _rendering(here: Both) -> None:
     """Compare how examples become text: a template's file by its digest, not by its path."""
     templates = [
         only(t, ("sha256",)) if isinstance(t, dict) and not is_unknown(t) else t for t in here.pair
@@ -154,7 +154,7 @@ def _rendering(here: Spot) -> None:
     _fields(here.instead(*templates))
 
 
-def _stage(here: Spot) -> None:
+def _stage(here: Both) -> None:
     """Compare two stages of training, and the stages before them in their order."""
     if not here.both_reported():
         return
@@ -173,7 +173,7 @@ def _stage(here: Spot) -> None:
     _fields(here, skipped)
 
 
-def _earlier_stages(here: Spot) -> None:
+def _earlier_stages(here: Both) -> None:
     if any(map(is_unknown, here.pair)):
         here.cannot_tell()
         return
@@ -182,13 +182,13 @@ def _earlier_stages(here: Spot) -> None:
         here.instead(*map(len, stages)).differ()
         return
     for number, pair in enumerate(zip(*stages, strict=True)):
-        compare(Spot(f"{here.name}[{number}]", "hyperparameters", pair, here.notes))
+        compare(Both(f"{here.name}[{number}]", "hyperparameters", pair, here.notes))
 
 
-def _by_kind(key: str) -> Callable[[Spot], None]:
+def _by_kind(key: str) -> Callable[[Both], None]:
     """Return a comparator of mappings or words: another kind of thing is one difference."""
 
-    def kinds(here: Spot) -> None:
+    def kinds(here: Both) -> None:
         found = [value.get(key) if isinstance(value, dict) else value for value in here.pair]
         other = found[0] != found[1] and not any(map(is_unknown, here.pair))
         _fields(here.instead(*found) if other else here)
@@ -196,7 +196,7 @@ def _by_kind(key: str) -> Callable[[Spot], None]:
     return kinds
 
 
-def _batch_size(here: Spot) -> None:
+def _batch_size(here: Both) -> None:
     """Compare batch sizes as one quantity: the product and its factors."""
     products = [_product(size) for size in here.pair]
     if None not in products:
@@ -227,12 +227,12 @@ def _product(size: Any) -> int | None:
     return prod(factors) if factors and all(isinstance(f, int) for f in factors) else None
 
 
-def _seeds(here: Spot) -> None:
+def _seeds(here: Both) -> None:
     for name in ("controls", "fixed"):
         compare(here.under(name))
 
 
-def _named(here: Spot) -> None:
+def _named(here: Both) -> None:
     """Compare the items of a list by name; what only one side has changes no shared score."""
     a, b = ({entry["name"]: entry for entry in map(_entry, items)} for items in here.pair)
     _same_names(here, a, b)
@@ -244,11 +244,11 @@ def _entry(item: Any) -> dict[str, Any]:
     return {"name": item} if isinstance(item, str) else item
 
 
-def _same_names(here: Spot, a: Entries, b: Entries, item: str | None = None) -> None:
+def _same_names(here: Both, a: Entries, b: Entries, item: str | None = None) -> None:
     """Compare what has one name, and take it away with what is the same under another name."""
     for name in sorted(a.keys() & b.keys()):
         pair = a.pop(name), b.pop(name)
-        compare(Spot(f"{here.name}.{name}", f"{here.path}[]", pair, here.notes, item or name))
+        compare(Both(f"{here.name}.{name}", f"{here.path}[]", pair, here.notes, item or name))
     for name in sorted(a):
         twin = next((n for n in sorted(b) if is_twin(here.section, a[name], b[n])), None)
         if twin is not None:
@@ -275,7 +275,7 @@ def _alike(section: str, a: dict[str, Any], b: dict[str, Any]) -> bool:
     return one == other
 
 
-def _decoding(here: Spot) -> None:
+def _decoding(here: Both) -> None:
     _amount(here, "repeats")
     a, b = here.pair
     skipped = set(NOT_CAUSAL["decoding"])
@@ -285,14 +285,14 @@ def _decoding(here: Spot) -> None:
     _fields(here, skipped)
 
 
-def _judge(here: Spot) -> None:
+def _judge(here: Both) -> None:
     if here.pair[0]["kind"] != here.pair[1]["kind"]:
         here.instead(*(f"{entry['kind']} {label_of(entry)}" for entry in here.pair)).differ()
     elif not _identity(here):
         _fields(here, NOT_CAUSAL["judge"] | {"id", "revision", "provider"})
 
 
-def _task(here: Spot) -> None:
+def _task(here: Both) -> None:
     versions, digests = each(here.pair, "version"), each(here.pair, "dataset_sha256")
     other_limit = _amount(here, "limit")  # fewer prompts, and therefore another digest
     if are_texts(versions) and versions[0] != versions[1]:
@@ -303,7 +303,7 @@ def _task(here: Spot) -> None:
         here.under("dataset_sha256").differ()
 
 
-def _amount(here: Spot, field: str) -> bool:
+def _amount(here: Both, field: str) -> bool:
     """Note and return that a field differs which only says how much was measured."""
     a, b = (in_words("", value) for value in each(here.pair, field))
     if a != b:
@@ -311,7 +311,7 @@ def _amount(here: Spot, field: str) -> bool:
     return a != b
 
 
-COMPARATORS: dict[str, Callable[[Spot], None]] = {
+COMPARATORS: dict[str, Callable[[Both], None]] = {
     "model": _model,
     "model.chat_template": _template,
     "model.training_chat_template": _template,

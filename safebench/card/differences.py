@@ -13,7 +13,7 @@ from typing import Any
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.comparators import compare, is_twin
-from safebench.card.differing import Notes, Spot, Variable, each, is_absent
+from safebench.card.differing import Both, Notes, Variable, each, is_absent
 from safebench.card.digest import protocol_digest, without_reasons
 
 SECTIONS = ("model", "data", "hyperparameters", "seeds", "prompting", "decoding", "judge", "tasks")
@@ -57,7 +57,7 @@ def protocol_differences(a: Card, b: Card) -> ProtocolDifferences:
     they are. What a side does not report, or a run has not filled in, cannot be told.
     """
     notes, cards = Notes(), (_plain(a), _plain(b))
-    training = Spot("hyperparameters", "hyperparameters", each(cards, "hyperparameters"), notes)
+    training = Both("hyperparameters", "hyperparameters", each(cards, "hyperparameters"), notes)
     methods = each(training.pair, "method")
     tuned = "none" not in methods
     if not tuned:
@@ -68,7 +68,7 @@ def protocol_differences(a: Card, b: Card) -> ProtocolDifferences:
         elif methods[0] != methods[1]:
             training.under("method").differ()
     for section in SECTIONS:  # in this order: what is found in the model decides about the data
-        here = Spot(section, section, each(cards, section), notes)
+        here = Both(section, section, each(cards, section), notes)
         if (tuned or section not in _TRAINING) and here.both_reported():
             compare(here)
     counts = [_seed_count(card) for card in (a, b)]

@@ -45,8 +45,8 @@ class Notes:
 
 
 @dataclass(frozen=True)
-class Spot:
-    """The same place in two cards."""
+class Both:
+    """Both cards at one place."""
 
     name: str
     """As messages write it: `decoding.t07.temperature`."""
@@ -62,12 +62,12 @@ class Spot:
         """Section of the card."""
         return self.path.partition(".")[0].removesuffix("[]")
 
-    def under(self, key: str, pair: Pair | None = None) -> Spot:
+    def under(self, key: str, pair: Pair | None = None) -> Both:
         """Return the place of a field, with its values or with a pair in their stead."""
         pair = each(self.pair, key) if pair is None else pair
         return replace(self, name=f"{self.name}.{key}", path=f"{self.path}.{key}", pair=pair)
 
-    def instead(self, a: Any, b: Any) -> Spot:
+    def instead(self, a: Any, b: Any) -> Both:
         """Return the same place with other values, such as a summary of both."""
         return replace(self, pair=(a, b))
 

@@ -147,9 +147,9 @@ class Subject:
             return problem
 
 
-Place = str | Pointer
+Inside = str | Pointer
 """A place in what the function was given: the name of a field, or a path; () for all of it."""
-Hits = Iterator[tuple[Place, str] | tuple[Place, str, str]]
+Hits = Iterator[tuple[Inside, str] | tuple[Inside, str, str]]
 """Place, message, and the remedy where it is not the one that all hits of the rule share."""
 Check = Callable[[Any], Hits]
 Each = Callable[[Subject], Iterator[tuple[Pointer, Any]]]
