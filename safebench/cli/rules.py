@@ -13,7 +13,7 @@ from typing import Any, get_args
 import click
 
 from safebench.checks import Rule, Severity, all_rules
-from safebench.checks.groups import GROUPS, group_of
+from safebench.checks.registry import GROUPS
 from safebench.cli import options
 from safebench.cli.reporters.words import COLOURS
 from safebench.cli.rule_examples import Example, example_of
@@ -72,7 +72,7 @@ def _unknown(id: str, known: list[str]) -> str:
 
 def _list(rules: Sequence[Rule]) -> Iterator[str]:
     for heading in GROUPS.values():
-        group = [rule for rule in rules if group_of(rule.id) == heading]
+        group = [rule for rule in rules if rule.group == heading]
         if not group:
             continue
         yield click.style(heading, bold=True)
@@ -92,7 +92,7 @@ def _severity(rule: Rule, pad: int = 0) -> str:
 
 def _explain(rule: Rule) -> Iterator[str]:
     example = example_of(rule.id)
-    yield f"{click.style(rule.id, bold=True)}  {_severity(rule)}  {group_of(rule.id)}"
+    yield f"{click.style(rule.id, bold=True)}  {_severity(rule)}  {rule.group}"
     yield ""
     yield from textwrap.wrap(rule.title, _WIDTH)
     yield ""
@@ -137,7 +137,7 @@ def _plain(rule: Rule, *, example: bool) -> dict[str, Any]:
     found = {
         "id": rule.id,
         "severity": rule.severity,
-        "group": group_of(rule.id),
+        "group": rule.group,
         "section": f"spec/v1/{rule.section}",
         "title": rule.title,
         "rationale": rule.rationale,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from safebench.card.base import NotReported, Section
-from safebench.card.describe import descriptions
+from safebench.card.schema import descriptions
 from safebench.words import setting
 
 _LABELS = {

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from safebench.card.base import NotReported, Section, require
-from safebench.card.environment import Environment
 from safebench.card.model import ApiModel, WeightsModel
+from safebench.card.results import Environment
 from safebench.errors import ModelError, RunError
 from safebench.models.arguments import parse_backend_args
 from safebench.models.interface import Engine, EngineSpec

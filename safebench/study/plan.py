@@ -11,9 +11,9 @@ from safebench.card.base import NotReported, require
 from safebench.card.card import Card
 from safebench.card.data import Dataset, SelfGenerated
 from safebench.card.decoding import Decoding
-from safebench.card.environment import Environment
 from safebench.card.model import ApiModel, WeightsModel
 from safebench.card.pinned import update
+from safebench.card.results import Environment
 from safebench.errors import CardError
 from safebench.evidence.submission import Submission
 from safebench.harness.tasks import LoadedTask, pin_tasks

@@ -15,8 +15,8 @@ import torch
 
 from safebench.card.base import require
 from safebench.card.card import Card
-from safebench.card.environment import Environment
 from safebench.card.model import ApiModel
+from safebench.card.results import Environment
 from safebench.errors import DivergedError, ModelError, RunError, TuningError
 from safebench.evidence.journal import Run
 from safebench.evidence.store import Store, disk_full

@@ -10,10 +10,9 @@ import pyarrow as pa
 
 from safebench.card.base import require
 from safebench.card.card import SPEC, Card
-from safebench.card.environment import Environment
 from safebench.card.io import dump_card
 from safebench.card.model import Model, Weights, WeightsModel
-from safebench.card.results import Condition, Evidence, RegisteredRun
+from safebench.card.results import Condition, Environment, Evidence, RegisteredRun
 from safebench.card.training import FullTraining
 from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_manifest
 from safebench.evidence.scoring import compute_results

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from safebench.card.decoding import Decoding
-from safebench.card.environment import Environment
+from safebench.card.results import Environment
 from safebench.errors import MissingDependencyError, ModelError
 from safebench.harness.evaluate import Response, build_prompts, generate
 from safebench.harness.tasks import load_task

@@ -87,8 +87,7 @@ def _complete(gathered: Gathered, folder: Path, *, plan: bool) -> tuple[Tree, Ca
             for at in missing:
                 tree.mark(at)
     today = datetime.datetime.now(datetime.UTC).date()
-    check = all_rules()[_NO_REVISION].check
-    if check is not None and any(check(Subject(card, folder, today))):
+    if any(all_rules()[_NO_REVISION].hits(Subject(card, folder, today))):
         tree.mark(("model", "base", "revision"))
         card, _ = _parse(tree)
     return tree, card

@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 from safebench.card.base import NotReported, Section
 from safebench.card.card import SPEC, Card
-from safebench.card.describe import descriptions
 from safebench.card.document import Pointer, dotted
+from safebench.card.schema import descriptions
 from safebench.errors import InteropError
 from safebench.importing.draft.commented import commented
 from safebench.importing.draft.settle import METHOD, FieldValue
