@@ -139,4 +139,8 @@ class Engine(Protocol):
         """
 
     def environment(self) -> dict[str, Any]:
-        """Return the fields of the card's environment that this engine determines, as used."""
+        """Return the fields of the card's environment that this engine determines, as used.
+
+        `harness`, `backend`, `batch_size`, `attention` and `sampling_scheme` are always among
+        them, `NotReported` where the engine cannot know; `card/results.py` has the others.
+        """

@@ -168,11 +168,15 @@ def _by_cluster(
 
 
 def _effective(deviations: Floats) -> float:
-    """(sum r^2)^2/sum r^4; 0 without any spread."""
+    """(sum r^2)^2/sum r^4; 0 without any spread.
+
+    Rounded, since whole numbers are common, and the order of the rows must not decide on which
+    side of `FEW` one falls.
+    """
     second = float(np.sum(deviations**2))
     if second < 1e-24:
         return 0.0
-    return second**2 / float(np.sum(deviations**4))
+    return round(second**2 / float(np.sum(deviations**4)), 9)
 
 
 def _half_width(parts: _Parts, tail: float, equal_labels: bool) -> float:
