@@ -24,7 +24,7 @@ from safebench.errors import CardError
 CONDITIONS = click.Choice(("base", "tuned", "control"))
 
 
-@click.command(name="compare", short_help="Compare two submissions on the prompts they share.")
+@click.command(name="compare")
 @click.argument("first", metavar="A", type=click.Path(path_type=Path))
 @click.argument("second", metavar="[B]", required=False, type=click.Path(path_type=Path))
 @options.tasks

@@ -26,7 +26,7 @@ MARK = ".safebench-demo"
 THREADS = 1  # the embedded model is too small to split: more threads only wait for each other
 
 
-@click.command(name="demo", short_help="Watch fine-tuning lower safety, on an embedded model.")
+@click.command(name="demo")
 @click.option(
     "--out",
     default="demo-out",
@@ -102,10 +102,10 @@ def _run(submission: Path, progress: TerminalProgress, settings: dict[str, Any])
 
 
 def _validate(submission: Path) -> None:
-    from safebench.cli.validate import Arguments, execute
+    from safebench.cli.validate import validate
 
     _heading(2, "Validate the card and recompute every number from the evidence")
-    if execute(Arguments((str(submission),), None, "text")) != 0:
+    if validate([str(submission)]) != 0:
         raise RunError("the demo's own card has errors: this is a defect of safebench")
 
 

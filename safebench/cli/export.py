@@ -26,7 +26,7 @@ def _for(option: str) -> str:
     return f"For {' and '.join(formats_with(option))}."
 
 
-@click.command(name="export", short_help="Write a submission in another format.", help=_HELP)
+@click.command(name="export", help=_HELP)
 @click.argument("format_", metavar="FORMAT", type=click.Choice(list(FORMATS)))
 @click.argument("folder", type=shared.EXISTING_FOLDER)
 @click.option("--out", required=True, type=shared.FOLDER, help="New folder to write to.")

@@ -11,7 +11,7 @@ from safebench.cli.console import TerminalProgress
 from safebench.cli.heavy import needs_models
 
 
-@click.command(name="merge", short_help="Join the shards of one grid.")
+@click.command(name="merge")
 @click.argument(
     "shards",
     metavar="DIR...",

@@ -23,7 +23,7 @@ _SD = click.FloatRange(min=0, max=0.5)
 _COST = click.FloatRange(min=0)
 
 
-@click.command(name="plan", short_help="Plan how many seeds, repeats and prompts are needed.")
+@click.command(name="plan")
 @click.argument("pilot", metavar="[PILOT_DIR]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--target",

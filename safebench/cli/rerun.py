@@ -32,7 +32,7 @@ from safebench.words import (
 EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3, "no_verdict": 3}
 
 
-@click.command(name="rerun", short_help="Repeat a submission; print a reproduction verdict.")
+@click.command(name="rerun")
 @click.argument("submission", type=click.Path(path_type=Path))
 @click.option(
     "--out",

@@ -24,7 +24,7 @@ _OURS = "hf"
 """The backend that loads weights itself."""
 
 
-@click.command(name="run", short_help="Execute a card.")
+@click.command(name="run")
 @click.argument("card", type=click.Path(path_type=Path))
 @click.option(
     "--out",

@@ -15,7 +15,7 @@ from safebench.errors import visible
 from safebench.evidence.submission import Submission
 
 
-@click.command(name="score", short_help="Recompute a submission's numbers from its evidence.")
+@click.command(name="score")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--format",

@@ -14,7 +14,7 @@ from safebench.study.status import Status, read_status
 from safebench.words import count, number, quantity
 
 
-@click.command(name="status", short_help="Show the progress of a run.")
+@click.command(name="status")
 @click.argument(
     "folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )

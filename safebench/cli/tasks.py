@@ -28,7 +28,7 @@ _KEYS = (
 _HEADINGS = {True: "Tasks with prompts of their own", False: "Published benchmarks"}
 
 
-@click.command(name="tasks", short_help="List what can be measured, or show one task.")
+@click.command(name="tasks")
 @click.argument("name", required=False)
 @options.output_format
 @click.option(

@@ -9,7 +9,7 @@ import click
 from safebench.errors import RunError
 
 
-@click.command(name="withdraw", short_help="Withdraw a registered run, with a reason.")
+@click.command(name="withdraw")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--seed", required=True, type=click.IntRange(min=0), help="Training seed of the run.")
 @click.option(

@@ -13,8 +13,7 @@ from urllib.parse import quote
 from safebench import __version__
 from safebench.checks import Finding, Rule, all_rules
 from safebench.cli.reporters.interface import STDIN, Checked, Unreadable
-from safebench.cli.reporters.paths import repository_path, whole_path
-from safebench.cli.reporters.words import end_column
+from safebench.cli.reporters.words import end_column, repository_path, whole_path
 from safebench.errors import visible
 from safebench.words import sentence
 
@@ -25,13 +24,10 @@ _ROOT = "%SRCROOT%"
 Data = dict[str, Any]
 
 
-class SarifReporter:
-    """One log with one run; the same cards give the same bytes."""
-
-    def render(self, checked: Sequence[Checked]) -> str:
-        """Return the log as indented JSON."""
-        log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [_run(checked)]}
-        return json.dumps(log, indent=2)  # in ASCII: cards are not trusted
+def render(checked: Sequence[Checked]) -> str:
+    """Return one log with one run; the same cards give the same bytes."""
+    log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [_run(checked)]}
+    return json.dumps(log, indent=2)  # in ASCII: cards are not trusted
 
 
 def _run(checked: Sequence[Checked]) -> Data:
