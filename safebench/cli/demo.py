@@ -14,7 +14,7 @@ from safebench.card.io import load_card
 from safebench.card.measured import complete_results
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, printer
-from safebench.cli.heavy import needs_models
+from safebench.cli.executing import needs_models
 from safebench.cli.rerun import print_report, repeat, seed_count
 from safebench.cli.summary import print_summary
 from safebench.errors import RunError

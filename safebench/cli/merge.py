@@ -8,7 +8,7 @@ import click
 
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress
-from safebench.cli.heavy import needs_models
+from safebench.cli.executing import needs_models
 
 
 @click.command(name="merge")

@@ -15,13 +15,21 @@ EXISTING_FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 CONSTRUCT = click.Choice(CONSTRUCTS)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-output_format = click.option(
-    "--format",
-    "style",
-    type=click.Choice(("text", "json")),
-    default="text",
-    show_default=True,
-    help="Output format: text for people, json for programs.",
+
+def format_option(*names: str, help_: str) -> Callable[[Command], Command]:
+    """Return --format, which chooses one of some formats, text unless told otherwise."""
+    return click.option(
+        "--format",
+        "style",
+        type=click.Choice(names),
+        default="text",
+        show_default=True,
+        help=help_,
+    )
+
+
+output_format = format_option(
+    "text", "json", help_="Output format: text for people, json for programs."
 )
 tasks = click.option(
     "--task", "tasks", metavar="NAME", multiple=True, help="Only this task. May be repeated."

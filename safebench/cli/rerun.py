@@ -13,8 +13,7 @@ from safebench.card.card import Card
 from safebench.card.submission import Submitter
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, print_wrapped, printer
-from safebench.cli.heavy import needs_models
-from safebench.cli.sound import load_sound_card
+from safebench.cli.executing import load_sound_card, needs_models
 from safebench.cli.tables import columns, print_cells
 from safebench.errors import CardError, RunError
 from safebench.evidence.submission import CARD_FILE, Submission
@@ -179,6 +178,10 @@ def _difference(row: ScoreVerdict) -> str:
 
 
 def _label(row: ScoreVerdict, unit: str) -> str:
-    parts = (construct_name(row.construct), checkpoint(row.checkpoint, unit), row.decoding)
+    parts = (
+        construct_name(row.construct),
+        checkpoint(row.checkpoint, unit),
+        row.decoding,
+    )
     trial = f" ({row.trial})" if row.trial else ""
     return ", ".join(part for part in parts if part) + trial

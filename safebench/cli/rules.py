@@ -19,6 +19,7 @@ from safebench.card.io import card_text, dotted, load_card, load_document
 from safebench.checks import LEVELS, Rule, Severity, all_rules
 from safebench.checks.groups import GROUPS, group_of
 from safebench.cli import options
+from safebench.cli.console import print_json
 from safebench.cli.reporters import text
 from safebench.cli.reporters.words import COLOURS
 from safebench.cli.validate import check_file
@@ -54,9 +55,9 @@ def command(ids: tuple[str, ...], severity: Severity | None, style: str) -> None
         rules = [rule for rule in rules if rule.severity == severity]
     if style == "json":
         shown = [_plain(rule, example=bool(ids)) for rule in rules]
-        click.echo(json.dumps({"rules": shown}, indent=2, ensure_ascii=False))
+        print_json({"rules": shown})
     elif ids:
-        click.echo(f"\n\n{'-' * _WIDTH}\n\n".join("\n".join(_explain(rule)) for rule in rules))
+        click.echo(f"\n\n{'-' * _WIDTH}\n\n".join(_explain(rule) for rule in rules))
     else:
         click.echo("\n".join(_list(rules)))
 
@@ -98,36 +99,30 @@ def _severity(rule: Rule, pad: int = 0) -> str:
     return click.style(f"{rule.severity:<{pad}}", fg=COLOURS[rule.severity], bold=True)
 
 
-def _explain(rule: Rule) -> Iterator[str]:
+def _explain(rule: Rule) -> str:
     example = example_of(rule.id)
-    yield f"{click.style(rule.id, bold=True)}  {_severity(rule)}  {group_of(rule.id)}"
-    yield ""
-    yield from textwrap.wrap(rule.title, _WIDTH)
-    yield ""
-    yield from textwrap.wrap(f"Why: {rule.rationale}", _WIDTH)
-    yield ""
-    yield from _change(example)
-    yield ""
-    yield f"`{' '.join(['safebench validate card.yaml', *example.arguments])}` prints:"
-    yield ""
-    yield from _indented(example.prints.splitlines())
-    yield ""
-    yield "Read more:"
-    yield from _indented([f"{_here(spec_dir() / 'v1')}/{rule.section}", _here(example.folder)])
+    command = " ".join(["safebench validate card.yaml", *example.arguments])
+    places = (f"{_here(spec_dir() / 'v1')}/{rule.section}", _here(example.folder))
+    return "\n\n".join(
+        [
+            f"{click.style(rule.id, bold=True)}  {_severity(rule)}  {group_of(rule.id)}",
+            textwrap.fill(rule.title, _WIDTH),
+            textwrap.fill(f"Why: {rule.rationale}", _WIDTH),
+            f"An example is {_name(example.base)} with this change:",
+            "\n".join(_change(example)),
+            f"`{command}` prints:",
+            textwrap.indent(example.prints, "  "),
+            "\n  ".join(("Read more:", *places)),
+        ]
+    )
 
 
 def _change(example: Example) -> Iterator[str]:
-    yield f"An example is {_name(example.base)} with this change:"
-    yield ""
     for line in example.difference:
         colour = {"-": "red", "+": "green"}.get(line[:1])
         yield click.style(f"  {line}", fg=colour)
     for name in example.other_files:
         yield f"  another {name} beside the card"
-
-
-def _indented(lines: Sequence[str]) -> Iterator[str]:
-    return (f"  {line}".rstrip() for line in lines)
 
 
 def _name(path: Path) -> str:
@@ -181,17 +176,17 @@ def example_of(rule: str) -> Example:
     """Return the example of a rule; its change is seen from the valid example nearest to it."""
     examples = spec_dir() / "v1" / "examples"
     folder = examples / "invalid" / rule
-    text = _card(folder / "card.yaml")
+    card = _card(folder / "card.yaml")
     plan = examples / "valid" / "minimal-plan.yaml"
     report = examples / "valid" / "submission" / "card.yaml"
-    if re.search(r"^(results|evidence):", text, re.M):
+    if re.search(r"^(results|evidence):", card, re.M):
         base = report
         before, after = (load_document(path).data for path in (report, folder / "card.yaml"))
         difference = list(_data_difference(before, after))
     else:  # some examples were written by the program, which writes every default out
         base = plan
         starts = [_card(plan), card_text(load_card(plan))]
-        difference = min((list(_difference(start, text)) for start in starts), key=len)
+        difference = min((list(_difference(start, card)) for start in starts), key=len)
     given = folder / "arguments.txt"
     arguments = tuple(given.read_text(encoding="utf-8").split()) if given.is_file() else ()
     return Example(

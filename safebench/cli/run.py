@@ -34,13 +34,10 @@ _OURS = "hf"
 @click.option(
     "--dry-run", is_flag=True, help="List the cells and what they cost; run and write nothing."
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(("text", "json")),
-    default="text",
-    show_default=True,
-    help="Output format for --dry-run.",
+@options.format_option(
+    "text",
+    "json",
+    help_="Output format for --dry-run.",
 )
 @click.option(
     "--only",
@@ -100,8 +97,7 @@ def command(
     from another terminal. If the card lists adapters in model.weights, they are used and nothing is
     fine-tuned.
     """
-    from safebench.cli.heavy import needs_models
-    from safebench.cli.sound import load_sound_card
+    from safebench.cli.executing import load_sound_card, needs_models
     from safebench.evidence.submission import Submission
 
     if out is None and not dry_run:

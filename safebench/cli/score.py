@@ -17,13 +17,9 @@ from safebench.evidence.submission import Submission
 
 @click.command(name="score")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(tuple(FORMATS)),
-    default="text",
-    show_default=True,
-    help="Output format: text for people, json for programs, latex or markdown for the tables and "
+@options.format_option(
+    *FORMATS,
+    help_="Output format: text for people, json for programs, latex or markdown for the tables and "
     "methods section of a paper.",
 )
 @options.tasks

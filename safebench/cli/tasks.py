@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from safebench.cli import options
+from safebench.cli.console import print_json
 from safebench.errors import TaskError, visible
 from safebench.harness.catalogue import Entry, entries, entry
 from safebench.resources import tasks_dir
@@ -50,7 +50,7 @@ def command(name: str | None, style: str, folder: bool) -> None:
         _show(entry(name), style)
     elif style == "json":
         shown = {"tasks": [_plain(e) for e in entries()]}
-        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        print_json(shown)
     else:
         width = shutil.get_terminal_size((_PIPED, 24)).columns
         click.echo("\n".join(_list(entries(), width)))
@@ -65,7 +65,7 @@ def _show(found: Entry, style: str) -> None:
             f"{found.readme}: {problem}", fix="write where the task comes from, see CONTRIBUTING.md"
         ) from problem
     if style == "json":
-        click.echo(json.dumps(_plain(found) | {"readme": text}, indent=2, ensure_ascii=False))
+        print_json(_plain(found) | {"readme": text})
         return
     console = Console()
     if console.is_terminal:

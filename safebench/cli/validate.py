@@ -10,6 +10,7 @@ import click
 from safebench.card.document import ReadError
 from safebench.checks import LEVELS, Level, check, require
 from safebench.checks.discover import find_cards, is_card
+from safebench.cli import options
 from safebench.cli.reporters import REPORTERS, Checked, Reporter, Unreadable, text, unreadable
 
 
@@ -20,13 +21,9 @@ from safebench.cli.reporters import REPORTERS, Checked, Reporter, Unreadable, te
     type=click.Choice(LEVELS),
     help="Also fail if a card is below this conformance level.",
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(tuple(REPORTERS)),
-    default="text",
-    show_default=True,
-    help="Output format: text for people, json for programs, github for annotations in GitHub "
+@options.format_option(
+    *REPORTERS,
+    help_="Output format: text for people, json for programs, github for annotations in GitHub "
     "Actions, sarif for code scanning.",
 )
 @click.option(
@@ -39,7 +36,7 @@ def command(
     context: click.Context,
     paths: tuple[str, ...],
     level: Level | None,
-    format_: str,
+    style: str,
     cards_only: bool,
 ) -> None:
     """Check cards: structure, rules, evidence and conformance level.
@@ -56,7 +53,7 @@ def command(
     """
     if cards_only:
         paths = tuple(path for path in paths if not _is_other(path))
-    context.exit(validate(paths, level, REPORTERS[format_]))
+    context.exit(validate(paths, level, REPORTERS[style]))
 
 
 def validate(paths: Sequence[str], level: Level | None = None, show: Reporter = text.render) -> int:

@@ -20,7 +20,7 @@ from safebench.analysis.variation import Effect, Variation
 from safebench.card.results import MARGIN
 from safebench.files import replace_file
 from safebench.site.charts import Chart, charts
-from safebench.site.svg import tag
+from safebench.site.svg import picture, tag
 from safebench.stats import margin_points
 from safebench.words import (
     construct_name,
@@ -35,24 +35,7 @@ from safebench.words import (
     source_name,
 )
 
-_STYLE = """
-text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","Liberation Sans",
-Arial,sans-serif;font-size:12px;fill:#1b1d21}
-.paper{fill:#fff}.title{font-size:15px;font-weight:600}.head{font-weight:600}
-.soft,.tick{fill:#565c66}.tick{font-size:11px}.end{text-anchor:end}.middle{text-anchor:middle}
-.grid{stroke:#e6e8e5;fill:none}.axis{stroke:#a9aeb4;fill:none}
-.bar{fill:#e3a98f}.ci{stroke:#b0441a;stroke-width:1.6;fill:none}.mean,.dot{fill:#b0441a}
-.run{fill:#b0441a;fill-opacity:.55}.band{fill:#dfe6ee}.baseline{stroke:#4a6078;fill:none}
-.zone{fill:#f3e3da}.edge{stroke:#cf8b6c;fill:none;stroke-width:1.2}
-.curve{stroke:#b0441a;stroke-width:2;fill:none;stroke-linejoin:round}
-.halo{stroke:#fff;stroke-opacity:.75;stroke-width:3;paint-order:stroke;stroke-linejoin:round}
-.mark{stroke:#4a6078;stroke-dasharray:4 3;fill:none}
-@media (prefers-color-scheme:dark){
-text{fill:#e4e5e3}.paper{fill:#15171a}.soft,.tick{fill:#a3a9b2}
-.grid{stroke:#2b3036}.axis{stroke:#5b626b}.bar{fill:#7c4630}.ci,.curve{stroke:#ee8d60}
-.mean,.dot,.run{fill:#ee8d60}.band{fill:#28323d}.baseline,.mark{stroke:#9db3ca}
-.halo{stroke:#15171a}.zone{fill:#3a2921}.edge{stroke:#a5623f}}
-"""
+_STYLE = (Path(__file__).resolve().parent / "templates" / "plots.css").read_text(encoding="utf-8")
 _PAD = 24
 _LETTER = 7.6  # width of a letter of the title
 _SMALL = 0.01  # share below which an interaction is left out
@@ -61,9 +44,9 @@ _SMALL = 0.01  # share below which an interaction is left out
 def write_plots(report: ScoreReport, folder: Path) -> list[Path]:
     """Write every picture of a report into a folder; return their paths, in order."""
     written = []
-    for name, picture in pictures(report):
+    for name, drawn in pictures(report):
         path = folder / f"{name}.svg"
-        replace_file(path, f"{picture}\n".encode())
+        replace_file(path, f"{drawn}\n".encode())
         written.append(path)
     return written
 
@@ -79,28 +62,25 @@ def pictures(report: ScoreReport) -> Iterator[tuple[str, Markup]]:
     for primary in report.primaries:
         if isinstance(primary.seeds_needed, SeedsNeeded):
             place = primary.estimand
-            picture = seeds_against_margin(primary, trials.get(place.task))
-            yield f"{place.task}-{place.construct}-seeds", picture
+            name = f"{place.task}-{place.construct}-seeds"
+            yield name, seeds_against_margin(primary, trials.get(place.task))
 
 
 def _figure(
     width: float, height: float, title: str, lines: Sequence[str], desc: str, *body: str
 ) -> Markup:
     """Return a picture with a heading, lines below it, and a ground of its own."""
-    return tag(
-        "svg",
-        tag("title", title),
-        tag("desc", desc),
-        tag("style", Markup(_STYLE)),  # noqa: S704 - ours
+    return picture(
+        width,
+        height,
+        title,
+        desc,
+        tag("style", Markup("\n" + _STYLE)),  # noqa: S704 - ours
         tag("rect", width=width, height=height, cls="paper"),
         _heading(title, width),
         *(tag("text", line, x=_PAD, y=49 + 16 * i, cls="soft") for i, line in enumerate(lines)),
         *body,
         xmlns="http://www.w3.org/2000/svg",
-        role="img",
-        viewBox=f"0 0 {width:g} {height:g}",
-        width=width,
-        height=height,
     )
 
 

@@ -125,22 +125,15 @@ def _reruns(original: Submission, problems: list[str]) -> tuple[Rerun, ...]:
         try:
             rerun_card, report = _checked(folder, problems)
             rerun = Rerun(rerun_card, folder, report, read_report(folder))
-            found = _verdict_problems(rerun.verdict, original, rerun)
+            reported, again = rerun.verdict, compare(original, rerun, reported=rerun.verdict)
+            found = _differences(
+                "verdict.json", *(one.model_dump(mode="json") for one in (reported, again))
+            )
             problems.extend(_line(folder, problem) for problem in found)
             reruns.append(rerun)
         except InputError as problem:
             problems.append(_line(folder, str(problem)))
     return tuple(reruns)
-
-
-def _verdict_problems(verdict: RerunReport, original: Submission, rerun: Submission) -> list[str]:
-    """Return what in verdict.json differs from the verdict computed again, a line each.
-
-    Raises:
-        InputError: the two cannot be compared at all.
-    """
-    found = compare(original, rerun, reported=verdict).model_dump(mode="json")
-    return list(_differences("verdict.json", verdict.model_dump(mode="json"), found))
 
 
 def _differences(place: str, stated: Any, found: Any) -> list[str]:

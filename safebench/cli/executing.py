@@ -1,14 +1,35 @@
-"""Reading a card that is about to be executed: what `validate` calls an error is refused."""
+"""What every command that executes a card does first: check the card, import the libraries."""
 
 from __future__ import annotations
 
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from safebench.card.card import Card
 from safebench.card.io import load_card
 from safebench.card.problems import NEWER
 from safebench.checks import check
-from safebench.errors import CardError
+from safebench.errors import CardError, MissingDependencyError
+
+
+@contextmanager
+def needs_models(command: str) -> Iterator[None]:
+    """Name the extra to install where an import in the block finds a library missing."""
+    # The libraries print advice and notes on parallelism; what the user has set is kept.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # libraries warn about each other when imported
+            yield
+    except ModuleNotFoundError as problem:
+        raise MissingDependencyError(
+            f"`safebench {command}` needs {problem.name}, which is not installed",
+            fix="pip install 'safebench[run]'",
+        ) from problem
 
 
 def load_sound_card(path: Path) -> Card:
