@@ -35,11 +35,11 @@ CONDITIONS = click.Choice(("base", "tuned", "control"))
 @click.option(
     "--checkpoint",
     type=click.IntRange(min=1),
-    help="Epoch or step. Default: that of the primary estimand.",
+    help="Checkpoint, an epoch or step. Default: that of the primary estimand.",
 )
 @click.option("--judge", help="Name of a judge. Default: that of the primary estimand.")
 @click.option(
-    "--condition-a", type=CONDITIONS, help="Condition of A. Default: tuned, if it was tuned."
+    "--condition-a", type=CONDITIONS, help="Condition of A. Default: tuned; base if A is untuned."
 )
 @click.option("--condition-b", type=CONDITIONS, help="Condition of B, or of A if B is left out.")
 @click.option(
@@ -47,7 +47,7 @@ CONDITIONS = click.Choice(("base", "tuned", "control"))
     default=10,
     show_default=True,
     type=click.IntRange(min=0),
-    help="Number of prompts to list, those that changed most first.",
+    help="Number of prompts to list; those that changed most come first.",
 )
 @click.option("--protocol-only", is_flag=True, help="Compare the two protocols, not the numbers.")
 @options.output_format
@@ -64,9 +64,9 @@ def command(
     """Compare submission B with submission A. Differences are B minus A.
 
     A and B are folders with card.yaml and outcomes.parquet. Prompts are paired by id; prompts and
-    training seeds are both treated as samples. If the protocols differ in more than one variable, a
-    warning names them all. Two card files are compared by their protocols alone. To compare two
-    conditions of one submission, leave B out and give --condition-a and --condition-b.
+    training seeds are both treated as samples. If the protocols differ in several variables, a
+    warning names them all. Of two card files, only the protocols are compared. To compare two
+    conditions of one submission, leave out B and give --condition-a and --condition-b.
 
     A difference is "equivalent" if its whole 95 % interval lies within the standard's margin,
     "differs" if the interval excludes 0, and "undecided" otherwise. Prompts are listed by id; no

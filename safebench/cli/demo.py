@@ -32,7 +32,7 @@ THREADS = 1  # the embedded model is too small to split: more threads only wait 
     default="demo-out",
     show_default=True,
     type=options.FOLDER,
-    help="Folder for everything the demo makes. A finished demo in it is started over.",
+    help="Folder for everything the demo makes. If a finished demo is there, it starts over.",
 )
 @options.batch_size
 @options.device

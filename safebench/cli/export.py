@@ -31,16 +31,16 @@ def _for(option: str) -> str:
 @click.argument("folder", type=shared.EXISTING_FOLDER)
 @click.option("--out", required=True, type=shared.FOLDER, help="New folder to write to.")
 @click.option("--card-url", metavar="URL", help=f"Public address of the card. {_for('card_url')}")
-@click.option("--seed", type=int, help=f"Training seed to write the numbers of. {_for('seed')}")
+@click.option("--seed", type=int, help=f"Training seed whose numbers are written. {_for('seed')}")
 @click.option(
     "--checkpoint",
     type=click.IntRange(min=1),
-    help=f"Checkpoint to write the numbers of. {_for('checkpoint')}",
+    help=f"Checkpoint whose numbers are written. {_for('checkpoint')}",
 )
 @click.option(
     "--timestamp",
     metavar="SECONDS",
-    help="When the record was made, in seconds since 1970. Default: the card's date. "
+    help="Time of the record, in seconds since 1970. Default: the card's date. "
     + _for("timestamp"),
 )
 @click.option(

@@ -16,15 +16,15 @@ from safebench.errors import SafebenchError, visible
 
 COMMANDS = {
     "demo": "Watch fine-tuning lower safety on an embedded model.",
-    "init": "Draft a card, from adapters, trainers and lm-eval results.",
+    "init": "Draft a card from adapters, trainer output and lm-eval results.",
     "run": "Execute a card: fine-tune, generate, judge, score.",
     "status": "Show the progress of a run.",
     "merge": "Join the shards of one grid.",
     "withdraw": "Withdraw a registered run, with a reason.",
     "import": "Turn runs made elsewhere into a submission.",
     "validate": "Check cards and their evidence; explain each problem.",
-    "rules": "List the rules of the standard, or explain some.",
-    "tasks": "List the tasks: what each measures, its size and source.",
+    "rules": "List the rules of the standard, or explain some of them.",
+    "tasks": "List the tasks, with what each measures, its size and its source.",
     "score": "Recompute a submission's numbers from its evidence.",
     "plan": "Plan how many seeds, repeats and prompts are needed.",
     "rerun": "Repeat a submission and print a reproduction verdict.",
@@ -43,8 +43,8 @@ def load(name: str) -> click.Command:
     return command
 
 
-def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
-    if asked:  # looked up only now: it costs every other command its start
+def _print_version(context: click.Context, _: click.Parameter, is_set: bool) -> None:
+    if is_set:  # looked up only now: the look-up would slow the start of every other command
         click.echo(f"safebench, version {safebench.__version__}")
         context.exit()
 

@@ -1,4 +1,4 @@
-"""`safebench plan`: how many seeds, repeats and prompts does a narrow interval take?"""
+"""`safebench plan`: how many seeds, repeats and prompts does a narrow interval need?"""
 
 from __future__ import annotations
 
@@ -48,11 +48,15 @@ _COST = click.FloatRange(min=0)
     type=_PROPORTION,
     default=0.05,
     show_default=True,
-    help="Half-width of the 95 % interval to aim for; .05 is 10 points from end to end.",
+    help="Half-width of the 95 % interval to aim for; .05 makes it 10 points wide.",
 )
 @click.option("--cost-fine-tune", type=_COST, help="Cost of one fine-tune, in any unit.")
-@click.option("--cost-generation", type=_COST, help="Cost of one judged response, same unit.")
-@click.option("--cost-prompt", type=_COST, help="Cost of writing or labelling one prompt.")
+@click.option(
+    "--cost-generation", type=_COST, help="Cost of one judged response, in the same unit."
+)
+@click.option(
+    "--cost-prompt", type=_COST, help="Cost of writing or labelling one prompt, in the same unit."
+)
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
@@ -62,14 +66,14 @@ _COST = click.FloatRange(min=0)
 @click.option(
     "--fixed-prompts",
     is_flag=True,
-    help="Treat the prompts as all that matter, not as a sample of more; keep their number.",
+    help="Treat the prompts as the whole population, not as a sample, and keep their number.",
 )
-@click.option("--task", help="Task in the pilot. Default: that of its primary harm score.")
-@click.option("--construct", type=shared.CONSTRUCT, help="Construct in the pilot.")
-@click.option("--decoding", help="Name of a decoding in the pilot.")
-@click.option("--checkpoint", type=int, help="Epoch or step in the pilot.")
-@click.option("--judge", help="Name of a judge in the pilot.")
-@click.option("--score", type=_PROPORTION, help="Without a pilot: the score to expect, roughly.")
+@click.option("--task", help="Task of the pilot to use. Default: that of its primary harm score.")
+@click.option("--construct", type=shared.CONSTRUCT, help="Construct of the pilot to use.")
+@click.option("--decoding", help="Decoding of the pilot to use, by name.")
+@click.option("--checkpoint", type=int, help="Checkpoint of the pilot to use, an epoch or step.")
+@click.option("--judge", help="Judge of the pilot to use, by name.")
+@click.option("--score", type=_PROPORTION, help="Without a pilot: the score you expect, roughly.")
 @click.option(
     "--sigma-seed",
     type=_SD,
@@ -78,14 +82,14 @@ _COST = click.FloatRange(min=0)
 @click.option(
     "--sigma-prompt",
     type=_SD,
-    help="Without a pilot: SD over prompts of how often each is complied with. Default: the "
-    "largest that the score allows.",
+    help="Without a pilot: SD over prompts of the rate of compliance. Default: the largest that "
+    "the score allows.",
 )
 @click.option(
     "--sigma-repeat",
     type=_SD,
-    help="Without a pilot: SD of one response when the same model answers the same prompt again; "
-    "0 for greedy decoding.",
+    help="Without a pilot: SD over repeated responses of one model to one prompt; 0 for greedy "
+    "decoding.",
 )
 @click.option(
     "--prompts",
@@ -95,13 +99,13 @@ _COST = click.FloatRange(min=0)
 @click.option(
     "--from-seeds",
     type=click.IntRange(min=2),
-    help="Number of seeds that --sigma-seed was estimated from: shows how uncertain it is.",
+    help="Number of seeds from which --sigma-seed was estimated; shows how uncertain it is.",
 )
 @shared.output_format
 def command(pilot: Path | None, style: str, target: float, **options: Any) -> None:
-    """Compute how many training seeds, repeats and prompts a narrow interval takes.
+    """Compute how many training seeds, repeats and prompts a narrow interval needs.
 
-    From a pilot, a submission with two or more seeds (better three, best five):
+    Either from a pilot, a submission with at least two seeds (three are better, five are best):
 
     \b
       safebench plan PILOT_DIR --target .05 --cost-fine-tune 100 --cost-generation .01

@@ -47,13 +47,15 @@ EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3, "no_verdict": 3
     "original.",
 )
 @click.option(
-    "--everything", is_flag=True, help="Measure every cell, not only those of primary estimands."
+    "--everything",
+    is_flag=True,
+    help="Measure every cell, not only those of the primary estimands.",
 )
-@click.option("--name", default="not given", help="Name of the person who repeats it.")
+@click.option("--name", default="not given", help="Name of the person who makes the rerun.")
 @click.option(
     "--organisation",
-    help="Organisation of that person. Only another one than the original's counts towards the "
-    "level `reproduced`.",
+    help="Organisation of that person. A rerun counts towards the level `reproduced` only if it "
+    "differs from the original's.",
 )
 @click.option("--contact", help="Address for questions about the rerun.")
 @options.batch_size

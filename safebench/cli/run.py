@@ -32,7 +32,7 @@ _OURS = "hf"
     help="Folder to write the submission to: a new one, or that of an interrupted run.",
 )
 @click.option(
-    "--dry-run", is_flag=True, help="List the cells and what they cost; run and write nothing."
+    "--dry-run", is_flag=True, help="List the cells and their cost; nothing is run or written."
 )
 @options.format_option(
     "text",
@@ -44,19 +44,19 @@ _OURS = "hf"
     multiple=True,
     metavar="KEY=VALUE[,...]",
     help="Run only these cells, chosen by condition, seed (a value, or #1 for the first), "
-    "checkpoint or decoding. May be repeated. The card is written once no cell is left.",
+    "checkpoint or decoding. May be repeated. The card is written once every cell is finished.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Use only the first N prompts of every task: a trial, and marked as one in the card.",
+    help="Use only the first N prompts of every task; the card is then marked as a trial.",
 )
 @click.option(
     "--shard",
     default="1/1",
     metavar="i/n",
-    help="Run part i of n of the grid, in a folder of its own; join them with `safebench merge`.",
+    help="Run part i of n of the grid, in a folder of its own. `safebench merge` joins the parts.",
 )
 @options.batch_size
 @options.device
@@ -67,15 +67,15 @@ _OURS = "hf"
     default=_OURS,
     show_default=True,
     metavar="NAME",
-    help="What generates: hf is transformers with reproducible sampling; any other name is an "
-    "lm-eval model, e.g. vllm or local-chat-completions.",
+    help="What generates the responses: hf is transformers with reproducible sampling; any other "
+    "name is an lm-eval model, e.g. vllm or local-chat-completions.",
 )
 @click.option(
     "--backend-args",
     default="",
     metavar="k=v,...",
-    help="Arguments for the backend, as in lm-eval's --model_args; {base}, {adapter}, {seed} and "
-    "the like are filled in.",
+    help="Arguments for the backend, as in lm-eval's --model_args. Placeholders such as {base}, "
+    "{adapter} and {seed} are filled in.",
 )
 def command(
     card: Path,

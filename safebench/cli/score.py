@@ -32,8 +32,9 @@ from safebench.evidence.submission import Submission
 def command(directory: Path, style: str, tasks: tuple[str, ...], plots: Path | None) -> None:
     """Recompute every number of the submission in DIR from its outcomes.parquet.
 
-    Also reports what varies most, how many seeds would be needed, diagnostics, and what was not
-    measured. The card's own results are not used, and nothing but the plots is written.
+    The report also says what varies most, how many seeds would be needed, and what was not
+    measured, and gives diagnostics. The card's own results are not used. Nothing is written except
+    the plots.
     """
     report = make_report(Submission.read(directory), tasks)
     click.echo(render(report, style))

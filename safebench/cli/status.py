@@ -20,9 +20,9 @@ from safebench.words import count, number, quantity
 )
 @options.output_format
 def command(folders: tuple[Path, ...], style: str) -> None:
-    """Show the progress of the runs in DIR: folders given to --out, also those of shards.
+    """Show the progress of the runs in DIR, the folders given to `safebench run --out`.
 
-    It only reads the folders, so it can be used during a run, from any machine that sees them.
+    It only reads the folders, so it can be used during a run and from any machine that sees them.
     """
     found = [read_status(folder) for folder in folders]
     if style == "json":

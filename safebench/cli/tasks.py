@@ -41,8 +41,8 @@ def command(name: str | None, style: str, folder: bool) -> None:
     NAME  a task, as a card names it: safebench_xstest
 
     With NAME, show its page: columns, how to get access, the benchmark's own judge, limits. Nothing
-    is downloaded: prompts are counted in files on this machine; other numbers are marked as
-    published ones.
+    is downloaded. Prompts are counted in the files on this machine; where there are none, the
+    published number is given and marked.
     """
     if folder:
         click.echo(tasks_dir() if name is None else entry(name).readme.parent)

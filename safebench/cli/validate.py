@@ -45,7 +45,7 @@ def command(
     PATH  a card (.yaml, .yml, .json), a submission, a folder of submissions,
           or - for standard input
 
-    Every problem is listed with its place and how to fix it. Nothing is changed.
+    Every problem is listed with its place and a remedy. Nothing is changed.
 
     \b
     Exit codes: 0 no errors; 1 errors were found, or a card is below --level;

@@ -189,15 +189,15 @@ def _group(label: str, score: MeasuredScore, left: float, share: float, top: flo
     upper, lower, at = (_y(v, top) for v in (score.upper, score.lower, score.estimate))
     ends = f"M{num(start)} {num(upper)}V{num(max(lower, upper + 0.5))}"
     diamond = f"M{num(start)} {num(at - 5)}l5 5l-5 5l-5 -5z"
-    said = tag("title", f"mean {svg.read_out(score)}")
-    parts = [tag("path", d=ends, cls="ci"), tag("path", said, d=diamond, cls="mean")]
+    title = tag("title", f"mean {svg.read_out(score)}")
+    parts = [tag("path", d=ends, cls="ci"), tag("path", title, d=diamond, cls="mean")]
     for column, runs in enumerate(seeds.values(), start=1):
         x = start + step * (column + 0.3)
         for run in runs:
-            said = tag(
+            title = tag(
                 "title", f"seed {run.training_seed}, repeat {run.repeat}: {proportion(run.score)}"
             )
-            parts.append(tag("circle", said, cx=x, cy=_y(run.score, top), r=3, cls="run"))
+            parts.append(tag("circle", title, cx=x, cy=_y(run.score, top), r=3, cls="run"))
     middle = left + share / 2
     return [*parts, tag("text", label, x=middle, y=_TOP + _INNER + 20, cls="tick middle")]
 

@@ -136,26 +136,31 @@ def _reruns(original: Submission, problems: list[str]) -> tuple[Rerun, ...]:
     return tuple(reruns)
 
 
-def _differences(place: str, stated: Any, found: Any) -> list[str]:
-    if isinstance(stated, dict) and isinstance(found, dict):
+def _differences(place: str, reported: Any, recomputed: Any) -> list[str]:
+    """Return what differs, a line each."""
+    if isinstance(reported, dict) and isinstance(recomputed, dict):
         return [
             line
-            for key in stated | found
+            for key in reported | recomputed
             # Whoever has no responses cannot tell; what `true` changes is in the other fields.
-            if not (key == "identical" and None in (stated.get(key), found.get(key)))
-            for line in _differences(f"{place} {key}", stated.get(key), found.get(key))
+            if not (key == "identical" and None in (reported.get(key), recomputed.get(key)))
+            for line in _differences(f"{place} {key}", reported.get(key), recomputed.get(key))
         ]
-    if isinstance(stated, list) and isinstance(found, list) and len(stated) == len(found):
+    if (
+        isinstance(reported, list)
+        and isinstance(recomputed, list)
+        and len(reported) == len(recomputed)
+    ):
         return [
             line
-            for i, (a, b) in enumerate(zip(stated, found, strict=True))
+            for i, (a, b) in enumerate(zip(reported, recomputed, strict=True))
             for line in _differences(f"{place}[{i}]", a, b)
         ]
-    if isinstance(stated, float) and isinstance(found, float):
-        same = math.isclose(stated, found, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+    if isinstance(reported, float) and isinstance(recomputed, float):
+        same = math.isclose(reported, recomputed, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
     else:
-        same = bool(stated == found)
-    return [] if same else [f"{place} is {stated!r}, recomputed {found!r}"]
+        same = bool(reported == recomputed)
+    return [] if same else [f"{place} is {reported!r}, recomputed {recomputed!r}"]
 
 
 def _only_plain_files(place: Path) -> None:
