@@ -54,9 +54,6 @@ class Pages:
             columns=ON_PAGE,
             letters=LETTERS,
             min_seeds=MIN_SEEDS,
-            bar=svg.bar,
-            scale=svg.scale,
-            steps=svg.steps,
             place=lambda s, unit: words.where(s.condition, s.checkpoint, s.decoding, unit),
             cut_words=_cut_words,
         )
@@ -70,6 +67,8 @@ class Pages:
             plain=words.plain,
             ticks=text.ticks,
             reported=text.reported,
+            num=svg.num,
+            read_out=svg.read_out,
         )
 
     def index(self, groups: list[RowGroup], downloads: dict[str, str]) -> str:
