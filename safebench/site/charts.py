@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,6 @@ from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredRun
 from safebench.card.results import base_key, find, key_of
 from safebench.evidence.arrays import outcome_arrays
 from safebench.site import svg
-from safebench.site.svg import num, tag
 from safebench.stats import score_interval
 from safebench.stats.intervals import Interval
 from safebench.words import CONSTRUCTS, checkpoint, proportion
@@ -125,24 +124,48 @@ def _panel(
     top: float,
     unit: str,
 ) -> Panel:
-    """Draw runs by checkpoint: the base as a band, a dot per run, the mean with its interval."""
-    groups = {
-        checkpoint(score.checkpoint, unit) or "as released": score
-        for score in sorted(scores, key=lambda score: score.checkpoint or 0)
-    }
     columns = [len(_by_seed(score)) + 2 for score in scores]
     width = max(_MIN_WIDTH, _LEFT + _RIGHT + sum(columns) * _COLUMN + (len(scores) + 1) * _GAP)
     height = _TOP + _INNER + _BOTTOM
-    body = [*_axes(width, top), *(_band(base, width, top) if base else ())]
-    share = (width - _LEFT - _RIGHT) / len(groups)
-    for i, (label, score) in enumerate(groups.items()):
-        body += _group(label, score, _LEFT + share * i, share, top)
-    parts = [f"base model {svg.read_out(base)}"] if base else []
-    parts += [f"{label}: mean {svg.read_out(score)}" for label, score in groups.items()]
-    title = f"{scores[0].task}, decoding {decoding}: run scores by checkpoint"
-    picture = svg.picture(width, height, title, "; ".join(parts), *body, cls="panel")
+    share = (width - _LEFT - _RIGHT) / len(scores)
+    ordered = sorted(scores, key=lambda score: score.checkpoint or 0)
+    groups = [_group(score, unit, _LEFT + share * i, share) for i, score in enumerate(ordered)]
+    desc = [f"base model {svg.read_out(base)}"] if base else []
+    desc += [f"{group['label']}: mean {svg.read_out(group['score'])}" for group in groups]
+    values = [top * i / 5 for i in range(6)]
+    picture = svg.draw(
+        "panel",
+        width=width,
+        height=height,
+        left=_LEFT,
+        right=width - _RIGHT,
+        title=f"{scores[0].task}, decoding {decoding}: run scores by checkpoint",
+        desc="; ".join(desc),
+        ticks=[(v, proportion(v) if 0 < v < 1 else f"{v:g}") for v in values],
+        base=base,
+        groups=groups,
+        y=lambda value: _TOP + _INNER * (1 - min(value, top) / top),
+    )
     heading = decoding if condition == "tuned" else f"{decoding}, {condition}"
     return Panel(heading, picture, (width, height))
+
+
+def _group(score: MeasuredScore, unit: str, left: float, share: float) -> dict[str, Any]:
+    """Place a mean at the left, then a column of dots per training seed."""
+    seeds = _by_seed(score)
+    step = min(_COLUMN * 1.6, (share - 16) / (len(seeds) + 1.6))
+    start = left + (share - step * (len(seeds) + 0.6)) / 2
+    return {
+        "label": checkpoint(score.checkpoint, unit) or "as released",
+        "score": score,
+        "x": start,
+        "middle": left + share / 2,
+        "dots": [
+            (start + step * (column + 0.3), run)
+            for column, runs in enumerate(seeds.values(), start=1)
+            for run in runs
+        ],
+    }
 
 
 def _by_seed(score: MeasuredScore) -> dict[int | None, list[MeasuredRun]]:
@@ -150,56 +173,6 @@ def _by_seed(score: MeasuredScore) -> dict[int | None, list[MeasuredRun]]:
     for run in score.runs:
         found.setdefault(run.training_seed, []).append(run)
     return found
-
-
-def _y(value: float, top: float) -> float:
-    return _TOP + _INNER * (1 - min(value, top) / top)
-
-
-def _axes(width: float, top: float) -> list[Markup]:
-    parts: list[Markup] = []
-    for i in range(6):
-        value = top * i / 5
-        y = _y(value, top)
-        line = "axis" if i == 0 else "grid"
-        parts.append(tag("path", d=f"M{_LEFT} {num(y)}H{num(width - _RIGHT)}", cls=line))
-        label = _tick(value)
-        parts.append(tag("text", label, x=_LEFT - 8, y=y + 4, cls="tick end"))
-    return parts
-
-
-def _tick(value: float) -> str:
-    return proportion(value) if 0 < value < 1 else f"{value:g}"
-
-
-def _band(base: MeasuredScore, width: float, top: float) -> list[Markup]:
-    upper, lower, at = (_y(v, top) for v in (base.upper, base.lower, base.estimate))
-    inner = width - _LEFT - _RIGHT
-    return [
-        tag("rect", x=_LEFT, y=upper, width=inner, height=max(lower - upper, 1), cls="band"),
-        tag("path", d=f"M{_LEFT} {num(at)}h{num(inner)}", cls="baseline"),
-    ]
-
-
-def _group(label: str, score: MeasuredScore, left: float, share: float, top: float) -> list[Markup]:
-    """Draw a mean with its interval at the left, then a column of dots per training seed."""
-    seeds = _by_seed(score)
-    step = min(_COLUMN * 1.6, (share - 16) / (len(seeds) + 1.6))
-    start = left + (share - step * (len(seeds) + 0.6)) / 2
-    upper, lower, at = (_y(v, top) for v in (score.upper, score.lower, score.estimate))
-    ends = f"M{num(start)} {num(upper)}V{num(max(lower, upper + 0.5))}"
-    diamond = f"M{num(start)} {num(at - 5)}l5 5l-5 5l-5 -5z"
-    title = tag("title", f"mean {svg.read_out(score)}")
-    parts = [tag("path", d=ends, cls="ci"), tag("path", title, d=diamond, cls="mean")]
-    for column, runs in enumerate(seeds.values(), start=1):
-        x = start + step * (column + 0.3)
-        for run in runs:
-            title = tag(
-                "title", f"seed {run.training_seed}, repeat {run.repeat}: {proportion(run.score)}"
-            )
-            parts.append(tag("circle", title, cx=x, cy=_y(run.score, top), r=3, cls="run"))
-    middle = left + share / 2
-    return [*parts, tag("text", label, x=middle, y=_TOP + _INNER + 20, cls="tick middle")]
 
 
 def by_task(results: Iterable[T]) -> list[list[T]]:

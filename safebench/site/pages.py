@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -21,7 +20,6 @@ from safebench.site.columns import LETTERS, ON_PAGE
 from safebench.site.sources import Entry
 
 _MINUS = "\u2212"
-_TEMPLATES = Path(__file__).resolve().parent / "templates"
 #: What a page may load: its own style sheet and script, nothing else.
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'none'"
@@ -38,7 +36,7 @@ class Pages:
 
     def __init__(self, board: Board) -> None:
         self._env = Environment(
-            loader=FileSystemLoader(_TEMPLATES),
+            loader=FileSystemLoader(svg.TEMPLATES),
             autoescape=True,
             undefined=StrictUndefined,
             finalize=text.finalize,

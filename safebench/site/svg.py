@@ -1,19 +1,23 @@
-"""Pictures drawn as SVG text: no script, no style attributes, colours from the style sheet.
+"""Pictures as SVG text, from templates: no script, no style attributes.
 
-Everything a picture shows stands in a table or in text beside it too.
+The colours of a page's pictures come from its style sheet. Everything a picture shows stands in a
+table or in text beside it too.
 """
 
 from __future__ import annotations
 
-from markupsafe import Markup, escape
+from pathlib import Path
+from typing import Any
 
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from safebench import words
 from safebench.card.measured import MeasuredScore
-from safebench.site.text import clean
+from safebench.site.text import finalize
 from safebench.stats.intervals import Interval
-from safebench.words import with_interval
 
-Mark = MeasuredScore | Interval
-"""What is drawn: an estimate with its interval, proportions."""
+TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 def num(value: float) -> str:
@@ -21,39 +25,26 @@ def num(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def tag(name: str, *children: str, **attributes: str | float) -> Markup:
-    """Return one element; attribute `cls` is written `class`, `_` becomes `-`, text is escaped."""
-    written = "".join(
-        f' {"class" if key == "cls" else key.replace("_", "-")}="{escape(_value(value))}"'
-        for key, value in attributes.items()
-    )
-    if not children:
-        return Markup(f"<{name}{written}/>")  # noqa: S704 - parts are escaped
-    inner = "".join(str(c if isinstance(c, Markup) else escape(clean(c))) for c in children)
-    return Markup(f"<{name}{written}>{inner}</{name}>")  # noqa: S704
-
-
-def _value(value: str | float) -> str:
-    return clean(value) if isinstance(value, str) else num(value)
-
-
-def picture(
-    width: float, height: float, title: str, desc: str, *body: str, **attributes: str
-) -> Markup:
-    """Return a picture with what a screen reader says of it."""
-    return tag(
-        "svg",
-        tag("title", title),
-        tag("desc", desc),
-        *body,
-        **attributes,
-        role="img",
-        viewBox=f"0 0 {num(width)} {num(height)}",
-        width=width,
-        height=height,
-    )
-
-
-def read_out(mark: Mark) -> str:
+def read_out(mark: MeasuredScore | Interval) -> str:
     """Return an estimate with its interval, for the text of a picture."""
-    return with_interval(mark.estimate, mark.lower, mark.upper)
+    return words.with_interval(mark.estimate, mark.lower, mark.upper)
+
+
+def draw(name: str, **content: Any) -> Markup:
+    """Return the picture of a template, `NAME.svg`; every text in it is escaped."""
+    return Markup(_ENVIRONMENT.get_template(f"{name}.svg").render(**content))  # noqa: S704
+
+
+def _dense(name: str) -> str:
+    """Return a template without the line breaks between its tags."""
+    text = (TEMPLATES / name).read_text(encoding="utf-8")
+    return "".join(line.strip() for line in text.splitlines())
+
+
+_ENVIRONMENT = Environment(
+    loader=FunctionLoader(_dense), autoescape=True, undefined=StrictUndefined, finalize=finalize
+)
+_ENVIRONMENT.filters.update(
+    num=num, read_out=read_out, proportion=words.proportion, percent=words.percent
+)
+_ENVIRONMENT.filters.update(count=words.count, number=words.number, setting=words.setting)

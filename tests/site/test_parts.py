@@ -18,8 +18,9 @@ def test_backticks_become_code_and_markup_does_not() -> None:
 
 
 def test_a_picture_escapes_what_it_says() -> None:
-    dot = svg.tag("circle", svg.tag("title", "</svg><script>"), cls='"><b>')
-    picture = svg.picture(10, 10, "a < b", "c & d", dot, svg.tag("text", "<script>"), cls="panel")
+    size = {"width": 10, "height": 10, "style": "", "sections": [("</svg><script>", 1, [])]}
+    shape = {"left": 0, "scale": 1, "row_height": 1, "lines": ['"><b>']}
+    picture = svg.draw("variance", title="a < b", desc="c & d", **size, **shape)
     assert "<script>" not in picture
     assert "<title>a &lt; b</title><desc>c &amp; d</desc>" in picture
     assert "<b>" not in picture
