@@ -22,6 +22,7 @@ from safebench.importing.interface import Option
 from safebench.importing.readers import READERS, reader_of
 from safebench.importing.submission.request import Request
 from safebench.importing.submission.write import Imported, import_runs
+from safebench.words import count
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _OUT = click.Path(path_type=Path)
@@ -213,8 +214,8 @@ def _report(imported: Imported, out: Path) -> None:
         click.echo(line, err=True)
     if imported.kept:
         click.echo(
-            f"note: {imported.kept} fields that the standard has no place for are kept in "
-            f"{out / 'extra.json'}: look at them before you publish",
+            f"note: {count(imported.kept, 'field')} that the standard has no place for went to "
+            f"{out / 'extra.json'}: look at it before you publish",
             err=True,
         )
     results = complete_results(imported.card)
@@ -222,7 +223,7 @@ def _report(imported: Imported, out: Path) -> None:
         print_summary(printer(), imported.card, results)
     card = out / "card.yaml"
     click.echo(text.render([imported.report]))
-    click.echo(f"\nWrote {card}, with {imported.responses:,} responses.")
+    click.echo(f"\nWrote {card}, with {count(imported.responses, 'response')}.")
     if imported.to_name:
         click.echo(f"Give it names of its own: {visible(', '.join(imported.to_name))}.")
     then = f"safebench validate {card} · safebench score {out}"

@@ -20,7 +20,7 @@ from safebench.evidence.arrays import outcome_arrays
 from safebench.site import svg
 from safebench.stats import score_interval
 from safebench.stats.intervals import Interval
-from safebench.words import CONSTRUCTS, checkpoint, proportion
+from safebench.words import CONSTRUCTS, checkpoint, proportion, setting
 
 T = TypeVar("T", MeasuredScore, MeasuredChange)
 
@@ -141,7 +141,7 @@ def _panel(
         right=width - _RIGHT,
         title=f"{scores[0].task}, decoding {decoding}: run scores by checkpoint",
         desc="; ".join(desc),
-        ticks=[(v, proportion(v) if 0 < v < 1 else f"{v:g}") for v in values],
+        ticks=[(v, proportion(v) if 0 < v < 1 else setting(v)) for v in values],
         base=base,
         groups=groups,
         y=lambda value: _TOP + _INNER * (1 - min(value, top) / top),
