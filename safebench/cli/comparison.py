@@ -57,7 +57,8 @@ def print_comparison(console: Console, found: SubmissionComparison) -> None:
     for warning in (*found.warnings, *shared):
         _warn(console, warning)
     for one in found.comparisons:
-        _print_title(console, one)
+        console.print(f"\n[bold]{construct_name(one.construct)}[/bold], ", end="")
+        console.print(f"{visible(one.task)} ({BETTER[one.construct]})", markup=False)
         for warning in one.warnings:
             if warning not in shared:
                 _warn(console, warning)
@@ -138,12 +139,6 @@ def _why_unknown(item: Variable) -> str:
         return "pinned on neither side" if is_unpinned else "neither side reports"
     ((side, value),) = unknown.items()
     return f"{side} {'cannot pin' if value == 'cannot be pinned' else 'does not report'}"
-
-
-def _print_title(console: Console, one: Comparison) -> None:
-    name = construct_name(one.construct)
-    console.print(f"\n[bold]{name}[/bold], ", end="")
-    console.print(f"{visible(one.task)} ({BETTER[one.construct]})", markup=False)
 
 
 def _print_scores(console: Console, one: Comparison, found: SubmissionComparison) -> None:

@@ -6,7 +6,6 @@ import json
 import re
 import sys
 import textwrap
-from types import TracebackType
 from typing import Any
 
 import click
@@ -65,12 +64,7 @@ class TerminalProgress:
         self._bars.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
     def say(self, text: str) -> None:

@@ -15,7 +15,7 @@ from safebench.card.measured import complete_results
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.executing import needs_models
-from safebench.cli.rerun import print_report, repeat, seed_count
+from safebench.cli.rerun import print_report, repeat
 from safebench.cli.summary import print_summary
 from safebench.errors import RunError
 from safebench.evidence.submission import Submission
@@ -115,7 +115,6 @@ def _rerun(submission: Path, progress: TerminalProgress, settings: dict[str, Any
     report = repeat(
         original,
         submission / "reruns" / "first",
-        seed_count(original.card),
         require(original.card.submission.submitter, "submission.submitter"),
         progress,
         threads=THREADS,

@@ -77,7 +77,7 @@ def command(
     """Fine-tune SUBMISSION's recipe with new training seeds, measure it, and compare.
 
     The verdict is an equivalence test on each primary estimand, with the standard's margin. A trial
-    (--limit), or one with fewer than 50 prompts, gets no verdict.
+    (made with `run --limit`) and a study with fewer than 50 prompts get no verdict.
 
     \b
     Exit codes: 0 reproduced; 1 not reproduced; 3 inconclusive or no verdict;
@@ -91,20 +91,14 @@ def command(
     )
     with TerminalProgress() as progress:
         report = repeat(
-            original,
-            out,
-            seeds or seed_count(original.card),
-            submitter,
-            progress,
-            everything=everything,
-            **settings,
+            original, out, submitter, progress, seeds=seeds, everything=everything, **settings
         )
     print_report(printer(), report)
     click.echo(f"\nWrote {out / 'verdict.json'}.")
     ctx.exit(EXIT[report.overall])
 
 
-def seed_count(card: Card) -> int:
+def _seed_count(card: Card) -> int:
     """Return the number of training seeds of a card."""
     seeds = card.seeds
     if isinstance(seeds, NotReported) or isinstance(seeds.training, NotReported):
@@ -115,14 +109,17 @@ def seed_count(card: Card) -> int:
 def repeat(
     original: Submission,
     out: Path,
-    seeds: int,
     submitter: Submitter,
     progress: TerminalProgress,
     *,
+    seeds: int | None = None,
     everything: bool = False,
     **settings: Any,
 ) -> RerunReport:
-    """Execute a rerun into a folder and write its verdict; `settings` are those of `Settings`."""
+    """Execute a rerun into a folder and write its verdict.
+
+    `seeds`: how many new ones, by default as many as in the original; `settings`: of `Settings`.
+    """
     with needs_models("rerun"):
         from safebench.analysis.verdict import compare
         from safebench.cli.run import describe
@@ -130,7 +127,9 @@ def repeat(
         from safebench.study.execute import execute, finished_earlier
         from safebench.study.plan import make_plan
         from safebench.study.rerun import primary_blocks, rerun_card
-    protocol = original.with_card(rerun_card(original, seeds, submitter))
+    protocol = original.with_card(
+        rerun_card(original, seeds or _seed_count(original.card), submitter)
+    )
     is_needed = primary_blocks(original.card)
     plan = make_plan(protocol, out, *(() if everything else (is_needed,)))
     progress.say("rerun " + describe(plan))

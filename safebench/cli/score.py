@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from safebench.analysis.report import ScoreReport, make_report, only
+from safebench.analysis.report import make_report, only
 from safebench.card.measured import complete_results
 from safebench.cli import options
 from safebench.cli.score_formats.interface import FORMATS, render
@@ -39,24 +39,15 @@ def command(directory: Path, style: str, tasks: tuple[str, ...], plots: Path | N
     report = make_report(Submission.read(directory), tasks)
     click.echo(render(report, style))
     if plots is not None:
-        _draw(report, plots)
-    if _differs(report, tasks):
+        from safebench.site.plots import write_plots
+
+        for path in write_plots(report, plots):
+            click.echo(f"drew {visible(str(path))}", err=True)
+    reported = complete_results(report.card)
+    if reported is not None and report.results != only(reported, tasks):
         click.echo(
             "\nThe card has other numbers: safebench validate names every one that differs.",
             err=True,
         )
     if style == "text":
         click.echo(f"\nNext: safebench plan {visible(shlex.quote(str(directory)))} --target .05")
-
-
-def _draw(report: ScoreReport, folder: Path) -> None:
-    from safebench.site.plots import write_plots
-
-    for path in write_plots(report, folder):
-        click.echo(f"drew {visible(str(path))}", err=True)
-
-
-def _differs(report: ScoreReport, tasks: tuple[str, ...]) -> bool:
-    """Tell whether the card has other numbers than its outcomes give."""
-    reported = complete_results(report.card)
-    return reported is not None and report.results != only(reported, tasks)

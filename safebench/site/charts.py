@@ -45,8 +45,6 @@ class Chart:
 
     task: str
     construct: str
-    seeds: int
-    repeats: int
     panels: tuple[Panel, ...]
     trial: str | None = None
     """The first prompts alone, and how many there are."""
@@ -97,17 +95,9 @@ def _chart(card: Card, results: MeasuredResults, scores: Sequence[MeasuredScore]
     panels = []
     for condition, decoding in dict.fromkeys((s.condition, s.decoding) for s in scores):
         shown = [s for s in scores if (s.condition, s.decoding) == (condition, decoding)]
-        unit = card.checkpoint_unit
-        panels.append(_panel(condition, decoding, shown, bases[decoding], top, unit))
-    runs = [r for s in scores for r in s.runs]
-    return Chart(
-        scores[0].task,
-        scores[0].construct,
-        len({r.training_seed for r in runs}),
-        max(r.repeat for r in runs),
-        tuple(panels),
-        card.trials.get(scores[0].task),
-    )
+        panels.append(_panel(shown, bases[decoding], top, card.checkpoint_unit))
+    first = scores[0]
+    return Chart(first.task, first.construct, tuple(panels), card.trials.get(first.task))
 
 
 def top_of_scale(values: Sequence[float]) -> float:
@@ -117,13 +107,10 @@ def top_of_scale(values: Sequence[float]) -> float:
 
 
 def _panel(
-    condition: str,
-    decoding: str,
-    scores: Sequence[MeasuredScore],
-    base: MeasuredScore | None,
-    top: float,
-    unit: str,
+    scores: Sequence[MeasuredScore], base: MeasuredScore | None, top: float, unit: str
 ) -> Panel:
+    """Draw the scores of one condition and decoding, a group of runs per checkpoint."""
+    task, condition, decoding = scores[0].task, scores[0].condition, scores[0].decoding
     columns = [len(_by_seed(score)) + 2 for score in scores]
     width = max(_MIN_WIDTH, _LEFT + _RIGHT + sum(columns) * _COLUMN + (len(scores) + 1) * _GAP)
     height = _TOP + _INNER + _BOTTOM
@@ -139,7 +126,7 @@ def _panel(
         height=height,
         left=_LEFT,
         right=width - _RIGHT,
-        title=f"{scores[0].task}, decoding {decoding}: run scores by checkpoint",
+        title=f"{task}, decoding {decoding}: run scores by checkpoint",
         desc="; ".join(desc),
         ticks=[(v, proportion(v) if 0 < v < 1 else setting(v)) for v in values],
         base=base,

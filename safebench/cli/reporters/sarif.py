@@ -95,9 +95,7 @@ def _result(
         "ruleId": finding.rule,
         "ruleIndex": numbers[finding.rule],
         "level": finding.severity,
-        "message": {
-            "text": _plain(f"{sentence(finding.message)} Fix: {sentence(finding.fix)}"),
-        },
+        "message": {"text": _plain(f"{sentence(finding.message)} Fix: {sentence(finding.fix)}")},
         "locations": [_location(path, finding, places)],
         "partialFingerprints": {"safebenchFinding/v1": fingerprint},
         "properties": {"pointer": finding.pointer, "fix": finding.fix},
@@ -106,8 +104,10 @@ def _result(
 
 def _location(path: str, finding: Finding, places: dict[str, int]) -> Data:
     index = {"index": places[_uri(path)]}
-    location: Data = {"physicalLocation": {"artifactLocation": _artifact_location(path) | index}}
-    location["physicalLocation"]["region"] = _region(finding)
+    artifact = _artifact_location(path) | index
+    location: Data = {
+        "physicalLocation": {"artifactLocation": artifact, "region": _region(finding)}
+    }
     if finding.pointer:
         location["logicalLocations"] = [{"fullyQualifiedName": finding.pointer}]
     return location

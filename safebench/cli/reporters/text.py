@@ -28,7 +28,8 @@ def render(checked: Sequence[Checked]) -> str:
         shown = _worst(one.findings)
         blocks.extend(_finding(one.path, finding, lines) for finding in shown)
         if len(shown) < len(one.findings):
-            blocks.append(_others(one.path, len(one.findings) - len(shown)))
+            more = count(len(one.findings) - len(shown), "more finding")
+            blocks.append(f"{visible(one.path)}: {more}; --format json lists every one.")
         if isinstance(one, CheckedCard):
             blocks.append(_summary(one, name=len(checked) > 1))
     if len(checked) > 1:
@@ -42,10 +43,6 @@ def _worst(findings: Sequence[Finding]) -> Sequence[Finding]:
         return findings
     numbered = sorted(enumerate(findings), key=lambda one: _WORST.index(one[1].severity))
     return [finding for _, finding in sorted(numbered[:_SHOWN], key=lambda one: one[0])]
-
-
-def _others(path: str, number: int) -> str:
-    return f"{visible(path)}: {count(number, 'more finding')}; --format json lists every one."
 
 
 def _finding(path: str, finding: Finding, lines: tuple[str, ...]) -> str:
