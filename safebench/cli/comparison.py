@@ -188,9 +188,9 @@ def _flips(flips: Flips) -> Iterator[str]:
     runs = f"{flips.runs[0]} against {count(flips.runs[1], 'run')}"
     least = f"{runs} give no p below {p_value(flips.least_p)}"
     if flips.mcnemar is not None:
-        yield f"one run each: exact McNemar p {p_value(flips.mcnemar.p)}; not about other runs"
+        yield f"one run each: exact McNemar p {p_value(flips.mcnemar.p)}; other runs may differ"
     elif flips.least_p > flips.level:
-        yield f"no single prompt can be told from chance: {least}"
+        yield f"no single prompt stands out from chance: {least}"
     else:
         yield (
             f"beyond chance: {flips.beyond_chance_up} up, {flips.beyond_chance_down} down "

@@ -24,5 +24,6 @@ def read_files(gathered: Gathered) -> Iterator[str]:
     for name, count in names.items():
         counts = [f"{number} of {section}" for section, number in fields[name].most_common()]
         label = visible(name if count == 1 else f"{name} ({count})")
-        yield f"read {label:<{width}}  fields: {', '.join(counts) or 'none that others do not say'}"
+        helped = ", ".join(counts) or "none that other files do not fill"
+        yield f"read {label:<{width}}  fields: {helped}"
     yield from (f"note: {visible(remark)}" for remark in gathered.remarks)

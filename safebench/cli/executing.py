@@ -49,8 +49,8 @@ def load_sound_card(path: Path) -> Card:
     if new:
         lines = [f"{path}:{f.line}:{f.column}: {f.message}" for f in new]
         raise CardError(
-            "\n".join([f"{path} asks for what this program does not know", *lines]),
-            fix="update safebench: a part of a protocol left out is another protocol",
+            "\n".join([f"{path} has parts that this version of safebench does not know", *lines]),
+            fix="update safebench: a protocol without these parts is another protocol",
         )
     errors = [f for f in findings if f.severity == "error"]
     if errors:

@@ -133,7 +133,7 @@ def _value(option: str, text: str, whole: str) -> Any:
     except yaml.YAMLError:
         value = None
     if not isinstance(value, bool | int | float | str):
-        raise _not(option, whole, f"{text} is no plain value")
+        raise _not(option, whole, f"{text} is not a plain value")
     return value
 
 
@@ -149,7 +149,7 @@ def _split(
             raise _not(option, text, f"{key} is none of {', '.join(keys)}")
         if key in _WHOLE:
             if not (value.isdecimal() and value.isascii() and len(value) < 11):
-                raise _not(option, text, f"{key} {value!r} is no whole number")
+                raise _not(option, text, f"{key} {value!r} is not a whole number")
             values[key] = int(value)
         else:
             values[key] = value

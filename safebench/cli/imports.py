@@ -225,10 +225,10 @@ def _report(imported: Imported, out: Path) -> None:
     click.echo(text.render([imported.report]))
     click.echo(f"\nWrote {card}, with {count(imported.responses, 'response')}.")
     if imported.to_name:
-        click.echo(f"Give it names of its own: {visible(', '.join(imported.to_name))}.")
+        click.echo(f"Still to be named by you: {visible(', '.join(imported.to_name))}.")
     then = f"safebench validate {card} · safebench score {out}"
     if imported.report.level == "incomplete":
-        then = f"replace each `to fill in` there, or give what it asks in --card FILE; then {then}"
+        then = f"replace each `to fill in` there, or answer it in --card FILE; then {then}"
     click.echo(f"Next: {then}")
 
 

@@ -83,7 +83,7 @@ def _report(gathered: Gathered, draft: Draft, out: Path, *, prints: bool) -> Ite
     if not prints:
         yield f"Wrote {out}."
     if draft.to_name:
-        yield f"Give it names of its own: {', '.join(draft.to_name)}."
+        yield f"Still to be named by you: {', '.join(draft.to_name)}."
     then = f"safebench validate {out}"
     if not gathered.files:
         then += f" · safebench run {out} --out DIR"

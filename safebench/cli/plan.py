@@ -150,7 +150,7 @@ def _spread(pilot: Path | None, options: dict[str, Any]) -> Spread:
     if pilot is not None:
         if given:
             raise click.UsageError(
-                f"{_flags(given)}: the pilot measures this; leave it out, or leave out PILOT_DIR"
+                f"{_flags(given)}: the pilot measures this; leave out either it or PILOT_DIR"
             )
         return pilot_spread(Submission.read(pilot), {name: options[name] for name in _CHOICE})
     chosen = [name for name in _CHOICE if options[name] is not None]
@@ -174,7 +174,7 @@ def _costs(options: dict[str, Any]) -> dict[str, float] | None:
     for name in ("fine_tune", "generation"):
         if name not in costs:
             raise click.UsageError(
-                f"the cheapest split needs {_flags(['cost_' + name])} too; only the ratio matters"
+                f"the cheapest design needs {_flags(['cost_' + name])} too; only the ratio matters"
             )
     if costs["generation"] == 0:
         raise click.UsageError("--cost-generation 0: give a small figure, such as 1e-6")
@@ -324,22 +324,22 @@ def _row(label: str, plan: Any) -> tuple[str, ...]:
 
 
 def _print_uncertainty(console: Console, found: Sizing) -> None:
-    console.print("\n[bold]How sure[/bold]")
+    console.print("\n[bold]How certain[/bold]")
     if found.at_upper is None:
         text = (
-            "As sure as the SDs that were given. --from-seeds, the number of seeds behind "
-            "--sigma-seed, also shows the answers at its upper bound."
+            "As certain as the SDs you gave. With --from-seeds, the number of seeds behind "
+            "--sigma-seed, the answers at its upper bound are shown too."
         )
     else:
         seeds = count(found.spread.sigma_seeds or 0, "seed")
-        limit = "larger than seen, which was none"
+        limit = "larger than the spread seen, which was none"
         if found.here.sigma > 0:
             factor = rounded(found.at_upper.sigma / found.here.sigma, 1)
             limit = f"at most {factor} times as large as seen"
         text = (
-            f"{seeds} leave the spread over seeds open: with {percent(0.95)} confidence it is "
-            f"{limit}. Where the two columns differ much, add seeds to the pilot before settling "
-            "on a design."
+            f"{seeds} determine the spread over seeds poorly: with {percent(0.95)} confidence it "
+            f"is {limit}. Where the two columns differ much, add seeds to the pilot before "
+            "settling on a design."
         )
     _note(console, text)
     text = "Negative variance estimates count as 0; checkpoint, judge and decoding stay the same."

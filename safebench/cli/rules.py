@@ -92,7 +92,7 @@ def _list(rules: Sequence[Rule]) -> Iterator[str]:
         yield ""
     totals = {word: sum(rule.severity == word for rule in rules) for word in SEVERITIES}
     kinds = ", ".join(count(number, word) for word, number in totals.items() if number)
-    yield f"{count(len(rules), 'rule')}: {kinds}. To explain one: safebench rules ID"
+    yield f"{count(len(rules), 'rule')}: {kinds}. To read about one, run safebench rules ID"
 
 
 def _severity(rule: Rule, pad: int = 0) -> str:

@@ -46,7 +46,7 @@ def command(directory: Path, style: str, tasks: tuple[str, ...], plots: Path | N
     reported = complete_results(report.card)
     if reported is not None and report.results != only(reported, tasks):
         click.echo(
-            "\nThe card has other numbers: safebench validate names every one that differs.",
+            "\nThe card's numbers differ from these: safebench validate lists each one.",
             err=True,
         )
     if style == "text":

@@ -136,8 +136,8 @@ def _notes(found: Sequence[Entry]) -> Iterator[str]:
     if any(e.prompts_from == "as_published" for e in found):
         yield "* as published; not counted on this machine"
     if any(e.gated and e.prompts_from != "local_copy" for e in found):
-        yield "gated: accept its terms on the Hub first; a local copy works without"
+        yield "gated: accept the terms on the Hub first; a local copy needs no access"
     for one in found:
         if one.problem:
             yield click.style("not counted: ", fg="yellow") + visible(one.problem)
-    yield f"{count(len(found), 'task')}. To read about one: safebench tasks NAME"
+    yield f"{count(len(found), 'task')}. To read about one, run safebench tasks NAME"

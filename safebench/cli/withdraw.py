@@ -44,6 +44,6 @@ def command(folder: Path, seed: int, condition: str, reason: str) -> None:
     with store.opened(claim):
         store.journal.register(sorted(runs, key=str))
         if (condition, seed) in store.journal.lost():
-            raise RunError(f"{folder}: {condition}, training seed {seed} is lost already")
+            raise RunError(f"{folder}: {condition}, training seed {seed} is already lost")
         store.journal.note("withdrawn", condition=condition, training_seed=seed, reason=reason)
     click.echo(f"Withdrawn: {condition}, training seed {seed}. The card will state the reason.")

@@ -70,8 +70,8 @@ def read_submissions(folder: Path) -> list[Entry]:
     if problems:
         shown = "\n".join(f"  {line}" for line in problems)
         raise InputError(
-            f"nothing was published, because of:\n{shown}",
-            fix="safebench validate FOLDER explains each; mend or remove the submission",
+            f"nothing was published, because of these problems:\n{shown}",
+            fix="safebench validate FOLDER explains each; correct or remove the submission",
         )
     return found
 

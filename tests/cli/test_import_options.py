@@ -34,7 +34,7 @@ def test_a_base_may_name_its_decoding() -> None:
     ("option", "text", "message"),
     [
         ("--tuned", "out/s1", "--tuned 'out/s1': its training seed is missing"),
-        ("--tuned", "seed=x:out", "seed 'x' is no whole number"),
+        ("--tuned", "seed=x:out", "seed 'x' is not a whole number"),
         ("--tuned", "seed=1,colour=red:out", "colour is none of seed, checkpoint"),
         ("--base", "seed=1:out", "seed is none of decoding, repeat"),
         ("--control", "out\x1b[31m", r"--control 'out\\x1b\[31m'"),

@@ -57,4 +57,6 @@ def _variation(console: Console, one: Variation) -> None:
         console.print(f"  {parts.WHOLE_NOTE}", style="dim")
     if minor:
         left_out = count(minor, "interaction")
-        console.print(f"  {left_out} below {percent(0.01)} left out: --format json", style="dim")
+        console.print(
+            f"  {left_out} below {percent(0.01)} left out; see --format json", style="dim"
+        )
