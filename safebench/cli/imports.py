@@ -69,7 +69,9 @@ _COMMON: tuple[Decorator, ...] = (
     ),
     click.option("--out", required=True, type=_OUT, help="New folder to write the submission to."),
     click.option(
-        "--card", type=_FILE, help="A card, or part of one, with what no file records: data, ..."
+        "--card",
+        type=_FILE,
+        help="A card, or part of one, with what no file records: data, judges, ...",
     ),
     _repeated(
         "--adapter adapters",

@@ -59,8 +59,10 @@ def card_basics(command: Command) -> Command:
     from safebench.importing.draft.start import METHODS
 
     for option in (
-        click.option("--method", type=click.Choice(METHODS), help="How the model was fine-tuned."),
-        click.option("--contact", help="Where to send questions."),
+        click.option(
+            "--method", type=click.Choice(METHODS), help="How the model is or was fine-tuned."
+        ),
+        click.option("--contact", help="Contact for questions about the card."),
         click.option("--submitter", metavar="NAME", help="Who is responsible for the card."),
         click.option("--title", help="One-line title for readers of the board."),
         click.option("--id", help="Short name of the card, unique on a board."),
