@@ -188,6 +188,7 @@ def command_of(name: str) -> click.Command:
 
     files = click.argument("files", nargs=-1, required=True, type=_FILE, callback=texts.files)
     sources = _OF_MODELS if reader.by_model else (files,)
+    # click lists the option that was added last first.
     for decorate in reversed((*sources, *map(_decorator, reader.options), *_COMMON)):
         callback = decorate(callback)
     return click.command(name, help=reader.help)(callback)
