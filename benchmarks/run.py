@@ -308,7 +308,7 @@ def profile(folder: Path) -> None:
         print(f"  {now - last:6.2f} s  {what}")
         last = now
 
-    from safebench.cli.sound import load_sound_card
+    from safebench.cli.executing import load_sound_card
 
     card = load_sound_card(folder / "plan-5.yaml")
     report_step("import the command line, read and check the card")

@@ -12,8 +12,7 @@ from click.testing import CliRunner
 
 from safebench.checks import all_rules
 from safebench.checks.registry import GROUPS
-from safebench.cli.rule_examples import example_of
-from safebench.cli.rules import command
+from safebench.cli.rules import command, example_of
 from safebench.resources import spec_dir
 from tests.command import safebench
 from tests.conformance.runner import GOLDEN, INVALID, run
