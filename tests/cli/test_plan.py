@@ -101,7 +101,7 @@ def test_a_target_out_of_reach_says_why(capsys: pytest.CaptureFixture[str]) -> N
         ((*GIVEN, "--budget", 3), "--budget needs"),
         (("absent", "--score", 0.4), "the pilot measures this"),
         (("absent",), "absent"),
-        (("--score", 0.01, "--sigma-seed", 0.2), "vary by at most"),
+        (("--score", 0.01, "--sigma-seed", 0.2), "have at most 0.0099"),
     ],
 )
 def test_bad_input(
