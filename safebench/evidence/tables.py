@@ -101,10 +101,12 @@ def read_table(path: Path, schema: pa.Schema, *, coded: bool = False) -> pa.Tabl
                 words = [f.name for f in file.schema_arrow if f.type == pa.string()]
                 file = pq.ParquetFile(source, read_dictionary=words)
             table = file.read()
-    except (pa.ArrowInvalid, OSError) as problem:
+    except (pa.ArrowException, ValueError, OSError) as problem:
         raise EvidenceError(
             f"{path}: not a readable Parquet file ({problem})", fix="restore the file"
         ) from problem
+    if len(set(table.column_names)) < table.num_columns:
+        raise EvidenceError(f"{path}: two columns have one name", fix="name each column once")
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         raise EvidenceError(
@@ -112,8 +114,10 @@ def read_table(path: Path, schema: pa.Schema, *, coded: bool = False) -> pa.Tabl
             fix="write the columns of spec/v1/evidence.md",
         )
     try:
-        return table.select(schema.names).cast(_coded(schema) if coded else schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as problem:
+        found = table.select(schema.names).cast(_coded(schema) if coded else schema)
+        found.validate(full=True)  # texts are UTF-8, codes within bounds
+        return found
+    except (pa.ArrowException, ValueError) as problem:
         raise EvidenceError(f"{path}: a column has another type ({problem})") from problem
 
 

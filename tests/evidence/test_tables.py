@@ -11,7 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from safebench.errors import EvidenceError
-from safebench.evidence.tables import OUTCOMES, make_table, read_outcomes, write_table
+from safebench.evidence.tables import (
+    OUTCOMES,
+    make_table,
+    read_outcomes,
+    read_table,
+    write_table,
+)
 
 
 def rows() -> list[dict[str, Any]]:
@@ -69,12 +75,31 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
         read_outcomes(tmp_path)
 
 
-def test_a_column_of_another_type(tmp_path: Path) -> None:
+SPOILT = {
+    "score": pa.array(["much"]),
+    "repeat": pa.array([2**63], pa.uint64()),
+    "task": pa.array([None], pa.string()),
+    "verdict": pa.array([b"\xff\xfe"]).view(pa.string()),  # no UTF-8
+    "prompt_id": pa.array([b"\xff"]),
+    "status": pa.array([["ok"]]),
+}
+
+
+@pytest.mark.parametrize("coded", [True, False])
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_column_of_another_type(name: str, coded: bool, tmp_path: Path) -> None:
     table = make_table(rows(), OUTCOMES)
-    at = table.column_names.index("score")
-    table = table.set_column(at, "score", pa.array(["much"] * len(table)))
+    column = pa.concat_arrays([SPOILT[name]] * len(table))
+    table = table.set_column(table.column_names.index(name), name, column)
     pq.write_table(table, tmp_path / "outcomes.parquet")
     with pytest.raises(EvidenceError, match="another type"):
+        read_table(tmp_path / "outcomes.parquet", OUTCOMES, coded=coded)
+
+
+def test_a_column_twice(tmp_path: Path) -> None:
+    table = make_table(rows(), OUTCOMES)
+    pq.write_table(table.append_column("score", table["score"]), tmp_path / "outcomes.parquet")
+    with pytest.raises(EvidenceError, match="two columns have one name"):
         read_outcomes(tmp_path)
 
 

@@ -21,7 +21,8 @@ def browser() -> Iterator[Any]:
         if os.environ.get("CI") == "true":
             pytest.fail("CI=true and there is no chromium: apt-get install chromium")
         pytest.skip("no chromium here: the site is not tried in a browser")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    from playwright import sync_api as api  # of the extra [dev], as pytest is
+
     with api.sync_playwright() as running:
         started = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield started
