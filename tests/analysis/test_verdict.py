@@ -121,6 +121,22 @@ def test_a_board_has_no_badge_for_it(tmp_path: Path) -> None:
     assert "no_verdict" in (site / "leaderboard.csv").read_text(encoding="utf-8")
 
 
+def test_a_board_shows_its_own_words_for_a_verdict(tmp_path: Path) -> None:
+    home, again = pair(tmp_path)
+    found = report(home, again)
+    worded = found.verdicts[0].model_copy(update={"reason": "as everybody can see."})
+    other = found.model_copy(
+        update={
+            "verdicts": (worded, *found.verdicts[1:]),
+            "environment_differences": ("nothing at all",),
+        }
+    )
+    made_by_code.write_report(other, again)
+    site = build(tmp_path / "board", tmp_path / "site").index.parent
+    html = (site / "submissions/household.html").read_text(encoding="utf-8")
+    assert "as everybody can see" not in html and "nothing at all" not in html
+
+
 def test_a_board_without_responses_takes_a_verdict_that_saw_them(tmp_path: Path) -> None:
     home, again = pair(tmp_path)
     made_by_code.write_report(report(home, again), again)
