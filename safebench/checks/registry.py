@@ -22,10 +22,17 @@ from safebench.card.model import Weights
 from safebench.card.results import Change, RegisteredRun, RerunEntry, Score
 from safebench.card.training import NoTraining
 from safebench.checks.findings import Severity
+from safebench.errors import EvidenceError, SafebenchError
 
 if TYPE_CHECKING:
-    from safebench.evidence.manifest import FileProblem
+    import pyarrow as pa
 
+    from safebench.evidence.manifest import FileProblem
+    from safebench.evidence.outcomes import RowProblem
+    from safebench.harness.tasks import LoadedTask
+
+OUTCOMES_FILE, RESPONSES_FILE = "outcomes.parquet", "responses.parquet"
+"""As in `safebench.evidence.tables`, which loads pyarrow."""
 MOST_LISTED = 20
 """Names that a message quotes."""
 
@@ -113,6 +120,68 @@ class Subject:
         from safebench.evidence.manifest import check_files  # pyarrow: only where there is evidence
 
         return check_files(self.folder, self.card.given_evidence)
+
+    def is_intact(self, path: str) -> bool:
+        """Whether a file is listed in the evidence, and is the file that was listed."""
+        evidence = self.card.given_evidence
+        if self.folder is None or evidence is None:
+            return False
+        listed = {file.path for file in evidence.files}
+        return path in listed - {problem.path for problem in self.file_problems}
+
+    @cached_property
+    def outcomes(self) -> pa.Table | EvidenceError | None:
+        """The outcomes, why they cannot be read, or None where another rule refuses the file."""
+        return self._table(OUTCOMES_FILE)
+
+    @cached_property
+    def row_problems(self) -> list[RowProblem]:
+        """What contradicts the standard within single rows of the outcomes."""
+        from safebench.evidence.outcomes import row_problems
+
+        table = self.outcomes
+        return (
+            [] if table is None or isinstance(table, EvidenceError) else list(row_problems(table))
+        )
+
+    @cached_property
+    def responses(self) -> pa.Table | EvidenceError | None:
+        """The responses, why they cannot be read, or None where there are none to read."""
+        return self._table(RESPONSES_FILE)
+
+    @cached_property
+    def task_documents(self) -> dict[str, LoadedTask]:
+        """The tasks whose own prompts can be had without a network, by name."""
+        from safebench.evidence.manifest import inside
+        from safebench.harness.tasks import read_task, task_names
+
+        found = {}
+        known = set(task_names())
+        for task in self.card.task_list():
+            path = text(task.path)
+            file = None if path is None or self.folder is None else inside(self.folder, path)
+            if task.name not in known or (
+                path is not None and (file is None or not file.is_file())
+            ):
+                continue
+            try:
+                loaded = read_task(task.name, file=file, limit=reported(task.limit))
+            except SafebenchError:
+                continue  # a copy that cannot be read is no evidence against the submission
+            if loaded is not None:
+                found[task.name] = loaded
+        return found
+
+    def _table(self, name: str) -> pa.Table | EvidenceError | None:
+        if self.folder is None or not self.is_intact(name):
+            return None
+        from safebench.evidence.tables import OUTCOMES, RESPONSES, read_table
+
+        schema = OUTCOMES if name == OUTCOMES_FILE else RESPONSES
+        try:
+            return read_table(self.folder / name, schema, coded=True)
+        except EvidenceError as problem:
+            return problem
 
 
 Check = Callable[[Subject], Iterator[Hit]]

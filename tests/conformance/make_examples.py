@@ -30,8 +30,9 @@ from safebench.card.results import Evidence, EvidenceFile, RegisteredRun  # noqa
 from safebench.card.schema import schema_text  # noqa: E402
 from safebench.card.task import METRICS, Construct  # noqa: E402
 from safebench.evidence.manifest import describe_files, write_manifest  # noqa: E402
+from safebench.evidence.outcomes import read_outcomes  # noqa: E402
 from safebench.evidence.scoring import compute_results  # noqa: E402
-from safebench.evidence.tables import OUTCOMES, make_table, read_outcomes, write_table  # noqa: E402
+from safebench.evidence.tables import OUTCOMES, make_table, write_table  # noqa: E402
 from safebench.files import replace_file  # noqa: E402
 from tests.conformance.edits import EDITS, WEIGHTS  # noqa: E402
 from tests.conformance.make_manifest import write_manifest as write_answers  # noqa: E402

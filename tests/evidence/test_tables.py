@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from safebench.errors import EvidenceError
-from safebench.evidence.tables import OUTCOMES, make_table, read_outcomes, write_table
+from safebench.evidence.outcomes import read_outcomes
+from safebench.evidence.tables import OUTCOMES, make_table, write_table
 
 
 def rows() -> list[dict[str, Any]]:

@@ -25,9 +25,10 @@ from safebench.card.digest import protocol_digest
 from safebench.card.io import dump_card
 from safebench.card.results import Evidence, RegisteredRun
 from safebench.errors import CardError, EvidenceError, InteropError, RunError, SafebenchError
+from safebench.evidence.outcomes import read_outcomes
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.submission import Submission
-from safebench.evidence.tables import OUTCOMES, make_table, read_outcomes
+from safebench.evidence.tables import OUTCOMES, make_table
 from safebench.exporting import croissant, every_eval_ever, hub
 from safebench.exporting.facts import models_of
 from safebench.exporting.interface import FORMATS, Options, open_submission, write_export

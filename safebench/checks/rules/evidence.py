@@ -8,11 +8,10 @@ from typing import Any
 from safebench.card.base import NotReported, Section
 from safebench.card.document import Pointer
 from safebench.card.results import Results, key_of
-from safebench.checks.registry import Hit, Rules, Subject
+from safebench.checks.registry import OUTCOMES_FILE, Hit, Rules, Subject
 from safebench.errors import EvidenceError
 
 rules = Rules("card.md#evidence")
-_OUTCOMES = "outcomes.parquet"
 
 
 def _place(subject: Subject, path: str) -> Pointer:
@@ -122,7 +121,7 @@ def numbers_hold(subject: Subject) -> Iterator[Hit]:
     Recomputing is the cheapest reproduction, so every reader may expect it.
     """
     results = subject.card.given_results
-    if results is None or not _usable(subject):
+    if results is None or subject.row_problems or not subject.is_intact(OUTCOMES_FILE):
         return
     try:
         computed = _computed(subject)
@@ -142,13 +141,13 @@ def outcomes_complete(subject: Subject) -> Iterator[Hit]:
 
     A response without an outcome has been left out of the numbers.
     """
-    if subject.card.given_results is None or not _usable(subject):
+    if subject.row_problems or not subject.is_intact(OUTCOMES_FILE):
         return
     try:
         _computed(subject)
     except EvidenceError as problem:
         yield Hit(
-            _place(subject, _OUTCOMES),
+            _place(subject, OUTCOMES_FILE),
             str(problem),
             problem.fix or "write the table as spec/v1/card.md#evidence says",
         )
@@ -161,37 +160,30 @@ def outcomes_listed(subject: Subject) -> Iterator[Hit]:
     A table without a digest can be replaced without anyone noticing.
     """
     evidence = subject.card.given_evidence
-    if evidence is not None and _OUTCOMES not in {file.path for file in evidence.files}:
+    if evidence is not None and OUTCOMES_FILE not in {file.path for file in evidence.files}:
         yield Hit(
             ("evidence", "files"),
-            f"{_OUTCOMES} is not listed: the numbers cannot be recomputed",
+            f"{OUTCOMES_FILE} is not listed: the numbers cannot be recomputed",
             "list it with its sha256 and rows",
         )
 
 
-def _usable(subject: Subject) -> bool:
-    """Whether the outcomes are the file that the card lists; if not, another rule says so."""
-    evidence = subject.card.given_evidence
-    if subject.folder is None or evidence is None:
-        return False
-    listed = {file.path for file in evidence.files}
-    broken = {problem.path for problem in subject.file_problems}
-    return _OUTCOMES in listed - broken
-
-
 def _computed(subject: Subject) -> Results:
     from safebench.evidence.scoring import compute_results
-    from safebench.evidence.tables import read_outcomes
 
-    if subject.folder is None:
-        raise EvidenceError("a card on standard input has no files beside it")
-    return compute_results(subject.card, read_outcomes(subject.folder))
+    table = subject.outcomes
+    if isinstance(table, EvidenceError):
+        raise table
+    if table is None or not table.num_rows:
+        raise EvidenceError("the table has no rows", fix="an empty table is no evidence")
+    return compute_results(subject.card, table)
 
 
 def differences(found: Results, computed: Results) -> Iterator[tuple[Pointer, Any, Any]]:
     """Yield pointer, stated and computed value of every number that is not the same.
 
-    Numbers are matched by what they measure, not by their order; texts are not compared.
+    Numbers are matched by what they measure, not by their order. `method` and `note` are words of
+    the computation and compared as numbers are; a field that is not reported claims nothing.
     """
     for field in ("primary", "scores", "changes"):
         stated = getattr(found, field)
@@ -214,7 +206,7 @@ def _compare(pointer: Pointer, found: Any, computed: Any) -> Iterator[tuple[Poin
     elif isinstance(found, tuple) and isinstance(computed, tuple) and len(found) == len(computed):
         for number, (one, other) in enumerate(zip(found, computed, strict=True)):
             yield from _compare((*pointer, number), one, other)
-    elif isinstance(found, str | NotReported) and isinstance(computed, str):
+    elif isinstance(found, NotReported) and isinstance(computed, str):
         return
     elif found != computed:
         yield pointer, found, computed
