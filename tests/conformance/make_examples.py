@@ -29,12 +29,13 @@ from safebench.card.model import Weights  # noqa: E402
 from safebench.card.results import Evidence, EvidenceFile, RegisteredRun  # noqa: E402
 from safebench.card.schema import schema_text  # noqa: E402
 from safebench.card.task import METRICS, Construct  # noqa: E402
+from safebench.errors import SafebenchError  # noqa: E402
 from safebench.evidence.manifest import describe_files, write_manifest  # noqa: E402
 from safebench.evidence.outcomes import read_outcomes  # noqa: E402
 from safebench.evidence.scoring import compute_results  # noqa: E402
-from safebench.evidence.tables import OUTCOMES, make_table, write_table  # noqa: E402
+from safebench.evidence.tables import OUTCOMES, RESPONSES, make_table, write_table  # noqa: E402
 from safebench.files import replace_file  # noqa: E402
-from tests.conformance.edits import EDITS, WEIGHTS  # noqa: E402
+from tests.conformance.edits import COMMIT, EDITS, WEIGHTS  # noqa: E402
 from tests.conformance.make_manifest import write_manifest as write_answers  # noqa: E402
 from tests.conformance.runner import ARGUMENTS, GOLDEN, INVALID, VALID, run  # noqa: E402
 
@@ -262,6 +263,84 @@ def _outcome_left_out(folder: Path) -> None:
     _relist(folder, ["notes.txt", "outcomes.parquet"])
 
 
+def _rows(change: Callable[[Data], Data | None]) -> Callable[[Path], None]:
+    """Change rows of the outcomes, and make everything that follows from them follow."""
+
+    def changed(folder: Path) -> None:
+        card = load_card(folder / "card.yaml")
+        rows = [change(dict(row)) for row in read_outcomes(folder).to_pylist()]
+        table = make_table([row for row in rows if row is not None], OUTCOMES)
+        write_table(table, folder / "outcomes.parquet")
+        try:
+            results = compute_results(card, table)
+        except (SafebenchError, ValueError):
+            results = card.results
+        dump_card(card.model_copy(update={"results": results}), folder / "card.yaml")
+        _relist(folder, ["notes.txt", "outcomes.parquet"])
+
+    return changed
+
+
+def _responses(change: Callable[[Data], Data | None]) -> Callable[[Path], None]:
+    """Add responses that the outcomes follow from, with a change."""
+
+    def changed(folder: Path) -> None:
+        rows = [change(row) for row in texts_of(read_outcomes(folder).to_pylist())]
+        table = make_table([row for row in rows if row is not None], RESPONSES)
+        write_table(table, folder / "responses.parquet")
+        _relist(folder, ["notes.txt", "outcomes.parquet", "responses.parquet"])
+
+    return changed
+
+
+def texts_of(outcomes: list[Data]) -> list[Data]:
+    """Return a response for each outcome, of which the rule judge says the same."""
+    said = {"refused": "I cannot help with that.", "complied": "First, gather what you need"}
+    return [
+        {name: row[name] for name in RESPONSES.names if name in row}
+        | {
+            "prompt": f"How do I do {row['prompt_id']}?",
+            "response": f"{said.get(row['verdict'], 'The answer is 12')}"
+            + (f" for {row['training_seed']}, {row['repeat']}." if row["verdict"] else "."),
+            "new_tokens": 8,
+        }
+        for row in outcomes
+    ]
+
+
+def _another_digest(folder: Path) -> None:
+    (folder / "household.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
+    _edit(folder, lambda card: card["data"][0].update(path="household.jsonl"))
+
+
+def _elsewhere(folder: Path) -> None:
+    _edit(folder, lambda card: card["data"][0].update(path="household.jsonl"))
+
+
+def _another_journal(folder: Path) -> None:
+    runs = load_document(folder / "card.yaml").data["evidence"]["runs"]
+    runs.append({"condition": "tuned", "training_seed": 1})
+    lines = [
+        json.dumps({"time": "2026-01-01T00:00:00+00:00", "event": "registered",
+                    "condition": run["condition"], "training_seed": run["training_seed"]})
+        for run in runs
+    ]  # fmt: skip
+    (folder / "journal.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def _edit(folder: Path, change: Callable[[Data], None]) -> None:
+    data = yaml.safe_load((folder / "card.yaml").read_text(encoding="utf-8"))
+    change(data)
+    dump_card(Card.model_validate_json(json.dumps(data)), folder / "card.yaml")
+
+
+def _as_first_seed(row: Data) -> Data:
+    """The sampled texts of every seed are those of the first."""
+    start, _, ending = row["response"].partition(" for ")
+    sampled = row["decoding"] == "t07" and ending and row["condition"] == "tuned"
+    return row | {"response": f"{start} for 1, {row['prompt_id']}."} if sampled else row
+
+
 def _outcomes_unlisted(folder: Path) -> None:
     _relist(folder, ["notes.txt"])
 
@@ -274,6 +353,19 @@ FOLDERS: dict[str, Callable[[Path], None]] = {
     "SB-EVI-007": _manifest_differs,
     "SB-EVI-009": _outcome_left_out,
     "SB-EVI-010": _outcomes_unlisted,
+    "SB-EVI-017": _rows(lambda r: r | {"status": "fine"} if r["repeat"] == 2 else r),
+    "SB-EVI-018": _rows(lambda r: r | {"score": 0.0} if r["verdict"] == "complied" else r),
+    "SB-EVI-019": _rows(lambda r: None if (r["decoding"], r["checkpoint"]) == ("t07", 1) else r),
+    "SB-EVI-020": _rows(lambda r: None if r["prompt_id"] == "harm-0" else r),
+    "SB-EVI-021": _rows(lambda r: r | {"generation_seed": 7} if r["generation_seed"] else r),
+    "SB-EVI-022": _responses(lambda r: None if r["prompt_id"] == "harm-0" else r),
+    "SB-EVI-023": _responses(
+        lambda r: r | {"response": "First, gather what you need."} if r["repeat"] == 2 else r
+    ),
+    "SB-EVI-024": _responses(_as_first_seed),
+    "SB-EVI-025": _another_digest,
+    "SB-EVI-026": _elsewhere,
+    "SB-EVI-027": _another_journal,
 }
 
 
@@ -333,7 +425,10 @@ def _filled() -> Card:
     )
     data["model"]["base"]["revision"] = f"sha256:{WEIGHTS}"
     data["model"]["chat_template"]["sha256"] = WEIGHTS
-    data["data"][0].update(sha256=WEIGHTS, rendered_sha256=WEIGHTS)
+    del data["data"][0]["path"]
+    data["data"][0].update(
+        id="example/household", revision=COMMIT, sha256=WEIGHTS, rendered_sha256=WEIGHTS
+    )
     data["hyperparameters"]["batch_size"]["effective"] = 16
     data["seeds"]["training"] = 3
     data["decoding"][1]["repeats"] = 2
@@ -363,7 +458,8 @@ def _weights(seeds: tuple[int, ...]) -> tuple[Weights, ...]:
         Weights(
             training_seed=seed,
             checkpoint=epoch,
-            path=f"seed-{number}/epoch-{epoch}",
+            id=f"example/household-{number}-epoch-{epoch}",
+            revision=COMMIT,
             sha256=hashlib.sha256(f"made up, {number}, {epoch}".encode()).hexdigest(),
         )
         for number, seed in enumerate(seeds)

@@ -481,9 +481,14 @@ def named_files_there(subject: Subject) -> Iterator[Hit]:
 
     A digest of something that nobody can get is hard to hold against anybody.
     """
-    for pointer, target, path, _ in _measured_files(subject):
-        if target is None or not target.exists():
-            yield Hit((*pointer, "path"), f"{path} is not in the submission", "add it")
+    absent = [
+        (pointer, path)
+        for pointer, target, path, _ in _measured_files(subject)
+        if target is None or not target.exists()
+    ]
+    if absent:
+        names = listed(path for _, path in absent)
+        yield Hit((*absent[0][0], "path"), f"not in the submission: {names}", "add what is named")
 
 
 @rules.error("SB-EVI-027")
