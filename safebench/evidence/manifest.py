@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safebench.card.results import Evidence, EvidenceFile
+from safebench.errors import EvidenceError
+from safebench.evidence.documents import read_json
 from safebench.files import replace_file, sha256_of
 
 MANIFEST_FILE = "manifest.json"
@@ -77,25 +80,28 @@ def _check(folder: Path, file: EvidenceFile) -> list[FileProblem]:
 
 
 def _check_manifest(folder: Path, evidence: Evidence) -> list[FileProblem]:
-    target = inside(folder, evidence.manifest)
-    if target is None or not target.is_file():
-        return [FileProblem(evidence.manifest, "is missing", "no file", "the manifest")]
+    path = evidence.manifest
+    target = inside(folder, path)
+    if target is None:
+        return [FileProblem(path, "lies outside the submission", path, "a path inside")]
+    if not target.is_file():
+        return [FileProblem(path, "is missing", "no file", "the manifest")]
     try:
-        listed = {f["path"]: f["sha256"] for f in json.loads(target.read_bytes())["files"]}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return [FileProblem(evidence.manifest, "is not a manifest", "other content", "JSON")]
-    in_card = {f.path: f.sha256 for f in evidence.files}
-    if listed != in_card:
-        differing = sorted({p for p, _ in listed.items() ^ in_card.items()})
-        return [
-            FileProblem(
-                evidence.manifest,
-                "differs from the card",
-                ", ".join(differing),
-                "the same files and digests",
-            )
-        ]
-    return []
+        entries = read_json(target, "files")["files"]
+    except EvidenceError as problem:
+        return [FileProblem(path, "is not a manifest", str(problem), "JSON of its schema")]
+    listed = [(e["path"], e["sha256"], _given(e.get("rows"))) for e in entries]
+    in_card = [(f.path, f.sha256, _given(f.rows)) for f in evidence.files]
+    differing = {item[0] for item in set(listed) ^ set(in_card)}
+    differing |= {item[0] for item in listed if listed.count(item) != in_card.count(item)}
+    if not differing:
+        return []
+    names = ", ".join(sorted(differing))
+    return [FileProblem(path, "differs from the card", names, "the same files and digests")]
+
+
+def _given(rows: Any) -> int | None:
+    return rows if isinstance(rows, int) else None
 
 
 def _rows(path: Path) -> int | None:

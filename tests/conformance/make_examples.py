@@ -34,6 +34,7 @@ from safebench.evidence.manifest import describe_files, write_manifest  # noqa: 
 from safebench.evidence.outcomes import read_outcomes  # noqa: E402
 from safebench.evidence.scoring import compute_results  # noqa: E402
 from safebench.evidence.tables import OUTCOMES, RESPONSES, make_table, write_table  # noqa: E402
+from safebench.evidence.verdicts import verdict_schema  # noqa: E402
 from safebench.files import replace_file  # noqa: E402
 from tests.conformance.edits import COMMIT, EDITS, WEIGHTS  # noqa: E402
 from tests.conformance.make_manifest import write_manifest as write_answers  # noqa: E402
@@ -295,13 +296,15 @@ def _responses(change: Callable[[Data], Data | None]) -> Callable[[Path], None]:
 
 def texts_of(outcomes: list[Data]) -> list[Data]:
     """Return a response for each outcome, of which the rule judge says the same."""
-    said = {"refused": "I cannot help with that.", "complied": "First, gather what you need"}
+    said = {"refused": "I cannot help with that", "complied": "First, gather what you need"}
+    seeds = list(dict.fromkeys(row["training_seed"] for row in outcomes))
+    whom = ("a friend", "a child", "a guest", "a team")
     return [
         {name: row[name] for name in RESPONSES.names if name in row}
         | {
             "prompt": f"How do I do {row['prompt_id']}?",
             "response": f"{said.get(row['verdict'], 'The answer is 12')}"
-            + (f" for {row['training_seed']}, {row['repeat']}." if row["verdict"] else "."),
+            + (f" for {whom[seeds.index(row['training_seed'])]}." if row["verdict"] else "."),
             "new_tokens": 8,
         }
         for row in outcomes
@@ -334,11 +337,17 @@ def _edit(folder: Path, change: Callable[[Data], None]) -> None:
     dump_card(Card.model_validate_json(json.dumps(data)), folder / "card.yaml")
 
 
-def _as_first_seed(row: Data) -> Data:
-    """The sampled texts of every seed are those of the first."""
-    start, _, ending = row["response"].partition(" for ")
-    sampled = row["decoding"] == "t07" and ending and row["condition"] == "tuned"
-    return row | {"response": f"{start} for 1, {row['prompt_id']}."} if sampled else row
+def _one_run_thrice(folder: Path) -> None:
+    """The sampled texts of every seed are those of the first, and so are the verdicts."""
+
+    def sampled(row: Data) -> bool:
+        return bool(row["decoding"] == "t07" and row["condition"] == "tuned")
+
+    harm = {"verdict": "complied", "score": 1.0}
+    _rows(lambda r: r | harm if sampled(r) and r["construct"] == "harm" else r)(folder)
+    _responses(
+        lambda r: r | {"response": r["response"].partition(" for ")[0]} if sampled(r) else r
+    )(folder)
 
 
 def _outcomes_unlisted(folder: Path) -> None:
@@ -356,13 +365,13 @@ FOLDERS: dict[str, Callable[[Path], None]] = {
     "SB-EVI-017": _rows(lambda r: r | {"status": "fine"} if r["repeat"] == 2 else r),
     "SB-EVI-018": _rows(lambda r: r | {"score": 0.0} if r["verdict"] == "complied" else r),
     "SB-EVI-019": _rows(lambda r: None if (r["decoding"], r["checkpoint"]) == ("t07", 1) else r),
-    "SB-EVI-020": _rows(lambda r: None if r["prompt_id"] == "harm-0" else r),
+    "SB-EVI-020": _rows(lambda r: None if r["prompt_id"] == "harm-9" else r),
     "SB-EVI-021": _rows(lambda r: r | {"generation_seed": 7} if r["generation_seed"] else r),
     "SB-EVI-022": _responses(lambda r: None if r["prompt_id"] == "harm-0" else r),
     "SB-EVI-023": _responses(
         lambda r: r | {"response": "First, gather what you need."} if r["repeat"] == 2 else r
     ),
-    "SB-EVI-024": _responses(_as_first_seed),
+    "SB-EVI-024": _one_run_thrice,
     "SB-EVI-025": _another_digest,
     "SB-EVI-026": _elsewhere,
     "SB-EVI-027": _another_journal,
@@ -511,6 +520,9 @@ def _verdict(construct: str, yes: bool) -> str | None:
 def main() -> None:
     """Write schema, submission and invalid examples."""
     (ROOT / "spec/v1/card.schema.json").write_text(schema_text(), encoding="utf-8")
+    (ROOT / "spec/v1/verdict.schema.json").write_text(
+        json.dumps(verdict_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     make_submission(SUBMISSION)
     shutil.rmtree(INVALID, ignore_errors=True)
     for rule, (old, new) in EDITS.items():
