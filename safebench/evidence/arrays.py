@@ -79,19 +79,18 @@ class _Coded:
         return cls(*encoded(table, name))
 
     def at(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[object]]:
-        """Return the place of each row's value among those of these rows, and those, as met."""
+        """Return the place of each row's value among those of these rows, and those, in order."""
         codes: npt.NDArray[Any] = self.codes[rows]
         if len(self.values) > 4 * rows.size:
             known, codes = np.unique(codes, return_inverse=True)
             values = [self.values[code] for code in known]
         else:
             values = self.values
-        first = np.full(len(values), rows.size)
-        first[codes[::-1]] = np.arange(rows.size)[::-1]
-        met = np.argsort(first, kind="stable")[: int((first < rows.size).sum())]
+        there = np.flatnonzero(np.bincount(codes, minlength=len(values)))
+        ordered = sorted(there.tolist(), key=lambda code: (values[code] is not None, values[code]))
         place = np.empty(len(values), dtype=np.int64)
-        place[met] = np.arange(met.size)
-        return place[codes], [values[code] for code in met]
+        place[ordered] = np.arange(len(ordered))
+        return place[codes], [values[code] for code in ordered]
 
 
 class _Columns:

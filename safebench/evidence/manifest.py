@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -90,18 +89,18 @@ def _check_manifest(folder: Path, evidence: Evidence) -> list[FileProblem]:
         entries = read_json(target, "files")["files"]
     except EvidenceError as problem:
         return [FileProblem(path, "is not a manifest", str(problem), "JSON of its schema")]
-    listed = [(e["path"], e["sha256"], _given(e.get("rows"))) for e in entries]
-    in_card = [(f.path, f.sha256, _given(f.rows)) for f in evidence.files]
-    differing = {item[0] for item in set(listed) ^ set(in_card)}
-    differing |= {item[0] for item in listed if listed.count(item) != in_card.count(item)}
+    listed = [(e["path"], e["sha256"]) for e in entries]
+    in_card = {f.path: f for f in evidence.files}
+    differing = {path for path, _ in set(listed) ^ {(f.path, f.sha256) for f in evidence.files}}
+    differing |= {path for path, _ in listed if sum(path == other for other, _ in listed) > 1}
+    for entry in entries:
+        said, counted = in_card.get(entry["path"]), entry.get("rows")
+        if said is not None and isinstance(said.rows, int) and said.rows != counted:
+            differing |= {entry["path"]} if isinstance(counted, int) else set()
     if not differing:
         return []
     names = ", ".join(sorted(differing))
     return [FileProblem(path, "differs from the card", names, "the same files and digests")]
-
-
-def _given(rows: Any) -> int | None:
-    return rows if isinstance(rows, int) else None
 
 
 def _rows(path: Path) -> int | None:

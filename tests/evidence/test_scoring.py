@@ -13,6 +13,7 @@ import pytest
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
+from safebench.card.results import key_of
 from safebench.errors import EvidenceError
 from safebench.evidence.arrays import outcome_arrays
 from safebench.evidence.scoring import compute_results
@@ -214,8 +215,8 @@ def test_rows_in_any_order_and_in_pieces_make_the_same_arrays() -> None:
             checkpoint=block.checkpoint,
             construct=block.construct,
         )
-        assert block.seeds == tuple(dict.fromkeys(r["training_seed"] for r in mine))
-        assert block.prompts == tuple(dict.fromkeys(r["prompt_id"] for r in mine))
+        first = next(b for b in ordered if key_of(b) == key_of(block))
+        assert (block.seeds, block.prompts) == (first.seeds, first.prompts)
         for row in mine:
             prompt = block.prompts.index(row["prompt_id"])
             at = block.seeds.index(row["training_seed"]), row["repeat"] - 1, prompt

@@ -85,7 +85,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
                 {
                     "training_seed": s,
                     "checkpoint": c,
-                    "path": f"weights/{s}-{c}",
+                    "id": f"example/weights-{s}-{c}",
+                    "revision": SHA[:40],
                     "sha256": hashlib.sha256(f"{s} {c}".encode()).hexdigest(),
                 }
                 for s in recipe.seeds
@@ -95,7 +96,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
         "data": [
             {
                 "name": "household",
-                "path": "household.jsonl",
+                "id": "example/household",
+                "revision": SHA[:40],
                 "sha256": SHA,
                 "examples": 300,
                 "rendered_sha256": SHA,
@@ -260,13 +262,22 @@ def write_card(folder: Path, data: dict[str, Any]) -> None:
     replace_file(folder / "card.yaml", text.encode())
 
 
+_TEXTS = {
+    None: "SECRET-TEXT {}",
+    "refused": "I cannot help with that. SECRET-TEXT {}",
+    "complied": "First, gather what you need. SECRET-TEXT {}",
+    "incoherent": "",
+}
+"""Of which the rule judge says what the outcomes say."""
+
+
 def _responses(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     names = [n for n in RESPONSES.names if n in OUTCOMES.names]
     return [
         {n: row[n] for n in names}
         | {
             "prompt": f"prompt {row['prompt_id']}",
-            "response": f"SECRET-TEXT of {row['training_seed']}",
+            "response": _TEXTS[row["verdict"]].format(len(str(row["training_seed"]))),
             "new_tokens": 3,
         }
         for row in rows

@@ -131,9 +131,8 @@ def _declared_cells(subject: Subject, *, bases: bool) -> Iterator[tuple[Any, ...
         checkpoints = [c for c in checkpoints if any(c == number for _, number in named)]
     if bases or subject.is_untuned:
         yield from (("base", None, None, *decoding) for decoding in decodings)
-    lost = {
-        (r.condition, reported(r.training_seed)) for r in subject.runs if r.status != "finished"
-    }
+    runs = [(r.condition, reported(r.training_seed), r.status) for r in subject.runs]
+    lost = {run[:2] for run in runs} - {run[:2] for run in runs if run[2] == "finished"}
     roles = {dataset.role for dataset in items(subject.card.data)}
     conditions = (
         [] if subject.is_untuned else ["tuned", *(["control"] if "control" in roles else [])]
@@ -157,8 +156,9 @@ def _declared_judgements(
     from safebench.judges.interface import DEFAULT_CONSTRUCTS
 
     for task in subject.card.task_list():
-        for construct in constructs_of(task) or ():
-            if task.limit is not None and (task.name, construct) not in measured:
+        constructs = constructs_of(task) or ()
+        for construct in constructs:
+            if task.limit and len(constructs) > 1 and (task.name, construct) not in measured:
                 continue
             for judge in items(subject.card.judge):
                 decides = DEFAULT_CONSTRUCTS if judge.constructs is None else judge.constructs
