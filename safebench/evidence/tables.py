@@ -19,6 +19,9 @@ from safebench.files import replace_file
 OUTCOMES_FILE = "outcomes.parquet"
 RESPONSES_FILE = "responses.parquet"
 
+MOST_ROWS, MOST_GROUPS, MOST_UNPACKED = 20_000_000, 10_000, 2 * 2**30
+"""Bounds of a table: rows, row groups, bytes."""
+
 Status = Literal["ok", "truncated", "blocked", "error", "not_run", "unrecorded"]
 Verdict = Literal["refused", "partial", "complied", "incoherent"]
 COUNTED: Final[dict[str, frozenset[str]]] = {
@@ -106,6 +109,7 @@ def read_table(path: Path, schema: pa.Schema, *, coded: bool = False) -> pa.Tabl
             if coded:
                 words = [f.name for f in file.schema_arrow if f.type == pa.string()]
                 file = pq.ParquetFile(source, read_dictionary=words)
+            _check_size(path, file.metadata)
             names = file.schema_arrow.names
             if len(set(names)) < len(names):
                 raise EvidenceError(f"{path}: two columns have one name", fix="name each once")
@@ -127,6 +131,26 @@ def read_table(path: Path, schema: pa.Schema, *, coded: bool = False) -> pa.Tabl
         return table.select(schema.names).cast(_coded(schema) if coded else schema)
     except (pa.ArrowException, ValueError) as problem:
         raise EvidenceError(f"{path}: a column has another type ({problem})") from problem
+
+
+def _check_size(path: Path, metadata: pq.FileMetaData) -> None:
+    """Refuse a table that would not fit into memory, by what its footer says of it.
+
+    A few megabytes can hold gigabytes: the size that counts is that of the unpacked columns, and
+    the number of rows, since a column of one value packs into nothing.
+    """
+    groups = metadata.num_row_groups
+    unpacked = sum(metadata.row_group(i).total_byte_size for i in range(min(groups, MOST_GROUPS)))
+    for found, most, what in (
+        (metadata.num_rows, MOST_ROWS, "rows"),
+        (groups, MOST_GROUPS, "row groups"),
+        (unpacked, MOST_UNPACKED, "bytes when unpacked"),
+    ):
+        if found > most:
+            raise EvidenceError(
+                f"{path}: {found:,} {what}; at most {most:,} are read",
+                fix="publish the study in several submissions",
+            )
 
 
 def _coded(schema: pa.Schema) -> pa.Schema:
