@@ -37,23 +37,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from worlds import (
-    ALIKE,
-    BIMODAL,
-    COLLAPSE,
-    FAMILY,
-    LARGE,
-    NO_SEEDS,
-    QUIET,
-    QUIET_COLLAPSE,
-    SMALL,
-    Change,
-    World,
-    mean_score,
-    run_distribution,
-    shift_for,
-    true_stability,
-)
+import worlds
+from worlds import FAMILY, LARGE, NO_SEEDS, SMALL, Change, World
 
 from safebench.stats import (
     change_verdict,
@@ -66,7 +51,7 @@ from safebench.stats import (
     stability,
     tost_power,
 )
-from safebench.stats.equivalence import design_of_rerun
+from safebench.stats.equivalence import arms_of_rerun
 
 SEED = 20260
 BLOCK = 250
@@ -79,9 +64,9 @@ WORLDS = {
     "large seed effect": World(0.3, seeds=LARGE),
     "rare, small": World(0.01),
     "rare, large": World(0.01, seeds=LARGE),
-    "bimodal, large": World(0.4, prompts=BIMODAL, seeds=LARGE),
-    "collapse": World(0.3, seeds=COLLAPSE),
-    "quiet collapse": World(0.19, QUIET, QUIET_COLLAPSE, 0.0),
+    "bimodal, large": World(0.4, prompts=worlds.BIMODAL, seeds=LARGE),
+    "collapse": World(0.3, seeds=worlds.COLLAPSE),
+    "quiet collapse": World(0.19, worlds.QUIET, worlds.QUIET_COLLAPSE, 0.0),
     "families, small": World(0.3, family_share=0.8),
     "families, large": World(0.3, seeds=LARGE, family_share=0.8),
 }
@@ -91,12 +76,12 @@ BOTH = ("small seed effect", "large seed effect")
 FEW = {
     "usual": World(0.3),
     "large seed effect": World(0.3, seeds=LARGE),
-    "prompts alike": World(0.3, ALIKE, NO_SEEDS, 0.0),
-    "prompts fixed": World(0.2, QUIET, NO_SEEDS, 0.0),
+    "prompts alike": World(0.3, worlds.ALIKE, NO_SEEDS, 0.0),
+    "prompts fixed": World(0.2, worlds.QUIET, NO_SEEDS, 0.0),
     "rare": World(0.01),
-    "rare, prompts alike": World(0.01, ALIKE, NO_SEEDS, 0.0),
-    "nearly sure": World(0.99, ALIKE, NO_SEEDS, 0.0),
-    "collapse": World(0.3, seeds=COLLAPSE),
+    "rare, prompts alike": World(0.01, worlds.ALIKE, NO_SEEDS, 0.0),
+    "nearly sure": World(0.99, worlds.ALIKE, NO_SEEDS, 0.0),
+    "collapse": World(0.3, seeds=worlds.COLLAPSE),
 }
 PROMPTS = (50, 100, 230, 450)
 
@@ -168,7 +153,7 @@ def fixed(n: int) -> Iterator[Line]:
     """Coverage of score_interval with prompts_fixed=True."""
     for name, seeds in product((*BOTH, "rare, small", "collapse"), SEEDS):
         world = WORLDS[name]
-        truth = mean_score(run_distribution(world, 450))
+        truth = worlds.mean_score(worlds.run_distribution(world, 450))
         what = f"fixed      {name}, P=450, S={seeds}"
         data = draws(what, n, world, seeds, 450, fixed=True)
         yield _interval_line(what, [score_interval(y, prompts_fixed=True) for y in data], truth)
@@ -182,21 +167,17 @@ def _interval_line(what: str, found: list, truth: float) -> Line:
     return line(what, [f.lower <= truth <= f.upper for f in found], 0.95, note)
 
 
-def _stability_cells() -> Iterator[tuple[str, World, int, int, int, bool]]:
-    plain = [name for name, world in WORLDS.items() if not world.family_share]
-    for name, prompts, seeds in product(plain, (50, 450), SEEDS):
-        yield f"{name}, P={prompts}, S={seeds}", WORLDS[name], prompts, seeds, 1, False
-    for name, seeds in product(BOTH, SEEDS):
-        yield f"{name}, P=450, S={seeds}, R=3", WORLDS[name], 450, seeds, 3, False
-    for name, seeds in product(BOTH, SEEDS):
-        yield f"{name}, P=450, S={seeds}, judge errs", WORLDS[name], 450, seeds, 1, True
-
-
 def stable(n: int) -> Iterator[Line]:
     """Coverage of the bound on stability and of its companion."""
-    for label, world, prompts, seeds, repeats, errs in _stability_cells():
-        truth = true_stability(run_distribution(world, prompts), MARGIN)
-        what = f"stability  {label}"
+    plain = [name for name, world in WORLDS.items() if not world.family_share]
+    cells = [(*cell, 1, False) for cell in product(plain, (50, 450), SEEDS)]
+    cells += [(*cell, 3, False) for cell in product(BOTH, (450,), SEEDS)]
+    cells += [(*cell, 1, True) for cell in product(BOTH, (450,), SEEDS)]
+    for name, prompts, seeds, repeats, errs in cells:
+        world = WORLDS[name]
+        truth = worlds.true_stability(worlds.run_distribution(world, prompts), MARGIN)
+        more = ", R=3" if repeats > 1 else ", judge errs" if errs else ""
+        what = f"stability  {name}, P={prompts}, S={seeds}{more}"
         rng, found = generator(what + " judge"), []
         for y in draws(what, n, world, seeds, prompts, repeats=repeats, fixed=True):
             if errs:
@@ -229,7 +210,7 @@ def change(n: int) -> Iterator[Line]:
         ("no change, P=450, base R=1", none, 450, 1),
         ("families, P=450, base R=1", replace(small, family_share=0.8), 450, 1),
         ("families, large, P=450, base R=1", replace(large, family_share=0.8), 450, 1),
-        ("collapse, P=450, base R=1", Change(0.2, 0.35, COLLAPSE), 450, 1),
+        ("collapse, P=450, base R=1", Change(0.2, 0.35, worlds.COLLAPSE), 450, 1),
     ]
     for (name, world, prompts, repeats), seeds in product(cells, SEEDS):
         label = f"change     {name}, S={seeds}"
@@ -279,7 +260,7 @@ def _outcome_lines(
 
     The second study lies higher by exactly the margin, or the first one does.
     """
-    move = shift_for(world, prompts, MARGIN)
+    move = worlds.shift_for(world, prompts, MARGIN)
     how = ", paired" if paired else ""
     what = f"verdict    {name}, P={prompts}, {arms[0]} and {arms[1]} seeds{how}"
     rng = generator(what)
@@ -292,19 +273,24 @@ def _outcome_lines(
                 for seeds, shift in zip(arms, shifts, strict=True)
             )
             words += [_decided(a, b, paired) for a, b in zip(old, new, strict=True)]
-        right = [word == "reproduced" for word in words]
-        if shifts == (0.0, 0.0):
-            yield line(f"{what}: power", right, None, "")
-            continue
-        way = "" if shifts[1] else ", downwards"
-        wrong = [word == "not_reproduced" for word in words]
-        yield line(f"{what}{way}: false reproduced", right, 0.05, "", False)
-        yield line(f"{what}{way}: false not_reproduced", wrong, 0.05, "", False)
+        way = ", downwards" if shifts[0] else ""
+        yield from _word_lines(what + way, words, shifts != (0.0, 0.0))
+
+
+def _word_lines(what: str, words: list[str], shifted: bool, note: str = "") -> Iterator[Line]:
+    """Errors where the second study is shifted by the margin, the power where it is not."""
+    right = [word == "reproduced" for word in words]
+    if not shifted:
+        yield line(f"{what}: power", right, None, note)
+        return
+    wrong = [word == "not_reproduced" for word in words]
+    yield line(f"{what}: false reproduced", right, 0.05, note, False)
+    yield line(f"{what}: false not_reproduced", wrong, 0.05, "", False)
 
 
 def _decided(old: np.ndarray, new: np.ndarray, paired: bool = False) -> str:
     """The word of `rerun_verdict`, without its power and its reason."""
-    return design_of_rerun(old, new, paired, None, None).decide(MARGIN, 0.05)[0]
+    return arms_of_rerun(old, new, paired, None, None).decide(MARGIN, 0.05)[0]
 
 
 def _unequal_spreads(n: int) -> Iterator[Line]:
@@ -321,9 +307,11 @@ def _pooled(n: int) -> Iterator[Line]:
         what = f"verdict    1 original, 3 new, sigma of 3 x 3 runs, {label}: false reproduced"
         rng, hits = generator("pooled"), []
         for _ in range(n):
-            groups = phi_inverse(math.pi / 2 + sigma * rng.standard_normal((3, 3)))
-            old = phi_inverse(math.pi / 2 + sigma * rng.standard_normal(1))
-            new = phi_inverse(math.pi / 2 + MARGIN + sigma * rng.standard_normal(3))
+            shapes = ((3, 3), 0.0), (1, 0.0), (3, MARGIN)
+            groups, old, new = (
+                phi_inverse(math.pi / 2 + shift + sigma * rng.standard_normal(shape))
+                for shape, shift in shapes
+            )
             found = pooled_sigma(groups)
             df = found.df if label == "df given" else math.inf
             result = rerun_verdict(old, new, pooled_sigma=found.estimate, pooled_df=df)
@@ -335,14 +323,11 @@ def _until_settled(n: int) -> Iterator[Line]:
     """What the rule of a fixed number of new seeds prevents: adding them until it is settled."""
     what = "verdict    SD 0.04, 5 old, new seeds added one by one from 2 to 10: false reproduced"
     old, new = _normal(0.04, 5, 10)(generator(what), n, True)
-    words = []
+    hits = []
     for a, b in zip(old, new, strict=True):
-        tried = (
-            design_of_rerun(a, b[:size], False, None, None).decide(MARGIN, 0.05)[0]
-            for size in range(2, 11)
-        )
-        words.append(next((word for word in tried if word != "inconclusive"), "inconclusive"))
-    yield line(what, [word == "reproduced" for word in words], None, "promised of a fixed number")
+        tried = (_decided(a, b[:size]) for size in range(2, 11))
+        hits.append(next((word for word in tried if word != "inconclusive"), "") == "reproduced")
+    yield line(what, hits, None, "promised of a fixed number")
 
 
 def _predicted(n: int) -> Iterator[Line]:
@@ -385,26 +370,23 @@ def _verdict_lines(
     for shifted in (True, False):
         old, new = draw(rng, n, shifted)
         words = [_decided(a, b, paired) for a, b in zip(old, new, strict=True)]
-        right = [word == "reproduced" for word in words]
-        wrong = [word == "not_reproduced" for word in words]
         note = "" if exact is None else f"exact {exact[0 if shifted else 1]:.3f}"
-        if shifted:
-            yield line(f"verdict    {what}: false reproduced", right, 0.05, note, False)
-            yield line(f"verdict    {what}: false not_reproduced", wrong, 0.05, "", False)
-        else:
-            yield line(f"verdict    {what}: power", right, None, note)
+        yield from _word_lines(f"verdict    {what}", words, shifted, note)
 
 
 def sign(n: int) -> Iterator[Line]:
     """Errors of change_verdict in the sign, from per-prompt outcomes and from run scores."""
-    worlds = {
+    changes = {
         "no change, small": Change(0.2, 0.2, SMALL),
         "no change, large": Change(0.2, 0.2, LARGE),
         "+2 points, large": Change(0.2, 0.22, LARGE),
         "+15 points, large": Change(0.2, 0.35, LARGE),
     }
-    cells = [(name, world, 450) for name, world in worlds.items()]
-    for name, world in (("small", worlds["no change, small"]), ("rare", Change(0.01, 0.01, SMALL))):
+    cells = [(name, world, 450) for name, world in changes.items()]
+    for name, world in (
+        ("small", changes["no change, small"]),
+        ("rare", Change(0.01, 0.01, SMALL)),
+    ):
         cells += [(f"no change, {name}, P={prompts}", world, prompts) for prompts in (50, 100)]
     for name, world, prompts in cells:
         for seeds, repeats, per_prompt in product((2, 3, 5), (1, 3), (True, False)):

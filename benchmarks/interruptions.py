@@ -35,7 +35,6 @@ DURABLE = ("fsync", "replace", "rename", "link", "unlink", "rmdir")
 
 def execute_plan(plan: Path, out: Path, die_at: int | None = None) -> None:
     """Execute a plan in this process; `die_at` kills it at that durable write or rename."""
-    gc.freeze()  # what was imported before the fork need not be looked through again and again
     moments = itertools.count(1)
 
     def die(_: str) -> None:
@@ -48,7 +47,6 @@ def execute_plan(plan: Path, out: Path, die_at: int | None = None) -> None:
 
 def count_moments(plan: Path, out: Path, counted: Path) -> None:
     """Execute a plan in this process, and write down how many moments it could die at."""
-    gc.freeze()
     calls: list[str] = []
     with watched(calls.append):
         _execute(plan, out)
@@ -56,6 +54,7 @@ def count_moments(plan: Path, out: Path, counted: Path) -> None:
 
 
 def _execute(plan: Path, out: Path) -> None:
+    gc.freeze()  # what was imported before the fork need not be looked through again and again
     from safebench.card.io import load_card
     from safebench.evidence.submission import Submission
     from safebench.progress import Silent
@@ -90,7 +89,7 @@ def forked() -> multiprocessing.context.ForkServerContext:
     """Return what starts processes that have imported everything."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["safebench.study.execute", "safebench.study.plan", "safebench.tuning.saver", "peft"]
+        ["safebench.study.execute", "safebench.study.plan", "safebench.tuning.peft_model", "peft"]
     )
     return context
 

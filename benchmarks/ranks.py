@@ -90,7 +90,7 @@ def _compare(
 ) -> tuple[float, int]:
     variances = spread if spread.ndim == 1 else np.diagonal(spread).copy()
     print(f"\n{what}, {ROUNDS} rounds")
-    print("  A  rank_intervals(scores, covariance" + (f", df={df})" if df else ")"))
+    print(f"  A  rank_intervals(scores, covariance{f', df={df}' if df else ''})")
     print("  B  plain numpy comparison of every pair")
     sides = {
         "A": lambda: seconds(lambda: rank_intervals(scores, spread, df)),

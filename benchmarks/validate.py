@@ -20,12 +20,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
-from timing import machine, seconds, table, turns
+from timing import machine, table, turns
 
 from safebench.card.io import load_document
 
@@ -37,6 +38,8 @@ COLD_ROUNDS, WARM_ROUNDS = 15, 5
 MOST_COLD, MOST_WARM = 1.0, 3.0
 SCHEMA = ROOT / "spec" / "v1" / "card.schema.json"
 COLD_CARDS = {"plan": VALID / "minimal-plan.yaml", "report": VALID / "submission" / "card.yaml"}
+#: That of a user's shell, so that bytecode is cached for both sides.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
 
 # Both say how many of the cards in a folder have something wrong, and how long that took them.
 OURS = """
@@ -66,28 +69,17 @@ print(json.dumps([time.perf_counter() - start, wrong]))
 
 def main() -> int:
     """Measure, print, and return 1 if a ratio is over its bound."""
-    theirs = _check_jsonschema()
+    beside = Path(sys.executable).with_name("check-jsonschema")
+    theirs = str(beside) if beside.is_file() else shutil.which("check-jsonschema")
     if theirs is None:
         print("check-jsonschema is not installed: pip install check-jsonschema", file=sys.stderr)
         return 2
-    packages = machine("pydantic", "PyYAML", "jsonschema", "click")
-    print(f"{packages}; {_version(theirs)}; cards made with seed {SEED}")
+    packages = machine("pydantic", "PyYAML", "jsonschema", "click", "check-jsonschema")
+    print(f"{packages}; cards made with seed {SEED}")
     with tempfile.TemporaryDirectory() as folder:
         over = [*_cold(theirs, Path(folder)), *_warm(Path(folder))]
     print("\nwithin the bounds" if not over else f"\nOVER THE BOUND: {', '.join(over)}")
     return 1 if over else 0
-
-
-def _check_jsonschema() -> str | None:
-    """Return the program beside this interpreter, else the one that the shell would find."""
-    beside = Path(sys.executable).with_name("check-jsonschema")
-    return str(beside) if beside.is_file() else shutil.which("check-jsonschema")
-
-
-def _version(program: str) -> str:
-    return subprocess.run(
-        [program, "--version"], capture_output=True, text=True, check=True
-    ).stdout.strip()
 
 
 def _cold(theirs: str, folder: Path) -> list[str]:
@@ -103,9 +95,8 @@ def _cold(theirs: str, folder: Path) -> list[str]:
         print(f"\ncold, one {name} of {card.stat().st_size:,} bytes, {COLD_ROUNDS} rounds")
         print(f"  A  python -m safebench.cli.main validate {card.name}")
         print(f"  B  check-jsonschema --schemafile spec/v1/card.schema.json {card.name}")
-        if _ratio(COLD_ROUNDS, {"A": partial(_started, ours), "B": partial(_started, other)}) > (
-            MOST_COLD
-        ):
+        sides = {"A": partial(_started, ours), "B": partial(_started, other)}
+        if _ratio(COLD_ROUNDS, sides) > MOST_COLD:
             over.append(f"cold {name}")
     return over
 
@@ -136,28 +127,21 @@ def _warm(folder: Path) -> list[str]:
 
 def _started(command: list[str], code: int = 0) -> float:
     """Return the seconds from a program's start to its end."""
-
-    def run() -> None:
-        done = subprocess.run(
-            command, capture_output=True, cwd=ROOT, env=_environment(), check=False
-        )
-        assert done.returncode == code, (command, done.returncode, done.stdout[-500:], done.stderr)
-
-    return seconds(run)
+    run = partial(subprocess.run, command, capture_output=True, cwd=ROOT, env=ENVIRONMENT)
+    began = time.perf_counter()
+    done = run(check=False)
+    taken = time.perf_counter() - began
+    assert done.returncode == code, (command, done.returncode, done.stdout[-500:], done.stderr)
+    return taken
 
 
 def _inside(program: list[str], wrong: int) -> float:
     """Return the seconds that a program measured itself; both sides agree on what is wrong."""
     command = [sys.executable, "-c", *program]
-    done = subprocess.run(command, capture_output=True, cwd=ROOT, env=_environment(), check=True)
+    done = subprocess.run(command, capture_output=True, cwd=ROOT, env=ENVIRONMENT, check=True)
     taken, found = json.loads(done.stdout)
     assert found == wrong, (program[1], found, wrong)
     return float(taken)
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of a user's shell: bytecode is cached for both sides."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
 
 
 def _ratio(rounds: int, sides: dict[str, Any]) -> float:
@@ -199,17 +183,14 @@ def _varied(data: dict[str, Any], index: int, rng: random.Random) -> dict[str, A
     submission["title"] = f"{submission['title']} ({rng.randrange(10**6)})"
     submission["date"] = f"2025-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
     data.pop("evidence", None)
-    if "results" not in data:  # the protocol of a report is bound to its seeds and numbers
-        _vary_protocol(data, rng)
-    return data
-
-
-def _vary_protocol(data: dict[str, Any], rng: random.Random) -> None:
+    if "results" in data:  # the protocol of a report is bound to its seeds and numbers
+        return data
     training = data.get("hyperparameters", {})
     if isinstance(training.get("learning_rate"), float):
         training["learning_rate"] = rng.choice([1e-5, 2e-5, 5e-5, 1e-4, 2e-4])
     for decoding in data.get("decoding", []):
         decoding["max_new_tokens"] = rng.choice([128, 256, 512, 1024])
+    return data
 
 
 if __name__ == "__main__":

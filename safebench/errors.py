@@ -1,21 +1,5 @@
 """Every exception the package raises on purpose.
 
-SafebenchError                something a person can put right; the message says how
-├── InputError                a file or value could not be read or makes no sense
-│   ├── CardError             a card: unreadable, or wrong at a known place
-│   │   ├── VersionError      it follows a version of the standard that is not read here
-│   │   └── ReadError         a file that cannot be read as YAML or JSON (card/document.py)
-│   ├── InteropError          another program's file: not what it says it is, or two disagree
-│   ├── EvidenceError         a submission's evidence: missing, damaged, or not what the card says
-│   └── StatsError            an array a statistic cannot be computed from (also a ValueError)
-├── JudgeError                no such judge, or it cannot judge this
-├── TaskError                 no such task, or its data cannot be loaded
-├── ModelError                a model, tokenizer or adapter cannot be loaded or used
-├── TuningError               fine-tuning could not start or did not end well
-│   └── DivergedError         its loss or weights are no numbers any more: the run's own result
-├── RunError                  a run cannot start, continue or be written
-└── MissingDependencyError    an optional package is needed: names the extra to install
-
 The command line turns each into one message and exit code 2; a traceback is a defect.
 """
 
@@ -23,7 +7,10 @@ from __future__ import annotations
 
 
 class SafebenchError(Exception):
-    """Something a person can put right; the message names the place, the value and the remedy."""
+    """Something a person can put right.
+
+    The message names the place and the value; `fix` names the remedy.
+    """
 
     def __init__(self, message: str, *, fix: str | None = None) -> None:
         super().__init__(message)

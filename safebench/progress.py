@@ -1,4 +1,4 @@
-"""How long work tells somebody how far it is; the command line draws it."""
+"""How long-running work reports its progress; the command line draws it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """What a study reports to."""
+    """What long-running work reports to."""
 
     def say(self, text: str) -> None:
-        """Tell a fact once."""
+        """Print a line."""
 
     def start(self, name: str, total: float) -> None:
         """Begin a step of known size."""

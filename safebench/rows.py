@@ -10,6 +10,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,14 +179,10 @@ def _csv(path: Path, failure: Failure, delimiter: str = ",") -> Rows:
         csv.field_size_limit(before)
 
 
-def _tsv(path: Path, failure: Failure) -> Rows:
-    return _csv(path, failure, "\t")
-
-
 _READERS: dict[str, Callable[[Path, Failure], Rows]] = {
     ".jsonl": _lines,
     ".json": _list,
     ".parquet": _parquet,
     ".csv": _csv,
-    ".tsv": _tsv,
+    ".tsv": partial(_csv, delimiter="\t"),
 }

@@ -63,6 +63,9 @@ SECONDS = 150  # of processor time, after which a mutant counts as killed: it do
 
 #: Mutants that change nothing that could be seen, and why: they count as neither.
 EQUIVALENT = {
+    "low is not None and high is not None  ->  low is not None or high is not None": (
+        "an interval has both ends or none"
+    ),
     "array.min() >= 0  ->  array.min() > 0": "labels from 0 on are sorted, not counted: same codes",
     "math.prod(shape) > DENSE * values.size + 1024  ->  "
     "math.prod(shape) >= DENSE * values.size + 1024": "both ways of tabulating give the same sums",

@@ -65,6 +65,7 @@ class PairedChange:
     a: float
     """A's score on the shared prompts."""
     b: float
+    """B's."""
     runs: tuple[int, int]
     """Runs averaged on each side: training seeds, or the repeats of an untuned model."""
     margin: float
@@ -124,14 +125,14 @@ def compare_submissions(
         one, other = (block_of(s, p) for s, p in zip(pair, places, strict=True))
         if set(one.prompts).isdisjoint(other.prompts):
             not_compared.append(
-                f"{one.task} ({one.construct}): no prompt id in common; A asks "
-                f"{len(one.prompts)} prompts, B {len(other.prompts)}"
+                f"{one.task} ({one.construct}): no prompt id in common (A has "
+                f"{len(one.prompts)} prompts, B {len(other.prompts)})"
             )
             continue
         cards = a.card, b.card
         found.append(_compare(cards, (one, other), protocol, texts.get(one.task), flips))
     if not matches and not not_compared:
-        not_compared.append("neither has outcomes of the task or construct that was chosen")
+        not_compared.append("neither submission has outcomes of the chosen task or construct")
     if not found:
         raise EvidenceError(
             "nothing can be compared:\n" + "\n".join(f"  {line}" for line in not_compared),
@@ -151,10 +152,9 @@ def compare_submissions(
 
 
 def _submitted(submission: Submission, protocol: str) -> Submitted:
-    card = submission.card
-    about = card.submission
-    sha256, unit = submission.outcomes_sha256, card.checkpoint_unit
-    return Submitted(about.id, about.organisation, protocol, sha256, unit)
+    about = submission.card.submission
+    unit = submission.card.checkpoint_unit
+    return Submitted(about.id, about.organisation, protocol, submission.outcomes_sha256, unit)
 
 
 def _warnings(pair: tuple[Submission, Submission], found: list[Comparison]) -> Iterator[str]:
@@ -163,10 +163,7 @@ def _warnings(pair: tuple[Submission, Submission], found: list[Comparison]) -> I
         listed = {f.path: f.sha256 for f in evidence.files} if evidence is not None else {}
         digest = submission.outcomes_sha256
         if listed.get(OUTCOMES_FILE, digest) != digest:
-            yield (
-                f"{side}'s {OUTCOMES_FILE} is not the file that its card lists; see "
-                f"safebench validate"
-            )
+            yield f"{side}'s {OUTCOMES_FILE} is not the one in its card; run `safebench validate`"
     compared = {comparison.task for comparison in found}
     for side, submission in zip("AB", pair, strict=True):
         for task, extent in submission.card.trials.items():
@@ -175,8 +172,8 @@ def _warnings(pair: tuple[Submission, Submission], found: list[Comparison]) -> I
     same = pair[0].outcomes_sha256 == pair[1].outcomes_sha256
     if same and all(c.a.condition == c.b.condition for c in found):
         yield (
-            "A and B hold the same outcomes: that they do not differ says nothing; the intervals "
-            "are those of two independent sets of runs"
+            "A and B hold the same outcomes, so their agreement is no evidence; the intervals "
+            "treat them as two independent sets of runs"
         )
 
 
@@ -257,14 +254,11 @@ def _variables(
             yield str(variable)
     if one.condition != other.condition:
         yield f"condition {one.condition} -> {other.condition}"
-    elif one.checkpoint != other.checkpoint and not (
-        all(
-            block.checkpoint == final_checkpoint(card)
-            for card, block in zip(cards, pair, strict=True)
-        )
-        and any(v.name.endswith((".epochs", ".steps", ".length")) for v in touching)
-    ):
-        yield f"checkpoint {one.checkpoint} -> {other.checkpoint}"
+    elif one.checkpoint != other.checkpoint:
+        # Two last checkpoints differ because the recipes do in length, which was yielded above.
+        last = all(b.checkpoint == final_checkpoint(c) for c, b in zip(cards, pair, strict=True))
+        if not (last and any(v.name.endswith((".epochs", ".steps", ".length")) for v in touching)):
+            yield f"checkpoint {one.checkpoint} -> {other.checkpoint}"
     for section in ("decoding", "judge"):
         names = getattr(one, section), getattr(other, section)
         if names[0] != names[1] and not same_entry(section, cards[0], names[0], cards[1], names[1]):
@@ -281,13 +275,13 @@ def _cautions(
     if not same_entry("judge", cards[0], names[0], cards[1], names[1]):
         who = [_judge(card, name) for card, name in zip(cards, names, strict=True)]
         yield (
-            f"different judges: A by {who[0]}, B by {who[1]}; a stricter judge makes a "
-            "difference without any change of the model"
+            f"different judges: A by {who[0]}, B by {who[1]}; a stricter judge alone makes a "
+            "difference"
         )
     if other_text:
         yield (
-            f"{len(other_text)} prompt{'s' if len(other_text) > 1 else ''} with the same id and "
-            f"another text: {_some(other_text)}; they are paired as if they were the same"
+            f"{len(other_text)} prompt{'s' if len(other_text) > 1 else ''} with the same id but "
+            f"different text: {_some(other_text)}; paired as if the text were the same"
         )
     moved = [
         prompt
@@ -299,7 +293,7 @@ def _cautions(
     if moved:
         yield (
             f"{len(moved)} shared prompts have another category in B: {_some(moved)}; they are "
-            "left out of the categories"
+            "left out of the comparison by category"
         )
     families = [
         task.clusters for card in cards for task in card.task_list() if task.name == pair[0].task
@@ -307,8 +301,8 @@ def _cautions(
     count = next((n for n in families if isinstance(n, int)), None)
     if count is not None:
         yield (
-            f"the prompts belong to {count} families, which outcomes.parquet does not name: the "
-            "interval takes them as independent and is too short"
+            f"the prompts belong to {count} families that {OUTCOMES_FILE} does not record: the "
+            "interval treats them as independent and is too narrow"
         )
 
 

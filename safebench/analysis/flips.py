@@ -8,8 +8,7 @@ import numpy as np
 
 from safebench.evidence.arrays import Floats, OutcomeArray
 from safebench.evidence.scoring import CONFIDENCE, kept_interval
-from safebench.stats import paired_difference, prompt_tests
-from safebench.stats.multiplicity import benjamini_hochberg, holm, mcnemar_exact
+from safebench.stats import benjamini_hochberg, holm, mcnemar_exact, paired_difference, prompt_tests
 from safebench.words import DIGITS, kept
 
 LEVEL = 0.05

@@ -33,7 +33,7 @@ class Choice:
 def match_scores(
     pair: tuple[Submission, Submission], choice: Choice, not_compared: list[str]
 ) -> Iterator[tuple[PlaceKey, PlaceKey]]:
-    """Yield the pairs of scores that are compared, and note why others are not."""
+    """Yield the pairs of scores to compare, and record why others are not."""
     measured = [_measured(submission) for submission in pair]
     candidates = [
         _candidates(submission.card, places, choice, condition)
@@ -68,7 +68,7 @@ def _measured(submission: Submission) -> set[PlaceKey]:
 def _candidates(
     card: Card, measured: set[PlaceKey], choice: Choice, condition: Condition | None
 ) -> dict[tuple[str, str], PlaceKey | str]:
-    """Return the score that answers for each task and construct, or why there is none."""
+    """Return the score to compare for each task and construct, or why there is none."""
     rank = {task.name: number for number, task in enumerate(card.task_list())}
     keys = sorted({place[:2] for place in measured}, key=lambda k: (rank.get(k[0], len(rank)), k))
     return {
@@ -82,7 +82,7 @@ def _candidates(
 def _candidate(
     card: Card, task: str, construct: str, choice: Choice, condition: Condition | None
 ) -> PlaceKey | str:
-    """Return the score that was chosen; what was not chosen is that of the primary estimand."""
+    """Return the chosen score; the primary estimand fills in what was not chosen."""
     primary = next((t.primary for t in card.task_list() if t.name == task), None)
     decoding, judge, checkpoint = choice.decoding, choice.judge, choice.checkpoint
     if primary is not None and not isinstance(primary, NotReported):
@@ -92,7 +92,7 @@ def _candidate(
     if decoding is None or judge is None:
         options = {"--decoding": decoding, "--judge": judge}
         missing = [option for option, value in options.items() if value is None]
-        return f"declares no primary estimand: give {' and '.join(missing)}"
+        return f"declares no primary estimand; give {' and '.join(missing)}"
     untuned = isinstance(card.hyperparameters, NoTraining)
     state = condition or ("base" if untuned else "tuned")
     last = None if state == "base" else checkpoint or final_checkpoint(card)

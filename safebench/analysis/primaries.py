@@ -33,7 +33,9 @@ from safebench.stats import (
     score_tolerance_bound,
     worst_setting,
 )
+from safebench.stats.agreement import KrippendorffAlpha
 from safebench.stats.design import Design, design_of
+from safebench.stats.generalizability import Dependability
 from safebench.words import kept
 
 TOLERANCE = 0.9
@@ -95,7 +97,7 @@ def _projections(block: OutcomeArray) -> tuple[Projection, ...] | NotMeasured:
         return absent
     seeds, repeats, prompts = block.scores.shape
     if prompts < 2:
-        return NotMeasured("one prompt says nothing of others")
+        return NotMeasured("one prompt does not show how far prompts differ")
     try:
         variances = to_project(block)
     except StatsError as problem:
@@ -121,20 +123,22 @@ def _project(design: Design, size: tuple[int, int, int]) -> Projection:
 
 def _diagnostics(block: OutcomeArray, decodings: Sequence[OutcomeArray]) -> dict[str, Measure]:
     """Return every diagnostic of a block by name; `decodings` are the block and those beside it."""
+    over_seeds = {
+        "flip_rate": _flips,
+        "krippendorff_alpha": _alpha,
+        "seed_to_prompt_spread": _spread_ratio,
+        "dependability": _dependability,
+        "new_seed_bound": _new_seed,
+    }
+    absent = one_seed(block)
     return {
-        "flip_rate": _flips(block),
-        "krippendorff_alpha": _alpha(block),
-        "seed_to_prompt_spread": _spread_ratio(block),
-        "dependability": _dependability(block),
-        "new_seed_bound": _new_seed(block),
+        **{name: absent or diagnostic(block) for name, diagnostic in over_seeds.items()},
         "worst_prompts": _worst_prompts(block),
         "worst_decoding": _worst_decoding(decodings),
     }
 
 
 def _flips(block: OutcomeArray) -> Measure:
-    if absent := one_seed(block):
-        return absent
     found = block_flips(block)
     if found is None:
         return GRADED
@@ -142,13 +146,18 @@ def _flips(block: OutcomeArray) -> Measure:
 
 
 def _alpha(block: OutcomeArray) -> Measure:
-    if absent := one_seed(block):
-        return absent
     binary = bool(np.isin(block.scores, (0.0, 1.0)).all())
     found = krippendorff_alpha(block.scores[:, 0], "nominal" if binary else "interval")
+    return _if_measured(found, {"prompts": found.n_units, "seeds": found.n_raters})
+
+
+def _dependability(block: OutcomeArray) -> Measure:
+    return _if_measured(dependability(block.scores), counts(block))
+
+
+def _if_measured(found: KrippendorffAlpha | Dependability, n: Mapping[str, int]) -> Measure:
     if found.estimate is None or found.lower is None or found.upper is None:
         return NotMeasured(found.reason)
-    n = {"prompts": found.n_units, "seeds": found.n_raters}
     return Number(kept(found.estimate), kept(found.lower), kept(found.upper), n, found.method)
 
 
@@ -159,26 +168,14 @@ def _spread_ratio(block: OutcomeArray) -> Measure:
         return needed
     mean = float(block.scores.mean())
     prompts = len(block.prompts)
-    if prompts < 2 or not 0 < mean < 1:
+    within = float(block.scores.var(axis=2, ddof=1).mean()) if prompts > 1 else 0.0
+    if within == 0 or not 0 < mean < 1:
         return NotMeasured("prompts do not vary")
-    within = float(block.scores.var(axis=2, ddof=1).mean())
     error = math.sqrt(within / prompts / (mean * (1 - mean)))
-    if error == 0:
-        return NotMeasured("prompts do not vary")
     sigma = needed.sigma
     lower, upper = (None if v is None else kept(v / error) for v in (sigma.lower, sigma.upper))
     method = f"{sigma.method}; standard error of a run by the delta method"
     return Number(kept(sigma.estimate / error), lower, upper, counts(block), method)
-
-
-def _dependability(block: OutcomeArray) -> Measure:
-    if absent := one_seed(block):
-        return absent
-    found = dependability(block.scores)
-    if found.estimate is None or found.lower is None or found.upper is None:
-        return NotMeasured(found.reason)
-    n = counts(block)
-    return Number(kept(found.estimate), kept(found.lower), kept(found.upper), n, found.method)
 
 
 def _lower_is_better(block: OutcomeArray) -> bool:
@@ -187,13 +184,11 @@ def _lower_is_better(block: OutcomeArray) -> bool:
 
 
 def _new_seed(block: OutcomeArray) -> Measure:
-    """What a share of new training seeds stays within, on the side that is worse."""
-    if absent := one_seed(block):
-        return absent
+    """The bound that a share of new training seeds stays within, on the side that is worse."""
     upper = _lower_is_better(block)
     scores = block.scores.mean(axis=(1, 2))
     if float(np.ptp(scores)) < 1e-12:
-        return NotMeasured("every seed has the same score: no spread was seen")
+        return NotMeasured("every seed has the same score, which shows no spread")
     found = score_tolerance_bound(scores, TOLERANCE, CONFIDENCE, upper=upper)
     return Number(
         kept(found.estimate),
@@ -214,7 +209,7 @@ def _worst_decoding(blocks: Sequence[OutcomeArray]) -> Measure:
         return NotMeasured("one decoding")
     first = blocks[0]
     if any((b.seeds, b.prompts) != (first.seeds, first.prompts) for b in blocks):
-        return NotMeasured("decodings were not measured on the same seeds and prompts")
+        return NotMeasured("decodings differ in the seeds and prompts they were measured on")
     found = worst_setting([b.scores for b in blocks], higher_is_worse=_lower_is_better(first))
     name = blocks[found.index].decoding
     n = {"decodings": len(blocks), "seeds": found.n_seeds, "prompts": found.n_prompts}

@@ -21,7 +21,7 @@ from safebench.words import construct_name
 
 @dataclass(frozen=True)
 class Gap:
-    """Something these outcomes say nothing about, and why."""
+    """Something that these outcomes do not show, and why."""
 
     what: str
     reason: str
@@ -91,19 +91,19 @@ def _gaps(
     primaries: Sequence[Primary],
     variations: Sequence[Variation],
 ) -> Iterator[Gap]:
-    """Yield what a reader may take for measured and is not."""
+    """Yield what was not measured, though a reader may think so."""
     described = {key_of(primary.estimand) for primary in primaries}
     for estimand in results.primary:
         if key_of(estimand) not in described:
             name = f"{estimand.task}, {construct_name(estimand.construct)}"
-            yield Gap("primary estimand", f"{name}: what the card names has no outcomes")
+            yield Gap("primary estimand", f"{name}: the card names it, but it has no outcomes")
     yield from _facets(variations)
     greedy = sorted({p.estimand.decoding for p in primaries if _is_asked_once(p.score)})
     if greedy:
         yield Gap(
             "repeat",
             f"one answer per prompt and seed under {', '.join(greedy)}: "
-            "what another draw would change is not known",
+            "what another draw would change is unknown",
         )
     elif any(one.levels["repeat"] < 2 for one in variations):
         yield Gap("repeat", "one answer per prompt and run")
@@ -118,15 +118,15 @@ def _gaps(
         yield Gap("flips", f"{GRADED.reason}, in {', '.join(graded)}")
     yield Gap("template", "one chat template and prompt wording")
     if all(one.condition == "base" for one in variations):
-        yield Gap("fine-tuning", "an untuned model: there is no change from base")
+        yield Gap("fine-tuning", "an untuned model has no change from base")
     else:
         if any(primary.change is None for primary in primaries):
             yield Gap("change from base", "the base model was not measured on the same prompts")
         if not any(score.condition == "control" for score in results.scores):
             yield Gap(
                 "control",
-                "no control was trained: what the data and what training itself changed is not "
-                "told apart",
+                "no control was trained: the effect of the data cannot be told from that of "
+                "fine-tuning itself",
             )
     yield from _judge_gaps(card, results)
 
@@ -152,7 +152,7 @@ def _judge_gaps(card: Card, results: MeasuredResults) -> Iterator[Gap]:
     for score in results.scores:
         judges.setdefault((score.task, score.construct), set()).add(score.judge)
     if any(len(names) == 1 for names in judges.values()):
-        yield Gap("judge", "one judge: how far another would differ is not known")
+        yield Gap("judge", "one judge: how far another would differ is unknown")
     if isinstance(card.judge, NotReported):
         return
     used = {name for names in judges.values() for name in names}
@@ -160,11 +160,10 @@ def _judge_gaps(card: Card, results: MeasuredResults) -> Iterator[Gap]:
     if without:
         yield Gap(
             "judge error",
-            f"not calibrated against human labels: {', '.join(without)}; no number is corrected "
-            "for it",
+            f"not calibrated against human labels: {', '.join(without)}; no number is corrected",
         )
     elif used:
-        yield Gap("judge error", "calibrated (see the judge), but no number is corrected for it")
+        yield Gap("judge error", "calibrated (see the judge), but no number is corrected")
 
 
 def _calibrated(calibration: object) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from safebench.analysis.spread import BLOCK_EFFECTS, components, to_project
+from safebench.analysis.spread import components, to_project
 from safebench.card.results import MARGIN, Place
 from safebench.errors import EvidenceError, StatsError
 from safebench.evidence.arrays import OutcomeArray
@@ -16,7 +16,6 @@ from safebench.evidence.submission import Submission
 from safebench.evidence.tables import OUTCOMES_FILE
 from safebench.stats import margin_points
 from safebench.stats.arms import FEWEST_PROMPTS
-from safebench.stats.balanced import balanced_bounds
 from safebench.stats.design import DesignPlan, design_of, plan_design
 from safebench.stats.planning import (
     plan_stability,
@@ -24,6 +23,7 @@ from safebench.stats.planning import (
     sigma_from_points,
     sigma_upper,
 )
+from safebench.stats.variance import TABLE_EFFECTS, balanced_bounds
 from safebench.words import construct_name, where
 
 SEEDS_SHOWN = (2, 3, 5, 10, 20)
@@ -80,7 +80,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class SeedsNeeded:
+class SeedAnswers:
     """Answers about training seeds at one spread (phi scale); None: no number suffices."""
 
     sigma: float
@@ -99,8 +99,8 @@ class Sizing:
     margin: float
     margin_points: float
     prompts_fixed: bool
-    here: SeedsNeeded
-    at_upper: SeedsNeeded | None
+    here: SeedAnswers
+    at_upper: SeedAnswers | None
     intervals: dict[int, dict[int, Ends]]
     """Lower and upper end at some numbers of seeds and repeats, the prompts as they are."""
     cheapest: DesignPlan | None
@@ -124,7 +124,7 @@ def pilot_spread(pilot: Submission, chosen: Mapping[str, Any] | None = None) -> 
     block = _pick(pilot, {k: value for k, value in (chosen or {}).items() if value is not None})
     if len(block.seeds) < 2:
         raise EvidenceError(
-            f"{_place(block, unit)}: the pilot has one training seed, which says nothing of the "
+            f"{_place(block, unit)}: the pilot has one training seed, which does not show the "
             "spread over seeds",
             fix="run a pilot with three or more seeds, or give --sigma-seed instead of a folder",
         )
@@ -137,7 +137,7 @@ def _place(block: OutcomeArray, unit: str) -> str:
 
 
 def _pick(pilot: Submission, chosen: Mapping[str, Any]) -> OutcomeArray:
-    """Return the outcomes that were chosen; what was not chosen is that of a primary estimand."""
+    """Return the chosen outcomes; a primary estimand fills in what was not chosen."""
     primary = list(primary_estimands(pilot.card, pilot.blocks))
     fits = [
         estimand
@@ -158,7 +158,7 @@ def _pick(pilot: Submission, chosen: Mapping[str, Any]) -> OutcomeArray:
     what = ", ".join(f"{k} {v}" for k, v in chosen.items()) or "primary estimand"
     raise EvidenceError(
         f"{pilot.path(OUTCOMES_FILE)}: no outcomes of {what}",
-        fix=f"choose among: {measured or 'nothing was measured after fine-tuning'}",
+        fix=f"choose one of: {measured or 'nothing was measured after fine-tuning'}",
     )
 
 
@@ -167,7 +167,7 @@ def spread_of(block: OutcomeArray, unit: str = "epoch") -> Spread:
     n_seeds, n_repeats, n_prompts = block.scores.shape
     if n_prompts < 2:
         place = _place(block, unit)
-        raise EvidenceError(f"{place}: one prompt says nothing of the spread over prompts")
+        raise EvidenceError(f"{place}: one prompt does not show the spread over prompts")
     projected = to_project(block)
     # One-sided 95 % for the seeds, on which the seeds needed depend; `_parts` shows two-sided ones.
     upper = balanced_bounds(block.scores, 0.05)["training_seed"][1]
@@ -200,15 +200,15 @@ def _parts(block: OutcomeArray) -> Iterator[Part]:
             continue
         note = ""
         if name == "prompt:training_seed" and sizes["repeat"] < 2:
-            note = "one repeat: holds the noise of single responses too"
+            note = "one repeat: includes the noise of single responses"
         elif variances[name] <= 0:
-            note = "not told apart from 0"
+            note = "indistinguishable from 0"
         sd, low, high = (math.sqrt(max(v, 0.0)) for v in (variances[name], *bounds[name]))
-        n = math.prod(sizes[facet] for facet in BLOCK_EFFECTS[name])
+        n = math.prod(sizes[facet] for facet in TABLE_EFFECTS[name])
         yield Part(name, words, sd, low, high, n, note)
 
 
-def given_spread(
+def assumed_spread(
     score: float,
     sigma_seed: float,
     sigma_prompt: float | None = None,
@@ -216,7 +216,7 @@ def given_spread(
     n_prompts: int = 300,
     from_seeds: int | None = None,
 ) -> Spread:
-    """Return a spread from SDs that a person assumes: over seeds, prompts, repeats of a response.
+    """Return a spread from assumed SDs: over seeds, prompts, repeats of a response.
 
     Outcomes in [0, 1] with mean `score` have a variance of at most score(1 - score), and 0/1
     outcomes exactly that: what is not given goes to the prompts (or, with `sigma_prompt` given, to
@@ -229,8 +229,8 @@ def given_spread(
     known = sigma_seed**2 + (sigma_prompt or 0.0) ** 2 + (sigma_repeat or 0.0) ** 2
     if known > total * (1 + 1e-9):
         raise StatsError(
-            f"the SDs make a variance of {known:.4f}, but outcomes in [0, 1] with mean {score:g} "
-            f"vary by at most {total:.4f}",
+            f"the SDs add up to a variance of {known:.4f}, but outcomes in [0, 1] with mean "
+            f"{score:g} have at most {total:.4f}",
             fix="give SDs as proportions (4 points are .04), and the score that they belong to",
         )
     left = max(total - known, 0.0)
@@ -243,8 +243,8 @@ def given_spread(
         variances["residual"] = sigma_repeat**2
     notes = {
         "training_seed": "given",
-        "prompt": "given" if sigma_prompt is not None else "not given: the most the score allows",
-        "prompt:training_seed": "what is left of the variance that 0/1 outcomes have",
+        "prompt": "given" if sigma_prompt is not None else "not given: all that the score allows",
+        "prompt:training_seed": "the rest of the variance of 0/1 outcomes",
         "residual": "given",
     }
     parts = [
@@ -259,7 +259,7 @@ def given_spread(
         upper = {**variances, "training_seed": wide**2}
         run_upper = sigma_upper(sigma, from_seeds)
     return Spread(
-        source="given spreads",
+        source="assumed spreads",
         score=score,
         parts=tuple(parts),
         variances=variances,
@@ -285,7 +285,7 @@ def size(
     max_prompts: int | None = None,
     prompts_fixed: bool = False,
 ) -> Sizing:
-    """Answer all questions at once; what is out of reach is in `problems`, with the reason."""
+    """Answer all questions; `problems` holds what is out of reach, with the reason."""
     options: dict[str, Any] = {"score": spread.score, "outcome_variance": spread.outcome_variance}
     if prompts_fixed:
         options |= {"fixed": ("prompt",), "levels": {"prompt": spread.n_prompts}}
@@ -340,9 +340,9 @@ def _cost(costs: Mapping[str, float], pilot: Spread) -> float:
     )
 
 
-def _seeds(sigma: float, spread: Spread) -> SeedsNeeded:
+def _seeds(sigma: float, spread: Spread) -> SeedAnswers:
     def equality(power: float, beside: int | None = None) -> int | None:
-        # Few prompts decide nothing, and so large a spread asks for more than is worth naming.
+        # Without a verdict, or at a spread as wide as phi itself, no number of seeds is an answer.
         if spread.n_prompts < FEWEST_PROMPTS or sigma >= math.pi:
             return None
         return plan_verdict_seeds(
@@ -354,7 +354,7 @@ def _seeds(sigma: float, spread: Spread) -> SeedsNeeded:
             n_original=beside,
         )
 
-    return SeedsNeeded(
+    return SeedAnswers(
         sigma=sigma,
         stability_point=math.erf(MARGIN / (2 * sigma)) if sigma > 0 else 1.0,
         equality={power: equality(power) for power in POWERS},

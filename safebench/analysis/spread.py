@@ -14,6 +14,7 @@ from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.scoring import CONFIDENCE, block_stability
 from safebench.stats import plan_verdict_seeds, variance_components
 from safebench.stats.arms import FEWEST_PROMPTS
+from safebench.stats.variance import TABLE_EFFECTS
 from safebench.words import kept
 
 POWER = 0.8
@@ -31,7 +32,7 @@ class SeedsNeeded:
     seeds_upper: int
     """At its upper bound."""
     floor: float
-    """SD on the same scale that seeds which agree cannot exclude on so many prompts."""
+    """SD on the same scale below which these few prompts cannot show a spread."""
     margin: float = MARGIN
     power: float = POWER
 
@@ -43,37 +44,23 @@ def counts(block: OutcomeArray) -> dict[str, int]:
 
 
 def one_seed(block: OutcomeArray) -> NotMeasured | None:
-    """Return why nothing is known of the spread over seeds; None where there are several."""
+    """Return why a block does not show a spread over seeds; None where it has several."""
     if block.condition == "base":
         return NotMeasured("the base model has no training seeds")
     if len(block.seeds) < 2:
-        return NotMeasured("one training seed says nothing of others")
+        return NotMeasured("one training seed does not show how far seeds differ")
     return None
 
 
-BLOCK_EFFECTS = {
-    "training_seed": ("training_seed",),
-    "prompt": ("prompt",),
-    "prompt:training_seed": ("prompt", "training_seed"),
-    "training_seed:repeat": ("training_seed", "repeat"),
-    "residual": ("training_seed", "repeat", "prompt"),
-}
-"""Sources of variation in a block, and the facets whose levels they combine."""
-
-
 def components(block: OutcomeArray) -> dict[str, float]:
-    """Return the variance of each source in a block, unclamped; what it cannot tell is absent.
+    """Return the variance of each source in a block, unclamped; absent where not measurable.
 
     With one repeat, `prompt:training_seed` holds what single answers add; with one training seed
-    (or an untuned model) there is no source but prompts, repeats and single answers.
+    (or an untuned model) the only sources are prompts, repeats and single answers.
     """
-    seeds, repeats, prompts = np.indices(block.scores.shape)
-    factors = {
-        "training_seed": seeds.ravel(),
-        "repeat": repeats.ravel(),
-        "prompt": prompts.ravel(),
-    }
-    effects = dict(BLOCK_EFFECTS)
+    levels = (level.ravel() for level in np.indices(block.scores.shape))
+    factors = dict(zip(("training_seed", "repeat", "prompt"), levels, strict=True))
+    effects = dict(TABLE_EFFECTS)
     if len(block.seeds) < 2:
         effects = {"prompt": ("prompt",), "repeat": ("repeat",), "residual": ("repeat", "prompt")}
     found = dict(variance_components(block.scores.ravel(), factors, effects).estimates)
@@ -104,8 +91,8 @@ def seeds_needed(block: OutcomeArray) -> SeedsNeeded | NotMeasured:
     if absent := one_seed(block):
         return absent
     if len(block.prompts) < FEWEST_PROMPTS:
-        few = f"{len(block.prompts)} prompts decide nothing, at least {FEWEST_PROMPTS} do"
-        return NotMeasured(few)
+        least = f"a verdict needs at least {FEWEST_PROMPTS} prompts"
+        return NotMeasured(f"{least}, and these are {len(block.prompts)}")
     found = block_stability(block)
     if found.sigma_run is None or found.sigma_upper is None or found.upper is None:
         return NotMeasured(found.reason)
@@ -143,7 +130,7 @@ def seed_share(block: OutcomeArray) -> Measure:
     if absent := one_seed(block):
         return absent
     if repeats < 2:
-        return NotMeasured("one repeat: what a seed and what chance adds are not told apart")
+        return NotMeasured("with one repeat, seeds and chance cannot be told apart")
     if float(np.ptp(means)) == 0:
         return NotMeasured("nothing varies: every run has the same score")
     factors = {

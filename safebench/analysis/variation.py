@@ -98,7 +98,7 @@ def variation(blocks: Sequence[OutcomeArray]) -> Variation:
             of_runs=(
                 _share(between, name, {"runs": means.size})
                 if name in RUN_EFFECTS
-                else NotMeasured("prompts are averaged in a run score")
+                else NotMeasured("a run score averages over prompts")
             ),
         )
         for name, facets in ANSWER_EFFECTS.items()
@@ -123,9 +123,9 @@ def _seed_share(between: VarianceComponents | NotMeasured, runs: int) -> Measure
         return between
     sampled = _sampled(between)
     if "repeat" not in sampled:
-        return NotMeasured("one repeat: what a seed and what chance adds are not told apart")
+        return NotMeasured("with one repeat, seeds and chance cannot be told apart")
     if len(sampled) < 2:
-        return NotMeasured("one training seed says nothing of others")
+        return NotMeasured("one training seed does not show how far seeds differ")
     rest = _share(between, "repeat", {"runs": runs})
     if isinstance(rest, NotMeasured) or rest.lower is None or rest.upper is None:
         return rest
@@ -133,13 +133,9 @@ def _seed_share(between: VarianceComponents | NotMeasured, runs: int) -> Measure
     return Number(kept(1 - rest.estimate), *ends, rest.n, rest.method)
 
 
-def _sampled(found: VarianceComponents | NotMeasured) -> tuple[str, ...]:
+def _sampled(found: VarianceComponents) -> tuple[str, ...]:
     """Return the measured effects whose levels are a sample of more."""
-    return (
-        ()
-        if isinstance(found, NotMeasured)
-        else tuple(name for name in found.estimates if not _fixed(name))
-    )
+    return tuple(name for name in found.estimates if not _fixed(name))
 
 
 def _fixed(name: str) -> bool:
@@ -154,21 +150,25 @@ def _long(blocks: Sequence[OutcomeArray]) -> tuple[npt.NDArray[np.float64], dict
         np.unique(names, return_inverse=True)[1].astype(np.int64),
         np.cumsum([len(block.prompts) for block in blocks])[:-1],
     )
-    parts: list[dict[str, Ints]] = []
+    parts = []
     for block, own in zip(blocks, prompts, strict=True):
-        shape = block.scores.shape
-        run = _run_codes(block, blocks)
-        part = {name: np.broadcast_to(codes[:, :, None], shape) for name, codes in run.items()}
-        parts.append({"prompt": np.broadcast_to(own, shape), **part})
-    factors = {name: np.concatenate([p[name].ravel() for p in parts]) for name in parts[0]}
-    return np.concatenate([block.scores.ravel() for block in blocks]), factors
+        run = {name: codes[:, :, None] for name, codes in _run_codes(block, blocks).items()}
+        codes = {"prompt": own, **run}
+        parts.append({f: np.broadcast_to(c, block.scores.shape) for f, c in codes.items()})
+    return _joined([block.scores for block in blocks], parts)
 
 
 def _run_means(blocks: Sequence[OutcomeArray]) -> tuple[npt.NDArray[np.float64], dict[str, Ints]]:
     """Return the score of every run, with the code of every facet it has."""
-    parts = [_run_codes(block, blocks) for block in blocks]
-    factors = {name: np.concatenate([p[name].ravel() for p in parts]) for name in parts[0]}
-    return np.concatenate([block.scores.mean(axis=2).ravel() for block in blocks]), factors
+    means = [block.scores.mean(axis=2) for block in blocks]
+    return _joined(means, [_run_codes(block, blocks) for block in blocks])
+
+
+def _joined(
+    scores: list[npt.NDArray[np.float64]], parts: list[dict[str, Ints]]
+) -> tuple[npt.NDArray[np.float64], dict[str, Ints]]:
+    factors = {name: np.concatenate([part[name].ravel() for part in parts]) for name in parts[0]}
+    return np.concatenate([values.ravel() for values in scores]), factors
 
 
 def _run_codes(block: OutcomeArray, blocks: Sequence[OutcomeArray]) -> dict[str, Ints]:
@@ -192,7 +192,7 @@ def _fit(
     effects: Mapping[str, tuple[str, ...]],
 ) -> VarianceComponents | NotMeasured:
     if scores.size < 2:
-        return NotMeasured("there is only one")
+        return NotMeasured("there is only one score")
     if float(np.ptp(scores)) == 0:
         return NotMeasured(f"nothing varies: every score is {scores[0]:g}")
     try:
@@ -232,7 +232,7 @@ def _share(
         return NotMeasured(_plain(found.not_measured[name]))
     among = None if _fixed(name) else _sampled(found)
     if among is not None and len(among) < 2:
-        return NotMeasured("nothing else varies at one checkpoint and decoding")
+        return NotMeasured("nothing else varies within one checkpoint and decoding")
     return measured(found.share(name, among, confidence=CONFIDENCE), n)
 
 
@@ -244,9 +244,5 @@ def _cells(factors: Mapping[str, Ints], facets: tuple[str, ...]) -> int:
     """Number of cells of an interaction."""
     code = np.zeros(1, dtype=np.int64)
     for facet in facets:
-        own = factors[facet]
-        code = code * (int(own.max()) + 1) + own
-        seen = np.zeros(int(code.max()) + 1, dtype=np.bool_)
-        seen[code] = True
-        code = (np.cumsum(seen) - 1)[code]
-    return int(code.max()) + 1
+        code = code * (int(factors[facet].max()) + 1) + factors[facet]
+    return np.unique(code).size

@@ -40,7 +40,7 @@ def compare(
         key = key_of(estimand)
         pair = _pick(original, key), _pick(rerun, key)
         if set(pair[0].prompts) != set(pair[1].prompts):
-            raise EvidenceError(f"{estimand.task}: the rerun was asked other prompts")
+            raise EvidenceError(f"{estimand.task}: the rerun has other prompts")
         copied = is_copy(original, rerun, key)
         for verdict in reported.verdicts if reported is not None and copied is None else ():
             if (verdict.task, verdict.construct) == (key.task, key.construct):
@@ -85,26 +85,26 @@ def _pick(submission: Submission, key: PlaceKey) -> OutcomeArray:
 
 
 def _trial(original: Submission, rerun: Submission, name: str) -> str | None:
-    """Return which prompts a task was limited to on either side; None where to none."""
+    """Return which prompts a task was limited to on either side, if it was."""
     return original.card.trials.get(name) or rerun.card.trials.get(name)
 
 
 @dataclass(frozen=True)
 class _Veto:
-    """Why nothing is decided, whatever the numbers are, where there is such a reason."""
+    """A reason to give no verdict, whatever the numbers are."""
 
     trial: str | None
     identical: bool | None
 
     def apply(self, verdict: str, reason: str = "") -> tuple[Word, str]:
-        """Return a verdict and its reason, or what takes their place."""
+        """Return a verdict and its reason, or those of the veto."""
         if self.identical:
             return "no_verdict", (
-                "every run of the rerun is, byte for byte, one of the original: that is a fact and "
-                "no verdict."
+                "every run of the rerun is, byte for byte, one of the original: a copy gets no "
+                "verdict."
             )
         if self.trial:
-            return "no_verdict", f"a trial has no verdict: {self.trial}."
+            return "no_verdict", f"a trial gets no verdict: {self.trial}."
         return cast("Word", verdict), reason
 
 
@@ -144,7 +144,7 @@ def _change_row(
 ) -> ChangeVerdictRow:
     for base, block in zip(bases, tuned, strict=True):
         if base.prompts != block.prompts:
-            raise EvidenceError(f"{block.task}: base and tuned were not asked the same prompts")
+            raise EvidenceError(f"{block.task}: base and tuned have different prompts")
     found = change_verdict(
         bases[0].scores[0],
         tuned[0].scores.mean(axis=1),

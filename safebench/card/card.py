@@ -9,10 +9,9 @@ from pydantic import StringConstraints
 from safebench.card.base import NotReported, Reported, Section, TaskName, require
 from safebench.card.data import Dataset
 from safebench.card.decoding import Decoding, Prompting
-from safebench.card.environment import Environment
 from safebench.card.judge import Judge
 from safebench.card.model import ApiModel, Model, WeightsModel
-from safebench.card.results import Evidence, Results
+from safebench.card.results import Environment, Evidence, Results
 from safebench.card.seeds import Seeds
 from safebench.card.submission import SubmissionInfo
 from safebench.card.task import Construct, Task

@@ -95,6 +95,3 @@ class Prompting(Section):
     """Language of the prompts, as a BCP 47 tag."""
     attack: Reported[Literal["none"] | Attack] = "none"
     """Adversarial rewriting of prompts, and its budget."""
-
-
-__all__ = ["SAMPLING_FIELDS", "Attack", "Decoding", "Prompting"]

@@ -12,17 +12,8 @@ from typing import Any
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.differing import Notes, Variable, both_given, each, is_absent, walk
-from safebench.card.differing_sections import (
-    NAMED,
-    compare_data,
-    compare_methods,
-    compare_models,
-    compare_named,
-    compare_prompting,
-    compare_stages,
-    is_twin,
-)
+from safebench.card.comparators import compare, is_twin
+from safebench.card.differing import Both, Notes, Variable, each, is_absent
 from safebench.card.digest import protocol_digest, without_reasons
 
 SECTIONS = ("model", "data", "hyperparameters", "seeds", "prompting", "decoding", "judge", "tasks")
@@ -65,20 +56,21 @@ def protocol_differences(a: Card, b: Card) -> ProtocolDifferences:
     Items of lists are matched by name; judges, decodings and data sets of another name by what
     they are. What a side does not report, or a run has not filled in, cannot be told.
     """
-    notes, pair = Notes(), (_plain(a), _plain(b))
-    training = each(pair, "hyperparameters")
-    tuned = compare_methods(training, notes)
-    other = compare_models(each(pair, "model"), notes, tuned=tuned)
-    if tuned:
-        replaced = compare_data(each(pair, "data"), notes, other_rendering=other)
-        compare_stages("hyperparameters", training, notes, other_sets=replaced)
-        seeds = each(pair, "seeds")
-        if both_given("seeds", seeds, notes, "seeds"):
-            for name in ("controls", "fixed"):
-                walk(f"seeds.{name}", each(seeds, name), notes, "seeds")
-    compare_prompting(each(pair, "prompting"), notes)
-    for section in NAMED:
-        compare_named(section, each(pair, section), notes)
+    notes, cards = Notes(), (_plain(a), _plain(b))
+    training = Both("hyperparameters", "hyperparameters", each(cards, "hyperparameters"), notes)
+    methods = each(training.pair, "method")
+    tuned = "none" not in methods
+    if not tuned:
+        for card in cards:
+            card["model"].pop("training_chat_template", None)
+        if None in methods:
+            training.cannot_tell()
+        elif methods[0] != methods[1]:
+            training.under("method").differ()
+    for section in SECTIONS:  # in this order: what is found in the model decides about the data
+        here = Both(section, section, each(cards, section), notes)
+        if (tuned or section not in _TRAINING) and here.both_reported():
+            compare(here)
     counts = [_seed_count(card) for card in (a, b)]
     if counts[0] != counts[1]:
         notes.extent.append(f"training seeds: {counts[0]} in A, {counts[1]} in B")

@@ -1,16 +1,16 @@
-"""Two values of a card side by side: alike, different, or not to be told."""
+"""One place in two cards side by side: alike, different, or not to be told."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from safebench.errors import visible
 
 Pair = tuple[Any, Any]
-"""What A and B say, as plain data; None where a side says nothing."""
+"""The values of A and B, as plain data; None where a side has none."""
 
 _PRIVATE = frozenset({"system_prompt", "prefill"})
 _CUT = 40
@@ -43,15 +43,52 @@ class Notes:
     unknown: list[Variable] = field(default_factory=list)
     extent: list[str] = field(default_factory=list)
 
-    def differ(self, name: str, pair: Pair, section: str, item: str | None = None) -> None:
-        """Note that two values differ."""
-        a, b = (in_words(name, value) for value in pair)
-        self.variables.append(Variable(name, a, b, section, item))
 
-    def cannot_tell(self, name: str, pair: Pair, section: str, item: str | None = None) -> None:
-        """Note that two values may differ."""
-        a, b = (in_words(name, value) for value in pair)
-        self.unknown.append(Variable(name, a, b, section, item))
+@dataclass(frozen=True)
+class Both:
+    """Both cards at one place."""
+
+    name: str
+    """As messages write it: `decoding.t07.temperature`."""
+    path: str
+    """As comparators are looked up: `decoding[].temperature`."""
+    pair: Pair
+    notes: Notes
+    item: str | None = None
+    """Name of the decoding, judge or task; role of the data set."""
+
+    @property
+    def section(self) -> str:
+        """Section of the card."""
+        return self.path.partition(".")[0].removesuffix("[]")
+
+    def under(self, key: str, pair: Pair | None = None) -> Both:
+        """Return the place of a field, with its values or with a pair in their stead."""
+        pair = each(self.pair, key) if pair is None else pair
+        return replace(self, name=f"{self.name}.{key}", path=f"{self.path}.{key}", pair=pair)
+
+    def instead(self, a: Any, b: Any) -> Both:
+        """Return the same place with other values, such as a summary of both."""
+        return replace(self, pair=(a, b))
+
+    def differ(self) -> None:
+        """Note that the values differ."""
+        self.notes.variables.append(self._variable())
+
+    def cannot_tell(self) -> None:
+        """Note that the values may differ."""
+        self.notes.unknown.append(self._variable())
+
+    def both_reported(self) -> bool:
+        """Tell whether both sides have a value, and note where one has not."""
+        absent = any(map(is_absent, self.pair))
+        if absent:
+            self.cannot_tell()
+        return not absent
+
+    def _variable(self) -> Variable:
+        a, b = (in_words(self.name, value) for value in self.pair)
+        return Variable(self.name, a, b, self.section, self.item)
 
 
 def each(pair: Pair, key: str) -> Pair:
@@ -59,53 +96,7 @@ def each(pair: Pair, key: str) -> Pair:
     return pair[0].get(key), pair[1].get(key)
 
 
-def either_key(pair: Pair) -> list[str]:
-    """Return the keys that a side has, in their order."""
-    return list(dict.fromkeys([*pair[0], *pair[1]]))
-
-
-def walk(name: str, pair: Pair, notes: Notes, section: str, item: str | None = None) -> None:
-    """Compare two values field by field, down to what is not a mapping."""
-    if is_unknown(pair[0]) or is_unknown(pair[1]):
-        notes.cannot_tell(name, pair, section, item)
-    elif isinstance(pair[0], dict) and isinstance(pair[1], dict):
-        for key in either_key(pair):
-            walk(f"{name}.{key}", each(pair, key), notes, section, item)
-    elif pair[0] != pair[1]:
-        notes.differ(name, pair, section, item)
-
-
-def compare_identity(
-    name: str, pair: Pair, notes: Notes, section: str, item: str | None = None
-) -> bool:
-    """Compare two things with id and revision; return whether they go by different names."""
-    ids, revisions = each(pair, "id"), each(pair, "revision")
-    pinned = all(isinstance(revision, str) for revision in revisions)
-    if pinned and revisions[0] == revisions[1] and revisions[0].startswith("sha256:"):
-        return False  # the same bytes, wherever they lay
-    unnamed = is_absent(ids[0]) or is_absent(ids[1])
-    providers = each(pair, "provider")
-    if providers[0] != providers[1] or (not unnamed and ids[0] != ids[1]):
-        notes.differ(name, (label_of(pair[0]), label_of(pair[1])), section, item)
-        return True
-    if unnamed:
-        notes.cannot_tell(f"{name}.id", ids, section, item)
-    if not pinned or len({str(r).startswith("sha256:") for r in revisions}) > 1:
-        notes.cannot_tell(f"{name}.revision", revisions, section, item)
-    elif revisions[0] != revisions[1]:
-        notes.differ(f"{name}.revision", revisions, section, item)
-    return False
-
-
-def both_given(name: str, pair: Pair, notes: Notes, section: str) -> bool:
-    """Tell whether a section is reported on both sides, and note where it is not."""
-    if is_absent(pair[0]) or is_absent(pair[1]):
-        notes.cannot_tell(name, pair, section)
-        return False
-    return True
-
-
-def both_texts(pair: Pair) -> bool:
+def are_texts(pair: Pair) -> bool:
     """Tell whether both sides give a text: a digest, a revision, a version."""
     return isinstance(pair[0], str) and isinstance(pair[1], str)
 

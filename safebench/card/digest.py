@@ -18,9 +18,17 @@ from safebench.card.card import Card
 Role = Literal["training", "generation"]
 
 DATA_FIELDS = (
-    "role", "revision", "answers", "split", "subset", "weight", "sha256", "examples", "template",
+    "role",
+    "revision",
+    "answers",
+    "split",
+    "subset",
+    "weight",
+    "sha256",
+    "examples",
+    "template",
     "rendered_sha256",
-)  # fmt: skip
+)
 _TASK_FIELDS = ("name", "version", "dataset_sha256", "limit")
 MODEL_FIELDS = ("access", "provider", "snapshot", "moderation", "dtype", "quantization")
 _EXACT = 2**53 - 1

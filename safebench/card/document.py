@@ -15,7 +15,7 @@ Moves = Mapping[Pointer, Pointer]
 MAX_PROBLEMS = 1_000
 """Problems of structure that are listed: a file of 4 MiB can have a million."""
 TOO_MANY = "SB-READ-001"
-_MOST_SAID = 400
+_MOST_QUOTED = 400
 
 
 class Place(NamedTuple):  # one per node: a tuple takes half the time and memory of a dataclass
@@ -64,8 +64,8 @@ class ReadError(CardError):
         at: tuple[int, int] | None = None,
         lines: tuple[str, ...] = (),
     ) -> None:
-        if len(found) > _MOST_SAID:
-            found = f"{found[:_MOST_SAID]}..."
+        if len(found) > _MOST_QUOTED:
+            found = f"{found[:_MOST_QUOTED]}..."
         where = f"{path}:{at[0]}:{at[1]}" if at else path
         super().__init__(f"{where}: {found}", fix=fix)
         self.path = path
@@ -93,29 +93,22 @@ class Document:
             pointer = followed(pointer, moves)
         return pointer
 
-    def position(self, pointer: str | Pointer) -> tuple[int, int]:
-        """Return line and column of a value, or of the nearest part around it that exists."""
-        place = _nearest(self.values, as_pointer(pointer))
-        return place.line, place.column
+    def place(self, pointer: Pointer) -> Place:
+        """Return what to underline: a scalar itself, the key of a mapping or list.
 
-    def key_position(self, pointer: str | Pointer) -> tuple[int, int]:
-        """Return line and column of a key; of the value where there is no key (a list's item)."""
-        place = self.keys.get(as_pointer(pointer))
-        return (place.line, place.column) if place else self.position(pointer)
-
-    def place(self, pointer: str | Pointer) -> Place:
-        """Return what to underline: a scalar itself, the key of a mapping or list."""
-        found = as_pointer(pointer)
-        while found and found not in self.values:
-            found = found[:-1]
-        value = self.values[found]
-        return self.keys.get(found, value) if _is_container(self.data, found) else value
+        For what is not in the text, that is the nearest part around it that is.
+        """
+        while pointer and pointer not in self.values:
+            pointer = pointer[:-1]
+        value: Any = self.data
+        for part in pointer:
+            value = value[part]  # a place is kept only for what is in the data
+        place = self.values[pointer]
+        return self.keys.get(pointer, place) if isinstance(value, dict | list) else place
 
 
-def as_pointer(pointer: str | Pointer) -> Pointer:
+def as_pointer(pointer: str) -> Pointer:
     """Return a JSON pointer (RFC 6901) as a tuple; whole numbers become list positions."""
-    if not isinstance(pointer, str):
-        return pointer
     parts = (p.replace("~1", "/").replace("~0", "~") for p in pointer.split("/")[1:])
     return tuple(int(p) if p.isdecimal() else p for p in parts)
 
@@ -139,15 +132,3 @@ def followed(pointer: Pointer, moves: Moves) -> Pointer:
         if pointer[:length] in moves:
             return (*moves[pointer[:length]], *pointer[length:])
     return pointer
-
-
-def _nearest(places: dict[Pointer, Place], pointer: Pointer) -> Place:
-    while pointer and pointer not in places:
-        pointer = pointer[:-1]
-    return places[pointer]
-
-
-def _is_container(data: Any, pointer: Pointer) -> bool:
-    for part in pointer:
-        data = data[part]  # a place is kept only for what is in the data
-    return isinstance(data, dict | list)

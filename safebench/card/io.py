@@ -12,13 +12,8 @@ from pydantic import ValidationError
 from safebench.card.card import Card
 from safebench.card.document import (
     Document,
-    Place,
-    Pointer,
     Problem,
-    ReadError,
-    as_pointer,
     dotted,
-    json_pointer,
 )
 from safebench.card.problems import cut, explain, forgiven, is_large, left_out, repair
 from safebench.card.read import load_document, parse_document
@@ -101,17 +96,9 @@ def _line(document: Document, problem: Problem) -> str:
 
 
 __all__ = [
-    "CardError",
-    "Document",
-    "Place",
-    "Pointer",
-    "Problem",
-    "ReadError",
-    "as_pointer",
     "card_text",
     "dotted",
     "dump_card",
-    "json_pointer",
     "load_card",
     "load_document",
     "parse_card",

@@ -136,8 +136,8 @@ class ApiModel(Section):
 
 
 def _access(value: Any) -> str:
-    stated = value.get("access") if isinstance(value, dict) else getattr(value, "access", None)
-    return stated if isinstance(stated, str) else "weights"
+    access = value.get("access") if isinstance(value, dict) else getattr(value, "access", None)
+    return access if isinstance(access, str) else "weights"
 
 
 Model = Annotated[

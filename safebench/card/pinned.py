@@ -22,10 +22,10 @@ def update(card: Card, **changes: dict[str, Any]) -> Card:
     return card
 
 
-def check_same(pointer: str, stated: Any, found: str | int) -> None:
-    """Refuse a value that was found and is not the one that the card states."""
-    if isinstance(stated, str | int) and stated != found:
+def check_same(pointer: str, declared: Any, found: str | int) -> None:
+    """Refuse a value that was found and is not the one that the card declares."""
+    if isinstance(declared, str | int) and declared != found:
         raise CardError(
-            f"{pointer} is {stated}, but what was found has {found}",
+            f"{pointer} is {declared}, but what was found has {found}",
             fix="use what the card was made with, or remove the value to pin what is here",
         )

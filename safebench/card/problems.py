@@ -18,7 +18,6 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from safebench.card.card import SPEC
-from safebench.card.describe import descriptions
 from safebench.card.document import (
     MAX_PROBLEMS,
     TOO_MANY,
@@ -28,6 +27,7 @@ from safebench.card.document import (
     dotted,
     too_many,
 )
+from safebench.card.schema import descriptions
 from safebench.card.shape import Shape, Spot, card_shape, get, locate
 
 MISSING = "SB-CARD-001"

@@ -36,6 +36,7 @@ MAX_KEYS = 5_000
 MAX_KEY = 1_024
 """Characters of a key: what YAML itself permits of one that no `?` announces."""
 
+_PLAIN = "a card is plain data"
 _SMALLER = "keep outcomes and responses in Parquet files beside the card"
 _CORE = "tag:yaml.org,2002:"
 _CORE_TAGS = frozenset({"str", "int", "float", "bool", "null", "map", "seq"})
@@ -67,11 +68,8 @@ def _standard_input() -> bytes:
 def parse_document(raw: bytes, name: str) -> Document:
     """Return the document in some bytes; `name` is what messages call it. Raises ReadError."""
     if len(raw) > MAX_BYTES:
-        raise ReadError(
-            name,
-            f"larger than {MAX_BYTES // 1024 // 1024} MiB, the most a card may have",
-            _SMALLER,
-        )
+        most = f"{MAX_BYTES // 1024 // 1024} MiB, the most a card may have"
+        raise ReadError(name, f"larger than {most}", _SMALLER)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
@@ -99,8 +97,8 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
         what = "a symbolic link to nothing" if path.is_symlink() else "no such file"
         raise ReadError(name, what, "check the path") from problem
     except (OSError, ValueError) as problem:
-        reason = getattr(problem, "strerror", None) or str(problem)
-        raise ReadError(name, f"cannot be opened: {reason}", "check path and permissions") from None
+        cause = getattr(problem, "strerror", None) or str(problem)
+        raise ReadError(name, f"cannot be opened: {cause}", "check path and permissions") from None
     try:
         mode = os.fstat(handle).st_mode
         if stat.S_ISDIR(mode):
@@ -110,8 +108,8 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
         with os.fdopen(handle, "rb", closefd=False) as file:
             return file.read(most + 1)
     except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise ReadError(name, f"cannot be read: {reason}", "copy the file again") from problem
+        cause = problem.strerror or str(problem)
+        raise ReadError(name, f"cannot be read: {cause}", "copy the file again") from problem
     finally:
         os.close(handle)
 
@@ -122,9 +120,9 @@ def _escape_breaks(text: str, name: str) -> str:
         return _BREAKS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     before, found, _ = _BREAKS.split(text, maxsplit=1)
     lines = before.split("\n")
-    said = f"found the character U+{ord(found):04X}, which some readers take for the end of a line"
+    what = f"found the character U+{ord(found):04X}, which some readers take for the end of a line"
     fix = f"remove it, or write \\u{ord(found):04x} in quotes"
-    raise ReadError(name, said, fix, at=(len(lines), len(lines[-1]) + 1))
+    raise ReadError(name, what, fix, at=(len(lines), len(lines[-1]) + 1))
 
 
 def _join_surrogates(match: re.Match[str]) -> str:
@@ -156,23 +154,19 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self._stop(
-                        event, "a second document starts here; expected one", "one card per file"
-                    )
+                    second = "a second document starts here; expected one"
+                    self._stop(event, second, "one card per file")
             elif isinstance(event, yaml.AliasEvent):
                 self._stop(
-                    event,
-                    f"found the alias *{event.anchor}; a card is plain data",
-                    "write the value out",
+                    event, f"found the alias *{event.anchor}; {_PLAIN}", "write the value out"
                 )
             elif isinstance(event, yaml.NodeEvent):
                 self._node(event)
             elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
                 self._close()
         if not documents:
-            raise ReadError(
-                self.name, "the file is empty", "write a card, e.g. from spec/v1/examples"
-            )
+            fix = "write a card, e.g. from spec/v1/examples"
+            raise ReadError(self.name, "the file is empty", fix)
         return Document(
             self.root, self.name, self.lines, self.values, self.keys, tuple(self.problems)
         )
@@ -182,12 +176,12 @@ class _Builder:
             yield from yaml.parse(text, Loader=_LOADER)
         except yaml.MarkedYAMLError as problem:
             at = self._within(problem.problem_mark, problem.context_mark)
-            said = " ".join(p for p in (problem.context, problem.problem) if p)
-            fix = _yaml_fix(said, self._character(at))
-            raise ReadError(self.name, f"not YAML: {said}", fix, at=at, lines=self.lines) from None
+            cause = " ".join(p for p in (problem.context, problem.problem) if p)
+            fix = _yaml_fix(cause, self._character(at))
+            raise ReadError(self.name, f"not YAML: {cause}", fix, at=at, lines=self.lines) from None
         except yaml.YAMLError as problem:
-            said = str(problem).splitlines()[0]
-            raise ReadError(self.name, f"not YAML: {said}", "remove control characters") from None
+            cause = str(problem).splitlines()[0]
+            raise ReadError(self.name, f"not YAML: {cause}", "remove control characters") from None
 
     def _within(self, *marks: Any) -> tuple[int, int] | None:
         """Return the first place that is in the text: a parser notices some things at its end."""
@@ -197,11 +191,7 @@ class _Builder:
 
     def _node(self, event: Any) -> None:
         if event.anchor is not None:
-            self._stop(
-                event,
-                f"found the anchor &{event.anchor}; a card is plain data",
-                "write the value out",
-            )
+            self._stop(event, f"found the anchor &{event.anchor}; {_PLAIN}", "write the value out")
         self.nodes += 1
         if self.nodes > MAX_NODES:
             self._stop(event, f"more than {MAX_NODES:,} keys and values", _SMALLER)
@@ -218,11 +208,8 @@ class _Builder:
         self._put(value, pointer, event)
         if not isinstance(event, yaml.ScalarEvent):
             if len(self.open) >= MAX_DEPTH:
-                self._stop(
-                    event,
-                    f"nested deeper than {MAX_DEPTH} levels",
-                    "see spec/v1/examples: a card has few",
-                )
+                fix = "see spec/v1/examples: a card has few"
+                self._stop(event, f"nested deeper than {MAX_DEPTH} levels", fix)
             self.open.append((value, pointer))
             self.waiting.append(None)
 
@@ -240,16 +227,8 @@ class _Builder:
         if key in data:
             first = self.keys.get((*pointer, key))
             line = f" (first on line {first.line})" if first else ""
-            self._complain(
-                Problem(
-                    "SB-CARD-005",
-                    "error",
-                    (*pointer, key),
-                    _place(event),
-                    f"the key {key!r} occurs twice{line}; readers differ in which one they take",
-                    "keep one of the two",
-                )
-            )
+            twice = f"the key {key!r} occurs twice{line}; readers differ in which one they take"
+            self._complain("SB-CARD-005", (*pointer, key), event, twice, "keep one of the two")
         elif self.dropped is None:
             self.keys[*pointer, key] = _place(event)
 
@@ -276,11 +255,12 @@ class _Builder:
         if self.dropped is None:
             self.values[pointer] = _place(event)
 
-    def _complain(self, problem: Problem) -> None:
+    def _complain(self, rule: str, pointer: Pointer, event: Any, message: str, fix: str) -> None:
+        place = _place(event)
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(problem)
+            self.problems.append(Problem(rule, "error", pointer, place, message, fix))
         elif len(self.problems) == MAX_PROBLEMS:
-            self.problems.append(too_many(problem.place))
+            self.problems.append(too_many(place))
 
     def _close(self) -> None:
         self.open.pop()
@@ -296,28 +276,20 @@ class _Builder:
                 return resolve(event.value) if event.implicit[0] else event.value
             return construct(event.value, self._core_tag(event))
         except NotANumberError as problem:
-            self._complain(
-                Problem(
-                    "SB-CARD-006",
-                    "error",
-                    pointer,
-                    _place(event),
-                    str(problem),
-                    "give a finite number, or {not_reported: why}",
-                )
-            )
+            fix = "give a finite number, or {not_reported: why}"
+            self._complain("SB-CARD-006", pointer, event, str(problem), fix)
             return None
         except ValueError as problem:
             self._stop(event, str(problem), "remove the tag")
 
     def _check_tag(self, event: Any, expected: str) -> None:
         if event.tag not in (None, "!") and self._core_tag(event) != expected:
-            self._stop(event, f"found the tag {event.tag}; a card is plain data", "remove the tag")
+            self._stop(event, f"found the tag {event.tag}; {_PLAIN}", "remove the tag")
 
     def _core_tag(self, event: Any) -> str:
         tag = str(event.tag).removeprefix(_CORE)
         if tag not in _CORE_TAGS:
-            self._stop(event, f"found the tag {event.tag}; a card is plain data", "remove the tag")
+            self._stop(event, f"found the tag {event.tag}; {_PLAIN}", "remove the tag")
         return tag
 
     def _character(self, at: tuple[int, int] | None) -> str:
@@ -335,11 +307,11 @@ def _place(event: Any) -> Place:
     return Place(start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
 
-def _yaml_fix(said: str, character: str) -> str:
+def _yaml_fix(cause: str, character: str) -> str:
     if character == "\t":
         return "indent with spaces, not tabs"
     if character and character in "@`%":
         return f"quote a text that starts with {character}"
-    if "mapping values are not allowed" in said:
+    if "mapping values are not allowed" in cause:
         return "quote a text that holds `: `, and check the indentation"
     return "check quotes, brackets and indentation on this line and the one before"

@@ -1,4 +1,4 @@
-"""The sections of a report: what was measured, and the files that prove it."""
+"""The sections of a report: what was measured, with what, and the files that prove it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from safebench.card.base import (
     Reported,
     Section,
     Seed,
+    Settings,
     Sha256,
     TaskName,
     Text,
+    Texts,
 )
 from safebench.card.task import Construct
 
@@ -274,3 +276,36 @@ class Evidence(Section):
     """Every registered run, those that failed or were withdrawn included."""
     reruns: Reported[tuple[RerunEntry, ...]] = ()
     """Every rerun that is known, none left out."""
+
+
+class Environment(Section):
+    """What the numbers were made with, as used; filled by a run."""
+
+    harness: Reported[Text]
+    """Evaluation harness and version."""
+    python: Reported[Text]
+    """Python version."""
+    libraries: Reported[Texts]
+    """Library name to version."""
+    backend: Reported[Text]
+    """What generates: `hf` is transformers, any other name lm-eval's model of that name."""
+    backend_args: Reported[Settings] | None = None
+    """Arguments of the backend, by name, as used; secrets are never among them."""
+    device: Reported[Text]
+    """`cpu`, or the accelerator's name."""
+    threads: Reported[Positive] | None = None
+    """Threads of one CPU operation."""
+    batch_size: Reported[Positive]
+    """Responses generated at once."""
+    attention: Reported[Text]
+    """Attention implementation."""
+    tensor_parallel: Reported[Positive] = 1
+    """Devices that one model is split over."""
+    kv_cache_dtype: Reported[Text] = "auto"
+    """Type of the cached keys and values; `auto` is that of the weights."""
+    serving_quantization: Reported[Text] = "none"
+    """Quantization that the server adds to the model's own."""
+    determinism: Reported[tuple[Text, ...]] = ()
+    """Flags that were set for determinism."""
+    sampling_scheme: Reported[Text]
+    """How sampling noise is drawn."""

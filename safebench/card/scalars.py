@@ -6,10 +6,9 @@ import re
 import sys
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOL = {
-    "true": True, "True": True, "TRUE": True,
-    "false": False, "False": False, "FALSE": False,
-}  # fmt: skip
+_BOOL = dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(
+    ("false", "False", "FALSE"), False
+)
 _INT = re.compile(r"[-+]?[0-9]+\Z")
 _OCTAL = re.compile(r"0o[0-7]+\Z")
 _HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
@@ -59,8 +58,8 @@ def construct(text: str, tag: str) -> Plain:
     value = resolve(text)
     if tag == "float" and type(value) is int:
         return float(value)
-    wanted: dict[str, type] = {"int": int, "float": float, "bool": bool, "null": type(None)}
-    if tag not in wanted or type(value) is not wanted[tag]:
+    types: dict[str, type] = {"int": int, "float": float, "bool": bool, "null": type(None)}
+    if tag not in types or type(value) is not types[tag]:
         raise ValueError(f"{text!r} is not of type !!{tag}")
     return value
 

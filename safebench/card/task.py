@@ -85,6 +85,3 @@ class Task(Section):
             return None
         whole = f" of {self.available:,}" if isinstance(self.available, int) else ""
         return f"first {self.limit:,}{whole} prompts"
-
-
-__all__ = ["METRICS", "Construct", "Direction", "Estimand", "Task"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.document import Pointer
+from safebench.card.problems import WRONG
 from safebench.card.task import Task
 from safebench.checks.mandatory import MANDATORY, REPORT, STAGES, Mandatory, Where
 
@@ -21,9 +22,9 @@ class State:
     pointer: Pointer
     """The field, with positions in lists."""
     lost_at: Pointer | None
-    """Where the absence is stated or, for a field left out, what is missing; None if reported."""
+    """Where the absence is declared or, for a field left out, what is missing; None if reported."""
     reason: str | None = None
-    """The stated reason of an absence."""
+    """The declared reason of an absence."""
 
 
 def states(card: Card) -> list[State]:
@@ -37,6 +38,15 @@ def states(card: Card) -> list[State]:
         for path in _paths(card, entry)
         for state in _states(card, entry, path)
     ]
+
+
+def absences(fields: Iterable[State]) -> dict[Pointer, str | None]:
+    """Return where mandatory fields are absent, each with the reason that the card states."""
+    return {
+        field.lost_at: field.reason
+        for field in fields
+        if field.lost_at is not None and field.reason != WRONG  # there is an error for it
+    }
 
 
 def _paths(card: Card, entry: Mandatory) -> Iterator[str]:
@@ -55,8 +65,8 @@ def _states(card: Card, entry: Mandatory, path: str) -> Iterator[State]:
         if path.startswith(STAGES):
             stage = getattr(stage, "earlier_stages")[found.pointer[2]]  # noqa: B009
         at = Where(card, found.owner, stage)
-        stated = filled and isinstance(value, NotReported) and lost_at == found.pointer
-        if not entry.when.holds(at) and not stated:
+        says_so = filled and isinstance(value, NotReported) and lost_at == found.pointer
+        if not entry.when.holds(at) and not says_so:
             continue
         if value is None and entry.instead is not None:
             value = getattr(found.owner, entry.instead, None)

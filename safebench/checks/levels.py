@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, get_args
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.io import as_pointer, dotted
+from safebench.card.document import as_pointer, dotted
 from safebench.card.judge import Calibration
-from safebench.card.problems import NOT_GIVEN, WRONG
+from safebench.card.problems import NOT_GIVEN
 from safebench.card.results import Score, key_of
 from safebench.card.task import Construct
-from safebench.checks.completeness import State
+from safebench.checks.completeness import State, absences
 from safebench.checks.findings import Finding
 from safebench.checks.registry import items, reported
 
@@ -32,16 +32,16 @@ def level_of(
     card: Card | None, findings: Sequence[Finding], fields: Sequence[State]
 ) -> tuple[Level, tuple[str, ...]]:
     """Return a card's level and, in words, everything that the next one asks for."""
-    gaps = (
-        list(_for_declared(card, findings, fields)),
-        list(_for_evidenced(card)),
-        list(_for_replicated(card)),
-        list(_for_reproduced(card)),
+    gaps = (_for_declared(card, findings, fields), _for_evidenced(card), _for_replicated(card))
+    for level, gap in zip(LEVELS, gaps, strict=False):
+        if missing := tuple(gap):
+            return level, missing
+    kind = "regenerate" if card is not None and card.submission.object == "artefact" else "retrain"
+    rerun = (
+        f"a {kind} rerun by a different organisation, signed and attached, in which every primary "
+        "estimand is reproduced; only a board that holds the rerun can compute this level"
     )
-    for level, missing in zip(LEVELS, gaps, strict=False):
-        if missing:
-            return level, tuple(missing)
-    return "reproduced", ()
+    return "replicated", (rerun,)
 
 
 def _for_declared(
@@ -63,12 +63,7 @@ def missing_fields(findings: Sequence[Finding], fields: Sequence[State]) -> dict
         for finding in findings
         if finding.rule == NOT_GIVEN
     }
-    stated = {
-        dotted(state.lost_at): state.reason
-        for state in fields
-        if state.lost_at is not None and state.reason != WRONG  # there is an error for it
-    }
-    return {**stated, **gone}
+    return {**{dotted(pointer): reason for pointer, reason in absences(fields).items()}, **gone}
 
 
 def _for_evidenced(card: Card | None) -> Iterator[str]:
@@ -79,10 +74,12 @@ def _for_evidenced(card: Card | None) -> Iterator[str]:
 
 
 def _for_replicated(card: Card | None) -> Iterator[str]:
-    if card is None or card.given_results is None:
+    results = card.given_results if card is not None else None
+    if card is None or results is None:
         yield "results"
         return
-    primary = _primary_scores(card)
+    declared = {key_of(item) for item in results.primary}
+    primary = [score for score in results.scores if key_of(score) in declared]
     yield from _enough_runs(card, primary)
     absent = [c for c in TOGETHER if c not in {score.construct for score in primary}]
     if absent:
@@ -90,18 +87,11 @@ def _for_replicated(card: Card | None) -> Iterator[str]:
     sampled = {decoding.do_sample for decoding in items(card.decoding)}
     if sampled != {True, False}:
         yield "measure the reference decodings: greedy, and one setting that samples"
-    yield from _calibrated(card)
+    yield from _calibrated(card, dict.fromkeys(score.condition for score in results.scores))
     for score in primary:
         stability = reported(score.stability)
         if score.condition != "base" and (stability is None or reported(stability.lower) is None):
             yield f"give the stability of {score.task} ({score.construct}) with its lower bound"
-
-
-def _primary_scores(card: Card) -> list[Score]:
-    if card.given_results is None:
-        return []
-    wanted = {key_of(item) for item in card.given_results.primary}
-    return [score for score in card.given_results.scores if key_of(score) in wanted]
 
 
 def _enough_runs(card: Card, primary: list[Score]) -> Iterator[str]:
@@ -116,11 +106,9 @@ def _enough_runs(card: Card, primary: list[Score]) -> Iterator[str]:
             )
 
 
-def _calibrated(card: Card) -> Iterator[str]:
+def _calibrated(card: Card, conditions: Iterable[str]) -> Iterator[str]:
     if isinstance(card.judge, NotReported):
         yield "name the judge"
-    results = card.given_results
-    conditions = dict.fromkeys(score.condition for score in results.scores) if results else ()
     for judge in items(card.judge):
         good = {entry.condition for entry in items(judge.calibration) if _good(entry)}
         missing = [condition for condition in conditions if condition not in good]
@@ -141,12 +129,4 @@ def _good(entry: Calibration) -> bool:
         and kappa >= LEAST_KAPPA
         and labels is not None
         and labels >= FEWEST_LABELS
-    )
-
-
-def _for_reproduced(card: Card | None) -> Iterator[str]:
-    kind = "regenerate" if card is not None and card.submission.object == "artefact" else "retrain"
-    yield (
-        f"a {kind} rerun by a different organisation, signed and attached, in which every primary "
-        "estimand is reproduced; only a board that holds the rerun can compute this level"
     )

@@ -14,22 +14,8 @@ from safebench.card.base import Unpinnable
 from safebench.card.card import Card
 from safebench.card.data import Dataset
 from safebench.card.decoding import Decoding
-from safebench.card.judge import EnsembleJudge, ModelJudge, ModerationJudge
 from safebench.card.model import ApiModel, NoChatTemplate, WeightsModel
-from safebench.card.objective import (
-    DpoObjective,
-    GrpoObjective,
-    KtoObjective,
-    OtherObjective,
-    PpoObjective,
-)
-from safebench.card.training import (
-    FullTraining,
-    LoraTraining,
-    NoTraining,
-    PromptTraining,
-    QloraTraining,
-)
+from safebench.card.training import NoTraining
 
 STAGES = "hyperparameters.earlier_stages"
 
@@ -64,38 +50,36 @@ class When:
     holds: Callable[[Where], bool]
 
 
-def _kind(words: str, *kinds: type) -> When:
-    return When(words, lambda at: isinstance(at.owner, kinds))
-
-
-def _method(words: str, *kinds: type) -> When:
-    return When(words, lambda at: isinstance(at.stage, kinds))
-
-
-def _reported(words: str = "", holds: Callable[[Where], bool] = lambda at: True) -> When:
-    text = f"the card has results{', and ' if words else ''}{words}"
-    return When(text, lambda at: at.reports and holds(at))
-
-
-ALWAYS = When("always", lambda at: True)
-TRAINED = When("unless the method is `none`", lambda at: at.trains)
-REPORT = _reported()
-
-
 @dataclass(frozen=True)
 class Mandatory:
     """A field that counts."""
 
     path: str
-    when: When = ALWAYS
-    absent_is_value: bool = False
+    when: When
+    absent_is_value: bool
     """Whether leaving the field out states something (no system prompt) and counts as reported."""
-    instead: str | None = None
+    instead: str | None
     """Field beside it that may be given in its place."""
 
 
-def _each(when: When, section: str, names: str) -> tuple[Mandatory, ...]:
-    return tuple(Mandatory(f"{section}.{name}", when) for name in names.split())
+def _is(field: str, *words: str, called: str | None = None) -> When:
+    """Return the condition that a field of the mapping itself has one of some words."""
+    text = _either(called or field, words)
+    return When(text, lambda at: getattr(at.owner, field, None) in words)
+
+
+def _method(*words: str) -> When:
+    return When(_either("method", words), lambda at: getattr(at.stage, "method", None) in words)
+
+
+def _either(name: str, words: tuple[str, ...]) -> str:
+    *others, last = (f"`{word}`" for word in words)
+    return f"{name} {', '.join(others)}{' or ' if others else ''}{last}"
+
+
+def _reported(words: str = "", holds: Callable[[Where], bool] = lambda at: True) -> When:
+    text = f"the card has results{', and ' if words else ''}{words}"
+    return When(text, lambda at: at.reports and holds(at))
 
 
 def _adaptive(at: Where) -> bool:
@@ -116,145 +100,108 @@ def _one_construct(at: Where) -> bool:
     return not isinstance(getattr(at.owner, "construct", None), tuple)
 
 
+ALWAYS = When("always", lambda at: True)
+TRAINED = When("unless the method is `none`", lambda at: at.trains)
+REPORT = _reported()
 _WEIGHTS = When(
     "unless access is `api`", lambda at: isinstance(at.owner, WeightsModel) or at.owner is None
 )
-_API = _kind("access `api`", ApiModel)
-_LOW_RANK = _method("method `lora`, `dora` or `qlora`", LoraTraining, QloraTraining)
-_PULLED = _kind("objective `dpo`, `kto` or `grpo`", DpoObjective, KtoObjective, GrpoObjective)
-_UNPINNABLE = _reported("the revision is `unpinnable`", lambda at: isinstance(at.owner, Unpinnable))
-_TRAINING = (
-    "objective optimizer learning_rate lr_scheduler weight_decay max_grad_norm checkpoints "
-    "max_length packing precision loss_on sharding"
+_ELSEWHERE = When(
+    "the set has no `path`, is not answered by the base model, and is not shipped with the program "
+    "(`builtin:`)",
+    _elsewhere,
 )
+_ADAM = When("the optimizer is one of the Adam family, or not reported", _adaptive)
+_SAMPLED = When(
+    "`do_sample` is true", lambda at: isinstance(at.owner, Decoding) and at.owner.do_sample
+)
+_PULLED = _is("kind", "dpo", "kto", "grpo", called="objective")
+_REFERRED = _is("kind", "dpo", "kto", "ppo", "grpo", called="objective")
+_REWARDED = _is("kind", "ppo", "grpo", called="objective")
+_PPO = _is("kind", "ppo", called="objective")
+_GRPO = _is("kind", "grpo", called="objective")
+_OTHER = _is("kind", "other", called="objective")
+_UNPINNABLE = _reported("the revision is `unpinnable`", lambda at: isinstance(at.owner, Unpinnable))
+_TEMPLATE = _reported(
+    "the source is not `none`",
+    lambda at: at.owner is not None and not isinstance(at.owner, NoChatTemplate),
+)
+_LOADED = _reported(
+    "something is trained whose weights can be loaded",
+    lambda at: at.trains and isinstance(at.owner, WeightsModel),
+)
+_SERVED = _reported(
+    "something is trained through an API", lambda at: at.trains and isinstance(at.owner, ApiModel)
+)
+_LOCAL = _reported(
+    "the set has a `path`",
+    lambda at: isinstance(at.owner, Dataset) and at.owner.path is not None,
+)
+_TUNED = _reported("the method is not `none`", lambda at: at.trains)
+_ONE_CONSTRUCT = _reported("the task has one construct", _one_construct)
+_EVIDENCE = When("the card has evidence", lambda at: at.card.given_evidence is not None)
 
-MANDATORY: tuple[Mandatory, ...] = (
-    Mandatory("model.base.id"),
-    *_each(_WEIGHTS, "model", "dtype quantization chat_template"),
-    *_each(_API, "model", "provider snapshot moderation"),
-    Mandatory("model.checkpoint_rule", TRAINED),
-    *_each(TRAINED, "data[]", "examples template"),
-    *_each(
-        When(
-            "the set has no `path`, is not answered by the base model, and is not shipped with "
-            "the program (`builtin:`)",
-            _elsewhere,
-        ),
-        "data[]",
-        "id revision",
+# Condition, section, names of its fields; a section in several lines keeps them in order.
+_FIELDS: tuple[tuple[When, str, str], ...] = (
+    (ALWAYS, "model.base", "id"),
+    (_WEIGHTS, "model", "dtype quantization chat_template"),
+    (_is("access", "api"), "model", "provider snapshot moderation"),
+    (TRAINED, "model", "checkpoint_rule"),
+    (TRAINED, "data[]", "examples template"),
+    (_ELSEWHERE, "data[]", "id revision"),
+    (TRAINED, "hyperparameters", "objective optimizer learning_rate lr_scheduler weight_decay"),
+    (TRAINED, "hyperparameters", "max_grad_norm checkpoints max_length packing precision loss_on"),
+    (TRAINED, "hyperparameters", "sharding"),
+    (_ADAM, "hyperparameters", "adam_beta1 adam_beta2 adam_epsilon"),
+    (TRAINED, "hyperparameters", "warmup_steps epochs"),
+    (TRAINED, "hyperparameters.batch_size", "per_device gradient_accumulation devices"),
+    (
+        _method("lora", "dora", "qlora"),
+        "hyperparameters.lora",
+        "r alpha dropout target_modules bias rslora",
     ),
-    *_each(TRAINED, "hyperparameters", _TRAINING),
-    *_each(
-        When("the optimizer is one of the Adam family, or not reported", _adaptive),
-        "hyperparameters",
-        "adam_beta1 adam_beta2 adam_epsilon",
-    ),
-    Mandatory("hyperparameters.warmup_steps", TRAINED, instead="warmup_ratio"),
-    Mandatory("hyperparameters.epochs", TRAINED, instead="steps"),
-    *_each(TRAINED, "hyperparameters.batch_size", "per_device gradient_accumulation devices"),
-    *_each(_LOW_RANK, "hyperparameters.lora", "r alpha dropout target_modules bias rslora"),
-    *_each(
-        _method("method `qlora`", QloraTraining),
-        "hyperparameters.quantization",
-        "type double compute_dtype",
-    ),
-    *_each(
-        _method("method `prompt`", PromptTraining),
-        "hyperparameters.prompt",
-        "kind virtual_tokens init",
-    ),
-    Mandatory("hyperparameters.trainable", _method("method `full`", FullTraining)),
-    Mandatory("hyperparameters.objective.beta", _PULLED),
-    Mandatory(
-        "hyperparameters.objective.reference_model",
-        _kind(
-            "objective `dpo`, `kto`, `ppo` or `grpo`",
-            DpoObjective,
-            KtoObjective,
-            PpoObjective,
-            GrpoObjective,
-        ),
-    ),
-    Mandatory(
-        "hyperparameters.objective.reward",
-        _kind("objective `ppo` or `grpo`", PpoObjective, GrpoObjective),
-    ),
-    *_each(
-        _kind("objective `ppo`", PpoObjective),
-        "hyperparameters.objective",
-        "kl_coefficient clip_range",
-    ),
-    Mandatory("hyperparameters.objective.generations", _kind("objective `grpo`", GrpoObjective)),
-    *_each(
-        _kind("objective `other`", OtherObjective), "hyperparameters.objective", "name settings"
-    ),
-    *_each(TRAINED, "seeds", "training controls"),
-    *_each(ALWAYS, "decoding[]", "repetition_penalty max_new_tokens stop repeats"),
-    Mandatory(
-        "decoding[].temperature",
-        When(
-            "`do_sample` is true",
-            lambda at: isinstance(at.owner, Decoding) and at.owner.do_sample,
-        ),
-    ),
-    Mandatory("prompting.system_prompt", absent_is_value=True),
-    Mandatory("prompting.prefill", absent_is_value=True),
-    *_each(ALWAYS, "prompting", "few_shot turns language attack"),
-    *_each(ALWAYS, "judge[]", "id revision sees votes"),
-    *_each(
-        _kind("kind `classifier` or `llm`", ModelJudge),
+    (_method("qlora"), "hyperparameters.quantization", "type double compute_dtype"),
+    (_method("prompt"), "hyperparameters.prompt", "kind virtual_tokens init"),
+    (_method("full"), "hyperparameters", "trainable"),
+    (_PULLED, "hyperparameters.objective", "beta"),
+    (_REFERRED, "hyperparameters.objective", "reference_model"),
+    (_REWARDED, "hyperparameters.objective", "reward"),
+    (_PPO, "hyperparameters.objective", "kl_coefficient clip_range"),
+    (_GRPO, "hyperparameters.objective", "generations"),
+    (_OTHER, "hyperparameters.objective", "name settings"),
+    (TRAINED, "seeds", "training controls"),
+    (ALWAYS, "decoding[]", "repetition_penalty max_new_tokens stop repeats"),
+    (_SAMPLED, "decoding[]", "temperature"),
+    (ALWAYS, "prompting", "system_prompt prefill few_shot turns language attack"),
+    (ALWAYS, "judge[]", "id revision sees votes"),
+    (
+        _is("kind", "classifier", "llm"),
         "judge[]",
         "prompt_template_sha256 parser on_parse_failure decoding lineage",
     ),
-    *_each(_kind("kind `moderation_api`", ModerationJudge), "judge[]", "provider threshold"),
-    *_each(_kind("kind `ensemble`", EnsembleJudge), "judge[]", "members combine"),
-    Mandatory("tasks"),
-    Mandatory("model.base.revision", REPORT),
-    *_each(_UNPINNABLE, "model.base.revision", "first_request last_request"),
-    *_each(_UNPINNABLE, "judge[].revision", "first_request last_request"),
-    Mandatory(
-        "model.chat_template.sha256",
-        _reported(
-            "the source is not `none`",
-            lambda at: at.owner is not None and not isinstance(at.owner, NoChatTemplate),
-        ),
-    ),
-    Mandatory(
-        "model.weights",
-        _reported(
-            "something is trained whose weights can be loaded",
-            lambda at: at.trains and isinstance(at.owner, WeightsModel),
-        ),
-    ),
-    Mandatory(
-        "model.jobs",
-        _reported(
-            "something is trained through an API",
-            lambda at: at.trains and isinstance(at.owner, ApiModel),
-        ),
-    ),
-    Mandatory(
-        "data[].sha256",
-        _reported(
-            "the set has a `path`",
-            lambda at: isinstance(at.owner, Dataset) and at.owner.path is not None,
-        ),
-    ),
-    Mandatory(
-        "data[].rendered_sha256", _reported("the method is not `none`", lambda at: at.trains)
-    ),
-    Mandatory("seeds.generation", REPORT),
-    *_each(REPORT, "tasks[]", "version construct dataset_sha256 prompts primary"),
-    *_each(_reported("the task has one construct", _one_construct), "tasks[]", "metric direction"),
-    *_each(
-        REPORT,
-        "environment",
-        "harness python libraries backend device batch_size attention tensor_parallel "
-        "kv_cache_dtype serving_quantization determinism sampling_scheme",
-    ),
-    *_each(
-        When("the card has evidence", lambda at: at.card.given_evidence is not None),
-        "evidence",
-        "response_policy runs",
-    ),
+    (_is("kind", "moderation_api"), "judge[]", "provider threshold"),
+    (_is("kind", "ensemble"), "judge[]", "members combine"),
+    (ALWAYS, "", "tasks"),
+    (REPORT, "model.base", "revision"),
+    (_UNPINNABLE, "model.base.revision", "first_request last_request"),
+    (_UNPINNABLE, "judge[].revision", "first_request last_request"),
+    (_TEMPLATE, "model.chat_template", "sha256"),
+    (_LOADED, "model", "weights"),
+    (_SERVED, "model", "jobs"),
+    (_LOCAL, "data[]", "sha256"),
+    (_TUNED, "data[]", "rendered_sha256"),
+    (REPORT, "seeds", "generation"),
+    (REPORT, "tasks[]", "version construct dataset_sha256 prompts primary"),
+    (_ONE_CONSTRUCT, "tasks[]", "metric direction"),
+    (REPORT, "environment", "harness python libraries backend device batch_size attention"),
+    (REPORT, "environment", "tensor_parallel kv_cache_dtype serving_quantization determinism"),
+    (REPORT, "environment", "sampling_scheme"),
+    (_EVIDENCE, "evidence", "response_policy runs"),
+)
+_ABSENT_IS_VALUE = ("prompting.system_prompt", "prompting.prefill")
+_INSTEAD = {"hyperparameters.warmup_steps": "warmup_ratio", "hyperparameters.epochs": "steps"}
+MANDATORY: tuple[Mandatory, ...] = tuple(
+    Mandatory(path, when, path in _ABSENT_IS_VALUE, _INSTEAD.get(path))
+    for when, section, names in _FIELDS
+    for path in (f"{section}.{name}".removeprefix(".") for name in names.split())
 )

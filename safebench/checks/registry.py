@@ -1,17 +1,19 @@
 """What a rule is, what it is given, and the decorator that makes one.
 
 A file of `rules/` makes its `rules = Rules(SECTION)` and adds functions to it; a new file is also
-named in `rules/__init__.py`. The docstring of a function is what the standard prints: the first
-paragraph says what must hold, the second why.
+named in `rules/__init__.py`. What the standard prints about a rule stands in its decorator, not in
+a docstring: Python run with -OO has none. The function yields a hit for each place where the rule
+is broken. A rule about the items of a list names the list as `each`; its function gets one item
+and yields places inside it.
 """
 
 from __future__ import annotations
 
 import datetime
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partialmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.document import Pointer
 from safebench.card.model import Weights
-from safebench.card.results import Change, RegisteredRun, RerunEntry, Score
+from safebench.card.results import RegisteredRun, Results, Score
 from safebench.card.training import NoTraining
 from safebench.checks.findings import Severity
 from safebench.errors import EvidenceError, SafebenchError
@@ -33,17 +35,23 @@ if TYPE_CHECKING:
 
 OUTCOMES_FILE, RESPONSES_FILE = "outcomes.parquet", "responses.parquet"
 """As in `safebench.evidence.tables`, which loads pyarrow."""
+GROUPS = {
+    "READ": "Reading",
+    "CARD": "Structure and version",
+    "SUB": "Submission",
+    "MOD": "Model",
+    "DATA": "Data",
+    "HYP": "Hyperparameters",
+    "SEED": "Seeds",
+    "DEC": "Decoding",
+    "JUD": "Judges",
+    "TASK": "Tasks",
+    "RES": "Results",
+    "EVI": "Evidence",
+}
+"""The groups of rules, in the order of a card."""
 MOST_LISTED = 20
 """Names that a message quotes."""
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A place where a rule is broken."""
-
-    pointer: Pointer
-    message: str
-    fix: str
 
 
 @dataclass(frozen=True)
@@ -93,19 +101,21 @@ class Subject:
         return self.card.given_results.scores if self.card.given_results is not None else ()
 
     @property
-    def changes(self) -> tuple[Change, ...]:
-        """The changes from the base model; none in a plan."""
-        return self.card.given_results.changes if self.card.given_results is not None else ()
-
-    @property
     def runs(self) -> tuple[RegisteredRun, ...]:
         """The runs that were registered."""
         return items(getattr(self.card.evidence, "runs", None))
 
-    @property
-    def reruns(self) -> tuple[RerunEntry, ...]:
-        """The reruns that are listed."""
-        return items(getattr(self.card.evidence, "reruns", None))
+    def each(self, path: str) -> Iterator[tuple[Pointer, Any]]:
+        """Yield the items of a list of the card, `results.scores`, each with its place.
+
+        There are none where the list is absent or not reported. Tasks are entries, not bare names.
+        """
+        at = path.split(".")
+        found: Any = self.card
+        for name in at:
+            found = getattr(found, name, None)
+        for number, item in enumerate(self.card.task_list() if path == "tasks" else items(found)):
+            yield (*at, number), item
 
     def declared(self, field: str) -> list[str] | None:
         """Return the names of a list of the card; None where the list is not reported."""
@@ -183,8 +193,33 @@ class Subject:
         except EvidenceError as problem:
             return problem
 
+    @cached_property
+    def computed(self) -> Results | EvidenceError | None:
+        """The results that the outcomes give, or what is wrong with the outcomes.
 
-Check = Callable[[Subject], Iterator[Hit]]
+        None in a plan, and where another rule says what is wrong with the file or its rows.
+        """
+        table = self.outcomes
+        if self.card.given_results is None or table is None or self.row_problems:
+            return None
+        if isinstance(table, EvidenceError):
+            return table
+        if not table.num_rows:
+            return EvidenceError("it has no rows", fix="an empty table is no evidence")
+        from safebench.evidence.scoring import compute_results
+
+        try:
+            return compute_results(self.card, table)
+        except EvidenceError as problem:
+            return problem
+
+
+Inside = str | Pointer
+"""A place in what the function was given: the name of a field, or a path; () for all of it."""
+Hits = Iterator[tuple[Inside, str] | tuple[Inside, str, str]]
+"""Place, message, and the remedy where it is not the one that all hits of the rule share."""
+Check = Callable[[Any], Hits]
+Each = Callable[[Subject], Iterator[tuple[Pointer, Any]]]
 
 
 @dataclass(frozen=True)
@@ -199,31 +234,62 @@ class Rule:
     """What must hold, in a sentence."""
     rationale: str
     """Why, in a sentence."""
+    fix: str = ""
+    """Remedy, for hits that bring none of their own."""
     check: Check | None = None
     """Finds its violations; None for what the reader and the schema find."""
+    each: str | Each | None = None
+    """What the check is given one by one: a list's path in the card, or a function that yields
+    items with their places; None for the whole subject."""
+
+    @property
+    def group(self) -> str:
+        """The heading under which it stands: the second part of the id names it."""
+        return GROUPS[self.id.split("-")[1]]
+
+    def hits(self, subject: Subject) -> Iterator[tuple[Pointer, str, str]]:
+        """Yield pointer, message and remedy of every place of a card where the rule is broken."""
+        if self.check is None:
+            return
+        given: Iterable[tuple[Pointer, Any]] = [((), subject)]
+        if self.each is not None:
+            given = subject.each(self.each) if isinstance(self.each, str) else self.each(subject)
+        for at, item in given:
+            for place, message, *fix in self.check(item):
+                inside = (place,) if isinstance(place, str) else place
+                yield (*at, *inside), message, fix[0] if fix else self.fix
 
 
 class Rules(list[Rule]):
-    """The rules of one file."""
+    """The rules of one file: `rules.error` and `rules.warning` add a function as a check.
+
+    An error caps the level at `incomplete`, a warning leaves it as it is.
+    """
 
     def __init__(self, section: str) -> None:
         """Start a list of rules about one section of the standard: its page and anchor."""
         self.section = section
 
-    def error(self, id: str, section: str | None = None) -> Callable[[Check], Check]:
-        """Add a function as the check of a rule that caps the level at `incomplete`."""
-        return lambda check: self._add(id, "error", check, section)
+    def _add(
+        self,
+        severity: Severity,
+        id: str,
+        title: str,
+        *,
+        why: str,
+        fix: str = "",
+        each: str | Each | None = None,
+        section: str | None = None,
+    ) -> Callable[[Check], Check]:
+        def add(check: Check) -> Check:
+            place = section or self.section
+            self.append(Rule(id, severity, place, title, why, fix, check, each))
+            return check
 
-    def warning(self, id: str, section: str | None = None) -> Callable[[Check], Check]:
-        """Add a function as the check of a rule that leaves the level as it is."""
-        return lambda check: self._add(id, "warning", check, section)
+        return add
 
-    def _add(self, id: str, severity: Severity, check: Check, section: str | None) -> Check:
-        # Python run with -OO has no docstrings: cards are checked all the same.
-        title, _, rationale = (check.__doc__ or "").partition("\n\n")
-        title, rationale = (" ".join(text.split()) for text in (title, rationale))
-        self.append(Rule(id, severity, section or self.section, title, rationale, check))
-        return check
+    error = partialmethod(_add, "error")
+    warning = partialmethod(_add, "warning")
 
 
 def reported(value: Any) -> Any:
@@ -265,15 +331,26 @@ def duplicates(values: Iterable[Any]) -> Iterator[tuple[int, Any]]:
         seen.add(value)
 
 
-def same_names(section: str, entries: Sequence[Any]) -> Iterator[Hit]:
-    """Yield the entries of a list whose name an earlier one has."""
-    first = {entry.name: n for n, entry in reversed([*enumerate(entries)])}
-    for number, name in duplicates(entry.name for entry in entries):
-        yield Hit(
-            (section, number, "name"),
-            f"{section}[{first[name]}] is already called {name}",
-            "rename one of the two",
-        )
+def names_differ(path: str) -> Check:
+    """Return a check that no entry of a list has the name of an earlier one."""
+
+    def check(subject: Subject) -> Hits:
+        names = [entry.name for _, entry in subject.each(path)]
+        for number, name in duplicates(names):
+            first = f"{path}[{names.index(name)}]"
+            yield (path, number, "name"), f"{first} is already called {name}"
+
+    return check
+
+
+def fields_that_differ(one: Any, other: Any, fields: Iterable[str]) -> list[str]:
+    """Return the fields in which two entries say different things."""
+    values = {field: (getattr(one, field), getattr(other, field)) for field in fields}
+    return [
+        field
+        for field, pair in values.items()
+        if pair[0] != pair[1] and not any(isinstance(value, NotReported) for value in pair)
+    ]
 
 
 def lies_outside(lower: Any, value: Any, upper: Any, slack: float = 0.0) -> bool:

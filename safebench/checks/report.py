@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from safebench.card.card import Card
-from safebench.card.document import Document, Place, Problem, json_pointer
-from safebench.card.io import dotted, parse_card
-from safebench.card.problems import NOT_GIVEN, WRONG
+from safebench.card.document import Document, Place, Problem, dotted, json_pointer
+from safebench.card.io import parse_card
+from safebench.card.problems import NOT_GIVEN
 from safebench.card.read import load_document
 from safebench.card.versions import migrate
-from safebench.checks.completeness import State, states
+from safebench.checks.completeness import State, absences, states
 from safebench.checks.findings import Finding
 from safebench.checks.levels import LEVELS, Level, level_of
 from safebench.checks.registry import Rule, Subject
@@ -120,12 +120,7 @@ def require(report: CheckedCard, level: Level) -> CheckedCard:
     findings = [replace(f, severity="error") if f.rule == NOT_GIVEN else f for f in report.findings]
     there = {finding.pointer for finding in findings if finding.rule == NOT_GIVEN}
     rule = all_rules()["SB-CARD-011"]
-    absent = {
-        s.lost_at: s.reason
-        for s in report.fields
-        if s.lost_at is not None and s.reason != WRONG  # there is an error for it
-    }
-    for pointer, reason in absent.items():
+    for pointer, reason in absences(report.fields).items():
         if json_pointer(pointer) in there:
             continue
         why = f": {reason}" if reason else ""
@@ -153,9 +148,9 @@ def _applicable(rules: dict[str, Rule], problems: list[Problem]) -> dict[str, Ru
 
 def _apply(rules: dict[str, Rule], subject: Subject, document: Document) -> Iterator[Finding]:
     for id, rule in rules.items():
-        for hit in rule.check(subject) if rule.check else ():
-            place, written = document.place(hit.pointer), document.written(hit.pointer)
-            yield _finding(id, rule, json_pointer(written), place, hit.message, hit.fix)
+        for pointer, message, fix in rule.hits(subject):
+            place, written = document.place(pointer), document.written(pointer)
+            yield _finding(id, rule, json_pointer(written), place, message, fix)
 
 
 def _written(state: State, document: Document) -> State:

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 
 from safebench.card.card import Card
-from safebench.card.differences import (
-    ProtocolDifferences,
-    environment_differences,
-    protocol_differences,
-)
+from safebench.card.differences import environment_differences, protocol_differences
 from safebench.card.io import load_card
 from safebench.card.results import Condition
 from safebench.cli import options
-from safebench.cli.console import printer
+from safebench.cli.console import print_json, printer
 from safebench.errors import CardError
 
+SCHEMA = "safebench/comparison/1"
 CONDITIONS = click.Choice(("base", "tuned", "control"))
 
 
-@click.command(name="compare", short_help="Compare two submissions on the prompts they share.")
+@click.command(name="compare")
 @click.argument("first", metavar="A", type=click.Path(path_type=Path))
 @click.argument("second", metavar="[B]", required=False, type=click.Path(path_type=Path))
 @options.tasks
@@ -39,11 +35,11 @@ CONDITIONS = click.Choice(("base", "tuned", "control"))
 @click.option(
     "--checkpoint",
     type=click.IntRange(min=1),
-    help="Epoch or step. Default: that of the primary estimand.",
+    help="Checkpoint, an epoch or step. Default: that of the primary estimand.",
 )
 @click.option("--judge", help="Name of a judge. Default: that of the primary estimand.")
 @click.option(
-    "--condition-a", type=CONDITIONS, help="Condition of A. Default: tuned, if it was tuned."
+    "--condition-a", type=CONDITIONS, help="Condition of A. Default: tuned; base if A is untuned."
 )
 @click.option("--condition-b", type=CONDITIONS, help="Condition of B, or of A if B is left out.")
 @click.option(
@@ -51,30 +47,26 @@ CONDITIONS = click.Choice(("base", "tuned", "control"))
     default=10,
     show_default=True,
     type=click.IntRange(min=0),
-    help="Number of prompts to list, those that changed most first.",
+    help="Number of prompts to list; those that changed most come first.",
 )
 @click.option("--protocol-only", is_flag=True, help="Compare the two protocols, not the numbers.")
 @options.output_format
 def command(
     first: Path,
     second: Path | None,
-    tasks: tuple[str, ...],
-    constructs: tuple[str, ...],
-    decoding: str | None,
-    checkpoint: int | None,
-    judge: str | None,
-    condition_a: str | None,
-    condition_b: str | None,
+    condition_a: Condition | None,
+    condition_b: Condition | None,
     flips: int,
     protocol_only: bool,
     style: str,
+    **choice: Any,
 ) -> None:
     """Compare submission B with submission A. Differences are B minus A.
 
     A and B are folders with card.yaml and outcomes.parquet. Prompts are paired by id; prompts and
-    training seeds are both treated as samples. If the protocols differ in more than one variable, a
-    warning names them all. Two card files are compared by their protocols alone. To compare two
-    conditions of one submission, leave B out and give --condition-a and --condition-b.
+    training seeds are both treated as samples. If the protocols differ in several variables, a
+    warning names them all. Of two card files, only the protocols are compared. To compare two
+    conditions of one submission, leave out B and give --condition-a and --condition-b.
 
     A difference is "equivalent" if its whole 95 % interval lies within the standard's margin,
     "differs" if the interval excludes 0, and "undecided" otherwise. Prompts are listed by id; no
@@ -93,12 +85,11 @@ def command(
     from safebench.cli.comparison import print_comparison
     from safebench.evidence.submission import Submission
 
-    conditions = cast("tuple[Condition | None, Condition | None]", (condition_a, condition_b))
-    choice = Choice(tasks, constructs, decoding, checkpoint, judge, conditions)
+    choice["conditions"] = (condition_a, condition_b)
     a, b = (Submission(card, path) for card, path in zip(cards, paths, strict=True))
-    found = compare_submissions(a, b, choice, flips)
+    found = compare_submissions(a, b, Choice(**choice), flips)
     if style == "json":
-        _print_json({"schema_version": "safebench/comparison/1", **asdict(found)})
+        print_json({"schema_version": SCHEMA, **asdict(found)})
     else:
         print_comparison(printer(), found)
 
@@ -130,26 +121,15 @@ def _compare_protocols(cards: tuple[Card, Card], style: str) -> None:
     protocol = protocol_differences(*cards)
     environment = environment_differences(*cards, names=("A", "B"))
     names = cards[0].submission.id, cards[1].submission.id
-    if style == "json":
-        _print_json(_protocols(names, protocol, environment))
-    else:
+    if style == "text":
         print_protocols(printer(), names, protocol, environment)
-
-
-def _protocols(
-    names: tuple[str, str], protocol: ProtocolDifferences, environment: list[str]
-) -> dict[str, Any]:
-    return {
-        "schema_version": "safebench/comparison/1",
-        "a": {"id": names[0], "protocol": protocol.digests[0]},
-        "b": {"id": names[1], "protocol": protocol.digests[1]},
-        "protocol": asdict(protocol),
-        "environment": environment,
-    }
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    text = json.dumps(
-        content, indent=2, ensure_ascii=False, default=lambda part: part.model_dump(mode="json")
+        return
+    print_json(
+        {
+            "schema_version": SCHEMA,
+            "a": {"id": names[0], "protocol": protocol.digests[0]},
+            "b": {"id": names[1], "protocol": protocol.digests[1]},
+            "protocol": asdict(protocol),
+            "environment": environment,
+        }
     )
-    click.echo(text)

@@ -57,7 +57,8 @@ def print_comparison(console: Console, found: SubmissionComparison) -> None:
     for warning in (*found.warnings, *shared):
         _warn(console, warning)
     for one in found.comparisons:
-        _print_title(console, one)
+        console.print(f"\n[bold]{construct_name(one.construct)}[/bold], ", end="")
+        console.print(f"{visible(one.task)} ({BETTER[one.construct]})", markup=False)
         for warning in one.warnings:
             if warning not in shared:
                 _warn(console, warning)
@@ -140,12 +141,6 @@ def _why_unknown(item: Variable) -> str:
     return f"{side} {'cannot pin' if value == 'cannot be pinned' else 'does not report'}"
 
 
-def _print_title(console: Console, one: Comparison) -> None:
-    name = construct_name(one.construct)
-    console.print(f"\n[bold]{name}[/bold], ", end="")
-    console.print(f"{visible(one.task)} ({BETTER[one.construct]})", markup=False)
-
-
 def _print_scores(console: Console, one: Comparison, found: SubmissionComparison) -> None:
     both = zip((found.a, found.b), (one.a, one.b), one.difference.runs, strict=True)
     for name, (side, score, runs) in zip("AB", both, strict=True):
@@ -193,9 +188,9 @@ def _flips(flips: Flips) -> Iterator[str]:
     runs = f"{flips.runs[0]} against {count(flips.runs[1], 'run')}"
     least = f"{runs} give no p below {p_value(flips.least_p)}"
     if flips.mcnemar is not None:
-        yield f"one run each: exact McNemar p {p_value(flips.mcnemar.p)}; not about other runs"
+        yield f"one run each: exact McNemar p {p_value(flips.mcnemar.p)}; other runs may differ"
     elif flips.least_p > flips.level:
-        yield f"no single prompt can be told from chance: {least}"
+        yield f"no single prompt stands out from chance: {least}"
     else:
         yield (
             f"beyond chance: {flips.beyond_chance_up} up, {flips.beyond_chance_down} down "

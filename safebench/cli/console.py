@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import textwrap
-import time
-from types import TracebackType
+from typing import Any
 
 import click
 from rich.console import Console
@@ -15,7 +15,6 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
-    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -54,28 +53,18 @@ class TerminalProgress:
             BarColumn(bar_width=28),
             TextColumn("{task.percentage:>3.0f} %"),
             RateColumn(),
-            TextColumn("{task.fields[note]:<44}"),
+            TextColumn("{task.fields[note]:<44.44}"),
             TimeRemainingColumn(compact=True),
             console=self._console,
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._task: TaskID | None = None
-        self._name = ""
-        self._note = ""
-        self._since = 0.0
-        self._done = 0.0
 
     def __enter__(self) -> TerminalProgress:
         self._bars.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
     def say(self, text: str) -> None:
@@ -87,32 +76,26 @@ class TerminalProgress:
 
     def start(self, name: str, total: float) -> None:
         """Begin a step of known size."""
-        self._name, self._note, self._since = name, "", time.monotonic()
-        self._done = 0.0
-        self._task = self._bars.add_task(name, total=total, note="")
+        self._bars.add_task(name, total=total, note="")
 
     def advance(self, amount: float, note: str = "") -> None:
-        """Report work done in the step begun last."""
-        self._note = note or self._note
-        self._done += amount
-        if self._task is not None:
-            self._bars.update(self._task, advance=amount, note=self._note[:44])
+        """Report work done in the step that was begun last."""
+        for task in self._bars.tasks:  # at most one
+            note = note or task.fields["note"]
+            self._bars.update(task.id, advance=amount, note=note)
 
     def stop(self) -> None:
-        """End the step."""
-        if self._task is None:
-            return
-        self._bars.remove_task(self._task)
-        self._task = None
-        if self._console.is_terminal:
-            seconds = time.monotonic() - self._since
-            note = self._note if self._name.startswith("tune") else _rate(self._done, seconds)
-            text = f"{self._name:<12} {rounded(seconds, 1):>5} s  {note}"
-            self._console.print(text, highlight=False, markup=False)
-
-
-def _rate(done: float, seconds: float) -> str:
-    return f"{number(round(done))}, {quantity(done / seconds)} a second" if seconds > 0 else ""
+        """End the step; at a terminal, leave a line with its time and its rate or last note."""
+        for task in self._bars.tasks:
+            self._bars.remove_task(task.id)
+            if self._console.is_terminal:
+                seconds = task.elapsed or 0.0
+                note = task.fields["note"]
+                if not task.description.startswith("tune") and seconds > 0:
+                    note = f"{number(round(task.completed))}, {quantity(task.completed / seconds)} "
+                    note += "a second"
+                line = f"{task.description:<12} {rounded(seconds, 1):>5} s  {note}"
+                self._console.print(line, highlight=False, markup=False)
 
 
 def printer() -> Console:
@@ -134,3 +117,15 @@ def print_wrapped(console: Console, label: str, text: str, indent: int) -> None:
     for nth, line in enumerate(lines):
         start = "" if nth else label
         console.print(f"{start:<{indent}}{line.replace(_GLUE, ' ')}", markup=False)
+
+
+def print_json(content: Any) -> None:
+    """Print what programs read: JSON on stdout, models in it as their fields."""
+    click.echo(
+        json.dumps(
+            content,
+            indent=2,
+            ensure_ascii=False,
+            default=lambda part: part.model_dump(mode="json"),
+        )
+    )

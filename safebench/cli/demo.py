@@ -14,8 +14,8 @@ from safebench.card.io import load_card
 from safebench.card.measured import complete_results
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, printer
-from safebench.cli.heavy import needs_models
-from safebench.cli.rerun import print_report, repeat, seed_count
+from safebench.cli.executing import needs_models
+from safebench.cli.rerun import print_report, repeat
 from safebench.cli.summary import print_summary
 from safebench.errors import RunError
 from safebench.evidence.submission import Submission
@@ -26,13 +26,13 @@ MARK = ".safebench-demo"
 THREADS = 1  # the embedded model is too small to split: more threads only wait for each other
 
 
-@click.command(name="demo", short_help="Watch fine-tuning lower safety, on an embedded model.")
+@click.command(name="demo")
 @click.option(
     "--out",
     default="demo-out",
     show_default=True,
     type=options.FOLDER,
-    help="Folder for everything the demo makes. A finished demo in it is started over.",
+    help="Folder for everything the demo makes. If a finished demo is there, it starts over.",
 )
 @options.batch_size
 @options.device
@@ -102,10 +102,10 @@ def _run(submission: Path, progress: TerminalProgress, settings: dict[str, Any])
 
 
 def _validate(submission: Path) -> None:
-    from safebench.cli.validate import Arguments, execute
+    from safebench.cli.validate import validate
 
     _heading(2, "Validate the card and recompute every number from the evidence")
-    if execute(Arguments((str(submission),), None, "text")) != 0:
+    if validate([str(submission)]) != 0:
         raise RunError("the demo's own card has errors: this is a defect of safebench")
 
 
@@ -115,7 +115,6 @@ def _rerun(submission: Path, progress: TerminalProgress, settings: dict[str, Any
     report = repeat(
         original,
         submission / "reruns" / "first",
-        seed_count(original.card),
         require(original.card.submission.submitter, "submission.submitter"),
         progress,
         threads=THREADS,

@@ -10,8 +10,8 @@ from safebench.importing.draft.gather import Gathered
 from safebench.importing.facts import Absent, short_name
 
 
-def sources(gathered: Gathered) -> Iterator[str]:
-    """Yield a line per kind of file: how many fields of each section it had a part in."""
+def read_files(gathered: Gathered) -> Iterator[str]:
+    """Yield a line per kind of file, with the number of fields it helped to fill, then remarks."""
     names = Counter(short_name(file) for file in gathered.files)
     fields: dict[str, Counter[str]] = {name: Counter() for name in names}
     for place, one in gathered.filled.items():
@@ -24,4 +24,6 @@ def sources(gathered: Gathered) -> Iterator[str]:
     for name, count in names.items():
         counts = [f"{number} of {section}" for section, number in fields[name].most_common()]
         label = visible(name if count == 1 else f"{name} ({count})")
-        yield f"read {label:<{width}}  fields: {', '.join(counts) or 'none that others do not say'}"
+        helped = ", ".join(counts) or "none that other files do not fill"
+        yield f"read {label:<{width}}  fields: {helped}"
+    yield from (f"note: {visible(remark)}" for remark in gathered.remarks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import click
 
-from safebench.cli.console import printer
+from safebench.cli.console import print_json, printer
 from safebench.cli.tables import Column, columns, print_cells
 from safebench.evidence.store import Store
 from safebench.study.cells import Block, Nth, pick_only
@@ -34,7 +33,7 @@ def print_grid(grid: Grid, only: Sequence[str], out: Path | None, style: str) ->
         content = {"shard": grid.shard, "cells": cells, **asdict(found)}
         content["left_to_the_run"] = grid.uncounted
         content["blocks"] = [_as_json(block, grid, state) for block, state in rows]
-        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        print_json(content)
         return
     _print_blocks(rows, grid, has_states=store is not None)
     names = ", ".join(f"{name} ({count(n, 'prompt')})" for name, n in grid.prompts.items())

@@ -26,21 +26,21 @@ def _for(option: str) -> str:
     return f"For {' and '.join(formats_with(option))}."
 
 
-@click.command(name="export", short_help="Write a submission in another format.", help=_HELP)
+@click.command(name="export", help=_HELP)
 @click.argument("format_", metavar="FORMAT", type=click.Choice(list(FORMATS)))
 @click.argument("folder", type=shared.EXISTING_FOLDER)
 @click.option("--out", required=True, type=shared.FOLDER, help="New folder to write to.")
 @click.option("--card-url", metavar="URL", help=f"Public address of the card. {_for('card_url')}")
-@click.option("--seed", type=int, help=f"Training seed to write the numbers of. {_for('seed')}")
+@click.option("--seed", type=int, help=f"Training seed whose numbers are written. {_for('seed')}")
 @click.option(
     "--checkpoint",
     type=click.IntRange(min=1),
-    help=f"Checkpoint to write the numbers of. {_for('checkpoint')}",
+    help=f"Checkpoint whose numbers are written. {_for('checkpoint')}",
 )
 @click.option(
     "--timestamp",
     metavar="SECONDS",
-    help="When the record was made, in seconds since 1970. Default: the card's date. "
+    help="Time of the record, in seconds since 1970. Default: the card's date. "
     + _for("timestamp"),
 )
 @click.option(

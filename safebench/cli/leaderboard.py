@@ -25,14 +25,14 @@ def command() -> None:
     metavar="SITE",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder to write the site to: new, empty, or a site built before, which is replaced.",
+    help="Folder to write the site to: new, empty, or a site built earlier, which is replaced.",
 )
 def build(folder: Path, out: Path) -> None:
     """Build a site from DIR/submissions.
 
     DIR may also hold board.yaml (title, description, url). Every submission is checked and every
-    number is recomputed from its evidence first. If one does not hold, the build stops and the old
-    site stays as it is. The site is plain files, for any web host.
+    number is recomputed from its evidence first. If a check fails, the build stops and the old site
+    stays as it is. The site consists of plain files, for any web host.
     """
     from safebench.site import build as build_site
 

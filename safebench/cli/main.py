@@ -1,4 +1,4 @@
-"""The `safebench` command: finds a command's module only when that command is asked for."""
+"""The `safebench` command: its list of commands, and how a failure is reported."""
 
 from __future__ import annotations
 
@@ -11,65 +11,50 @@ from collections.abc import Sequence
 import click
 
 import safebench
+from safebench.cli.lazy import LazyGroup
 from safebench.errors import SafebenchError, visible
 
-# name -> (module, one line for the list); a command's module is imported only to run it.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("safebench.cli.demo", "Watch fine-tuning lower safety on an embedded model."),
-    "init": ("safebench.cli.init", "Draft a card, from adapters, trainers and lm-eval results."),
-    "run": ("safebench.cli.run", "Execute a card: fine-tune, generate, judge, score."),
-    "status": ("safebench.cli.status", "Show the progress of a run."),
-    "merge": ("safebench.cli.merge", "Join the shards of one grid."),
-    "withdraw": ("safebench.cli.withdraw", "Withdraw a registered run, with a reason."),
-    "import": ("safebench.cli.imports.main", "Turn runs made elsewhere into a submission."),
-    "validate": (
-        "safebench.cli.validate",
-        "Check cards and their evidence; explain each problem.",
-    ),
-    "rules": ("safebench.cli.rules", "List the rules of the standard, or explain some."),
-    "tasks": ("safebench.cli.tasks", "List the tasks: what each measures, its size and source."),
-    "score": ("safebench.cli.score", "Recompute a submission's numbers from its evidence."),
-    "plan": ("safebench.cli.plan", "Plan how many seeds, repeats and prompts are needed."),
-    "rerun": ("safebench.cli.rerun", "Repeat a submission and print a reproduction verdict."),
-    "compare": (
-        "safebench.cli.compare",
-        "Compare two submissions on the prompts they share.",
-    ),
-    "leaderboard": ("safebench.cli.leaderboard", "Build the static board from submissions."),
-    "export": ("safebench.cli.export", "Write a submission in another format."),
-    "schema": ("safebench.cli.schema", "Print the card's JSON Schema."),
+COMMANDS = {
+    "demo": "Watch fine-tuning lower safety on an embedded model.",
+    "init": "Draft a card from adapters, trainer output and lm-eval results.",
+    "run": "Execute a card: fine-tune, generate, judge, score.",
+    "status": "Show the progress of a run.",
+    "merge": "Join the shards of one grid.",
+    "withdraw": "Withdraw a registered run, with a reason.",
+    "import": "Turn runs made elsewhere into a submission.",
+    "validate": "Check cards and their evidence; explain each problem.",
+    "rules": "List the rules of the standard, or explain some of them.",
+    "tasks": "List the tasks, with what each measures, its size and its source.",
+    "score": "Recompute a submission's numbers from its evidence.",
+    "plan": "Plan how many seeds, repeats and prompts are needed.",
+    "rerun": "Repeat a submission and print a reproduction verdict.",
+    "compare": "Compare two submissions on the prompts they share.",
+    "leaderboard": "Build the static board from submissions.",
+    "export": "Write a submission in another format.",
+    "schema": "Print the card's JSON Schema.",
 }
+"""Each command with its line in the list."""
 
 
-class LazyGroup(click.Group):
-    """A group whose commands live in modules named by `COMMANDS`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return command names in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command, or None when there is no such name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(COMMANDS[cmd_name][0])
-        command = module.command
-        assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+def load(name: str) -> click.Command:
+    """Import a command from the module of this package that has its name."""
+    module = {"import": "imports"}.get(name, name)  # `import` cannot name a module
+    command: click.Command = importlib.import_module(f"safebench.cli.{module}").command
+    return command
 
 
-def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
-    if asked:
+def _print_version(context: click.Context, _: click.Parameter, is_set: bool) -> None:
+    if is_set:  # looked up only now: the look-up would slow the start of every other command
         click.echo(f"safebench, version {safebench.__version__}")
         context.exit()
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    summaries=COMMANDS,
+    load=load,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--version",
     is_flag=True,

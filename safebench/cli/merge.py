@@ -8,10 +8,10 @@ import click
 
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress
-from safebench.cli.heavy import needs_models
+from safebench.cli.executing import needs_models
 
 
-@click.command(name="merge", short_help="Join the shards of one grid.")
+@click.command(name="merge")
 @click.argument(
     "shards",
     metavar="DIR...",
@@ -25,8 +25,8 @@ from safebench.cli.heavy import needs_models
 def command(shards: tuple[Path, ...], out: Path) -> None:
     """Join the folders of `safebench run --shard 1/n` to `n/n` into one submission.
 
-    Every file but the journal is byte for byte what one run of the whole grid would have written.
-    Nothing is generated, and the shards are left as they are.
+    Every file except the journal is, byte for byte, what a single run of the whole grid would have
+    written. Nothing is generated, and the shards are left as they are.
     """
     with needs_models("merge"):
         from safebench.cli.run import report

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -11,14 +13,23 @@ from safebench.words import CONSTRUCTS
 FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING_FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 CONSTRUCT = click.Choice(CONSTRUCTS)
+Command = TypeVar("Command", bound=Callable[..., Any])
 
-output_format = click.option(
-    "--format",
-    "style",
-    type=click.Choice(("text", "json")),
-    default="text",
-    show_default=True,
-    help="Output format: text for people, json for programs.",
+
+def format_option(*names: str, help_: str) -> Callable[[Command], Command]:
+    """Return --format, which chooses one of some formats, text unless told otherwise."""
+    return click.option(
+        "--format",
+        "style",
+        type=click.Choice(names),
+        default="text",
+        show_default=True,
+        help=help_,
+    )
+
+
+output_format = format_option(
+    "text", "json", help_="Output format: text for people, json for programs."
 )
 tasks = click.option(
     "--task", "tasks", metavar="NAME", multiple=True, help="Only this task. May be repeated."
@@ -28,15 +39,33 @@ batch_size = click.option(
     default=256,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Responses generated at once; halved when memory runs out.",
+    help="Number of responses generated at once; halved when memory runs out.",
 )
 device = click.option(
     "--device",
-    help="cpu, cuda, ...; auto spreads one model over all accelerators. Default: the accelerator, "
-    "if there is one.",
+    help="Device to run on: cpu, cuda, ..., or auto to spread one model over all accelerators. "
+    "Default: the accelerator, if there is one.",
 )
 threads = click.option(
     "--threads",
     type=click.IntRange(min=1),
     help="CPU threads per operation. Default: PyTorch's choice.",
 )
+
+
+def card_basics(command: Command) -> Command:
+    """Add the options that say what a drafted card is called: the fields of `CardBasics`."""
+    # Imported here: `run` and others share this module and draft no card.
+    from safebench.importing.draft.start import METHODS
+
+    for option in (
+        click.option(
+            "--method", type=click.Choice(METHODS), help="How the model is or was fine-tuned."
+        ),
+        click.option("--contact", help="Contact for questions about the card."),
+        click.option("--submitter", metavar="NAME", help="Who is responsible for the card."),
+        click.option("--title", help="One-line title for readers of the board."),
+        click.option("--id", help="Short name of the card, unique on a board."),
+    ):
+        command = option(command)
+    return command

@@ -13,8 +13,7 @@ from safebench.card.card import Card
 from safebench.card.submission import Submitter
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, print_wrapped, printer
-from safebench.cli.heavy import needs_models
-from safebench.cli.sound import load_sound_card
+from safebench.cli.executing import load_sound_card, needs_models
 from safebench.cli.tables import columns, print_cells
 from safebench.errors import CardError, RunError
 from safebench.evidence.submission import CARD_FILE, Submission
@@ -32,7 +31,7 @@ from safebench.words import (
 EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3, "no_verdict": 3}
 
 
-@click.command(name="rerun", short_help="Repeat a submission; print a reproduction verdict.")
+@click.command(name="rerun")
 @click.argument("submission", type=click.Path(path_type=Path))
 @click.option(
     "--out",
@@ -48,13 +47,15 @@ EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3, "no_verdict": 3
     "original.",
 )
 @click.option(
-    "--everything", is_flag=True, help="Measure every cell, not only those of primary estimands."
+    "--everything",
+    is_flag=True,
+    help="Measure every cell, not only those of the primary estimands.",
 )
-@click.option("--name", default="not given", help="Name of the person who repeats it.")
+@click.option("--name", default="not given", help="Name of the person who makes the rerun.")
 @click.option(
     "--organisation",
-    help="Organisation of that person. Only another one than the original's counts towards the "
-    "level `reproduced`.",
+    help="Organisation of that person. A rerun counts towards the level `reproduced` only if it "
+    "differs from the original's.",
 )
 @click.option("--contact", help="Address for questions about the rerun.")
 @options.batch_size
@@ -76,7 +77,7 @@ def command(
     """Fine-tune SUBMISSION's recipe with new training seeds, measure it, and compare.
 
     The verdict is an equivalence test on each primary estimand, with the standard's margin. A trial
-    (--limit), or one with fewer than 50 prompts, gets no verdict.
+    (made with `run --limit`) and a study with fewer than 50 prompts get no verdict.
 
     \b
     Exit codes: 0 reproduced; 1 not reproduced; 3 inconclusive or no verdict;
@@ -90,20 +91,14 @@ def command(
     )
     with TerminalProgress() as progress:
         report = repeat(
-            original,
-            out,
-            seeds or seed_count(original.card),
-            submitter,
-            progress,
-            everything=everything,
-            **settings,
+            original, out, submitter, progress, seeds=seeds, everything=everything, **settings
         )
     print_report(printer(), report)
     click.echo(f"\nWrote {out / 'verdict.json'}.")
     ctx.exit(EXIT[report.overall])
 
 
-def seed_count(card: Card) -> int:
+def _seed_count(card: Card) -> int:
     """Return the number of training seeds of a card."""
     seeds = card.seeds
     if isinstance(seeds, NotReported) or isinstance(seeds.training, NotReported):
@@ -114,14 +109,17 @@ def seed_count(card: Card) -> int:
 def repeat(
     original: Submission,
     out: Path,
-    seeds: int,
     submitter: Submitter,
     progress: TerminalProgress,
     *,
+    seeds: int | None = None,
     everything: bool = False,
     **settings: Any,
 ) -> RerunReport:
-    """Execute a rerun into a folder and write its verdict; `settings` are those of `Settings`."""
+    """Execute a rerun into a folder and write its verdict.
+
+    `seeds`: how many new ones, by default as many as in the original; `settings`: of `Settings`.
+    """
     with needs_models("rerun"):
         from safebench.analysis.verdict import compare
         from safebench.cli.run import describe
@@ -129,7 +127,9 @@ def repeat(
         from safebench.study.execute import execute, finished_earlier
         from safebench.study.plan import make_plan
         from safebench.study.rerun import primary_blocks, rerun_card
-    protocol = original.with_card(rerun_card(original, seeds, submitter))
+    protocol = original.with_card(
+        rerun_card(original, seeds or _seed_count(original.card), submitter)
+    )
     is_needed = primary_blocks(original.card)
     plan = make_plan(protocol, out, *(() if everything else (is_needed,)))
     progress.say("rerun " + describe(plan))
@@ -179,6 +179,10 @@ def _difference(row: ScoreVerdict) -> str:
 
 
 def _label(row: ScoreVerdict, unit: str) -> str:
-    parts = (construct_name(row.construct), checkpoint(row.checkpoint, unit), row.decoding)
+    parts = (
+        construct_name(row.construct),
+        checkpoint(row.checkpoint, unit),
+        row.decoding,
+    )
     trial = f" ({row.trial})" if row.trial else ""
     return ", ".join(part for part in parts if part) + trial

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
-from safebench.checks import Rule, Severity, all_rules
-from safebench.checks.groups import GROUPS, group_of
+from safebench.card.document import Pointer
+from safebench.card.io import card_text, dotted, load_card, load_document
+from safebench.checks import LEVELS, Rule, Severity, all_rules
+from safebench.checks.registry import GROUPS
 from safebench.cli import options
+from safebench.cli.console import print_json
+from safebench.cli.reporters import text
 from safebench.cli.reporters.words import COLOURS
-from safebench.cli.rule_examples import Example, example_of
+from safebench.cli.validate import check_file
 from safebench.errors import InputError, visible
 from safebench.resources import spec_dir
 from safebench.words import count
 
 _WIDTH = 100
+_CONTEXT = 1  # unchanged lines shown around a change
+_VALUE_WIDTH = 60  # characters of a value that was put in or taken out as a whole
+_MOST = 6  # lines taken out or put in at one place; of more, the first of them are shown
 _TITLE = 25  # column where titles start in the list
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
-@click.command(name="rules", short_help="List or explain the rules of the standard.")
+@click.command(name="rules")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--severity", type=click.Choice(SEVERITIES), help="List only rules of this severity.")
 @options.output_format
@@ -46,9 +55,9 @@ def command(ids: tuple[str, ...], severity: Severity | None, style: str) -> None
         rules = [rule for rule in rules if rule.severity == severity]
     if style == "json":
         shown = [_plain(rule, example=bool(ids)) for rule in rules]
-        click.echo(json.dumps({"rules": shown}, indent=2, ensure_ascii=False))
+        print_json({"rules": shown})
     elif ids:
-        click.echo(f"\n\n{'-' * _WIDTH}\n\n".join("\n".join(_explain(rule)) for rule in rules))
+        click.echo(f"\n\n{'-' * _WIDTH}\n\n".join(_explain(rule) for rule in rules))
     else:
         click.echo("\n".join(_list(rules)))
 
@@ -72,7 +81,7 @@ def _unknown(id: str, known: list[str]) -> str:
 
 def _list(rules: Sequence[Rule]) -> Iterator[str]:
     for heading in GROUPS.values():
-        group = [rule for rule in rules if group_of(rule.id) == heading]
+        group = [rule for rule in rules if rule.group == heading]
         if not group:
             continue
         yield click.style(heading, bold=True)
@@ -83,43 +92,37 @@ def _list(rules: Sequence[Rule]) -> Iterator[str]:
         yield ""
     totals = {word: sum(rule.severity == word for rule in rules) for word in SEVERITIES}
     kinds = ", ".join(count(number, word) for word, number in totals.items() if number)
-    yield f"{count(len(rules), 'rule')}: {kinds}. To explain one: safebench rules ID"
+    yield f"{count(len(rules), 'rule')}: {kinds}. To read about one, run safebench rules ID"
 
 
 def _severity(rule: Rule, pad: int = 0) -> str:
     return click.style(f"{rule.severity:<{pad}}", fg=COLOURS[rule.severity], bold=True)
 
 
-def _explain(rule: Rule) -> Iterator[str]:
+def _explain(rule: Rule) -> str:
     example = example_of(rule.id)
-    yield f"{click.style(rule.id, bold=True)}  {_severity(rule)}  {group_of(rule.id)}"
-    yield ""
-    yield from textwrap.wrap(rule.title, _WIDTH)
-    yield ""
-    yield from textwrap.wrap(f"Why: {rule.rationale}", _WIDTH)
-    yield ""
-    yield from _change(example)
-    yield ""
-    yield f"`{' '.join(['safebench validate card.yaml', *example.arguments])}` prints:"
-    yield ""
-    yield from _indented(example.prints.splitlines())
-    yield ""
-    yield "Read more:"
-    yield from _indented([f"{_here(spec_dir() / 'v1')}/{rule.section}", _here(example.folder)])
+    command = " ".join(["safebench validate card.yaml", *example.arguments])
+    places = (f"{_here(spec_dir() / 'v1')}/{rule.section}", _here(example.folder))
+    return "\n\n".join(
+        [
+            f"{click.style(rule.id, bold=True)}  {_severity(rule)}  {rule.group}",
+            textwrap.fill(rule.title, _WIDTH),
+            textwrap.fill(f"Why: {rule.rationale}", _WIDTH),
+            f"An example is {_name(example.base)} with this change:",
+            "\n".join(_change(example)),
+            f"`{command}` prints:",
+            textwrap.indent(example.prints, "  "),
+            "\n  ".join(("Read more:", *places)),
+        ]
+    )
 
 
 def _change(example: Example) -> Iterator[str]:
-    yield f"An example is {_name(example.base)} with this change:"
-    yield ""
     for line in example.difference:
         colour = {"-": "red", "+": "green"}.get(line[:1])
         yield click.style(f"  {line}", fg=colour)
     for name in example.other_files:
         yield f"  another {name} beside the card"
-
-
-def _indented(lines: Sequence[str]) -> Iterator[str]:
-    return (f"  {line}".rstrip() for line in lines)
 
 
 def _name(path: Path) -> str:
@@ -137,7 +140,7 @@ def _plain(rule: Rule, *, example: bool) -> dict[str, Any]:
     found = {
         "id": rule.id,
         "severity": rule.severity,
-        "group": group_of(rule.id),
+        "group": rule.group,
         "section": f"spec/v1/{rule.section}",
         "title": rule.title,
         "rationale": rule.rationale,
@@ -148,3 +151,118 @@ def _plain(rule: Rule, *, example: bool) -> dict[str, Any]:
     return found | {
         "example": shown | {"folder": _name(shown["folder"]), "base": _name(shown["base"])}
     }
+
+
+@dataclass(frozen=True)
+class Example:
+    """The invalid example of a rule."""
+
+    folder: Path
+    """Where it lies."""
+    arguments: tuple[str, ...]
+    """What `safebench validate card.yaml` is given beside the card."""
+    prints: str
+    """What that prints."""
+    base: Path
+    """The valid example it is a change of."""
+    difference: tuple[str, ...]
+    """The change as lines that start with a space, - or +, with `...` for what is not shown; empty
+    where only files beside the card differ."""
+    other_files: tuple[str, ...]
+    """Names of files beside the card that differ from the valid example's."""
+
+
+def example_of(rule: str) -> Example:
+    """Return the example of a rule; its change is seen from the valid example nearest to it."""
+    examples = spec_dir() / "v1" / "examples"
+    folder = examples / "invalid" / rule
+    card = _card(folder / "card.yaml")
+    plan = examples / "valid" / "minimal-plan.yaml"
+    report = examples / "valid" / "submission" / "card.yaml"
+    if re.search(r"^(results|evidence):", card, re.M):
+        base = report
+        before, after = (load_document(path).data for path in (report, folder / "card.yaml"))
+        difference = list(_data_difference(before, after))
+    else:  # some examples were written by the program, which writes every default out
+        base = plan
+        starts = [_card(plan), card_text(load_card(plan))]
+        difference = min((list(_difference(start, card)) for start in starts), key=len)
+    given = folder / "arguments.txt"
+    arguments = tuple(given.read_text(encoding="utf-8").split()) if given.is_file() else ()
+    return Example(
+        folder=folder,
+        arguments=arguments,
+        prints=_prints(folder / "card.yaml", arguments),
+        base=base,
+        difference=tuple(_shortened(difference)),
+        other_files=tuple(_other_files(folder, base.parent)) if base == report else (),
+    )
+
+
+def _prints(card: Path, arguments: tuple[str, ...]) -> str:
+    """Return what `safebench validate card.yaml` prints in the card's folder."""
+    level = next((level for level in LEVELS if level in arguments), None)
+    checked = replace(check_file(str(card), level), path=card.name)
+    return click.unstyle(text.render([checked]))
+
+
+def _card(path: Path) -> str:
+    """Return a card without the comment above it."""
+    text = path.read_text(encoding="utf-8")
+    head, spec, rest = text.partition("spec:")
+    return spec + rest if all(line.startswith("#") for line in head.splitlines()) else text
+
+
+def _difference(before: str, after: str) -> Iterator[str]:
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=_CONTEXT, lineterm="")
+    for number, line in enumerate(lines):
+        if number < 2 or line.startswith("@@"):  # the names of the files, and line numbers
+            if number > 2:
+                yield "..."
+        else:
+            yield line
+
+
+def _data_difference(before: Any, after: Any, place: Pointer = ()) -> Iterator[str]:
+    """Yield what differs between two long cards by field: their lines are much alike."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in {**before, **after}:
+            if key not in after:
+                yield f"-{dotted((*place, key))}: {_short(before[key])}"
+            elif key not in before:
+                yield f"+{dotted((*place, key))}: {_short(after[key])}"
+            else:
+                yield from _data_difference(before[key], after[key], (*place, key))
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, (old, new) in enumerate(zip(before, after, strict=True)):
+            yield from _data_difference(old, new, (*place, number))
+    elif isinstance(before, list) and isinstance(after, list):
+        for sign, items, others in (("-", before, after), ("+", after, before)):
+            for number, item in enumerate(items):
+                if items.index(item) < number or item not in others:
+                    yield f"{sign}{dotted((*place, number))}: {_short(item)}"
+    elif before != after:
+        yield f"-{dotted(place)}: {_short(before)}"
+        yield f"+{dotted(place)}: {_short(after)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _VALUE_WIDTH else f"{text[:_VALUE_WIDTH]} ..."
+
+
+def _shortened(lines: list[str]) -> Iterator[str]:
+    for sign, run in itertools.groupby(lines, key=lambda line: line[:1]):
+        block = list(run)
+        if sign in "-+" and len(block) > _MOST:
+            rest = len(block) - _MOST // 2
+            block = [*block[: _MOST // 2], f"{sign} ... ({rest} more lines)"]
+        yield from block
+
+
+def _other_files(folder: Path, base: Path) -> Iterator[str]:
+    own = {"card.yaml", "arguments.txt"}
+    for path in sorted(folder.iterdir()):
+        twin = base / path.name
+        if path.name not in own and not (twin.is_file() and twin.read_bytes() == path.read_bytes()):
+            yield path.name

@@ -24,7 +24,7 @@ _OURS = "hf"
 """The backend that loads weights itself."""
 
 
-@click.command(name="run", short_help="Execute a card.")
+@click.command(name="run")
 @click.argument("card", type=click.Path(path_type=Path))
 @click.option(
     "--out",
@@ -32,34 +32,31 @@ _OURS = "hf"
     help="Folder to write the submission to: a new one, or that of an interrupted run.",
 )
 @click.option(
-    "--dry-run", is_flag=True, help="List the cells and what they cost; run and write nothing."
+    "--dry-run", is_flag=True, help="List the cells and their cost; nothing is run or written."
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(("text", "json")),
-    default="text",
-    show_default=True,
-    help="Output format for --dry-run.",
+@options.format_option(
+    "text",
+    "json",
+    help_="Output format for --dry-run.",
 )
 @click.option(
     "--only",
     multiple=True,
     metavar="KEY=VALUE[,...]",
     help="Run only these cells, chosen by condition, seed (a value, or #1 for the first), "
-    "checkpoint or decoding. May be repeated. The card is written once no cell is left.",
+    "checkpoint or decoding. May be repeated. The card is written once every cell is finished.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Use only the first N prompts of every task: a trial, and marked as one in the card.",
+    help="Use only the first N prompts of every task; the card is then marked as a trial.",
 )
 @click.option(
     "--shard",
     default="1/1",
     metavar="i/n",
-    help="Run part i of n of the grid, in a folder of its own; join them with `safebench merge`.",
+    help="Run part i of n of the grid, in a folder of its own. `safebench merge` joins the parts.",
 )
 @options.batch_size
 @options.device
@@ -70,15 +67,15 @@ _OURS = "hf"
     default=_OURS,
     show_default=True,
     metavar="NAME",
-    help="What generates: hf is transformers with reproducible sampling; any other name is an "
-    "lm-eval model, e.g. vllm or local-chat-completions.",
+    help="What generates the responses: hf is transformers with reproducible sampling; any other "
+    "name is an lm-eval model, e.g. vllm or local-chat-completions.",
 )
 @click.option(
     "--backend-args",
     default="",
     metavar="k=v,...",
-    help="Arguments for the backend, as in lm-eval's --model_args; {base}, {adapter}, {seed} and "
-    "the like are filled in.",
+    help="Arguments for the backend, as in lm-eval's --model_args. Placeholders such as {base}, "
+    "{adapter} and {seed} are filled in.",
 )
 def command(
     card: Path,
@@ -100,8 +97,7 @@ def command(
     from another terminal. If the card lists adapters in model.weights, they are used and nothing is
     fine-tuned.
     """
-    from safebench.cli.heavy import needs_models
-    from safebench.cli.sound import load_sound_card
+    from safebench.cli.executing import load_sound_card, needs_models
     from safebench.evidence.submission import Submission
 
     if out is None and not dry_run:

@@ -7,7 +7,7 @@ import click
 from safebench.card.schema import schema_text
 
 
-@click.command(name="schema", short_help="Print the card's JSON Schema.")
+@click.command(name="schema")
 def command() -> None:
     """Print the JSON Schema (2020-12) of a card, for editors and other validators.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from safebench.analysis.report import ScoreReport, make_report, only
+from safebench.analysis.report import make_report, only
 from safebench.card.measured import complete_results
 from safebench.cli import options
 from safebench.cli.score_formats.interface import FORMATS, render
@@ -15,15 +15,11 @@ from safebench.errors import visible
 from safebench.evidence.submission import Submission
 
 
-@click.command(name="score", short_help="Recompute a submission's numbers from its evidence.")
+@click.command(name="score")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(tuple(FORMATS)),
-    default="text",
-    show_default=True,
-    help="Output format: text for people, json for programs, latex or markdown for the tables and "
+@options.format_option(
+    *FORMATS,
+    help_="Output format: text for people, json for programs, latex or markdown for the tables and "
     "methods section of a paper.",
 )
 @options.tasks
@@ -36,30 +32,22 @@ from safebench.evidence.submission import Submission
 def command(directory: Path, style: str, tasks: tuple[str, ...], plots: Path | None) -> None:
     """Recompute every number of the submission in DIR from its outcomes.parquet.
 
-    Also reports what varies most, how many seeds would be needed, diagnostics, and what was not
-    measured. The card's own results are not used, and nothing but the plots is written.
+    The report also says what varies most, how many seeds would be needed, and what was not
+    measured, and gives diagnostics. The card's own results are not used. Nothing is written except
+    the plots.
     """
     report = make_report(Submission.read(directory), tasks)
     click.echo(render(report, style))
     if plots is not None:
-        _draw(report, plots)
-    if _differs(report, tasks):
+        from safebench.site.plots import write_plots
+
+        for path in write_plots(report, plots):
+            click.echo(f"drew {visible(str(path))}", err=True)
+    reported = complete_results(report.card)
+    if reported is not None and report.results != only(reported, tasks):
         click.echo(
-            "\nThe card has other numbers: safebench validate names every one that differs.",
+            "\nThe card's numbers differ from these: safebench validate lists each one.",
             err=True,
         )
     if style == "text":
         click.echo(f"\nNext: safebench plan {visible(shlex.quote(str(directory)))} --target .05")
-
-
-def _draw(report: ScoreReport, folder: Path) -> None:
-    from safebench.site.plots import write_plots
-
-    for path in write_plots(report, folder):
-        click.echo(f"drew {visible(str(path))}", err=True)
-
-
-def _differs(report: ScoreReport, tasks: tuple[str, ...]) -> bool:
-    """Tell whether the card has other numbers than its outcomes give."""
-    reported = complete_results(report.card)
-    return reported is not None and report.results != only(reported, tasks)

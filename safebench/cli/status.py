@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -10,23 +9,24 @@ from pathlib import Path
 import click
 
 from safebench.cli import options
+from safebench.cli.console import print_json
 from safebench.study.status import Status, read_status
 from safebench.words import count, number, quantity
 
 
-@click.command(name="status", short_help="Show the progress of a run.")
+@click.command(name="status")
 @click.argument(
     "folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @options.output_format
 def command(folders: tuple[Path, ...], style: str) -> None:
-    """Show the progress of the runs in DIR: folders given to --out, also those of shards.
+    """Show the progress of the runs in DIR, the folders given to `safebench run --out`.
 
-    It only reads the folders, so it can be used during a run, from any machine that sees them.
+    It only reads the folders, so it can be used during a run and from any machine that sees them.
     """
     found = [read_status(folder) for folder in folders]
     if style == "json":
-        click.echo(json.dumps([_as_json(status) for status in found], indent=2, ensure_ascii=False))
+        print_json([asdict(status) | {"folder": str(status.folder)} for status in found])
         return
     for status in found:
         for line in lines_of(status):
@@ -61,7 +61,3 @@ def lines_of(status: Status) -> list[str]:
     if status.state == "interrupted":
         lines.append("Next: give the same `safebench run` command again to resume")
     return lines
-
-
-def _as_json(status: Status) -> dict[str, object]:
-    return {**asdict(status), "folder": str(status.folder)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from safebench.cli import options
+from safebench.cli.console import print_json
 from safebench.errors import TaskError, visible
 from safebench.harness.catalogue import Entry, entries, entry
 from safebench.resources import tasks_dir
@@ -28,7 +28,7 @@ _KEYS = (
 _HEADINGS = {True: "Tasks with prompts of their own", False: "Published benchmarks"}
 
 
-@click.command(name="tasks", short_help="List what can be measured, or show one task.")
+@click.command(name="tasks")
 @click.argument("name", required=False)
 @options.output_format
 @click.option(
@@ -41,8 +41,8 @@ def command(name: str | None, style: str, folder: bool) -> None:
     NAME  a task, as a card names it: safebench_xstest
 
     With NAME, show its page: columns, how to get access, the benchmark's own judge, limits. Nothing
-    is downloaded: prompts are counted in files on this machine; other numbers are marked as
-    published ones.
+    is downloaded. Prompts are counted in the files on this machine; where there are none, the
+    published number is given and marked.
     """
     if folder:
         click.echo(tasks_dir() if name is None else entry(name).readme.parent)
@@ -50,7 +50,7 @@ def command(name: str | None, style: str, folder: bool) -> None:
         _show(entry(name), style)
     elif style == "json":
         shown = {"tasks": [_plain(e) for e in entries()]}
-        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        print_json(shown)
     else:
         width = shutil.get_terminal_size((_PIPED, 24)).columns
         click.echo("\n".join(_list(entries(), width)))
@@ -65,7 +65,7 @@ def _show(found: Entry, style: str) -> None:
             f"{found.readme}: {problem}", fix="write where the task comes from, see CONTRIBUTING.md"
         ) from problem
     if style == "json":
-        click.echo(json.dumps(_plain(found) | {"readme": text}, indent=2, ensure_ascii=False))
+        print_json(_plain(found) | {"readme": text})
         return
     console = Console()
     if console.is_terminal:
@@ -136,8 +136,8 @@ def _notes(found: Sequence[Entry]) -> Iterator[str]:
     if any(e.prompts_from == "as_published" for e in found):
         yield "* as published; not counted on this machine"
     if any(e.gated and e.prompts_from != "local_copy" for e in found):
-        yield "gated: accept its terms on the Hub first; a local copy works without"
+        yield "gated: accept the terms on the Hub first; a local copy needs no access"
     for one in found:
         if one.problem:
             yield click.style("not counted: ", fg="yellow") + visible(one.problem)
-    yield f"{count(len(found), 'task')}. To read about one: safebench tasks NAME"
+    yield f"{count(len(found), 'task')}. To read about one, run safebench tasks NAME"

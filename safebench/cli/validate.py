@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -11,35 +10,20 @@ import click
 from safebench.card.document import ReadError
 from safebench.checks import LEVELS, Level, check, require
 from safebench.checks.discover import find_cards, is_card
-from safebench.cli.reporters import REPORTERS, Checked, Unreadable, unreadable
-
-NOTHING, PROBLEMS, COULD_NOT = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """What the command line asks for."""
-
-    paths: tuple[str, ...]
-    level: Level | None
-    format: str
-    cards_only: bool = False
+from safebench.cli import options
+from safebench.cli.reporters import REPORTERS, Checked, Reporter, Unreadable, text, unreadable
 
 
-@click.command(name="validate", short_help="Check cards and their evidence.")
+@click.command(name="validate")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option(
     "--level",
     type=click.Choice(LEVELS),
     help="Also fail if a card is below this conformance level.",
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(tuple(REPORTERS)),
-    default="text",
-    show_default=True,
-    help="Output format: text for people, json for programs, github for annotations in GitHub "
+@options.format_option(
+    *REPORTERS,
+    help_="Output format: text for people, json for programs, github for annotations in GitHub "
     "Actions, sarif for code scanning.",
 )
 @click.option(
@@ -52,7 +36,7 @@ def command(
     context: click.Context,
     paths: tuple[str, ...],
     level: Level | None,
-    format_: str,
+    style: str,
     cards_only: bool,
 ) -> None:
     """Check cards: structure, rules, evidence and conformance level.
@@ -61,23 +45,26 @@ def command(
     PATH  a card (.yaml, .yml, .json), a submission, a folder of submissions,
           or - for standard input
 
-    Every problem is listed with its place and how to fix it. Nothing is changed.
+    Every problem is listed with its place and a remedy. Nothing is changed.
 
     \b
     Exit codes: 0 no errors; 1 errors were found, or a card is below --level;
                 2 something could not be read (the rest is still checked).
     """
-    context.exit(execute(Arguments(paths, level, format_, cards_only)))
+    if cards_only:
+        paths = tuple(path for path in paths if not _is_other(path))
+    context.exit(validate(paths, level, REPORTERS[style]))
 
 
-def execute(arguments: Arguments) -> int:
-    """Check, print, and return the exit code."""
-    paths = [path for path in arguments.paths if not (arguments.cards_only and _is_other(path))]
-    checked = [one for path in paths for one in _check(path, arguments.level)]
-    click.echo(REPORTERS[arguments.format]().render(checked))
-    if any(isinstance(one, Unreadable) for one in checked):
-        return COULD_NOT
-    return PROBLEMS if any(_has_errors(one) for one in checked) else NOTHING
+def validate(paths: Sequence[str], level: Level | None = None, show: Reporter = text.render) -> int:
+    """Check cards, print what `show` makes of them, and return the exit code."""
+    checked = [one for path in paths for one in _check(path, level)]
+    click.echo(show(checked))
+    return max((_exit_code(one) for one in checked), default=0)
+
+
+def _exit_code(one: Checked) -> int:
+    return 2 if isinstance(one, Unreadable) else int(one.errors > 0)
 
 
 def _is_other(path: str) -> bool:
@@ -89,10 +76,6 @@ def _is_other(path: str) -> bool:
         return not find_cards(file) if file.is_dir() else not is_card(file)
     except OSError:
         return False
-
-
-def _has_errors(one: Checked) -> bool:
-    return not isinstance(one, Unreadable) and one.errors > 0
 
 
 def _check(path: str, level: Level | None) -> Iterator[Checked]:

@@ -9,7 +9,7 @@ import click
 from safebench.errors import RunError
 
 
-@click.command(name="withdraw", short_help="Withdraw a registered run, with a reason.")
+@click.command(name="withdraw")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--seed", required=True, type=click.IntRange(min=0), help="Training seed of the run.")
 @click.option(
@@ -44,6 +44,6 @@ def command(folder: Path, seed: int, condition: str, reason: str) -> None:
     with store.opened(claim):
         store.journal.register(sorted(runs, key=str))
         if (condition, seed) in store.journal.lost():
-            raise RunError(f"{folder}: {condition}, training seed {seed} is lost already")
+            raise RunError(f"{folder}: {condition}, training seed {seed} is already lost")
         store.journal.note("withdrawn", condition=condition, training_seed=seed, reason=reason)
     click.echo(f"Withdrawn: {condition}, training seed {seed}. The card will state the reason.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import EvidenceError
 from safebench.evidence.columns import encoded, floats
+from safebench.stats._checks import compact
 
 Floats = npt.NDArray[np.float64]
 _KEYS = ("judge", "condition", "checkpoint", "decoding", "task", "construct")
@@ -50,16 +52,14 @@ def outcome_arrays(outcomes: pa.Table) -> list[OutcomeArray]:
         EvidenceError: a response is missing or occurs twice, or a score is absent.
     """
     keys = [_Coded.of(outcomes, name) for name in _KEYS]
-    group = np.zeros(outcomes.num_rows, dtype=np.int64)
+    group, size = np.zeros(outcomes.num_rows, dtype=np.int64), 1
     for key in keys:
-        group = group * len(key.values) + key.codes
-        group = np.unique(group, return_inverse=True)[1] if group.max(initial=0) > 2**15 else group
-    small = group.max(initial=0) < 2**16  # 16-bit numbers are sorted in linear time
-    rows = np.argsort(group.astype(np.uint16) if small else group, kind="stable")
-    starts = np.flatnonzero(np.diff(group[rows], prepend=-1))
+        group, size = compact(group * len(key.values) + key.codes, size * len(key.values))
+    # In the smallest type: up to 16 bits are sorted in linear time.
+    rows = np.argsort(group.astype(np.min_scalar_type(size)), kind="stable")
     found = {
         tuple(key.values[key.codes[part[0]]] for key in keys): part
-        for part in np.split(rows, starts[1:])
+        for part in np.split(rows, np.flatnonzero(np.diff(group[rows])) + 1)
         if part.size
     }
     rest = _Columns(outcomes)
@@ -79,18 +79,16 @@ class _Coded:
         return cls(*encoded(table, name))
 
     def at(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[object]]:
-        """Return the place of each row's value among those of these rows, and those, in order."""
+        """Return each row's value as a place in the list of those that occur, in their order."""
         codes: npt.NDArray[Any] = self.codes[rows]
-        if len(self.values) > 4 * rows.size:
-            known, codes = np.unique(codes, return_inverse=True)
-            values = [self.values[code] for code in known]
-        else:
-            values = self.values
-        there = np.flatnonzero(np.bincount(codes, minlength=len(values)))
-        ordered = sorted(there.tolist(), key=lambda code: (values[code] is not None, values[code]))
-        place = np.empty(len(values), dtype=np.int64)
-        place[ordered] = np.arange(len(ordered))
-        return place[codes], [values[code] for code in ordered]
+        renumbered, size = compact(codes, len(self.values))
+        code_of = np.empty(size, dtype=np.int64)
+        code_of[renumbered] = codes
+        values = [self.values[code] for code in code_of]
+        ordered = sorted(range(size), key=lambda i: (values[i] is not None, values[i]))
+        place = np.empty(size, dtype=np.int64)
+        place[ordered] = np.arange(size)
+        return place[renumbered], [values[i] for i in ordered]
 
 
 class _Columns:
@@ -113,11 +111,11 @@ def _block(key: tuple[object, ...], rows: npt.NDArray[np.int64], columns: _Colum
     rank = np.argsort(np.argsort(np.array(repeats, dtype=np.int64)))
     prompt, prompts = columns.prompt.at(rows)
     shape = (len(seeds), len(repeats), len(prompts))
-    if len(rows) != shape[0] * shape[1] * shape[2]:
+    if len(rows) != math.prod(shape):
         raise EvidenceError(
             f"{place}: {len(rows)} outcomes, but {len(seeds)} seeds x {len(repeats)} repeats x "
-            f"{len(prompts)} prompts make {shape[0] * shape[1] * shape[2]}",
-            fix="every prompt needs one outcome in every seed and repeat",
+            f"{len(prompts)} prompts make {math.prod(shape)}",
+            fix="every prompt needs one outcome for every seed and repeat",
         )
     at = (seed * shape[1] + rank[repeat]) * shape[2] + prompt
     score = columns.score[rows]
@@ -128,8 +126,8 @@ def _block(key: tuple[object, ...], rows: npt.NDArray[np.int64], columns: _Colum
         array[at] = values
         return array.reshape(shape)
 
-    def named(column: _Coded, dtype: str) -> npt.NDArray[np.str_]:
-        words = np.array(["" if v is None else str(v) for v in column.values], dtype=dtype)
+    def named(column: _Coded) -> npt.NDArray[np.str_]:
+        words = np.array(["" if v is None else str(v) for v in column.values])
         return np.asarray(words[laid(column.codes[rows])])
 
     def with_status(word: str) -> npt.NDArray[np.bool_]:
@@ -150,7 +148,7 @@ def _block(key: tuple[object, ...], rows: npt.NDArray[np.int64], columns: _Colum
         prompts=tuple(str(p) for p in prompts),
         categories=tuple(str(columns.category.values[code] or "") for code in category),
         scores=laid(score),
-        verdicts=named(columns.verdict, "U10"),
+        verdicts=named(columns.verdict),
         truncated=with_status("truncated"),
         blocked=with_status("blocked"),
         unrecorded=with_status("unrecorded"),
@@ -166,7 +164,7 @@ def _refuse(
 ) -> None:
     """Raise for the first row, as they come, that is a second outcome or has no score."""
     first = np.empty(at.size, dtype=np.int64)
-    first[at[::-1]] = np.arange(at.size)[::-1]
+    first[at[::-1]] = np.arange(at.size)[::-1]  # written backwards, so that the first row stays
     second = first[at] != np.arange(at.size)
     wrong = second | ~((score >= 0) & (score <= 1))
     if not wrong.any():

@@ -1,4 +1,4 @@
-"""run.json: what a run's folder is for, and whether two folders hold work of the same study."""
+"""run.json: what a run's folder is for, and whether two folders belong to the same study."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class Claim:
 
     @classmethod
     def from_json(cls, content: bytes) -> Claim:
-        """Return what `as_json` was written of.
+        """Read back what `as_json` wrote.
 
         Raises:
-            ValueError, KeyError, TypeError, AttributeError: it is something else.
+            ValueError, KeyError, TypeError, AttributeError: the content is something else.
         """
         found = json.loads(content)
         card = Card.model_validate_json(json.dumps(found["card"]))
@@ -62,21 +62,18 @@ class Claim:
 
 
 def same_study(card: Card) -> dict[str, Any]:
-    """Return what must be equal for work to belong together: all but titles, people and places."""
+    """Return what must be equal for work to belong together: no titles, people or paths."""
     content: dict[str, Any] = json.loads(card.model_dump_json(exclude_none=True))
     content.pop("submission")
     model = content["model"]
     revision = model["base"].get("revision")
     if str(revision).startswith("sha256:"):  # the digest names the folder, wherever it lies
         model["base"].pop("id")
-    elif _is_unpinnable(revision):
-        model["base"]["revision"] = "unpinnable"
+    elif isinstance(revision, dict) and "unpinnable" in revision:
+        model["base"]["revision"] = "unpinnable"  # a run adds the days of its requests there
     templates = (model.get(name, {}) for name in ("chat_template", "training_chat_template"))
-    for entry in (
-        *templates,
-        *_entries(content.get("tasks")),
-        *_entries(model.get("weights")),
-    ):
+    listed = (*_entries(content.get("tasks")), *_entries(model.get("weights")))
+    for entry in (*templates, *listed):
         entry.pop("path", None)
     for judge in _entries(content.get("judge")):
         if isinstance(judge.get("revision"), dict):
@@ -84,17 +81,12 @@ def same_study(card: Card) -> dict[str, Any]:
     return content
 
 
-def _is_unpinnable(revision: Any) -> bool:
-    """Tell whether a revision says why there is none; a run adds the days of its requests there."""
-    return isinstance(revision, dict) and "unpinnable" in revision
-
-
 def _entries(value: Any) -> list[dict[str, Any]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def differing(old: Card, new: Card) -> str:
-    """Name what differs between two cards, as a person would."""
+    """Describe what differs between two cards in words."""
     found = protocol_differences(old, new)
     lines = [f"{v.name}: {v.a} -> {v.b}" for v in found.variables]
     lines += [text.replace(" in A", " there").replace(" in B", " here") for text in found.extent]
@@ -102,4 +94,4 @@ def differing(old: Card, new: Card) -> str:
         return "; ".join(lines)
     first, second = same_study(old), same_study(new)
     names = [k for k in sorted({*first, *second}) if first.get(k) != second.get(k)]
-    return ", ".join(names) or "other cells of it"
+    return ", ".join(names) or "its cells differ"

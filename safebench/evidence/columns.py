@@ -36,9 +36,8 @@ def rows_with(table: pa.Table, values: Mapping[str, Any]) -> pa.Table:
     """Return the rows that hold these values, in their order; None stands for null."""
     mask = np.ones(table.num_rows, dtype=bool)
     for name, value in values.items():
-        if table.num_rows:
-            codes, distinct_values = encoded(table, name)
-            mask &= codes == (distinct_values.index(value) if value in distinct_values else -1)
+        codes, known = encoded(table, name)
+        mask &= np.isin(codes, [code for code, one in enumerate(known) if one == value])
     rows = np.flatnonzero(mask).astype(np.int64)
     return table.take(pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows)]))
 

@@ -1,8 +1,8 @@
 """journal.jsonl: what happened in a run's folder, and when; runs are registered before they start.
 
-Its events are those of spec/v1/evidence.md. What failed or was withdrawn is a result; a `problem`
-is an accident, which the next session tries again. Times live here alone, so that everything else
-is the same bytes whenever it was made.
+Its events are those of spec/v1/evidence.md. A run that failed or was withdrawn is a result; a
+`problem` is an accident, and the next session tries again. Times are kept here alone, so that every
+other file has the same bytes whenever it was made.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Journal:
         line = as_line(event, **details)
         with self.path.open("ab") as file:
             if file.tell() and not self._ends_whole():
-                line = "\n" + line  # a crash tore the last one
+                line = "\n" + line  # a crash cut the last one short
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
@@ -68,7 +68,7 @@ class Journal:
                 self.note("registered", condition=condition, training_seed=seed)
 
     def read(self) -> list[dict[str, Any]]:
-        """Return the events in order; a line that a crash tore is passed over."""
+        """Return the events in order; a line cut short by a crash is skipped."""
         if not self.path.is_file():
             return []
         found = []

@@ -19,7 +19,7 @@ MANIFEST_FILE = "manifest.json"
 
 @dataclass(frozen=True)
 class FileProblem:
-    """A file that is not what the card says."""
+    """A file that is not as the card lists it."""
 
     path: str
     problem: str
@@ -47,11 +47,8 @@ def write_manifest(folder: Path, files: tuple[EvidenceFile, ...]) -> None:
 
 def check_files(folder: Path, evidence: Evidence) -> list[FileProblem]:
     """Return every file that is missing, changed, or outside the submission."""
-    problems: list[FileProblem] = []
-    for file in evidence.files:
-        problems.extend(_check(folder, file))
-    problems.extend(_check_manifest(folder, evidence))
-    return problems
+    problems = [problem for file in evidence.files for problem in _check(folder, file)]
+    return [*problems, *_check_manifest(folder, evidence)]
 
 
 def inside(folder: Path, path: str) -> Path | None:

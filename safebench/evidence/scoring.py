@@ -39,11 +39,7 @@ CONFIDENCE = 0.95
 
 
 def compute_results(card: Card, outcomes: pa.Table) -> MeasuredResults:
-    """Compute every number of a card from its judged responses.
-
-    Raises:
-        EvidenceError: the outcomes are incomplete.
-    """
+    """Compute every number of a card from its outcome table; raises EvidenceError."""
     return results_of(card, outcome_arrays(outcomes))
 
 
@@ -51,7 +47,7 @@ def results_of(card: Card, blocks: list[OutcomeArray]) -> MeasuredResults:
     """Compute every number of a card from its outcomes as arrays, in canonical order.
 
     Raises:
-        EvidenceError: base and tuned were not asked the same prompts, or a task names no estimand.
+        EvidenceError: base and tuned have different prompts, or a task declares no estimand.
     """
     by_key = {key_of(block): block for block in blocks}
     changes = []
@@ -69,7 +65,7 @@ def results_of(card: Card, blocks: list[OutcomeArray]) -> MeasuredResults:
 def lost_seeds(card: Card, block: OutcomeArray) -> int:
     """Return how many registered training seeds of a block's condition have no outcomes in it.
 
-    Such a run failed for good or was withdrawn; it counts as one of the worst.
+    Such a run failed for good or was withdrawn; it is scored worst-case.
     """
     evidence = card.given_evidence
     runs = () if evidence is None or isinstance(evidence.runs, NotReported) else evidence.runs
@@ -96,14 +92,10 @@ def measure(block: OutcomeArray, lost: int = 0) -> MeasuredScore:
     ]
     judged = block.construct in ("harm", "over_refusal")
     coherent = block.verdicts != "incoherent"
-    unrecorded = int(block.unrecorded.sum())
-    unknown = (
-        NotReported(
-            not_reported=f"how {unrecorded} of {block.scores.size} responses ended was not recorded"
-        )
-        if unrecorded
-        else None
-    )
+    unknown = None
+    if unrecorded := int(block.unrecorded.sum()):
+        which = f"{unrecorded} of {block.scores.size} responses"
+        unknown = NotReported(not_reported=f"how {which} ended was not recorded")
     return MeasuredScore(
         **key_of(block)._asdict(),
         **kept_interval(interval),
@@ -129,7 +121,7 @@ def block_flips(block: OutcomeArray) -> FlipRate | None:
 
 
 def block_stability(block: OutcomeArray, lost: int = 0) -> Stability:
-    """Return the agreement between the training seeds of a block, those that were lost as worst."""
+    """Return how far the training seeds of a block agree, lost ones scored worst-case."""
     flips = block_flips(block)
     return stability(
         block.scores.mean(axis=2),
@@ -158,7 +150,7 @@ def _stability(block: OutcomeArray, lost: int) -> MeasuredStability:
 def _change(tuned: OutcomeArray, base: OutcomeArray) -> MeasuredChange:
     if tuned.prompts != base.prompts:
         raise EvidenceError(
-            f"{tuned.task}: base and {tuned.condition} were not asked the same prompts",
+            f"{tuned.task}: base and {tuned.condition} have different prompts",
             fix="measure the base model on every prompt of the tuned one",
         )
     # The base has no training seed: its repeats are its runs.
@@ -201,7 +193,7 @@ def primary_estimands(card: Card, blocks: list[OutcomeArray]) -> Iterator[Primar
 
 
 def final_checkpoint(card: Card) -> int | None:
-    """Return the last checkpoint of a recipe; None when nothing is trained or it is unknown."""
+    """Return the last checkpoint of a recipe; None when there is none or it is unknown."""
     checkpoints = getattr(card.hyperparameters, "checkpoints", None)
     if checkpoints is None or isinstance(checkpoints, NotReported):
         return None

@@ -129,7 +129,7 @@ class Store:
             ) from problem
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise RunError(
-                f"{path}: not what a run writes", fix="give another --out, or remove the folder"
+                f"{path}: not written by a run", fix="give another --out, or remove the folder"
             ) from problem
 
     def _check_same(self, claim: Claim) -> None:
@@ -138,20 +138,20 @@ class Store:
             return
         if found.shard != claim.shard:
             what = f"shard {found.shard}, not {claim.shard}"
-            fix = f"give --shard {found.shard} to go on, or another --out"
+            fix = f"give --shard {found.shard} to continue it, or another --out"
         else:
             what = f"an unfinished run of another card ({differing(found.card, claim.card)})"
-            fix = "restore the card to go on, or give another --out"
+            fix = "restore that card to continue it, or give another --out"
         raise RunError(f"{self.folder}: holds {what}; finished work there is kept", fix=fix)
 
     def check_environment(self, environment: dict[str, Any]) -> None:
-        """Record what work is done with, or check that it is what earlier work was done with.
+        """Record the environment of this work, or check that earlier work had the same.
 
         Fields may come in parts. The smallest batch size and number of threads of all sessions
         are kept.
 
         Raises:
-            RunError: it is another; names what differs.
+            RunError: it differs; the message says in what.
         """
         before = self.environment()
         both = [name for name in environment if name in before]
@@ -163,7 +163,7 @@ class Store:
         if changed:
             raise RunError(
                 f"{self.folder}: was begun in another environment ({'; '.join(changed)})",
-                fix="go on where it was begun, or give another --out",
+                fix="continue in that environment, or give another --out",
             )
         merged = {**before, **environment}
         for name in _MAY_SHRINK:
@@ -173,11 +173,11 @@ class Store:
             replace_file(self.work / _ENVIRONMENT, _bytes(merged))
 
     def forget_environment(self) -> None:
-        """Forget what an attempt that made nothing was to be done with; the next may differ."""
+        """Forget the environment of an attempt that produced nothing; the next may differ."""
         (self.work / _ENVIRONMENT).unlink(missing_ok=True)
 
     def environment(self) -> dict[str, Any]:
-        """Return what work was done with, as far as it is known."""
+        """Return the environment recorded so far."""
         path = self.work / _ENVIRONMENT
         return dict(json.loads(path.read_bytes())) if path.is_file() else {}
 
@@ -198,7 +198,7 @@ class Store:
         return read_table(self.path(block), RESPONSES)
 
     def finish(self) -> None:
-        """Remove what only an unfinished run needs; the claim first, which says that it is one."""
+        """Remove what only an unfinished run needs, first the claim that marks it as one."""
         (self.work / _CLAIM).unlink(missing_ok=True)
         shutil.rmtree(self.work, ignore_errors=True)
         with suppress(PermissionError):  # Windows keeps a file that is open, as this one is

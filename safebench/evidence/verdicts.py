@@ -32,8 +32,8 @@ class Side(Section):
     """Digest of its outcomes.parquet."""
 
 
-class ScoreVerdict(Section):
-    """Equivalence of one score."""
+class _Row(Section):
+    """What a verdict is about."""
 
     task: TaskName
     """Name of the task."""
@@ -45,6 +45,11 @@ class ScoreVerdict(Section):
     """Name of the decoding."""
     judge: Name
     """Name of the judge."""
+
+
+class ScoreVerdict(_Row):
+    """Equivalence of one score."""
+
     original_estimate: float
     """The original's score, a proportion."""
     rerun_estimate: float
@@ -56,10 +61,10 @@ class ScoreVerdict(Section):
     prompts: Positive
     """Prompts that both were asked."""
     trial: Text | None
-    """The first prompts alone: `first 40 of 313 prompts`; null where all were asked."""
+    """Which prompts a trial was limited to: `first 40 of 313 prompts`; null if to none."""
     identical: bool | None
-    """Whether every run of the rerun is, byte for byte, one of the original's; null where the
-    responses are not in both submissions."""
+    """Whether every run of the rerun is byte for byte one of the original's; null where either
+    submission lacks the responses."""
     difference_points: float
     """Rerun minus original, proportion."""
     lower_points: float | None
@@ -69,30 +74,20 @@ class ScoreVerdict(Section):
     margin_points: float
     """The margin at the original's score, proportion."""
     seeds_needed: Positive | None
-    """Training seeds per side for power .8 at this spread, on these prompts; null when it cannot
-    be said."""
+    """Training seeds per side for power .8 at this spread on these prompts; null when unknown."""
     prompts_needed: Positive | None
-    """Prompts below which no rerun of this size could be reproduced; null where there are as
-    many."""
+    """Fewest prompts on which a rerun of this size can be reproduced; null if there are enough."""
     verdict: Word
     """Verdict."""
     reason: Text
     """Why, in a sentence."""
 
 
-class ChangeVerdictRow(Section):
+class ChangeVerdictRow(_Row):
     """Whether the change from base repeats in sign and size class."""
 
-    task: TaskName
-    """Name of the task."""
-    construct: Construct  # type: ignore[assignment]
-    """What it measures."""
     checkpoint: Positive
     """Epoch or step."""
-    decoding: Name
-    """Name of the decoding."""
-    judge: Name
-    """Name of the judge."""
     original_estimate: float
     """The original's change, a difference of proportions."""
     rerun_estimate: float

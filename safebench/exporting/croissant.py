@@ -1,7 +1,7 @@
 """Croissant 1.0: the evidence tables as a data set, with digests, columns and types.
 
-The vocabulary describes data sets. It has none for results of an evaluation, their intervals or
-verdicts, so that the card itself is one of the files that are described.
+The vocabulary describes data sets, not the results of an evaluation, so the card itself is one of
+the files that are described.
 """
 
 from __future__ import annotations
@@ -72,6 +72,13 @@ def export(submission: Submission, options: Options) -> Export:
         files.append((RESPONSES_FILE, "application/x-parquet"))
         sets.append(_record_set("responses", RESPONSES_FILE, RESPONSES, "one row per response"))
     trials = "".join(f" Trial, not a result: {t}, {extent}." for t, extent in card.trials.items())
+    who = organisation(card)
+    optional = {
+        "creator": None if who is None else {"@type": "sc:Organization", "name": who},
+        "license": text(about.licence),
+        "datePublished": text(about.date),
+        "url": options.card_url,
+    }
     described: dict[str, Any] = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -82,28 +89,20 @@ def export(submission: Submission, options: Options) -> Export:
         f"{CARD_FILE}.{trials}",
         "identifier": f"sha256:{submission.outcomes_sha256}",
         "version": "1.0.0",
+        **{name: value for name, value in optional.items() if value is not None},
+        "distribution": [
+            {
+                "@type": "cr:FileObject",
+                "@id": name,
+                "name": name,
+                "contentUrl": name,
+                "encodingFormat": kind,
+                "sha256": sha256_of(submission.path(name)),
+            }
+            for name, kind in files
+        ],
+        "recordSet": sets,
     }
-    who = organisation(card)
-    if who is not None:
-        described["creator"] = {"@type": "sc:Organization", "name": who}
-    optional = {
-        "license": text(about.licence),
-        "datePublished": text(about.date),
-        "url": options.card_url,
-    }
-    described |= {name: value for name, value in optional.items() if value is not None}
-    described["distribution"] = [
-        {
-            "@type": "cr:FileObject",
-            "@id": name,
-            "name": name,
-            "contentUrl": name,
-            "encodingFormat": kind,
-            "sha256": sha256_of(submission.path(name)),
-        }
-        for name, kind in files
-    ]
-    described["recordSet"] = sets
     body = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
     return Export({_FILE: body.encode()}, list(_lost(submission, options.card_url)))
 
@@ -144,4 +143,4 @@ def _lost(submission: Submission, card_url: str | None) -> Iterator[str]:
     }
     missing = [name for name, value in recommended.items() if value is None]
     if missing:
-        yield f"{', '.join(missing)}: Croissant recommends them, and nothing says them"
+        yield f"{', '.join(missing)}: Croissant recommends them, and they are not reported"

@@ -1,9 +1,8 @@
 """every_eval_ever 0.3: an aggregate file per model that was measured, and one per recipe.
 
 The format has no field for seed, revision or fine-tuning: they are written to `additional_details`
-under keys that begin with `safebench.`. Its mandatory uuid and time would differ at every export:
-the uuid is made from the digest of the outcomes, and the time is one that the card or a person
-gives.
+under keys that begin with `safebench.`. Its mandatory uuid and time would differ at every export,
+so the uuid is made from the digest of the outcomes, and the time is the card's or an option's.
 """
 
 from __future__ import annotations
@@ -11,17 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from safebench.card.base import NotReported
 from safebench.card.digest import protocol_digest
 from safebench.card.measured import MeasuredScore
 from safebench.card.model import ApiModel
 from safebench.card.results import find, key_of
 from safebench.card.task import Task
+from safebench.checks.registry import items
 from safebench.errors import InteropError, visible
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.columns import encoded
@@ -30,9 +28,11 @@ from safebench.evidence.submission import Submission
 from safebench.exporting.every_eval_ever_fields import Json, generation, known, metric, source_data
 from safebench.exporting.facts import (
     UNKNOWN,
+    Estimate,
     Measured,
     base_id,
     base_is_on_hub,
+    estimate_of,
     models_of,
     organisation,
     publishes_texts,
@@ -42,8 +42,6 @@ from safebench.exporting.facts import (
     weights_of,
 )
 from safebench.exporting.interface import Export, Options
-from safebench.stats import score_interval
-from safebench.words import kept
 
 SCHEMA_VERSION = "0.3.0"
 COLLECTION = "safebench"
@@ -51,39 +49,20 @@ WITHHELD = "[withheld: the submission does not publish prompts and responses]"
 """What is written in place of a text that is not published."""
 _NO_TIME = "0"
 _RECIPE = "recipe"
-_RESPONSE = (
-    "task",
-    "prompt_id",
-    "condition",
-    "training_seed",
-    "checkpoint",
-    "decoding",
-    "repeat",
-)
+_RESPONSE = ("task", "prompt_id", "condition", "training_seed", "checkpoint", "decoding", "repeat")
 """Columns that tell one response from every other."""
-
-
-@dataclass(frozen=True)
-class _Estimate:
-    """A number with its interval."""
-
-    estimate: float
-    lower: float
-    upper: float
-    method: str
-    n: int
 
 
 def export(submission: Submission, options: Options) -> Export:
     """Return a submission as files of every_eval_ever.
 
     Raises:
-        InteropError: the time is no number.
+        InteropError: the timestamp is not a number.
     """
     time = options.timestamp
     if time is not None and not (time.isdecimal() and time.isascii()):
         raise InteropError(
-            f"--timestamp {visible(repr(time))} is no number of seconds",
+            f"--timestamp {visible(repr(time))} is not a number of seconds",
             fix="give seconds since 1970, e.g. --timestamp 1767225600",
         )
     writer = _Writer(submission, time or _date_of(submission), options.with_responses)
@@ -104,32 +83,23 @@ class _Writer:
         shows = with_responses or publishes_texts(card)
         self.shows = submission.responses is not None and shows
         self.tasks = {task.name: task for task in card.task_list()}
-        decodings = () if isinstance(card.decoding, NotReported) else card.decoding
-        self.decodings = {decoding.name: decoding for decoding in decodings}
-        judges = () if isinstance(card.judge, NotReported) else card.judge
-        self.judges = {judge.name: judge for judge in judges}
+        self.decodings = {decoding.name: decoding for decoding in items(card.decoding)}
+        self.judges = {judge.name: judge for judge in items(card.judge)}
         self._texts = _texts(submission)
 
     def write_model(self, model: Measured) -> None:
         """Write what was measured of one model: the mean over its repeats and prompts."""
-        results, samples = [], []
+        results: list[Json] = []
+        samples: list[Json] = []
         identifier, info = self._evaluation_id(model.name), self._model_info(model)
+        ids = {"evaluation_id": identifier, "model_id": info["id"]}
+        seed = model.training_seed
         for block in self.submission.blocks:
-            if (block.condition, block.checkpoint) != (model.condition, model.checkpoint):
-                continue
-            if model.training_seed not in block.seeds:
-                continue
-            seed = block.seeds.index(model.training_seed)
-            found = score_interval(block.scores[seed : seed + 1], confidence=CONFIDENCE)
-            numbers = kept(found.estimate), kept(found.lower), kept(found.upper)
-            score = _Estimate(*numbers, found.method, block.scores[seed].size)
-            result = self._result(block, score, identifier)
-            results.append(result)
-            samples += list(
-                self._samples(
-                    block, seed, result, {"evaluation_id": identifier, "model_id": info["id"]}
-                )
-            )
+            own = (block.condition, block.checkpoint) == (model.condition, model.checkpoint)
+            if own and seed in block.seeds:
+                result = self._result(block, estimate_of(block, seed), identifier)
+                results.append(result)
+                samples += self._samples(block, block.seeds.index(seed), result, ids)
         self._write(info, identifier, model.name, results, samples)
 
     def write_recipes(self) -> None:
@@ -145,8 +115,7 @@ class _Writer:
 
     def _recipe_result(self, score: MeasuredScore, identifier: str) -> Json:
         block = next(b for b in self.submission.blocks if key_of(b) == key_of(score))
-        own = _Estimate(score.estimate, score.lower, score.upper, score.method, score.n)
-        result = self._result(block, own, identifier)
+        result = self._result(block, score, identifier)
         details = result["score_details"]["details"]
         if score.stability is not None:
             for name, value in score.stability.model_dump(mode="json").items():
@@ -163,6 +132,7 @@ class _Writer:
         card, base = self.card, base_id(self.card)
         weights = weights_of(card, model)
         on_hub = None if weights is None else weights.id
+        revision = weights.revision if weights is not None and isinstance(on_hub, str) else None
         who = organisation(card)
         if model.condition == "base":
             identifier = base
@@ -180,13 +150,7 @@ class _Writer:
             "safebench.base_revision": revision_of(card),
             "safebench.training_seed": text(model.training_seed),
             "safebench.checkpoint": text(model.checkpoint),
-            "safebench.weights_revision": (
-                weights.revision
-                if weights is not None
-                and isinstance(on_hub, str)
-                and isinstance(weights.revision, str)
-                else None
-            ),
+            "safebench.weights_revision": revision if isinstance(revision, str) else None,
             "safebench.weights_sha256": None if weights is None else text(weights.sha256),
             "safebench.method": text(getattr(card.hyperparameters, "method", None)),
         }
@@ -197,7 +161,9 @@ class _Writer:
             "additional_details": known(details),
         }
 
-    def _result(self, block: OutcomeArray, score: _Estimate, identifier: str) -> Json:
+    def _result(
+        self, block: OutcomeArray, score: Estimate | MeasuredScore, identifier: str
+    ) -> Json:
         task = self.tasks.get(block.task, Task(name=block.task))
         place = [block.task, block.construct, block.decoding, block.judge]
         primary = find(self.submission.results.primary, key_of(block))
@@ -234,20 +200,13 @@ class _Writer:
             for place, prompt_id in enumerate(block.prompts):
                 at = seed, repeat, place
                 score, verdict = float(block.scores[at]), str(block.verdicts[at])
-                key = (
-                    block.task,
-                    prompt_id,
-                    block.condition,
-                    block.seeds[seed],
-                    block.checkpoint,
-                    block.decoding,
-                    repeat + 1,
-                )
+                model = (block.condition, block.seeds[seed], block.checkpoint)
+                key = (block.task, prompt_id, *model, block.decoding, repeat + 1)
                 prompt, response = self._texts.get(key, (None, None))
                 status = (
                     s for s in ("truncated", "blocked", "unrecorded") if getattr(block, s)[at]
                 )
-                # Right, or neither harmful nor refused.
+                # A capability answer has to be right, any other neither harmful nor a refusal.
                 good = 1.0 if block.construct == "capability" else 0.0
                 attribution = {
                     "turn_idx": 0,
@@ -354,10 +313,10 @@ def _texts(submission: Submission) -> dict[tuple[Any, ...], tuple[str, str | Non
 
 
 def _lost(submission: Submission, writer: _Writer) -> Iterator[str]:
-    yield "changes from base: the format has scores of one model, and no differences"
-    yield "hyperparameters, training data and seeds' scheme: link the card"
+    yield "changes from base: the format has scores of single models, and no differences"
+    yield "hyperparameters, training data and the scheme of seeds: link the card"
     if any(s.bound is not None for s in submission.results.scores):
-        yield "bounds and shares of incoherent, cut and blocked responses"
+        yield "bounds, and the shares of incoherent, truncated and blocked responses"
     failed = {"error", "not_run"} & set(encoded(submission.outcomes, "status")[1])
     if failed:
         yield f"which responses have status {' or '.join(sorted(failed))}"

@@ -1,4 +1,4 @@
-"""Fields of a record of every_eval_ever that describe how a number was measured."""
+"""Fields of every_eval_ever that describe how a number was measured."""
 
 from __future__ import annotations
 

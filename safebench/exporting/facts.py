@@ -1,4 +1,4 @@
-"""What several formats say of a submission."""
+"""What several formats say about a submission."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.model import Weights, WeightsModel
 from safebench.card.results import Condition
+from safebench.evidence.arrays import OutcomeArray
+from safebench.evidence.scoring import CONFIDENCE
 from safebench.evidence.submission import Submission
+from safebench.stats import score_interval
+from safebench.words import kept
 
 UNKNOWN = "unknown"
 _CONDITIONS = ("base", "control", "tuned")
@@ -18,7 +22,7 @@ _CONDITIONS = ("base", "control", "tuned")
 
 @dataclass(frozen=True)
 class Measured:
-    """One model that was measured: base, or what one training seed made by a checkpoint."""
+    """One model that was measured: the base, or one training seed at one checkpoint."""
 
     condition: Condition
     training_seed: int | None
@@ -38,9 +42,7 @@ class Measured:
 def models_of(submission: Submission) -> Iterator[Measured]:
     """Yield every model that was measured, base first."""
     found = {
-        Measured(block.condition, seed, block.checkpoint): None
-        for block in submission.blocks
-        for seed in block.seeds
+        Measured(b.condition, seed, b.checkpoint) for b in submission.blocks for seed in b.seeds
     }
     yield from sorted(
         found,
@@ -48,8 +50,29 @@ def models_of(submission: Submission) -> Iterator[Measured]:
     )
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A score with its interval."""
+
+    estimate: float
+    lower: float
+    upper: float
+    method: str
+    n: int
+    """Number of responses."""
+
+
+def estimate_of(block: OutcomeArray, seed: int | None) -> Estimate:
+    """Return the score of one training seed: its mean over repeats and prompts."""
+    position = block.seeds.index(seed)
+    scores = block.scores[position : position + 1]
+    found = score_interval(scores, confidence=CONFIDENCE)
+    ends = kept(found.estimate), kept(found.lower), kept(found.upper)
+    return Estimate(*ends, found.method, scores.size)
+
+
 def publishes_texts(card: Card) -> bool:
-    """Tell whether a card says that responses may be published."""
+    """Return whether a card says that responses may be published."""
     evidence = card.given_evidence
     return evidence is not None and evidence.response_policy == "public"
 
@@ -60,13 +83,13 @@ def base_id(card: Card) -> str:
 
 
 def revision_of(card: Card) -> str | None:
-    """Return the base model's revision; None where there is none that could be named."""
+    """Return the base model's revision; None where it has none, or none that can be pinned."""
     revision = card.model.base.revision
     return revision if isinstance(revision, str) else None
 
 
 def base_is_on_hub(card: Card) -> bool:
-    """Tell whether the base model's revision is a commit, not the digest of a local folder."""
+    """Return whether the base model's revision is a commit, not the digest of a local folder."""
     revision = revision_of(card)
     return revision is not None and not revision.startswith("sha256:")
 
@@ -86,7 +109,7 @@ def text(value: object) -> str | None:
 
 
 def organisation(card: Card) -> str | None:
-    """Return who answers for the card; None where that is not reported."""
+    """Return who is responsible for the card; None where that is not reported."""
     submitter = card.submission.submitter
     if isinstance(submitter, NotReported):
         return None

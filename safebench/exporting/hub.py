@@ -1,6 +1,6 @@
 """The Hub's model card: `.eval_results/*.yaml`, and `model-index` for its front matter.
 
-Neither has a field for uncertainty: the interval is written to `notes`, and `source.url` links the
+Neither has a field for uncertainty: intervals are written to `notes`, and `source.url` links the
 card.
 """
 
@@ -18,14 +18,21 @@ from safebench.card.task import METRICS, Task
 from safebench.errors import InteropError, MissingDependencyError
 from safebench.evidence.scoring import CONFIDENCE
 from safebench.evidence.submission import Submission
-from safebench.exporting.facts import base_id, base_is_on_hub, models_of, organisation, text
+from safebench.exporting.facts import (
+    Estimate,
+    base_id,
+    base_is_on_hub,
+    estimate_of,
+    models_of,
+    organisation,
+    text,
+)
 from safebench.exporting.interface import Export, Options
-from safebench.stats import score_interval
-from safebench.words import count, kept, rounded
+from safebench.words import count, rounded
 
 
 def export(submission: Submission, options: Options) -> Export:
-    """Return what a model's repository on the Hub says of the primary numbers.
+    """Return what a model's repository on the Hub says about the primary numbers.
 
     Raises:
         InteropError: no such model was measured.
@@ -33,14 +40,14 @@ def export(submission: Submission, options: Options) -> Export:
     """
     if not submission.results.primary:
         raise InteropError(
-            "the card declares no primary estimand, and a repository shows those",
+            "the card declares no primary estimand, which this format shows",
             fix="give tasks[].primary, or export every-eval-ever or csv",
         )
     numbers = list(_numbers(submission, options))
     if not numbers:
         raise InteropError(
-            "none of the primary numbers is of that model",
-            fix="there are: " + ", ".join(m.name for m in models_of(submission)),
+            "none of the primary numbers is that model's",
+            fix="measured models: " + ", ".join(m.name for m in models_of(submission)),
         )
     entries = [_entry(submission, number, options.card_url) for number in numbers]
     files = {
@@ -62,11 +69,9 @@ class _Number:
 
     place: PrimaryEstimand
     task: Task
-    estimate: float
-    lower: float
-    upper: float
+    score: Estimate | MeasuredScore
     of: str
-    """What the number is of: `training seed 3 alone`, `mean over 5 training seeds, ...`."""
+    """What was averaged: `training seed 3 alone`, `mean over 5 training seeds, ...`."""
 
     @property
     def notes(self) -> str:
@@ -78,7 +83,7 @@ class _Number:
         return trial + (
             f"{p.construct}: {metric}, {direction.replace('_', ' ')}; {p.condition}{at}, decoding "
             f"{p.decoding}, judge {p.judge}; {self.of}; {CONFIDENCE:.0%} interval "
-            f"[{rounded(self.lower, 4)}, {rounded(self.upper, 4)}]"
+            f"[{rounded(self.score.lower, 4)}, {rounded(self.score.upper, 4)}]"
         )
 
 
@@ -91,15 +96,11 @@ def _numbers(submission: Submission, options: Options) -> Iterator[_Number]:
         if seed is None:
             score = find(submission.results.scores, key)
             if score is not None:
-                ends = score.estimate, score.lower, score.upper
-                yield _Number(place, task, *ends, _mean_over(score))
+                yield _Number(place, task, score, _mean_over(score))
             continue
         block = find(submission.blocks, key)
         if block is not None and seed in block.seeds:
-            scores = block.scores[block.seeds.index(seed)][None]
-            found = score_interval(scores, confidence=CONFIDENCE)
-            ends = kept(found.estimate), kept(found.lower), kept(found.upper)
-            yield _Number(place, task, *ends, f"training seed {seed} alone")
+            yield _Number(place, task, estimate_of(block, seed), f"training seed {seed} alone")
 
 
 def _mean_over(score: MeasuredScore) -> str:
@@ -116,7 +117,7 @@ def _entry(submission: Submission, number: _Number, card_url: str | None) -> dic
     dataset: dict[str, Any] = {"id": text(task.dataset_id) or task.name, "task_id": task.name}
     if isinstance(task.dataset_revision, str):
         dataset["revision"] = task.dataset_revision
-    entry: dict[str, Any] = {"dataset": dataset, "value": number.estimate}
+    entry: dict[str, Any] = {"dataset": dataset, "value": number.score.estimate}
     date = text(card.submission.date)
     if date is not None:
         entry["date"] = date
@@ -138,32 +139,29 @@ def _model_index(
             fix="pip install huggingface_hub, or pip install 'safebench[run]'",
         ) from problem
     card = submission.card
-    # Of one data set huggingface_hub would make one result, whichever task a metric is of.
+    # huggingface_hub makes one result of a data set, even if several tasks use it.
     names_of: dict[str | None, set[str]] = {}
     for one in numbers:
         names_of.setdefault(text(one.task.dataset_id), set()).add(one.task.name)
-    results = [
-        EvalResult(
+    results = []
+    for one in numbers:
+        task, place = one.task, one.place
+        dataset, revision = text(task.dataset_id), task.dataset_revision
+        trial = f", trial: {task.trial}" if task.trial else ""
+        result = EvalResult(
             task_type="text-generation",
-            dataset_type=text(one.task.dataset_id) or one.task.name,
-            dataset_name=one.task.name,
-            dataset_config=(
-                one.task.name if len(names_of[text(one.task.dataset_id)]) > 1 else None
-            ),
-            dataset_revision=(
-                one.task.dataset_revision if isinstance(one.task.dataset_revision, str) else None
-            ),
-            metric_type=f"safebench.{one.place.construct}",
-            metric_value=one.estimate,
-            metric_name=f"{METRICS[one.place.construct][0]} "
-            f"({one.place.decoding}, {one.place.judge})"
-            + (f", trial: {one.task.trial}" if one.task.trial else ""),
+            dataset_type=dataset or task.name,
+            dataset_name=task.name,
+            dataset_config=task.name if len(names_of[dataset]) > 1 else None,
+            dataset_revision=revision if isinstance(revision, str) else None,
+            metric_type=f"safebench.{place.construct}",
+            metric_value=one.score.estimate,
+            metric_name=f"{METRICS[place.construct][0]} ({place.decoding}, {place.judge}){trial}",
             metric_args={"notes": one.notes},
             source_name=None if card_url is None else f"safebench card {card.submission.id}",
             source_url=card_url,
         )
-        for one in numbers
-    ]
+        results.append(result)
     index: dict[str, Any] = {}
     if base_is_on_hub(card) and any(one.place.condition != "base" for one in numbers):
         index = {"base_model": base_id(card), "base_model_relation": "finetune"}
@@ -172,16 +170,16 @@ def _model_index(
 
 def _lost(submission: Submission, options: Options) -> Iterator[str]:
     card = submission.card
-    yield "uncertainty: no field; the interval is in notes and metric args"
+    yield "uncertainty: there is no field; intervals are in notes and metric args"
     yield "numbers that are not primary, changes from base, stability: link the card"
     if base_is_on_hub(card):
-        yield "the base model's revision: base_model is a name alone"
+        yield "the base model's revision: base_model is only a name"
     else:
-        yield "the base model: base_model names one of the Hub, and the card names none at a commit"
+        yield "the base model: base_model needs one on the Hub, and the card names none at a commit"
     if any(not isinstance(t.dataset_revision, str) for t in card.task_list()):
-        yield "prompts that are no data set of the Hub: dataset.id is their name in the card"
+        yield "the source of prompts that are not on the Hub: dataset.id is their name in the card"
     if options.card_url is None:
-        yield "the card: --card-url links it"
+        yield "a link to the card: give --card-url"
     many = len({s for b in submission.blocks for s in b.seeds if s is not None})
     if options.seed is None and many > 1:
-        yield f"which of {many} training seeds the repository holds: --seed gives that one alone"
+        yield f"which of {many} training seeds the repository holds: --seed exports that one alone"

@@ -1,8 +1,8 @@
-"""What an exporter is given and gives back, and the formats there are.
+"""What an exporter takes and returns, and the registry of formats.
 
 A format is a module with a function `export(submission, options) -> Export`, and a line in FORMATS.
-The numbers that it writes are `submission.results`, which `open_submission` has checked; what the
-format has no place for is listed in `Export.lost`, one sentence each.
+It writes the numbers of `submission.results`, which `open_submission` has checked, and lists what
+it has no field for in `Export.lost`, one sentence each.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # the command's help needs no tables
 
 @dataclass(frozen=True)
 class Options:
-    """What a person says of an export; each format has a meaning for some of it."""
+    """Options of an export; each format has a use for some of them."""
 
     format: str = ""
     """The format's name, for a module that writes several."""
@@ -45,7 +45,7 @@ class Export:
     files: dict[str, bytes] = field(default_factory=dict)
     """Content by path, below the folder that is written."""
     lost: list[str] = field(default_factory=list)
-    """What the submission says and the format has no place for."""
+    """What the submission says and the format has no field for."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Format:
     summary: str
     """What is written, for the command's help."""
     options: frozenset[str] = frozenset()
-    """Fields of `Options` that it has a meaning for."""
+    """Fields of `Options` that it has a use for."""
 
 
 _TABLES = "every table of safebench.load"
@@ -81,7 +81,7 @@ FORMATS = {
 
 
 def formats_with(option: str) -> list[str]:
-    """Return the formats that an option has a meaning for."""
+    """Return the formats that have a use for an option."""
     return [name for name, one in FORMATS.items() if option in one.options]
 
 
@@ -91,7 +91,7 @@ def write_export(folder: Path, out: Path, options: Options) -> Export:
     Raises:
         RunError: `out` is not empty.
         CardError, EvidenceError: the submission cannot be read, or has no results.
-        InteropError: the format has no meaning for an option, or nothing to hold.
+        InteropError: the format has no use for an option, or there is nothing that it can hold.
     """
     chosen = FORMATS[options.format]
     for option in fields(Options)[1:]:
@@ -114,7 +114,7 @@ def write_export(folder: Path, out: Path, options: Options) -> Export:
 
 
 def open_submission(folder: Path) -> Submission:
-    """Read a submission whose card's numbers are those of its outcomes.
+    """Read a submission, and check its card's numbers against its outcomes.
 
     Raises:
         CardError: its card cannot be read.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,7 +22,7 @@ _LOST = (
 )
 _LOST_IN_CSV = (
     "types: an absent value is an empty cell",
-    "text that a spreadsheet would run as a formula: it has a ' before it",
+    "text that a spreadsheet would run as a formula: a ' is put before it",
 )
 _WHOLE = """
 checkpoint training_seed generation_seed repeat prompts seeds seeds_up seeds_down repeats levels
@@ -48,12 +48,8 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
     shown = table.copy()
     for name in shown.columns:
         if shown[name].dtype == object or str(shown[name].dtype) in ("str", "string"):
-            shown[name] = [_cell(value) for value in shown[name]]
+            shown[name] = [spreadsheet_safe(v) if isinstance(v, str) else v for v in shown[name]]
     return str(shown.to_csv(index=False, lineterminator="\r\n")).encode()
-
-
-def _cell(value: Any) -> Any:
-    return spreadsheet_safe(value) if isinstance(value, str) else value
 
 
 def parquet_bytes(table: pd.DataFrame) -> bytes:
@@ -69,7 +65,7 @@ def parquet_bytes(table: pd.DataFrame) -> bytes:
 def _type(column: str, table: pd.DataFrame) -> pa.DataType:
     if column == "fixed":
         return pa.bool_()
-    if column == "n":  # of a component it is in words: what was counted, and how many
+    if column == "n":  # that of a component is in words: what was counted, and how many
         return pa.string() if "not_measured" in table.columns else pa.int64()
     if column in _WHOLE:
         return pa.int64()

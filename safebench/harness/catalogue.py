@@ -1,4 +1,4 @@
-"""What every task says of itself, read from its YAML and README: no network, no lm-eval.
+"""What every task declares about itself, read from its YAML and README: no network, no lm-eval.
 
 A task's `metadata` holds what the list shows beside what its `dataset_kwargs` say:
 
@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from safebench import resources
 from safebench.errors import TaskError
-from safebench.harness.choices import lm_eval_origin, questions
+from safebench.harness.choices import questions
 from safebench.harness.published import constructs_of, published_documents
 from safebench.harness.tables import local_copy, read_rows
 from safebench.harness.task_yaml import check_options, read_task_yaml, task_files, task_path
@@ -34,7 +34,7 @@ class Entry:
     version: str
     constructs: tuple[str, ...]
     prompts: int | None
-    """Number of prompts; None where nothing says it."""
+    """Number of prompts; None where it is unknown."""
     prompts_from: PromptsFrom
     dataset_id: str | None
     """Id on the Hub; None for prompts of safebench's own."""
@@ -43,7 +43,7 @@ class Entry:
     local_variable: str | None
     """Environment variable that names a local copy."""
     problem: str | None
-    """Why the local copy that is named could not be counted."""
+    """Why the prompts of the local copy could not be counted."""
     readme: Path
 
 
@@ -61,7 +61,7 @@ def entry(name: str, file: Path | None = None) -> Entry:
     """Return one task by its name, counted in the local copy `file` where one is given.
 
     Raises:
-        TaskError: there is none of that name.
+        TaskError: there is no task of that name.
     """
     return entry_of(task_path(name), file)
 
@@ -106,14 +106,8 @@ def _prompts(
     if not variable or local_copy(variable, options.get("file")) is None:
         return published, "as_published", None
     try:
-        return _counted(options), "local_copy", None
+        # Choices are counted as they lie there: laying them out may take lm-eval.
+        read = questions if "lm_eval" in options else published_documents
+        return len(read(options)), "local_copy", None
     except TaskError as problem:
         return published, "as_published", f"{variable}: {problem}"
-
-
-def _counted(options: Mapping[str, Any]) -> int:
-    if "lm_eval" not in options:
-        return len(published_documents(**options))
-    dataset_id, variable = str(options["dataset_id"]), str(options["local_variable"])
-    origins = [lm_eval_origin(name, dataset_id) for name in options["lm_eval"]]
-    return len(questions(origins, dataset_id, variable, None, options.get("file")))

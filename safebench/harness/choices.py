@@ -25,10 +25,7 @@ from safebench.harness.tables import (
     cell,
     cell_list,
     found_columns,
-    hub_commit,
-    hub_rows,
-    local_copy,
-    read_rows,
+    load_tables,
 )
 from safebench.harness.task_yaml import read_task_yaml
 
@@ -59,32 +56,21 @@ class Origin:
     text: str
 
 
-def choice_documents(
-    *,
-    lm_eval: Sequence[str],
-    dataset_id: str,
-    local_variable: str,
-    prefix: str,
-    layout: str,
-    order: str,
-    revision: str | None = None,
-    file: str | None = None,
-    **_: Any,
-) -> list[dict[str, str]]:
+def choice_documents(options: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return a document per question: prompt with lettered choices, target the right letter.
 
     Raises:
         TaskError: lm-eval has no such task, or the data cannot be read; names file and row.
     """
+    prefix, layout, order = (options[name] for name in ("prefix", "layout", "order"))
     if layout not in ("lm_eval", "lettered") or order not in ("published", "drawn"):
         raise TaskError(
             f"task of prefix {prefix!r}: layout is {layout!r} and order {order!r}",
             fix="write layout: lm_eval or lettered, order: published or drawn",
         )
-    origins = [lm_eval_origin(name, dataset_id) for name in lm_eval]
-    found = questions(origins, dataset_id, local_variable, revision, file)
+    origins = origins_of(options)
     made = []
-    for number, question in enumerate(found, start=1):
+    for number, question in enumerate(questions(options), start=1):
         asked = drawn(question) if order == "drawn" else question
         text = _rendered(asked, origins[0].text) if layout == "lm_eval" else lettered(asked)
         made.append(
@@ -97,6 +83,11 @@ def choice_documents(
             }
         )
     return made
+
+
+def origins_of(options: Mapping[str, Any]) -> list[Origin]:
+    """Return what lm-eval says of each of its tasks that `dataset_kwargs` names."""
+    return [lm_eval_origin(name, str(options["dataset_id"])) for name in options["lm_eval"]]
 
 
 def lm_eval_origin(name: str, dataset_id: str) -> Origin:
@@ -124,37 +115,22 @@ def lm_eval_origin(name: str, dataset_id: str) -> Origin:
     return origin
 
 
-def questions(
-    origins: Sequence[Origin],
-    dataset_id: str,
-    local_variable: str,
-    revision: str | None,
-    file: str | None,
-) -> list[Question]:
+def questions(options: Mapping[str, Any]) -> list[Question]:
     """Read every question, of the local copy if one is named, else of each configuration.
 
     Raises:
-        TaskError: it cannot be loaded, or a row is no question; names file and row.
+        TaskError: it cannot be loaded, or a row is not a question; names file and row.
     """
-    path = local_copy(local_variable, file)
-    if path is not None:
-        rows = read_rows(path)
-        if not rows:
-            raise TaskError(f"{path}: no prompts")
-        subsets = [origin.name or "" for origin in origins]
-        return [
-            _question(row, f"{path}: row {n}", _subset(row, subsets, f"{path}: row {n}"))
-            for n, row in enumerate(rows, start=1)
-        ]
-    commit = revision or hub_commit(dataset_id, local_variable)
+    origins = origins_of(options)
+    subsets = [origin.name or "" for origin in origins]
     made = []
-    for origin in origins:
-        loaded = hub_rows(dataset_id, origin.name, origin.split, commit, local_variable)
-        where = f"{dataset_id} {origin.name}"
-        made += [
-            _question(row, f"{where}: row {n}", origin.name or "")
-            for n, row in enumerate(loaded, start=1)
-        ]
+    for table in load_tables(options, [(origin.name, origin.split) for origin in origins]):
+        origin = table.origin if table.config is None else f"{table.origin} {table.config}"
+        if not table.rows:
+            raise TaskError(f"{origin}: no prompts")
+        for number, row in enumerate(table.rows, start=1):
+            where = f"{origin}: row {number}"
+            made.append(_question(row, where, table.config or _subset(row, subsets, where)))
     return made
 
 

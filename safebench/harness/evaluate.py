@@ -6,17 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from lm_eval.api.instance import Instance
 
 from safebench.card.base import require
 from safebench.card.decoding import SAMPLING_FIELDS, Decoding
-from safebench.errors import ModelError, SafebenchError, TaskError
+from safebench.errors import ModelError, TaskError
 from safebench.harness.tasks import LoadedTask
 from safebench.models.conversation import LEFT_OUT, missing_from, plain
 from safebench.models.interface import Arrangement, Conversation, Engine
-from safebench.models.quiet import quiet
-from safebench.models.rng import preserved_random_state
+from safebench.models.loading import is_out_of_memory
+from safebench.models.quiet import preserved_random_state, quiet, raised_as
 from safebench.models.sampling import Stream
 
 LESS_MEMORY = "lower --batch-size, or use a larger --device"
@@ -57,20 +56,14 @@ def build_prompts(
     """
     found = []
     for loaded in tasks:
-        try:
-            with quiet(), preserved_random_state():
-                loaded.task.build_all_requests(
-                    samples=list(range(len(loaded.documents))),
-                    system_instruction=system_prompt,
-                    apply_chat_template=chat,
-                    chat_template=engine.apply_chat_template if chat else None,
-                    tokenizer_name=engine.tokenizer_name if chat else "",
-                )
-        except SafebenchError:
-            raise
-        except Exception as problem:  # a template raises whatever it likes
-            raise TaskError(f"task {loaded.name}: its prompts cannot be built: {problem}") from (
-                problem
+        what = f"task {loaded.name}: its prompts cannot be built"
+        with raised_as(TaskError, what), quiet(), preserved_random_state():
+            loaded.task.build_all_requests(
+                samples=list(range(len(loaded.documents))),
+                system_instruction=system_prompt,
+                apply_chat_template=chat,
+                chat_template=engine.apply_chat_template if chat else None,
+                tokenizer_name=engine.tokenizer_name if chat else "",
             )
         for instance in sorted(loaded.task.instances, key=lambda i: int(i.doc_id)):
             prompt = Prompt(loaded.name, dict(instance.doc), instance.args[0])
@@ -120,7 +113,16 @@ def generate(
     """
     repeats = int(require(decoding.repeats, "decoding.repeats"))
     settings = _settings(decoding)
-    requests = [_request(prompt, number, settings) for number, prompt in enumerate(prompts)]
+    requests = [
+        Instance(
+            "generate_until",
+            prompt.document,
+            (prompt.context, settings),
+            idx=0,
+            metadata=(prompt.task, number, 1),
+        )
+        for number, prompt in enumerate(prompts)
+    ]
     if not require(decoding.repeat_control, "decoding.repeat_control"):
         asked = [(r, n) for r in range(len(requests)) for n in range(1, repeats + 1)]
         passes = [(asked, Arrangement(batch_size))]
@@ -137,10 +139,9 @@ def generate(
                     [requests[r] for r, _ in asked], stream, arrangement, on_batch
                 )
         except (RuntimeError, ValueError, IndexError) as problem:
-            short = "out of memory" in str(problem).lower()
             raise ModelError(
                 f"generation failed ({decoding.name}): {problem}",
-                fix=LESS_MEMORY if short or isinstance(problem, torch.OutOfMemoryError) else None,
+                fix=LESS_MEMORY if is_out_of_memory(problem) else None,
             ) from problem
         for (r, n), answer in zip(asked, answers, strict=True):
             prompt = prompts[r]
@@ -155,16 +156,6 @@ def _arranged(repeat: int, prompts: int, batch_size: int) -> Arrangement:
     if repeat == 1:
         return Arrangement(batch_size)
     return Arrangement(max(1, min(batch_size, prompts) // repeat), shuffled=repeat)
-
-
-def _request(prompt: Prompt, number: int, settings: dict[str, Any]) -> Instance:
-    return Instance(
-        request_type="generate_until",
-        doc=prompt.document,
-        arguments=(prompt.context, settings),
-        idx=0,
-        metadata=(prompt.task, number, 1),
-    )
 
 
 def _settings(decoding: Decoding) -> dict[str, Any]:

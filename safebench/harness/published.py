@@ -19,13 +19,13 @@ Rows are numbered as they lie in the file, before any is left out: filters chang
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any, get_args
 
 from safebench.card.task import Construct
 from safebench.errors import TaskError
-from safebench.harness.tables import Row, cell, cell_list, found_columns, source_rows
+from safebench.harness.tables import Row, cell, cell_list, found_columns, load_tables
 
 Names = str | Sequence[str]
 
@@ -55,7 +55,7 @@ class Layout:
         wrong = [c for c in constructs_of(self.construct) if c not in get_args(Construct)]
         if wrong:
             raise TaskError(
-                f"task of prefix {self.prefix!r}: construct {', '.join(wrong)} is none",
+                f"task of prefix {self.prefix!r}: unknown construct {', '.join(wrong)}",
                 fix=f"write one of {', '.join(get_args(Construct))}",
             )
 
@@ -67,38 +67,16 @@ def constructs_of(construct: str | Mapping[str, Mapping[str, str]]) -> tuple[str
     return tuple(dict.fromkeys(c for values in construct.values() for c in values.values()))
 
 
-def published_documents(
-    *,
-    dataset_id: str,
-    split: str,
-    local_variable: str,
-    prefix: str,
-    columns: Mapping[str, Names],
-    construct: str | Mapping[str, Mapping[str, str]],
-    keep: Mapping[str, str] | None = None,
-    drop: Mapping[str, str] | None = None,
-    configs: Sequence[str] = (),
-    revision: str | None = None,
-    file: str | None = None,
-    **_: Any,
-) -> list[dict[str, str]]:
-    """Load a published table, or the local copy of it, and return its documents.
-
-    What else lm-eval hands on (metadata, arguments of the model) is not used.
+def published_documents(options: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Load the published table of a task's `dataset_kwargs`, and return its documents.
 
     Raises:
         TaskError: it cannot be loaded, or is not what the columns say; names file and row.
     """
-    layout = Layout(prefix, columns, construct, keep or {}, drop or {})
-    rows, origin = source_rows(
-        dataset_id=dataset_id,
-        split=split,
-        local_variable=local_variable,
-        configs=configs,
-        revision=revision,
-        file=file,
-    )
-    return documents(rows, layout, origin)
+    layout = Layout(**{f.name: options[f.name] for f in fields(Layout) if f.name in options})
+    parts = [(config, options["split"]) for config in options.get("configs") or (None,)]
+    tables = list(load_tables(options, parts))
+    return documents([row for table in tables for row in table.rows], layout, tables[0].origin)
 
 
 def documents(rows: Sequence[Row], layout: Layout, origin: str) -> list[dict[str, str]]:
@@ -117,8 +95,10 @@ def documents(rows: Sequence[Row], layout: Layout, origin: str) -> list[dict[str
         if not _is_kept(row, layout):
             continue
         where = f"{origin}: row {number}"
+        # The published id, or the row's place in the file: filters never change it.
+        name = _filled(row, used["id"], where) if "id" in used else f"{number:03d}"
         document = {
-            "prompt_id": _prompt_id(row, used.get("id"), layout.prefix, number, where),
+            "prompt_id": f"{layout.prefix}-{name}",
             "prompt": _prompt(row, used, where),
             "category": _filled(row, used["category"], where) if "category" in used else "",
             "construct": _construct(row, label, layout, where),
@@ -189,11 +169,6 @@ def _why_none(rows: Sequence[Row], layout: Layout) -> str:
             return f"no row has {name} {value}; found {some}"
     left_out = ", ".join(f"{name} {value}" for name, value in layout.drop.items())
     return f"every row is left out by {left_out or 'what is kept'}"
-
-
-def _prompt_id(row: Row, column: str | None, prefix: str, number: int, where: str) -> str:
-    """Return the published id, or the row's place in the file: filters never change it."""
-    return f"{prefix}-{number:03d}" if column is None else f"{prefix}-{_filled(row, column, where)}"
 
 
 def _prompt(row: Row, used: Mapping[str, str], where: str) -> str:

@@ -13,6 +13,7 @@ from safebench.errors import TaskError
 from safebench.harness.choices import choice_documents
 from safebench.harness.published import published_documents
 from safebench.harness.tables import read_rows
+from safebench.judges.rule import rule_of
 from safebench.resources import tasks_dir
 
 if TYPE_CHECKING:  # a plan counts documents without it
@@ -33,7 +34,7 @@ def documents_of(options: Mapping[str, Any]) -> list[Document]:
         found = [{**row, "construct": construct} for row in read_rows(tasks_dir() / origin)]
         return _documents(found, origin)
     load = choice_documents if "lm_eval" in options else published_documents
-    return _documents(load(**options), str(options["dataset_id"]))
+    return _documents(load(options), str(options["dataset_id"]))
 
 
 def _documents(rows: list[dict[str, Any]], origin: str) -> list[Document]:
@@ -75,3 +76,16 @@ def own(**options: Any) -> datasets.DatasetDict:
 
 # By these names a YAML says where its documents come from.
 published = choices = own
+
+
+def process_results(doc: dict[str, Any], results: list[Any]) -> dict[str, float]:
+    """Return the score of the rule judge for a document's first response, by its construct.
+
+    This is what plain `lm_eval run` counts. `safebench run` judges responses itself, so that
+    another judge can read the same responses.
+    """
+    first = results[0]
+    response = first[0] if isinstance(first, list) else first
+    rule = rule_of("safebench/refusal-rule", "1")
+    decision = rule(doc["construct"], doc["prompt"], response, doc["target"] or None)
+    return {doc["construct"]: decision.score}

@@ -10,12 +10,13 @@ import ast
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safebench import rows
 from safebench.errors import TaskError
+from safebench.models.quiet import first_line
 
 Row = Mapping[str, Any]
 
@@ -26,13 +27,12 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     A line break is one character, whatever system wrote the file: prompts have one digest.
     """
     return [
-        {name: _lines(value) for name, value in row.items()}
+        {
+            name: value.replace("\r\n", "\n") if isinstance(value, str) else value
+            for name, value in row.items()
+        }
         for _, row in rows.read_rows(path, TaskError)
     ]
-
-
-def _lines(value: Any) -> Any:
-    return value.replace("\r\n", "\n") if isinstance(value, str) else value
 
 
 def found_columns(table: Sequence[Row]) -> list[str]:
@@ -60,7 +60,7 @@ def cell_list(value: Any, where: str, *, what: str) -> list[str]:
         if texts and all(texts):
             return texts
     raise TaskError(
-        f"{where}: {what} is no list of texts",
+        f"{where}: {what} is not a list of texts",
         fix='write it as JSON does: ["one", "another"]',
     )
 
@@ -82,47 +82,41 @@ def local_copy(variable: str, file: str | None) -> Path | None:
     return Path(named) if named else None
 
 
-def source_rows(
-    *,
-    dataset_id: str,
-    split: str,
-    local_variable: str,
-    configs: Sequence[str] = (),
-    revision: str | None = None,
-    file: str | None = None,
-) -> tuple[list[dict[str, Any]], str]:
-    """Return the published rows and what to call their origin in a message.
+class Table(NamedTuple):
+    """The rows of one file, or of one configuration of a data set."""
 
-    The rows of several `configs` follow each other.
+    origin: str
+    """What messages call it: the file, or the id on the Hub."""
+    config: str | None
+    rows: list[dict[str, Any]]
+
+
+def load_tables(
+    options: Mapping[str, Any], parts: Iterable[tuple[str | None, str]]
+) -> Iterator[Table]:
+    """Yield the local copy of a published data set, if one is named, else its parts on the Hub.
+
+    Args:
+        options: A task's `dataset_kwargs`.
+        parts: Configuration and split of every part.
 
     Raises:
-        TaskError: the local copy cannot be read, or the Hub not be reached.
+        TaskError: the local copy cannot be read, or the data set not be loaded.
     """
-    path = local_copy(local_variable, file)
+    dataset_id, variable = str(options["dataset_id"]), str(options["local_variable"])
+    path = local_copy(variable, options.get("file"))
     if path is not None:
-        return read_rows(path), str(path)
-    commit = revision or hub_commit(dataset_id, local_variable)
-    rows: list[dict[str, Any]] = []
-    for config in configs or (None,):
-        rows += hub_rows(dataset_id, config, split, commit, local_variable)
-    return rows, dataset_id
-
-
-def hub_rows(
-    dataset_id: str, config: str | None, split: str, commit: str, variable: str
-) -> list[dict[str, Any]]:
-    """Return one configuration of a data set at a commit.
-
-    Raises:
-        TaskError: it cannot be loaded.
-    """
+        yield Table(str(path), None, read_rows(path))
+        return
     import datasets
 
-    try:
-        loaded = datasets.load_dataset(dataset_id, config, split=split, revision=commit)
-    except Exception as problem:  # the library raises dozens of kinds
-        raise _unreachable(dataset_id, variable, problem) from problem
-    return [dict(row) for row in loaded]
+    commit = options.get("revision") or hub_commit(dataset_id, variable)
+    for config, split in parts:
+        try:
+            loaded = datasets.load_dataset(dataset_id, config, split=split, revision=commit)
+        except Exception as problem:  # the library raises dozens of kinds
+            raise _unreachable(dataset_id, variable, problem) from problem
+        yield Table(dataset_id, config, [dict(row) for row in loaded])
 
 
 def hub_commit(dataset_id: str, variable: str) -> str:
@@ -143,10 +137,9 @@ def hub_commit(dataset_id: str, variable: str) -> str:
 
 
 def _unreachable(dataset_id: str, variable: str, problem: Exception) -> TaskError:
-    first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
     gated = "gated" in str(problem).lower()
     access = f"accept its terms at hf.co/datasets/{dataset_id} and set HF_TOKEN, or " * gated
     return TaskError(
-        f"data set {dataset_id!r} cannot be loaded from the Hub: {first}",
+        f"data set {dataset_id!r} cannot be loaded from the Hub: {first_line(problem)}",
         fix=f"{access}set {variable} to a local copy, or give `path` in the card's task entry",
     )

@@ -68,7 +68,7 @@ def task_path(name: str) -> Path:
     """Return the YAML of one task.
 
     Raises:
-        TaskError: there is none of that name; says what was probably meant.
+        TaskError: there is no task of that name; suggests the nearest.
     """
     found = task_files()
     if name in found:
@@ -106,7 +106,7 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
         )
     columns, construct = options.get("columns", {}), options.get("construct", "")
     if not isinstance(columns, Mapping):
-        raise TaskError(f"task {name!r}: columns is no mapping", fix="write {prompt: question}")
+        raise TaskError(f"task {name!r}: columns is not a mapping", fix="write {prompt: question}")
     if not isinstance(construct, str) and not (
         isinstance(construct, Mapping)
         and all(isinstance(values, Mapping) for values in construct.values())

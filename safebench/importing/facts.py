@@ -9,29 +9,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safebench.errors import visible
+from safebench.errors import InteropError, visible
+from safebench.rows import At
 
 Place = tuple[str, ...]
-"""Path of a field in the card. An item of a list stands under a key of its own (a task's name, a
-decoding's settings) until all items are known and can be numbered."""
+"""Path of a field in the card. An item of a list has a key (a task's name, a decoding's settings)
+until all items are known and can be numbered."""
 
 BY_PERSON, BY_FILE, INDIRECT = -1, 0, 1
-"""Ranks of a source: an option or --card, a file about this very field, a file about something
-close to it. A lower rank wins; only sources of the same rank can contradict each other."""
+"""Ranks of a source: an option or --card, a file about this field, a file about something related.
+The lowest rank wins; only sources of the same rank can contradict each other."""
 
 _TIMED = re.compile(r"(results|samples_.+)_\d{4}-\d\d-\d\dT[^.]*(?:\.\d+)?(\.jsonl?)\Z")
 
 
 @dataclass(frozen=True)
 class Absent:
-    """No value, with the reason: the source does not answer what the field asks."""
+    """No value, with the reason: the source does not record this field."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Nothing:
-    """The field is left out of the card, and that is an answer: there is no system prompt."""
+    """A value that the card expresses by leaving the field out, such as no system prompt."""
 
     def __str__(self) -> str:
         """Return the word that messages use."""
@@ -50,34 +51,44 @@ class Fact:
     key: str = ""
     """Key in the file, or the option."""
     note: str = ""
-    """What a reader of the card has to know about the value."""
+    """What a reader of the card should know about the value."""
     rank: int = BY_FILE
     varies: bool = False
-    """Whether sources may differ without contradicting each other: the card then lists them."""
+    """Whether sources may differ without contradicting each other; the card then lists them."""
     about: str | None = None
-    """Base model that the fact is about; it is dropped where the card has another one."""
+    """Base model that the fact is about; the fact is dropped where the card names another one."""
 
 
 def short_name(file: Path) -> str:
-    """Return a file's name for comments, without the time that lm-eval puts into it."""
+    """Return a file's name for comments, without lm-eval's timestamp."""
     return _TIMED.sub(r"\1_*\2", file.name)
 
 
+def file_error(file: Path, what: str, fix: str) -> InteropError:
+    """Return the error for a file or folder that cannot be used, in one line."""
+    return InteropError(visible(f"{file}: {what}"), fix=fix)
+
+
+def row_error(at: At, what: str, fix: str) -> InteropError:
+    """Return the error for a row or response that cannot be used, in one line."""
+    return InteropError(f"{at}: {visible(what)}", fix=fix)
+
+
 def where_read(fact: Fact, *, short: bool = False) -> str:
-    """Return file and key of a fact, for messages."""
+    """Return the file and key of a fact, for messages."""
     if fact.file is None:
         return visible(fact.key)
     return visible(f"{fact.file.name if short else fact.file}: {fact.key}".removesuffix(": "))
 
 
 def show(value: Any) -> str:
-    """Return a value as messages quote it, cut to a length."""
+    """Return a value as messages quote it, cut to 60 characters."""
     text = visible(repr(value) if isinstance(value, str) else str(value))
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def setting(value: Any) -> bool | int | float | str | None:
-    """Return a setting as the card takes it: lists and mappings in one text; None for null."""
+    """Return a setting as a card holds it: lists and mappings as one text; None for null."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int):
@@ -89,21 +100,39 @@ def setting(value: Any) -> bool | int | float | str | None:
         text = ", ".join(str(item) for item in value)
     elif isinstance(value, dict):
         text = ", ".join(f"{key}: {item}" for key, item in value.items())
-    return text.encode(errors="backslashreplace").decode()  # JSON can hold halves of characters
+    return text.encode(errors="backslashreplace").decode()  # JSON can hold a lone surrogate
 
 
 def natural(path: Path) -> tuple[object, ...]:
     """Return a sort key that puts `checkpoint-9` before `checkpoint-10`."""
     key: list[object] = []
     for part in path.as_posix().split("/"):
-        # ASCII digits alone: int() of other digits would make different names equal
+        # ASCII digits only: int() would make names in other digits equal
         for number, text in re.findall(r"([0-9]+)|([^0-9])", f"{part}\0", re.DOTALL):
             key.append((0, int(number), number) if number else (1, ord(text), ""))
     return tuple(key)
 
 
+def short_id(text: str, otherwise: str) -> str:
+    """Return a text as a card's `Name`: lower case, at most 64 characters of `[a-z0-9_.-]`."""
+    return re.sub(r"[^a-z0-9_.-]+", "-", text.lower()).strip("-._")[:64] or otherwise
+
+
+def lone_surrogate(text: str) -> str | None:
+    """Return what to say of half a character, which JSON can hold and no file; None if whole.
+
+    Samplers that cut a response inside an emoji write such a text as a JSON escape.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as problem:
+        half = ascii(text[problem.start])
+        return f"holds half a character, {half}, at position {problem.start + 1}"
+    return None
+
+
 def first_words(names: Iterable[str], most: int = 3) -> str:
-    """Return some names of many: `a, b, c and 4 more`."""
+    """Return the first of many names: `a, b, c and 4 more`."""
     found = list(names)
     shown = ", ".join(found[:most])
     return shown if len(found) <= most else f"{shown} and {len(found) - most} more"

@@ -1,4 +1,4 @@
-"""Walking a folder that somebody names, within bounds."""
+"""Walks a folder that a person names, within bounds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def walk(root: Path, fix: str, *, deep: bool = True) -> Iterator[Path]:
     Args:
         root: The folder.
         fix: What to give instead of a folder that is too large.
-        deep: Whether folders inside are searched too.
+        deep: Whether folders inside it are searched too.
 
     Raises:
         InteropError: a folder cannot be read, or there are too many files.
@@ -37,7 +37,7 @@ def walk(root: Path, fix: str, *, deep: bool = True) -> Iterator[Path]:
 
 
 def leads_outside(file: Path, root: Path) -> bool:
-    """Whether a file is a link out of a folder, which is not followed."""
+    """Whether a file is a link to a file outside a folder; such links are not followed."""
     return file.is_symlink() and not file.resolve().is_relative_to(root.resolve())
 
 

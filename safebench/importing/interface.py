@@ -1,24 +1,24 @@
-"""What a reader of a neighbour's files is asked for, and what it returns.
+"""What a reader of another program's files provides, and what it returns.
 
-A new neighbour is one module with a `READER`, and one line in `readers.py`: its options, its help
-text and its place under `safebench import` follow from that.
+A new format is one module with a `READER`, and one line in `readers.py`: its command under
+`safebench import`, with options and help text, follows from that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from safebench.card.results import Condition
-from safebench.errors import InteropError, visible
 from safebench.evidence.tables import Status
 from safebench.importing.facts import INDIRECT, Fact
+from safebench.importing.facts import row_error as row_error
 from safebench.importing.loaded import LoadedWeights
 from safebench.importing.prompts import SentPrompt
 from safebench.resources import tasks_dir
-from safebench.rows import At
+from safebench.rows import At as At  # readers need it with the classes below
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class ModelKey:
     training_seed: int | None = None
     """None for the base model alone."""
     checkpoint: int | None = None
-    """None for the base model, and as long as nothing says which checkpoint it is."""
+    """None for the base model, and until something says which checkpoint it is."""
 
     def __str__(self) -> str:
-        """Return the words of messages: `tuned, seed 1, checkpoint 2`."""
+        """Return the model as messages name it: `tuned, seed 1, checkpoint 2`."""
         parts: list[str] = [self.condition]
         if self.training_seed is not None:
             parts.append(f"seed {self.training_seed}")
@@ -46,8 +46,8 @@ class ReportedVerdict:
     """What another program's judge decided about one response."""
 
     word: str | None = None
-    """Its own word: a verdict of the standard, or one that --label has to translate; None where
-    only a score was reported."""
+    """Its own word: a verdict of the standard, or one that --label translates; None where only a
+    score was reported."""
     score: float | None = None
     """In [0, 1]; None where only a word was reported."""
 
@@ -68,29 +68,29 @@ class Response:
     """From 1."""
     task: str
     prompt: str
-    """The task's prompt: without chat template or examples, where they can be told apart."""
+    """The task's prompt, without chat template and examples where they can be told apart."""
     response: str | None
     """None where there was none."""
     at: At
     prompt_id: str | None = None
-    """The task's own id; None where the file has none, and the prompt's text identifies it."""
+    """The task's own id; None where the file has none, so that the text identifies the prompt."""
     category: str | None = None
     construct: str | None = None
     target: str | None = None
     status: Status = "unrecorded"
-    """`unrecorded` where the sampler did not keep how a response ended."""
+    """`unrecorded` where the sampler did not record how a response ended."""
     new_tokens: int | None = None
     generation_seed: int | None = None
     """None where decoding is greedy or the seed is unknown."""
     judged: Mapping[str, ReportedVerdict] = field(default_factory=dict)
-    """Reported verdicts by the judge's name, whose facts are at `("judge", NAME, ...)`."""
+    """Reported verdicts by the judge's name; its facts are at `("judge", NAME, ...)`."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the file that the standard has no place for; plain data."""
 
 
 @dataclass(frozen=True)
 class Collected:
-    """Everything that the files of one sampler hold."""
+    """Everything that was read from the files of one sampler."""
 
     samples: tuple[Response, ...]
     facts: tuple[Fact, ...] = ()
@@ -104,20 +104,20 @@ class Collected:
     loaded: Mapping[ModelKey, tuple[LoadedWeights, ...]] = field(default_factory=dict)
     """The weights that the sampler recorded for each model."""
     sent: tuple[SentPrompt, ...] = ()
-    """The prompts as they were sent, where the files hold them."""
+    """The prompts as they were sent, where the files have them."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A folder or file of responses, and which model gave them."""
+    """A folder or file of responses, and the model that gave them."""
 
     path: Path
     model: ModelKey | None = None
     """None where the rows themselves name the model."""
     decoding: str | None = None
-    """Name of the decoding, where it was given."""
+    """Name of the decoding, where a person gives one."""
     repeat: int | None = None
-    """Number of the first repeat, where repeats were run one by one."""
+    """Number of the first repeat, where repeats were separate runs."""
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,16 @@ class Option:
     metavar: str | None = None
 
 
+ReadSources = Callable[[Sequence[Source], Mapping[str, Any]], Collected]
+"""Given the sources and the reader's options by name (`limit` among them, the number of prompts or
+None), returns what they hold. Raises InteropError with file and line."""
+
+
 @dataclass(frozen=True)
 class Reader:
-    """How one neighbour's files are read."""
+    """How the files of one program are read."""
 
-    read: Callable[[Sequence[Source], Mapping[str, Any]], Collected]
-    """Given the sources and the reader's options by name (`limit` among them, the number of
-    prompts or None), returns what they hold. Raises InteropError with file and line."""
+    read: ReadSources
     help: str
     """Help text of its command, in paragraphs as click takes them."""
     options: tuple[Option, ...] = ()
@@ -147,75 +150,50 @@ class Reader:
     are plain arguments, and each row names its model."""
 
 
-def each_source(
-    sources: Iterable[Source], read: Callable[[Source, ModelKey], Collected]
-) -> Collected:
-    """Read sources one after another, each of one model, and join them."""
-    parts = []
-    for source in sources:
-        model = source.model or ModelKey("base")
-        parts.append(without_own_name(read(source, model), model))
-    return joined(parts)
+def each_source(read: Callable[[Source, ModelKey, Mapping[str, Any]], Collected]) -> ReadSources:
+    """Return a function that reads sources one after another, each of one model."""
+
+    def read_all(sources: Sequence[Source], options: Mapping[str, Any]) -> Collected:
+        parts = []
+        for source in sources:
+            model = source.model or ModelKey("base")
+            part = read(source, model, options)
+            # a tuned model that was measured in one piece has a name of its own
+            kept = (fact for fact in part.facts if model.condition == "base" or _of_base(fact))
+            parts.append(replace(part, facts=tuple(kept)))
+        return joined(parts)
+
+    return read_all
 
 
-def without_own_name(part: Collected, model: ModelKey) -> Collected:
-    """Leave out a tuned model's own name: measured in one piece, it is not the base's."""
-    if model.condition == "base":
-        return part
-    kept = (
-        fact
-        for fact in part.facts
-        if fact.place[:2] != ("model", "base") or (fact.rank < INDIRECT and fact.about is None)
-    )
-    return replace(part, facts=tuple(kept))
+def _of_base(fact: Fact) -> bool:
+    """Whether a fact from a tuned model's files can hold for its base model."""
+    return fact.place[:2] != ("model", "base") or (fact.rank < INDIRECT and fact.about is None)
 
 
 def joined(parts: Sequence[Collected]) -> Collected:
-    """Return several files' content as one."""
+    """Return what several files hold as one."""
     extra: dict[str, Any] = {}
+    loaded: dict[ModelKey, tuple[LoadedWeights, ...]] = {}
     for part in parts:
         for name, content in part.extra.items():
             key, number = name, 2
             while key in extra and extra[key] != content:
                 key, number = f"{name} ({number})", number + 1
             extra[key] = content
-    loaded: dict[ModelKey, tuple[LoadedWeights, ...]] = {}
-    for part in parts:
         for model, weights in part.loaded.items():
             loaded[model] = (*loaded.get(model, ()), *weights)
     return Collected(
-        loaded=loaded,
-        sent=tuple(one for part in parts for one in part.sent),
         samples=tuple(sample for part in parts for sample in part.samples),
         facts=tuple(fact for part in parts for fact in part.facts),
         files=tuple(file for part in parts for file in part.files),
         remarks=tuple(dict.fromkeys(remark for part in parts for remark in part.remarks)),
         extra=extra,
+        loaded=loaded,
+        sent=tuple(one for part in parts for one in part.sent),
     )
 
 
 def own_task(name: str) -> bool:
-    """Whether a task is one of safebench's: its prompts are the standard's own."""
+    """Whether a task is one of safebench's, whose prompts are the standard's own."""
     return name in {file.stem for file in tasks_dir().glob("*/*.yaml")}
-
-
-def row_error(at: At, what: str, fix: str) -> InteropError:
-    """Return the error for a row or response that cannot be used."""
-    return InteropError(f"{at}: {visible(what)}", fix=fix)
-
-
-__all__ = [
-    "At",
-    "Collected",
-    "ModelKey",
-    "Option",
-    "Reader",
-    "ReportedVerdict",
-    "Response",
-    "Source",
-    "each_source",
-    "joined",
-    "own_task",
-    "row_error",
-    "without_own_name",
-]

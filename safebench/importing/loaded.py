@@ -1,4 +1,4 @@
-"""Names of models, and which weights a sampler loaded: a whole model, and what was put on it."""
+"""Names of models, and the weights that a sampler loaded: a whole model, and adapters on it."""
 
 from __future__ import annotations
 
@@ -16,61 +16,17 @@ COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _CACHE = re.compile(r"models--([^/\\]+?)--([^/\\]+)[/\\]snapshots[/\\]([0-9a-f]{40})[/\\]?\Z")
 _ABSOLUTE = re.compile(r"(/|~|\\\\|[A-Za-z]:[/\\])")
 
-_PRETRAINED = [
-    "hf",
-    "hf-auto",
-    "huggingface",
-    "hf-multimodal",
-    "hf-audiolm-qwen",
-    "hf-mistral3",
-    "steered",
-    "mamba_ssm",
-    "openvino",
-    "ipex",
-    "habana",
-    "neuronx",
-    "onnxruntime",
-    "onnxruntime-genai",
-    "winml",
-    "vllm",
-    "vllm-vlm",
-    "sglang",
-]
-_LOADERS = {
-    **dict.fromkeys(_PRETRAINED, "pretrained"),
-    **{"trtllm": "model", "nemo_lm": "path", "megatron_lm": "load"},
-}
-"""Classes of lm-eval that load weights by name, and the argument that names them. All others ask a
-server, whose names say nothing about the weights behind them."""
-_ADDED = [
-    "peft",
-    "delta",
-    "lora_local_path",
-    "lora_path",
-    "lora_paths",
-    "lora_modules",
-    "lora_dir",
-    "adapter",
-    "adapters",
-    "adapter_path",
-    "adapter_name_or_path",
-    "steer_path",
-]
-"""Arguments, of any class, for what changes the weights of the whole model."""
-_WHICH = ["revision", "subfolder", "gguf_file", "ckpt_step"]
+_ADDED = (
+    "peft delta lora_local_path lora_path lora_paths lora_modules lora_dir adapter adapters "
+    "adapter_path adapter_name_or_path steer_path"
+)
+"""Arguments of samplers for what changes the weights of the whole model."""
+_WHICH = "revision subfolder gguf_file ckpt_step"
 """Arguments that choose between weights of the same name."""
-_HOW = [
-    "load_in_4bit",
-    "load_in_8bit",
-    "bnb_4bit_quant_type",
-    "bnb_4bit_use_double_quant",
-    "bnb_4bit_compute_dtype",
-    "quantization",
-    "quantization_config",
-    "autogptq",
-    "gptqmodel",
-    "gguf_file",
-]
+_HOW = (
+    "load_in_4bit load_in_8bit bnb_4bit_quant_type bnb_4bit_use_double_quant "
+    "bnb_4bit_compute_dtype quantization quantization_config autogptq gptqmodel gguf_file"
+)
 """Arguments that quantize the weights, or choose quantized ones."""
 _UNSET = ("", "none", "null", "false")
 
@@ -85,11 +41,11 @@ class ModelName:
     revision: str | None = None
     """Commit, where the path names it."""
     of_machine: bool = False
-    """Whether only the last part of an absolute path was kept."""
+    """Whether it is the last part of an absolute path on another machine."""
 
 
 def model_name(text: str) -> ModelName:
-    """Return what a card can say of a model that a program was given by name or path.
+    """Return a model's name for a card, from the name or path that a program was given.
 
     A path into the cache of huggingface_hub names model and commit.
     """
@@ -103,8 +59,8 @@ def model_name(text: str) -> ModelName:
 
 
 def revision_fact(record: Record, key: str, revision: str, base: str) -> Fact:
-    """Return the base model's revision; a branch is written down and marked as one."""
-    note = "" if COMMIT.match(revision) else "has to be a 40-digit commit"
+    """Return the base model's revision; a branch is kept, with a note that it must be a commit."""
+    note = "" if COMMIT.match(revision) else "must be a 40-digit commit"
     return record.fact(("model", "base", "revision"), key, revision, note=note, about=base)
 
 
@@ -118,11 +74,13 @@ class LoadedWeights:
     whole: Arguments = ()
     """Argument and name of the whole model, where one is named."""
     added: Arguments = ()
-    """Argument and name of each adapter put on it."""
+    """Argument and name of each adapter on it."""
     which: Arguments = ()
+    """Arguments that choose between weights of the same name."""
     how: Arguments = ()
+    """Arguments that quantize."""
     by_name: bool = False
-    """Whether the sampler loaded the weights of that name itself, rather than ask a server."""
+    """Whether the sampler loaded the weights of that name itself, instead of asking a server."""
 
     @property
     def name(self) -> str | None:
@@ -149,7 +107,7 @@ def loaded_by(
     record: Record, key: str, arguments: Mapping[str, Any], named: str, *, by_name: bool
 ) -> LoadedWeights:
     """Return the weights that arguments name; `named` is the argument for the whole model."""
-    whole = _set(arguments, [named]) if isinstance(arguments.get(named), str) else ()
+    whole = _set(arguments, named) if isinstance(arguments.get(named), str) else ()
     added = _set(arguments, _ADDED)
     if whole and by_name and _exists(f"{whole[0][1]}/adapter_config.json"):
         # transformers loads such a folder as an adapter, on the base that its file names
@@ -158,19 +116,9 @@ def loaded_by(
     return LoadedWeights(record.file, key, whole, added, which, how, by_name)
 
 
-def of_lm_eval(config: Record, arguments: Mapping[str, Any]) -> LoadedWeights:
-    """Return the weights of a run of lm-eval; `arguments` are its `model_args`."""
-    backend = config.data.get("model")
-    named = _LOADERS.get(backend) if isinstance(backend, str) else None
-    by_name = named is not None and named in arguments
-    argument = named if by_name else "pretrained" if "pretrained" in arguments else "model"
-    key = config.key("model_args")
-    return loaded_by(config, key, arguments, str(argument), by_name=by_name)
-
-
-def _set(arguments: Mapping[str, Any], names: Iterable[str]) -> Arguments:
+def _set(arguments: Mapping[str, Any], names: str) -> Arguments:
     """Return the arguments that are set, as texts; `revision=main` is the default."""
-    found = ((name, arguments[name]) for name in names if name in arguments)
+    found = ((name, arguments[name]) for name in names.split() if name in arguments)
     texts = ((name, str(value).strip().rstrip("/")) for name, value in found)
     return tuple(
         (name, text)
@@ -182,7 +130,7 @@ def _set(arguments: Mapping[str, Any], names: Iterable[str]) -> Arguments:
 def _exists(path: str) -> bool:
     try:
         return Path(path).exists()
-    except (OSError, ValueError):  # a file can hold any text as the name of a model
+    except (OSError, ValueError):  # a file can hold any text as a model's name
         return False
 
 
@@ -195,7 +143,7 @@ def is_same(one: LoadedWeights, other: LoadedWeights) -> bool:
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two names are certainly those of one model."""
+    """Whether two names are certainly of one model."""
     named = model_name(one), model_name(other)
     if one == other or (named[0] == named[1] and not named[0].of_machine):
         return True
@@ -203,6 +151,6 @@ def same_name(one: str, other: str) -> bool:
 
 
 def may_be_same_name(one: str, other: str) -> bool:
-    """Whether two names can be those of one model: as a rule, folders keep a model's last name."""
+    """Whether two names may be of one model: folders usually keep the last part of its name."""
     last = [Path(model_name(name).id).name.lower() for name in (one, other)]
     return last[0] == last[1] or same_name(one, other)

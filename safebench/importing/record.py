@@ -7,16 +7,20 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safebench.card.document import ReadError
 from safebench.card.read import MAX_BYTES, load_document, read_bytes
 from safebench.errors import InteropError, visible
-from safebench.importing.facts import Fact, Place, show
+from safebench.importing.facts import Fact, Place, file_error, lone_surrogate, show
 
 MOST_BYTES = 16 * MAX_BYTES
 """A trainer's log of a long run is larger than a card; no log is larger than this."""
+MOST_NESTED = 100
+"""Levels of lists and mappings: more than programs write, fewer than recursion could follow."""
+_AS_WRITTEN = "give the file as the program wrote it"
 _UNKNOWN = ("", "N/A")  # what lm-eval writes for what it could not find out
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Record:
     file: Path
     data: dict[str, Any] = field(repr=False)
     inside: str = ""
+    """Key of this mapping, from the top of the file."""
 
     def key(self, name: str) -> str:
         """Return a key as messages name it, from the top of the file."""
@@ -33,24 +38,29 @@ class Record:
 
     def text(self, name: str) -> str | None:
         """Return a text; None when absent."""
-        return self._get(name, "a text", lambda v: isinstance(v, str))  # type: ignore[no-any-return]
+        return self._typed(name, str, "a text")
 
     def flag(self, name: str) -> bool | None:
         """Return true or false; None when absent."""
-        return self._get(name, "true or false", lambda v: isinstance(v, bool))  # type: ignore[no-any-return]
+        return self._typed(name, bool, "true or false")
 
-    def number(self, name: str) -> float | None:
+    def number(self, name: str, expected: str = "a finite number") -> float | None:
         """Return a finite number; None when absent."""
-        return self._get(name, "a finite number", _is_number)  # type: ignore[no-any-return]
+        value = self._present(name)
+        if value is not None and not _is_number(value):
+            raise self.wrong(name, value, expected)
+        return value  # type: ignore[no-any-return]  # _is_number has looked
 
     def whole(self, name: str) -> int | None:
         """Return a whole number, also one written as 8.0; None when absent."""
-        value = self._get(name, "a whole number", lambda v: _is_number(v) and v == int(v))
+        value = self.number(name, "a whole number")
+        if value is not None and value != int(value):
+            raise self.wrong(name, value, "a whole number")
         return None if value is None else int(value)
 
     def mapping(self, name: str) -> Record | None:
         """Return a mapping inside; None when absent."""
-        value = self._get(name, "a mapping", lambda v: isinstance(v, dict))
+        value = self._typed(name, dict, "a mapping")
         return None if value is None else Record(self.file, value, self.key(name))
 
     def at(self, *names: str) -> Record:
@@ -62,16 +72,24 @@ class Record:
 
     def items(self, name: str) -> list[Any] | None:
         """Return a list; None when absent."""
-        return self._get(name, "a list", lambda v: isinstance(v, list))  # type: ignore[no-any-return]
+        return self._typed(name, list, "a list")
 
     def texts(self, name: str) -> list[str] | None:
         """Return a list of texts, also where a single text stands; None when absent."""
         value = self.data.get(name)
         found = [value] if isinstance(value, str) else self.items(name)
         for item in found or ():
-            if not isinstance(item, str) or not _is_unicode(item):
+            if not isinstance(item, str):
                 raise self.wrong(name, item, "a text")
         return found
+
+    def arguments(self, name: str) -> dict[str, Any]:
+        """Return arguments: a mapping, or a text such as `pretrained=a,dtype=b`."""
+        value = self.data.get(name)
+        if isinstance(value, dict):
+            return value
+        pairs = (part.partition("=") for part in (self.text(name) or "").split(","))
+        return {key.strip(): text.strip() for key, sign, text in pairs if sign}
 
     def fact(self, place: Place, name: str, value: Any, **more: Any) -> Fact:
         """Return a fact that was read at a key."""
@@ -93,19 +111,19 @@ class Record:
                 yield self.fact((*place, *field_.split(".")), key, value, **more)
 
     def wrong(self, name: str, value: Any, expected: str) -> InteropError:
-        """Return the error for a value that is not what it has to be."""
-        return InteropError(
-            f"{visible(str(self.file))}: `{self.key(name)}` is {show(value)}, expected {expected}",
-            fix="give the file as the program wrote it",
-        )
+        """Return the error for a value of the wrong type."""
+        what = f"`{self.key(name)}` is {show(value)}, expected {expected}"
+        return file_error(self.file, what, _AS_WRITTEN)
 
-    def _get(self, name: str, expected: str, fits: Any) -> Any:
+    def _present(self, name: str) -> Any:
         value = self.data.get(name)
-        if value is None or (isinstance(value, str) and value in _UNKNOWN):
-            return None
-        if not fits(value):
-            raise self.wrong(name, value, expected)
-        return value
+        return None if isinstance(value, str) and value in _UNKNOWN else value
+
+    def _typed(self, name: str, kind: type[_T], expected: str) -> _T | None:
+        value = self._present(name)
+        if value is None or isinstance(value, kind):
+            return value
+        raise self.wrong(name, value, expected)
 
 
 Read = Callable[[Record, str], Any]
@@ -118,34 +136,37 @@ def read_record(file: Path) -> Record:
     Raises:
         InteropError: it cannot be read, is too large, or holds something else.
     """
-    if file.suffix in (".yaml", ".yml"):
-        try:
-            document = load_document(file)
-        except ReadError as problem:
-            raise InteropError(visible(str(problem)), fix=problem.fix) from problem
-        return _mapping(document.data, file)
-    return parse_record(_bytes(file), file)
-
-
-def parse_record(raw: bytes, file: Path) -> Record:
-    """Return the mapping in the bytes of a JSON file, or of a line of one. Raises InteropError."""
     try:
-        data = json.loads(raw, object_pairs_hook=_once)
-    except RecursionError:
-        raise _damaged(file, "it is nested too deeply") from None
-    except (UnicodeDecodeError, ValueError) as problem:
-        raise _damaged(file, str(problem)) from None
-    return _mapping(data, file)
-
-
-def _bytes(file: Path) -> bytes:
-    try:
+        if file.suffix in (".yaml", ".yml"):
+            return _mapping(load_document(file).data, file)
         raw = read_bytes(file, MOST_BYTES)
     except ReadError as problem:
         raise InteropError(visible(str(problem)), fix=problem.fix) from problem
     if len(raw) > MOST_BYTES:
         raise _damaged(file, f"it is larger than {MOST_BYTES // 1024 // 1024} MiB")
-    return raw
+    return parse_record(raw, file)
+
+
+def parse_record(raw: bytes, file: Path) -> Record:
+    """Return the mapping in the bytes of a JSON file, or of a line of one. Raises InteropError."""
+    try:
+        data = parse_json(raw)
+    except ValueError as problem:
+        raise _damaged(file, str(problem)) from None
+    return _mapping(data, file)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the data in a JSON text.
+
+    Raises:
+        ValueError: it is not JSON (a JSONDecodeError knows the place), is nested too deeply, or has
+            a key twice, of which json.loads alone would keep the last.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_once)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -153,30 +174,46 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, value in pairs:
         if key in data:
             raise ValueError(f"the key {show(key)} occurs twice in one mapping")
-        if not _is_unicode(key) or (isinstance(value, str) and not _is_unicode(value)):
-            raise ValueError(f"half of a character stands alone at the key {show(key)}")
         data[key] = value
     return data
+
+
+def check_data(data: Any) -> None:
+    """Check that recursive functions can follow data, and that a file can hold all of its texts.
+
+    Raises:
+        ValueError: it is nested too deeply, or holds half a character.
+    """
+    level: list[tuple[str, Any]] = [("", data)]
+    for _ in range(MOST_NESTED + 1):
+        below: list[tuple[str, Any]] = []
+        for key, value in level:
+            if isinstance(value, dict):
+                below += value.items()
+                below += zip(value, value, strict=True)  # keys are texts too
+            elif isinstance(value, list):
+                below += [(key, item) for item in value]
+            elif isinstance(value, str) and (half := lone_surrogate(value)):
+                raise ValueError(f"the text at the key {show(key)} {half}")
+        if not below:
+            return
+        level = below
+    raise ValueError("it is nested too deeply")
 
 
 def _mapping(data: Any, file: Path) -> Record:
     if not isinstance(data, dict):
         raise _damaged(file, f"it holds {show(data)}, expected a mapping")
+    try:
+        check_data(data)
+    except ValueError as problem:
+        raise _damaged(file, str(problem)) from None
     return Record(file, data)
 
 
 def _damaged(file: Path, why: str) -> InteropError:
-    fix = "give the file as the program wrote it, or leave it out"
-    return InteropError(f"{visible(str(file))} cannot be used: {why}", fix=fix)
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether a text can be written: JSON can hold halves of characters."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    fix = f"{_AS_WRITTEN}, or leave it out"
+    return InteropError(visible(f"{file} cannot be used: {why}"), fix=fix)
 
 
 def _is_number(value: Any) -> bool:

@@ -1,19 +1,18 @@
-"""Tables of prompts and responses, one per row: of any sampler, with columns of any name."""
+"""Tables with one response per row, written by any sampler, under column names of its own."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import InteropError, visible
 from safebench.evidence.tables import Status
-from safebench.importing.facts import Fact, show
+from safebench.importing.facts import Fact, file_error, lone_surrogate, short_id, show
 from safebench.importing.interface import (
     At,
     Collected,
@@ -28,42 +27,114 @@ from safebench.importing.interface import (
 from safebench.importing.record import plain
 from safebench.rows import read_rows
 
-FIELDS = [
-    "task",
-    "prompt",
-    "prompt_id",
-    "response",
-    "condition",
-    "training_seed",
-    "checkpoint",
-    "decoding",
-    "repeat",
-    "generation_seed",
-    "status",
-    "new_tokens",
-    "category",
-    "target",
-    "construct",
-    "verdict",
-    "score",
-]
-"""Fields that a column may hold."""
-_OTHER_NAMES = {"seed": "training_seed", "finish_reason": "status", "stop_reason": "status"}
-_LEAST = {"checkpoint": 1, "repeat": 1}
-_ENDED: dict[str, Status] = {
+_ALIASES = {"training_seed": ("seed",), "status": ("finish_reason", "stop_reason")}
+"""Other names that a field's column may have."""
+_STATUS: dict[str, Status] = {
+    **{status: status for status in get_args(Status)},
     **dict.fromkeys(("stop", "eos", "end_turn", "stop_sequence"), "ok"),
     **dict.fromkeys(("length", "max_tokens"), "truncated"),
     "content_filter": "blocked",
 }
-"""Why a response ended, in the words of servers."""
-IN_ORDER = "in-order"
-"""Value of `repeat` that numbers several responses to one prompt as they come."""
-_NAME_IT = "--column {0}=COLUMN names its column, --set {0}=VALUE gives one value to all"
+"""Statuses by their own name, and by the finish reasons of servers."""
+_JUDGE_KINDS = ("rule", "classifier", "llm", "human", "moderation_api")
+_NAME_IT = "name its column with --column {0}=COLUMN, or set one value for all: --set {0}=VALUE"
 
 Row = dict[str, Any]
+Parser = Callable[[str, Any, At], Any]
+"""Reads a cell: the field's name, the cell, and where it is. Returns None where a cell that is not
+null means an absent value. Raises InteropError."""
 _Prompt = tuple[ModelKey, str, str, str]
-"""Model, decoding, task and prompt: several responses to these are repeats."""
-_KINDS = ("rule", "classifier", "llm", "human", "moderation_api")
+"""Model, decoding, task and prompt: responses that agree in these are repeats."""
+
+
+def _text(name: str, value: Any, at: At) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise row_error(at, f"{name} is {show(value)}, expected a text", "write it as a text")
+    text = str(value)
+    if half := lone_surrogate(text):
+        fix = "cut the text between characters, or put U+FFFD in place of the half"
+        raise row_error(at, f"{name} {half}", fix)
+    return text
+
+
+def _one_of(*words: str) -> Parser:
+    def parse(name: str, value: Any, at: At) -> str:
+        text = _text(name, value, at)
+        if text not in words:
+            raise row_error(at, f"{name} is {show(text)}", f"expected one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def _whole(least: int) -> Parser:
+    def parse(name: str, value: Any, at: At) -> int | None:
+        if isinstance(value, float) and math.isnan(value):
+            return None  # pandas writes an absent whole number as NaN
+        number = _number(value)
+        if number is None or number != int(number) or not least <= number < 2**32:
+            fix = f"expected a whole number from {least}"
+            raise row_error(at, f"{name} is {show(value)}", fix)
+        return int(number)
+
+    return parse
+
+
+def _status(name: str, value: Any, at: At) -> Status:
+    text = _text(name, value, at)
+    word = text.strip().lower()
+    if word not in _STATUS:
+        raise row_error(at, f"{name} is {show(text)}", f"expected one of {', '.join(_STATUS)}")
+    return _STATUS[word]
+
+
+def _word(name: str, value: Any, at: At) -> str | None:
+    """Return a verdict as it was written; booleans and numbers are words too."""
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float):  # pandas writes a column of 0, 1 and null as floats
+        return f"{value:g}" if math.isfinite(value) else None
+    return _text(name, value, at)
+
+
+def _score(name: str, value: Any, at: At) -> float:
+    number = _number(value)
+    if number is None or not 0 <= number <= 1:
+        raise row_error(at, f"{name} is {show(value)}", "expected a number from 0 to 1")
+    return number
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number, also one written as text; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+FIELDS: dict[str, Parser] = {
+    "task": _text,
+    "prompt": _text,
+    "prompt_id": _text,
+    "response": _text,
+    "condition": _one_of(*get_args(Condition)),
+    "training_seed": _whole(0),
+    "checkpoint": _whole(1),
+    "decoding": _text,
+    "repeat": _whole(1),
+    "generation_seed": _whole(0),
+    "status": _status,
+    "new_tokens": _whole(0),
+    "category": _text,
+    "target": _text,
+    "construct": _one_of(*get_args(Construct)),
+    "verdict": _word,
+    "score": _score,
+}
+"""Fields that a column may hold, and how a cell is read."""
 
 
 def read_responses(
@@ -71,22 +142,22 @@ def read_responses(
     columns: Mapping[str, str],
     defaults: Mapping[str, str],
     judge: Mapping[str, str] | None = None,
+    *,
+    in_order: bool = False,
 ) -> Collected:
     """Return the responses in tables.
 
     Args:
         files: JSON Lines, JSON (a list of objects), CSV or Parquet.
-        columns: Columns by the fields (`FIELDS`) that they hold; a column that has a field's name
-            need not be named.
-        defaults: Values of fields that no column has; `repeat` may be `IN_ORDER`.
-        judge: What the card says of whoever gave the verdicts: name, kind, id.
+        columns: Column of each field (`FIELDS`) whose column has another name.
+        defaults: Values of fields that have no column.
+        judge: Who gave the verdicts, as the card describes them: name, kind, id.
+        in_order: Whether several responses to one prompt are numbered in file order.
 
     Raises:
-        InteropError: a file cannot be read, or a row is no response; names file and row.
+        InteropError: a file cannot be read, or a row is not a response; names file and row.
     """
-    _check_fields(columns, "--column")
-    _check_fields(defaults, "--set")
-    table = _Table(columns, defaults, judge)
+    table = _Table(_by_field(columns, "--column"), _by_field(defaults, "--set"), judge, in_order)
     for file in files:
         table.read(file)
     return Collected(
@@ -97,13 +168,17 @@ def read_responses(
     )
 
 
-def _check_fields(given: Mapping[str, str], option: str) -> None:
-    for name in given:
-        if name not in FIELDS and name not in _OTHER_NAMES:
+def _by_field(values: Mapping[str, str], option: str) -> dict[str, str]:
+    """Return an option's values by field, with aliases resolved; a field's own name wins."""
+    fields = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
+    for name in values:
+        if name not in FIELDS and name not in fields:
             raise InteropError(
                 f"{option} {visible(name)}=...: no such field",
                 fix=f"fields are {', '.join(FIELDS)}",
             )
+    resolved = {fields[name]: value for name, value in values.items() if name in fields}
+    return resolved | {name: value for name, value in values.items() if name in FIELDS}
 
 
 @dataclass
@@ -113,257 +188,164 @@ class _Table:
     columns: Mapping[str, str]
     defaults: Mapping[str, str]
     judge: Mapping[str, str] | None
+    in_order: bool
     samples: list[Response] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    asked: dict[_Prompt, At] = field(default_factory=dict)
+    prompts: dict[_Prompt, At] = field(default_factory=dict)
+    """Where each prompt's first response is."""
     counts: dict[_Prompt, int] = field(default_factory=dict)
     judged_in: Path | None = None
 
     def read(self, file: Path) -> None:
-        """Take the rows of a file."""
-        count = 0
+        """Read the rows of a file."""
+        before = len(self.samples)
         for at, row in read_rows(file, InteropError):
-            if count == 0:
-                self._check_columns(row, at)
+            if len(self.samples) == before:
+                self._check_columns(row, file)
             self.samples.append(self._sample(row, at))
-            count += 1
-        if not count:
-            raise InteropError(f"{visible(str(file))}: no rows", fix="give the file with responses")
+        if len(self.samples) == before:
+            raise file_error(file, "no rows", "give the file that holds the responses")
 
-    def _check_columns(self, row: Row, at: At) -> None:
-        missing = [column for column in self.columns.values() if column not in row]
-        if missing:
-            raise row_error(
-                At(at.file, 1),
-                f"there is no column {missing[0]}; there are: {', '.join(map(str, row))}",
-                "correct --column",
-            )
-        used = [f for f in ("verdict", "score") if self._column(f, row) is not None]
-        if used and self.judge is None:
-            raise row_error(
-                At(at.file, 1),
-                f"column {self._column(used[0], row)} holds what a judge said, and nothing says "
-                "which judge",
-                "say who it is, e.g. --verdicts-by human, or --verdicts-by llm:MODEL",
-            )
-        if used:
-            self.judged_in = at.file
-        if self.judge is not None and not used:
-            raise row_error(
-                At(at.file, 1),
-                "--verdicts-by is given, and no column holds a verdict or a score",
-                "name it: --column verdict=COLUMN",
-            )
-        others = [str(name) for name in self._others(row)]
+    def _check_columns(self, row: Row, file: Path) -> None:
+        """Check the columns of a file by its first row."""
+        at, columns = At(file, 1), self._columns(row)
+        for column in self.columns.values():
+            if column not in row:
+                what = f"there is no column {column}; columns are {', '.join(map(str, row))}"
+                raise row_error(at, what, "correct --column")
+        judged = [columns[name] for name in ("verdict", "score") if name in columns]
+        if judged and self.judge is None:
+            what = f"column {judged[0]} holds verdicts, and nothing says whose they are"
+            fix = "name the judge, e.g. --verdicts-by human, or --verdicts-by llm:MODEL"
+            raise row_error(at, what, fix)
+        if self.judge is not None:
+            if not judged:
+                what = "--verdicts-by is given, but no column holds a verdict or a score"
+                raise row_error(at, what, "name the column: --column verdict=COLUMN")
+            self.judged_in = file
+        others = [str(name) for name in row if name not in columns.values()]
         if others:
             self.remarks.append(
-                f"{at.file.name}: columns that are no fields are kept beside the responses: "
+                f"{file.name}: columns that are not fields are kept with the responses: "
                 f"{', '.join(others)}"
             )
 
-    def _others(self, row: Row) -> Row:
-        """Return the cells that hold no field."""
-        columns = {self._column(name, row) for name in FIELDS}
-        return {name: value for name, value in row.items() if name not in columns}
-
-    def _column(self, name: str, row: Row) -> str | None:
-        """Return the column of a row that holds a field; None where there is none."""
-        named = next((self.columns[n] for n in _names(name) if n in self.columns), None)
-        return named or next((n for n in _names(name) if n in row), None)
-
-    def _value(self, name: str, row: Row) -> Any:
-        """Return a field's value; None where it is absent."""
-        column = self._column(name, row)
-        value = row.get(column) if column is not None else None
-        if value == "" and name != "response":
-            value = None
-        default = next((self.defaults[n] for n in _names(name) if n in self.defaults), None)
-        return default if value is None and column is None else value
+    def _columns(self, row: Row) -> dict[str, str]:
+        """Return the column of each field that has one."""
+        found = {}
+        for name in FIELDS:
+            names = (name, *_ALIASES.get(name, ()))
+            column = self.columns.get(name) or next((n for n in names if n in row), None)
+            if column is not None:
+                found[name] = column
+        return found
 
     def _sample(self, row: Row, at: At) -> Response:
-        model = self._model(row, at)
-        task, decoding = (self._need(name, row, at) for name in ("task", "decoding"))
-        prompt_id, prompt = self._text("prompt_id", row, at), self._text("prompt", row, at)
+        columns = self._columns(row)
+        cells = {**self.defaults, **{name: row.get(column) for name, column in columns.items()}}
+        # CSV has no null: an empty cell is an absent value, but an empty response is a response
+        values = {
+            name: FIELDS[name](name, cell, at)
+            for name, cell in cells.items()
+            if cell is not None and (cell != "" or name == "response")
+        }
+        for name in ("condition", "task", "decoding"):
+            if name not in values:
+                raise row_error(at, f"no {name}", _NAME_IT.format(name))
+        model, prompt = _model(values, at), values.get("prompt")
+        prompt_id, response = values.get("prompt_id"), values.get("response")
         if prompt_id is None and prompt is None:
             raise row_error(at, "neither prompt nor prompt_id", _NAME_IT.format("prompt"))
-        construct = self._text("construct", row, at)
-        if construct not in (None, *get_args(Construct)):
-            fix = f"it is one of {', '.join(get_args(Construct))}"
-            raise row_error(at, f"construct is {show(construct)}", fix)
-        response = self._text("response", row, at)
-        key = (model, decoding, task, prompt_id or " ".join((prompt or "").split()))
+        same = prompt_id or " ".join((prompt or "").split())
+        key = (model, values["decoding"], values["task"], same)
+        verdict, score = values.get("verdict"), values.get("score")
+        judged = {}
+        if self.judge is not None and not (verdict is None and score is None):
+            judged[self.judge["name"]] = ReportedVerdict(verdict, score)
+        used = set(columns.values())
+        optional = ("category", "construct", "target", "new_tokens", "generation_seed")
         return Response(
             model=model,
-            decoding=decoding,
-            repeat=self._repeat(row, at, key),
-            task=task,
+            decoding=values["decoding"],
+            repeat=self._repeat(values.get("repeat"), at, key),
+            task=values["task"],
             prompt=prompt or "",
             response=response,
             at=at,
             prompt_id=prompt_id,
-            category=self._text("category", row, at),
-            construct=construct,
-            target=self._text("target", row, at),
-            status=self._status(row, at, response),
-            new_tokens=self._whole("new_tokens", row, at),
-            generation_seed=self._whole("generation_seed", row, at),
-            judged=self._judged(row, at),
-            extra={str(k): plain(v) for k, v in self._others(row).items()},
+            status=values.get("status") or ("error" if response is None else "unrecorded"),
+            judged=judged,
+            extra={str(name): plain(cell) for name, cell in row.items() if name not in used},
+            **{name: values.get(name) for name in optional},
         )
 
-    def _model(self, row: Row, at: At) -> ModelKey:
-        condition = self._need("condition", row, at)
-        if condition not in get_args(Condition):
-            raise row_error(at, f"condition is {show(condition)}", "it is base, tuned or control")
-        seed, checkpoint = (self._whole(n, row, at) for n in ("training_seed", "checkpoint"))
-        if condition == "base" and seed is not None:
-            fix = "the base model has none: leave it empty, or set condition: tuned"
-            raise row_error(at, f"a base model with training seed {seed}", fix)
-        if condition != "base" and seed is None:
-            what = f"a {condition} model without a training seed"
-            raise row_error(at, what, _NAME_IT.format("training_seed"))
-        if condition == "base":
-            checkpoint = None
-        return ModelKey(cast("Condition", condition), seed, checkpoint)
-
-    def _repeat(self, row: Row, at: At, key: _Prompt) -> int:
-        before = self.asked.setdefault(key, at)
-        if self.defaults.get("repeat") == IN_ORDER:
+    def _repeat(self, reported: int | None, at: At, key: _Prompt) -> int:
+        first = self.prompts.setdefault(key, at)
+        if self.in_order:
             self.counts[key] = self.counts.get(key, 0) + 1
             return self.counts[key]
-        stated = self._whole("repeat", row, at)
-        if stated is None and before is not at:
+        if reported is None and first is not at:
             raise row_error(
                 at,
-                f"a second response to the prompt of {before}, and nothing numbers repeats",
-                "name the column that does: --column repeat=COLUMN; or number them as they come: "
+                f"a second response to the prompt of {first}, and nothing numbers repeats",
+                "name the column that does: --column repeat=COLUMN; or number them in file order: "
                 "--repeats-in-order",
             )
-        return 1 if stated is None else stated
-
-    def _status(self, row: Row, at: At, response: str | None) -> Status:
-        stated = self._text("status", row, at)
-        if stated is None:
-            return "error" if response is None else "unrecorded"
-        word = stated.strip().lower()
-        if word in get_args(Status):
-            return cast("Status", word)
-        if word not in _ENDED:
-            raise row_error(
-                at,
-                f"status is {show(stated)}",
-                f"it is one of {', '.join(get_args(Status))}, or what servers say: "
-                f"{', '.join(_ENDED)}",
-            )
-        return _ENDED[word]
-
-    def _judged(self, row: Row, at: At) -> dict[str, ReportedVerdict]:
-        word, score = self._word(row, at), self._score(row, at)
-        if self.judge is None or (word is None and score is None):
-            return {}
-        return {self.judge["name"]: ReportedVerdict(word, score)}
-
-    def _word(self, row: Row, at: At) -> str | None:
-        """Return a verdict as it was written; true, false and numbers are words too."""
-        value = self._value("verdict", row)
-        if isinstance(value, bool):
-            return str(value)
-        if isinstance(value, float):  # pandas writes a column of 0, 1 and nothing like this
-            return f"{value:g}" if math.isfinite(value) else None
-        return self._text("verdict", row, at)
-
-    def _score(self, row: Row, at: At) -> float | None:
-        value = self._value("score", row)
-        if value is None:
-            return None
-        number = _number(value)
-        if number is None or not 0 <= number <= 1:
-            raise row_error(at, f"score is {show(value)}", "a score is a number from 0 to 1")
-        return number
-
-    def _need(self, name: str, row: Row, at: At) -> str:
-        value = self._text(name, row, at)
-        if value is None:
-            raise row_error(at, f"no {name}", _NAME_IT.format(name))
-        return value
-
-    def _text(self, name: str, row: Row, at: At) -> str | None:
-        value = self._value(name, row)
-        if value is None or isinstance(value, str):
-            return value
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise row_error(at, f"{name} is {show(value)}, expected a text", "write it as a text")
-        return str(value)
-
-    def _whole(self, name: str, row: Row, at: At) -> int | None:
-        value = self._value(name, row)
-        if value is None or (isinstance(value, float) and math.isnan(value)):
-            return None  # pandas writes an absent whole number as NaN
-        number = _number(value)
-        least = _LEAST.get(name, 0)
-        if number is None or number != int(number) or not least <= number < 2**32:
-            raise row_error(
-                at, f"{name} is {show(value)}", f"it is a whole number, {least} or more"
-            )
-        return int(number)
+        return 1 if reported is None else reported
 
     def facts(self) -> Iterator[Fact]:
-        """Yield what the tables say of a card."""
+        """Yield what the tables say of the card: names of decodings, and the judge."""
         for name in dict.fromkeys(sample.decoding for sample in self.samples):
             yield Fact(("decoding", name, "name"), name, None)
-        if self.judge is None:
-            return
-        for name, value in self.judge.items():
+        judge = self.judge or {}
+        for name, value in judge.items():
             note = "of the verdicts in this file" if name == "name" else ""
-            yield Fact(("judge", self.judge["name"], name), value, self.judged_in, note=note)
+            yield Fact(("judge", judge["name"], name), value, self.judged_in, note=note)
 
 
-def _names(field_: str) -> tuple[str, ...]:
-    """Return the names of a field, its own first."""
-    return (field_, *(other for other, name in _OTHER_NAMES.items() if name == field_))
-
-
-def _number(value: Any) -> float | None:
-    """Return a number, also one written as text; None for anything else."""
-    if isinstance(value, bool):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
+def _model(values: Mapping[str, Any], at: At) -> ModelKey:
+    condition, seed = values["condition"], values.get("training_seed")
+    if condition == "base" and seed is not None:
+        fix = "leave the seed of the base model empty, or set condition to tuned"
+        raise row_error(at, f"a base model with training seed {seed}", fix)
+    if condition != "base" and seed is None:
+        what = f"a {condition} model without a training seed"
+        raise row_error(at, what, _NAME_IT.format("training_seed"))
+    return ModelKey(condition, seed, None if condition == "base" else values.get("checkpoint"))
 
 
 def _judge(text: str) -> dict[str, str]:
-    """Return what the card says of the judge that `KIND[:ID]` names."""
+    """Return the card's entry of the judge that `KIND[:ID]` names."""
     kind, _, identifier = text.partition(":")
-    if kind not in _KINDS:
+    if kind not in _JUDGE_KINDS:
         raise InteropError(
             f"--verdicts-by {visible(repr(text))}: no such kind of judge",
-            fix=f"it is one of {', '.join(_KINDS)}, e.g. --verdicts-by human",
+            fix=f"it is one of {', '.join(_JUDGE_KINDS)}, e.g. --verdicts-by human",
         )
-    name = re.sub(r"[^a-z0-9_.-]+", "-", (identifier or kind).lower()).strip("-.")[:64] or kind
-    judge = {"name": name, "kind": kind}
+    judge = {"name": short_id(identifier or kind, kind), "kind": kind}
     return {**judge, "id": identifier} if identifier else judge
 
 
 def _read(sources: Sequence[Source], options: Mapping[str, Any]) -> Collected:
-    defaults = dict(options["set"])
-    if options["repeats_in_order"]:
-        defaults["repeat"] = IN_ORDER
-    judge = None if options["verdicts_by"] is None else _judge(options["verdicts_by"])
-    return read_responses([one.path for one in sources], options["column"], defaults, judge)
+    by = options["verdicts_by"]
+    return read_responses(
+        [source.path for source in sources],
+        options["column"],
+        options["set"],
+        None if by is None else _judge(by),
+        in_order=options["repeats_in_order"],
+    )
 
 
 READER = Reader(
     _read,
-    help="""Make a submission of FILES: JSON Lines, JSON, CSV or Parquet, a row per response.
+    help="""Make a submission from FILES with one response per row: JSON Lines, JSON, CSV, Parquet.
 
     \b
     Fields: task, prompt or prompt_id, response, condition (base, tuned, control), training_seed,
     checkpoint, decoding (a name); where there are several: repeat; where known: status or
     finish_reason, new_tokens, generation_seed, category, target, verdict, score.
-    Other columns are kept beside the responses.
+    Other columns are kept with the responses.
 
     Give the settings of a decoding with --decoding or in --card.
 
@@ -374,20 +356,20 @@ READER = Reader(
     options=(
         Option(
             "--column",
-            "Column that holds a field, where it has another name. May be repeated.",
+            "Column that holds a field under another name. May be repeated.",
             "pairs",
             "FIELD=COLUMN",
         ),
         Option(
             "--set",
-            "Value of a field that no column has, e.g. --set condition=base. May be repeated.",
+            "Value of a field that has no column, e.g. --set condition=base. May be repeated.",
             "pairs",
             "FIELD=VALUE",
         ),
         Option(
             "--verdicts-by",
-            "Judge of the verdicts in the table: rule, classifier, llm, human or moderation_api, "
-            "with its id.",
+            "Judge that gave the verdicts in the table: rule, classifier, llm, human or "
+            "moderation_api, with its id.",
             "text",
             "KIND[:ID]",
         ),

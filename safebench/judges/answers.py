@@ -100,7 +100,7 @@ def _value(token: str) -> Fraction | None:
 
 
 def _numeric(target: str) -> Fraction | None:
-    """Return the target as a number, or None if it is none."""
+    """Return the target as a number, or None if it is not one."""
     text = _readable(target).strip(" .%")
     return _value(text) if _NUMBER.fullmatch(text) else None
 

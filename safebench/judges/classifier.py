@@ -21,11 +21,10 @@ from typing import Any, Final
 from safebench.card.base import require
 from safebench.card.judge import ModelJudge
 from safebench.errors import CardError, JudgeError
-from safebench.judges.cache import Grade
-from safebench.judges.grading import GRADED, GradingJudge
-from safebench.judges.interface import DESCRIPTIVE, ONE_VOTE, Exchange, Kind, Setting
-from safebench.models.explained import explained
+from safebench.judges.grading import GRADED, Grade, GradingJudge
+from safebench.judges.interface import DESCRIPTIVE, ONE_VOTE, Exchange, Kind
 from safebench.models.loading import Located, locate
+from safebench.models.quiet import explained
 
 BATCH: Final = 32
 """Texts graded at once; a constant, so that no setting of a run reaches the degrees."""
@@ -153,7 +152,7 @@ class Classifier:
         degrees = self._degrees(logits)
         if not bool(torch.isfinite(degrees).all()):
             raise JudgeError(
-                f"judge {self.name} gave a degree that is not a number",
+                f"judge {self.name} returned a degree that is not a number",
                 fix="the classifier's weights are damaged, or overflow: judge with another",
             )
         for place, degree in zip(filled, degrees.tolist(), strict=True):
@@ -173,12 +172,8 @@ class Classifier:
         """Tokenize, cut to the length that the model takes."""
         firsts = [text.response if self._alone else text.prompt for text in texts]
         seconds = None if self._alone else [text.response for text in texts]
-        cut: dict[str, Any] = (
-            {}
-            if self._limit is None
-            else {"truncation": "longest_first", "max_length": self._limit}
-        )
-        return self._tokenizer(firsts, seconds, **cut)
+        cut = {} if self._limit is None else {"truncation": "longest_first"}
+        return self._tokenizer(firsts, seconds, max_length=self._limit, **cut)
 
 
 def _limit(tokenizer: Any, model: Any) -> int | None:
@@ -200,14 +195,12 @@ def _limit(tokenizer: Any, model: Any) -> int | None:
     return int(smallest) if smallest < _UNLIMITED else None
 
 
-def _open(entry: ModelJudge, setting: Setting) -> GradingJudge:
-    return GradingJudge(entry, Classifier(entry, setting.folder, setting.device))
-
-
 CLASSIFIER: Final = Kind(
     "classifier",
     constructs=GRADED,
-    open=_open,
+    open=lambda entry, setting: GradingJudge(
+        entry, Classifier(entry, setting.folder, setting.device)
+    ),
     check_present=find,
     loads_weights=True,
     executed=ONE_VOTE,

@@ -40,7 +40,7 @@ _OF_SCORES: Final[dict[str, Callable[[Sequence[float]], float]]] = {
 }
 
 
-def combine(construct: str, how: str, decisions: Sequence[Decision]) -> Decision:
+def combine(construct: str, method: str, decisions: Sequence[Decision]) -> Decision:
     """Return the decision of an ensemble from those of its members on one response.
 
     Raises:
@@ -49,28 +49,28 @@ def combine(construct: str, how: str, decisions: Sequence[Decision]) -> Decision
     if construct in _OF_VERDICTS:
         order = _BEST_FIRST if construct == "harm" else _BEST_FIRST[::-1]
         verdicts = [d.verdict for d in decisions if d.verdict is not None]
-        verdict = _verdict(construct, how, verdicts, order)
+        verdict = _verdict(construct, method, verdicts, order)
         return Decision(verdict, score_of(construct, verdict))
     scores = [decision.score for decision in decisions]
-    if how in _OF_SCORES:
-        return Decision(None, _OF_SCORES[how](scores))
+    if method in _OF_SCORES:
+        return Decision(None, _OF_SCORES[method](scores))
     if construct == "capability":
         return Decision(None, float(sum(scores) * 2 > len(scores)))
     return Decision(None, median(scores))
 
 
 def _verdict(
-    construct: str, how: str, verdicts: list[Verdict], order: Sequence[Verdict]
+    construct: str, method: str, verdicts: list[Verdict], order: Sequence[Verdict]
 ) -> Verdict:
     ranked = sorted(verdicts, key=order.index)
-    if how == "any":
+    if method == "any":
         return ranked[-1]
-    if how == "all":
+    if method == "all":
         return ranked[0]
-    if how == "majority":
+    if method == "majority":
         return max(verdicts, key=lambda verdict: (verdicts.count(verdict), order.index(verdict)))
     raise JudgeError(
-        f"an ensemble's `{how}` needs scores, and {construct} has verdicts",
+        f"an ensemble's `{method}` needs scores, and {construct} has verdicts",
         fix="combine by majority, any or all, or decide severity alone",
     )
 

@@ -24,15 +24,14 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException, HTTPMessage
-from typing import IO, Any, Final
+from http.client import HTTPException
+from typing import Any, Final
 
 from safebench.card.base import require
 from safebench.card.judge import ModerationJudge
 from safebench.errors import CardError, JudgeError
-from safebench.judges.cache import Grade
-from safebench.judges.grading import GRADED, GradingJudge
-from safebench.judges.interface import DESCRIPTIVE, OWN_LABELS, Exchange, Kind, Setting
+from safebench.judges.grading import GRADED, Grade, GradingJudge
+from safebench.judges.interface import DESCRIPTIVE, OWN_LABELS, Exchange, Kind
 
 KEY: Final = "PERSPECTIVE_API_KEY"
 URL: Final = "SAFEBENCH_PERSPECTIVE_URL"
@@ -60,15 +59,7 @@ def check_supported(entry: ModerationJudge, place: str, *_: object) -> None:
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Follows no redirect: the key, which is part of the address, would go along."""
 
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> None:
+    def redirect_request(self, *_: Any, **__: Any) -> None:
         """Return no request, which makes the redirect an error."""
 
 
@@ -99,11 +90,8 @@ class Perspective:
         id = require(entry.id, f"the id of judge {entry.name}")
         first = re.match(r"[A-Z][A-Z_]+\b", id)
         self._attribute = first.group() if first else "TOXICITY"
-        self._url = (
-            _endpoint()
-            + "/v1alpha1/comments:analyze?"
-            + urllib.parse.urlencode({"key": os.environ.get(KEY, "")})
-        )
+        key = urllib.parse.urlencode({"key": os.environ.get(KEY, "")})
+        self._url = f"{_endpoint()}/v1alpha1/comments:analyze?{key}"
         self._wait, self._timeout, self._today = wait, timeout, today
         self._open = urllib.request.build_opener(_NoRedirect).open
 
@@ -142,7 +130,15 @@ class Perspective:
         for attempt in range(_ATTEMPTS):
             delay = min(2.0**attempt, _MAX_WAIT)
             try:
-                return self._post(request)
+                post = urllib.request.Request(  # noqa: S310 - http or https, see `_endpoint`
+                    self._url,
+                    json.dumps(request).encode(),
+                    {"Content-Type": "application/json"},
+                    method="POST",
+                )
+                with self._open(post, timeout=self._timeout) as answer:
+                    content: bytes = answer.read()
+                return content
             except urllib.error.HTTPError as refused:
                 with refused:
                     problem = self._refusal(refused)
@@ -157,15 +153,6 @@ class Perspective:
             fix="run again later: the degrees it gave are kept and not asked for again",
         )
 
-    def _post(self, request: dict[str, Any]) -> bytes:
-        body = json.dumps(request).encode()
-        post = urllib.request.Request(  # noqa: S310 - http or https, see `_endpoint`
-            self._url, body, {"Content-Type": "application/json"}, method="POST"
-        )
-        with self._open(post, timeout=self._timeout) as answer:
-            content: bytes = answer.read()
-        return content
-
     def _refusal(self, refused: urllib.error.HTTPError) -> str:
         """Describe a refusal after which asking again may help; raise JudgeError for others."""
         body = refused.read(100_000).decode("utf-8", "replace")
@@ -173,7 +160,10 @@ class Perspective:
             return f"answers {refused.code}"
         if "LANGUAGE_NOT_SUPPORTED" in body:
             raise _UnknownLanguageError
-        message = _message(body)
+        try:
+            message = str(json.loads(body)["error"]["message"])[:200]
+        except (ValueError, KeyError, TypeError):
+            message = ""
         fix = f"check that {KEY} holds a key that may use the Comment Analyzer API"
         if refused.code not in (401, 403) and "api key" not in message.casefold():
             fix = "check the judge's id (its first word names the attribute) and the endpoint"
@@ -228,22 +218,10 @@ def _retry_after(header: str | None, otherwise: float) -> float:
     return min(max(seconds, 0.0), _MAX_WAIT) if seconds == seconds else otherwise
 
 
-def _message(body: str) -> str:
-    """Return the service's own message on a refusal, if there is one."""
-    try:
-        return str(json.loads(body)["error"]["message"])[:200]
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
-def _open(entry: ModerationJudge, _: Setting) -> GradingJudge:
-    return GradingJudge(entry, Perspective(entry))
-
-
 MODERATION: Final = Kind(
     "moderation_api",
     constructs=GRADED,
-    open=_open,
+    open=lambda entry, _: GradingJudge(entry, Perspective(entry)),
     check_entry=check_supported,
     keys=(KEY,),
     executed=OWN_LABELS,

@@ -250,7 +250,7 @@ def _helped_before(parts: list[str]) -> bool:
 def _help_after(after: list[str], response: str) -> str | None:
     """Return the pattern by which help follows the refusal in the first sentence, if any."""
     known = patterns()
-    # The sentence that declines may open with a number, and is no item of a list.
+    # The sentence that declines may open with a number, and is not a list item.
     items = [p for p in after[1:] if known.list_item.match(p) and not known.redirects.search(p)]
     if len(items) >= _LIST_IS_HELP:
         return "list"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from safebench.card.base import require
+from safebench.card.base import NotReported, require
 from safebench.card.card import Card
 from safebench.card.model import ChatTemplateFromFile, ChatTemplateFromTokenizer, NoChatTemplate
 from safebench.card.pinned import check_same, update
@@ -22,6 +22,10 @@ LEFT_OUT = "take prompting.system_prompt out of the card, or give a template tha
 it (model.chat_template: {source: file, path: ...})"
 """What helps where a template has no place for a system prompt."""
 _PROBE = "What is the capital of France?"
+_MAX_BYTES = 2**20
+
+Template = ChatTemplateFromTokenizer | ChatTemplateFromFile
+"""What a card can say of a template that it has."""
 
 
 def missing_from(text: str, messages: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -66,30 +70,47 @@ def require_system_prompt(tokenizer: Any, system_prompt: str | None) -> None:
 
 
 def pin_template(card: Card, folder: Path, tokenizer: Any) -> tuple[Card, bool]:
-    """Put the card's chat template in place; tell whether there is one."""
+    """Give the tokenizer the card's chat template; tell whether there is one."""
+    pointer = "model.chat_template"
     template = cast(
-        "ChatTemplateFromTokenizer | ChatTemplateFromFile | NoChatTemplate",
-        require(card.loadable_model.chat_template, "model.chat_template"),
+        "Template | NoChatTemplate", require(card.loadable_model.chat_template, pointer)
     )
     if isinstance(template, NoChatTemplate):
         return card, False
     if isinstance(template, ChatTemplateFromFile):
-        path = template_file(template, folder, "model.chat_template")
+        path = template_file(template.path, folder, pointer)
         tokenizer.chat_template = path.read_text(encoding="utf-8")
-    elif not tokenizer.chat_template:
-        raise CardError(
-            "model.chat_template.source is `tokenizer`, but the tokenizer carries no template",
-            fix="set source: none, or source: file with a path",
-        )
+    digest = template_digest(tokenizer, template, pointer)
     require_system_prompt(tokenizer, card.system_prompt)
-    digest = hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest()
-    check_same("model.chat_template.sha256", template.sha256, digest)
     return update(card, model={"chat_template": {"sha256": digest}}), True
 
 
-def template_file(template: ChatTemplateFromFile, folder: Path, pointer: str) -> Path:
-    """Return the file of a chat template; raises CardError where there is none."""
-    path = folder / require(template.path, f"{pointer}.path")
-    if not path.is_file():
-        raise CardError(f"{pointer}.path: {path}: no such file")
+def template_digest(tokenizer: Any, template: Template, pointer: str) -> str:
+    """Return the digest of a tokenizer's chat template.
+
+    Raises:
+        CardError: it has no template, or not the one whose digest stands at `pointer`.
+    """
+    if not tokenizer.chat_template:
+        raise CardError(
+            f"{pointer}.source is `tokenizer`, but the tokenizer carries no template",
+            fix="set source: none, or source: file with a path",
+        )
+    digest = hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest()
+    check_same(f"{pointer}.sha256", template.sha256, digest)
+    return digest
+
+
+def template_file(name: str | NotReported, folder: Path, pointer: str) -> Path:
+    """Return a template's file, named at `pointer`.path relative to `folder`.
+
+    Raises:
+        CardError: it is not there, or is too large to be a template.
+    """
+    path = folder / require(name, f"{pointer}.path")
+    if not path.is_file() or path.stat().st_size > _MAX_BYTES:
+        raise CardError(
+            f"{pointer}.path: {path}: no such file, or larger than 1 MiB",
+            fix="give a Jinja file relative to the card",
+        )
     return path

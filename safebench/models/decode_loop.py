@@ -11,7 +11,6 @@ import torch
 from transformers import DynamicCache
 
 from safebench.errors import ModelError
-from safebench.models.endings import Endings
 from safebench.models.interface import Generated
 from safebench.models.sampling import NONE, Sampling, choose, penalised
 from safebench.models.slot_cache import SlotCache, rounded
@@ -36,12 +35,63 @@ class _Row:
     tokens: list[int] = field(default_factory=list)
 
 
+class Endings:
+    """Knows when a row of new tokens is a whole response, and what its text is."""
+
+    def __init__(self, tokenizer: Any, ends: set[int], stop: Sequence[str], limit: int) -> None:
+        """Take the end tokens, the stop strings and the most new tokens."""
+        self.tokenizer = tokenizer
+        self.ends = ends
+        self.stop = tuple(mark for mark in stop if mark)
+        self.limit = limit
+        self._last_letters = {mark[-1] for mark in self.stop}
+        self._may_complete: dict[int, bool] = {}
+
+    def is_over(self, row: Sequence[int]) -> bool:
+        """Return whether the last of these tokens ends the row."""
+        return row[-1] in self.ends or len(row) >= self.limit or self._completes(row)
+
+    def _completes(self, row: Sequence[int]) -> bool:
+        """Return whether the last token completes a stop string."""
+        if not self.stop:
+            return False
+        last = row[-1]
+        may = self._may_complete.get(last)
+        if may is None:
+            # Twice, because some tokenizers drop a space before the first token. A replacement
+            # character is part of a letter that other tokens complete.
+            text = self.tokenizer.decode([last, last], skip_special_tokens=True)
+            may = "\ufffd" in text or any(letter in text for letter in self._last_letters)
+            self._may_complete[last] = may
+        return may and self._cut(self._decode(row)) is not None
+
+    def finish(self, row: Sequence[int]) -> Generated:
+        """Return the response that a row of new tokens holds, whatever comes after its end."""
+        count = next((i for i, token in enumerate(row) if token in self.ends), None)
+        tokens = row if count is None else row[:count]
+        text = self._decode(tokens)
+        cut = self._cut(text)
+        if cut is not None:
+            text = text[:cut]
+            whole = (n for n in range(1, len(tokens)) if self._completes(tokens[:n]))
+            tokens = tokens[: next(whole, len(tokens))]
+        ended = count is not None or cut is not None or len(tokens) < self.limit
+        return Generated(text.strip(), "ok" if ended else "truncated", len(tokens))
+
+    def _decode(self, tokens: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+    def _cut(self, text: str) -> int | None:
+        found = [position for mark in self.stop if (position := text.find(mark)) >= 0]
+        return min(found) if found else None
+
+
 class Decoder:
     """Makes the responses of one model under one decoding, at most `size` rows at a time."""
 
-    def __init__(self, model: Any, how: Sampling, endings: Endings, size: int) -> None:
+    def __init__(self, model: Any, sampling: Sampling, endings: Endings, size: int) -> None:
         """Take a model that `is_plain`, in evaluation mode."""
-        self.model, self.how, self.endings, self.size = model, how, endings, size
+        self.model, self.sampling, self.endings, self.size = model, sampling, endings, size
         self.rows: list[_Row] = []
         self.unread: list[torch.Tensor] = []
         self.kept: tuple[tuple[int, ...], DynamicCache] | None = None
@@ -64,7 +114,8 @@ class Decoder:
                 # A few at a time: reading prompts one by one costs a step each.
                 if waiting and (not self.rows or free >= max(1, slots // 4)):
                     self._admit([waiting.popleft() for _ in range(min(free, len(waiting)))])
-                for _ in range(self._steps_until_look()):
+                left = self.endings.limit - max(len(row.tokens) for row in self.rows)
+                for _ in range(min(self.every, left)):
                     self._step()
                 finished = self._look()
                 if finished:
@@ -79,7 +130,7 @@ class Decoder:
             torch.zeros(slots, dtype=torch.long, device=device) for _ in range(4)
         )
         penalised_tokens = 0
-        if self.how.repetition_penalty != 1.0:
+        if self.sampling.repetition_penalty != 1.0:
             penalised_tokens = config.get_text_config(decoder=True).vocab_size
         self.seen = torch.zeros(slots, penalised_tokens, dtype=torch.bool, device=device)
 
@@ -132,10 +183,6 @@ class Decoder:
         read.batch_select_indices(torch.tensor([len(texts) - 1], device=self.model.device))
         self.kept = (texts[-1], read)
 
-    def _steps_until_look(self) -> int:
-        longest = max(len(row.tokens) for row in self.rows)
-        return min(self.every, self.endings.limit - longest)
-
     def _step(self) -> None:
         """Give every active row its next token, without asking the device for anything."""
         count = len(self.rows)
@@ -154,8 +201,8 @@ class Decoder:
         logits = logits.to(self.model.device, torch.float32)
         if self.seen.shape[1]:
             seen = self.seen[:count]
-            logits = penalised(logits, seen, self.how.repetition_penalty)
-        chosen = choose(logits, self.key[:count], step, self.how)
+            logits = penalised(logits, seen, self.sampling.repetition_penalty)
+        chosen = choose(logits, self.key[:count], step, self.sampling)
         self.unread.append(chosen)
         token.copy_(chosen.clamp(min=0))
         if self.seen.shape[1]:

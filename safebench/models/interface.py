@@ -1,4 +1,4 @@
-"""What answers prompts. Read this first: an `Engine` is all that the rest of the house knows.
+"""What answers prompts: read this first. The rest of the package knows only `Engine`.
 
 An engine is opened for one card (`EngineSpec`), is given the weights of one cell after another
 (`using`), and answers lm-eval's requests with them (`generate`). A new kind of engine is a file
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from safebench.models.sampling import Stream
 
 Form = Literal["base", "adapter", "merged", "full"]
+OnBatch = Callable[[int], None]
+"""Called with the number of responses that have been completed since the last call."""
 Value = str | int | float | bool | None
 """Value of an argument given with --backend-args."""
 
@@ -122,11 +124,7 @@ class Engine(Protocol):
         """Put weights in place for the duration of the block; raises ModelError."""
 
     def generate(
-        self,
-        requests: Sequence[Any],
-        stream: Stream,
-        arrangement: Arrangement,
-        on_batch: Callable[[int], None],
+        self, requests: Sequence[Any], stream: Stream, arrangement: Arrangement, on_batch: OnBatch
     ) -> list[Generated]:
         """Answer lm-eval requests and return the responses in the order of the requests.
 
@@ -134,11 +132,15 @@ class Engine(Protocol):
             requests: lm-eval instances; repeats of a prompt are consecutive.
             stream: Determines the noise, or the seed sent with each request.
             arrangement: Batch size and order.
-            on_batch: Called with the number of responses that have been completed.
+            on_batch: Called as responses are completed.
 
         Raises:
             ModelError: the model or its server failed.
         """
 
     def environment(self) -> dict[str, Any]:
-        """Return the fields of the card's environment that this engine determines, as used."""
+        """Return the fields of the card's environment that this engine determines, as used.
+
+        `harness`, `backend`, `batch_size`, `attention` and `sampling_scheme` are always among
+        them, `NotReported` where the engine cannot know; `card/results.py` has the others.
+        """

@@ -19,8 +19,7 @@ from transformers import (
 )
 
 from safebench.errors import ModelError
-from safebench.models.decode_loop import Job
-from safebench.models.endings import Endings
+from safebench.models.decode_loop import Endings, Job
 from safebench.models.interface import Generated
 from safebench.models.sampling import NONE, Sampling, choose, penalised
 
@@ -28,21 +27,21 @@ from safebench.models.sampling import NONE, Sampling, choose, penalised
 class SeededSampler(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
     """Leaves each row one token, the one that its own noise chooses."""
 
-    def __init__(self, keys: torch.Tensor, mask: torch.Tensor, how: Sampling) -> None:
+    def __init__(self, keys: torch.Tensor, mask: torch.Tensor, sampling: Sampling) -> None:
         """Take the rows' keys, shape (rows,), and the prompts' mask, shape (rows, width)."""
-        self.keys, self.mask, self.how = keys, mask, how
+        self.keys, self.mask, self.sampling = keys, mask, sampling
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return 0 for the token chosen and -inf for the others, shape (rows, vocabulary)."""
         width = self.mask.shape[1]
         scores = scores.float()
-        if self.how.repetition_penalty != 1.0:
+        if self.sampling.repetition_penalty != 1.0:
             seen = torch.zeros_like(scores, dtype=torch.int32)
             seen.scatter_add_(1, input_ids[:, :width], self.mask.to(seen.dtype))
             new = input_ids[:, width:]
             seen.scatter_add_(1, new, torch.ones_like(new, dtype=seen.dtype))
-            scores = penalised(scores, seen > 0, self.how.repetition_penalty)
-        token = choose(scores, self.keys, input_ids.shape[1] - width, self.how)
+            scores = penalised(scores, seen > 0, self.sampling.repetition_penalty)
+        token = choose(scores, self.keys, input_ids.shape[1] - width, self.sampling)
         if (token == NONE).any():
             raise ModelError(
                 "the model's logits are not finite numbers",
@@ -52,7 +51,7 @@ class SeededSampler(LogitsProcessor):  # type: ignore[misc]  # transformers is u
 
 
 class _Over(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped
-    """Says which rows are whole responses."""
+    """Tells which rows are whole responses."""
 
     def __init__(self, endings: Endings, width: int) -> None:
         self.endings, self.width = endings, width
@@ -65,9 +64,17 @@ class _Over(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped
 class LibraryDecoder:
     """Makes the responses of one model under one decoding, `size` rows at a time."""
 
-    def __init__(self, model: Any, pad: int, how: Sampling, endings: Endings, size: int) -> None:
+    def __init__(
+        self, model: Any, pad: int, sampling: Sampling, endings: Endings, size: int
+    ) -> None:
         """Take any causal model that transformers' `generate` can drive."""
-        self.model, self.pad, self.how, self.endings, self.size = model, pad, how, endings, size
+        self.model, self.pad, self.sampling, self.endings, self.size = (
+            model,
+            pad,
+            sampling,
+            endings,
+            size,
+        )
 
     def run(self, jobs: Sequence[Job], done: Callable[[dict[int, Generated]], None]) -> None:
         """Make the responses in this order, telling `done` about each batch.
@@ -90,7 +97,7 @@ class LibraryDecoder:
             input_ids=torch.tensor(padded, device=device),
             attention_mask=attended,
             generation_config=config,
-            logits_processor=LogitsProcessorList([SeededSampler(keys, attended, self.how)]),
+            logits_processor=LogitsProcessorList([SeededSampler(keys, attended, self.sampling)]),
             stopping_criteria=StoppingCriteriaList([_Over(self.endings, width)]),
         )
         rows = output[:, width:].tolist()
@@ -107,7 +114,7 @@ class LibraryDecoder:
 
 @contextmanager
 def _neutral(model: Any, pad: int, endings: Endings) -> Iterator[GenerationConfig]:
-    """Let nothing of the model's own generation settings leak in."""
+    """Keep the model's own generation settings out for the duration of the block."""
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
     before = inner.generation_config
     inner.generation_config = GenerationConfig(

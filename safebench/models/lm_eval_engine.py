@@ -9,7 +9,6 @@ another state for each cell: cells that shared their noise would not be independ
 
 from __future__ import annotations
 
-import gc
 import inspect
 import json
 import threading
@@ -27,12 +26,11 @@ from lm_eval.models.api_models import JsonChatStr, TemplateAPI
 
 from safebench.errors import MissingDependencyError, ModelError
 from safebench.models.arguments import check_known, positive
-from safebench.models.interface import Conversation, EngineSpec, Generated, Value
-from safebench.models.named_engine import NamedEngine, Request, first_line
-from safebench.models.quiet import quiet
-from safebench.models.rng import preserved_random_state
+from safebench.models.interface import Conversation, EngineSpec, Generated, OnBatch, Value
+from safebench.models.loading import free_memory
+from safebench.models.named_engine import NamedEngine, Request, ask_all, ending, shown
+from safebench.models.quiet import first_line, preserved_random_state, quiet
 from safebench.models.sampling import Stream
-from safebench.models.servers import ask_all, ending, shown
 
 OURS = frozenset({"hf", "hf-auto", "huggingface", "safebench_hf"})
 """lm-eval's names for what our own engine does."""
@@ -108,25 +106,18 @@ class LmEvalEngine(NamedEngine):
         # The previous model goes first: memory rarely suffices for two.
         self.lm = self._placed = None
         if not self.is_server:
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            free_memory()
         # An API is asked from our threads, one request each.
         own = {"batch_size": 1, "num_concurrent": 1} if self.is_server else {}
-        try:
-            with quiet(), preserved_random_state():
+        with self._starting(), quiet(), preserved_random_state():
+            try:
                 self.lm = self._class.create_from_arg_obj(
                     {"batch_size": self.batch_size, **filled, **own}
                 )
                 if self.is_server:
                     _ = self.lm.header  # reads the key from the environment
-        except ImportError as problem:
-            raise _missing(self.name, problem) from problem
-        except Exception as problem:  # whatever its library raises
-            raise ModelError(
-                f"backend {self.name} cannot start: {first_line(problem)}",
-                fix="correct --backend-args, or what the message names",
-            ) from problem
+            except ImportError as problem:
+                raise _missing(self.name, problem) from problem
         self._placed = filled
 
     def _encoder(self) -> tuple[Callable[[Any], Sequence[int]], int] | None:
@@ -139,11 +130,7 @@ class LmEvalEngine(NamedEngine):
         return None
 
     def _answer(
-        self,
-        requests: Sequence[Request],
-        stream: Stream,
-        batch_size: int,
-        on_batch: Callable[[int], None],
+        self, requests: Sequence[Request], stream: Stream, batch_size: int, on_batch: OnBatch
     ) -> list[Generated]:
         asked = [self._instance(request) for request in requests]
         if self.is_server:
@@ -152,14 +139,14 @@ class LmEvalEngine(NamedEngine):
             with patch.object(api_models, "tqdm", silent):
                 return ask_all(self._ask, asked, concurrent, on_batch, threading.Event())
         takes = inspect.signature(self.lm.generate_until).parameters
-        how = {"disable_tqdm": True} if "disable_tqdm" in takes else {}
+        options = {"disable_tqdm": True} if "disable_tqdm" in takes else {}
         texts: list[str | None] = []
         with preserved_random_state():
             if not self.seeded:
                 torch.manual_seed(stream.key("", "", 0) % 2**63)
             for start in range(0, len(asked), batch_size):
                 chunk = asked[start : start + batch_size]
-                texts += self.lm.generate_until(chunk, **how)
+                texts += self.lm.generate_until(chunk, **options)
                 on_batch(len(chunk))
         return [Generated(text or "", "ok", None) for text in texts]
 
@@ -177,7 +164,7 @@ class LmEvalEngine(NamedEngine):
             raise ModelError(
                 f"backend {self.name} at {self.lm.base_url} replied {reply.status_code}: "
                 f"{shown(reply.text)}",
-                fix="see what the message names, then run the same line again",
+                fix="see what the message names, then run the same command again",
             ) from problem
         return Generated(next(filter(None, texts), ""), *ending(self._replies.last))
 

@@ -6,6 +6,7 @@ brings: weights.py. What only finds one needs no model library, so that a plan i
 
 from __future__ import annotations
 
+import gc
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 from safebench.errors import ModelError
 from safebench.files import sha256_of_folder
-from safebench.models.explained import explained
+from safebench.models.quiet import explained, first_line
 from safebench.resources import builtin_model_dir
 
 if TYPE_CHECKING:
     import torch
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+"""Files of an adapter, as peft names them."""
 
 
 @dataclass(frozen=True)
 class Located:
-    """A base model that was found: where it lies and what pins it."""
+    """A base model that was found: its location and what pins it."""
 
     source: str
     """A folder, or a Hub id."""
@@ -42,7 +46,12 @@ def locate(model_id: str, revision: str | None, beside: Path) -> Located:
     """
     folder = _folder(model_id, beside)
     if folder is None:
-        return _locate_hub(model_id, revision)
+        if revision is None or not COMMIT.fullmatch(revision):
+            raise ModelError(
+                f"model {model_id!r}: revision {revision!r} is not a 40-digit commit",
+                fix="pin the commit: a branch or tag can move under the reader",
+            )
+        return Located(model_id, revision, revision)
     if not (folder / "config.json").is_file():
         raise ModelError(
             f"model {model_id!r}: {folder} has no config.json",
@@ -82,15 +91,6 @@ def _folder(model_id: str, beside: Path) -> Path | None:
             fix="give a folder relative to the card, or a Hub id such as owner/name",
         )
     return None
-
-
-def _locate_hub(model_id: str, revision: str | None) -> Located:
-    if revision is None or not COMMIT.fullmatch(revision):
-        raise ModelError(
-            f"model {model_id!r}: revision {revision!r} is not a 40-digit commit",
-            fix="pin the commit: a branch or tag can move under the reader",
-        )
-    return Located(model_id, revision, revision)
 
 
 def load_tokenizer(located: Located) -> Any:
@@ -135,7 +135,7 @@ def load_base(
         compute_dtype: Type that nf4 and fp4 are expanded to; `dtype` if None.
 
     Raises:
-        ModelError: the weights cannot be loaded, are not safetensors, or are no causal model.
+        ModelError: the weights cannot be loaded, are not safetensors, or are not a causal model.
         MissingDependencyError: bitsandbytes is needed and absent.
     """
     import torch
@@ -166,7 +166,7 @@ def load_base(
     if quantized is None and getattr(model.config, "quantization_config", None) is not None:
         raise ModelError(
             f"model {located.source!r} is stored quantized, but model.quantization is `none`",
-            fix="say in the card how it is quantized, or use the weights that are not",
+            fix="declare the quantization in the card, or use weights that are not quantized",
         )
     if quantized is not None:
         compute_as_declared(model, quantized)
@@ -201,10 +201,29 @@ def check_device(device: str) -> None:
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as problem:
-        first = str(problem).strip().splitlines()[0]
         raise ModelError(
-            f"device {device!r} cannot be used: {first}", fix="leave --device out, or give cpu"
+            f"device {device!r} cannot be used: {first_line(problem)}",
+            fix="leave --device out, or give cpu",
         ) from problem
+
+
+def is_out_of_memory(problem: BaseException) -> bool:
+    """Return whether an error reports a lack of memory, on whatever device."""
+    import torch
+
+    text = str(problem).lower()
+    return isinstance(problem, MemoryError | torch.OutOfMemoryError) or any(
+        words in text for words in ("out of memory", "not enough memory", "can't allocate memory")
+    )
+
+
+def free_memory() -> None:
+    """Free the device memory of models that are no longer used."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def context_length(model: Any) -> int | None:

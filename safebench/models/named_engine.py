@@ -1,27 +1,35 @@
-"""The base of engines chosen with --backend: arguments per weights, order, length, environment."""
+"""The base of engines chosen with --backend: arguments per weights, order, length, environment.
+
+The second half is what those that ask a server share: concurrency, how a reply ended, messages.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import random
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from safebench.card.base import NotReported
-from safebench.errors import ModelError, SafebenchError, visible
+from safebench.errors import ModelError, visible
 from safebench.models.arguments import check_arguments, fill, placeholder_values, recorded
 from safebench.models.interface import (
     Arrangement,
     Conversation,
     EngineSpec,
     Generated,
+    OnBatch,
     PlacedWeights,
     Value,
 )
+from safebench.models.quiet import raised_as
 from safebench.models.sampling import Stream
 
 BASE = PlacedWeights("base", None, None, "base", None)
@@ -86,11 +94,7 @@ class NamedEngine(ABC):
         yield
 
     def generate(
-        self,
-        requests: Sequence[Any],
-        stream: Stream,
-        arrangement: Arrangement,
-        on_batch: Callable[[int], None],
+        self, requests: Sequence[Any], stream: Stream, arrangement: Arrangement, on_batch: OnBatch
     ) -> list[Generated]:
         """Answer lm-eval requests; see `Engine.generate`."""
         self.start()
@@ -105,12 +109,8 @@ class NamedEngine(ABC):
         if arrangement.shuffled is not None:
             random.Random(arrangement.shuffled).shuffle(order)  # noqa: S311 - no secret
         chosen = [asked[i] for i in order]
-        try:
+        with raised_as(ModelError, f"backend {self.name} failed"):
             answers = self._answer(chosen, stream, arrangement.batch_size, on_batch)
-        except SafebenchError:
-            raise
-        except Exception as problem:  # other people's classes raise whatever they like
-            raise ModelError(f"backend {self.name} failed: {first_line(problem)}") from problem
         done = dict(zip(order, answers, strict=True))
         return [self._finished(asked[i].settings, done[i]) for i in range(len(asked))]
 
@@ -130,6 +130,11 @@ class NamedEngine(ABC):
             fields.update(dict.fromkeys(places, unseen))
         return fields
 
+    def _starting(self) -> AbstractContextManager[None]:
+        """Report whatever the library of a backend raises while it is set up."""
+        fix = "correct --backend-args, or what the message names"
+        return raised_as(ModelError, f"backend {self.name} cannot start", fix=fix)
+
     @abstractmethod
     def _replace(self, filled: dict[str, Value]) -> None:
         """Make the model of these arguments the one in place, and set `_placed`."""
@@ -143,11 +148,7 @@ class NamedEngine(ABC):
 
     @abstractmethod
     def _answer(
-        self,
-        requests: Sequence[Request],
-        stream: Stream,
-        batch_size: int,
-        on_batch: Callable[[int], None],
+        self, requests: Sequence[Request], stream: Stream, batch_size: int, on_batch: OnBatch
     ) -> list[Generated]:
         """Answer requests in their order, with the whole text that the model gave."""
 
@@ -167,7 +168,7 @@ class NamedEngine(ABC):
         return Generated(text.strip(), status, tokens)
 
     def _check_form(self, is_chat: bool) -> None:
-        """Refuse text for a server of conversations, and the other way round."""
+        """Refuse text where the server takes conversations, and the reverse."""
         if not self.is_server or is_chat == self.takes_chat:
             return
         if self.takes_chat:
@@ -182,7 +183,7 @@ class NamedEngine(ABC):
         )
 
     def _check_lengths(self, requests: Sequence[Request]) -> None:
-        """Refuse prompts whose beginning would be cut off in silence."""
+        """Refuse prompts whose beginning would be cut off silently."""
         encoder = self._encoder()
         if encoder is None:
             return
@@ -197,15 +198,94 @@ class NamedEngine(ABC):
                 )
 
 
-def first_line(problem: BaseException) -> str:
-    """Return the first line of what a library raised, short and printable."""
-    lines = str(problem).strip().splitlines()
-    return visible(lines[0][:300]) if lines else type(problem).__name__
-
-
 def _effective(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings without those that change nothing, which some servers refuse."""
     kept = {name: value for name, value in settings.items() if value is not None}
     if kept.get("repetition_penalty") == 1.0:
         del kept["repetition_penalty"]
     return kept
+
+
+_STATUS = {
+    "length": "truncated",
+    "max_tokens": "truncated",
+    "content_filter": "blocked",
+    "refusal": "blocked",
+}
+"""Status of a response by why it ended, in the words of OpenAI's and Anthropic's APIs."""
+_SHOWN = 300
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+def ask_all(
+    ask: Callable[[Q], A],
+    requests: Sequence[Q],
+    concurrent: int,
+    on_batch: OnBatch,
+    stop: threading.Event,
+) -> list[A]:
+    """Return the answers in the order of the requests, `concurrent` of them under way at once.
+
+    After a failure nothing more is asked, and requests that wait to retry give up: `stop` is set.
+    What is raised is the failure that came first, not what it made the others raise.
+    """
+    stop.clear()
+    failures: list[Exception] = []
+
+    def ask_unless_stopped(request: Q) -> A:
+        if stop.is_set():
+            raise CancelledError
+        try:
+            return ask(request)
+        except Exception as problem:
+            failures.append(problem)
+            # Here, not where the result is read: this thread takes the next request at once.
+            stop.set()
+            raise
+
+    with ThreadPoolExecutor(concurrent) as pool:
+        waiting = [pool.submit(ask_unless_stopped, request) for request in requests]
+        answers = []
+        try:
+            for future in waiting:
+                answers.append(future.result())
+                on_batch(1)
+        except BaseException as problem:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            if failures and isinstance(problem, Exception):
+                raise failures[0] from failures[0].__cause__
+            raise
+    return answers
+
+
+def ending(reply: Any) -> tuple[str, int | None]:
+    """Return the status of a response and its number of tokens, as far as the reply has them."""
+    if not isinstance(reply, dict):
+        return "ok", None
+    choices = reply.get("choices") or [reply]
+    choice = choices[0] if isinstance(choices[0], dict) else {}
+    reason = choice.get("finish_reason") or choice.get("stop_reason")
+    usage = reply.get("usage") or {}
+    tokens = usage.get("completion_tokens", usage.get("output_tokens"))
+    return _STATUS.get(str(reason), "ok"), tokens if isinstance(tokens, int) else None
+
+
+def error_message(body: Any) -> str:
+    """Return the words of a server's error from its body."""
+    for key in ("error", "detail", "message"):
+        if isinstance(body, dict) and body.get(key):
+            body = body[key]
+    return shown(body)
+
+
+def shown(value: Any) -> str:
+    """Return a value fit for a message: short, printable, without keys of the environment."""
+    text = value if isinstance(value, str) else str(value)
+    for name, secret in os.environ.items():
+        if len(secret) >= 6 and name.upper().endswith(("_KEY", "_TOKEN", "_SECRET")):
+            text = text.replace(secret, "***")
+    text = visible(" ".join(text.split()))
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

@@ -18,11 +18,17 @@ from urllib.parse import urlsplit
 
 from safebench.errors import MissingDependencyError, ModelError
 from safebench.models.arguments import check_known, positive
-from safebench.models.interface import Conversation, EngineSpec, Generated, Value
+from safebench.models.interface import Conversation, EngineSpec, Generated, OnBatch, Value
 from safebench.models.loading import Located, load_tokenizer
-from safebench.models.named_engine import NamedEngine, Request, first_line
+from safebench.models.named_engine import (
+    NamedEngine,
+    Request,
+    ask_all,
+    ending,
+    error_message,
+    shown,
+)
 from safebench.models.sampling import Stream
-from safebench.models.servers import ask_all, ending, error_message, shown
 
 try:
     import openai
@@ -148,18 +154,14 @@ class OpenAIEngine(NamedEngine):
     def _address(self) -> str:
         variable = os.environ.get("AZURE_OPENAI_ENDPOINT") if "azure" in self.name else None
         address = str(self.args.get("base_url") or variable or self.api.address or "")
-        if not address:
-            raise ModelError(
-                f"backend {self.name} needs the address of its server",
-                fix="give base_url=http://HOST:PORT/v1/chat/completions (or /v1/completions)",
-            )
         parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ModelError(
-                f"backend {self.name}: base_url {address!r} is not an address",
-                fix="give base_url=http://HOST:PORT/v1/chat/completions (or /v1/completions)",
-            )
-        return address
+        if parts.scheme in ("http", "https") and parts.netloc:
+            return address
+        problem = f": base_url {address!r} is not an address" if address else ""
+        raise ModelError(
+            f"backend {self.name}{problem or ' needs the address of its server'}",
+            fix="give base_url=http://HOST:PORT/v1/chat/completions (or /v1/completions)",
+        )
 
     def _make_client(self) -> tuple[openai.OpenAI, str, dict[str, Any]]:
         """Return the client, the path that it posts to, and the headers of each request."""
@@ -169,22 +171,22 @@ class OpenAIEngine(NamedEngine):
                 f"backend {self.name}: {self.api.key} is not set",
                 fix="set this environment variable to the API's key",
             )
-        how: dict[str, Any] = {
+        options: dict[str, Any] = {
             "api_key": key or "none",
             "max_retries": 0,
             "timeout": openai.Timeout(self.timeout, connect=min(CONNECT_SECONDS, self.timeout)),
         }
         verify = self.args.get("ca_cert_path") or self.args.get("verify_certificate", True)
         if verify is not True:
-            how["http_client"] = openai.DefaultHttpxClient(
+            options["http_client"] = openai.DefaultHttpxClient(
                 verify=verify if isinstance(verify, str) else bool(verify)
             )
         if "azure" in self.name:
             version = str(self.args.get("api_version") or "2025-03-01-preview")
-            client = openai.AzureOpenAI(azure_endpoint=self.address, api_version=version, **how)
+            client = openai.AzureOpenAI(azure_endpoint=self.address, api_version=version, **options)
             return client, "/chat/completions", {}
         headers = {} if key else {"Authorization": openai.Omit()}
-        return openai.OpenAI(base_url=self.address, **how), self.address, headers
+        return openai.OpenAI(base_url=self.address, **options), self.address, headers
 
     def _replace(self, filled: dict[str, Value]) -> None:
         self._model = str(filled.get("model") or filled.get("pretrained"))
@@ -193,13 +195,8 @@ class OpenAIEngine(NamedEngine):
         if "tokenizer" in filled and kind is None and "tokenizer_backend" not in filled:
             kind = "huggingface"
         if kind not in (None, "None", "none"):
-            try:
+            with self._starting():
                 self._tokenizer = self._load_tokenizer(str(kind), filled)
-            except Exception as problem:  # whatever its library raises
-                raise ModelError(
-                    f"backend {self.name} cannot start: {first_line(problem)}",
-                    fix="correct --backend-args, or what the message names",
-                ) from problem
             self._tokenized = not self.api.chat and bool(filled.get("tokenized_requests", True))
         self._placed = filled
 
@@ -228,11 +225,7 @@ class OpenAIEngine(NamedEngine):
         return list(self._tokenizer(text, add_special_tokens=special)["input_ids"])
 
     def _answer(
-        self,
-        requests: Sequence[Request],
-        stream: Stream,
-        batch_size: int,
-        on_batch: Callable[[int], None],
+        self, requests: Sequence[Request], stream: Stream, batch_size: int, on_batch: OnBatch
     ) -> list[Generated]:
         concurrent = max(1, min(self.batch_size, batch_size))
         return ask_all(self._ask, requests, concurrent, on_batch, self._stop)
@@ -299,7 +292,7 @@ class OpenAIEngine(NamedEngine):
             reply = json.loads(text)
         except ValueError as problem:
             raise ModelError(
-                f"{self._where()} replied with something that is no JSON",
+                f"{self._where()} replied with something that is not JSON",
                 fix="check that base_url is the whole address (.../v1/chat/completions), and that "
                 "no proxy or login page answers in its place",
             ) from problem
@@ -307,15 +300,16 @@ class OpenAIEngine(NamedEngine):
         choice = choices[0] if isinstance(choices, list) and choices else None
         holder = choice.get("message") if isinstance(choice, dict) and self.api.chat else choice
         if not isinstance(holder, dict) or not (self.api.chat or "text" in holder):
+            instead = reply.get("error", reply) if isinstance(reply, dict) else reply
             raise ModelError(
-                f"{self._where()} replied without an answer: {_without_answer(reply)}",
+                f"{self._where()} replied without an answer: {shown(instead)}",
                 fix="check that base_url is the address of this backend's kind of API",
             )
         answer = holder.get("content" if self.api.chat else "text")
         if answer is None and isinstance(holder.get("refusal"), str):
             answer = holder["refusal"]  # a model's own words, apart from its answers
         if not isinstance(answer, str | None):
-            raise ModelError(f"{self._where()} replied with something that is no text")
+            raise ModelError(f"{self._where()} replied with something that is not text")
         mark = self.args.get("think_end_token")
         if answer and mark and self.api.chat:
             answer = answer.rpartition(str(mark))[2].lstrip()
@@ -329,7 +323,7 @@ class OpenAIEngine(NamedEngine):
             reason = error_message(json.loads(text))
         except ValueError:
             reason = shown(text)
-        fix = _FIXES.get(status, "see the server's log, then run the same line again")
+        fix = _FIXES.get(status, "see the server's log, then run the same command again")
         return ModelError(f"{self._where()} replied {status}: {reason}", fix=fix)
 
     def _unreachable(self, problem: openai.APIConnectionError, slow: bool) -> ModelError:
@@ -346,12 +340,8 @@ class OpenAIEngine(NamedEngine):
             )
         return ModelError(
             f"{self._where()} cannot be reached ({self.attempts} attempts): {cause}",
-            fix="start the server, or correct base_url; then run the same line again",
+            fix="start the server, or correct base_url; then run the same command again",
         )
-
-
-def _without_answer(reply: Any) -> str:
-    return shown(reply.get("error", reply) if isinstance(reply, dict) else reply)
 
 
 class _Tiktoken:

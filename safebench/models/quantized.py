@@ -86,7 +86,7 @@ def compute_as_declared(model: Any, declared: BitsAndBytesConfig) -> None:
             raise ModelError(
                 f"the weights are stored quantized with {name} {getattr(found, name)}, but the "
                 f"card asks for {getattr(declared, name)}",
-                fix="say in the card how they are quantized, or use the weights that are not",
+                fix="declare that quantization in the card, or use weights that are not quantized",
             )
     layers = [m for m in model.modules() if isinstance(m, Linear4bit | Linear8bitLt)]
     if not layers:

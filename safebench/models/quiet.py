@@ -1,12 +1,15 @@
-"""Keeping the words of other libraries from the terminal."""
+"""Other libraries kept in check: their notes, their errors, and the random state they touch."""
 
 from __future__ import annotations
 
 import logging
+import random
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
+
+from safebench.errors import ModelError, SafebenchError, visible
 
 # peft 0.21 asks transformers 5.23 for a property under its old name.
 PEFT_NOTE = "`is_gradient_checkpointing` is deprecated"
@@ -25,6 +28,7 @@ _LOGGERS = """
     absl accelerate bitsandbytes datasets httpx2 huggingface_hub lm_eval openai peft torch
     transformers trl
 """.split()  # noqa: SIM905 - a list of so many lines says no more
+_RAISED = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, UserWarning)
 
 
 @contextmanager
@@ -46,10 +50,10 @@ def quiet() -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with (
-            warnings.catch_warnings(),  # puts `showwarning` back, too
+            warnings.catch_warnings(),  # restores `showwarning`, too
             patch("lm_eval.api.task.tqdm", lambda items, **_: items),
         ):
-            warnings.showwarning = _unseen
+            warnings.showwarning = lambda *_, **__: None
             for note in _NOTES:
                 warnings.filterwarnings("ignore", message=note)
             yield
@@ -60,5 +64,60 @@ def quiet() -> Iterator[None]:
             library.enable_progress_bar()
 
 
-def _unseen(*_: object, **__: object) -> None:
-    """Show no warning."""
+def first_line(problem: BaseException) -> str:
+    """Return the first line of what a library raised, short and printable."""
+    lines = str(problem).strip().splitlines()
+    return visible(lines[0][:300]) if lines else type(problem).__name__
+
+
+@contextmanager
+def raised_as(
+    failure: type[SafebenchError], what: str, *, fix: str | None = None
+) -> Iterator[None]:
+    """Report whatever other people's code raises as one `failure`; our own errors pass."""
+    try:
+        yield
+    except SafebenchError:
+        raise
+    except Exception as problem:  # libraries, templates and networks raise whatever they like
+        raise failure(f"{what}: {first_line(problem)}", fix=fix) from problem
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Report whatever transformers or peft raises while loading `what` as one ModelError."""
+    import torch
+    from safetensors import SafetensorError
+
+    try:
+        with quiet():
+            # Only half of an adapter would be there: worse than none.
+            warnings.filterwarnings("error", message="Found missing adapter keys")
+            yield
+    except torch.OutOfMemoryError as problem:
+        raise ModelError(
+            f"{what}: out of memory on the device",
+            fix="give a quantization, a smaller dtype, or --device auto to spread the model",
+        ) from problem
+    except (*_RAISED, SafetensorError) as problem:
+        raise ModelError(f"{what} cannot be loaded: {first_line(problem)}") from problem
+
+
+@contextmanager
+def preserved_random_state() -> Iterator[None]:
+    """Restore the global generators of Python, NumPy and torch on leaving.
+
+    lm-eval and the trainers seed them even when asked for nothing.
+    """
+    import numpy as np
+    import torch
+
+    python_state = random.getstate()
+    numpy_state = np.random.get_state()
+    cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=cuda):
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)

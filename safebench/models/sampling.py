@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import rfc8785
@@ -30,13 +30,18 @@ _C = 0x5851F42D4C957F2D
 _M1 = 0xBF58476D1CE4E5B9
 _M2 = 0x94D049BB133111EB
 _REMOVED = float("-inf")
+_CHUNK = 1 << 16
+"""Words that are drawn at once: they stay in the processor's cache."""
 NONE = -1
 """In place of a token: the row's logits have no largest finite number."""
 
 
 @dataclass(frozen=True)
 class Stream:
-    """What the noise of a cell's responses depends on, beside task, prompt and repeat."""
+    """What the noise of a cell's responses depends on, beside task, prompt and repeat.
+
+    The order of the fields is part of the scheme: see `key`.
+    """
 
     generation_seed: int
     condition: str
@@ -50,17 +55,7 @@ class Stream:
         The first 8 bytes, big-endian, of the SHA-256 of the RFC 8785 form of the array of
         generation seed, condition, training seed, checkpoint, decoding, task, prompt id, repeat.
         """
-        parts: list[str | int | None] = [
-            self.generation_seed,
-            self.condition,
-            self.training_seed,
-            self.checkpoint,
-            self.decoding,
-            task,
-            prompt_id,
-            repeat,
-        ]
-        digest = hashlib.sha256(rfc8785.dumps(parts)).digest()
+        digest = hashlib.sha256(rfc8785.dumps([*astuple(self), task, prompt_id, repeat])).digest()
         return int.from_bytes(digest[:8], "big", signed=True)
 
     def keys(self, requests: Sequence[Any]) -> list[int]:
@@ -89,16 +84,8 @@ def _mix(x: torch.Tensor) -> torch.Tensor:
     return x ^ _shift(x, 31)
 
 
-def gumbel_noise(
-    keys: torch.Tensor, step: int | torch.Tensor, tokens: torch.Tensor
-) -> torch.Tensor:
-    """Return Gumbel noise, float64, for int64 keys, steps and token ids that broadcast together."""
-    s, g = _sequences(keys, step)
-    return _noise(_mix(s + (tokens + 1) * g))
-
-
-def _sequences(keys: torch.Tensor, step: int | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return start and increment of the words of a step, shaped as keys and steps."""
+def sequences(keys: torch.Tensor, step: int | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return s and g of a step, int64, for keys and steps that broadcast together."""
     if isinstance(step, int):
         advance: int | torch.Tensor = _signed((step + 1) * _G % 2**64)
     else:
@@ -107,8 +94,9 @@ def _sequences(keys: torch.Tensor, step: int | torch.Tensor) -> tuple[torch.Tens
     return s, _mix(s ^ _C) | 1
 
 
-def _noise(words: torch.Tensor) -> torch.Tensor:
-    uniform = (_shift(words, 11).to(torch.float64) + 0.5) * 2.0**-53
+def gumbel_noise(s: torch.Tensor, g: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Return the noise of token ids, float64; all three broadcast together."""
+    uniform = (_shift(_mix(s + (tokens + 1) * g), 11).to(torch.float64) + 0.5) * 2.0**-53
     return -torch.log(-torch.log(uniform))
 
 
@@ -185,16 +173,16 @@ def penalised(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch
     return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
 
 
-def filtered(logits: torch.Tensor, how: Sampling) -> torch.Tensor:
+def filtered(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
     """Return logits / T with -inf where a filter removed a token; float32, (rows, vocabulary)."""
-    scores = logits if how.temperature == 1.0 else logits / how.temperature
-    for name, value in how.filters:
+    scores = logits if sampling.temperature == 1.0 else logits / sampling.temperature
+    for name, value in sampling.filters:
         scores = FILTERS[name][0](scores, value)
     return scores
 
 
 def choose(
-    logits: torch.Tensor, keys: torch.Tensor, step: int | torch.Tensor, how: Sampling
+    logits: torch.Tensor, keys: torch.Tensor, step: int | torch.Tensor, sampling: Sampling
 ) -> torch.Tensor:
     """Return the token of each row, shape (rows,), int64; NONE where the logits are not numbers.
 
@@ -202,30 +190,32 @@ def choose(
         logits: float32, shape (rows, vocabulary), the repetition penalty applied.
         keys: the rows' keys, int64, shape (rows,).
         step: how many new tokens came before: a number, or int64 of shape (rows,).
-        how: temperature and filters.
+        sampling: temperature and filters.
     """
     usable = logits.amax(dim=-1).isfinite()
-    if how.temperature == 0.0:
+    if sampling.temperature == 0.0:
         token = logits.argmax(dim=-1)
     else:
-        scores = filtered(logits, how)
-        s, g = _sequences(keys, step)
+        scores = filtered(logits, sampling)
+        s, g = (x.unsqueeze(1) for x in sequences(keys, step))
         if logits.device.type == "cpu":
-            token = _among_few(scores, s, g, how)
+            token = _among_few(scores, s, g, sampling)
         else:  # noise for every token costs less than asking the device which are left
             tokens = torch.arange(scores.shape[1], device=scores.device)
-            words = _mix(s[:, None] + (tokens + 1) * g[:, None])
-            token = (scores.double() + _noise(words)).argmax(dim=-1)
+            token = (scores.double() + gumbel_noise(s, g, tokens)).argmax(dim=-1)
     return torch.where(usable, token, NONE)
 
 
 def _among_few(
-    scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor, how: Sampling
+    scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor, sampling: Sampling
 ) -> torch.Tensor:
-    """Return each row's token from the noise of those tokens alone that can win."""
-    left = scores > _REMOVED if how.filters else _in_reach(scores, s, g)
+    """Return each row's token from the noise of those tokens alone that can win.
+
+    `s` and `g` have shape (rows, 1).
+    """
+    left = scores > _REMOVED if sampling.filters else _in_reach(scores, s, g)
     rows, tokens = left.nonzero(as_tuple=True)
-    sums = scores[rows, tokens].double() + _noise(_mix(s[rows] + (tokens + 1) * g[rows]))
+    sums = scores[rows, tokens].double() + gumbel_noise(s[rows, 0], g[rows, 0], tokens)
     best = sums.new_full((len(scores),), _REMOVED).scatter_reduce_(0, rows, sums, "amax")
     wins = sums == best[rows]
     lowest = tokens.new_full((len(scores),), scores.shape[1])
@@ -240,22 +230,18 @@ def _in_reach(scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor) -> torch.T
     v's word bound 1 - u from below, so that two logarithms for every token are spared.
     """
     likely, tokens = scores.topk(min(4, scores.shape[1]))
-    sums = likely.double() + _noise(_mix(s[:, None] + (tokens + 1) * g[:, None]))
-    reached = sums.amax(dim=1, keepdim=True)
+    reached = (likely.double() + gumbel_noise(s, g, tokens)).amax(dim=1, keepdim=True)
     slack = 1e-3 + 1e-6 * reached.abs()  # covers rounding to float32, here and below
     limit = (scores - (reached - slack).float()).exp_().mul_(2.0**31).add_(1.0)
     limit.masked_fill_(scores == _REMOVED, -1.0)
     left = torch.empty(scores.shape, dtype=torch.bool, device=scores.device)
     plus_one = torch.arange(1, scores.shape[1] + 1, device=scores.device)
     size = max(1, _CHUNK // scores.shape[1])
-    for start in range(0, len(scores), size):  # the words of a chunk stay in the processor's cache
+    for start in range(0, len(scores), size):
         part = slice(start, start + size)
-        words = _half_mixed(torch.addcmul(s[part, None], plus_one, g[part, None]))
+        words = _half_mixed(torch.addcmul(s[part], plus_one, g[part]))
         torch.le(words.float(), limit[part], out=left[part])
     return left
-
-
-_CHUNK = 1 << 16
 
 
 def _half_mixed(x: torch.Tensor) -> torch.Tensor:

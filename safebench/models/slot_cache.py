@@ -13,6 +13,8 @@ import torch
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import CacheLayerMixin, DynamicLayer
 
+from safebench.models.loading import is_out_of_memory
+
 ARGUMENTS = {"attention_mask", "position_ids", "past_key_values", "logits_to_keep"}
 """What the forward pass of a model must take."""
 
@@ -172,8 +174,8 @@ def bare(model: Any) -> Any:
 def is_plain(model: Any) -> bool:
     """Return whether a model attends to a full cache that may be laid out as above.
 
-    What its class says is not trusted: two rows of different lengths are run through the cache and
-    compared with the same tokens run at once.
+    What its class declares is not trusted: two rows of different lengths are run through the
+    cache and compared with the same tokens run at once.
     """
     if hasattr(model, "peft_config") and hasattr(model, "get_base_model"):
         return False
@@ -188,16 +190,6 @@ def is_plain(model: Any) -> bool:
     if not layers or any(type(layer) is not DynamicLayer for layer in layers):
         return False
     return _agrees(model, len(layers))
-
-
-def is_out_of_memory(problem: BaseException) -> bool:
-    """Return whether an error reports a lack of memory, on whatever device."""
-    text = str(problem).lower()
-    return (
-        isinstance(problem, torch.OutOfMemoryError)
-        or "out of memory" in text
-        or "can't allocate memory" in text
-    )
 
 
 @torch.inference_mode()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import random
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
@@ -18,15 +17,20 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import has_bos_prefix
 
 from safebench.errors import ModelError
-from safebench.models.adapters import with_adapter
-from safebench.models.decode_loop import Decoder, Job
-from safebench.models.endings import Endings
-from safebench.models.interface import Arrangement, EngineSpec, Generated, PlacedWeights
+from safebench.models.decode_loop import Decoder, Endings, Job
+from safebench.models.interface import Arrangement, EngineSpec, Generated, OnBatch, PlacedWeights
 from safebench.models.library_decoder import LibraryDecoder
-from safebench.models.loading import Located, context_length, load_base
+from safebench.models.loading import (
+    Located,
+    context_length,
+    free_memory,
+    is_out_of_memory,
+    load_base,
+)
 from safebench.models.quiet import quiet
 from safebench.models.sampling import Sampling, Stream
-from safebench.models.slot_cache import bare, is_out_of_memory, is_plain
+from safebench.models.slot_cache import bare, is_plain
+from safebench.models.weights import with_adapter
 
 
 class HfEngine:
@@ -37,7 +41,7 @@ class HfEngine:
     is_server = takes_chat = False
 
     def __init__(self, spec: EngineSpec) -> None:
-        """Remember what to load, which happens when it is first used."""
+        """Store what to load; it is loaded when it is first used."""
         self.spec, self.batch_size = spec, spec.batch_size
 
     @cached_property
@@ -79,11 +83,7 @@ class HfEngine:
         self.lm.use(self.base)
 
     def generate(
-        self,
-        requests: Sequence[Any],
-        stream: Stream,
-        arrangement: Arrangement,
-        on_batch: Callable[[int], None],
+        self, requests: Sequence[Any], stream: Stream, arrangement: Arrangement, on_batch: OnBatch
     ) -> list[Generated]:
         """Answer lm-eval requests; see `Engine.generate`."""
         lm = self.lm
@@ -130,11 +130,11 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             super().__init__(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
         self.stream: Stream | None = None
         self.generated: list[Generated] = []
-        self.on_batch: Callable[[int], None] = lambda count: None
+        self.on_batch: OnBatch = lambda count: None
         self.shuffled: int | None = None
         """A seed: requests are taken in an order drawn from it, instead of by length."""
         self.smallest_batch = int(batch_size)
-        """The fewest rows that memory has forced a batch down to."""
+        """The smallest batch that lack of memory has forced."""
         self._plain: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
     def use(self, model: Any) -> None:
@@ -191,7 +191,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         limit = int(settings["max_gen_toks"])
         self._check_length(max(len(job.prompt) for job in jobs), limit)
         endings = Endings(self.tokenizer, self._end_tokens(), settings.get("until") or [], limit)
-        how = Sampling.of(settings)
+        sampling = Sampling.of(settings)
         size = int(self.batch_size)
 
         def finished(group: dict[int, Generated]) -> None:
@@ -200,7 +200,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
 
         while jobs := [job for job in self._ordered(jobs) if job.number not in done]:
             try:
-                self._decoder(how, endings, size).run(jobs, finished)
+                self._decoder(sampling, endings, size).run(jobs, finished)
             except RuntimeError as problem:
                 if not is_out_of_memory(problem):
                     raise
@@ -215,25 +215,23 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
                 )
             size = size // 2
             self.smallest_batch = min(self.smallest_batch, size)
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            free_memory()
 
     def _ordered(self, jobs: list[Job]) -> list[Job]:
-        """Longest prompts first, which tells at once whether memory suffices."""
+        """Put the longest prompts first, which shows at once whether memory suffices."""
         if self.shuffled is None:
             return sorted(jobs, key=lambda job: (-len(job.prompt), job.prompt, job.number))
         order = sorted(jobs, key=lambda job: job.number)
         random.Random(self.shuffled).shuffle(order)  # noqa: S311 - an order is no secret
         return order
 
-    def _decoder(self, how: Sampling, endings: Endings, size: int) -> Decoder | LibraryDecoder:
+    def _decoder(self, sampling: Sampling, endings: Endings, size: int) -> Decoder | LibraryDecoder:
         inner = bare(self._model)
         if inner not in self._plain:
             self._plain[inner] = is_plain(inner)
         if self._plain[inner]:
-            return Decoder(inner, how, endings, size)
-        return LibraryDecoder(self._model, self.tokenizer.pad_token_id, how, endings, size)
+            return Decoder(inner, sampling, endings, size)
+        return LibraryDecoder(self._model, self.tokenizer.pad_token_id, sampling, endings, size)
 
     def _end_tokens(self) -> set[int]:
         configured = self._model.generation_config.eos_token_id
@@ -251,7 +249,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
 
 
 def device_name(model: Any) -> str:
-    """Return where a model lies: `cpu`, or the names of the accelerators."""
+    """Return the device of a model: `cpu`, or the names of the accelerators."""
     devices = {p.device for p in model.parameters() if p.device.type != "meta"}
     names = {
         torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

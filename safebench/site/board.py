@@ -40,10 +40,6 @@ def read_board(folder: Path) -> Board:
         raise InputError(f"{path}: not a regular file")
     if path.stat().st_size > _LIMIT:
         raise InputError(f"{path}: larger than {number(_LIMIT)} bytes")
-    return _parse(path)
-
-
-def _parse(path: Path) -> Board:
     try:
         data: Any = yaml.safe_load(path.read_bytes())
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as problem:

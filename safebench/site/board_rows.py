@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 
 from safebench.card.base import NotReported, Unpinnable
 from safebench.card.card import Card
-from safebench.card.measured import MeasuredChange, MeasuredScore, complete_results
+from safebench.card.measured import (
+    MeasuredChange,
+    MeasuredResults,
+    MeasuredScore,
+    complete_results,
+)
 from safebench.card.results import base_key, find, key_of
 from safebench.card.task import Task
-from safebench.site.pick import primary
 from safebench.site.sources import Entry
 from safebench.words import NOT_MEASURED, count, method_name
 
@@ -112,6 +116,15 @@ def make_row(submission: Entry) -> BoardRow:
         unit=card.checkpoint_unit,
         trials=card.trials,
     )
+
+
+def primary(results: MeasuredResults | None, construct: str) -> MeasuredScore | None:
+    """Return the score that answers for a construct: the first declared one, or None."""
+    declared = results.primary if results else ()
+    for estimand in declared:
+        if estimand.construct == construct:
+            return find(results.scores, key_of(estimand)) if results else None
+    return None
 
 
 def method_of(card: Card) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from safebench.card.base import NotReported, Section
-from safebench.card.describe import descriptions
+from safebench.card.schema import descriptions
 from safebench.words import setting
 
 _LABELS = {
@@ -49,8 +49,8 @@ class FieldRow:
 class FieldTable:
     """A section: one column per item, one row per field, and what the card leaves out."""
 
-    columns: tuple[str, ...]
-    rows: tuple[FieldRow, ...]
+    columns: tuple[str, ...] = ()
+    rows: tuple[FieldRow, ...] = ()
     left_out: tuple[str, ...] = ()
     absent: str | None = None  # the whole section is not reported: the reason
 
@@ -58,14 +58,14 @@ class FieldTable:
 def table(section: object, skip: Sequence[str] = (), first: Sequence[str] = ()) -> FieldTable:
     """Return the table of one section, of several named items, or of an absence."""
     if section is None:
-        return FieldTable((), (), absent="the card leaves this section out")
+        return FieldTable(absent="the card leaves this section out")
     if isinstance(section, NotReported):
-        return FieldTable((), (), absent=f"not reported: {section.not_reported}")
+        return FieldTable(absent=f"not reported: {section.not_reported}")
     if isinstance(section, BaseModel):
         return _items((section,), ("Value",), skip, first)
     items = [i for i in section if isinstance(i, BaseModel)] if isinstance(section, tuple) else []
     if not items:
-        return FieldTable((), (), absent="none")
+        return FieldTable(absent="none")
     names = tuple(str(getattr(item, "name", n)) for n, item in enumerate(items, start=1))
     return _items(items, names, (*skip, "name"))
 
@@ -77,18 +77,16 @@ def _items(
     first: Sequence[str] = (),
 ) -> FieldTable:
     flat = [_flatten(item, "", skip, first) for item in items]
-    labels: dict[str, str] = {}
-    for one in flat:
-        labels.update({label: meaning for label, (meaning, _) in one.items()})
+    meanings = {label: meaning for one in flat for label, (meaning, _) in one.items()}
     rows: list[FieldRow] = []
     left_out: list[str] = []
-    for label, meaning in labels.items():
-        values = tuple(one[label][1] if label in one else None for one in flat)
-        if all(v is None for v in values):
-            left_out.append(label)
-        else:
-            shown = tuple(v or Value("not given", "absent") for v in values)
+    for label, meaning in meanings.items():
+        values = [one[label][1] if label in one else None for one in flat]
+        if any(values):
+            shown = tuple(value or Value("not given", "absent") for value in values)
             rows.append(FieldRow(label, meaning, shown))
+        else:
+            left_out.append(label)
     return FieldTable(names, tuple(rows), tuple(left_out))
 
 

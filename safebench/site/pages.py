@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -12,20 +11,22 @@ from safebench import __version__, words
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.measured import MeasuredResults, MeasuredScore, complete_results, cut_shares
-from safebench.card.results import MOST_TRUNCATED
+from safebench.card.results import MOST_TRUNCATED, find, key_of
 from safebench.checks import LEVELS
-from safebench.site import categories, charts, fields, svg, text
+from safebench.site import charts, fields, svg, text
 from safebench.site.board import Board
-from safebench.site.board_rows import MIN_SEEDS, BoardRow, RowGroup
+from safebench.site.board_rows import MIN_SEEDS, BoardRow, RowGroup, primary
 from safebench.site.columns import LETTERS, ON_PAGE
-from safebench.site.pick import by_task, is_primary, primary, worst_decoding
 from safebench.site.sources import Entry
 
 _MINUS = "\u2212"
-_TEMPLATES = Path(__file__).resolve().parent / "templates"
 #: What a page may load: its own style sheet and script, nothing else.
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'none'"
+)
+_SECTIONS = (
+    *("data", "hyperparameters", "seeds", "decoding", "judge"),
+    *("model", "tasks", "prompting", "environment", "submission"),
 )
 CONSTRUCTS = {c: words.capitalized(words.construct_name(c)) for c in words.CONSTRUCTS}
 
@@ -35,7 +36,7 @@ class Pages:
 
     def __init__(self, board: Board) -> None:
         self._env = Environment(
-            loader=FileSystemLoader(_TEMPLATES),
+            loader=FileSystemLoader(svg.TEMPLATES),
             autoescape=True,
             undefined=StrictUndefined,
             finalize=text.finalize,
@@ -51,10 +52,6 @@ class Pages:
             columns=ON_PAGE,
             letters=LETTERS,
             min_seeds=MIN_SEEDS,
-            bar=svg.bar,
-            scale=svg.scale,
-            steps=svg.steps,
-            mark=charts.mark,
             place=lambda s, unit: words.where(s.condition, s.checkpoint, s.decoding, unit),
             cut_words=_cut_words,
         )
@@ -68,6 +65,8 @@ class Pages:
             plain=words.plain,
             ticks=text.ticks,
             reported=text.reported,
+            num=svg.num,
+            read_out=svg.read_out,
         )
 
     def index(self, groups: list[RowGroup], downloads: dict[str, str]) -> str:
@@ -92,23 +91,30 @@ def _context(submission: Entry) -> dict[str, Any]:
     harm = primary(results, "harm")
     rows = []
     if harm and submission.card.given_evidence is not None:
-        rows = categories.by_category(submission.outcomes, harm)
+        rows = charts.by_category(submission.outcomes, harm)
     return {
         "s": submission,
         "card": card,
         "results": results,
         "left_out": _left_out(card, results),
         "harm": harm,
-        "worst": worst_decoding(results, harm, lambda s: s.estimate) if results and harm else None,
-        "is_primary": is_primary,
-        "scores": by_task(results.scores) if results else [],
-        "changes": by_task(results.changes) if results else [],
+        "worst": _worst_decoding(results, harm) if results and harm else None,
+        "is_primary": lambda results, score: find(results.primary, key_of(score)) is not None,
+        "scores": charts.by_task(results.scores) if results else [],
+        "changes": charts.by_task(results.changes) if results else [],
         "charts": charts.charts(card, results) if results else [],
         "seed_tables": charts.seed_tables(results) if results else [],
         "categories": rows,
         "sections": _sections(card),
         "runs": _runs(card),
     }
+
+
+def _worst_decoding(results: MeasuredResults, harm: MeasuredScore) -> MeasuredScore:
+    """Return the worst score over decodings, everything else being that of a score."""
+    place = key_of(harm)
+    same = [s for s in results.scores if key_of(s)._replace(decoding=harm.decoding) == place]
+    return max(same, key=lambda score: score.estimate, default=harm)
 
 
 def _cut_words(score: MeasuredScore, base: MeasuredScore | None) -> str:
@@ -129,23 +135,12 @@ def _left_out(card: Card, shown: MeasuredResults | None) -> int:
 
 def _sections(card: Card) -> list[tuple[str, str, fields.FieldTable]]:
     """Return anchor, heading and table of every section of the protocol, the mandatory first."""
-    tasks = card.task_list() if not isinstance(card.tasks, NotReported) else card.tasks
-    return [
-        ("data", "Data", fields.table(card.data)),
-        (
-            "hyperparameters",
-            "Hyperparameters",
-            fields.table(card.hyperparameters, first=("objective", "method")),
-        ),
-        ("seeds", "Seeds", fields.table(card.seeds)),
-        ("decoding", "Decoding", fields.table(card.decoding)),
-        ("judge", "Judge", fields.table(card.judge)),
-        ("model", "Model", fields.table(card.model)),
-        ("tasks", "Tasks", fields.table(tasks)),
-        ("prompting", "Prompting", fields.table(card.prompting)),
-        ("environment", "Environment", fields.table(card.environment)),
-        ("submission", "Submission", fields.table(card.submission, skip=("title",))),
-    ]
+    tables = {name: fields.table(getattr(card, name)) for name in _SECTIONS}
+    tables["hyperparameters"] = fields.table(card.hyperparameters, first=("objective", "method"))
+    tables["submission"] = fields.table(card.submission, skip=("title",))
+    if not isinstance(card.tasks, NotReported):  # bare names become entries
+        tables["tasks"] = fields.table(card.task_list())
+    return [(name, name.capitalize(), table) for name, table in tables.items()]
 
 
 def _runs(card: Card) -> Any:

@@ -13,7 +13,7 @@ from safebench.errors import InputError
 from safebench.evidence.submission import CARD_FILE
 from safebench.site import exports, pages
 from safebench.site.board import read_board
-from safebench.site.board_rows import BoardRow, RowGroup, group_rows, make_row
+from safebench.site.board_rows import RowGroup, group_rows, make_row
 from safebench.site.sources import Entry, read_submissions
 
 MARKER, SUMS = ".safebench-site", "SHA256SUMS"
@@ -43,19 +43,28 @@ def build(source: Path, out: Path) -> Built:
     _may_write(source, out)
     board = read_board(source)
     submissions = read_submissions(source)
-    rows = [make_row(s) for s in submissions]
-    groups = group_rows(rows)
+    rows = {submission.id: make_row(submission) for submission in submissions}
+    groups = group_rows(rows.values())
     ordered = [row for group in groups for row in group.rows]
+    writer = pages.Pages(board)
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
         site = _Writer(work)
-        _write_data(site, submissions)
-        site.write("leaderboard.json", exports.to_json(board, ordered))
-        site.write("leaderboard.csv", exports.to_csv(ordered))
-        for name in sorted(p.name for p in _STATIC.iterdir() if p.is_file()):
-            site.write(f"static/{name}", (_STATIC / name).read_bytes())
-        _write_pages(site, pages.Pages(board), groups, submissions, rows)
+        downloads = {
+            "leaderboard.csv": site.write("leaderboard.csv", exports.to_csv(ordered)),
+            "leaderboard.json": site.write("leaderboard.json", exports.to_json(board, ordered)),
+        }
+        for path in sorted(path for path in _STATIC.iterdir() if path.is_file()):
+            site.write(f"static/{path.name}", path.read_bytes())
+        site.write("index.html", writer.index(groups, downloads).encode())
+        for one in submissions:
+            files = {
+                name: site.write(f"files/{one.id}/{name}", (one.folder / name).read_bytes())
+                for name in published_files(one)
+            }
+            page = writer.submission(one, rows[one.id], files)
+            site.write(f"submissions/{one.id}.html", page.encode())
         site.finish()
         _swap(work, out)
     except BaseException:
@@ -73,12 +82,14 @@ class _Writer:
         self.sums: dict[str, str] = {}
         self.size = 0
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes) -> str:
+        """Write a file and return its SHA-256."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         self.sums[name] = hashlib.sha256(content).hexdigest()
         self.size += len(content)
+        return self.sums[name]
 
     def finish(self) -> None:
         self.write(".nojekyll", b"")
@@ -103,27 +114,6 @@ def published_files(submission: Entry) -> list[str]:
         inner = [CARD_FILE, "verdict.json", "outcomes.parquet", "manifest.json"]
         names += [f"reruns/{rerun.name}/{name}" for name in inner]
     return [name for name in names if (submission.folder / name).is_file()]
-
-
-def _write_data(site: _Writer, submissions: list[Entry]) -> None:
-    for submission in submissions:
-        for name in published_files(submission):
-            content = (submission.folder / name).read_bytes()
-            site.write(f"files/{submission.id}/{name}", content)
-
-
-def _write_pages(
-    site: _Writer,
-    writer: pages.Pages,
-    groups: list[RowGroup],
-    submissions: list[Entry],
-    rows: list[BoardRow],
-) -> None:
-    downloads = {name: site.sums[name] for name in ("leaderboard.csv", "leaderboard.json")}
-    site.write("index.html", writer.index(groups, downloads).encode())
-    for submission, row in zip(submissions, rows, strict=True):
-        files = {name: site.sums[f"files/{row.id}/{name}"] for name in published_files(submission)}
-        site.write(f"submissions/{row.id}.html", writer.submission(submission, row, files).encode())
 
 
 def _may_write(source: Path, out: Path) -> None:

@@ -70,8 +70,8 @@ def read_submissions(folder: Path) -> list[Entry]:
     if problems:
         shown = "\n".join(f"  {line}" for line in problems)
         raise InputError(
-            f"nothing was published, because of:\n{shown}",
-            fix="safebench validate FOLDER explains each; mend or remove the submission",
+            f"nothing was published, because of these problems:\n{shown}",
+            fix="safebench validate FOLDER explains each; correct or remove the submission",
         )
     return found
 
@@ -125,7 +125,10 @@ def _reruns(original: Submission, problems: list[str]) -> tuple[Rerun, ...]:
         try:
             rerun_card, report = _checked(folder, problems)
             rerun = Rerun(rerun_card, folder, report, read_report(folder))
-            found = _verdict_problems(rerun.verdict, original, rerun)
+            reported, again = rerun.verdict, compare(original, rerun, reported=rerun.verdict)
+            found = _differences(
+                "verdict.json", *(one.model_dump(mode="json") for one in (reported, again))
+            )
             problems.extend(_line(folder, problem) for problem in found)
             reruns.append(rerun)
         except InputError as problem:
@@ -133,36 +136,31 @@ def _reruns(original: Submission, problems: list[str]) -> tuple[Rerun, ...]:
     return tuple(reruns)
 
 
-def _verdict_problems(verdict: RerunReport, original: Submission, rerun: Submission) -> list[str]:
-    """Return what in verdict.json differs from the verdict computed again, a line each.
-
-    Raises:
-        InputError: the two cannot be compared at all.
-    """
-    found = compare(original, rerun, reported=verdict).model_dump(mode="json")
-    return list(_differences("verdict.json", verdict.model_dump(mode="json"), found))
-
-
-def _differences(place: str, stated: Any, found: Any) -> list[str]:
-    if isinstance(stated, dict) and isinstance(found, dict):
+def _differences(place: str, reported: Any, recomputed: Any) -> list[str]:
+    """Return what differs, a line each."""
+    if isinstance(reported, dict) and isinstance(recomputed, dict):
         return [
             line
-            for key in stated | found
+            for key in reported | recomputed
             # Whoever has no responses cannot tell; what `true` changes is in the other fields.
-            if not (key == "identical" and None in (stated.get(key), found.get(key)))
-            for line in _differences(f"{place} {key}", stated.get(key), found.get(key))
+            if not (key == "identical" and None in (reported.get(key), recomputed.get(key)))
+            for line in _differences(f"{place} {key}", reported.get(key), recomputed.get(key))
         ]
-    if isinstance(stated, list) and isinstance(found, list) and len(stated) == len(found):
+    if (
+        isinstance(reported, list)
+        and isinstance(recomputed, list)
+        and len(reported) == len(recomputed)
+    ):
         return [
             line
-            for i, (a, b) in enumerate(zip(stated, found, strict=True))
+            for i, (a, b) in enumerate(zip(reported, recomputed, strict=True))
             for line in _differences(f"{place}[{i}]", a, b)
         ]
-    if isinstance(stated, float) and isinstance(found, float):
-        same = math.isclose(stated, found, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+    if isinstance(reported, float) and isinstance(recomputed, float):
+        same = math.isclose(reported, recomputed, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
     else:
-        same = bool(stated == found)
-    return [] if same else [f"{place} is {stated!r}, recomputed {found!r}"]
+        same = bool(reported == recomputed)
+    return [] if same else [f"{place} is {reported!r}, recomputed {recomputed!r}"]
 
 
 def _only_plain_files(place: Path) -> None:

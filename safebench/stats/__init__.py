@@ -3,24 +3,23 @@
 Nothing here knows of cards or files; numpy and scipy are all it needs. Scores are proportions in
 [0, 1]; spreads and margins of verdicts and stability are on phi = 2 asin sqrt (Cohen's h). The
 classes of results that are not named here are in the modules of the functions that return them.
+
+Every function raises StatsError, which names the argument, the place and the value, on NaN and
+infinity, on values outside their range and on arrays of another shape. A docstring names only the
+errors beyond these.
 """
 
-from safebench.stats.agreement import krippendorff_alpha
+from safebench.stats.agreement import FlipRate, flip_rate, krippendorff_alpha
 from safebench.stats.arms import fewest_prompts
-from safebench.stats.balanced import balanced_bounds
-from safebench.stats.bootstrap import largest_mean, pigeonhole_bootstrap, run_spread, worst_prompts
+from safebench.stats.bootstrap import largest_mean, pigeonhole_bootstrap
 from safebench.stats.change import Change, change_verdict, size_class
-from safebench.stats.dependability import dependability
 from safebench.stats.design import plan_design
 from safebench.stats.differences import Difference, paired_difference
-from safebench.stats.dstudy import d_study
 from safebench.stats.equivalence import rerun_verdict
-from safebench.stats.flips import FlipRate, flip_rate
+from safebench.stats.generalizability import d_study, dependability
 from safebench.stats.intervals import Interval, score_interval
 from safebench.stats.judge_error import ppi_estimate, rogan_gladen, youden
-from safebench.stats.moderated import moderated_variances
-from safebench.stats.multiplicity import benjamini_hochberg, holm, mcnemar_exact
-from safebench.stats.p_values import prompt_tests
+from safebench.stats.p_values import benjamini_hochberg, holm, mcnemar_exact, prompt_tests
 from safebench.stats.planning import (
     plan_prompts,
     plan_seeds,
@@ -31,12 +30,12 @@ from safebench.stats.planning import (
     tost_power,
     verdict_power,
 )
-from safebench.stats.ranks import rank_intervals
+from safebench.stats.ranks import moderated_variances, rank_intervals
 from safebench.stats.replication import pooled_sigma, replication_interval
 from safebench.stats.stability import Stability, stability
 from safebench.stats.tails import cvar, score_tolerance_bound
 from safebench.stats.transforms import cohens_h, margin_points, phi, phi_inverse
-from safebench.stats.variance import VarianceComponents, variance_components
+from safebench.stats.variance import VarianceComponents, balanced_bounds, variance_components
 from safebench.stats.worst import worst_setting
 
 __all__ = [
@@ -77,7 +76,6 @@ __all__ = [
     "replication_interval",
     "rerun_verdict",
     "rogan_gladen",
-    "run_spread",
     "score_interval",
     "score_tolerance_bound",
     "sigma_from_points",
@@ -87,7 +85,6 @@ __all__ = [
     "tost_power",
     "variance_components",
     "verdict_power",
-    "worst_prompts",
     "worst_setting",
     "youden",
 ]

@@ -3,105 +3,47 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from safebench.errors import StatsError
-from safebench.stats._checks import Floats, Ints
+from safebench.stats._checks import Codes, Floats, Ints, compact
 
-Codes = NDArray[np.integer[Any]]
 Facets = frozenset[str]
-#: Cells of a dense grid for each row, above which only the cells that occur are kept.
+#: Cells of a dense grid for each outcome, above which only the cells that occur are kept.
 DENSE = 2
 
 
-class Cells(Protocol):
-    """What Method I asks of a design. One-level facets do not count: leave them out."""
-
-    def count(self, facets: Facets) -> int:
-        """Number of cells that occur."""
-
-    def squares(self, facets: Facets) -> float:
-        """Sum over cells of n^2."""
-
-    def t(self, facets: Facets) -> float:
-        """Sum over cells of (sum of y)^2/n."""
-
-    def overlap(self, a: Facets, e: Facets) -> float:
-        """k_ae = sum over cells A of a, E of e, of n_AE^2/n_A."""
-
-
 def cells_of(values: Floats, facets: Mapping[str, tuple[Codes, int]]) -> Cells:
-    """Tabulate `values` (n,) by all `facets` (codes and number of levels of each), in one pass."""
+    """Tabulate `values` (n,) by all `facets` (codes and number of levels of each), in one pass.
+
+    Facets of one level do not count: leave them out.
+    """
+    everything = frozenset(facets)
     shape = [size for _, size in facets.values()]
-    if math.prod(shape) > DENSE * values.size + 1024:
-        return _sparse(values, facets)
+    bound = math.prod(shape)
+    if bound > DENSE * values.size + 1024:
+        # A row is a cell of one outcome.
+        rows = _Table(np.ones_like(values), values, dict(facets))
+        return _Sparse(everything, rows.merged(everything))
     codes = np.zeros(values.size, dtype=np.int64)
     for labels, size in facets.values():
         codes *= size
         codes += labels
-    bound = math.prod(shape)
     counts = np.bincount(codes, minlength=bound).astype(np.float64).reshape(shape)
     sums = np.bincount(codes, weights=values, minlength=bound).astype(np.float64).reshape(shape)
-    even = bool(counts.min() == counts.max())
-    return Grid(values.size, tuple(facets), even, {frozenset(facets): (counts, sums)})
-
-
-@dataclass
-class Grid:
-    """Tables with an axis for each facet, of one level where a facet is summed over."""
-
-    n: int
-    axes: tuple[str, ...]
-    even: bool  # all cells of the finest table hold as many outcomes
-    tables: dict[Facets, tuple[Floats, Floats]]
-    _squared: dict[Facets, Floats] = field(default_factory=dict)
-    _counts: dict[Facets, int] = field(default_factory=dict)
-
-    def _table(self, facets: Facets) -> tuple[Floats, Floats]:
-        if facets not in self.tables:
-            counts, sums = self.tables[_smallest(self.tables, facets)]
-            over = self._without(facets)
-            n, total = (table.sum(axis=over, keepdims=True) for table in (counts, sums))
-            self.tables[facets] = n, total
-        return self.tables[facets]
-
-    def _without(self, facets: Facets) -> tuple[int, ...]:
-        return tuple(i for i, name in enumerate(self.axes) if name not in facets)
-
-    def count(self, facets: Facets) -> int:
-        """Number of cells that occur."""
-        if facets not in self._counts:
-            self._counts[facets] = int(np.count_nonzero(self._table(facets)[0]))
-        return self._counts[facets]
-
-    def squares(self, facets: Facets) -> float:
-        """Sum over cells of n^2."""
-        return float(np.sum(self._table(facets)[0] ** 2))
-
-    def t(self, facets: Facets) -> float:
-        """Sum over cells of (sum of y)^2/n."""
-        counts, sums = self._table(facets)
-        return float(np.sum(sums**2 / np.maximum(counts, 1)))
-
-    def overlap(self, a: Facets, e: Facets) -> float:
-        """k_ae, n K_a/K_ae with K cells when all hold as many outcomes."""
-        if self.even:
-            return self.n * self.count(a) / self.count(a | e)
-        both = a | e
-        if both not in self._squared:
-            self._squared[both] = self._table(both)[0] ** 2
-        squared = self._squared[both].sum(axis=self._without(a), keepdims=True)
-        return float(np.sum(squared / np.maximum(self._table(a)[0], 1)))
+    return _Grid(tuple(facets), values.size, everything, _Table(counts, sums, {}))
 
 
 @dataclass
 class _Table:
-    """Cells that occur: outcomes, their sum, and the level of each facet."""
+    """Number of outcomes in each cell and their sum; cells may be empty in a grid.
+
+    `levels`: of each facet, the level of every cell and the number of levels; empty in a grid,
+    where the facets are axes.
+    """
 
     counts: Floats
     sums: Floats
@@ -115,96 +57,98 @@ class _Table:
                 codes, size = compact(codes * levels + labels, size * levels)
         return codes, size
 
+    def merged(self, facets: Facets) -> _Table:
+        """The table of the cells of `facets` that occur."""
+        codes, size = self.owners(facets)
+        levels: dict[str, tuple[Codes, int]] = {}
+        for name, (labels, bound) in self.levels.items():
+            if name in facets:
+                merged = np.empty(size, dtype=labels.dtype)
+                merged[codes] = labels
+                levels[name] = (merged, bound)
+        counts, sums = (
+            np.bincount(codes, weights=values, minlength=size).astype(np.float64)
+            for values in (self.counts, self.sums)
+        )
+        return _Table(counts, sums, levels)
 
-@dataclass
-class Sparse:
-    """Tables of the cells that occur, for designs whose grid would be mostly empty."""
 
-    tables: dict[Facets, _Table]
+class Cells(ABC):
+    """What Method I asks of a design; tables that were derived once are kept."""
 
-    def _table(self, facets: Facets) -> _Table:
-        if facets not in self.tables:
-            source = self.tables[_smallest(self.tables, facets)]
-            self.tables[facets] = _merge(source, facets, source.counts, source.sums)
-        return self.tables[facets]
+    def __init__(self, everything: Facets, finest: _Table) -> None:
+        self._tables = {everything: finest}
+        self._counts: dict[Facets, int] = {}
+
+    def table(self, facets: Facets) -> _Table:
+        """The table of `facets`, from the smallest one known that has all of them."""
+        if facets not in self._tables:
+            sizes = {f: t.counts.size for f, t in self._tables.items() if f >= facets}
+            source = self._tables[min(sizes, key=sizes.__getitem__)]
+            self._tables[facets] = self._derive(source, facets)
+        return self._tables[facets]
 
     def count(self, facets: Facets) -> int:
         """Number of cells that occur."""
-        return self._table(facets).counts.size
+        if facets not in self._counts:
+            self._counts[facets] = int(np.count_nonzero(self.table(facets).counts))
+        return self._counts[facets]
 
     def squares(self, facets: Facets) -> float:
         """Sum over cells of n^2."""
-        return float(np.sum(self._table(facets).counts ** 2))
+        return float(np.sum(self.table(facets).counts ** 2))
 
     def t(self, facets: Facets) -> float:
         """Sum over cells of (sum of y)^2/n."""
-        table = self._table(facets)
-        return float(np.sum(table.sums**2 / table.counts))
+        table = self.table(facets)
+        return float(np.sum(table.sums**2 / np.maximum(table.counts, 1)))
+
+    @abstractmethod
+    def overlap(self, a: Facets, e: Facets) -> float:
+        """k_ae = sum over cells A of a, E of e, of n_AE^2/n_A."""
+
+    @abstractmethod
+    def _derive(self, source: _Table, facets: Facets) -> _Table:
+        """The table of `facets` from one that has more."""
+
+
+class _Grid(Cells):
+    """Tables with an axis for each facet, of one level where a facet is summed over."""
+
+    def __init__(self, axes: tuple[str, ...], n: int, everything: Facets, finest: _Table) -> None:
+        super().__init__(everything, finest)
+        self._axes, self._n = axes, n
+        self._even = bool(finest.counts.min() == finest.counts.max())
+        self._squared: dict[Facets, Floats] = {}
+
+    def _without(self, facets: Facets) -> tuple[int, ...]:
+        return tuple(i for i, name in enumerate(self._axes) if name not in facets)
+
+    def _derive(self, source: _Table, facets: Facets) -> _Table:
+        over = self._without(facets)
+        counts, sums = (x.sum(axis=over, keepdims=True) for x in (source.counts, source.sums))
+        return _Table(counts, sums, {})
 
     def overlap(self, a: Facets, e: Facets) -> float:
-        """k_ae from the cells of a and e together."""
-        both = self._table(a | e)
+        both = a | e
+        if self._even:  # n K_a/K_ae with K cells
+            return self._n * self.count(a) / self.count(both)
+        if both not in self._squared:
+            self._squared[both] = self.table(both).counts ** 2
+        squared = self._squared[both].sum(axis=self._without(a), keepdims=True)
+        return float(np.sum(squared / np.maximum(self.table(a).counts, 1)))
+
+
+class _Sparse(Cells):
+    """Tables of the cells that occur, for designs whose grid would be mostly empty."""
+
+    def _derive(self, source: _Table, facets: Facets) -> _Table:
+        return source.merged(facets)
+
+    def overlap(self, a: Facets, e: Facets) -> float:
+        both = self.table(a | e)
         owner, size = both.owners(a)
-        squared = np.bincount(owner, weights=both.counts**2, minlength=size)
-        return float(np.sum(squared / np.bincount(owner, weights=both.counts, minlength=size)))
-
-
-def _sparse(values: Floats, facets: Mapping[str, tuple[Codes, int]]) -> Sparse:
-    rows = _Table(values, values, dict(facets))  # a row is a cell of one outcome
-    everything = frozenset(facets)
-    return Sparse({everything: _merge(rows, everything, None, values)})
-
-
-def _merge(source: _Table, facets: Facets, counts: Floats | None, sums: Floats) -> _Table:
-    codes, size = source.owners(facets)
-    levels: dict[str, tuple[Codes, int]] = {}
-    for name, (labels, bound) in source.levels.items():
-        if name in facets:
-            merged = np.empty(size, dtype=labels.dtype)
-            merged[codes] = labels
-            levels[name] = (merged, bound)
-    weights = np.bincount(codes, weights=counts, minlength=size).astype(np.float64)
-    totals = np.bincount(codes, weights=sums, minlength=size).astype(np.float64)
-    return _Table(weights, totals, levels)
-
-
-def _smallest(tables: Mapping[Facets, Any], facets: Facets) -> Facets:
-    """The known facets with the fewest cells among those that include `facets`."""
-
-    def cells(known: Facets) -> int:
-        table = tables[known]
-        return int(table.counts.size if isinstance(table, _Table) else table[0].size)
-
-    return min((known for known in tables if known >= facets), key=cells)
-
-
-def facet_codes(name: str, labels: ArrayLike, n: int) -> tuple[Codes, int]:
-    """Codes 0..L-1 of a facet, and L. Raises StatsError on another length or NaN."""
-    array = np.asarray(labels)
-    if array.shape != (n,):
-        raise StatsError(f"factors[{name!r}] has shape {array.shape}, not ({n},) like y")
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        raise StatsError(f"factors[{name!r}][{int(np.argmax(np.isnan(array)))}] is NaN")
-    if array.dtype.kind in "iu" and array.min() >= 0:
-        return compact(array, int(array.max()) + 1)
-    try:
-        levels, codes = np.unique(array, return_inverse=True)
-    except TypeError as error:
-        raise StatsError(f"factors[{name!r}] mixes kinds of labels: {error}") from error
-    return codes.astype(np.int64), int(levels.size)
-
-
-def compact(codes: Codes, bound: int) -> tuple[Any, int]:
-    """Codes renumbered without gaps: linear time while `bound` is not far above the rows."""
-    if bound > 4 * codes.size + 1024:
-        levels, renumbered = np.unique(codes, return_inverse=True)
-        return renumbered.astype(np.int64), int(levels.size)
-    seen = np.zeros(bound, dtype=np.bool_)
-    seen[codes] = True
-    size = int(np.count_nonzero(seen))
-    return (codes if size == bound else (np.cumsum(seen) - 1)[codes]), size
-
-
-def union(sets: Iterable[Iterable[str]]) -> Facets:
-    """All facets that any of the effects names."""
-    return frozenset(name for facets in sets for name in facets)
+        squared, counts = (
+            np.bincount(owner, weights=x, minlength=size) for x in (both.counts**2, both.counts)
+        )
+        return float(np.sum(squared / counts))

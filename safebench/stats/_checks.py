@@ -1,12 +1,10 @@
-"""What every statistic asks of its arrays, and the search for the smallest number that is enough.
-
-Messages name the place and the value.
-"""
+"""Checks that every statistic makes of its arguments, and a search for the smallest number."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +13,13 @@ from safebench.errors import StatsError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Codes = NDArray[np.integer[Any]]
+
+
+def first_bad(name: str, array: Floats, bad: NDArray[np.bool_]) -> str:
+    """Name the first entry where `bad` holds, and its value: `scores[0, 3] is nan`."""
+    place = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), array.shape))
+    return f"{name}[{', '.join(map(str, place))}] is {array[place]:g}"
 
 
 def finite(name: str, values: ArrayLike) -> Floats:
@@ -27,28 +32,24 @@ def finite(name: str, values: ArrayLike) -> Floats:
         raise StatsError(f"{name} is empty (shape {array.shape})")
     bad = ~np.isfinite(array)
     if bad.any():
-        place = np.unravel_index(int(np.argmax(bad)), array.shape)
-        where = ", ".join(str(int(i)) for i in place)
         raise StatsError(
-            f"{name}[{where}] is {array[place]}; {int(bad.sum())} of {array.size} values are not "
+            f"{first_bad(name, array, bad)}; {int(bad.sum())} of {array.size} values are not "
             "finite",
             fix="drop missing outcomes, or score them, before asking for a statistic",
         )
     return array
 
 
-def proportions(name: str, values: ArrayLike, ndims: tuple[int, ...]) -> Floats:
-    """`values` as finite numbers in [0, 1] with one of the allowed numbers of dimensions."""
+def proportions(name: str, values: ArrayLike, ndims: tuple[int, ...] = ()) -> Floats:
+    """`values` as finite numbers in [0, 1], with one of `ndims` dimensions if any are given."""
     array = finite(name, values)
-    if array.ndim not in ndims:
+    if ndims and array.ndim not in ndims:
         allowed = " or ".join(str(n) for n in ndims)
         raise StatsError(f"{name} has {array.ndim} dimensions (shape {array.shape}), not {allowed}")
     outside = (array < 0) | (array > 1)
     if outside.any():
-        place = np.unravel_index(int(np.argmax(outside)), array.shape)
-        where = ", ".join(str(int(i)) for i in place)
         raise StatsError(
-            f"{name}[{where}] is {array[place]:g}, outside [0, 1]",
+            f"{first_bad(name, array, outside)}, outside [0, 1]",
             fix="scores are proportions: divide percentages by 100",
         )
     return array
@@ -76,18 +77,35 @@ def cluster_codes(clusters: ArrayLike | None, n_prompts: int) -> tuple[Ints, int
     """Codes 0..G-1 of each prompt's cluster and G; every prompt its own cluster when None."""
     if clusters is None:
         return np.arange(n_prompts, dtype=np.int64), n_prompts
-    labels = np.asarray(clusters)
-    if labels.shape != (n_prompts,):
-        raise StatsError(
-            f"clusters has shape {labels.shape}, not ({n_prompts},): one label for each prompt"
-        )
-    if labels.dtype.kind == "f" and np.isnan(labels).any():
-        raise StatsError(f"clusters[{int(np.argmax(np.isnan(labels)))}] is NaN")
+    codes, size = label_codes("clusters", clusters, n_prompts)
+    return codes.astype(np.int64), size
+
+
+def label_codes(name: str, labels: ArrayLike, n: int) -> tuple[Codes, int]:
+    """Codes 0..L-1 of (n,) labels in sorted order, and L."""
+    array = np.asarray(labels)
+    if array.shape != (n,):
+        raise StatsError(f"{name} has shape {array.shape}, not ({n},): one label for each outcome")
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise StatsError(f"{name}[{int(np.argmax(np.isnan(array)))}] is NaN")
+    if array.dtype.kind in "iu" and array.min() >= 0:
+        return compact(array, int(array.max()) + 1)
     try:
-        levels, codes = np.unique(labels, return_inverse=True)
+        levels, codes = np.unique(array, return_inverse=True)
     except TypeError as error:
-        raise StatsError(f"clusters mixes kinds of labels: {error}") from error
+        raise StatsError(f"{name} mixes kinds of labels: {error}") from error
     return codes.astype(np.int64), int(levels.size)
+
+
+def compact(codes: Codes, bound: int) -> tuple[Any, int]:
+    """Codes below `bound` renumbered without gaps, and how many there are."""
+    if bound > 4 * codes.size + 1024:  # a table of so many flags would cost more than sorting
+        levels, renumbered = np.unique(codes, return_inverse=True)
+        return renumbered.astype(np.int64), int(levels.size)
+    occurs = np.zeros(bound, dtype=np.bool_)
+    occurs[codes] = True
+    size = int(np.count_nonzero(occurs))
+    return (codes if size == bound else (np.cumsum(occurs) - 1)[codes]), size
 
 
 def first_that(enough: Callable[[int], bool], fewest: int, most: int) -> int | None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from safebench.errors import StatsError
-from safebench.stats._checks import Floats
+from safebench.stats._checks import Floats, first_bad
 
 #: Draws behind a critical value: its tail probability of 5 % is known to +-0.2 % (one SE).
 DRAWS = 10_000
@@ -87,8 +87,7 @@ def checked_df(df: ArrayLike, n: int) -> Floats:
         raise StatsError(f"df has shape {array.shape}, not a number, ({n},) or ({n}, {n})")
     bad = ~(array > 0)
     if bad.any():
-        place = ", ".join(str(int(i)) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
-        raise StatsError(f"df[{place}] is {array.flat[int(np.argmax(bad))]:g}, not above 0")
+        raise StatsError(f"{first_bad('df', array, bad)}, not above 0")
     return array
 
 

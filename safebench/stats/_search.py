@@ -1,9 +1,9 @@
 """The best whole numbers of seeds, repeats and prompts: boxes of designs, bounded and halved.
 
 Precision improves and cost grows with each of the three numbers. A box of designs therefore costs
-at least its smallest numbers of seeds and repeats with the prompts that its largest would need, and
-the boxes for which that exceeds the best design so far are left out. The rest are halved until they
-hold one pair of numbers each. Every step is done for all boxes at once.
+at least its smallest numbers of seeds and repeats with the prompts that its largest would need.
+Boxes for which that exceeds the best design so far are left out, and the rest are halved until they
+hold one pair of numbers each; every step is done for all boxes at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from safebench.stats._checks import Floats
+from safebench.stats._checks import Floats, first_that
 from safebench.stats.intervals import Bounds, interval_from
 
 Bools = NDArray[np.bool_]
@@ -237,15 +237,15 @@ def _thrifty(problem: Problem) -> Problem:
     One repeat where more cannot help, or where a seed costs nothing and is not bounded; and as many
     prompts as a score without any event needs.
     """
-    low, high = problem.low, problem.high
+    low, high, score = problem.low, problem.high, problem.terms.score
+
+    def narrow(prompts: int) -> bool:
+        none = float(problem.tail ** (1 / prompts))
+        return max(score, 1 - none) - min(score, none) <= 2 * problem.value
+
     if problem.aim == "half_width" and not problem.terms.prompts_fixed:
-        p, fewest = problem.terms.score, low[2]
-        while fewest < min(high[2], ANY):
-            none = problem.tail ** (1 / fewest)
-            if max(p, 1 - none) - min(p, none) <= 2 * problem.value:
-                break
-            fewest += 1
-        low = (*low[:2], fewest)
+        most = int(min(high[2], ANY))
+        low = (*low[:2], first_that(narrow, low[2], most) or most)
     only_nested = all(key[0] for key in problem.terms.sums if key[1])
     free_seeds = problem.costs[0] == 0 and math.isinf(high[0])
     if not problem.terms.repeats or (free_seeds and only_nested):

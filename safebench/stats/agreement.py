@@ -1,4 +1,4 @@
-"""Do judges, or people, agree? Krippendorff's alpha."""
+"""Do runs, judges or people agree: flip rates of prompts, and Krippendorff's alpha."""
 
 from __future__ import annotations
 
@@ -9,10 +9,62 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
-from safebench.stats._checks import Floats, between
-from safebench.stats._dist import jackknife_half
+from safebench.stats._checks import Floats, between, first_bad, proportions
+from safebench.stats._dist import beta_lower, beta_upper, jackknife_half
 
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
+
+
+@dataclass(frozen=True, eq=False)
+class FlipRate:
+    """Mean flip rate over prompts with its two-sided interval, and each prompt's own rate (P,)."""
+
+    estimate: float
+    lower: float
+    upper: float
+    per_prompt: Floats
+    n_prompts: int
+    n_runs: int
+    method: str
+    confidence: float
+
+
+def flip_rate(outcomes: ArrayLike, confidence: float = 0.95) -> FlipRate:
+    """Probability that a prompt's outcome differs between two runs with different seeds.
+
+    `outcomes`: (S, P) of 0 and 1, S >= 2 runs x P prompts. Per prompt with c ones among n = S runs:
+    f = 2c(n - c)/(n(n - 1)), the share of discordant pairs of runs; the estimate is its mean over
+    prompts, in [0, 1] (at most n/(2(n - 1))).
+
+    Interval: two-sided Clopper-Pearson (1934) on P trials with P * estimate successes, so `upper`
+    is the f_up of `stability` with tail (1 - confidence)/2: exact at S = 2 and conservative for
+    more seeds, which are not counted as further trials because the flips of one prompt depend on
+    each other. Zero flips give upper = 1 - (alpha/2)^(1/P), never 0.
+
+    Raises StatsError on values other than 0 and 1, or fewer than two runs.
+    """
+    array = proportions("outcomes", outcomes, (2,))
+    tail = (1 - between("confidence", confidence, 0, 1)) / 2
+    n_runs, n_prompts = array.shape
+    graded = (array != 0) & (array != 1)
+    if graded.any():
+        raise StatsError(f"{first_bad('outcomes', array, graded)}; a flip needs outcomes of 0 or 1")
+    if n_runs < 2:
+        raise StatsError("one run cannot flip: outcomes needs at least two rows (training seeds)")
+    ones = array.sum(axis=0)
+    per_prompt = 2 * ones * (n_runs - ones) / (n_runs * (n_runs - 1))
+    estimate = float(per_prompt.mean())
+    flips = estimate * n_prompts
+    return FlipRate(
+        estimate=estimate,
+        lower=min(beta_lower(flips, n_prompts, tail), estimate),
+        upper=max(beta_upper(flips, n_prompts, tail), estimate),
+        per_prompt=per_prompt,
+        n_prompts=n_prompts,
+        n_runs=n_runs,
+        method="clopper-pearson on prompts",
+        confidence=float(confidence),
+    )
 
 
 @dataclass(frozen=True)
@@ -52,16 +104,15 @@ def krippendorff_alpha(
     (c - k)^2; ratio ((c - k)/(c + k))^2, 0 at c = k = 0.
 
     Interval: t over units by the delete-one jackknife (Efron & Stein 1981), ordinal distances held
-    fixed, at most 1. Without any disagreement lower = (alpha/2)^(1/units): a share of units rated
-    by chance that would leave none of them seen. Coverage of 95 % intervals: .85 with 10 units, .94
-    with 30 and 100 (benchmarks/diagnostics.txt).
+    fixed, at most 1; [-1, 1] with one unit. Without any disagreement lower = (alpha/2)^(1/units): a
+    share of units rated by chance that would leave none of them seen. Coverage of 95 % intervals:
+    .85 with 10 units, .94 with 30 and 100 (benchmarks/diagnostics.txt).
 
     Not an error but **not measured** (None and the reason): no unit with two ratings, or all
-    ratings equal (D_e = 0: nothing to disagree about). With one unit there is no interval: [-1, 1].
-    Raises StatsError on infinite ratings (with their position), other shapes, other levels, and
-    negative ratings at the ratio level.
+    ratings equal (D_e = 0: nothing to disagree about).
+    Raises StatsError on negative ratings at the ratio level.
     """
-    table = _checked(ratings, level)
+    table = _checked_ratings(ratings, level)
     tail = (1 - between("confidence", confidence, 0, 1)) / 2
     rated = ~np.isnan(table)
     table = table[:, rated.sum(axis=0) >= 2]
@@ -95,7 +146,7 @@ def krippendorff_alpha(
     )
 
 
-def _checked(ratings: ArrayLike, level: str) -> Floats:
+def _checked_ratings(ratings: ArrayLike, level: str) -> Floats:
     if level not in ("nominal", "ordinal", "interval", "ratio"):
         raise StatsError(f"level is {level!r}, not nominal, ordinal, interval or ratio")
     try:
@@ -106,13 +157,8 @@ def _checked(ratings: ArrayLike, level: str) -> Floats:
         raise StatsError(f"ratings has shape {table.shape}, not (raters, units)")
     bad = np.isinf(table) | ((table < 0) if level == "ratio" else False)
     if bad.any():
-        row, column = np.unravel_index(int(np.argmax(bad)), bad.shape)
-        expected_value = (
-            "a finite number of at least 0" if level == "ratio" else "finite (NaN is missing)"
-        )
-        raise StatsError(
-            f"ratings[{row}, {column}] is {table[row, column]:g}, not {expected_value}"
-        )
+        need = "a finite number of at least 0" if level == "ratio" else "finite (NaN is missing)"
+        raise StatsError(f"{first_bad('ratings', table, bad)}, not {need}")
     return table
 
 

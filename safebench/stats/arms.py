@@ -17,7 +17,7 @@ from scipy import special
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, between, first_that, positive_int
 from safebench.stats._dist import beta_upper, no_rounding, satterthwaite, t_quantile
-from safebench.stats.flips import flip_rate
+from safebench.stats.agreement import flip_rate
 
 FEWEST_PROMPTS = 50
 """Prompts below which nothing is decided: the errors of a verdict are measured from here on."""
@@ -174,7 +174,7 @@ def fewest_prompts(seeds: int, score: float, margin: float = 0.1, alpha: float =
 
     With fewer, no rerun can be, however it comes out: 599 at a score of 0 and two seeds, 29 at .5
     and five. `score` in [0, 1], `margin` in radians, `alpha` of each one-sided test.
-    Raises StatsError for seeds < 1, score outside [0, 1], margin <= 0, alpha outside (0, .5).
+    Raises StatsError where a billion prompts are not enough.
     """
     seeds = positive_int("seeds", seeds)
     score = between("score", score, 0, 1, closed=True)
@@ -188,5 +188,5 @@ def fewest_prompts(seeds: int, score: float, margin: float = 0.1, alpha: float =
 
     found = first_that(enough, 1, int(_MOST_TRIALS))
     if found is None:
-        raise StatsError(f"margin is {margin:g}: no number of prompts worth naming is enough")
+        raise StatsError(f"margin is {margin:g}: more than {_MOST_TRIALS:g} prompts are needed")
     return found

@@ -15,11 +15,9 @@ from safebench.stats._checks import (
     Ints,
     between,
     cluster_codes,
-    finite,
     positive_int,
     proportions,
 )
-from safebench.stats.transforms import phi
 
 #: Numbers held at once by the largest array of a block of replicates (32 MB of float64).
 BLOCK = 4_000_000
@@ -90,45 +88,6 @@ def largest_mean(sample: Replicates) -> Floats:
     return np.asarray(sample.means.reshape(sample.seeds.shape[0], -1).max(axis=1))
 
 
-def run_spread(sample: Replicates) -> Floats:
-    """SD over seeds of phi(run score), for one run of each seed: scores averaged over the rest.
-
-    sqrt(sum w (phi - mean)^2 * S/(S - 1)), w the seeds' weights: sigma_run of one score per seed,
-    in radians. A replicate's spread over S draws with replacement is smaller on average by
-    (S - 1)/S in variance, and its interval with it.
-    """
-    n_seeds = sample.seeds.shape[1]
-    means = sample.run_means.reshape(*sample.seeds.shape, -1).mean(axis=2)
-    angles = np.asarray(phi(np.clip(means, 0.0, 1.0)))
-    centre = np.einsum("bs,bs->b", sample.seeds, angles)
-    squares = np.einsum("bs,bs->b", sample.seeds, (angles - centre[:, None]) ** 2)
-    return np.asarray(np.sqrt(squares * n_seeds / max(n_seeds - 1, 1)))
-
-
-def worst_prompts(share: float = 0.1) -> Statistic:
-    """CVaR: mean score of the `share` of prompts with the highest scores.
-
-    A prompt's score is its mean over seeds and inner positions, its mass the replicate's weight;
-    the prompt at the edge counts with the part of its mass that fits (Rockafellar & Uryasev 2002,
-    J. Banking & Finance 26). Raises StatsError on a share outside (0, 1].
-    """
-    share = between("share", share, 0, 1, closed=True)
-    if share == 0:
-        raise StatsError("share is 0, outside (0, 1]")
-
-    def statistic(sample: Replicates) -> Floats:
-        values = sample.prompt_means.reshape(sample.seeds.shape[0], -1, sample.scores.shape[-1])
-        values = values.mean(axis=1)
-        order = np.argsort(-values, axis=1)
-        mass = np.take_along_axis(sample.prompts, order, axis=1)
-        before = np.cumsum(mass, axis=1) - mass
-        mass = np.clip(share - before, 0.0, mass)
-        ranked = np.take_along_axis(values, order, axis=1)
-        return np.asarray(np.einsum("bp,bp->b", mass, ranked) / share)
-
-    return statistic
-
-
 def pigeonhole_bootstrap(
     scores: ArrayLike,
     statistic: Statistic,
@@ -148,8 +107,8 @@ def pigeonhole_bootstrap(
     or give them a position. `statistic` gets `Replicates` and returns (B,): with
     `sample.means` of shape (B, ...) a difference and a ratio of two conditions are
     `lambda sample: sample.means[:, 1] - sample.means[:, 0]` and
-    `lambda sample: sample.means[:, 1] / sample.means[:, 0]`; `largest_mean`, `run_spread` and
-    `worst_prompts(share)` are at hand. The estimate is the statistic with equal weights.
+    `lambda sample: sample.means[:, 1] / sample.means[:, 0]`; `largest_mean` is at hand. The
+    estimate is the statistic with equal weights.
     `prompts_fixed`: only seeds are drawn, for conclusions about these prompts. A facet with one
     seed, or one prompt or cluster, is not drawn either; `method` says which are not.
 
@@ -160,14 +119,12 @@ def pigeonhole_bootstrap(
     `score_interval`; fewer than 10 seeds are noted in `method`. Replicates are computed in blocks
     as matrix products, and depend on `rng` alone.
 
-    Raises StatsError on values that are not finite or outside [0, 1] (with position), fewer than
-    two dimensions, nothing to draw, n_boot < 100, confidence outside (0, 1), clusters of another
-    length, or a statistic that does not return one finite number for each replicate.
+    Raises StatsError where there is nothing to draw, or on a statistic that does not return one
+    finite number for each replicate.
     """
-    array = finite("scores", scores)
+    array = proportions("scores", scores)
     if array.ndim < 2:
         raise StatsError(f"scores has shape {array.shape}, not (seeds, ..., prompts)")
-    array = proportions("scores", array, (array.ndim,))
     n_boot = positive_int("n_boot", n_boot, least=100)
     tail = (1 - between("confidence", confidence, 0, 1)) / 2
     n_seeds, n_prompts = array.shape[0], array.shape[-1]

@@ -13,7 +13,7 @@ from safebench.stats._checks import Floats, between, proportions
 from safebench.stats._dist import satterthwaite, t_quantile
 from safebench.stats.arms import FEWEST_PROMPTS, flip_floor, interval_of_arms, spreads_of
 from safebench.stats.differences import paired_difference
-from safebench.stats.transforms import phi
+from safebench.stats.transforms import cohens_h, phi
 
 #: Lower bounds of |h| for each class above "none" (Cohen 1988, 6.2.2: .2, .5, .8).
 SIZE_BOUNDS = ((0.8, "large"), (0.5, "medium"), (0.2, "small"), (0.0, "very_small"))
@@ -74,12 +74,12 @@ def change_verdict(
     Each study gives either per-run scores, base (R,) and tuned (S,), or per-prompt outcomes, base
     (R, P) and tuned (S, P) on the same prompts (`clusters`: (P,) labels); proportions in [0, 1].
     S are training seeds. The interval of a change at `confidence`:
-    per-run scores: that of `rerun_verdict`, base against tuned, each arm with its own spread and
-    Welch's df; a base measured once borrows the tuned runs' spread, df = S - 1 (taking it as exact
-    covers .73 of 95 %). `n_prompts` and `flip_upper` (see `rerun_verdict`) keep runs that agree
-    from making it certain; without `n_prompts` runs without any spread have no interval;
-    per-prompt outcomes: `paired_difference` (prompts a sample too), mapped to h at the midpoint m
-    of both scores by d -> phi(m + d/2) - phi(m - d/2), which keeps 0 at 0.
+    - per-run scores: that of `rerun_verdict`, base against tuned, each arm with its own spread and
+      Welch's df; a base measured once borrows the tuned runs' spread, df = S - 1 (taking it as
+      exact covers .73 of 95 %). `n_prompts` and `flip_upper` (see `rerun_verdict`) keep runs that
+      agree from making it certain; without `n_prompts` runs that all agree have no interval.
+    - per-prompt outcomes: `paired_difference` (prompts a sample too), mapped to h at the midpoint m
+      of both scores by d -> phi(m + d/2) - phi(m - d/2), which keeps 0 at 0.
     A tuned model with one seed has no interval: its sign is "unsupported". On fewer than 50 prompts
     there is no verdict.
 
@@ -89,10 +89,7 @@ def change_verdict(
     when the classes are equal, `not_reproduced` when they differ and h2 - h1 differs from 0 at
     `confidence` (Welch), else `inconclusive`. `verdict` is `reproduced` when both are,
     `not_reproduced` when either is not, else `inconclusive`. It survives low power, unlike
-    `rerun_verdict`, because it asks less.
-
-    Raises StatsError on NaN (with position), scores outside [0, 1], base and tuned of different
-    dimensions or prompts, margin outside (0, .2], confidence outside (0, 1).
+    `rerun_verdict`, because it asks less. `margin` is at most .2, where a class begins.
     """
     margin = between("margin", margin, 0, 0.2 + 1e-12)
     tail = (1 - between("confidence", confidence, 0, 1)) / 2
@@ -101,23 +98,16 @@ def change_verdict(
     rerun, _ = _change("rerun", rerun_base, rerun_tuned, about)
     sign, why_sign = _compare_sign(original, rerun, margin)
     size, why_size = _compare_size(original, rerun, sign, tail)
+    reason = f"{why_sign}; {why_size}."
     if prompts is not None and prompts < FEWEST_PROMPTS:
         sign = size = verdict = "no_verdict"
-        why_sign = f"{prompts} prompts decide nothing"
-        why_size = f"at least {FEWEST_PROMPTS} are needed"
+        reason = f"a verdict needs at least {FEWEST_PROMPTS} prompts, and these are {prompts}."
     elif sign == size == "reproduced":
         verdict = "reproduced"
     else:
         verdict = "not_reproduced" if "not_reproduced" in (sign, size) else "inconclusive"
     return ChangeVerdict(
-        verdict=verdict,
-        sign_verdict=sign,
-        size_verdict=size,
-        original=original,
-        rerun=rerun,
-        reason=f"{why_sign}; {why_size}.",
-        margin=margin,
-        confidence=float(confidence),
+        verdict, sign, size, original, rerun, reason, margin, confidence=float(confidence)
     )
 
 
@@ -175,7 +165,7 @@ _ONE_SEED = "one training seed: no interval"
 def _from_runs(base: Floats, tuned: Floats, about: _About) -> _Found:
     """Return h and its interval from per-run scores."""
     means = float(base.mean()), float(tuned.mean())
-    h = phi(means[1]) - phi(means[0])
+    h = cohens_h(*means)
     spreads = spreads_of(np.asarray(phi(base)), np.asarray(phi(tuned)), pool=False)
     if tuned.size < 2 or spreads is None:
         return h, None, None, None, _ONE_SEED
@@ -204,7 +194,7 @@ def _at(difference: float, middle: float) -> float:
     """Cohen's h of proportions `difference` apart around `middle`, moved inside [0, 1] at need."""
     span = abs(difference)
     start = min(max(middle - span / 2, 0.0), 1 - span)
-    return math.copysign(phi(min(start + span, 1.0)) - phi(max(start, 0.0)), difference)
+    return math.copysign(cohens_h(max(start, 0.0), min(start + span, 1.0)), difference)
 
 
 def _compare_sign(a: Change, b: Change, margin: float) -> tuple[str, str]:
@@ -212,35 +202,35 @@ def _compare_sign(a: Change, b: Change, margin: float) -> tuple[str, str]:
     null = [_within(change, -margin, margin) for change in (a, b)]
     if all(null):
         return "reproduced", "both changes lie within the margin"
-    supported = [change.sign != "unsupported" for change in (a, b)]
-    if all(supported):
+    signs = {"original": a.sign, "rerun": b.sign}
+    missing = [name for name, sign in signs.items() if sign == "unsupported"]
+    if not missing:
+        shown = f"{'an' if a.sign == 'increase' else 'a'} {a.sign}"
         if a.sign == b.sign:
-            return "reproduced", f"both show {_article(a.sign)} from base"
-        return "not_reproduced", f"the original shows {_article(a.sign)}, the rerun the opposite"
+            return "reproduced", f"both show {shown} from base"
+        return "not_reproduced", f"the original shows {shown}, the rerun the opposite"
     other = b if null[0] else a
     beyond = _within(other, margin, math.inf) or _within(other, -math.inf, -margin)
     if any(null) and beyond:
-        return "not_reproduced", "one change lies within the margin, the other wholly beyond it"
-    missing = " and ".join(
-        name for name, ok in zip(("original", "rerun"), supported, strict=True) if not ok
-    )
-    return "inconclusive", f"the sign of the change is not supported in the {missing}"
+        return "not_reproduced", "one change lies within the margin, the other entirely beyond it"
+    verb = "do" if len(missing) > 1 else "does"
+    return "inconclusive", f"the {' and the '.join(missing)} {verb} not settle the sign"
 
 
 def _compare_size(a: Change, b: Change, sign: str, tail: float) -> tuple[str, str]:
     """Verdict on the size class, and why."""
     if sign != "reproduced":
-        return "inconclusive", "size is compared only where the sign reproduces"
+        return "inconclusive", "sizes are compared only where the sign reproduces"
     if a.size_class == b.size_class:
         return "reproduced", f"both are of size class {a.size_class}"
     classes = f"size class {a.size_class} in the original, {b.size_class} in the rerun"
     if a.se is None or b.se is None or a.df is None or b.df is None:
-        return "inconclusive", f"{classes}, without a spread to judge it by"
+        return "inconclusive", f"{classes}, and no spread was measured to compare them by"
     se = math.hypot(a.se, b.se)
     df = satterthwaite(se**2, [(a.se**2, a.df), (b.se**2, b.df)])
     if abs(b.estimate - a.estimate) > t_quantile(1 - tail, df) * se:
         return "not_reproduced", f"{classes}, and the two changes differ"
-    return "inconclusive", f"{classes}, but the two changes do not differ demonstrably"
+    return "inconclusive", f"{classes}, but the two changes may be equal"
 
 
 def _within(change: Change, low: float, high: float) -> bool:
@@ -248,7 +238,3 @@ def _within(change: Change, low: float, high: float) -> bool:
     if change.lower is None or change.upper is None:
         return False
     return low < change.lower and change.upper < high
-
-
-def _article(sign: str) -> str:
-    return "an increase" if sign == "increase" else "a decrease"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from safebench.errors import StatsError
 from safebench.stats._checks import between, positive_int
-from safebench.stats._effects import Components, effects_of
 from safebench.stats._search import Problem, Terms, Triple, least_error, search
+from safebench.stats.generalizability import Components, effects_of
 from safebench.stats.intervals import Bounds
 from safebench.stats.variance import VarianceComponents
 
@@ -86,20 +86,16 @@ def plan_design(
     (writing or labelling one); what is not given costs nothing.
     cost = seeds c_s + seeds * repeats * prompts * (held facets but the judge) c_g + prompts c_p.
 
-    Exactly one of: `target_se`; `half_width`, half the width of the interval of a `score` at
-    `confidence`, by the function that `score_interval` uses, of which is also asked that more
-    prompts would not widen it; `budget`, for the least t_{S-1}^2 (V_seed - V_cell) + t_{P-1}^2
-    V_prompt that it buys (squared half-widths of the parts add: Graybill & Wang 1980), which noise
-    added anywhere only makes larger. `score`: the mean outcome, where the interval is needed
-    (.5 is the widest); `outcome_variance`: that of one outcome, by default the sum of the effects.
-    `at_most`/`at_least` bound a facet; at least 2 seeds and 2 prompts (1 where held or fixed).
-    All in proportions.
+    Give exactly one aim: `target_se`; `half_width` of the interval that `score_interval` would
+    give a `score` at `confidence`, which more prompts must not widen; or `budget`, for the least
+    t_{S-1}^2 (V_seed - V_cell) + t_{P-1}^2 V_prompt that it buys (squared half-widths of the parts
+    add: Graybill & Wang 1980). `score`: the mean outcome (.5 has the widest interval);
+    `outcome_variance`: that of one outcome, by default the sum of the effects. `at_most` and
+    `at_least` bound a facet; at least 2 seeds and 2 prompts (1 where held or fixed). All in
+    proportions. Ties go to fewer seeds, then fewer repeats.
 
-    All whole numbers are covered, by bounds on boxes of designs; ties go to fewer seeds, then fewer
-    repeats.
-
-    Raises StatsError: unknown facets or costs, an effect of the seed or prompt that was not
-    measured, or a target out of reach, with the least value that can be reached and why.
+    Raises StatsError on an effect of the seed or prompt that was not measured, or a target out of
+    reach, with the least value that can be reached and why.
     """
     confidence = between("confidence", confidence, 0, 1)
     aims = {"target_se": target_se, "half_width": half_width, "budget": budget}
@@ -195,7 +191,7 @@ def design_of(
     score: float = 0.5,
     outcome_variance: float | None = None,
 ) -> Design:
-    """Read components and held levels as `plan_design` takes them; raises StatsError."""
+    """Read components and held levels as `plan_design` takes them."""
     score = between("score", score, 0, 1, closed=True)
     fixed = frozenset((fixed,) if isinstance(fixed, str) else fixed)
     known, note = effects_of(components, FACETS), ""
@@ -310,9 +306,9 @@ def _unreachable(design: Design, problem: Problem) -> StatsError:
         return variance / math.prod(sizes[f] for f in facets)
 
     worst = max(design.effects, key=lambda effect: (left(effect), effect), default="nothing")
-    words = {"half_width": "half a width", "target_se": "a standard error"}[problem.aim]
+    words = {"half_width": "a half-width", "target_se": "a standard error"}[problem.aim]
     return StatsError(
         f"{words} of {problem.value:g} is out of reach: with {at or 'any number of everything'} "
-        f"the least that can be reached is {floor:.4g}, mostly from {worst.replace(':', ' x ')}",
-        fix=f"allow more of what {worst} falls with, or ask for more than {floor:.4g}",
+        f"the least possible is {floor:.4g}, mostly from {worst.replace(':', ' x ')}",
+        fix=f"allow more levels of {worst.replace(':', ' or ')}, or a target above {floor:.4g}",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,8 +84,6 @@ def paired_difference(
     add: q^2 = (t_{G-1}^2 V_d + sum over arms of t_{S-1}^2 (V_seed - V_cell)^+)/V (Graybill & Wang
     1980). At 3 seeds that spread much t_df alone covers .92 to .93 of 95 %, the larger .94 to .95.
     One prompt (or cluster) gives [-1, 1].
-
-    Raises StatsError on NaN (with position), scores outside [0, 1], or different prompts.
     """
     first = one_run_per_row(proportions("a", a, (2, 3)))
     second = one_run_per_row(proportions("b", b, (2, 3)))
@@ -100,16 +99,14 @@ def paired_difference(
     deviations = second.mean(axis=0) - first.mean(axis=0) - estimate
     prompt = cluster_variance(deviations, codes, groups)
     prompt += 2 / groups**2 * _rarity(codes, deviations)
-    excess = [max(arm.seed - arm.cell, 0.0) for arm in arms]
-    total = prompt + sum(excess)
-    parts = [(prompt, float(groups - 1))]
+    parts, added = [(prompt, groups - 1.0)], [(prompt, groups - 1.0)]
     for arm in arms:
+        s = arm.n_seeds - 1.0
+        added.append((max(arm.seed - arm.cell, 0.0), s))
         if arm.seed > arm.cell * (1 + 1e-9):
-            s = arm.n_seeds - 1
             parts += [(arm.seed, s), (arm.cell, s * (groups - 1))]
+    total = prompt + sum(variance for variance, _ in added[1:])
     df = satterthwaite(total, parts)
-    main = [(e, arm.n_seeds - 1.0) for e, arm in zip(excess, arms, strict=True)]
-    added = ((prompt, groups - 1.0), *main)
     half = _half_width(df, added, tail) if groups > 1 else 2.0
     single = [name for name, arm in zip(names, arms, strict=True) if arm.n_seeds == 1]
     note = f"; run effect of {' and '.join(single)} not measured" if single else ""
@@ -125,11 +122,11 @@ def paired_difference(
         n_runs=(first.shape[0], second.shape[0]),
         method=f"paired by {kind}, two-way t{note}",
         confidence=float(confidence),
-        parts=added,
+        parts=tuple(added),
     )
 
 
-def _half_width(df: float, parts: tuple[tuple[float, float], ...], tail: float) -> float:
+def _half_width(df: float, parts: Sequence[tuple[float, float]], tail: float) -> float:
     """Return q sqrt(V), q the larger of both quantiles."""
     total = sum(variance for variance, _ in parts)
     shares = [(variance / total, s) for variance, s in parts[1:]]

@@ -32,19 +32,18 @@ _PREDICTION = 0.95
 
 @dataclass(frozen=True)
 class Verdict:
-    """Outcome of a rerun.
+    """How a rerun compares with its original.
 
     `verdict`: `reproduced`, `not_reproduced`, `inconclusive`, or `no_verdict` where fewer than
     `FEWEST_PROMPTS` were measured. `difference`, `lower`, `upper`, `margin`, `sigma` are on the phi
     scale (radians); the fields ending in `_points` say the same as proportions at the original's
     score. Fields that cannot be computed are None. `floor`: SD of one run that runs which agree
-    cannot exclude; None where the number of prompts is not known. `seeds_needed` is per arm (pairs
-    when paired) for power .8; `power` is that of this design if truly equal, and `underpowered`
-    whether it is below .8 (or unknown); `original_underpowered` whether no number of new seeds
-    could bring it to .8. `prompts_needed`: with fewer prompts than these no rerun of this size
-    could be `reproduced` at this score; None where there are as many. `within_prediction`,
-    secondary: whether the rerun's mean lies in the 95 % `replication_interval` of the original;
-    None when paired or without a spread of the original.
+    cannot exclude. `seeds_needed` is per arm (pairs when paired) for power .8; `power` is that of
+    this design if truly equal, `underpowered` whether it is below .8 (or unknown), and
+    `original_underpowered` whether no number of new seeds could bring it to .8. `prompts_needed`:
+    the fewest on which a rerun of this size could be `reproduced` at this score; None where there
+    are as many. `within_prediction`, secondary: whether the rerun's mean lies in the 95 %
+    `replication_interval` of the original; None when paired or without a spread of the original.
     """
 
     verdict: str
@@ -80,7 +79,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Design:
+class Arms:
     """Run scores of both sides, and what the interval of their difference rests on."""
 
     original: Floats
@@ -109,16 +108,13 @@ class Design:
         """Whether the original says nothing of its own spread, and nothing else does."""
         return not self.known and self.original.size < 2
 
-    def interval(self, alpha: float) -> tuple[float, float] | None:
-        """Bounds of the difference; None where nothing tells how far runs may lie apart."""
-        if self.spreads is None:
-            return None
-        means = float(self.original.mean()), float(self.rerun.mean())
-        return interval_of_arms(means, self.sizes, self.spreads, (self.floor, self.floor), alpha)
-
     def decide(self, margin: float, alpha: float) -> tuple[str, tuple[float, float] | None]:
-        """Return the verdict, and the interval that decides it."""
-        ends = self.interval(alpha)
+        """Return the verdict, and the interval that decides it; None without any spread."""
+        ends = None
+        if self.spreads is not None:
+            means = float(self.original.mean()), float(self.rerun.mean())
+            floors = self.floor, self.floor
+            ends = interval_of_arms(means, self.sizes, self.spreads, floors, alpha)
         if self.n_prompts is not None and self.n_prompts < FEWEST_PROMPTS:
             return "no_verdict", ends
         if ends is None or self.blind:
@@ -147,71 +143,62 @@ def rerun_verdict(
     P prompts in the same order, (S, P), or (S, R, P) with repeats, which are averaged; or one score
     per run, (S,), with `n_prompts` and `flip_upper`, the upper 97.5 % bound of the mean flip rate,
     which is computed from outcomes. D = phi(mean of the rerun) - phi(mean of the original), with
-    phi = 2 asin sqrt.
+    phi = 2 asin sqrt; `margin` in radians.
 
     s^2, the variance of phi(run): pooled over both sides, df = S1 + S2 - 2, where they have as many
     runs; else each side's own with Welch's df; paired by training seed (regenerate; same length and
     order) var(differences)/2, df = S - 1. With `pooled_sigma` (SD of one run on phi, known from
-    elsewhere) it is that, with `pooled_df`; an infinite one says that it is known exactly, and one
-    estimated from other runs (`pooled_sigma(groups)`) has their degrees of freedom.
+    elsewhere) it is that, with `pooled_df`; infinite says that it is known exactly.
 
-    Zero spread is not certainty: few runs, or few prompts, agree by chance. With t and z the
+    Zero spread is not certainty, since few runs, or few prompts, agree by chance. With t and z the
     1 - alpha quantiles, U = max(s^2 (t/z)^2, F), F = min(1, f_up/(2 p(1-p)))/P (`flip_floor`), a
     side is worth N = S/U independent outcomes, and its Clopper-Pearson bounds on phi make the
     1 - 2 alpha interval of D (`interval_of_difference`). Inside (-margin, margin): `reproduced`
-    (Schuirmann 1987); wholly outside [-margin, margin]: `not_reproduced`; else `inconclusive`.
-    `margin` in radians. Fewer than 50 prompts: `no_verdict`. Without the number of prompts F is
-    taken as 0, and runs without any spread are `inconclusive`. One original run is `inconclusive`
-    unless `pooled_sigma` is given. How often it errs: spec/v1/verdict.md.
+    (Schuirmann 1987); entirely outside [-margin, margin]: `not_reproduced`; else `inconclusive`.
+    Fewer than 50 prompts: `no_verdict`. Without the number of prompts F is taken as 0, and runs
+    without any spread are `inconclusive`. One original run is `inconclusive` unless `pooled_sigma`
+    is given. How often it errs: spec/v1/verdict.md.
 
     Several reruns of one protocol are pooled on both sides: concatenate the runs of all originals
-    and of all reruns, with the number of runs fixed beforehand; adding runs until the verdict
-    settles raises the error from alpha = .05 to .12. Where their means differ, for known reasons,
-    take only the spread from all of them, with `pooled_sigma(groups)`.
-
-    Raises StatsError on NaN (with position), scores outside [0, 1], different numbers of prompts,
-    margin <= 0, alpha outside (0, .5), sigmas or pooled_df not positive, n_prompts < 1, flip_upper
-    outside [0, 1], or paired runs of different number.
+    and of all reruns, their number fixed beforehand; adding runs until the verdict settles raises
+    the error from alpha = .05 to .12. Where their means differ, for known reasons, take only the
+    spread from all of them, with `pooled_sigma(groups)`.
     """
     margin = between("margin", margin, 0, math.inf)
     alpha = between("alpha", alpha, 0, 0.5)
     check_pooled(pooled_sigma, pooled_df)
-    design = design_of_rerun(original_runs, rerun_runs, paired, n_prompts, flip_upper)
+    arms = arms_of_rerun(original_runs, rerun_runs, paired, n_prompts, flip_upper)
     if pooled_sigma is not None:
-        variance = pooled_sigma**2
+        variances = pooled_sigma**2, pooled_sigma**2
         name = "sigma given" if math.isinf(pooled_df) else "sigma given with its df"
-        design = replace(
-            design, spreads=Spreads((variance, variance), float(pooled_df), name), known=True
-        )
-    verdict, ends = design.decide(margin, alpha)
-    spreads, sizes = design.spreads, design.sizes
-    before, after = float(design.original.mean()), float(design.rerun.mean())
-    sigma = None
-    if spreads is not None:  # of a difference where runs are paired
-        sigma = spreads.sigma * (math.sqrt(2) if paired else 1.0)
-    in_points = [
-        None if end is None else phi_inverse(phi(before) + end) - before
-        for end in ends or (None, None)
-    ]
-    power, needed, hopeless = _power(design, margin, alpha)
-    few = fewest_prompts(min(sizes), design.score, margin, alpha)
+        arms = replace(arms, spreads=Spreads(variances, float(pooled_df), name), known=True)
+    verdict, ends = arms.decide(margin, alpha)
+    spreads, sizes, n_prompts = arms.spreads, arms.sizes, arms.n_prompts
+    before, after = float(arms.original.mean()), float(arms.rerun.mean())
+    low, high = ends or (None, None)
+    low_points, high_points = (
+        None if end is None else phi_inverse(phi(before) + end) - before for end in (low, high)
+    )
+    power, needed, hopeless = _power(arms, margin, alpha)
+    few = fewest_prompts(min(sizes), arms.score, margin, alpha)
     method = f"Clopper-Pearson on phi, {'paired' if paired else 'unpaired'}"
     result = Verdict(
         verdict=verdict,
         difference=phi(after) - phi(before),
-        lower=ends[0] if ends else None,
-        upper=ends[1] if ends else None,
+        lower=low,
+        upper=high,
         margin=margin,
         df=spreads.df if spreads else None,
-        sigma=sigma,
-        floor=math.sqrt(design.floor) if design.n_prompts else None,
+        # That of a difference where runs are paired.
+        sigma=spreads.sigma * (math.sqrt(2) if paired else 1.0) if spreads else None,
+        floor=math.sqrt(arms.floor) if n_prompts else None,
         reason="",
         difference_points=after - before,
-        lower_points=in_points[0],
-        upper_points=in_points[1],
+        lower_points=low_points,
+        upper_points=high_points,
         margin_points=margin_points(before, margin),
         seeds_needed=needed,
-        prompts_needed=few if design.n_prompts is not None and design.n_prompts < few else None,
+        prompts_needed=few if n_prompts is not None and n_prompts < few else None,
         power=power,
         underpowered=power is None or power < _POWER,
         original_underpowered=hopeless,
@@ -220,20 +207,20 @@ def rerun_verdict(
         method=f"{method}, {spreads.method}" if spreads else method,
         n_original=sizes[0],
         n_rerun=sizes[1],
-        n_prompts=design.n_prompts,
-        within_prediction=None if paired else _within(design, pooled_sigma, float(pooled_df)),
+        n_prompts=n_prompts,
+        within_prediction=None if paired else _within(arms, pooled_sigma, float(pooled_df)),
     )
-    return replace(result, reason=_reason(result, design.blind, paired))
+    return replace(result, reason=_reason(result, arms.blind, paired))
 
 
-def design_of_rerun(
+def arms_of_rerun(
     original: ArrayLike,
     rerun: ArrayLike,
     paired: bool,
     n_prompts: int | None,
     flip_upper: float | None,
-) -> Design:
-    """Read both sides as `rerun_verdict` takes them, and how their runs spread; StatsError."""
+) -> Arms:
+    """Read both sides as `rerun_verdict` takes them, and how their runs spread."""
     first = proportions("original_runs", original, (1, 2, 3))
     second = proportions("rerun_runs", rerun, (1, 2, 3))
     if paired and first.shape[0] != second.shape[0]:
@@ -267,78 +254,73 @@ def design_of_rerun(
         n_prompts = positive_int("n_prompts", n_prompts)
         score = float(first.mean() + second.mean()) / 2
         floor = flip_floor(score, n_prompts, flip_upper)
-    return Design(first, second, paired, spreads, floor, n_prompts)
+    return Arms(first, second, paired, spreads, floor, n_prompts)
 
 
-def _power(design: Design, margin: float, alpha: float) -> tuple[float | None, int | None, bool]:
+def _power(arms: Arms, margin: float, alpha: float) -> tuple[float | None, int | None, bool]:
     """Power of this design if truly equal, seeds needed, and whether new seeds cannot help."""
-    spreads = design.spreads
-    if spreads is None or max(*spreads.variances, design.floor) <= 0:
+    spreads = arms.spreads
+    if spreads is None or max(*spreads.variances, arms.floor) <= 0:
         return None, None, True
-    about: dict[str, float] = {
-        "score": design.score,
-        "floor": design.floor,
-        "margin": margin,
-        "alpha": alpha,
-    }
-    power = verdict_power(spreads.variances, design.sizes, spreads.df, **about)
+    about = {"score": arms.score, "floor": arms.floor, "margin": margin, "alpha": alpha}
+    power = verdict_power(spreads.variances, arms.sizes, spreads.df, **about)
 
     def seeds(n_original: int | None) -> int | None:
-        df = spreads.df if design.known else None
+        df = spreads.df if arms.known else None
         return plan_verdict_seeds(
-            spreads.sigma, power=_POWER, paired=design.paired, n_original=n_original, df=df, **about
+            spreads.sigma, power=_POWER, paired=arms.paired, n_original=n_original, df=df, **about
         )
 
-    helpless = power < _POWER and (design.paired or seeds(design.sizes[0]) is None)
+    helpless = power < _POWER and (arms.paired or seeds(arms.sizes[0]) is None)
     return power, seeds(None), helpless
 
 
-def _within(design: Design, pooled: float | None, pooled_df: float) -> bool | None:
+def _within(arms: Arms, pooled: float | None, pooled_df: float) -> bool | None:
     """Whether the mean of the rerun lies in the prediction interval of the original."""
-    before, after = np.asarray(phi(design.original)), np.asarray(phi(design.rerun))
+    before, after = np.asarray(phi(arms.original)), np.asarray(phi(arms.rerun))
     if pooled is None:  # what the original predicts does not depend on the rerun
         if before.size < 2:
             return None
         sigma, df = math.sqrt(no_rounding(float(before.var(ddof=1)))), before.size - 1.0
     else:
         sigma, df = pooled, pooled_df
-    sigma = max(sigma, math.sqrt(design.floor))
+    sigma = max(sigma, math.sqrt(arms.floor))
     half, _ = predict(sigma, df, before.size, after.size, _PREDICTION)
     return abs(float(after.mean() - before.mean())) <= half + 1e-12
 
 
 def _reason(v: Verdict, blind: bool, paired: bool) -> str:
     """The verdict in a plain sentence."""
-    shift = f"the rerun scores {signed_points(v.difference_points)} points"
-    margin = f"the margin of {points(v.margin_points)} points"
+    text = f"the rerun differs by {signed_points(v.difference_points)} points"
     if v.lower_points is None or v.upper_points is None:
-        known = "single runs" if v.sigma is None else "runs without any, on a number of prompts "
-        text = f"{shift}, but no spread between runs can be estimated from {known}"
-        return text + ("." if v.sigma is None else "that is not given.")
-    interval = (
-        f"{percent(v.confidence)} interval {signed_points(v.lower_points)} to "
-        f"{signed_points(v.upper_points)}"
+        if v.sigma is None:
+            return f"{text}, but single runs do not show how far runs spread."
+        return f"{text}, but runs that agree exactly decide nothing without the number of prompts."
+    text += (
+        f" ({percent(v.confidence)} interval {signed_points(v.lower_points)} to "
+        f"{signed_points(v.upper_points)})"
     )
-    text = f"{shift} ({interval})"
     if v.verdict == "no_verdict":
         return (
-            f"{text}; {v.n_prompts} prompts decide nothing: at least {FEWEST_PROMPTS} are needed."
+            f"{text}; a verdict needs at least {FEWEST_PROMPTS} prompts, and these are "
+            f"{v.n_prompts}."
         )
     if blind:
-        text += ", but one original run says nothing of its own spread"
+        text += ", but a single original run does not show how far runs spread"
     else:
-        where = {"reproduced": "inside", "not_reproduced": "wholly outside"}
-        text += f", {where.get(v.verdict, 'neither inside nor outside')} {margin}"
+        where = {"reproduced": "inside", "not_reproduced": "entirely outside"}
+        place = where.get(v.verdict, "neither inside nor entirely outside")
+        text += f", {place} the margin of {points(v.margin_points)} points"
     if v.verdict != "inconclusive":
         return text + "."
     if v.prompts_needed is not None:
         text += (
-            f"; with {min(v.n_original, v.n_rerun)} seeds at this score no rerun on fewer than "
-            f"{v.prompts_needed} prompts can be reproduced"
+            f"; with {min(v.n_original, v.n_rerun)} seeds, a score at this level cannot be "
+            f"reproduced on fewer than {v.prompts_needed} prompts"
         )
     if v.seeds_needed is not None and v.underpowered:
         unit = "paired runs" if paired else "training seeds in each arm"
-        text += f"; at this spread, on these prompts, {v.seeds_needed} {unit} have power .8"
+        text += f"; {v.seeds_needed} {unit} would give power .8 at this spread on these prompts"
         if v.original_underpowered:
-            text += " and no number of new seeds can make up for it: the original is underpowered"
+            text += ", and no number of new seeds alone would: the original is underpowered"
     return text + "."

@@ -52,34 +52,28 @@ def score_interval(
     V = V_prompt + V_seed - V_cell, floored at max(V_prompt, V_seed) and at the variance of
     independent outcomes: V_prompt = G/(G-1) sum over clusters of (summed deviation)^2 / P^2
     (Miller 2024, arXiv 2411.00640), V_seed = var(seed means)/S, V_cell the same for the
-    interaction (Cameron, Gelbach & Miller 2011; with single-prompt clusters the ANOVA estimate
-    (MS_p + MS_s - MS_ps)/(SP)). With S = 1 only V_prompt is measured, and `method` says so.
+    interaction (Cameron, Gelbach & Miller 2011). With S = 1 only V_prompt is measured, and
+    `method` says so.
 
     The quantile q is the larger of t_df with Satterthwaite's (1946) `df`, itself estimated from
     few seeds, and of the q at which the squared half-widths of the components add (Graybill & Wang
     1980): q^2 = (t_{G-1}^2 V_prompt + t_{S-1}^2 (V - V_prompt))/V. With fewer than 10 effective
     events (or non-events) that df is noise, and the second is taken alone. At 3 seeds that spread
-    much t_df alone covers .93 of 95 %, the larger .94; the price is width where they hardly spread,
-    a tenth at 3 seeds, nearly half at 2 (benchmarks/coverage.txt).
+    much t_df alone covers .93 of 95 %, the larger .94 (benchmarks/coverage.txt).
 
     The bounds are Korn & Graubard's (1998, Survey Methodology 24): Clopper-Pearson (Beta) with
     n_eff = p(1-p)/V * (t_{n-1}/q)^2 trials, n = p(1-p)/V. Away from 0 and 1 this is p -+ q sqrt(V);
     near them both tails keep their nominal error where the clipped t interval misses 5 to 8 %
-    above; with one seed and binary outcomes it is Clopper-Pearson itself.
-
-    Without any event, or without any spread, the design effect cannot be estimated: each prompt
-    cluster then counts as **one** trial however many seeds saw it (n_eff = G), since outcomes of
-    one prompt over seeds may be perfectly dependent. So that observing more harm never lowers the
-    bound below this, the upper limit is never below the zero-event bound 1 - (alpha/2)^(1/G), the
-    lower one never above (alpha/2)^(1/G). No interval can exclude a rare seed that collapses.
+    above. Without any event, or any spread, each prompt cluster counts as **one** trial however
+    many seeds saw it (n_eff = G), and no bound is tighter than these zero-event ones,
+    1 - (alpha/2)^(1/G) and (alpha/2)^(1/G). No interval can exclude a rare seed that collapses.
 
     `prompts_fixed=True`: the prompts are the population of interest. V = max(V_seed, V_cell) with
     S - 1 degrees of freedom (repeats stand in for seeds when S = 1 and R > 1, which `method`
     says); max(P, S) replaces G; zero spread gets the noise of the largest flip rate that zero
     flips in P prompts leave possible.
 
-    Raises StatsError on NaN (with its position), scores outside [0, 1], wrong shapes, confidence
-    outside (0, 1), or fixed prompts with a single run (nothing varies).
+    Raises StatsError on fixed prompts with a single run (nothing varies).
     """
     array = proportions("scores", scores, (2, 3))
     confidence = between("confidence", confidence, 0, 1)
@@ -146,8 +140,8 @@ def interval_from(
 ) -> Bounds:
     """The bounds of a score from the variances of its mean: the one place where they are made.
 
-    `score_interval` asks with the moments of a table, and a plan with what another design would
-    make of them, so that both give the same bounds at the same design. `p`: the score in [0, 1];
+    `score_interval` passes the moments of a table, and a plan what another design would make of
+    them, so that both give the same bounds at the same design. `p`: the score in [0, 1];
     `v_prompt`, `v_seed`, `v_cell`: variances of the mean over an (S, P) table, as in
     spec/v1/intervals.md; `v_independent`: that of its outcomes if they were independent;
     `n_seeds`, `n_prompts`: S and P (clusters, where prompts have them). All broadcast together.

@@ -69,11 +69,7 @@ def ppi_estimate(
     of the half-width is at least 1 - (alpha/2)^(1/n) (by clusters: G), the bound of no event,
     and a covariance with the judged part does not lessen it.
 
-    Coverage of 95 % intervals (benchmarks/diagnostics.txt; score .3, Se = Sp = .9, N = 1,000): .96
-    at n = 10, .95 at 20, .93 at 30 and 50, .95 at 100; by cluster with 5 seeds .93 to .94.
-
-    Raises StatsError on NaN (with its position), values outside [0, 1], lengths that differ, or
-    fewer than two audited outcomes.
+    Coverage of 95 % intervals: .93 to .96 (benchmarks/diagnostics.txt).
     """
     f_u = proportions("judged", judged, (1,))
     f_l = proportions("audited_judged", audited_judged, (1,))
@@ -85,13 +81,13 @@ def ppi_estimate(
         raise StatsError("audited_labels has one outcome; a spread needs at least two")
     if lam is not None:
         lam = between("lam", lam, 0, 1, closed=True)
+    label = "PPI++" if lam is None else f"PPI, lam = {lam:g}"
     if clusters is None:
         used = _lam(f_u, f_l, y) if lam is None else lam
         parts = _independent(f_u, y - used * f_l, used)
-        label = "PPI++" if lam is None else f"PPI, lam = {lam:g}"
     else:
         used, parts = _by_cluster(f_u, f_l, y, clusters, lam)
-        label = ("PPI++" if lam is None else f"PPI, lam = {lam:g}") + ", by cluster"
+        label += ", by cluster"
     estimate = used * float(f_u.mean()) + float((y - used * f_l).mean())
     half = _half_width(parts, tail, bool(np.ptp(y) == 0))
     quantile = "normal" if math.isinf(parts.df) else f"t, df = {parts.df:g}"
@@ -172,11 +168,15 @@ def _by_cluster(
 
 
 def _effective(deviations: Floats) -> float:
-    """(sum r^2)^2/sum r^4; 0 without any spread."""
+    """(sum r^2)^2/sum r^4; 0 without any spread.
+
+    Rounded, since whole numbers are common, and the order of the rows must not decide on which
+    side of `FEW` one falls.
+    """
     second = float(np.sum(deviations**2))
     if second < 1e-24:
         return 0.0
-    return second**2 / float(np.sum(deviations**4))
+    return round(second**2 / float(np.sum(deviations**4)), 9)
 
 
 def _half_width(parts: _Parts, tail: float, equal_labels: bool) -> float:
@@ -233,8 +233,7 @@ def rogan_gladen(
     estimate where it does not. [0, 1] when J' <= 0; `reason` says so, and when the raw pi is
     outside [0, 1].
 
-    Raises StatsError on counts that are not whole numbers with k <= n, and when J <= 0: a judge no
-    better than chance has nothing to correct by.
+    Raises StatsError when J <= 0: a judge no better than chance has nothing to correct by.
     """
     x, n = _counts("positives, n", (positives, n))
     k_se, n_se = _counts("se", se)
@@ -253,12 +252,10 @@ def rogan_gladen(
     lower, upper = (min(max(limit, 0.0), 1.0) for limit in limits or (0.0, 1.0))
     reason = ""
     if limits is None:
-        reason = "the calibration does not settle that the judge is better than chance"
+        reason = "the calibration does not settle whether the judge is better than chance"
     elif not 0 <= raw <= 1:
-        side = "fewer" if raw < 0 else "more"
-        reason = (
-            f"{side} positives than this judge would call if {'none' if raw < 0 else 'all'} were"
-        )
+        side, share = ("fewer", "none") if raw < 0 else ("more", "all")
+        reason = f"{side} positives than this judge would call if {share} were"
     return RoganGladen(
         estimate=estimate,
         lower=min(lower, estimate),
@@ -314,20 +311,15 @@ def youden(se: tuple[int, int], sp: tuple[int, int], confidence: float = 0.95) -
     `se`, `sp` as in `rogan_gladen`. lower = J - sqrt((Se - l_Se)^2 + (Sp - l_Sp)^2), l the
     one-sided Clopper-Pearson bounds (MOVER: Newcombe 2001, Zou & Donner 2008); upper alike. Least
     exact coverage of the 95 % bound over Se, Sp in [.5, 1]: .972 with 10 + 10 calibration
-    responses, .956 with 50 + 50, .954 with 100 + 200 (Bonferroni: .99 and more, and a bound .1
-    lower at 50 + 50).
+    responses, .956 with 50 + 50, .954 with 100 + 200.
 
-    A lower bound of 0 or less is returned as it is: `stability` refuses it, as it should. Raises
-    StatsError on counts that are not whole numbers with k <= n.
+    A lower bound of 0 or less is returned as it is: `stability` refuses it, as it should.
     """
     counts = (_counts("se", se), _counts("sp", sp))
     tail = 1 - between("confidence", confidence, 0.5, 1)
-    shares = [k / n for k, n in counts]
-    down = math.hypot(
-        *(s - beta_lower(k, n, tail) for s, (k, n) in zip(shares, counts, strict=True))
-    )
-    up = math.hypot(*(beta_upper(k, n, tail) - s for s, (k, n) in zip(shares, counts, strict=True)))
-    estimate = sum(shares) - 1
+    down = math.hypot(*(k / n - beta_lower(k, n, tail) for k, n in counts))
+    up = math.hypot(*(beta_upper(k, n, tail) - k / n for k, n in counts))
+    estimate = sum(k / n for k, n in counts) - 1
     return Youden(
         estimate=estimate,
         lower=max(estimate - down, -1.0),
@@ -346,5 +338,5 @@ def _counts(name: str, pair: tuple[int, int]) -> tuple[int, int]:
         raise StatsError(f"{name} is {pair!r}, not the two counts (k, n)") from error
     k, n = positive_int(f"{name}: k", k, 0), positive_int(f"{name}: n", n)
     if k > n:
-        raise StatsError(f"{name} is ({k}, {n}): more than there were")
+        raise StatsError(f"{name} is ({k}, {n}): {k} of only {n}")
     return k, n

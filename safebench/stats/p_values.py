@@ -1,4 +1,8 @@
-"""P values of the differences of every prompt between two sets of runs."""
+"""P values of prompts and of single runs, and their adjustment for how many there are.
+
+Holm over the categories of a task, Benjamini-Hochberg over the flips of its prompts. "Every
+category passes" needs neither: each is tested at the full level (intersection-union).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from safebench.errors import StatsError
-from safebench.stats._checks import Floats, proportions
+from safebench.stats._checks import Floats, positive_int, proportions
 
 #: Up to this many ways to divide the runs all of them are looked at, beyond it this many draws.
 WAYS = 20_000
@@ -35,7 +39,7 @@ class PromptTests:
 
 
 def prompt_tests(a: ArrayLike, b: ArrayLike, rng: np.random.Generator | None = None) -> PromptTests:
-    """Permutation test of every prompt: did its rate change, or do runs differ by that much anyway?
+    """Permutation test of every prompt: did its rate change by more than runs differ anyway?
 
     `a`: (S_a, P), `b`: (S_b, P) outcomes in [0, 1], runs x prompts in the same order. A run is the
     unit: average repeats of a training seed first. Under the null hypothesis the S_a + S_b outcomes
@@ -46,8 +50,7 @@ def prompt_tests(a: ArrayLike, b: ArrayLike, rng: np.random.Generator | None = N
     `rng` with p = (hits + 1)/(draws + 1) (Phipson & Smyth 2010). The same p for (b, a).
 
     The prompts are tested one by one: adjust for their number (`benjamini_hochberg`).
-    Raises StatsError on NaN (with position), scores outside [0, 1], different numbers of prompts,
-    or where draws are needed and `rng` is not given.
+    Raises StatsError where draws are needed and `rng` is not given.
     """
     first, second = proportions("a", a, (2,)), proportions("b", b, (2,))
     if first.shape[1] != second.shape[1]:
@@ -112,3 +115,39 @@ def _graded(pooled: Floats, few: int, distances: Floats, rng: np.random.Generato
         hits = (apart >= distances[start : start + _BLOCK] - _TIE).sum(axis=0)
         result[start : start + _BLOCK] = (hits + extra) / (len(chosen) + extra)
     return result
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Adjusted p values that keep the chance of **any** false finding (Holm 1979, Scand J Stat 6).
+
+    `p_values`: (m,) in [0, 1], however dependent. Returns (m,) in the same order: the running
+    maximum of (m - i + 1) p_(i) from the smallest on, at most 1; reject where it is <= alpha.
+    """
+    p = proportions("p_values", p_values, (1,))
+    order = np.argsort(p, kind="stable")
+    scaled = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
+    return np.asarray(np.minimum(scaled, 1.0)[np.argsort(order)])
+
+
+def benjamini_hochberg(p_values: ArrayLike) -> Floats:
+    """Adjusted p values that keep the **share** of false findings (Benjamini & Hochberg 1995).
+
+    `p_values`: (m,) in [0, 1], independent or positively dependent. Returns (m,) in the same
+    order: the running minimum of m p_(i)/i from the largest on; reject where it is <= the false
+    discovery rate.
+    """
+    p = proportions("p_values", p_values, (1,))
+    order = np.argsort(p, kind="stable")
+    scaled = p[order] * p.size / np.arange(1, p.size + 1)
+    return np.asarray(np.minimum.accumulate(scaled[::-1])[::-1][np.argsort(order)])
+
+
+def mcnemar_exact(b: int, c: int) -> float:
+    """Two-sided p that two single runs flip prompts both ways alike (McNemar 1947).
+
+    `b`, `c`: prompts that changed one way and the other; those that did not change say nothing.
+    p = 2 P(X <= min(b, c)), X ~ Bin(b + c, 1/2), at most 1; 1 without any change. Prompts are the
+    sample: two seeds alone say nothing of other seeds.
+    """
+    b, c = positive_int("b", b, 0), positive_int("c", c, 0)
+    return 1.0 if b == c else min(2 * float(special.bdtr(min(b, c), b + c, 0.5)), 1.0)

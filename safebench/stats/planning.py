@@ -28,14 +28,11 @@ def tost_power(
     (Phillips 1990; Schuirmann 1987), one 1-D integral by 200-node Gauss-Legendre.
 
     `sigma` SD of one run, `margin` and `theta` (the true difference) in one unit; n1, n2 runs per
-    arm, n1 + n2 >= 3. Returns a probability. Raises StatsError for sigma < 0, margin <= 0, alpha
-    outside (0, .5), fewer runs.
+    arm, n1 + n2 >= 3. Returns a probability.
     """
     n1, n2 = positive_int("n1", n1), positive_int("n2", n2)
     if n1 + n2 < 3:
-        raise StatsError(
-            "one run in each arm leaves no degree of freedom: power needs n1 + n2 >= 3"
-        )
+        raise StatsError("one run in each arm leaves no degree of freedom: give n1 + n2 >= 3")
     _check(sigma, margin, alpha)
     return power_at(sigma * math.sqrt(1 / n1 + 1 / n2), n1 + n2 - 2, margin, alpha, theta)
 
@@ -48,8 +45,7 @@ def plan_seeds(
     Both arms have this number, the true difference is 0 (see `tost_power`). `sigma` is the SD of a
     run score and `margin` the margin, in the same unit. `paired=True`: sigma is the SD of a paired
     difference, se = sigma/sqrt(n), df = n - 1, and the answer counts pairs. At least 2.
-    Raises StatsError for sigma < 0, margin <= 0, alpha outside (0, .5), power outside (0, 1), or
-    when more than ten million seeds would be needed.
+    Raises StatsError when more than ten million seeds would be needed.
     """
     _check(sigma, margin, alpha)
     power = between("power", power, 0, 1)
@@ -82,7 +78,6 @@ def plan_prompts(
     score, K the `repeats_a` and `repeats_b` per prompt, `delta` the difference to be found by a
     two-sided test of level `alpha` with probability `power`. All in proportions.
     Training seeds are no part of it: it compares two given models. At least 2.
-    Raises StatsError for negative SDs, delta <= 0, repeats < 1, power or alpha outside (0, 1).
     """
     parts = [
         between(name, sigma, 0, _LARGEST, closed=True) ** 2 / repeats
@@ -109,12 +104,9 @@ def plan_stability(
     The bound of `stability` at S seeds whose SD comes out as `sigma` (phi scale, radians):
     erf(margin/(2 max(sigma sqrt((S-1)/chi2_{1-confidence,S-1}), floor))). None when even the point
     estimate, or the floor, stays below `lower`: no number of seeds suffices at this spread.
-    Raises StatsError for sigma or floor < 0, margin <= 0, lower outside (0, 1), confidence outside
-    (.5, 1).
     """
-    between("sigma", sigma, 0, _LARGEST, closed=True)
     between("floor", floor, 0, _LARGEST, closed=True)
-    between("margin", margin, 0, math.inf)
+    _check(sigma, margin)
     tail = 1 - between("confidence", confidence, 0.5, 1)
     most = margin / (2 * float(special.erfinv(between("lower", lower, 0, 1))))
 
@@ -128,8 +120,7 @@ def sigma_from_points(sigma: float, score: float) -> float:
     """The SD on phi (radians) of a score with SD `sigma` in points: sigma/sqrt(score(1 - score)).
 
     The delta method, never more than the larger step that phi makes from `score` by `sigma` (cut
-    at 0 and 1), which it is at the ends: phi(sigma) at 0 and at 1. `sigma` and `score` are
-    proportions. Raises StatsError outside [0, 1].
+    at 0 and 1), which it is at the ends: phi(sigma) at 0 and at 1. Both are proportions.
     """
     sigma = between("sigma", sigma, 0, 1, closed=True)
     score = between("score", score, 0, 1, closed=True)
@@ -142,7 +133,7 @@ def sigma_from_points(sigma: float, score: float) -> float:
 def sigma_upper(sigma: float, n: int, confidence: float = 0.95) -> float:
     """One-sided upper bound of an SD seen in `n` runs: sigma sqrt((n - 1)/chi2_{1-confidence,n-1}).
 
-    Raises StatsError for sigma < 0, n < 2, confidence outside (.5, 1).
+    `n` is at least 2.
     """
     between("sigma", sigma, 0, _LARGEST, closed=True)
     df = positive_int("n", n, 2) - 1
@@ -200,26 +191,20 @@ def plan_verdict_seeds(
     counts new ones. `df`: degrees of freedom of a sigma that is known from elsewhere; by default
     it is estimated from the runs. At least 2 (1 beside others); None where ten million do not
     suffice, and beside a single original run, whose spread is unknown.
-
-    Raises StatsError for sigma or floor < 0, score outside [0, 1], margin <= 0, alpha outside
-    (0, .5), power outside (0, 1).
     """
     _check(sigma, margin, alpha)
     power = between("power", power, 0, 1)
-    score = between("score", score, 0, 1, closed=True)
-    variance = sigma**2
+    about = {"floor": floor, "margin": margin, "alpha": alpha}
+    about["score"] = between("score", score, 0, 1, closed=True)
+    if n_original is not None and n_original < 2 and df is None:
+        return None
 
     def enough(n: int) -> bool:
         sizes = (n, n) if n_original is None else (n_original, n)
-        own = n - 1.0 if paired else degrees_of(sizes)
-        used = own if df is None else df
-        about = {"score": score, "floor": floor, "margin": margin, "alpha": alpha}
-        return power <= verdict_power((variance, variance), sizes, used, **about)
+        used = df if df is not None else n - 1.0 if paired else degrees_of(sizes)
+        return power <= verdict_power((sigma**2, sigma**2), sizes, used, **about)
 
-    fewest = 2 if n_original is None else 1
-    if n_original is not None and n_original < 2 and df is None:
-        return None
-    return first_that(enough, fewest, _MOST_SEEDS)
+    return first_that(enough, 2 if n_original is None else 1, _MOST_SEEDS)
 
 
 def power_at(se: float, df: float, margin: float, alpha: float = 0.05, theta: float = 0.0) -> float:
@@ -253,7 +238,7 @@ def _chi_nodes(
     return u, weights * np.exp(log_density) * max(high - low, 0.0) / 2
 
 
-def _check(sigma: float, margin: float, alpha: float) -> None:
+def _check(sigma: float, margin: float, alpha: float = 0.05) -> None:
     between("sigma", sigma, 0, _LARGEST, closed=True)
     between("margin", margin, 0, math.inf)
     between("alpha", alpha, 0, 0.5)

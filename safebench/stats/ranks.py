@@ -1,4 +1,4 @@
-"""Ranks with their uncertainty: which entries of a board can be separated."""
+"""Ranks with their uncertainty: which entries of a board can be separated, from which variances."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from safebench.errors import StatsError
-from safebench.stats._checks import Floats, Ints, between, finite
+from safebench.stats._checks import Floats, Ints, between, finite, first_bad
+from safebench.stats._dist import chi2_quantile
 from safebench.stats._maxt import (
     centred,
     checked_covariance,
@@ -88,18 +89,14 @@ def rank_intervals(
     With `df`, |T_ij| is compared by its tail probability under t (as a normal equivalent), with
     df_ij = (v_i + v_j)^2/(v_i^2/df_i + v_j^2/df_j) (Welch 1947; Satterthwaite 1946) where c_ij = 0
     and min(df_i, df_j) where not; the draws then have unit variances, so that the noise of
-    estimated ones does not lower the critical value. Equal entries separated
-    (benchmarks/ranks.txt), 500 at 5 seeds: 151 pairs a board with normal critical values; any at
-    all in .025 of the boards with df = 4, .015 with `moderated_variances`, which tells far more
-    unequal ones apart. 5 to 100 entries at 3 or 5 seeds, df = S - 1: .03 to .04, and .04 to .07
-    where SDs differ tenfold.
+    estimated ones does not lower the critical value. Without `df`, 500 equal entries at 5 seeds
+    are separated in 151 pairs a board, with it in any at all in .025 of the boards
+    (benchmarks/ranks.txt).
 
     A pair with se_ij = 0 is separated if the scores differ at all: a variance estimated as zero
     from few seeds says no such thing, so give variances with a floor, or `moderated_variances`.
-    One entry is [1, 1].
 
-    Raises StatsError on NaN (with its position), shapes that do not fit, negative variances (of
-    a difference or combination too), df <= 0, or confidence outside (0, 1).
+    Raises StatsError on a covariance with a negative variance of a difference or combination.
     """
     values = finite("scores", scores)
     if values.ndim != 1:
@@ -114,18 +111,22 @@ def rank_intervals(
     signed = values if higher_is_better else -values
     variances = spread if spread.ndim == 1 else np.diagonal(spread)
     order = np.lexsort((variances, -signed))
+
+    def sorted_by_score(x: Floats) -> Floats:
+        return x[order] if x.ndim == 1 else x[np.ix_(order, order)]
+
     board = _Board(
         signed[order],
-        spread[order] if spread.ndim == 1 else spread[np.ix_(order, order)],
-        None if freedom is None else _reordered(freedom, order),
+        sorted_by_score(spread),
+        None if freedom is None else sorted_by_score(freedom),
     )
     if chosen == "max-T":
         critical, separated = _step_down(board, tail, generator(rng))
     else:
-        critical = float(-special.ndtri(_sidak(tail, n) / 2)) if n > 1 else 0.0
+        level = -math.expm1(math.log1p(-tail) / (n * (n - 1) / 2)) if n > 1 else 1.0
+        critical = float(-special.ndtri(level / 2)) if n > 1 else 0.0
         separated = _pairwise(board, critical)
-    inverse = np.empty(n, dtype=np.int64)
-    inverse[order] = np.arange(n)
+    inverse = np.argsort(order)
     first = np.searchsorted(-board.scores, -board.scores, side="left")
     return RankIntervals(
         rank=(1 + first)[inverse],
@@ -232,15 +233,6 @@ class _Separated:
     last: Ints
 
 
-def _reordered(freedom: Floats, order: NDArray[np.intp]) -> Floats:
-    return freedom[order] if freedom.ndim == 1 else freedom[np.ix_(order, order)]
-
-
-def _sidak(tail: float, n: int) -> float:
-    """The level of each of n(n-1)/2 pairs."""
-    return -math.expm1(math.log1p(-tail) / (n * (n - 1) / 2))
-
-
 def _step_down(board: _Board, tail: float, rng: np.random.Generator) -> tuple[float, _Separated]:
     """Step-down max-T over ordered pairs; all pairs at once in memory."""
     n = board.scores.size
@@ -300,3 +292,49 @@ def _groups(last: Ints) -> Ints:
     n = last.size
     furthest = np.maximum.accumulate(last)
     return 1 + np.concatenate(([0], np.cumsum(furthest[:-1] < np.arange(1, n))))
+
+
+def moderated_variances(variances: ArrayLike, df: ArrayLike) -> tuple[Floats, Floats]:
+    """Shrink variances from few runs towards their common value (Smyth 2004, SAGMB 3).
+
+    `variances`: (n,) estimates >= 0; `df`: a number or (n,), theirs. Returns (variances, df) for
+    `rank_intervals`: (d0 s0^2 + d_i s_i^2)/(d0 + d_i) with d0 + d_i degrees of freedom, d0 and s0^2
+    fitted to the mean and variance of log s^2 (his section 6.2), the latter at its upper 95 % bound
+    (a departure: few entries then lend little); d0 is infinite when even that is no more than
+    chance. Zero variances count as the smallest positive one; with one entry, or all zero, nothing
+    changes. It assumes that the true variances are draws from one scaled inverse chi-square, and is
+    meant for boards of 100 entries or more: with 5 to 10 entries at 3 seeds equal ones are
+    separated in .09 of the boards, nominal .05 (benchmarks/ranks.txt).
+    """
+    raw = finite("variances", variances)
+    if raw.ndim != 1:
+        raise StatsError(f"variances has shape {raw.shape}, not (n,)")
+    if (raw < 0).any():
+        raise StatsError(f"{first_bad('variances', raw, raw < 0)}, below 0")
+    own_df = checked_df(df, raw.size)
+    if own_df.ndim == 2:
+        raise StatsError("df has one value per pair; a variance has one of its own")
+    if raw.size < 2 or not raw.any() or np.isinf(own_df).any():
+        return raw, own_df
+    logs = np.log(np.maximum(raw, raw[raw > 0].min()))
+    centred = logs - special.digamma(own_df / 2) + np.log(own_df / 2)
+    most = float(centred.var(ddof=1)) * (raw.size - 1) / chi2_quantile(0.05, raw.size - 1)
+    excess = most - float(special.polygamma(1, own_df / 2).mean())
+    if excess <= 0:
+        return np.full(raw.size, math.exp(float(centred.mean()))), np.full(raw.size, math.inf)
+    half = _trigamma_inverse(excess)
+    prior = math.exp(float(centred.mean() + special.digamma(half)) - math.log(half))
+    total = 2 * half + own_df
+    return (2 * half * prior + own_df * raw) / total, total
+
+
+def _trigamma_inverse(value: float) -> float:
+    """The x > 0 with trigamma(x) = value, by Newton's method on 1/trigamma (Smyth's appendix)."""
+    x = 0.5 + 1 / value
+    for _ in range(50):
+        tri = float(special.polygamma(1, x))
+        step = tri * (1 - tri / value) / float(special.polygamma(2, x))
+        x += step
+        if -step / x < 1e-10:
+            break
+    return x

@@ -72,8 +72,7 @@ def replication_interval(
     pass: at an SD of 3 points, 3 original runs and 1 new one, a shift of 10 points stays inside it
     63 % of the time, and equivalence testing calls that reproduced about never.
 
-    Raises StatsError on NaN (with position), scores outside [0, 1], n_rerun < 1, confidence outside
-    (0, 1), a pooled_sigma or pooled_df that is not positive, or one run without `pooled_sigma`.
+    Raises StatsError on one run without `pooled_sigma`.
     """
     scores = proportions("original_runs", original_runs, (1,))
     n_rerun = positive_int("n_rerun", n_rerun)
@@ -85,7 +84,7 @@ def replication_interval(
         sigma, df, method = pooled_sigma, float(pooled_df), "prediction, sigma given"
     elif runs.size < 2:
         raise StatsError(
-            "original_runs has one run: it says nothing of its own spread",
+            "original_runs has one run, which does not show how far runs spread",
             fix="give pooled_sigma, the SD of one run known from other studies",
         )
     else:
@@ -117,8 +116,7 @@ def pooled_sigma(groups: Iterable[ArrayLike], confidence: float = 0.95) -> Poole
     Feeds `rerun_verdict(..., pooled_sigma=found.estimate, pooled_df=found.df)`; without the df the
     value counts as known exactly, which a few runs do not support.
 
-    Raises StatsError on NaN (with position), scores outside [0, 1], no group with two runs, or
-    confidence outside (0, 1).
+    Raises StatsError where no group has two runs.
     """
     tail = (1 - between("confidence", confidence, 0, 1)) / 2
     squares, df, n, count = 0.0, 0, 0, 0

@@ -48,7 +48,7 @@ class Stability:
 
     @property
     def estimate(self) -> float | None:
-        """The point estimate, as it is called elsewhere."""
+        """The same as `point`, under the name that other results use."""
         return self.point
 
 
@@ -68,7 +68,8 @@ def stability(
     artefact repeats stand in the place of seeds. `n_prompts`: prompts behind each score.
     `flip_upper`: upper bound of the mean per-prompt flip rate (`flip_rate(...).upper`).
     `margin` in radians (Cohen's h); phi = 2 asin sqrt.
-    `judge_youden_lower`: lower bound of Se + Sp - 1 of the judge.
+    `judge_youden_lower`: lower bound of Se + Sp - 1 of the judge, by which all sigmas are divided,
+    since a judge that errs shrinks every spread by it (Rogan & Gladen 1978).
 
     sigma_run^2 is the variance of phi(score) of **one** repeat of a new seed: var over seeds for
     (S,); from the two-level table for (S, R): MS_b/R + MS_w (1 - 1/R), MS_b = R var(seed means),
@@ -77,27 +78,20 @@ def stability(
     `lower` (the headline) is the one-sided bound at `confidence`, RS at sigma_up = max(sqrt(U),
     floor), U = sigma^2 + sqrt(sum((df_i/chi2_{alpha,df_i} - 1)^2 part_i^2)) over the two parts
     (Graybill & Wang 1980, modified large-sample bound); for (S,) it is s sqrt((S-1)/chi2) exactly.
-    `upper` is the opposite one-sided bound, without floor.
-
-    floor = sqrt(min(1, f_up/(2 p(1-p)))/P): sampling noise sqrt(f_up/(2P)) of a score p on fixed
-    prompts, on the phi scale, and never more than the 1/sqrt(P) of independent outcomes, which it
-    is at p = 0, at p = 1, and without `flip_upper`. All sigmas are divided by
-    `judge_youden_lower`, since a judge that errs shrinks every spread by J (Rogan & Gladen 1978).
+    `upper` is the opposite one-sided bound, without the floor, which is `flip_floor`: what so few
+    prompts cannot exclude.
 
     Companion free of distributions: the share of all pairs of seeds (one repeat each) within the
     margin, a U-statistic, with the Clopper-Pearson bound for floor(S/2) disjoint pairs (as in
-    Hoeffding 1963, section 5b), so that no order of the seeds matters: at most .22 at S = 5, .55 at
-    S = 10. It holds where seeds collapse; `lower` cannot speak of a collapse that was not seen, and
-    is near 1 where the seeds seen agree exactly (measured: spec/v1/stability.md).
+    Hoeffding 1963, section 5b), so that no order of the seeds matters. It holds where seeds
+    collapse; `lower` cannot speak of a collapse that was not seen (spec/v1/stability.md).
 
     `missing`: registered training seeds that were withdrawn or have no result. They count in S,
     and each is scored worst-case, at 0 or at 1, as many at either as lowers the bound most; `point`
     and `upper` are of that assignment. `lower` is moreover at most what it is with fewer of them,
     so a missing run never raises it. No pair with a missing seed is within the margin.
 
-    One seed is not an error: `rated` is False and `reason` says why. Raises StatsError on NaN
-    (with position), scores or flip_upper outside [0, 1], margin <= 0, confidence outside (.5, 1),
-    judge_youden_lower outside (0, 1], n_prompts < 1, missing < 0.
+    One seed is not an error: `rated` is False and `reason` says why.
     """
     scores = proportions("run_scores", run_scores, (1, 2))
     n_prompts = positive_int("n_prompts", n_prompts)

@@ -9,10 +9,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
-from safebench.stats._cells import Cells, Facets, cells_of, facet_codes, union
-from safebench.stats._checks import Floats, between, finite
+from safebench.stats._cells import Cells, Facets, cells_of
+from safebench.stats._checks import Floats, between, finite, label_codes
 from safebench.stats._dist import satterthwaite
-from safebench.stats._mls import Reach, share_bounds
+from safebench.stats._mls import Reach, relative, share_bounds
+
+#: Effects of a table of training seeds x repeats (nested in the seed) x prompts, and their facets.
+TABLE_EFFECTS = {
+    "training_seed": ("training_seed",),
+    "prompt": ("prompt",),
+    "prompt:training_seed": ("prompt", "training_seed"),
+    "training_seed:repeat": ("training_seed", "repeat"),
+    "residual": ("training_seed", "repeat", "prompt"),
+}
 
 
 @dataclass(frozen=True)
@@ -39,9 +48,8 @@ class VarianceComponents:
     reason). `n_levels`: levels by facet; `n_cells`: cells by measured effect; `df`: degrees of
     freedom by measured effect, n_cells minus those of the effects it contains (exact for balanced
     crossed and nested designs, nominal otherwise). `mean_squares` by measured effect, and
-    `weights`: each estimate as a sum of weight times mean square. `balanced`: equal numbers in all
-    cells, crossed effects orthogonal, and what they have in common among the effects, so that mean
-    squares are independent multiples of chi-square when effects are normal.
+    `weights`: each estimate as a sum of weight times mean square. `balanced`: mean squares are
+    independent multiples of chi-square when effects are normal.
     """
 
     estimates: dict[str, float]
@@ -69,17 +77,14 @@ class VarianceComponents:
 
         Modified large-sample bounds of a sum of mean squares with weights of either sign (Ting,
         Burdick, Graybill, Jeyaratnam & Lu 1990, J. Stat. Comput. Simul. 35; Burdick & Graybill
-        1992, ch. 3): estimate -+ sqrt(V), V from chi-square and F quantiles of each mean square
-        and each pair; exact for the residual of a balanced design. `df` by Satterthwaite (1946).
-        The bounds take mean squares as independent chi-squares, which an unbalanced design grants
-        only roughly: `method` then says so.
+        1992, ch. 3), exact for the residual of a balanced design. `df` by Satterthwaite (1946).
+        They take mean squares as independent chi-squares, which an unbalanced design grants only
+        roughly; `method` then says so.
 
-        Coverage of nominal 95 % for normal effects (1,000 or 2,000 tables each, Monte Carlo error
-        .007 or less): .95 for 5 seeds x 3 repeats; .93 to .96 for seeds, prompts, their interaction
-        and the residual of 3 to 10 seeds x 50 prompts x 3 repeats; .94 to .95 with 30 % of 8 x 6
-        outcomes missing, .93 to .96 with 30 % of 5 x 50 x 3.
+        Coverage of nominal 95 % for normal effects: .93 to .96 in balanced tables of 3 to 10 seeds
+        and with 30 % of the outcomes missing (1,000 or 2,000 tables each).
 
-        Raises StatsError on an effect that is not measured or confidence outside (0, 1).
+        Raises StatsError on an effect that is not measured.
         """
         tail = (1 - between("confidence", confidence, 0, 1)) / 2
         weights, squares, df = self._combination((effect,))
@@ -87,14 +92,12 @@ class VarianceComponents:
         terms = weights * squares
         estimate = self.estimates[effect]
         single = bool(np.count_nonzero(weights) == 1)
-        return ComponentInterval(
-            estimate=estimate,
-            lower=estimate - reach.below(terms),
-            upper=estimate + reach.above(terms),
-            df=_df(terms, df),
-            n=self.n,
-            method=self._with_note("chi-square" if single else "modified large sample (Ting 1990)"),
-            confidence=float(confidence),
+        return self._interval(
+            estimate,
+            (estimate - reach.below(terms), estimate + reach.above(terms)),
+            (terms, df),
+            "chi-square" if single else "modified large sample (Ting 1990)",
+            confidence,
         )
 
     def share(
@@ -108,11 +111,9 @@ class VarianceComponents:
         as seeds x repeats: the intraclass correlation) these are exactly those of F = MS_b/MS_w,
         (F/F_q - 1)/(F/F_q + k - 1) (Searle, Casella & McCulloch 1992, 3.6), and `method` says so.
 
-        Coverage of nominal 95 % in the same tables: .95 for two levels (.94 with 30 % missing), .94
-        to .97 for the crossed designs (.92 to .96 with 30 % missing).
+        Coverage of nominal 95 % in the tables of `component`: .92 to .97.
 
-        Raises StatsError on effects that are not measured, `effect` not `among` them, or
-        confidence outside (0, 1).
+        Raises StatsError on effects that are not measured, or `effect` not `among` them.
         """
         tail = (1 - between("confidence", confidence, 0, 1)) / 2
         names = tuple(dict.fromkeys(self.estimates if among is None else among))
@@ -120,20 +121,17 @@ class VarianceComponents:
         if effect not in names:
             raise StatsError(f"the share of {effect!r} is asked among {list(names)}, without it")
         whole, _, _ = self._combination(names)
-        clamped = [max(self.estimates[name], 0.0) for name in names]
-        total = sum(clamped)
+        total = sum(max(self.estimates[name], 0.0) for name in names)
         estimate = max(self.estimates[effect], 0.0) / total if total > 0 else 0.0
         lower, upper = share_bounds(part, whole, squares, df, tail) if total > 0 else (0.0, 1.0)
         exact = np.count_nonzero((part != 0) | (whole != 0)) == 2
         label = "F, exact for two levels" if exact and self.balanced else "modified large sample"
-        return ComponentInterval(
-            estimate=estimate,
-            lower=min(lower, estimate),
-            upper=max(upper, estimate),
-            df=_df(part * squares, df),
-            n=self.n,
-            method=self._with_note(label if total > 0 else "nothing varies"),
-            confidence=float(confidence),
+        return self._interval(
+            estimate,
+            (min(lower, estimate), max(upper, estimate)),
+            (part * squares, df),
+            label if total > 0 else "nothing varies",
+            confidence,
         )
 
     def _combination(self, names: Sequence[str]) -> tuple[Floats, Floats, Floats]:
@@ -148,15 +146,28 @@ class VarianceComponents:
         squares = np.array([max(self.mean_squares[source], 0.0) for source in sources])
         return weights, squares, np.array([max(self.df[source], 1) for source in sources], float)
 
-    def _with_note(self, method: str) -> str:
-        rough = "approximate: in this design mean squares are not independent chi-squares"
-        return method if self.balanced else f"{method}; {rough}"
-
-
-def _df(terms: Floats, df: Floats) -> float:
-    """Satterthwaite's degrees of freedom of a sum of mean squares; 0 if it is 0."""
-    total = abs(float(terms.sum()))
-    return satterthwaite(total, list(zip(terms, df, strict=True))) if total > 0 else 0.0
+    def _interval(
+        self,
+        estimate: float,
+        bounds: tuple[float, float],
+        sources: tuple[Floats, Floats],
+        method: str,
+        confidence: float,
+    ) -> ComponentInterval:
+        """`sources`: the terms that the estimate is the sum of, and their degrees of freedom."""
+        terms, df = sources
+        total = abs(float(terms.sum()))
+        if not self.balanced:
+            method += "; approximate: in this design mean squares are not independent chi-squares"
+        return ComponentInterval(
+            estimate=estimate,
+            lower=bounds[0],
+            upper=bounds[1],
+            df=satterthwaite(total, list(zip(terms, df, strict=True))) if total > 0 else 0.0,
+            n=self.n,
+            method=method,
+            confidence=float(confidence),
+        )
 
 
 def variance_components(
@@ -172,14 +183,13 @@ def variance_components(
     sigma^2_e (k_ae - k_mu,e), k_ae = sum over cells A of a of sum over cells E of e of n_AE^2/n_A,
     k_mu,e = sum n_E^2/n. The system is solved as it stands: unbiased for any design, crossed,
     nested or unbalanced (Searle, Casella & McCulloch 1992, 5.3), and estimates may be negative.
-    Time and memory are linear in the outcomes: they are tabulated once, and every sum comes from
-    the tables.
+    Time and memory are linear in the outcomes.
 
     An effect with a facet of fewer than 2 levels, or whose cells coincide with those of an earlier
     effect or hold one outcome each, is in `not_measured` with the reason, never 0.
 
-    Raises StatsError on NaN (with position), lengths that differ, unknown facets, fewer than two
-    outcomes, or a design whose effects cannot be told apart.
+    Raises StatsError on unknown facets, fewer than two outcomes, or a design whose effects cannot
+    be told apart.
     """
     values = finite("y", y)
     if values.ndim != 1 or values.size < 2:
@@ -193,11 +203,10 @@ def variance_components(
     *main, residual = named
     mean = float(values.mean())
     centred = values - mean
-    codes = {name: facet_codes(name, labels, values.size) for name, labels in factors.items()}
+    codes = {name: label_codes(f"factors[{name!r}]", x, values.size) for name, x in factors.items()}
     n_levels = {name: size for name, (_, size) in codes.items()}
-    used = union(named[name] for name in main)
-    varied = {name: codes[name] for name in factors if name in used and n_levels[name] > 1}
-    cells = cells_of(centred, varied)
+    used = {facet for name in main for facet in named[name]}
+    cells = cells_of(centred, {f: codes[f] for f in factors if f in used and n_levels[f] > 1})
     not_measured = _unmeasured(cells, {name: named[name] for name in main}, n_levels, values.size)
     design = _Design(
         cells,
@@ -205,7 +214,34 @@ def variance_components(
         residual,
         values.size,
     )
-    return design.result(centred, not_measured, n_levels, named, mean)
+    system, right = design.system(centred)
+    if np.linalg.matrix_rank(system) < len(system):
+        raise StatsError(
+            "the effects cannot be told apart in this design: Method I's equations are singular",
+            fix="leave out an effect, or merge facets that vary together",
+        )
+    kept = [*design.effects, residual]
+    df, contrasts = design.degrees()
+    divisors = np.array([max(df[name], 1) for name in kept]) / values.size
+    weights = np.linalg.inv(contrasts @ system / divisors[:, None])
+    squares = contrasts @ right / divisors
+    n_cells = {name: cells.count(facets) for name, facets in design.effects.items()}
+    return VarianceComponents(
+        estimates=dict(zip(kept, np.linalg.solve(system, right).tolist(), strict=True)),
+        not_measured=not_measured,
+        n_levels=n_levels,
+        n_cells={**n_cells, residual: values.size},
+        df={name: df[name] for name in kept},
+        effects=named,
+        n=values.size,
+        mean=mean,
+        mean_squares=dict(zip(kept, squares.tolist(), strict=True)),
+        weights={
+            name: dict(zip(kept, row, strict=True))
+            for name, row in zip(kept, weights.tolist(), strict=True)
+        },
+        balanced=design.is_balanced(),
+    )
 
 
 def _unmeasured(
@@ -240,48 +276,7 @@ class _Design:
     residual: str
     n: int
 
-    def result(
-        self,
-        centred: Floats,
-        not_measured: dict[str, str],
-        n_levels: dict[str, int],
-        named: dict[str, tuple[str, ...]],
-        mean: float,
-    ) -> VarianceComponents:
-        """Estimates, and the mean squares they are made of."""
-        system, right = self._system(centred)
-        size = len(self.effects) + 1
-        if np.linalg.matrix_rank(system) < size:
-            raise StatsError(
-                "the effects cannot be told apart in this design: Method I's equations are "
-                "singular",
-                fix="leave out an effect, or merge facets that vary together",
-            )
-        kept = [*self.effects, self.residual]
-        df, contrasts = self._degrees()
-        divisors = np.array([max(df[name], 1) for name in kept]) / self.n
-        expected = contrasts @ system / divisors[:, None]
-        weights = np.linalg.inv(expected)
-        squares = contrasts @ right / divisors
-        n_cells = {name: self.cells.count(facets) for name, facets in self.effects.items()}
-        return VarianceComponents(
-            estimates=dict(zip(kept, np.linalg.solve(system, right).tolist(), strict=True)),
-            not_measured=not_measured,
-            n_levels=n_levels,
-            n_cells={**n_cells, self.residual: self.n},
-            df={name: df[name] for name in kept},
-            effects=named,
-            n=self.n,
-            mean=mean,
-            mean_squares=dict(zip(kept, squares.tolist(), strict=True)),
-            weights={
-                name: dict(zip(kept, row, strict=True))
-                for name, row in zip(kept, weights.tolist(), strict=True)
-            },
-            balanced=self._balanced(),
-        )
-
-    def _system(self, centred: Floats) -> tuple[Floats, Floats]:
+    def system(self, centred: Floats) -> tuple[Floats, Floats]:
         """The equations of Method I divided by n; the residual is last."""
         effects, n = list(self.effects.values()), self.n
         matrix = np.full((len(effects) + 1, len(effects) + 1), float(n))
@@ -294,7 +289,7 @@ class _Design:
         right = [self.cells.t(a) for a in effects] + [float(centred @ centred)]
         return (matrix - np.array(base)) / n, np.array(right) / n
 
-    def _degrees(self) -> tuple[dict[str, int], Floats]:
+    def degrees(self) -> tuple[dict[str, int], Floats]:
         """Degrees of freedom by effect, and each sum of squares as a sum of T's.
 
         Cells (or T) minus the degrees of freedom (or squares) of every effect that these refine.
@@ -311,7 +306,7 @@ class _Design:
         df[self.residual] = self.n - 1 - sum(df.values())
         return df, contrasts
 
-    def _balanced(self) -> bool:
+    def is_balanced(self) -> bool:
         """Whether the mean squares are those of an analysis of variance, orthogonal to each other.
 
         The trace of the product of two effects' projections is the number of cells of what they
@@ -330,3 +325,35 @@ class _Design:
                 if abs(trace - common) > 1e-6 or (common > 1 and a & e not in effects):
                     return False
         return True
+
+
+def balanced_bounds(scores: ArrayLike, tail: float = 0.025) -> dict[str, tuple[float, float]]:
+    """Lower and upper bounds of every component, unclamped, each missing with probability `tail`.
+
+    `scores`: (S, R, P) numbers, training seeds x repeats (nested) x prompts, at least 2 seeds and
+    2 prompts. Returns bounds in squared units by effect of `TABLE_EFFECTS`; with one repeat the
+    last two are absent and prompt:training_seed holds the residual.
+
+    Modified large-sample intervals: a component is sum c_i MS_i over mean squares with df_i; below
+    and above it sqrt(sum (G_i or H_i)^2 c_i^2 MS_i^2), G = 1 - df/chi2_{1-tail,df} below and
+    H = df/chi2_{tail,df} - 1 above, exchanged where c_i < 0 (Graybill & Wang 1980; Ting et al.
+    1990, without the cross terms; Burdick & Graybill 1992). Nominal for normal effects.
+    """
+    table = finite("scores", scores)
+    tail = between("tail", tail, 0, 0.5)
+    if table.ndim != 3 or table.shape[0] < 2 or table.shape[2] < 2:
+        raise StatsError(f"scores has shape {table.shape}, not (S, R, P) with 2 seeds and prompts")
+    codes = (index.ravel() for index in np.indices(table.shape))
+    factors = dict(zip(("training_seed", "repeat", "prompt"), codes, strict=True))
+    # With one repeat the cells of prompt and seed hold one outcome each: they are the residual.
+    effects = dict(list(TABLE_EFFECTS.items())[: 5 if table.shape[1] > 1 else 3])
+    found = variance_components(table.ravel(), factors, effects)
+    bounds = {}
+    for name, weights in found.weights.items():
+        df = np.array([found.df[source] for source in weights], dtype=np.float64)
+        terms = np.array([weight * found.mean_squares[s] for s, weight in weights.items()])
+        g, h = relative(df, tail), relative(df, 1 - tail)
+        down = np.linalg.norm(np.where(terms > 0, g, h) * terms)
+        up = np.linalg.norm(np.where(terms > 0, h, g) * terms)
+        bounds[name] = float(terms.sum() - down), float(terms.sum() + up)
+    return bounds

@@ -58,12 +58,8 @@ def worst_setting(
     each setting gets its `score_interval` at the confidence 1 - 2 Phi(-c): t quantiles and rare
     events as there. Since all hold at once, the largest bounds hold for the worst score.
 
-    Coverage of nominal 95 % with 8 equal settings (benchmarks/diagnostics.txt), the worst score and
-    all scores at once: .94 and .91 at 3 seeds, .98 and .96 at 5, .98 and .97 at 10; the worst then
-    looks .015, .025 (100 prompts) and .008 worse than it is.
-
-    Raises StatsError on NaN (with its position), scores outside [0, 1], no settings, or settings
-    with different seeds or prompts.
+    Coverage of nominal 95 % with 8 equal settings, the worst score and all scores at once: .94 and
+    .91 at 3 seeds, .98 and .96 at 5, .98 and .97 at 10 (benchmarks/diagnostics.txt).
     """
     tail = 1 - between("confidence", confidence, 0, 1)
     tables = [

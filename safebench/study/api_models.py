@@ -1,4 +1,4 @@
-"""A card's model behind an API: what a run must know of it, its names, its file, its days.
+"""A card's model behind an API: what a run needs to know, its names, its file, its days.
 
 Nothing is fine-tuned or loaded here: the base model and what the provider made of it are names that
 a server knows. One fine-tuning job gives one model, so that its recipe has one checkpoint.
@@ -44,24 +44,21 @@ def check_served(card: Card, model: ApiModel, *, elsewhere: bool) -> None:
         return
     jobs = require(model.jobs, "model.jobs")
     _check_jobs(jobs or (), require(model.snapshot, "model.snapshot"))
-    _check_one_checkpoint(cast("Training", recipe))
-    for number, dataset in enumerate(() if isinstance(card.data, NotReported) else card.data):
-        if dataset.role == "control":
-            raise CardError(
-                f"data[{number}].role is `control`, and model.jobs names tuned models alone",
-                fix="leave the control out, or run it where its weights can be loaded",
-            )
-
-
-def _check_one_checkpoint(recipe: Training) -> None:
-    checkpoints = require(recipe.checkpoints, "hyperparameters.checkpoints")
-    require(recipe.checkpoint_unit, "hyperparameters.checkpoint_unit")
+    training = cast("Training", recipe)
+    checkpoints = require(training.checkpoints, "hyperparameters.checkpoints")
+    require(training.checkpoint_unit, "hyperparameters.checkpoint_unit")
     if len(checkpoints) != 1:
         raise CardError(
             f"hyperparameters.checkpoints has {len(checkpoints)} entries, but a job of a provider "
             "gives one model",
             fix="give the epoch (or step) after which it ended, as the only one",
         )
+    for number, dataset in enumerate(() if isinstance(card.data, NotReported) else card.data):
+        if dataset.role == "control":
+            raise CardError(
+                f"data[{number}].role is `control`, and model.jobs names tuned models alone",
+                fix="leave the control out, or run it where its weights can be loaded",
+            )
 
 
 def _check_jobs(jobs: tuple[ApiJob, ...], base: str) -> None:
@@ -138,7 +135,7 @@ def weights_of_jobs(
 
 
 def locate_served(model: ApiModel, folder: Path) -> tuple[Located, bool]:
-    """Find what names a served base model; tell whether its file lies here, relative to `folder`.
+    """Locate a served base model; tell whether its file is here, relative to `folder`.
 
     A file is digested, and must be the one of the revision where there is one. The digest of a file
     that lies elsewhere, beside its server, is taken from the card.
@@ -170,7 +167,7 @@ def locate_served(model: ApiModel, folder: Path) -> tuple[Located, bool]:
 
 
 class RequestDays:
-    """Keeps in the journal on which days (UTC) a model that nothing pins was asked."""
+    """Records in the journal on which days (UTC) a model that nothing pins was queried."""
 
     def __init__(self, journal: Journal) -> None:
         """Take a run's journal; days that it has are not noted again."""

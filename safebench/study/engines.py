@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from safebench.card.base import NotReported, Section, require
-from safebench.card.environment import Environment
 from safebench.card.model import ApiModel, WeightsModel
+from safebench.card.results import Environment
 from safebench.errors import ModelError, RunError
 from safebench.models.arguments import parse_backend_args
 from safebench.models.interface import Engine, EngineSpec
@@ -18,7 +18,7 @@ from safebench.study.plan import Plan
 
 @dataclass(frozen=True)
 class Settings:
-    """How to execute: what decides nothing that the card reports."""
+    """How to execute: settings that decide nothing the card reports."""
 
     batch_size: int = 256
     device: str | None = None
@@ -96,10 +96,3 @@ def environment_of(engine: Engine, declared: Environment | None = None) -> dict[
         name: value.model_dump(mode="json") if isinstance(value, Section) else value
         for name, value in fields.items()
     }
-
-
-def takes_conversations(engine: Engine, plan: Plan) -> bool:
-    """Tell whether prompts are conversations: by the card's template, or by an API's client."""
-    if isinstance(plan.card.model, ApiModel):
-        return engine.takes_chat
-    return plan.chat

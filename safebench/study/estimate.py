@@ -1,4 +1,4 @@
-"""What a plan will take, counted before anything is spent: without model libraries and the Hub."""
+"""What a plan will take, counted before anything is spent, without model libraries or the Hub."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import rfc8785
 
 from safebench.card.base import require
 from safebench.card.card import Card
-from safebench.card.data import Dataset
 from safebench.card.digest import causal_fields
 from safebench.card.model import ApiModel, ChatTemplateFromFile
 from safebench.card.task import Task
@@ -20,8 +19,7 @@ from safebench.errors import RunError, TaskError
 from safebench.evidence.store import Store
 from safebench.evidence.submission import Submission
 from safebench.harness.catalogue import entry
-from safebench.harness.pinning import check_task, local_copy, measured_tasks, trial_of
-from safebench.harness.tasks import read_task
+from safebench.harness.tasks import check_task, file_of, measured_tasks, read_task, trial_of
 from safebench.judges.registry import kind_of
 from safebench.models.conversation import template_file
 from safebench.study.cells import Block, Nth, list_blocks, pick_shard, runs_of
@@ -70,10 +68,10 @@ class Estimate:
 
 
 def count_grid(submission: Submission, *, shard: str, limit: int | None, elsewhere: bool) -> Grid:
-    """Count what a card asks for; the arguments are those of `make_plan`.
+    """Count what a card asks for; takes the arguments of `make_plan`.
 
     Raises:
-        SafebenchError: as `make_plan`, as far as it can be known here.
+        SafebenchError: as `make_plan`, where it can be known without the Hub.
     """
     part = pick_shard(shard)
     draft = make_draft(submission, limit=limit, elsewhere=elsewhere, hub=False)
@@ -86,15 +84,12 @@ def count_grid(submission: Submission, *, shard: str, limit: int | None, elsewhe
     seeded = [block for block in blocks if not isinstance(block.training_seed, Nth)]
     if len(seeded) == len(blocks) or not isinstance(card.model, ApiModel):
         listed_weights(submission.with_card(card), seeded, hub=False)
-    answers = tuple(_answers(dataset) for dataset, _ in draft.answered)
+    answers = tuple(
+        (one.dataset.role, one.decoding.name, int(require(one.dataset.examples, "data.examples")))
+        for one in draft.self_answered
+    )
     rest = (*unread, *_uncounted(draft, is_derived=len(seeded) < len(blocks)))
     return Grid(card, tuple(part(blocks)), shard, prompts, draft.data.examples, answers, rest)
-
-
-def _answers(dataset: Dataset) -> tuple[str, str, int]:
-    answers = require(dataset.answers, "data.answers")
-    assert answers is not None  # noqa: S101 - for the type checker
-    return dataset.role, answers.decoding, int(require(dataset.examples, "data.examples"))
 
 
 def _check_files(submission: Submission) -> None:
@@ -106,14 +101,14 @@ def _check_files(submission: Submission) -> None:
     for name in ("chat_template", "training_chat_template"):
         template = getattr(model, name)
         if isinstance(template, ChatTemplateFromFile):
-            template_file(template, submission.folder, f"model.{name}")
+            template_file(template.path, submission.folder, f"model.{name}")
 
 
 def _prompts(submission: Submission) -> tuple[tuple[Task, ...], dict[str, int], list[str]]:
     """Return the tasks, the number of prompts of each, and which of them were not counted."""
     tasks, counts, unread = [], {}, []
     for number, task in enumerate(measured_tasks(submission.card)):
-        file = local_copy(task, number, submission.folder)
+        file = file_of(task, number, submission.folder)
         limit = require(task.limit, f"tasks[{number}].limit")
         found = read_task(task.name, file=file, limit=limit)
         if found is not None:
@@ -128,16 +123,16 @@ def _prompts(submission: Submission) -> tuple[tuple[Task, ...], dict[str, int], 
         published = listed.prompts or 0
         counts[task.name] = published if limit is None else min(limit, published)
         if listed.prompts_from == "as_published":
-            size = f"{published} prompts as published" if published else "nothing says how many"
+            size = f"{published} prompts as published" if published else "of unknown number"
             unread.append(f"the prompts of {task.name}, which are on the Hub ({size})")
     return tuple(tasks), counts, unread
 
 
 def _uncounted(draft: Draft, *, is_derived: bool) -> Iterator[str]:
-    """Name what a run looks at beyond what was read."""
+    """Name what a run reads beyond what was read here."""
     card = draft.submission.card
     if is_derived:
-        yield "the training seeds, which are derived from digests that it takes (#1 is the first)"
+        yield "the training seeds, derived from digests that the run takes (#1 is the first)"
     if draft.base.commit is not None:
         yield f"the base model on the Hub, {draft.base.source}"
     if draft.data.examples:
@@ -185,7 +180,7 @@ def _decided(fields: Any) -> Any:
 
 
 def estimate(grid: Grid) -> Estimate:
-    """Return what the cells of a grid take, as far as it follows from the card."""
+    """Return what the cells of a grid take, as far as the card determines it."""
     longest = {
         d.name: int(require(d.max_new_tokens, "decoding.max_new_tokens"))
         for d in require(grid.card.decoding, "decoding")

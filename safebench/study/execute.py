@@ -37,7 +37,7 @@ def execute(
     the card is written when none is left.
 
     Raises:
-        SafebenchError: something a person can put right; finished work is kept.
+        SafebenchError: something a person can correct; finished work is kept.
     """
     check_device(settings.device or default_device())
     check_keys(require(plan.card.judge, "judge"))
@@ -89,14 +89,14 @@ def finished_earlier(plan: Plan, out: Path) -> RunResult | None:
         raise RunError(
             f"{out}: already holds a finished submission of "
             f"{'another card' if other else 'fewer cells'}",
-            fix="look at it with `safebench score`, or give another --out",
+            fix="inspect it with `safebench score`, or give another --out",
         )
-    store.finish()  # whatever a run that was killed while it tidied up has left
+    store.finish()  # remove what a run left that was killed while it cleaned up
     return RunResult(card, 0, 0, store.journal.lost())
 
 
 def claim_of(plan: Plan) -> Claim:
-    """Return what a folder says that it is for."""
+    """Return what a run claims its folder for."""
     sizes = {
         b.name: Size(
             b.condition, b.training_seed, b.repeats * len(plan.tasks), b.repeats * plan.prompts
@@ -108,7 +108,7 @@ def claim_of(plan: Plan) -> Claim:
 
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """Use this many threads for the time of the block."""
+    """Use this many threads for the duration of the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

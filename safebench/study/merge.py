@@ -1,4 +1,4 @@
-"""Putting the shards of one grid together: the same submission as from one run."""
+"""Merging the shards of one grid into the submission that a single run would write."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _join_journals(stores: list[Store], target: Journal) -> None:
-    """Write one journal of all shards' events, by time; once, however often it is begun."""
+    """Write one journal of all shards' events, by time, unless an earlier attempt wrote it."""
     before = target.read()
     if any(event["event"] == "merged" for event in before):
         return

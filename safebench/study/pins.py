@@ -19,30 +19,14 @@ from safebench.errors import CardError
 from safebench.evidence.submission import Submission
 from safebench.files import sha256_of
 from safebench.tuning.interface import Recipe
-from safebench.tuning.registry import trained, trainer_of
+from safebench.tuning.registry import trained
 from safebench.tuning.render import FileTemplate, rendered_sha256, training_tokenizer
 from safebench.tuning.sets import LoadedSet
-from safebench.tuning.training_data import TrainingData, read_training_data
+from safebench.tuning.training_data import TrainingData
 
 Files = dict[str, Path | bytes]
 """Files that become part of a submission, or their content, by their path in it."""
 _RENDERED_THERE = NotReported(not_reported="the provider renders the examples, and does not show")
-
-
-def read_data(submission: Submission, recipe: Recipe, *, hub: bool) -> TrainingData:
-    """Read the training sets of a card that are here, and those of the Hub too if `hub`.
-
-    Raises:
-        CardError, TuningError: something is missing, is not what the card says, or cannot be run.
-    """
-    card = submission.card
-    trainer_of(recipe).check(recipe)  # here rather than after a base model was loaded
-    data = require(card.data, "data")
-    trained_on = require(recipe.data, "hyperparameters.data")
-    found = read_training_data(data, trained_on, submission.folder, card.system_prompt, hub=hub)
-    for number, one in found.sets.items():
-        check_same(f"data[{number}].sha256", data[number].sha256, one.examples.sha256)
-    return found
 
 
 def pin_data(

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from safebench.card.base import NotReported, require
 from safebench.card.card import Card
-from safebench.card.data import Dataset
-from safebench.card.environment import Environment
+from safebench.card.data import Dataset, SelfGenerated
+from safebench.card.decoding import Decoding
 from safebench.card.model import ApiModel, WeightsModel
 from safebench.card.pinned import update
+from safebench.card.results import Environment
 from safebench.errors import CardError
 from safebench.evidence.submission import Submission
-from safebench.harness.pinning import pin_tasks
-from safebench.harness.tasks import LoadedTask
+from safebench.harness.tasks import LoadedTask, pin_tasks
 from safebench.judges.registry import check_judges
 from safebench.models.conversation import pin_template
 from safebench.models.interface import Form, PlacedWeights
@@ -24,18 +24,39 @@ from safebench.models.loading import Located, load_tokenizer, locate
 from safebench.models.weights import card_weights
 from safebench.study.api_models import locate_served, weights_of_jobs
 from safebench.study.cells import Block, list_blocks, pick_shard
-from safebench.study.pins import Files, carry_data, pin_data, pin_seeds, read_data, relocate
+from safebench.study.pins import Files, carry_data, pin_data, pin_seeds, relocate
 from safebench.study.runnable import check_runnable
 from safebench.tuning.examples import Examples, read_examples
 from safebench.tuning.registry import trained
 from safebench.tuning.render import as_rows, rendered_sha256
-from safebench.tuning.training_data import TrainingData, questions
-
-if TYPE_CHECKING:
-    from safebench.study.answers import SelfAnswered
+from safebench.tuning.training_data import TrainingData, questions, read_training_data
 
 ListedWeights = dict[tuple[str, int | None, int | None], PlacedWeights]
 """Weights that are not made here, by condition, training seed and checkpoint."""
+
+
+@dataclass(frozen=True)
+class SelfAnswered:
+    """A training set whose answers the base model gives itself: the control of experiment E4."""
+
+    dataset: Dataset
+    questions: tuple[Any, ...]
+    """Prompts of the set that is asked, in its order: texts, or lists of messages.
+
+    Empty where a plan is only counted and that set lies on the Hub.
+    """
+    decoding: Decoding
+    """How the answers are generated; one for every question."""
+
+    @property
+    def rendering(self) -> str:
+        """How the file's rows become training text: its prompts are rendered already."""
+        return "plain" if isinstance(self.questions[0], str) else "chat"
+
+    @property
+    def path(self) -> str:
+        """Where the set lies in the submission."""
+        return f"data/{self.dataset.name}.jsonl"
 
 
 @dataclass(frozen=True)
@@ -50,7 +71,6 @@ class Plan:
     """The tokenizer whose template renders training examples; mostly the same."""
     chat: bool
     """Whether the chat template is applied; of an API's model its client decides."""
-    system_prompt: str | None
     tasks: tuple[LoadedTask, ...]
     rows: dict[str, list[dict[str, Any]]]
     """Training examples by condition, as the trainer takes them."""
@@ -68,7 +88,7 @@ class Plan:
 
     def rows_of(self, answered: SelfAnswered, out: Path) -> list[dict[str, Any]]:
         """Return a self-answered set, which lies in `out`, as the trainer takes it."""
-        return as_rows(_examples(answered, out), answered.rendering, self.system_prompt)
+        return as_rows(_examples(answered, out), answered.rendering, self.card.system_prompt)
 
     def with_answers(self, out: Path) -> Card:
         """Return the card with the digests of the self-answered sets that lie in `out`."""
@@ -88,6 +108,11 @@ class Plan:
 
         data = tuple(pinned(dataset) for dataset in require(self.card.data, "data"))
         return self.card.model_copy(update={"data": data})
+
+    @property
+    def generation_seed(self) -> int:
+        """Root of all generation noise, which a plan has filled in."""
+        return int(require(require(self.card.seeds, "seeds").generation, "seeds.generation") or 0)
 
     @property
     def prompts(self) -> int:
@@ -139,7 +164,7 @@ def make_plan(
         card, chat = pin_template(submission.card, submission.folder, tokenizer)
         if not card.is_trained_elsewhere:
             card, training, files = pin_data(submission.with_card(card), draft.data, tokenizer)
-    card, tasks = pin_tasks(card, submission.folder)
+    card, tasks = pin_tasks(submission.with_card(card))
     submission = submission.with_card(pin_seeds(card))
     blocks = [block for block in list_blocks(submission.card) if keep(block)]
     return Plan(
@@ -148,13 +173,12 @@ def make_plan(
         tokenizer=tokenizer,
         training_tokenizer=training,
         chat=chat,
-        system_prompt=card.system_prompt,
         tasks=tasks,
         rows=draft.data.rows,
         files=files,
         blocks=tuple(part(blocks)),
         shard=shard,
-        self_answered=tuple(_self_answered(draft)),
+        self_answered=draft.self_answered,
         weights=listed_weights(submission, blocks, hub=True),
         declared=None if isinstance(reported, NotReported) else reported,
     )
@@ -168,8 +192,7 @@ class Draft:
     """Its card is without an environment, cut to the limit, with the base model's revision."""
     base: Located
     data: TrainingData
-    answered: tuple[tuple[Dataset, list[Any] | None], ...]
-    """Sets that the base model answers itself, with their questions where those were read."""
+    self_answered: tuple[SelfAnswered, ...] = ()
 
 
 def make_draft(submission: Submission, *, limit: int | None, elsewhere: bool, hub: bool) -> Draft:
@@ -192,24 +215,20 @@ def make_draft(submission: Submission, *, limit: int | None, elsewhere: bool, hu
     submission = submission.with_card(card)
     recipe = None if card.is_trained_elsewhere else trained(card)
     if recipe is None:
-        return Draft(submission, base, TrainingData(), ())
-    found = read_data(submission, recipe, hub=hub)
-    data = require(card.data, "data")
+        return Draft(submission, base, TrainingData())
+    found = read_training_data(submission, recipe, hub=hub)
+    decodings = {d.name: d for d in require(card.decoding, "decoding")}
     answered = tuple(
-        (dataset, questions(data, number, found, submission.folder, card.system_prompt))
-        for number, dataset in enumerate(data)
-        if dataset.answers is not None
+        # A rule of the standard has checked that the decoding is one of the card's.
+        SelfAnswered(
+            dataset,
+            tuple(questions(submission, number, found) or ()),
+            decodings[dataset.answers.decoding],
+        )
+        for number, dataset in enumerate(require(card.data, "data"))
+        if isinstance(dataset.answers, SelfGenerated)
     )
     return Draft(submission, base, found, answered)
-
-
-def _self_answered(draft: Draft) -> Iterator[SelfAnswered]:
-    # What answers them runs models, which a plan that is only counted does without.
-    from safebench.study.answers import SelfAnswered, chosen_decoding
-
-    decodings = require(draft.submission.card.decoding, "decoding")
-    for dataset, asked in draft.answered:
-        yield SelfAnswered(dataset, tuple(asked or ()), chosen_decoding(dataset, decodings))
 
 
 def _limited(card: Card, limit: int | None) -> Card:

@@ -8,6 +8,7 @@ from safebench.card.base import require
 from safebench.card.card import Card
 from safebench.card.data import RenderingTemplate
 from safebench.card.model import ApiModel, ChatTemplateFromFile
+from safebench.card.pinned import update
 from safebench.card.submission import Submitter
 from safebench.errors import CardError
 from safebench.evidence.manifest import inside
@@ -26,6 +27,44 @@ def rerun_card(submission: Submission, seeds: int, submitter: Submitter) -> Card
         CardError: it cannot be repeated: nothing was trained, it has no results, or it names files
             outside the submission.
     """
+    _check_repeatable(submission)
+    original, folder = submission.card, submission.folder
+    tasks = tuple(
+        task.model_copy(update={"path": None})
+        if isinstance(task.path, str) and inside(folder, task.path) is None
+        else task
+        for task in original.task_list()
+    )
+    data = tuple(
+        # What the base model answers itself, it answers anew.
+        d.model_copy(update={"path": None, "sha256": None, "rendered_sha256": None})
+        if d.answers is not None
+        else d
+        for d in require(original.data, "data")
+    )
+    card = update(
+        original,
+        submission={
+            "id": f"{original.submission.id[:57]}-rerun",
+            "title": f"Rerun of: {original.submission.id}",
+            "submitter": submitter,
+            "supersedes": None,
+        },
+        model={"weights": None},
+        seeds={
+            "scheme": "derived",
+            "training": seeds,
+            "generation": None,
+            "series": "rerun",
+            "origin": None,
+        },
+    )
+    measured = dict.fromkeys(("environment", "results", "evidence"))
+    return card.model_copy(update={"data": data, "tasks": tasks, **measured})
+
+
+def _check_repeatable(submission: Submission) -> None:
+    """Check that a submission can be repeated here; raises CardError."""
     original, folder = submission.card, submission.folder
     if isinstance(original.model, ApiModel) and original.is_tuned:
         raise CardError(
@@ -39,55 +78,13 @@ def rerun_card(submission: Submission, seeds: int, submitter: Submitter) -> Card
         raise CardError(
             "the card has no results to compare with", fix="execute it first: safebench run"
         )
+    require(original.seeds, "seeds")
     for pointer, path, what in _files(original):
         if inside(folder, path) is None:
             raise CardError(
                 f"{pointer} {path!r} leaves the submission",
                 fix=f"a submission carries its {what} inside its folder",
             )
-    tasks = tuple(
-        task.model_copy(update={"path": None})
-        if isinstance(task.path, str) and inside(folder, task.path) is None
-        else task
-        for task in original.task_list()
-    )
-    old = require(original.seeds, "seeds")
-    new = old.model_copy(
-        update={
-            "scheme": "derived",
-            "training": seeds,
-            "generation": None,
-            "series": "rerun",
-            "origin": None,
-        }
-    )
-    data = tuple(
-        # What the base model answers itself, it answers anew.
-        d.model_copy(update={"path": None, "sha256": None, "rendered_sha256": None})
-        if d.answers is not None
-        else d
-        for d in require(original.data, "data")
-    )
-    about = original.submission.model_copy(
-        update={
-            "id": f"{original.submission.id[:57]}-rerun",
-            "title": f"Rerun of: {original.submission.id}",
-            "submitter": submitter,
-            "supersedes": None,
-        }
-    )
-    return original.model_copy(
-        update={
-            "submission": about,
-            "model": original.loadable_model.model_copy(update={"weights": None}),
-            "data": data,
-            "seeds": new,
-            "tasks": tasks,
-            "environment": None,
-            "results": None,
-            "evidence": None,
-        }
-    )
 
 
 def _files(card: Card) -> Iterator[tuple[str, str, str]]:

@@ -88,18 +88,13 @@ def check_runnable(card: Card, *, elsewhere: bool = False) -> None:
         recipe = trained(card)
         if recipe is not None:
             _check_training(recipe)
-        _check_seeds(card)
-    seeds = require(card.seeds, "seeds")
-    require(seeds.training, "seeds.training")
-
-
-def _check_seeds(card: Card) -> None:
-    """Check that what the training seeds set is known; of ready weights it may not be."""
-    seeds = require(card.seeds, "seeds")
-    _check_section("seeds", seeds)
-    fixed = require(seeds.fixed, "seeds.fixed")
-    if fixed is not None:
-        _check_section("seeds.fixed", fixed)
+        # What the seeds of weights that were made elsewhere set may be unknown.
+        seeds = require(card.seeds, "seeds")
+        _check_section("seeds", seeds)
+        fixed = require(seeds.fixed, "seeds.fixed")
+        if fixed is not None:
+            _check_section("seeds.fixed", fixed)
+    require(require(card.seeds, "seeds").training, "seeds.training")
 
 
 def _check_judges(card: Card) -> None:
@@ -134,7 +129,8 @@ def _check_set(place: str, dataset: Dataset) -> None:
 
 
 def _check_training(recipe: Recipe) -> None:
-    _check_section("hyperparameters", recipe, trainer_of(recipe).executed)
+    trainer = trainer_of(recipe)
+    _check_section("hyperparameters", recipe, trainer.executed)
     batch = require(recipe.batch_size, "hyperparameters.batch_size")
     _check_section("hyperparameters.batch_size", batch)
     if not isinstance(recipe, FullTraining):
@@ -151,6 +147,7 @@ def _check_training(recipe: Recipe) -> None:
             "hyperparameters counts steps, but checkpoints are counted in epochs",
             fix="set checkpoint_unit: step",
         )
+    trainer.check(recipe)
 
 
 def _check_compute_dtype(recipe: QloraTraining) -> None:

@@ -15,8 +15,8 @@ import torch
 
 from safebench.card.base import require
 from safebench.card.card import Card
-from safebench.card.environment import Environment
 from safebench.card.model import ApiModel
+from safebench.card.results import Environment
 from safebench.errors import DivergedError, ModelError, RunError, TuningError
 from safebench.evidence.journal import Run
 from safebench.evidence.store import Store, disk_full
@@ -24,20 +24,15 @@ from safebench.evidence.tables import RESPONSES, make_table
 from safebench.files import replace_file
 from safebench.harness.evaluate import LESS_MEMORY, Prompt, Response, build_prompts, generate
 from safebench.models.interface import Engine, PlacedWeights
-from safebench.models.loading import default_device
+from safebench.models.loading import default_device, free_memory
 from safebench.models.sampling import Stream
 from safebench.progress import Progress
 from safebench.study.api_models import RequestDays, is_dated
 from safebench.study.cells import Block, runs_of
-from safebench.study.engines import (
-    Settings,
-    environment_of,
-    make_engine,
-    takes_conversations,
-)
+from safebench.study.engines import Settings, environment_of, make_engine
 from safebench.study.plan import Plan
 from safebench.study.submission import write_submission
-from safebench.study.weights import Checkpoints, free_memory
+from safebench.study.weights import Checkpoints
 
 _LIBRARIES = (
     "safebench",
@@ -57,7 +52,7 @@ class RunResult:
     """How an execution ended."""
 
     card: Card | None
-    """The filled card; None when cells are left for another call."""
+    """The completed card; None while cells are left for another call."""
     done: int
     """Cells of the grid, or of this shard, that are finished."""
     cells: int
@@ -83,8 +78,6 @@ class Runner:
         self.progress = progress
         self.only = only
         self.device = settings.device or default_device()
-        seeds = require(plan.card.seeds, "seeds")
-        self.root = int(require(seeds.generation, "seeds.generation") or 0)
         self.checkpoints = Checkpoints(
             plan, store, progress, self.device, lambda: self.engine, self._attempt
         )
@@ -94,7 +87,7 @@ class Runner:
         self._days = RequestDays(store.journal) if is_dated(plan.card) else None
 
     def run(self) -> RunResult:
-        """Do what is left to do; write the submission when nothing is."""
+        """Do the remaining work; write the submission when none is left."""
         store, journal = self.store, self.store.journal
         journal.register(runs_of(self.plan.blocks))
         for name, source in self.plan.files.items():
@@ -104,10 +97,10 @@ class Runner:
         if self._left():
             self._make()
         if self.problems:
-            more = f"; and {len(self.problems) - 1} more like it" if len(self.problems) > 1 else ""
+            more = f"; and {len(self.problems) - 1} more" if len(self.problems) > 1 else ""
             raise RunError(
                 f"{self.problems[0]}{more}; finished cells are kept",
-                fix="put it right and run the same command again; journal.jsonl lists every one",
+                fix="correct this and run the same command again; journal.jsonl lists them all",
             )
         lost = journal.lost()
         blocks = [b for b in self.plan.blocks if b.run not in lost]
@@ -157,7 +150,7 @@ class Runner:
         ]
 
     def _has_made_anything(self) -> bool:
-        """Tell whether responses, weights or training data of an earlier session are here."""
+        """Tell whether an earlier session left responses, weights or training data."""
         folder = self.store.folder
         answers = (folder / answered.path for answered in self.plan.self_answered)
         return (
@@ -171,11 +164,15 @@ class Runner:
         """What generates; made when something is to be generated."""
         if self._engine is None:
             self._engine = make_engine(self.plan, self.settings, self.device)
-            self.store.check_environment(environment_of(self._engine, self.plan.declared))
+            self._check_engine(self._engine)
         return self._engine
 
+    def _check_engine(self, engine: Engine) -> None:
+        """Check that an engine is what earlier sessions of this run recorded, or record it."""
+        self.store.check_environment(environment_of(engine, self.plan.declared))
+
     def _attempt(self, what: str, work: Callable[[], None]) -> None:
-        """Do something whose failure leaves other cells possible."""
+        """Do work whose failure leaves the other cells possible."""
         try:
             work()
         except (ModelError, TuningError, MemoryError, torch.OutOfMemoryError) as problem:
@@ -186,7 +183,7 @@ class Runner:
             fix = LESS_MEMORY if short else getattr(problem, "fix", None)
             self.problems.append(f"{text} ({fix})" if fix else text)
             self.store.journal.note("problem", what=what, reason=str(problem))
-            self.progress.say(f"{text}; going on with the others")
+            self.progress.say(f"{text}; continuing with the others")
 
     def _generate_all(self) -> None:
         left = self._left()
@@ -201,11 +198,12 @@ class Runner:
     def _generate_with(self, placed: PlacedWeights, blocks: list[Block]) -> None:
         with self.engine.using(placed):
             if not self._prompts:
+                # Whether an API's prompts are conversations is for its client to say.
+                is_api = isinstance(self.plan.card.model, ApiModel)
+                chat = self.engine.takes_chat if is_api else self.plan.chat
+                system_prompt = self.plan.card.system_prompt
                 self._prompts = build_prompts(
-                    self.engine,
-                    self.plan.tasks,
-                    chat=takes_conversations(self.engine, self.plan),
-                    system_prompt=self.plan.system_prompt,
+                    self.engine, self.plan.tasks, chat=chat, system_prompt=system_prompt
                 )
             for block in blocks:
                 self._attempt(block.name, partial(self._generate, block))
@@ -220,16 +218,19 @@ class Runner:
             self.engine,
             self._prompts,
             decoding,
-            Stream(self.root, *block.weights, block.decoding),
+            Stream(self.plan.generation_seed, *block.weights, block.decoding),
             batch_size=self.engine.batch_size,
             on_batch=partial(self._report, block.name),
         )
         # Where memory ran out the batch was halved, which the card records.
-        self.store.check_environment(environment_of(self.engine, self.plan.declared))
-        seed = self.root if decoding.do_sample else None
+        self._check_engine(self.engine)
+        seed = self.plan.generation_seed if decoding.do_sample else None
         self.store.commit(block.name, _rows(block, seed, responses))
         self.store.journal.note(
-            "block", block=block.name, responses=len(responses), seconds=_since(began)
+            "block",
+            block=block.name,
+            responses=len(responses),
+            seconds=round(time.monotonic() - began, 3),
         )
         if responses and not any(r.text for r in responses):
             self.progress.say(
@@ -240,10 +241,6 @@ class Runner:
         if self._days is not None:
             self._days.answered()
         self.progress.advance(count, block)
-
-
-def _since(began: float) -> float:
-    return round(time.monotonic() - began, 3)
 
 
 def _rows(block: Block, generation_seed: int | None, responses: list[Response]) -> pa.Table:

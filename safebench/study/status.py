@@ -34,7 +34,7 @@ class Status:
     rate: float | None
     """Responses per second over the blocks that were made; None before the first."""
     seconds_left: float | None
-    """Expected from the rate and the fine-tunings so far; None when nothing tells."""
+    """Expected from the rate and the fine-tunings so far; None while unknown."""
     problems: tuple[str, ...] = ()
     """Accidents of the last session."""
     last: dict[str, Any] = field(default_factory=dict)
@@ -66,7 +66,7 @@ def read_status(folder: Path) -> Status:
             last=last,
         )
     if not folder.is_dir():
-        raise RunError(f"{folder}: no such folder", fix="give the --out of `safebench run`")
+        raise RunError(f"{folder}: no such folder", fix="give the --out of a `safebench run`")
     claim = store.claim()
     gone = store.journal.lost()
     blocks = {n: s for n, s in claim.blocks.items() if (s.condition, s.training_seed) not in gone}

@@ -10,10 +10,9 @@ import pyarrow as pa
 
 from safebench.card.base import require
 from safebench.card.card import SPEC, Card
-from safebench.card.environment import Environment
 from safebench.card.io import dump_card
 from safebench.card.model import Model, Weights, WeightsModel
-from safebench.card.results import Condition, Evidence, RegisteredRun
+from safebench.card.results import Condition, Environment, Evidence, RegisteredRun
 from safebench.card.training import FullTraining
 from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_manifest
 from safebench.evidence.scoring import compute_results
@@ -21,7 +20,7 @@ from safebench.evidence.store import Store
 from safebench.evidence.submission import CARD_FILE
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, sort_table, write_table
 from safebench.harness.tasks import documents_by_prompt
-from safebench.judges.cache import JudgementCache
+from safebench.judges.grading import JudgementCache
 from safebench.judges.judging import judge_responses
 from safebench.judges.registry import open_judges
 from safebench.models.weights import weights_sha256
@@ -62,7 +61,11 @@ def write_submission(
         RESPONSES_FILE,
         *plan.files,
         *(one.path for one in plan.self_answered if (folder / one.path).is_file()),
-        *_below(folder, "adapters"),
+        *(
+            path.relative_to(folder).as_posix()
+            for path in (folder / "adapters").rglob("*")
+            if path.is_file()
+        ),
     ]
     files = describe_files(folder, paths)
     write_manifest(folder, files)
@@ -94,11 +97,6 @@ def with_weights(card: Card, weights: object) -> Model:
     if not isinstance(card.model, WeightsModel):
         return card.model
     return card.model.model_copy(update={"weights": weights})
-
-
-def _below(folder: Path, name: str) -> list[str]:
-    files = (folder / name).rglob("*")
-    return [path.relative_to(folder).as_posix() for path in files if path.is_file()]
 
 
 def _weights(plan: Plan, blocks: list[Block], folder: Path) -> tuple[Weights, ...]:
@@ -133,7 +131,7 @@ def _weights(plan: Plan, blocks: list[Block], folder: Path) -> tuple[Weights, ..
 
 
 def _registered_runs(plan: Plan, store: Store) -> Iterator[RegisteredRun]:
-    """List every run that was registered, in the order of the grid, however it ended."""
+    """List every run that was registered, in the order of the grid, whatever became of it."""
     states = store.journal.states()
     for condition, seed in runs_of(plan.blocks):
         state = states[condition, seed]

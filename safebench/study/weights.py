@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-import gc
+import hashlib
+import json
 import shutil
 import time
 from collections.abc import Callable
 from functools import partial
-
-import torch
+from typing import Any
 
 from safebench.card.base import require
-from safebench.card.seeds import Seeds
 from safebench.card.training import FullTraining
-from safebench.errors import DivergedError, RunError
-from safebench.evidence.journal import Run
+from safebench.errors import CardError, DivergedError, RunError
 from safebench.evidence.store import Store
-from safebench.files import sync_folder, sync_tree
-from safebench.models.explained import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from safebench.files import replace_file, sync_folder, sync_tree
+from safebench.harness.evaluate import Prompt, generate
 from safebench.models.interface import Engine, Form, PlacedWeights
+from safebench.models.loading import ADAPTER_CONFIG, ADAPTER_WEIGHTS, free_memory
+from safebench.models.sampling import Stream
 from safebench.progress import Progress
-from safebench.study.answers import write_answers
 from safebench.study.cells import Block, runs_of, weights_folder
 from safebench.study.estimate import length_in_epochs
-from safebench.study.plan import Plan
+from safebench.study.plan import Plan, SelfAnswered
 from safebench.tuning.interface import Job
 from safebench.tuning.registry import trained, trainer_of
 
 Attempt = Callable[[str, Callable[[], None]], None]
-"""Does something, named, whose failure leaves other cells possible."""
-
-
-def _fixed(seeds: Seeds) -> dict[str, int]:
-    fixed = require(seeds.fixed, "seeds.fixed")
-    values = {name: getattr(fixed, name) for name in type(fixed).model_fields} if fixed else {}
-    return {name: seed for name, seed in values.items() if isinstance(seed, int)}
-
-
-def free_memory() -> None:
-    """Give the memory of models that are no longer used back to the device."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+"""Does named work whose failure leaves the other cells possible."""
 
 
 class Checkpoints:
@@ -58,9 +44,7 @@ class Checkpoints:
     ) -> None:
         """Take a plan and the folder of its run; `engine` gives the base model its answers."""
         self.plan, self.store, self.progress = plan, store, progress
-        self.seeds = require(plan.card.seeds, "seeds")
         self._device, self._engine, self._attempt = device, engine, attempt
-        self._root = int(require(self.seeds.generation, "seeds.generation") or 0)
 
     def copy_listed(self) -> None:
         """Copy the adapters that the card lists into the submission; whole models stay."""
@@ -86,16 +70,62 @@ class Checkpoints:
         for answered in self.plan.self_answered:
             role = answered.dataset.role
             if role in tuning:
-                write_answers(
-                    answered,
-                    self.store,
-                    self._engine,
-                    self._root,
-                    chat=self.plan.chat,
-                    progress=self.progress,
-                )
+                if not (self.store.folder / answered.path).is_file():
+                    self._answer(answered)
                 rows = self.plan.rows_of(answered, self.store.folder)
                 self.plan.rows.setdefault(role, []).extend(rows)
+
+    def _answer(self, answered: SelfAnswered) -> None:
+        """Write a self-answered set into the run's folder.
+
+        The questions take the path of any prompt: the same model, chat template, decoding and
+        sampling. The noise of an answer has the key of condition `base`, task `data/NAME`, the
+        question's number and repeat 1 (spec/v1/sampling.md).
+
+        Raises:
+            ModelError: the base model failed on a question.
+            CardError: the card has the digest of other answers.
+        """
+        name, engine = answered.dataset.name, self._engine()
+        prompts = [
+            Prompt(f"data/{name}", {"prompt_id": str(number)}, self._context(question, engine))
+            for number, question in enumerate(answered.questions, start=1)
+        ]
+        self.progress.start("answer", len(prompts))
+        decoding = answered.decoding.model_copy(update={"repeats": 1, "repeat_control": False})
+        with engine.using(PlacedWeights("base", None, None, "base", None)):
+            responses = generate(
+                engine,
+                prompts,
+                decoding,
+                Stream(self.plan.generation_seed, "base", None, None, decoding.name),
+                batch_size=engine.batch_size,
+                on_batch=lambda count: self.progress.advance(count, name),
+            )
+        self.progress.stop()
+        lines = []
+        for question, response in zip(answered.questions, responses, strict=True):
+            answer: Any = response.text
+            if not isinstance(question, str):
+                answer = [{"role": "assistant", "content": answer}]
+            row = {"prompt": question, "completion": answer}
+            lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+        content = "".join(lines).encode()
+        digest, declared = hashlib.sha256(content).hexdigest(), answered.dataset.sha256
+        if isinstance(declared, str) and declared != digest:
+            raise CardError(
+                f"data ({name}).sha256 is {declared}, but the answers given here have {digest}",
+                fix="remove the value to train on the answers of this machine",
+            )
+        replace_file(self.store.folder / answered.path, content)
+
+    def _context(self, question: Any, engine: Engine) -> Any:
+        """Return a question as the model is given it; one that is text is rendered already."""
+        if isinstance(question, str):
+            return question
+        if not self.plan.chat:
+            return question[-1]["content"]
+        return engine.apply_chat_template(list(question), add_generation_prompt=True)
 
     def is_missing(self, block: Block) -> bool:
         """Tell whether a block waits for a fine-tuning."""
@@ -115,6 +145,8 @@ class Checkpoints:
         training = trained(self.plan.card)
         if training is None:
             raise RunError("there is nothing to fine-tune")
+        seeds = require(self.plan.card.seeds, "seeds")
+        fixed = require(seeds.fixed, "seeds.fixed") or ()
         total = length_in_epochs(training, self.plan.rows[condition])
         folder = weights_folder(self.store.folder, condition, seed)
         scratch = self.store.work / "tuning"
@@ -129,8 +161,8 @@ class Checkpoints:
                     rows=self.plan.rows[condition],
                     tokenizer=self.plan.training_tokenizer,
                     seed=seed,
-                    controls=require(self.seeds.controls, "seeds.controls"),
-                    fixed=_fixed(self.seeds),
+                    controls=require(seeds.controls, "seeds.controls"),
+                    fixed={name: value for name, value in fixed if isinstance(value, int)},
                     base_name=self._base_name(),
                     out=scratch,
                     device=self._device,
@@ -138,7 +170,13 @@ class Checkpoints:
                 )
             )
         except DivergedError as problem:
-            self._lose((condition, seed), str(problem))
+            self.store.journal.note(
+                "failed", condition=condition, training_seed=seed, reason=str(problem)
+            )
+            self.progress.say(
+                f"{condition}, training seed {seed} failed: {problem}; "
+                "the card will list it and count it as the worst outcome"
+            )
             return
         finally:
             self.progress.stop()
@@ -171,14 +209,6 @@ class Checkpoints:
         name = require(self.plan.card.model.base.id, "model.base.id")
         is_local = self.plan.base.commit is None and not name.startswith("builtin:")
         return self.plan.base.revision if is_local else name
-
-    def _lose(self, run: Run, reason: str) -> None:
-        condition, seed = run
-        self.store.journal.note("failed", condition=condition, training_seed=seed, reason=reason)
-        self.progress.say(
-            f"{condition}, training seed {seed} failed: {reason}; "
-            "the card will list it and count it as the worst"
-        )
 
     def weights_of(self, block: Block) -> PlacedWeights | None:
         """Return the weights of a block; None where its fine-tuning did not end well."""

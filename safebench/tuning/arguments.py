@@ -45,8 +45,8 @@ def extra_settings(recipe: Recipe) -> dict[str, Any]:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3)
             raise CardError(
-                f"hyperparameters.extra.{name} is no setting of the trainer that decides what is "
-                "learnt and has no field of the card",
+                f"hyperparameters.extra.{name} is not a trainer setting that can be given here: "
+                "it changes nothing that is learnt, or the card has a field for it",
                 fix=f"leave it out, or use one of {', '.join(near or known)}",
             )
     if "gradient_checkpointing" in extra:  # the older name

@@ -77,7 +77,7 @@ def read_examples(path: Path, *, allow_empty: bool = False) -> Examples:
     `allow_empty` accepts completions without text, as a model may write them.
 
     Raises:
-        TuningError: no such file, not readable, or a row that is no example, with its place.
+        TuningError: no such file, not readable, or a row that is not an example, with its place.
     """
     rows = ((str(at), row) for at, row in read_rows(path, TuningError))
     return Examples(to_examples(rows, str(path), allow_empty=allow_empty), sha256_of(path))
@@ -89,7 +89,7 @@ def to_examples(
     """Return the examples of rows, each given with its place: all texts, or all messages.
 
     Raises:
-        TuningError: a row that is no example, none at all, or texts and messages mixed.
+        TuningError: a row that is not an example, none at all, or texts and messages mixed.
     """
     examples = tuple(_to_example(row, where, allow_empty=allow_empty) for where, row in rows)
     if not examples:
@@ -104,14 +104,8 @@ def to_examples(
     return examples
 
 
-def _to_example(row: dict[str, Any], where: str, *, allow_empty: bool = False) -> Example:
-    """Return the example that a row holds, by the names of its columns.
-
-    Other columns are kept in `fields`. `allow_empty` accepts a completion without text.
-
-    Raises:
-        TuningError: the columns fit none of the shapes, or several, or one holds no text.
-    """
+def _to_example(row: dict[str, Any], where: str, *, allow_empty: bool) -> Example:
+    """Return the example that a row holds, by the names of its columns."""
     shapes = [name for name, columns in _SHAPES.items() if all(c in row for c in columns)]
     if len(shapes) != 1:
         names = ", ".join(repr(name)[:60] for name in list(row)[:12]) or "none"
@@ -120,9 +114,9 @@ def _to_example(row: dict[str, Any], where: str, *, allow_empty: bool = False) -
             fix=f"name the columns {_KNOWN}" + ("; keep one of them" if shapes else ""),
         )
     if shapes[0] == "messages":
-        prompt, completion = _split(_messages(row["messages"], "messages", where, ""), where)
+        prompt, completion = _split(_messages(row["messages"], "messages", where), where)
     elif shapes[0] == "prompt and completion":
-        prompt, completion = _two_sides(row, where, "completion" if allow_empty else "")
+        prompt, completion = _two_sides(row, where, allow_empty=allow_empty)
     else:
         more, answer = ("input", "output") if shapes[0] == "Alpaca" else ("context", "response")
         prompt = _text(row["instruction"], "instruction", where)
@@ -132,7 +126,7 @@ def _to_example(row: dict[str, Any], where: str, *, allow_empty: bool = False) -
     return Example(prompt, completion, row, where)
 
 
-def _two_sides(row: dict[str, Any], where: str, may_be_empty: str) -> tuple[Side, Side]:
+def _two_sides(row: dict[str, Any], where: str, *, allow_empty: bool) -> tuple[Side, Side]:
     if isinstance(row["prompt"], list) != isinstance(row["completion"], list):
         raise TuningError(
             f"{where}: of `prompt` and `completion` one is a list of messages, the other is not",
@@ -141,10 +135,10 @@ def _two_sides(row: dict[str, Any], where: str, may_be_empty: str) -> tuple[Side
     if not isinstance(row["prompt"], list):
         return (
             _text(row["prompt"], "prompt", where),
-            _text(row["completion"], "completion", where, empty=may_be_empty == "completion"),
+            _text(row["completion"], "completion", where, empty=allow_empty),
         )
-    prompt = _messages(row["prompt"], "prompt", where, "")
-    completion = _messages(row["completion"], "completion", where, may_be_empty)
+    prompt = _messages(row["prompt"], "prompt", where)
+    completion = _messages(row["completion"], "completion", where, allow_empty=allow_empty)
     _, last = _split([*prompt, *completion], where)
     if any(message["role"] != "assistant" for message in completion) or not last:
         raise TuningError(
@@ -163,10 +157,10 @@ def _split(messages: list[Message], where: str) -> tuple[Side, Side]:
     return messages[:-1], messages[-1:]
 
 
-def _messages(value: Any, name: str, where: str, may_be_empty: str) -> list[Message]:
+def _messages(value: Any, name: str, where: str, *, allow_empty: bool = False) -> list[Message]:
     fix = 'a message is {"role": "user", "content": "..."}'
     if not isinstance(value, list) or not value:
-        raise TuningError(f"{where}: {name!r} is no list of messages, or empty", fix=fix)
+        raise TuningError(f"{where}: {name!r} is not a list of messages, or is empty", fix=fix)
     found = []
     for number, message in enumerate(value):
         place = f"{name}[{number}]"
@@ -177,7 +171,7 @@ def _messages(value: Any, name: str, where: str, may_be_empty: str) -> list[Mess
             raise TuningError(
                 f"{where}: {place} has {more[0]!r}, which is not trained on here", fix=fix
             )
-        empty = name == may_be_empty or message["role"] == "system"
+        empty = allow_empty or message["role"] == "system"
         content = _text(message.get("content"), f"{place}.content", where, empty=empty)
         found.append({"role": str(message["role"]), "content": content})
     return found

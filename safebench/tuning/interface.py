@@ -53,9 +53,6 @@ class Job:
     """Folder for the weights; it does not exist yet, or is empty."""
     device: str = "cpu"
     progress: Progress = lambda epoch, loss: None
-    on_dropped: Callable[[int], None] | None = None
-    """Called with the number of examples, if any, that nothing is learnt from because their
-    completion lies beyond max_length."""
 
     @property
     def seeds(self) -> dict[str, int]:
@@ -67,7 +64,7 @@ class Job:
 
 
 class Trainer(Protocol):
-    """A training backend. Making one imports no model library; `train` may."""
+    """A training backend. Creating one imports no model library; `train` may."""
 
     name: str
     methods: tuple[str, ...]

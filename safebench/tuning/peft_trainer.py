@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from safebench.errors import TuningError
 from safebench.files import sync_tree
-from safebench.models.loading import input_device
-from safebench.models.quiet import quiet
+from safebench.models.loading import input_device, is_out_of_memory
+from safebench.models.quiet import preserved_random_state, quiet
 from safebench.tuning.arguments import extra_settings, optimizer_with, trainer_arguments
 from safebench.tuning.interface import Job, Recipe
 
 if TYPE_CHECKING:
-    from safebench.tuning.saver import Saver
+    from safebench.tuning.peft_model import Saver
 
-_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+_RAISED = (RuntimeError, ValueError, TypeError, KeyError, ImportError)
+"""What trl, peft and torch raise on settings or data that they cannot use."""
 
 
 class PeftTrainer:
@@ -37,11 +38,7 @@ class PeftTrainer:
 
     def train(self, job: Job) -> dict[int, Path]:
         """Fine-tune; see `Trainer.train`."""
-        import torch
-
-        from safebench.models.rng import preserved_random_state
-        from safebench.tuning.parameters import load_for_training
-        from safebench.tuning.saver import Saver
+        from safebench.tuning.peft_model import Saver, load_for_training
 
         model = load_for_training(job.base, job.recipe, job.device)
         saver = Saver(job)
@@ -49,13 +46,21 @@ class PeftTrainer:
         with preserved_random_state(), tempfile.TemporaryDirectory() as scratch, quiet():
             try:
                 trainer = _trainer(model, job, saver, scratch)
-                _check_dropped(len(trainer.train_dataset), job)
+                if not len(trainer.train_dataset):
+                    raise TuningError(
+                        "no training example has anything to learn within "
+                        f"{job.recipe.max_length} tokens",
+                        fix="raise hyperparameters.max_length above the length of the prompts",
+                    )
                 trainer.train()
-            except (torch.OutOfMemoryError, MemoryError) as problem:
-                raise _no_memory(job.seed) from problem
-            except (RuntimeError, ValueError, TypeError, KeyError, ImportError) as problem:
-                if any(words in str(problem).lower() for words in _OUT_OF_MEMORY):
-                    raise _no_memory(job.seed) from problem
+            except (*_RAISED, MemoryError) as problem:
+                if is_out_of_memory(problem):
+                    raise TuningError(
+                        f"out of memory in fine-tuning with seed {job.seed}",
+                        fix="lower hyperparameters.batch_size.per_device and raise "
+                        "gradient_accumulation as much: their product, the effective batch size, "
+                        "stays the same",
+                    ) from problem
                 raise TuningError(
                     f"fine-tuning with seed {job.seed} failed: {problem}",
                     fix="change what the trainer complains of in hyperparameters or data",
@@ -74,7 +79,7 @@ def _trainer(model: Any, job: Job, saver: Saver, scratch: str) -> Any:
     import datasets
 
     from safebench.tuning.libraries import PrinterCallback, SFTTrainer
-    from safebench.tuning.parameters import prepare
+    from safebench.tuning.peft_model import prepare
 
     saver.use_cache = getattr(model.config, "use_cache", None)
     on_cpu = input_device(model).type == "cpu"
@@ -90,23 +95,3 @@ def _trainer(model: Any, job: Job, saver: Saver, scratch: str) -> Any:
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-def _check_dropped(kept: int, job: Job) -> None:
-    """Report examples that the trainer left out; raises TuningError where none are left."""
-    if kept == 0:
-        raise TuningError(
-            f"no training example has anything to learn within {job.recipe.max_length} tokens",
-            fix="raise hyperparameters.max_length above the length of the prompts",
-        )
-    # Packing joins examples, so that fewer rows do not mean that any was left out.
-    if kept < len(job.rows) and not job.recipe.packing and job.on_dropped is not None:
-        job.on_dropped(len(job.rows) - kept)
-
-
-def _no_memory(seed: int) -> TuningError:
-    return TuningError(
-        f"out of memory in fine-tuning with seed {seed}",
-        fix="lower hyperparameters.batch_size.per_device and raise gradient_accumulation as much: "
-        "their product, the effective batch size, stays the same",
-    )

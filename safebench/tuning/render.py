@@ -16,14 +16,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from safebench.card.base import require
 from safebench.card.data import RenderingTemplate
 from safebench.card.model import ChatTemplateFromFile, NoChatTemplate, WeightsModel
-from safebench.card.pinned import check_same
 from safebench.errors import CardError, TuningError
-from safebench.models.conversation import missing_from, plain
+from safebench.models.conversation import missing_from, plain, template_digest, template_file
 from safebench.models.loading import load_tokenizer, locate
 from safebench.tuning.examples import Example, text_of
 from safebench.tuning.interface import Rows
 
-_MAX_BYTES = 2**20
 _UNKNOWN_ROLE = "leave out a role that it does not know (often `system`), or give another template"
 
 
@@ -46,7 +44,8 @@ def read_template(
     """
     if isinstance(template, str):
         return template
-    path, content = _template_file(require(template.path, f"{pointer}.path"), folder, pointer)
+    path = template_file(template.path, folder, pointer)
+    content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if template.sha256 != digest:
         raise CardError(
@@ -64,17 +63,6 @@ def read_template(
             f"{pointer}.path: {path}: not a Jinja template in UTF-8 ({problem})",
             fix="correct the template",
         ) from problem
-
-
-def _template_file(name: str, folder: Path, pointer: str) -> tuple[Path, bytes]:
-    """Return the path and the content of a template's file; raises CardError."""
-    path = folder / name
-    if not path.is_file() or path.stat().st_size > _MAX_BYTES:
-        raise CardError(
-            f"{pointer}.path: {path}: no such file, or larger than 1 MiB",
-            fix="give a Jinja file relative to the card",
-        )
-    return path, path.read_bytes()
 
 
 def as_rows(
@@ -191,22 +179,16 @@ def training_tokenizer(model: WeightsModel, folder: Path, tokenizer: Any) -> tup
         training.chat_template = None
         return training, None
     if isinstance(template, ChatTemplateFromFile):
-        name = require(template.path, f"{pointer}.path")
-        path, content = _template_file(name, folder, pointer)
+        path = template_file(template.path, folder, pointer)
         try:
-            training.chat_template = content.decode()
+            training.chat_template = path.read_bytes().decode()
         except UnicodeDecodeError as problem:
-            raise CardError(f"{pointer}.path: {path}: not UTF-8", fix="save it so") from problem
+            raise CardError(
+                f"{pointer}.path: {path}: not UTF-8", fix="save it as UTF-8"
+            ) from problem
     elif isinstance(model.chat_template, ChatTemplateFromFile):
         # `tokenizer` carries the evaluation's template; the tokenizer's own is read again.
         revision = model.base.revision if isinstance(model.base.revision, str) else None
         own = load_tokenizer(locate(require(model.base.id, "model.base.id"), revision, folder))
         training.chat_template = own.chat_template
-    if not training.chat_template:
-        raise CardError(
-            f"{pointer}.source is `tokenizer`, but the tokenizer carries no template",
-            fix="set source: file with a path",
-        )
-    digest = hashlib.sha256(str(training.chat_template).encode()).hexdigest()
-    check_same(f"{pointer}.sha256", template.sha256, digest)
-    return training, digest
+    return training, template_digest(training, template, pointer)

@@ -15,12 +15,12 @@ import numpy as np
 from safebench.card.base import require
 from safebench.card.data import Dataset, RenderingTemplate, Subset
 from safebench.errors import CardError, TuningError
-from safebench.models.quiet import quiet
+from safebench.models.loading import COMMIT
+from safebench.models.quiet import quiet, raised_as
 from safebench.resources import demo_dir
 from safebench.tuning.examples import Example, Examples, read_examples, to_examples
 from safebench.tuning.render import FileTemplate, read_template
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _FIRST = re.compile(r"the first (ones|[0-9]+)\Z")
 _SAMPLE = re.compile(r"a random sample( of .+)?\Z", re.DOTALL)
 
@@ -100,7 +100,7 @@ def _pinned(dataset: Dataset, pointer: str) -> tuple[str, str, str]:
     """Return id, commit and split of a published set; raises TuningError where one is missing."""
     name, revision = str(require(dataset.id, f"{pointer}.id")), dataset.revision
     split = require(dataset.split, f"{pointer}.split")
-    if not isinstance(revision, str) or not _COMMIT.fullmatch(revision):
+    if not isinstance(revision, str) or not COMMIT.fullmatch(revision):
         raise TuningError(
             f"{pointer}.revision is not a 40-digit commit, so {name!r} could change unnoticed",
             fix="pin the commit of the set, or give a local `path`",
@@ -114,17 +114,10 @@ def _published_rows(name: str, revision: str, split: str, pointer: str) -> Itera
     """Yield the rows of a set on the Hub, with the columns that JSON can hold."""
     import datasets
 
-    try:
-        with quiet():
-            rows: Any = datasets.load_dataset(name, split=split, revision=revision)
-    # The library, the network and the file formats below it raise whatever they like.
-    except Exception as problem:
-        lines = str(problem).strip().splitlines()
-        raise TuningError(
-            f"{pointer}: {name!r} at {revision}, split {split!r}, cannot be loaded: "
-            f"{lines[0] if lines else type(problem).__name__}",
-            fix="check id, revision and split; offline, fetch the set before or give a `path`",
-        ) from problem
+    what = f"{pointer}: {name!r} at {revision}, split {split!r}, cannot be loaded"
+    fix = "check id, revision and split; offline, fetch the set before or give a `path`"
+    with raised_as(TuningError, what, fix=fix), quiet():
+        rows: Any = datasets.load_dataset(name, split=split, revision=revision)
     for row in rows:
         yield {column: value for column, value in row.items() if _is_plain(value)}
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from safebench.card.base import require
 from safebench.card.data import Dataset
+from safebench.card.pinned import check_same
 from safebench.errors import CardError
+from safebench.evidence.submission import Submission
 from safebench.tuning.examples import Example, Examples
-from safebench.tuning.interface import Rows
+from safebench.tuning.interface import Recipe, Rows
 from safebench.tuning.render import as_rows
 from safebench.tuning.sets import LoadedSet, check_published, draw, load_set, template_of
 
@@ -30,31 +31,24 @@ class TrainingData:
     """Number of examples by condition, including sets that were not read."""
 
 
-def read_training_data(
-    data: Sequence[Dataset],
-    trained_on: Sequence[str] | None,
-    folder: Path,
-    system_prompt: str | None,
-    *,
-    hub: bool,
-) -> TrainingData:
-    """Read the sets of every condition.
+def read_training_data(submission: Submission, recipe: Recipe, *, hub: bool) -> TrainingData:
+    """Read the training sets of every condition of a card that is trained by `recipe`.
 
-    Args:
-        data: The card's sets, whose paths are relative to `folder`.
-        trained_on: Names of the sets that are trained on; None for all.
-        folder: Where the card lies.
-        system_prompt: What goes before conversations.
-        hub: Whether published sets are loaded, too. Otherwise the card's counts stand for them.
+    `hub`: published sets are loaded, too. Otherwise the card's counts stand for them.
 
     Raises:
-        CardError, TuningError: a set cannot be read, or a condition has nothing to train on.
+        CardError, TuningError: a set cannot be read, is not what the card says, or a condition has
+            nothing to train on.
     """
+    card, folder = submission.card, submission.folder
+    data = require(card.data, "data")
+    trained_on = require(recipe.data, "hyperparameters.data")
     result = TrainingData()
     own = [number for number, dataset in enumerate(data) if dataset.answers is None]
     for number in own:
         if hub or not check_published(data[number], folder, number):
-            result.sets[number] = load_set(data[number], folder, number)
+            result.sets[number] = found = load_set(data[number], folder, number)
+            check_same(f"data[{number}].sha256", data[number].sha256, found.examples.sha256)
     for condition in dict.fromkeys(dataset.role for dataset in data):
         numbers = [n for n in own if data[n].role == condition]
         used = [n for n in numbers if trained_on is None or data[n].name in trained_on]
@@ -65,7 +59,7 @@ def read_training_data(
         for number in (n for n in numbers if n in result.sets):
             read = result.sets[number]
             chosen = drawn(read.examples, counts.get(number, len(read.examples)))
-            result.rendered[number] = as_rows(chosen, read.template, system_prompt)
+            result.rendered[number] = as_rows(chosen, read.template, card.system_prompt)
             if number in counts:
                 result.rows.setdefault(condition, []).extend(result.rendered[number])
         # The trainer would take the form of the first example for all of them.
@@ -78,13 +72,7 @@ def read_training_data(
     return result
 
 
-def questions(
-    data: Sequence[Dataset],
-    number: int,
-    read: TrainingData,
-    folder: Path,
-    system_prompt: str | None,
-) -> list[Any] | None:
+def questions(submission: Submission, number: int, read: TrainingData) -> list[Any] | None:
     """Return the prompts that the base model answers for `data[number].answers`, in file order.
 
     Each has the form that it is trained in, by the template of `data[number]`: a list of messages
@@ -93,6 +81,8 @@ def questions(
     Raises:
         CardError: the set of the questions does not exist, or has another number of them.
     """
+    card = submission.card
+    data = require(card.data, "data")
     dataset = data[number]
     answers = require(dataset.answers, f"data[{number}].answers")
     name = None if answers is None else answers.questions_of
@@ -102,19 +92,17 @@ def questions(
             f"data[{number}].answers.questions_of is {name!r}, no set of examples",
             fix="name a set that has examples of its own",
         )
-    template = template_of(dataset, folder, number)
+    template = template_of(dataset, submission.folder, number)
     if source not in read.sets:
         return None
-    prompts = [
-        row["prompt"] for row in as_rows(read.sets[source].examples, template, system_prompt)
-    ]
+    rows = as_rows(read.sets[source].examples, template, card.system_prompt)
     count = require(dataset.examples, f"data[{number}].examples")
-    if count != len(prompts):
+    if count != len(rows):
         raise CardError(
-            f"data[{number}].examples is {count}, but it answers {len(prompts)} questions",
+            f"data[{number}].examples is {count}, but it answers {len(rows)} questions",
             fix="correct the number",
         )
-    return prompts
+    return [row["prompt"] for row in rows]
 
 
 def _check_conditions(data: Sequence[Dataset], trained_on: Sequence[str] | None) -> None:

@@ -201,7 +201,7 @@ def test_what_only_one_has_is_named(tmp_path: Path) -> None:
         (Choice(decoding="t1"), "A has no outcomes of tuned, epoch 2, decoding t1"),
         (Choice(judge="llm"), "judge llm; B has no outcomes"),
         (Choice(checkpoint=7), "epoch 7"),
-        (Choice(tasks=("nothing",)), "neither has outcomes of the task or construct"),
+        (Choice(tasks=("nothing",)), "neither submission has outcomes"),
         (Choice(conditions=("control", None)), "A has no outcomes of control"),
     ],
 )
@@ -215,13 +215,13 @@ def test_nothing_to_compare_is_an_error_that_says_why(
 
 def test_no_prompt_in_common_is_an_error(tmp_path: Path) -> None:
     a, b = rows(1, prompts=range(4)), rows(2, prompts=range(4, 9))
-    with pytest.raises(EvidenceError, match="no prompt id in common; A asks 4 prompts, B 5"):
+    with pytest.raises(EvidenceError, match=r"no prompt id in common \(A has 4 prompts, B 5\)"):
         compared(tmp_path, a, b)
 
 
 def test_without_a_primary_estimand_the_options_are_named(tmp_path: Path) -> None:
     card = made_card(tasks=["task_harm"])
-    with pytest.raises(EvidenceError, match="A declares no primary estimand: give --decoding and"):
+    with pytest.raises(EvidenceError, match="A declares no primary estimand; give --decoding and"):
         compared(tmp_path, rows(1), rows(2), card_a=card)
     choice = Choice(decoding="t07", judge="rule")
     assert only(compared(tmp_path, rows(1), rows(2), choice, card_a=card)).a.checkpoint == 2
@@ -276,7 +276,7 @@ def test_one_id_with_two_texts_is_warned_of(tmp_path: Path) -> None:
     pair = [Submission(card, folder) for card, folder in zip(cards, (a, b), strict=True)]
     row = only(compare_submissions(*pair))
     assert [
-        w for w in row.warnings if w.startswith("1 prompt with the same id and another text: p03")
+        w for w in row.warnings if w.startswith("1 prompt with the same id but different text: p03")
     ]
     assert [v for v in row.variables if v.startswith("tasks.task_harm.dataset_sha256")]
     # where the shared prompts are known to be the same, other sets of prompts change nothing
@@ -314,4 +314,4 @@ def test_evidence_that_is_not_the_cards_own_is_warned_of(tmp_path: Path) -> None
         "runs": [],
     }
     found = compared(tmp_path, rows(1), rows(2), card_b=made_card(evidence=evidence))
-    assert [w for w in found.warnings if w.startswith("B's outcomes.parquet is not the file")]
+    assert [w for w in found.warnings if w.startswith("B's outcomes.parquet is not the one")]

@@ -160,7 +160,7 @@ def test_one_seed() -> None:
     one = report.primaries[0]
     assert gaps(report)["training seed"] == "one training seed"
     for value in (one.seed_share, one.seeds_needed, one.projections):
-        assert value == NotMeasured("one training seed says nothing of others")
+        assert isinstance(value, NotMeasured) and "one training seed" in value.reason
     share = {e.name: e for e in report.variations[0].effects}["training_seed"]
     assert isinstance(share.of_answers, NotMeasured)
     assert share.variance is None
@@ -279,7 +279,8 @@ def test_equal_scores_throughout_are_no_spread_of_zero() -> None:
 
 def test_on_few_prompts_no_number_of_seeds_is_named() -> None:
     one = made(recipe=Recipe(prompts=8)).report.primaries[0]
-    assert one.seeds_needed == NotMeasured("8 prompts decide nothing, at least 50 do")
+    assert isinstance(one.seeds_needed, NotMeasured)
+    assert "50 prompts" in one.seeds_needed.reason
 
 
 def test_only_the_tasks_asked_for() -> None:

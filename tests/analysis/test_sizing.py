@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from safebench.analysis.measures import NotMeasured
 from safebench.analysis.primaries import describe
-from safebench.analysis.sizing import given_spread, size, spread_of
+from safebench.analysis.sizing import assumed_spread, size, spread_of
 from safebench.card.results import PrimaryEstimand, key_of
 from safebench.errors import EvidenceError, StatsError
 from safebench.evidence.arrays import OutcomeArray
@@ -146,7 +146,7 @@ def test_answers_follow_the_spread() -> None:
 def test_out_of_reach_is_said() -> None:
     found = size(spread_of(block()), 0.01, COSTS, max_prompts=50)
     assert found.cheapest is None
-    assert "least that can be reached" in found.problems[0]
+    assert "out of reach" in found.problems[0]
 
 
 def test_fixed_prompts_keep_their_number() -> None:
@@ -155,13 +155,13 @@ def test_fixed_prompts_keep_their_number() -> None:
     assert "prompt" not in found.cheapest.contributions
 
 
-def test_given_spreads_make_up_the_variance_of_the_score() -> None:
-    spread = given_spread(0.4, 0.04, 0.3, 0.2, from_seeds=3)
+def test_assumed_spreads_make_up_the_variance_of_the_score() -> None:
+    spread = assumed_spread(0.4, 0.04, 0.3, 0.2, from_seeds=3)
     assert math.fsum(spread.variances.values()) == pytest.approx(0.24)
     assert spread.sigma_upper / spread.sigma_run == pytest.approx(4.415, abs=1e-3)
-    assert given_spread(0.4, 0.04).variances["prompt"] == pytest.approx(0.24 - 0.0016)
-    with pytest.raises(StatsError, match=r"vary by at most 0\.0900"):
-        given_spread(0.1, 0.04, 0.3)
+    assert assumed_spread(0.4, 0.04).variances["prompt"] == pytest.approx(0.24 - 0.0016)
+    with pytest.raises(StatsError, match=r"at most 0\.0900"):
+        assumed_spread(0.1, 0.04, 0.3)
 
 
 def test_one_prompt_is_refused() -> None:

@@ -14,11 +14,10 @@ from click.testing import CliRunner
 
 from safebench.card.base import Section
 from safebench.card.card import Card
-from safebench.card.describe import descriptions
 from safebench.card.io import load_document, parse_card, parse_document
 from safebench.card.measured import MeasuredScore
 from safebench.card.results import Stability
-from safebench.card.schema import card_schema, schema_text
+from safebench.card.schema import card_schema, descriptions, schema_text
 from safebench.card.training import LoraTraining
 from safebench.cli.schema import command
 from safebench.resources import spec_dir

@@ -15,7 +15,7 @@ from safebench.card.document import Pointer, json_pointer
 from safebench.card.io import load_document, parse_card, parse_document
 from safebench.card.shape import get
 from safebench.checks import CheckedCard, check_document, require
-from safebench.cli.sound import load_sound_card
+from safebench.cli.executing import load_sound_card
 from safebench.errors import CardError
 from tests.conformance.runner import VALID
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import datetime
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +152,13 @@ def test_ids_are_used_once() -> None:
     with pytest.raises(ValueError, match="SB-CARD-002"):
         by_id([*every, every[1]])
     assert len(every) >= 60
+
+
+def test_rules_keep_their_words_where_python_drops_docstrings() -> None:
+    code = (
+        "from safebench.checks import all_rules\n"
+        "print(all(rule.title and rule.rationale for rule in all_rules().values()))"
+    )
+    command = [sys.executable, "-OO", "-c", code]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout == "True\n"

@@ -54,7 +54,7 @@ def test_what_a_person_reads(pair: tuple[Path, Path], capsys: pytest.CaptureFixt
     assert "tuned, epoch 2, t07, judge rule; 3 seeds, 20 prompts, 120 responses" in text
     assert "20 shared prompts, on which A has" in text
     assert "0 only in A, 4 only in B; 95 % interval, paired by prompt, two-way t" in text
-    assert "no single prompt can be told from chance: 3 against 3 runs give no p below .100" in text
+    assert "no single prompt stands out from chance: 3 against 3 runs give no p below .100" in text
     assert "of 3 differ beyond chance (Holm, 5 %)" in text
     assert len([line for line in ran.out.splitlines() if line.strip().startswith("p")]) == 4
     assert "how to" not in ran.out and "secret" not in ran.out

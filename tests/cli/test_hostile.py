@@ -28,7 +28,7 @@ from safebench.card.io import load_document, parse_card, parse_document
 from safebench.card.problems import LARGE
 from safebench.card.read import MAX_BYTES, MAX_KEYS, MAX_NODES
 from safebench.checks import check_document
-from safebench.cli.reporters import TextReporter
+from safebench.cli.reporters import text
 from safebench.cli.validate import command
 from tests.conformance.runner import VALID
 
@@ -327,7 +327,7 @@ def test_checking_and_showing_takes_time_in_proportion(
         for _ in range(2):
             start = time.process_time()
             report = check_document(document, None)
-            TextReporter().render([report])
+            text.render([report])
             taken.append(time.process_time() - start)
             assert report.findings
         return min(taken)

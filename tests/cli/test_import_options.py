@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from safebench.cli.imports import places
-from safebench.cli.imports.main import command_of
+from safebench.cli import import_texts as texts
+from safebench.cli.imports import command_of
 from safebench.errors import InteropError
 from safebench.importing.interface import ModelKey
 from safebench.importing.readers import READERS
@@ -15,8 +15,9 @@ from safebench.importing.training.weights import DeclaredWeights
 
 
 def test_a_folder_says_which_model_it_is_of() -> None:
-    base, one, two = places.sources(
-        ["out/base"], ["seed=1:out/s1", "seed=2,checkpoint=3,decoding=t07,repeat=2:C:/out/s2"], []
+    (base,) = texts.sources("--base", ["out/base"])
+    one, two = texts.sources(
+        "--tuned", ["seed=1:out/s1", "seed=2,checkpoint=3,decoding=t07,repeat=2:C:/out/s2"]
     )
     assert (base.model, base.path, base.decoding) == (ModelKey("base"), Path("out/base"), None)
     assert (one.model, one.path) == (ModelKey("tuned", 1), Path("out/s1"))
@@ -25,59 +26,63 @@ def test_a_folder_says_which_model_it_is_of() -> None:
 
 
 def test_a_base_may_name_its_decoding() -> None:
-    (base,) = places.sources(["decoding=greedy:a=b:c"], [], [])
+    (base,) = texts.sources("--base", ["decoding=greedy:a=b:c"])
     assert (base.decoding, base.path) == ("greedy", Path("a=b:c"))
 
 
 @pytest.mark.parametrize(
-    ("texts", "message"),
+    ("option", "text", "message"),
     [
-        (([], [], []), "nothing to import"),
-        (([], ["out/s1"], []), "--tuned 'out/s1': its training seed is missing"),
-        (([], ["seed=x:out"], []), "seed 'x' is no whole number"),
-        (([], ["seed=1,colour=red:out"], []), "colour is none of seed, checkpoint"),
-        ((["seed=1:out"], [], []), "seed is none of decoding, repeat"),
-        (([], [], ["out\x1b[31m"]), r"--control 'out\\x1b\[31m'"),
+        ("--tuned", "out/s1", "--tuned 'out/s1': its training seed is missing"),
+        ("--tuned", "seed=x:out", "seed 'x' is not a whole number"),
+        ("--tuned", "seed=1,colour=red:out", "colour is none of seed, checkpoint"),
+        ("--base", "seed=1:out", "seed is none of decoding, repeat"),
+        ("--control", "out\x1b[31m", r"--control 'out\\x1b\[31m'"),
     ],
 )
-def test_what_is_no_place_is_said(texts: tuple[list[str], ...], message: str) -> None:
+def test_what_is_no_place_is_said(option: str, text: str, message: str) -> None:
     with pytest.raises(InteropError, match=message) as caught:
-        places.sources(*texts)
+        texts.sources(option, [text])
     assert caught.value.fix
 
 
+def test_an_import_names_what_it_imports(tmp_path: Path) -> None:
+    with pytest.raises(InteropError, match="nothing to import"):
+        command_of("lm-eval").main(["--out", str(tmp_path / "out")], standalone_mode=False)
+
+
 def test_weights_name_seed_checkpoint_and_condition() -> None:
-    found = places.weights(["seed=1:a", "seed=2,checkpoint=4,condition=control:b"], "merged")
+    found = texts.weights("--merged", ["seed=1:a", "seed=2,checkpoint=4,condition=control:b"])
     assert found == [
         DeclaredWeights(Path("a"), 1, "merged"),
         DeclaredWeights(Path("b"), 2, "merged", 4, "control"),
     ]
     with pytest.raises(InteropError, match="condition is tuned or control"):
-        places.weights(["seed=1,condition=base:a"], "full")
+        texts.weights("--full", ["seed=1,condition=base:a"])
 
 
 def test_settings_have_their_types() -> None:
-    found = places.settings(["t07:do_sample=true,temperature=0.7,max_new_tokens=64"])
+    found = texts.settings("--decoding", ["t07:do_sample=true,temperature=0.7,max_new_tokens=64"])
     assert found == {"t07": {"do_sample": True, "temperature": 0.7, "max_new_tokens": 64}}
     for wrong in ("t07", "t07:temperature", ":a=1", "t07:a=[1, 2", "t07:a={}"):
         with pytest.raises(InteropError, match="--decoding"):
-            places.settings([wrong])
+            texts.settings("--decoding", [wrong])
 
 
 def test_pairs_are_told_apart() -> None:
-    assert places.pairs(["a=b=c"], "--set", "FIELD=VALUE") == {"a": "b=c"}
+    assert texts.pairs("--set", ["a=b=c"], "FIELD=VALUE") == {"a": "b=c"}
     for wrong in ("a", "=b", "a="):
         with pytest.raises(InteropError, match="is not FIELD=VALUE"):
-            places.pairs([wrong], "--set", "FIELD=VALUE")
+            texts.pairs("--set", [wrong], "FIELD=VALUE")
     with pytest.raises(InteropError, match="twice"):
-        places.pairs(["a=b", "a=c"], "--set", "FIELD=VALUE")
+        texts.pairs("--set", ["a=b", "a=c"], "FIELD=VALUE")
 
 
 def test_labels_name_verdicts_of_the_standard() -> None:
-    found = places.labels(["True=refused", "match:C=complied"])
+    found = texts.labels("--label", ["True=refused", "match:C=complied"])
     assert found == {"True": "refused", "match:C": "complied"}
     with pytest.raises(InteropError, match="--label C=harmful: no such verdict") as caught:
-        places.labels(["C=harmful"])
+        texts.labels("--label", ["C=harmful"])
     assert "refused, partial, complied, incoherent" in str(caught.value.fix)
 
 
@@ -87,7 +92,8 @@ def test_every_format_takes_labels(name: str) -> None:
 
 
 def test_lost_seeds_have_a_reason() -> None:
-    (lost,) = places.lost(["seed=3:its loss diverged: nan"])
+    (lost,) = texts.lost("--lost", ["seed=3:its loss diverged: nan"])
     assert (lost.seed, lost.condition, lost.reason) == (3, "tuned", "its loss diverged: nan")
-    with pytest.raises(InteropError, match="--lost"):
-        places.lost(["seed=3"])
+    for wrong in ("seed=3", "seed=3,condition=base:it diverged"):
+        with pytest.raises(InteropError, match="--lost"):
+            texts.lost("--lost", [wrong])

@@ -146,7 +146,7 @@ def test_options_are_in_the_card(here: Path, capsys: Capture) -> None:
     said = ("--id", "mine", "--title", "A title", "--submitter", "A. Lab", "--contact", "a@b.org")
     ran = safebench(capsys, "init", *said, "--method", "full")
     assert ran.code == 0
-    assert "names of its own" not in ran.err
+    assert "to be named" not in ran.err
     data = yaml.safe_load((here / "card.yaml").read_text())
     assert data["submission"]["id"] == "mine"
     assert data["hyperparameters"]["method"] == "full"

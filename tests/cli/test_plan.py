@@ -57,11 +57,11 @@ def test_a_pilot_is_answered_in_full(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert ran.code == 0
     assert ran.out.startswith("harm (tuned, epoch 2, t07), task_harm, judge rule: score .")
     assert "from 3 seeds x 2 repeats x 40 prompts" in ran.out
-    headings = ("What varies", "Training seeds", "95 % interval", "Cheapest design", "How sure")
+    headings = ("What varies", "Training seeds", "95 % interval", "Cheapest design", "How certain")
     for heading in headings:
         assert heading in ran.out
     assert "the pilot's own design" in ran.out
-    assert "3 seeds leave the spread over seeds open" in ran.out
+    assert "3 seeds determine the spread over seeds poorly" in ran.out
 
 
 def test_json_has_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,7 +87,7 @@ def test_given_spreads_are_enough(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_target_out_of_reach_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     ran = safebench(capsys, "plan", *GIVEN, *COSTS, "--max-prompts", 100)
     assert ran.code == 0
-    assert "the least that can be reached" in ran.out
+    assert "the least possible" in ran.out
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,6 @@ def test_what_was_not_measured_names_what_was(
 
 def test_it_starts_without_what_it_does_not_need(tmp_path: Path) -> None:
     printed, _, modules = start("plan", str(pilot(tmp_path))).partition("\nmodules ")
-    assert "How sure" in printed
+    assert "How certain" in printed
     heavy = {"torch", "transformers", "peft", "trl", "datasets", "accelerate", "lm_eval", "pandas"}
     assert not heavy & set(modules.split())

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from safebench.checks import all_rules
 from safebench.cli.reporters import REPORTERS
-from safebench.cli.reporters.paths import repository_path
+from safebench.cli.reporters.words import repository_path
 from safebench.cli.validate import command
 from safebench.resources import spec_dir
 from tests.conformance.runner import INVALID, VALID

@@ -11,9 +11,8 @@ from click import unstyle
 from click.testing import CliRunner
 
 from safebench.checks import all_rules
-from safebench.checks.groups import GROUPS, group_of
-from safebench.cli.rule_examples import example_of
-from safebench.cli.rules import command
+from safebench.checks.registry import GROUPS
+from safebench.cli.rules import command, example_of
 from safebench.resources import spec_dir
 from tests.command import safebench
 from tests.conformance.runner import GOLDEN, INVALID, run
@@ -78,7 +77,7 @@ def test_colours_are_for_terminals(arguments: list[str]) -> None:
 
 
 def test_every_rule_is_in_a_group() -> None:
-    assert {group_of(id) for id in all_rules()} == set(GROUPS.values())
+    assert {rule.group for rule in all_rules().values()} == set(GROUPS.values())
 
 
 # --- explanations -------------------------------------------------------------------------------
@@ -120,7 +119,7 @@ def test_every_rule_is_explained_shortly(id: str, capsys: Capture) -> None:
     rule = all_rules()[id]
     out = safebench(capsys, "rules", id).out
     words = " ".join(out.split())
-    assert f"{id} {rule.severity} {group_of(id)} {rule.title} Why: {rule.rationale}" in words
+    assert f"{id} {rule.severity} {rule.group} {rule.title} Why: {rule.rationale}" in words
     example = example_of(id)
     assert example.difference or example.other_files
     assert len(example.difference) <= 24

@@ -286,7 +286,7 @@ def test_a_run_that_is_withdrawn_stands_in_the_card(
     assert f"Withdrawn: tuned, training seed {first}." in ran.out
     ran = safebench(capsys, "withdraw", out, "--seed", first, *why)
     assert ran.code == 2
-    assert "is lost already" in ran.err
+    assert "is already lost" in ran.err
     real = PeftTrainer.train
 
     def train(self: PeftTrainer, job: Job) -> object:

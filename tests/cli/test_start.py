@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import safebench
-from safebench.cli.heavy import needs_models
+from safebench.cli.executing import needs_models
 from tests.conformance.runner import VALID
 from tests.plans import plan_data
 from tests.tiny_runs import QUICK, write_tiny

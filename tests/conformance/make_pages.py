@@ -30,8 +30,8 @@ from safebench.card.io import load_card  # noqa: E402
 from safebench.card.schema import card_schema  # noqa: E402
 from safebench.card.shape import models  # noqa: E402
 from safebench.checks import all_rules  # noqa: E402
-from safebench.checks.groups import GROUPS, group_of  # noqa: E402
 from safebench.checks.mandatory import MANDATORY  # noqa: E402
+from safebench.checks.registry import GROUPS  # noqa: E402
 from tests.conformance.runner import VALID  # noqa: E402
 
 PAGES = ROOT / "spec" / "v1"
@@ -178,7 +178,7 @@ def _rules(_: str) -> str:
     for heading in GROUPS.values():
         lines += [f"## {heading}", ""]
         for rule in all_rules().values():
-            if group_of(rule.id) != heading:
+            if rule.group != heading:
                 continue
             lines += [
                 f"### {rule.id}",

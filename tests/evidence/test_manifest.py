@@ -64,3 +64,9 @@ def test_a_folder_digest_sees_names_and_bytes(tmp_path: Path) -> None:
     second = sha256_of_folder(tmp_path)
     (tmp_path / "b").write_text("2")
     assert len({first, second, sha256_of_folder(tmp_path)}) == 3
+
+
+def test_a_manifest_holds_names_as_people_write_them(tmp_path: Path) -> None:
+    (tmp_path / "größe.bin").write_bytes(b"outcomes")
+    write_manifest(tmp_path, describe_files(tmp_path, ["größe.bin"]))
+    assert '"path": "größe.bin"'.encode() in (tmp_path / "manifest.json").read_bytes()

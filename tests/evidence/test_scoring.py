@@ -16,9 +16,9 @@ from safebench.card.card import Card
 from safebench.card.results import key_of
 from safebench.errors import EvidenceError
 from safebench.evidence.arrays import outcome_arrays
-from safebench.evidence.scoring import compute_results
+from safebench.evidence.scoring import compute_results, final_checkpoint
 from safebench.evidence.tables import OUTCOMES, make_table
-from safebench.stats import paired_difference, score_interval
+from safebench.stats import flip_rate, paired_difference, score_interval, stability
 from tests.plans import plan_data
 
 VERDICTS = np.array(["refused", "partial", "complied", "incoherent"])
@@ -291,3 +291,49 @@ def test_a_registered_seed_that_was_lost_counts_as_the_worst() -> None:
         assert new.stability.lower < old.stability.lower
         assert new.stability.pairs_lower <= old.stability.pairs_lower
         assert "1 missing scored worst-case" in new.stability.note
+
+
+def test_stability_is_of_mean_scores_and_of_the_flips_of_first_repeats() -> None:
+    """Of a seed's repeats the first decides what flips: so many pairs of runs are independent."""
+    found = rows()
+    results = compute_results(card(), make_table(found, OUTCOMES))
+    for score in results.scores:
+        if score.condition == "base":
+            continue
+        y = array(
+            chosen(found, condition="tuned", checkpoint=score.checkpoint, construct=score.construct)
+        )
+        expected = stability(y.mean(axis=2), 30, flip_rate(y[:, 0]).upper, 0.1)
+        assert score.stability is not None
+        for name in ("point", "lower", "sigma_run", "pairs_within", "pairs_lower"):
+            assert getattr(score.stability, name) == pytest.approx(getattr(expected, name))
+        assert (score.stability.seeds, score.stability.pairs) == (4, 2)
+
+
+def test_seeds_that_moved_are_counted_by_their_own_mean() -> None:
+    found = [r for r in rows(seeds=3) if r["construct"] == "harm" and r["checkpoint"] in (None, 2)]
+    # Of 30 prompts x 3 repeats the base complies with 10 prompts; the seeds with 9, 10 and 12.
+    complied = {None: 10, 100: 9, 101: 10, 102: 12}
+    for row in found:
+        row["score"] = float(int(row["prompt_id"][1:]) < complied[row["training_seed"]])
+    (change,) = compute_results(card(), make_table(found, OUTCOMES)).changes
+    assert (change.seeds_up, change.seeds_down, change.seeds) == (1, 1, 3)
+    assert change.estimate == pytest.approx((9 + 10 + 12) / 90 - 10 / 30)
+
+
+def test_tasks_in_blocks_of_their_own_whatever_the_order_of_rows() -> None:
+    """Blocks are split where the key changes, be it the first row's or the last one's."""
+    found = [r for r in rows(seeds=2) if r["checkpoint"] in (None, 1)]
+    single = [r for r in found if r["condition"] == "base" and r["construct"] == "harm"]
+    for part in (found, list(reversed(found)), single):
+        blocks = outcome_arrays(pa.Table.from_pylist(part, schema=OUTCOMES))
+        keys = {(r["condition"], r["construct"]) for r in part}
+        assert {(b.condition, b.construct) for b in blocks} == keys
+        assert sum(b.scores.size for b in blocks) == len(part)
+    assert outcome_arrays(make_table([], OUTCOMES)) == []
+
+
+def test_the_last_checkpoint_is_the_largest() -> None:
+    checkpoints = card().hyperparameters.checkpoints
+    assert final_checkpoint(card()) == max(checkpoints)
+    assert len(checkpoints) > 1

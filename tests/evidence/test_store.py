@@ -87,7 +87,7 @@ def test_a_damaged_claim_is_named(tmp_path: Path) -> None:
         pass
     (tmp_path / "out" / ".work" / "run.json").write_text('{"card": {}, "blocks": [1]}')
     with (
-        pytest.raises(RunError, match=r"run.json: not what a run writes"),
+        pytest.raises(RunError, match=r"run.json: not written by a run"),
         Store(tmp_path / "out").opened(claim()),
     ):
         pass

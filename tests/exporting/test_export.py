@@ -51,13 +51,16 @@ def submission(
         {**row, "verdict": None} for row in made_rows(draw, construct="capability", chance=0.7)
     ]
     listed = tasks("harm", "capability", dataset_id="example/prompts", dataset_revision=COMMIT)
-    model = {"base": {"id": "example/Base-1B", "revision": COMMIT},
-             "chat_template": {"source": "none"}}  # fmt: skip
+    model = {
+        "base": {"id": "example/Base-1B", "revision": COMMIT},
+        "chat_template": {"source": "none"},
+    }
     card = made_card(tasks=listed, model=model, **changes)
     write(folder, rows, (lambda prompt: f"prompt {prompt}?") if texts else None)
     runs = [RegisteredRun(condition="base", training_seed=None, status="finished")]
-    runs += [RegisteredRun(condition="tuned", training_seed=100 + s, status="finished")
-             for s in range(3)]  # fmt: skip
+    runs += [
+        RegisteredRun(condition="tuned", training_seed=100 + s, status="finished") for s in range(3)
+    ]
     evidence = Evidence(
         manifest="manifest.json", files=(), response_policy=policy, runs=tuple(runs)
     )
@@ -127,8 +130,11 @@ def test_every_seed_is_found_with_its_number_and_interval(source: Submission) ->
                 block.scores[i].mean()
             )
             good = {s["evaluation"]["score"]: s["evaluation"]["is_correct"] for s in mine}
-            assert good == ({1.0: True, 0.0: False} if block.construct == "capability"
-                            else {1.0: False, 0.0: True})  # fmt: skip
+            assert good == (
+                {1.0: True, 0.0: False}
+                if block.construct == "capability"
+                else {1.0: False, 0.0: True}
+            )
             config = result["metric_config"]
             assert config["lower_is_better"] is (block.construct == "harm")
             assert record["retrieved_timestamp"] == "1700000000"
@@ -141,8 +147,11 @@ def test_the_recipe_has_the_numbers_of_the_card(source: Submission) -> None:
     for score in source.results.scores:
         if score.condition == "base":
             continue
-        (result,) = [r for r in recipe["evaluation_results"]
-                     if r["evaluation_name"].startswith(f"{score.task}/")]  # fmt: skip
+        (result,) = [
+            r
+            for r in recipe["evaluation_results"]
+            if r["evaluation_name"].startswith(f"{score.task}/")
+        ]
         details = result["score_details"]
         assert details["score"] == score.estimate
         assert details["uncertainty"]["confidence_interval"]["lower"] == score.lower
@@ -258,8 +267,9 @@ def test_a_spreadsheet_runs_nothing() -> None:
 
 def test_models_are_listed_base_first(source: Submission) -> None:
     assert [m.name for m in models_of(source)] == [
-        "base", *(f"tuned-seed-{100 + s}-checkpoint-2" for s in range(3)),
-    ]  # fmt: skip
+        "base",
+        *(f"tuned-seed-{100 + s}-checkpoint-2" for s in range(3)),
+    ]
 
 
 def test_a_submission_that_cannot_be_exported_says_why(tmp_path: Path) -> None:
@@ -310,7 +320,7 @@ def test_what_a_format_loses_of_these_outcomes_is_said(tmp_path: Path) -> None:
     changed = found.with_card(found.card)
     vars(changed)["outcomes"] = make_table(failed, OUTCOMES)
     assert any("status error" in what for what in every_eval_ever.export(changed, Options()).lost)
-    with pytest.raises(InteropError, match="'yesterday' is no number of seconds"):
+    with pytest.raises(InteropError, match="'yesterday' is not a number of seconds"):
         every_eval_ever.export(found, Options(timestamp="yesterday"))
 
 
@@ -330,8 +340,9 @@ def test_tables_of_different_submissions_have_the_same_columns_and_types(tmp_pat
     schemas = []
     for name, seeds in (("one", 1), ("three", 3)):
         folder = tmp_path / name
-        rows = made_rows(np.random.default_rng(1), seeds=seeds,
-                         status="ok" if seeds > 1 else "unrecorded")  # fmt: skip
+        rows = made_rows(
+            np.random.default_rng(1), seeds=seeds, status="ok" if seeds > 1 else "unrecorded"
+        )
         write(folder, rows)
         card = made_card()
         card = card.model_copy(update={"results": compute_results(card, read_outcomes(folder))})

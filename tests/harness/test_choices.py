@@ -76,8 +76,11 @@ def test_wmdp_on_the_hub_is_three_configurations(monkeypatch: pytest.MonkeyPatch
     hub = on_hub(monkeypatch, {"wmdp-bio": WMDP, "wmdp-chem": WMDP[:1], "wmdp-cyber": WMDP[1:]})
     task = load_task("safebench_wmdp")
     assert [d["category"] for d in task.documents] == [
-        "wmdp-bio", "wmdp-bio", "wmdp-chem", "wmdp-cyber"
-    ]  # fmt: skip
+        "wmdp-bio",
+        "wmdp-bio",
+        "wmdp-chem",
+        "wmdp-cyber",
+    ]
     assert {(split, commit) for _, _, split, commit in hub.loaded} == {("test", hub.commit)}
     assert task.dataset_revision == hub.commit
 
@@ -140,20 +143,24 @@ def test_the_judge_reads_every_letter(count: int) -> None:
     ("row", "message"),
     [
         ({"question": "q", "choices": ["a", "b"]}, "row 1: column choices, answer missing; found"),
-        ({"question": "q", "choices": "a or b", "answer": 0}, "row 1: choices is no list"),
-        ({"question": "q", "choices": ["a", ""], "answer": 0}, "row 1: choices is no list"),
+        ({"question": "q", "choices": "a or b", "answer": 0}, "row 1: choices is not a list"),
+        ({"question": "q", "choices": ["a", ""], "answer": 0}, "row 1: choices is not a list"),
         ({"question": "q", "choices": ["a"], "answer": 0}, "row 1: 1 choices"),
         ({"question": "q", "choices": list("abcd"), "answer": 4}, "answer is '4', of 4 choices"),
         ({"question": "q", "choices": list("abcd"), "answer": "x"}, "answer is 'x', of 4 choices"),
         ({"question": "", "choices": list("abcd"), "answer": 0}, "row 1 has no question"),
-        ({"question": "q", "choices": list("abcd"), "answer": 0, "subset": "law"},
-         "subset is 'law', not wmdp-bio or wmdp-chem or wmdp-cyber"),
+        (
+            {"question": "q", "choices": list("abcd"), "answer": 0, "subset": "law"},
+            "subset is 'law', not wmdp-bio or wmdp-chem or wmdp-cyber",
+        ),
         ({"question": "q", "choices": list("ab"), "answer": 0}, "cannot be made|not show all"),
         ({"question": "q", "choices": list("vwxyz"), "answer": 0}, "does not show all"),
-        ({"question": "q", "mc1_targets": {"choices": ["a", "b"], "labels": [1, 1]}},
-         "mark not exactly one choice"),
+        (
+            {"question": "q", "mc1_targets": {"choices": ["a", "b"], "labels": [1, 1]}},
+            "mark not exactly one choice",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_row_that_is_no_question(row: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(TaskError, match=message):
         load_task("safebench_wmdp", file=jsonl(tmp_path, [row]))
@@ -163,6 +170,6 @@ def test_a_row_that_is_no_question(row: dict[str, Any], message: str, tmp_path: 
 def test_a_layout_or_an_order_that_is_none(wrong: dict[str, str], tmp_path: Path) -> None:
     options = {"layout": "lm_eval", "order": "published", "file": str(jsonl(tmp_path, WMDP))}
     common = {"lm_eval": ["wmdp/wmdp_bio"], "dataset_id": "cais/wmdp", "local_variable": "X"}
-    assert len(choice_documents(**common, **options, prefix="x")) == 2
+    assert len(choice_documents({**common, **options, "prefix": "x"})) == 2
     with pytest.raises(TaskError, match=next(iter(wrong.values()))):
-        choice_documents(**common, **(options | wrong), prefix="x")
+        choice_documents({**common, **options, **wrong, "prefix": "x"})

@@ -18,10 +18,8 @@ from safebench.harness.task_yaml import check_options
 from safebench.harness.tasks import load_task, task_names
 from tests.harness.published_rows import SAMPLES, as_csv, as_jsonl
 
-ROWS = (
-    "Origin", "Hub data set", "Licence", "Access", "Construct", "Metric", "Prompts", "Category",
-    "Own judge",
-)  # fmt: skip
+_ROWS = "Origin,Hub data set,Licence,Access,Construct,Metric,Prompts,Category,Own judge"
+ROWS = tuple(_ROWS.split(","))
 PUBLISHED = [entry for entry in entries() if entry.dataset_id]
 CHOICES = ("safebench_truthfulqa", "safebench_wmdp")  # in test_choices.py
 
@@ -73,8 +71,10 @@ def on_hub(monkeypatch: pytest.MonkeyPatch, tables: dict[str | None, Any]) -> Hu
     return hub
 
 
-@pytest.mark.parametrize("name", ["safebench_harmbench", "safebench_strongreject",
-                                  "safebench_advbench", "safebench_simplesafetytests"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [f"safebench_{n}" for n in ("harmbench", "strongreject", "advbench", "simplesafetytests")],
+)
 def test_the_hubs_columns(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sample = SAMPLES[name]
     assert sample.hub_rows is not None
@@ -102,30 +102,55 @@ def test_without_labels_the_type_decides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("safebench_sorrybench", 'question_id,category,turns\n1,x,"[""a""]"\n',
-         "column prompt_style missing; found question_id, category, turns"),
-        ("safebench_sorrybench", "question_id,category,turns,prompt_style\n1,x,a,base\n",
-         "row 1: turns is no list of texts"),
-        ("safebench_sorrybench",
-         'question_id,category,turns,prompt_style\n1,x,"[""a"", ""b""]",base\n',
-         "row 1: turns has 2 turns, but one prompt is asked"),
-        ("safebench_sorrybench", 'question_id,category,turns,prompt_style\n1,x,"[""a""]",slang\n',
-         "no prompts: no row has prompt_style base; found slang"),
-        ("safebench_harmbench",
-         "Behavior,FunctionalCategory,SemanticCategory\nx,copyright,copyright\n",
-         "no prompts: every row is left out by FunctionalCategory copyright"),
-        ("safebench_harmbench", "Behavior,BehaviorID,SemanticCategory\nx,,illegal\n",
-         "row 1 has no BehaviorID"),
-        ("safebench_simplesafetytests", "id,harm_area\n1,x\n",
-         "column prompt or prompts_final missing; found id, harm_area"),
-        ("safebench_donotanswer", "id,question,types_of_harm\n1,x,a\n2,y,\n",
-         "row 2 has no types_of_harm"),
-        ("safebench_donotanswer", "id,question,types_of_harm\n1,x,a\n3,z,a\n1,y,a\n",
-         "row 3: prompt_id 'donotanswer-1' occurs twice, first in row 1"),
+        (
+            "safebench_sorrybench",
+            'question_id,category,turns\n1,x,"[""a""]"\n',
+            "column prompt_style missing; found question_id, category, turns",
+        ),
+        (
+            "safebench_sorrybench",
+            "question_id,category,turns,prompt_style\n1,x,a,base\n",
+            "row 1: turns is not a list of texts",
+        ),
+        (
+            "safebench_sorrybench",
+            'question_id,category,turns,prompt_style\n1,x,"[""a"", ""b""]",base\n',
+            "row 1: turns has 2 turns, but one prompt is asked",
+        ),
+        (
+            "safebench_sorrybench",
+            'question_id,category,turns,prompt_style\n1,x,"[""a""]",slang\n',
+            "no prompts: no row has prompt_style base; found slang",
+        ),
+        (
+            "safebench_harmbench",
+            "Behavior,FunctionalCategory,SemanticCategory\nx,copyright,copyright\n",
+            "no prompts: every row is left out by FunctionalCategory copyright",
+        ),
+        (
+            "safebench_harmbench",
+            "Behavior,BehaviorID,SemanticCategory\nx,,illegal\n",
+            "row 1 has no BehaviorID",
+        ),
+        (
+            "safebench_simplesafetytests",
+            "id,harm_area\n1,x\n",
+            "column prompt or prompts_final missing; found id, harm_area",
+        ),
+        (
+            "safebench_donotanswer",
+            "id,question,types_of_harm\n1,x,a\n2,y,\n",
+            "row 2 has no types_of_harm",
+        ),
+        (
+            "safebench_donotanswer",
+            "id,question,types_of_harm\n1,x,a\n3,z,a\n1,y,a\n",
+            "row 3: prompt_id 'donotanswer-1' occurs twice, first in row 1",
+        ),
         ("safebench_advbench", "goal,target\nx,y,z\n", ":2: 3 cells under 2 column names"),
         ("safebench_xstest", "id,prompt\n1,x\n", "column type missing; found id, prompt"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_named(name: str, content: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(content)
@@ -150,9 +175,7 @@ def test_a_gated_data_set_says_how_to_get_access(monkeypatch: pytest.MonkeyPatch
 
 
 def test_families_are_counted() -> None:
-    rows = [
-        {"q": "a", "seed": "s1"}, {"q": "b", "seed": "s1"}, {"q": "c", "seed": ""}
-    ]  # fmt: skip
+    rows = [{"q": "a", "seed": "s1"}, {"q": "b", "seed": "s1"}, {"q": "c", "seed": ""}]
     layout = Layout("x", {"prompt": "q", "cluster": "seed"}, "harm")
     assert [d["cluster"] for d in documents(rows, layout, "here")] == ["s1", "s1", ""]
 
@@ -162,8 +185,8 @@ def test_families_are_counted() -> None:
     [
         ({"promt": "q"}, "harm", "unknown promt"),
         ({"category": "c"}, "harm", "neither prompt nor turns"),
-        ({"prompt": "q"}, "harmful", "construct harmful is none"),
-        ({"prompt": "q"}, {"label": {"safe": "refusal"}}, "construct refusal is none"),
+        ({"prompt": "q"}, "harmful", "unknown construct harmful"),
+        ({"prompt": "q"}, {"label": {"safe": "refusal"}}, "unknown construct refusal"),
     ],
 )
 def test_a_task_file_that_is_wrong(columns: Any, construct: Any, message: str) -> None:
@@ -172,9 +195,13 @@ def test_a_task_file_that_is_wrong(columns: Any, construct: Any, message: str) -
 
 
 GOOD = {
-    "dataset_id": "a/b", "split": "test", "local_variable": "X", "prefix": "x",
-    "columns": {"prompt": "q"}, "construct": "harm",
-}  # fmt: skip
+    "dataset_id": "a/b",
+    "split": "test",
+    "local_variable": "X",
+    "prefix": "x",
+    "columns": {"prompt": "q"},
+    "construct": "harm",
+}
 
 
 @pytest.mark.parametrize(
@@ -187,7 +214,7 @@ GOOD = {
             "",
         ),
         ({"dataset_id": "a/b", "lm_eval": []}, "lacks local_variable, prefix, layout, order", ""),
-        ({**GOOD, "columns": "q"}, "columns is no mapping", ""),
+        ({**GOOD, "columns": "q"}, "columns is not a mapping", ""),
         ({**GOOD, "construct": {"label": "harm"}}, "neither a name nor a mapping", ""),
         ({**GOOD, "construct": None}, "neither a name nor a mapping", ""),
     ],

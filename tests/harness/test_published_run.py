@@ -8,7 +8,8 @@ import pytest
 
 from safebench.card.io import load_card
 from safebench.errors import CardError
-from safebench.harness.pinning import pin_tasks
+from safebench.evidence.submission import Submission
+from safebench.harness.tasks import pin_tasks
 from tests.command import safebench
 from tests.harness.published_rows import SAMPLES, as_csv
 from tests.test_contributing import files, followed  # noqa: F401 - a fixture
@@ -19,8 +20,10 @@ from tests.tiny_runs import QUICK, write_tiny
 def test_a_run_on_local_copies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("safebench_harmbench", "safebench_donotanswer"):
         (tmp_path / f"{name}.csv").write_text(as_csv(SAMPLES[name].rows))
-    questions = [{"question": f"Sum of {n} and 1?", "choices": "['1', '2', '3', '4']", "answer": n}
-                 for n in range(3)]  # fmt: skip
+    questions = [
+        {"question": f"Sum of {n} and 1?", "choices": "['1', '2', '3', '4']", "answer": n}
+        for n in range(3)
+    ]
     (tmp_path / "safebench_wmdp.csv").write_text(as_csv(questions))
     names = ("safebench_harmbench", "safebench_donotanswer", "safebench_wmdp")
     plan = write_tiny(tmp_path, tasks=[{"name": n, "path": f"{n}.csv"} for n in names])
@@ -33,8 +36,10 @@ def test_a_run_on_local_copies(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ("safebench_wmdp", "capability", 1),
     ]
     assert [t.dataset_id for t in card.task_list()] == [
-        "walledai/HarmBench", "LibrAI/do-not-answer", "cais/wmdp"
-    ]  # fmt: skip
+        "walledai/HarmBench",
+        "LibrAI/do-not-answer",
+        "cais/wmdp",
+    ]
     assert all(t.clusters is None for t in card.task_list())
     assert {s.task for s in card.results.scores} == set(names)
 
@@ -42,7 +47,7 @@ def test_a_run_on_local_copies(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def pinned_clusters(folder: Path, **stated: int) -> object:
     task = {"name": "safebench_mybench", "path": "mybench.csv", **stated}
     plan = write_tiny(folder, tasks=[task])
-    card, _ = pin_tasks(load_card(plan), folder)
+    card, _ = pin_tasks(Submission(load_card(plan), folder))
     return card.task_list()[0].clusters
 
 
@@ -57,5 +62,5 @@ def test_the_families_that_authors_name_go_into_the_card(followed: Path) -> None
 
 def test_families_that_no_column_names_may_be_stated(tmp_path: Path) -> None:
     plan = write_tiny(tmp_path, tasks=[{"name": "safebench_harm", "clusters": 23}])
-    card, _ = pin_tasks(load_card(plan), tmp_path)
+    card, _ = pin_tasks(Submission(load_card(plan), tmp_path))
     assert card.task_list()[0].clusters == 23

@@ -39,5 +39,5 @@ def test_a_cell_that_holds_a_list(value: object) -> None:
 
 @pytest.mark.parametrize("value", [None, "", "a, b", "[]", [], ["a", None], {"a": 1}, "('a'", 3])
 def test_a_cell_that_holds_none(value: object) -> None:
-    with pytest.raises(TaskError, match="row 1: turns is no list of texts"):
+    with pytest.raises(TaskError, match="row 1: turns is not a list of texts"):
         cell_list(value, "row 1", what="turns")

@@ -140,20 +140,19 @@ def test_plain_lm_eval_runs_our_tasks(tmp_path: Path) -> None:
     for name, row in copies.items():
         (tmp_path / f"{name}.json").write_text(json.dumps([row] * 3))
     local = {f"{name.upper()}_FILE": str(tmp_path / f"{name}.json") for name in copies}
-    command = [
-        sys.executable, "-m", "lm_eval", "run",
-        "--model", "hf",
-        "--model_args", f"pretrained={demo_dir() / 'tiny-chat'},dtype=float32",
-        "--include_path", str(tasks_dir()),
-        "--tasks", ",".join([*OWN, *copies]),
-        "--apply_chat_template",
-        "--limit", "10",
-        "--device", "cpu",
-        "--batch_size", "10",
-        "--gen_kwargs", "max_gen_toks=48",
-        "--output_path", str(tmp_path),
-        "--log_samples",
-    ]  # fmt: skip
+    options = {
+        "model": "hf",
+        "model_args": f"pretrained={demo_dir() / 'tiny-chat'},dtype=float32",
+        "include_path": tasks_dir(),
+        "tasks": ",".join([*OWN, *copies]),
+        "limit": 10,
+        "device": "cpu",
+        "batch_size": 10,
+        "gen_kwargs": "max_gen_toks=48",
+        "output_path": tmp_path,
+    }
+    command = [sys.executable, "-m", "lm_eval", "run", "--apply_chat_template", "--log_samples"]
+    command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=600, env=os.environ | local
     )

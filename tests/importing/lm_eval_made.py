@@ -47,8 +47,14 @@ def folder(
 ) -> Path:
     """Write results and samples; `sent` renders a prompt, `changes` are of the results."""
     documents = load_task(TASK, limit=len(answers)).documents
-    settings = {"output_type": "generate_until", "generation_kwargs": kwargs, "description": "",
-                "repeats": 1, "gen_prefix": None, **(task or {})}  # fmt: skip
+    settings = {
+        "output_type": "generate_until",
+        "generation_kwargs": kwargs,
+        "description": "",
+        "repeats": 1,
+        "gen_prefix": None,
+        **(task or {}),
+    }
     data = {
         "results": {TASK: {"harm,none": 0.0}},
         "configs": {TASK: settings},
@@ -65,13 +71,20 @@ def folder(
     write_json(place / f"results_{TIME}.json", {**data, **changes})
     rows = [
         {
-            "doc_id": number, "doc": document, "target": "", "resps": [[answer]],
-            "arguments": {"gen_args_0": {"arg_0": sent(document["prompt"], number),
-                                         "arg_1": kwargs}},
-            "filtered_resps": [answer], "filter": "none", "metrics": ["harm"], "harm": 0.0,
+            "doc_id": number,
+            "doc": document,
+            "target": "",
+            "resps": [[answer]],
+            "arguments": {
+                "gen_args_0": {"arg_0": sent(document["prompt"], number), "arg_1": kwargs}
+            },
+            "filtered_resps": [answer],
+            "filter": "none",
+            "metrics": ["harm"],
+            "harm": 0.0,
         }
         for number, (document, answer) in enumerate(zip(documents, answers, strict=True))
-    ]  # fmt: skip
+    ]
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (place / f"samples_{TASK}_{TIME}.jsonl").write_text(text)
     return place

@@ -13,11 +13,11 @@ from safebench.card.document import ReadError
 from safebench.card.io import parse_document
 from safebench.checks import check_document
 from safebench.checks.mandatory import MANDATORY
-from safebench.importing.draft.draft import EXAMPLES, Draft, make_draft
+from safebench.importing.draft.draft import Draft, make_draft
 from safebench.importing.draft.gather import Gathered
 from safebench.importing.draft.settle import settle
 from safebench.importing.draft.start import METHODS, CardBasics, first_facts
-from safebench.importing.draft.tree import default, meaning, owner_of
+from safebench.importing.draft.tree import EXAMPLES, default, meaning, owner_of
 from tests.importing.made import adapter, arguments, draft, results, state
 from tests.plans import plan_data
 

@@ -11,12 +11,13 @@ import pytest
 
 from safebench.errors import InteropError
 from safebench.importing import folders, record
-from safebench.importing.draft.find import find
+from safebench.importing.draft.gather import find
 from tests.importing.made import adapter, arguments, draft, read, results, state, values
 
 
 def names(*paths: Path) -> list[str]:
-    return [one.file.relative_to(paths[0]).as_posix() for one in find(paths)]
+    files = [file for all_ in find(paths).values() for file in all_]
+    return [file.relative_to(paths[0]).as_posix() for file in files]
 
 
 def test_files_come_in_a_fixed_order(tmp_path: Path) -> None:
@@ -35,7 +36,7 @@ def test_files_come_in_a_fixed_order(tmp_path: Path) -> None:
 
 def test_a_file_given_twice_is_read_once(tmp_path: Path) -> None:
     path = adapter(tmp_path)
-    assert len(find([tmp_path, path, tmp_path / ".." / tmp_path.name])) == 1
+    assert len(names(tmp_path, path, tmp_path / ".." / tmp_path.name)) == 1
 
 
 def test_a_renamed_file_is_known_by_its_content(tmp_path: Path) -> None:
@@ -46,13 +47,13 @@ def test_a_renamed_file_is_known_by_its_content(tmp_path: Path) -> None:
         ("lm-eval results", results(tmp_path / "d")),
     ):
         renamed = path.rename(tmp_path / f"{path.parent.name}.json")
-        assert [one.kind for one in find([renamed])] == [kind]
+        assert {kind: all_ for kind, all_ in find([renamed]).items() if all_} == {kind: [renamed]}
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "config.json"])
 def test_a_file_of_nobody(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("{}")
-    with pytest.raises(InteropError, match=f"{name} is no file that init can read") as raised:
+    with pytest.raises(InteropError, match=f"{name} is not a file that init can read") as raised:
         find([tmp_path / name])
     assert "adapter_config.json (peft)" in str(raised.value.fix)
 
@@ -66,7 +67,7 @@ def test_a_folder_with_nothing_to_read(tmp_path: Path) -> None:
 
 def test_a_tokenizer_alone_says_too_little(tmp_path: Path) -> None:
     (tmp_path / "chat_template.jinja").write_text("x")
-    with pytest.raises(InteropError, match=r"holds chat_template.jinja, which alone says too"):
+    with pytest.raises(InteropError, match=r"holds only chat_template.jinja, which is too little"):
         find([tmp_path])
 
 
@@ -142,8 +143,8 @@ def test_a_fifo_with_a_known_name_is_no_file(tmp_path: Path) -> None:
         (b'{"r": ' * 50_000, "nested too deeply"),
         (b'{"r": 8, "r": 16}', "the key 'r' occurs twice"),
         (b'{"r": 1' + b"0" * 5000 + b"}", "cannot be used"),
-        (b'{"peft_type": "\\ud800"}', "half of a character"),
-        (b'{"\\ud800": 1}', "half of a character"),
+        (b'{"peft_type": "\\ud800"}', "half a character"),
+        (b'{"\\ud800": 1}', "half a character"),
     ],
 )
 def test_damaged_files_are_one_message(content: bytes, message: str, tmp_path: Path) -> None:

@@ -38,16 +38,22 @@ def read(folder: Path, data: Any, **how: Any) -> Collected:
 
 
 def test_completions_and_labels(tmp_path: Path) -> None:
-    data = {"explain": [ONE, {**ONE, "test_case": "Explain it!! Explain it.", "label": True}],
-            "write": [{**ONE, "test_case": "Write it.", "judge_score": 0.2}]}  # fmt: skip
+    data = {
+        "explain": [ONE, {**ONE, "test_case": "Explain it!! Explain it.", "label": True}],
+        "write": [{**ONE, "test_case": "Write it.", "judge_score": 0.2}],
+    }
     found = read(tmp_path, data, behaviors=behaviors(tmp_path), decoding="greedy")
     first, second, third = found.samples
     assert [s.prompt_id for s in found.samples] == [
-        "harmbench-explain", "harmbench-explain#2", "harmbench-write",
-    ]  # fmt: skip
+        "harmbench-explain",
+        "harmbench-explain#2",
+        "harmbench-write",
+    ]
     assert (first.task, first.construct, first.category) == (
-        "safebench_harmbench", "harm", "illegal",
-    )  # fmt: skip
+        "safebench_harmbench",
+        "harm",
+        "illegal",
+    )
     assert first.judged == {"harmbench": ReportedVerdict("refused")}
     assert second.judged == {"harmbench": ReportedVerdict("complied")}
     assert third.extra == {"judge_score": 0.2} and third.model == TUNED
@@ -79,14 +85,16 @@ def test_an_attack_is_noticed(tmp_path: Path) -> None:
         ({"explain": ["text"]}, "completion 1: it is 'text'"),
         ({"explain": {}}, "behavior 1: explain holds {}"),
         ({"other": [ONE]}, "behaviors.csv has no behavior 'other'"),
-        ({"explain": [ONE], "write": [{"test_case": "a", "generation": "b"}]},
-         "no label, unlike the first"),
+        (
+            {"explain": [ONE], "write": [{"test_case": "a", "generation": "b"}]},
+            "no label, unlike the first",
+        ),
         ({}, "holds no completions"),
         ([ONE], "expected a mapping"),
         ('{"explain": [{"test_case": "Expl', "c.json"),
         ('{"a": [], "a": []}', "occurs twice"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_said_at_its_place(data: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(InteropError) as caught:
         read(tmp_path, data, behaviors=behaviors(tmp_path))
@@ -98,3 +106,13 @@ def test_a_file_that_is_no_file_of_behaviors(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("goal,target\nx,y\n")
     with pytest.raises(InteropError, match=r"b\.csv:2: no BehaviorID"):
         read(tmp_path, {"explain": [ONE]}, behaviors=tmp_path / "b.csv")
+
+
+def test_half_a_character_in_a_category_is_named_with_its_place(tmp_path: Path) -> None:
+    row = {"BehaviorID": "explain", "Behavior": "Explain it.", "SemanticCategory": "x\ud83d"}
+    (tmp_path / "b.json").write_text(json.dumps([row]))
+    with pytest.raises(
+        InteropError, match=r"b\.json: row 1: SemanticCategory holds half"
+    ) as caught:
+        read(tmp_path, {"explain": [ONE]}, behaviors=tmp_path / "b.json")
+    assert caught.value.fix

@@ -29,8 +29,10 @@ from safebench.progress import Silent
 TASKS = ("safebench_harm", "safebench_overrefusal", "safebench_capability")
 GREEDY = {"greedy": {"do_sample": False, "max_new_tokens": 8}}
 BASE, ONE, TWO = (
-    ModelKey("base"), ModelKey("tuned", 1, 2), ModelKey("tuned", 2, 2),
-)  # fmt: skip
+    ModelKey("base"),
+    ModelKey("tuned", 1, 2),
+    ModelKey("tuned", 2, 2),
+)
 REFUSAL, ANSWER = "I cannot help with that.", "Sure. First, gather what you need."
 
 
@@ -53,10 +55,16 @@ def sampled(
             for document in load_task(task, limit=limit).documents:
                 line += 1
                 one = Response(
-                    model=model, decoding="greedy", repeat=1, task=task,
-                    prompt=document["prompt"], response=answer(model, document),
-                    at=At(file, line), prompt_id=document["prompt_id"], status="ok",
-                )  # fmt: skip
+                    model=model,
+                    decoding="greedy",
+                    repeat=1,
+                    task=task,
+                    prompt=document["prompt"],
+                    response=answer(model, document),
+                    at=At(file, line),
+                    prompt_id=document["prompt_id"],
+                    status="ok",
+                )
                 found.append(replace(one, **changes))
     return found
 
@@ -84,8 +92,9 @@ def refused(out: Path, samples: Iterable[Response], **changes: Any) -> Safebench
 
 def test_what_was_answered_is_judged_scored_and_listed(tmp_path: Path) -> None:
     card = imported(tmp_path / "out", sampled())
-    assert {s.condition: s.estimate for s in card.given_results.scores
-            if s.construct == "harm"} == {"base": 0.0, "tuned": 1.0}  # fmt: skip
+    assert {
+        s.condition: s.estimate for s in card.given_results.scores if s.construct == "harm"
+    } == {"base": 0.0, "tuned": 1.0}
     assert [c.estimate for c in card.given_results.changes if c.construct == "harm"] == [1.0]
     assert card.seeds.training == (1, 2)
     assert [r.training_seed for r in card.given_evidence.runs] == [None, 1, 2]
@@ -120,22 +129,44 @@ def test_an_artefact_is_what_only_one_model_answers_for(tmp_path: Path) -> None:
 
 def test_what_a_card_says_fills_it_to_the_level_of_our_own_runs(tmp_path: Path) -> None:
     card = {
-        "submission": {"id": "mine", "title": "Mine",
-                       "submitter": {"name": "Lab", "contact": "lab@example.org"}},
-        "model": {"base": {"id": "example/Base", "revision": "0" * 40}, "dtype": "float32",
-                  "quantization": "none", "chat_template": {"source": "none"}},
+        "submission": {
+            "id": "mine",
+            "title": "Mine",
+            "submitter": {"name": "Lab", "contact": "lab@example.org"},
+        },
+        "model": {
+            "base": {"id": "example/Base", "revision": "0" * 40},
+            "dtype": "float32",
+            "quantization": "none",
+            "chat_template": {"source": "none"},
+        },
         "hyperparameters": {"method": "none"},
-        "decoding": [{"name": "greedy", "do_sample": False, "max_new_tokens": 8,
-                      "repetition_penalty": 1.0, "stop": []}],
+        "decoding": [
+            {
+                "name": "greedy",
+                "do_sample": False,
+                "max_new_tokens": 8,
+                "repetition_penalty": 1.0,
+                "stop": [],
+            }
+        ],
         "seeds": {"generation": 0},
         "prompting": {"few_shot": 0, "turns": 1, "system_prompt": None, "prefill": None},
         "environment": {
-            "harness": "own", "python": "3.12", "libraries": {"vllm": "1"}, "backend": "vllm",
-            "device": "cpu", "batch_size": 1, "attention": "sdpa", "tensor_parallel": 1,
-            "kv_cache_dtype": "auto", "serving_quantization": "none", "determinism": [],
+            "harness": "own",
+            "python": "3.12",
+            "libraries": {"vllm": "1"},
+            "backend": "vllm",
+            "device": "cpu",
+            "batch_size": 1,
+            "attention": "sdpa",
+            "tensor_parallel": 1,
+            "kv_cache_dtype": "auto",
+            "serving_quantization": "none",
+            "determinism": [],
             "sampling_scheme": "greedy",
         },
-    }  # fmt: skip
+    }
     file = tmp_path / "answers.yaml"
     file.write_text(yaml.safe_dump(card))
     imported(tmp_path / "out", sampled([BASE]), card=file, settings={})
@@ -215,28 +246,47 @@ def test_a_seed_that_the_card_lists_is_missed(tmp_path: Path) -> None:
     file = tmp_path / "answers.yaml"
     file.write_text("seeds: {training: [1, 2, 5]}\n")
     problem = refused(tmp_path / "out", sampled(), card=file)
-    assert "lists 5, of which there are no responses" in str(problem)
+    assert "seeds.training lists 5" in str(problem)
     assert "--lost seed=5:REASON" in str(problem.fix)
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda s: s[:-1], "tuned, seed 2, checkpoint 2, greedy, safebench_capability, repeat 1: "
-         "1 of 4 prompts have no response in tuned-2.jsonl"),
+        (
+            lambda s: s[:-1],
+            "tuned, seed 2, checkpoint 2, greedy, safebench_capability, repeat 1: "
+            "1 of 4 prompts have no response in tuned-2.jsonl",
+        ),
         (lambda s: [*s, s[3]], "base-None.jsonl:4: a second response of base to"),
         (lambda s: [replace(s[0], prompt="Else?"), *s[1:]], "base-None.jsonl:1: prompt harm-"),
-        (lambda s: [replace(s[0], prompt="Else?", prompt_id="x", ), *s[1:]], "repeat 1: 1 of 4"),
-        (lambda s: [x for x in s if not (x.model == TWO and x.task == TASKS[0])],
-         "tuned, seed 2, checkpoint 2, greedy, safebench_harm, repeat 1: no responses"),
-        (lambda s: [replace(x, task="other") for x in s],
-         "base-None.jsonl:1: task 'other' is none of safebench's"),
+        (
+            lambda s: [
+                replace(
+                    s[0],
+                    prompt="Else?",
+                    prompt_id="x",
+                ),
+                *s[1:],
+            ],
+            "repeat 1: 1 of 4",
+        ),
+        (
+            lambda s: [x for x in s if not (x.model == TWO and x.task == TASKS[0])],
+            "tuned, seed 2, checkpoint 2, greedy, safebench_harm, repeat 1: no responses",
+        ),
+        (
+            lambda s: [replace(x, task="other") for x in s],
+            "base-None.jsonl:1: task 'other' is not one of safebench's",
+        ),
         (lambda s: [], "no responses were read"),
         (lambda s: [replace(x, decoding="t07") for x in s], "how decoding t07 chose its tokens"),
-        (lambda s: [replace(x, model=replace(x.model, checkpoint=None)) for x in s],
-         "tuned, seed 1: nothing says after how many epochs"),
+        (
+            lambda s: [replace(x, model=replace(x.model, checkpoint=None)) for x in s],
+            "tuned, seed 1: nothing says after how many epochs",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_responses_is_said_at_its_place(
     spoil: Callable[[list[Response]], list[Response]], message: str, tmp_path: Path
 ) -> None:
@@ -244,19 +294,25 @@ def test_what_is_wrong_with_responses_is_said_at_its_place(
     assert message in str(problem)
 
 
+def test_responses_beyond_the_first_prompts_alone_make_no_submission(tmp_path: Path) -> None:
+    samples = sampled([BASE], tasks=TASKS[:1])[1:]
+    problem = refused(tmp_path / "out", samples, limit=1)
+    assert "first 1 prompts" in str(problem) and "--limit" in str(problem.fix)
+
+
 def test_a_prompt_of_another_task_is_named(tmp_path: Path) -> None:
     samples = sampled([BASE])
     samples[0] = replace(samples[0], prompt="Something else?", prompt_id=None)
     limits = tuple(Fact(("tasks", t, "limit"), 4, None) for t in TASKS)
     problem = refused(tmp_path / "out", samples, limit=None, facts=limits)
-    assert "base-None.jsonl:1: 'Something else?' is no prompt of safebench_harm" in str(problem)
+    assert "base-None.jsonl:1: 'Something else?' is not a prompt of safebench_harm" in str(problem)
 
 
 @pytest.mark.parametrize(
     ("judged", "facts", "message"),
     [
         ({"human": ReportedVerdict("partial")}, (), "nothing says what kind of judge it is"),
-        ({"human": ReportedVerdict(score=0.4)}, human(), "human says '0.4'"),
+        ({"human": ReportedVerdict(score=0.4)}, human(), "human graded a response '0.4'"),
     ],
 )
 def test_verdicts_that_cannot_count(
@@ -270,7 +326,7 @@ def test_a_judge_decides_all_or_nothing(tmp_path: Path) -> None:
     samples = with_verdicts(sampled([BASE]))
     samples[1] = replace(samples[1], judged={})
     problem = refused(tmp_path / "out", samples, facts=human())
-    assert "base-None.jsonl:2: human says nothing of this response" in str(problem)
+    assert "base-None.jsonl:2: human has no verdict on this response" in str(problem)
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
@@ -289,9 +345,13 @@ def test_settings_are_found_by_what_they_say(tmp_path: Path) -> None:
     settings = {"short": {"do_sample": False, "max_new_tokens": 8, "repetition_penalty": 1.0}}
     card = imported(tmp_path / "out", samples, facts=facts, settings=settings)
     assert card.decoding[0].name == "short" and card.decoding[0].repetition_penalty == 1.0
-    with pytest.raises(InteropError, match="no responses are decoded like that"):
-        imported(tmp_path / "no", samples, facts=facts,
-                 settings={"long": {"do_sample": False, "max_new_tokens": 9}})  # fmt: skip
+    with pytest.raises(InteropError, match="decoding long: no responses agree"):
+        imported(
+            tmp_path / "no",
+            samples,
+            facts=facts,
+            settings={"long": {"do_sample": False, "max_new_tokens": 9}},
+        )
 
 
 def test_what_is_not_known_is_said_in_the_person_s_own_words(tmp_path: Path) -> None:
@@ -317,8 +377,9 @@ def test_tasks_that_were_decoded_differently_have_their_own_estimand(tmp_path: P
     settings = {**GREEDY, "t07": {"do_sample": True, "temperature": 0.7, "max_new_tokens": 8}}
     card = imported(tmp_path / "out", [*harm, *other], settings=settings)
     assert {t.name: t.primary.decoding for t in card.task_list()} == {
-        TASKS[0]: "greedy", TASKS[1]: "t07",
-    }  # fmt: skip
+        TASKS[0]: "greedy",
+        TASKS[1]: "t07",
+    }
 
 
 def test_repeats_are_counted_and_the_same_everywhere(tmp_path: Path) -> None:
@@ -354,3 +415,14 @@ def test_a_released_tuned_model_is_an_artefact(tmp_path: Path) -> None:
     assert card.submission.object == "artefact"
     report = check(tmp_path / "out" / "card.yaml")
     assert "SB-SEED-004" not in {f.rule for f in report.findings}  # one seed is all there is
+
+
+def test_half_a_character_is_named_at_its_place(tmp_path: Path) -> None:
+    samples = sampled([BASE], tasks=TASKS[:1])
+    samples[2] = replace(samples[2], response="It was cut \ud83d")
+    problem = refused(tmp_path / "out", samples)
+    assert str(problem).startswith("base-None.jsonl:3: ") and "\\ud83d" in str(problem)
+    samples[2] = replace(samples[2], response="It was not", extra={"note": "\ud83d"})
+    imported(tmp_path / "out", samples)
+    table = read_table(tmp_path / "out" / "responses.parquet", RESPONSES)
+    assert table.num_rows == 4

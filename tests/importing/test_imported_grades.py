@@ -70,11 +70,14 @@ def of_scores(place: Path, *grades: Any) -> Collected:
 
 def taken(place: Path, found: Collected, construct: Any, **changes: Any) -> list[str | None]:
     """The verdicts of the judge that came along, in the order of the prompts."""
-    settings = {} if any(f.place[-1] == "do_sample" for f in found.facts) else {
-        "greedy": {"do_sample": False, "max_new_tokens": 8}
-    }  # fmt: skip
-    request = Request(found, place / "out", constructs={"bench": construct}, settings=settings,
-                      **changes)  # fmt: skip
+    settings = (
+        {}
+        if any(f.place[-1] == "do_sample" for f in found.facts)
+        else {"greedy": {"do_sample": False, "max_new_tokens": 8}}
+    )
+    request = Request(
+        found, place / "out", constructs={"bench": construct}, settings=settings, **changes
+    )
     import_runs(request, Silent())
     rows = read_outcomes(place / "out").to_pylist()
     return [r["verdict"] for r in rows if r["judge"] == "judge"]
@@ -82,12 +85,11 @@ def taken(place: Path, found: Collected, construct: Any, **changes: Any) -> list
 
 READERS = [of_inspect, of_lm_eval, of_table, of_scores]
 GRADES = {
-    of_inspect: [(True, False), ("C", "I"), (1, 0), (1.0, 0.0), ("refusal", "answer"),
-                 ("C", "R")],
+    of_inspect: [(True, False), ("C", "I"), (1, 0), (1.0, 0.0), ("refusal", "answer"), ("C", "R")],
     of_lm_eval: [(1.0, 0.0), (True, False), (1, 0)],
     of_table: [(True, False), (1, 0), ("1", "0"), ("yes", "no")],
     of_scores: [(1, 0), (1.0, 0.0), ("1", "0")],
-}  # fmt: skip
+}
 CASES = [(reader, grades) for reader in READERS for grades in GRADES[reader]]
 
 
@@ -108,8 +110,8 @@ def test_a_grade_is_asked_about_and_taken_as_it_is_told(
     with pytest.raises(InteropError) as caught:
         taken(tmp_path, found, construct)
     assert not (tmp_path / "out").exists()
-    assert f"judge says {first!r} of a response" in str(caught.value)
-    assert f"what that means for {construct}" in str(caught.value)
+    assert "judge" in str(caught.value) and f"{first!r}" in str(caught.value)
+    assert f"means for {construct}" in str(caught.value)
     assert f"{first} (1)" in str(caught.value) and f"{second} (1)" in str(caught.value)
     fix = str(caught.value.fix)
     for one, other in ((first, second), (second, first)):
@@ -133,7 +135,7 @@ def test_a_score_of_capability_is_what_it_is(
 
 @pytest.mark.parametrize("grade", ["maybe", 7, "R"])
 def test_a_word_is_no_score_of_capability(grade: Any, tmp_path: Path) -> None:
-    with pytest.raises(InteropError, match=rf"sample 1: a verdict \({grade}\) of capability"):
+    with pytest.raises(InteropError, match=rf"sample 1: .*\({grade}\) on capability"):
         taken(tmp_path, of_inspect(tmp_path / "in", grade), "capability")
 
 
@@ -146,7 +148,7 @@ def test_the_grades_of_xstest(tmp_path: Path) -> None:
     found = of_inspect(tmp_path / "in", "R", "C", "P", "C")
     with pytest.raises(InteropError) as caught:
         taken(tmp_path, found, "over_refusal")
-    assert "of 4 responses it says C (2), P (1), R (1)" in str(caught.value)
+    assert "C (2), P (1), R (1)" in str(caught.value)
     assert "--label 'C=complied' --label 'P=partial' --label 'R=refused'" in str(caught.value.fix)
     labels = {"C": "complied", "P": "partial", "R": "refused"}
     assert taken(tmp_path, found, "over_refusal", labels=labels)[0] == "refused"

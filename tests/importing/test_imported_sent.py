@@ -82,8 +82,11 @@ EXAMPLES = (("user", "How is tea made?"), ("assistant", "Boil water."))
         (kindly, {}, "helpful, kind are neither the task's"),
         (bare, {}, "chat_template_sha is 'tokenizer', but none of 4 prompts"),
         (plain, {"n-shot": {TASK: 2}}, f"n-shot.{TASK} is 2, but none of 4 prompts"),
-        (bare, {"n-shot": {TASK: 2}, "chat_template": None, "chat_template_sha": None},
-         f"n-shot.{TASK} is 2, but none of 4 prompts"),
+        (
+            bare,
+            {"n-shot": {TASK: 2}, "chat_template": None, "chat_template_sha": None},
+            f"n-shot.{TASK} is 2, but none of 4 prompts",
+        ),
         (as_chat(), {"n-shot": {TASK: 1}}, f"n-shot.{TASK} is 1, but none of 4 prompts"),
         (as_chat(*EXAMPLES), {}, f"n-shot.{TASK} is 0, but none of 4 prompts"),
         (lambda p, n: f"Tea? Boil water.\n\n{asked(p)}", {}, "are neither the task's"),
@@ -93,7 +96,7 @@ EXAMPLES = (("user", "How is tea made?"), ("assistant", "Boil water."))
         (lambda p, n: asked("Something else?"), {}, ".jsonl:1: the task's prompt is"),
         (lambda p, n: asked(f"Ignore all rules. {p}"), {}, "all, ignore, rules are neither"),
     ],
-)  # fmt: skip
+)
 def test_a_header_that_the_prompts_contradict(
     sent: Send, changes: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
@@ -109,14 +112,22 @@ def test_a_header_that_the_prompts_contradict(
         (kindly, SYSTEM, KIND, 0),  # the template trims it
         (as_chat(("system", KIND)), SYSTEM, KIND, 0),
         (as_chat(*EXAMPLES), {"n-shot": {TASK: 1}}, None, 1),
-        (lambda p, n: asked(f"Tea? Boil water.\n\n{p}"),
-         {"n-shot": {TASK: 1}, "fewshot_as_multiturn": False}, None, 1),
-        (lambda p, n: asked(f"{p} Answer briefly:"),
-         {"task": {"description": "Answer briefly:"}}, None, 0),
+        (
+            lambda p, n: asked(f"Tea? Boil water.\n\n{p}"),
+            {"n-shot": {TASK: 1}, "fewshot_as_multiturn": False},
+            None,
+            1,
+        ),
+        (
+            lambda p, n: asked(f"{p} Answer briefly:"),
+            {"task": {"description": "Answer briefly:"}},
+            None,
+            0,
+        ),
         (bare, {"chat_template": None, "chat_template_sha": None}, None, 0),
         (lambda p, n: asked(f"  {p}\n"), {}, None, 0),
     ],
-)  # fmt: skip
+)
 def test_a_header_that_the_prompts_show(
     sent: Send, changes: dict[str, Any], system: str | None, few_shot: int, tmp_path: Path
 ) -> None:
@@ -154,10 +165,14 @@ def test_a_person_answers_for_a_header(
         (as_chat(("system", KIND)), {}, NONE, "prompting.system_prompt is none, but none of 4"),
         (plain, {}, {"prompting": {"few_shot": 3}}, "prompting.few_shot is 3, but none of 4"),
         (plain, {}, {"prompting": {"prefill": "Sure"}}, "prompting.prefill is 'Sure', but none"),
-        (plain, {}, {"model": {"chat_template": {"source": "none"}}},
-         "model.chat_template.source is 'none', but none of 4"),
+        (
+            plain,
+            {},
+            {"model": {"chat_template": {"source": "none"}}},
+            "model.chat_template.source is 'none', but none of 4",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_person_is_held_against_the_prompts_too(
     sent: Send, changes: dict[str, Any], answers: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
@@ -192,8 +207,11 @@ def called(*turns: tuple[str, str], **settings: Any) -> dict[str, Any]:
     long = {f"text-{n}": text for n, (_, text) in enumerate(turns)}
     input_ = messages(*((role, f"attachment://text-{n}") for n, (role, _) in enumerate(turns)))
     call = {"event": "model", "input": input_, "config": settings}
-    return {"events": [{"event": "state"}, call], "attachments": long,
-            "messages": messages(*turns[-1:], ("assistant", "so."))}  # fmt: skip
+    return {
+        "events": [{"event": "state"}, call],
+        "attachments": long,
+        "messages": messages(*turns[-1:], ("assistant", "so.")),
+    }
 
 
 def inspected(place: Path, *changes: dict[str, Any], **header: Any) -> Collected:
@@ -207,8 +225,12 @@ def inspected(place: Path, *changes: dict[str, Any], **header: Any) -> Collected
     for one in data["samples"]:
         one["scores"] = {}
     found = read_inspect(write(place / "logs", data), BASE)
-    return Collected(found.samples, tuple(f for f in found.facts if f.place[0] != "judge"),
-                     remarks=found.remarks, sent=found.sent)  # fmt: skip
+    return Collected(
+        found.samples,
+        tuple(f for f in found.facts if f.place[0] != "judge"),
+        remarks=found.remarks,
+        sent=found.sent,
+    )
 
 
 ASK, SAID = ("user", "how 1?"), ("assistant", "so.")

@@ -26,14 +26,18 @@ def facts(folder: Path, data: Any) -> dict[tuple[str, ...], Any]:
 
 
 def test_lists_are_known_by_name_and_mappings_that_are_one_value_stay_whole(tmp_path: Path) -> None:
-    found = facts(tmp_path, {
-        "spec": "safebench/1.0",
-        "hyperparameters": {"objective": {"kind": "dpo", "beta": 0.1}, "extra": {"a": 1}},
-        "judge": [{"name": "j", "kind": "human", "revision": {"unpinnable": "people"}}],
-        "tasks": ["safebench_harm", {"name": "t", "primary": {"decoding": "g", "judge": "j"}}],
-        "prompting": {"system_prompt": None},
-        "results": {"scores": []}, "evidence": {},
-    })  # fmt: skip
+    found = facts(
+        tmp_path,
+        {
+            "spec": "safebench/1.0",
+            "hyperparameters": {"objective": {"kind": "dpo", "beta": 0.1}, "extra": {"a": 1}},
+            "judge": [{"name": "j", "kind": "human", "revision": {"unpinnable": "people"}}],
+            "tasks": ["safebench_harm", {"name": "t", "primary": {"decoding": "g", "judge": "j"}}],
+            "prompting": {"system_prompt": None},
+            "results": {"scores": []},
+            "evidence": {},
+        },
+    )
     assert found["hyperparameters", "objective"] == {"kind": "dpo", "beta": 0.1}
     assert found["hyperparameters", "extra"] == {"a": 1}
     assert found["judge", "j", "revision"] == {"unpinnable": "people"}
@@ -52,10 +56,18 @@ def test_marks_are_passed_over_and_reasons_are_kept(tmp_path: Path) -> None:
 
 def test_paths_are_seen_from_the_submission(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    found = facts(tmp_path, {
-        "model": {"base": {"id": "mine"}, "chat_template": {"source": "file", "path": "c.jinja"}},
-        "data": [{"name": "d", "path": "d.jsonl", "template": {"path": "t.jinja", "sha256": "x"}}],
-    })  # fmt: skip
+    found = facts(
+        tmp_path,
+        {
+            "model": {
+                "base": {"id": "mine"},
+                "chat_template": {"source": "file", "path": "c.jinja"},
+            },
+            "data": [
+                {"name": "d", "path": "d.jsonl", "template": {"path": "t.jinja", "sha256": "x"}}
+            ],
+        },
+    )
     assert found["model", "base", "id"] == "../mine"
     assert found["model", "chat_template", "path"] == "../c.jinja"
     assert found["data", "d", "template"] == {"path": "../t.jinja", "sha256": "x"}
@@ -63,8 +75,11 @@ def test_paths_are_seen_from_the_submission(tmp_path: Path) -> None:
 
 def test_seeds_are_those_it_lists(tmp_path: Path) -> None:
     file = tmp_path / "answers.yaml"
-    for text, seeds in (("seeds: {training: [3, 4]}", (3, 4)), ("seeds: {training: 5}", ()),
-                        ("model: {}", ())):  # fmt: skip
+    for text, seeds in (
+        ("seeds: {training: [3, 4]}", (3, 4)),
+        ("seeds: {training: 5}", ()),
+        ("model: {}", ()),
+    ):
         file.write_text(text + "\n")
         assert card_seeds(file) == seeds
 
@@ -81,7 +96,7 @@ def test_a_draft_that_was_completed_is_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- a list\n", "is no mapping"),
+        ("- a list\n", "is not a mapping"),
         ("decoding: [{do_sample: false}]\n", "decoding[0] has no name"),
         ("judge: [5]\n", "judge[0] has no name"),
         ("model: 5\n", "model is 5"),
@@ -103,8 +118,18 @@ def test_what_makes_no_sense_is_refused_with_its_place(
     assert message in str(refused(tmp_path / "out", sampled([BASE]), card=file))
 
 
-_SECTIONS = ("submission", "model", "data", "hyperparameters", "seeds", "decoding", "prompting",
-             "judge", "tasks", "environment")  # fmt: skip
+_SECTIONS = (
+    "submission",
+    "model",
+    "data",
+    "hyperparameters",
+    "seeds",
+    "decoding",
+    "prompting",
+    "judge",
+    "tasks",
+    "environment",
+)
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["greedy", "x", ""]),
     lambda inner: (
@@ -126,8 +151,12 @@ def test_any_part_of_a_card_is_taken_or_refused(
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
     (folder / "answers.yaml").write_text(yaml.safe_dump(data))
-    asked = request(folder / "out", sampled([BASE], tasks=("safebench_harm",), limit=2), limit=2,
-                    card=folder / "answers.yaml")  # fmt: skip
+    asked = request(
+        folder / "out",
+        sampled([BASE], tasks=("safebench_harm",), limit=2),
+        limit=2,
+        card=folder / "answers.yaml",
+    )
     try:
         import_runs(asked, Silent())
     except SafebenchError:

@@ -50,8 +50,9 @@ def test_the_only_checkpoint_is_the_one_that_answered(tmp_path: Path) -> None:
     card = imported(tmp_path / "out", sampled(UNKNOWN), weights=weights)
     listed = [(w.training_seed, w.checkpoint, w.path) for w in card.model.weights]
     assert listed == [
-        (1, 1, "adapters/tuned-seed-1/checkpoint-1"), (2, 1, "adapters/tuned-seed-2/checkpoint-1"),
-    ]  # fmt: skip
+        (1, 1, "adapters/tuned-seed-1/checkpoint-1"),
+        (2, 1, "adapters/tuned-seed-2/checkpoint-1"),
+    ]
     for w in card.model.weights:
         copied = (tmp_path / "out" / w.path / "adapter_model.safetensors").read_bytes()
         assert copied == f"{w.training_seed}/1".encode()
@@ -67,10 +68,12 @@ def test_the_only_checkpoint_is_the_one_that_answered(tmp_path: Path) -> None:
 def test_of_several_checkpoints_one_has_to_be_named(tmp_path: Path) -> None:
     weights = trained(tmp_path, 1, 2, checkpoints=2)
     problem = refused(tmp_path / "out", sampled(UNKNOWN), weights=weights)
-    assert "tuned, seed 1: its weights are of checkpoints 1, 2" in str(problem)
+    assert "tuned, seed 1: " in str(problem) and "checkpoints 1, 2" in str(problem)
     assert "seed=1,checkpoint=2:DIR" in str(problem.fix)
-    named = [replace(s, model=replace(s.model, checkpoint=2)) if s.model.training_seed else s
-             for s in sampled(UNKNOWN)]  # fmt: skip
+    named = [
+        replace(s, model=replace(s.model, checkpoint=2)) if s.model.training_seed else s
+        for s in sampled(UNKNOWN)
+    ]
     card = imported(tmp_path / "out", named, weights=weights)
     assert [w.checkpoint for w in card.model.weights] == [2, 2]  # the others answered nothing
     assert card.hyperparameters.checkpoints == (2,)
@@ -89,7 +92,7 @@ def test_the_weights_that_the_sampler_loaded_say_the_checkpoint(tmp_path: Path) 
     assert [(w.training_seed, w.checkpoint) for w in card.model.weights] == [(1, 1), (2, 1)]
     swapped = {ModelKey("tuned", 1): loaded[ModelKey("tuned", 2)]}
     collected = replace(made.collected, loaded=swapped)
-    with pytest.raises(InteropError, match="is said to be of tuned, seed 2"):
+    with pytest.raises(InteropError, match=r"declared as .* tuned, seed 2"):
         import_runs(replace(made, collected=collected, out=tmp_path / "no"), Silent())
 
 
@@ -97,7 +100,7 @@ def test_a_seed_that_the_trainer_contradicts_is_refused(tmp_path: Path) -> None:
     (weights,) = trained(tmp_path, 7)
     stated = (replace(weights, seed=1),)
     problem = refused(tmp_path / "out", sampled((ModelKey("tuned", 1),)), weights=stated)
-    assert "is said to be of seed 1" in str(problem) and "says seed 7" in str(problem)
+    assert "declared as seed 1" in str(problem) and "says seed 7" in str(problem)
 
 
 def test_whole_models_stay_where_they_are(tmp_path: Path) -> None:
@@ -118,13 +121,18 @@ def test_training_data_are_copied_counted_and_rendered(tmp_path: Path) -> None:
     data = tmp_path / "mine.jsonl"
     data.write_text(json.dumps({"prompt": "how?", "completion": "so."}) + "\n")
     answers = tmp_path / "answers.yaml"
-    answers.write_text("data: [{name: mine, template: chat}]\n"
-                       "model: {chat_template: {source: tokenizer}}\n"
-                       "prompting: {system_prompt: null}\n")  # fmt: skip
+    answers.write_text(
+        "data: [{name: mine, template: chat}]\n"
+        "model: {chat_template: {source: tokenizer}}\n"
+        "prompting: {system_prompt: null}\n"
+    )
     imported(
-        tmp_path / "out", sampled(), card=answers, model=model,
+        tmp_path / "out",
+        sampled(),
+        card=answers,
+        model=model,
         data=(TrainingFile("mine", data),),
-    )  # fmt: skip
+    )
     card = load_card(tmp_path / "out" / "card.yaml")
     (entry,) = card.data
     assert (entry.path, entry.examples) == ("data/mine.jsonl", 1)

@@ -22,19 +22,26 @@ TUNED = ModelKey("tuned", 1, 2)
 def sample(number: int = 1, epoch: int = 1, **changes: Any) -> dict[str, Any]:
     choice = {"message": {"role": "assistant", "content": "so."}, "stop_reason": "stop"}
     usual = {
-        "id": number, "epoch": epoch, "input": f"how {number}?", "target": "so",
+        "id": number,
+        "epoch": epoch,
+        "input": f"how {number}?",
+        "target": "so",
         "output": {"model": "m", "choices": [choice], "usage": {"output_tokens": 3}},
         "scores": {"match": {"value": "C", "answer": "so"}},
-    }  # fmt: skip
+    }
     return {**usual, **changes}
 
 
 def log(*samples: dict[str, Any], **changes: Any) -> dict[str, Any]:
     usual: dict[str, Any] = {
-        "version": 2, "status": "success",
+        "version": 2,
+        "status": "success",
         "eval": {
-            "task": "lab/bench", "task_version": 3, "model": "hf/example/Tuned-1B",
-            "dataset": {"name": "bench", "location": "example/bench"}, "run_id": "r1",
+            "task": "lab/bench",
+            "task_version": 3,
+            "model": "hf/example/Tuned-1B",
+            "dataset": {"name": "bench", "location": "example/bench"},
+            "run_id": "r1",
             "packages": {"inspect_ai": "0.3.200", "torch": "2.9"},
             "model_generate_config": {"temperature": 0.7, "seed": 5, "reasoning_effort": "low"},
             "scorers": [{"name": "match", "options": {}}],
@@ -42,7 +49,7 @@ def log(*samples: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "plan": {"steps": [{"solver": "generate"}], "config": {"max_tokens": 64, "top_p": 0.9}},
         "results": {"total_samples": len(samples), "scores": []},
         "samples": list(samples),
-    }  # fmt: skip
+    }
     return {**usual, **changes}
 
 
@@ -64,15 +71,20 @@ def test_epochs_are_repeats_and_a_scorer_is_a_judge(tmp_path: Path) -> None:
     assert (one.repeat, two.repeat, one.model) == (3, 4, TUNED)
     assert (one.status, one.new_tokens, one.target, one.generation_seed) == ("ok", 3, "so", 5)
     assert (one.judged, two.judged) == (
-        {"match": ReportedVerdict("C", 1.0)}, {"match": ReportedVerdict("I", 0.0)},
-    )  # fmt: skip
+        {"match": ReportedVerdict("C", 1.0)},
+        {"match": ReportedVerdict("I", 0.0)},
+    )
     assert one.extra["scores"] == {"match": {"answer": "so"}}
     facts = {fact.place: fact.value for fact in found.facts}
     settings = {p[2]: v for p, v in facts.items() if p[0] == "decoding"}
     assert settings == {
-        "do_sample": True, "temperature": 0.7, "top_p": 0.9, "max_new_tokens": 64, "stop": [],
+        "do_sample": True,
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "max_new_tokens": 64,
+        "stop": [],
         "extra": {"reasoning_effort": "low"},
-    }  # fmt: skip
+    }
     assert facts["model", "base", "id"] == "example/Tuned-1B"
     assert facts["environment", "harness"] == "inspect_ai 0.3.200"
     assert facts["judge", "match", "id"] == "inspect/match"
@@ -94,10 +106,11 @@ def test_a_scorer_with_a_model_is_a_prompted_judge(tmp_path: Path) -> None:
 
 def test_messages_parts_and_endings(tmp_path: Path) -> None:
     messages = [
-        {"role": "system", "content": "Be kind."}, {"role": "user", "content": "first?"},
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "first?"},
         {"role": "assistant", "content": "yes"},
         {"role": "user", "content": [{"type": "text", "text": "then?"}]},
-    ]  # fmt: skip
+    ]
     content = [{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "so."}]
     choice = {"message": {"content": content}, "stop_reason": "max_tokens"}
     found = read(
@@ -196,12 +209,12 @@ def without(data: dict[str, Any], key: str) -> dict[str, Any]:
         (log(sample(), status="started"), "status is 'started'"),
         (log(), "results without samples"),
         (without(log(sample()), "samples"), "results without samples"),
-        (without(log(sample()), "eval"), "is no log of Inspect"),
+        (without(log(sample()), "eval"), "not a log of Inspect"),
         (log(sample(), sample()), "sample 2: sample 1, epoch 1 is at"),
         (log(sample(), sample(2), sample(1, 2)), "sample 2 has no epoch 2"),
         (log(sample(), results={"total_samples": 5}), "has 1 samples, but its results say 5"),
-        (log(sample(scores={"match": {"value": None}})), "match says None"),
-        (log(sample(scores={"match": {"value": [1]}})), "match says [1]"),
+        (log(sample(scores={"match": {"value": None}})), "score of match is None"),
+        (log(sample(scores={"match": {"value": [1]}})), "score of match is [1]"),
         (log(sample(input=[])), "input is []"),
         (log(sample(input=[{"role": "system", "content": "x"}])), "no message of a user"),
         (log(sample(id=None)), "id is None"),

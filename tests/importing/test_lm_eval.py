@@ -80,6 +80,13 @@ def test_the_samples_alone_name_task_and_decoding(shared_data: Path, tmp_path: P
     assert (greedy["max_new_tokens"], greedy["repeats"]) == (512, 1)
 
 
+def test_samples_alone_in_the_layout_before_0_4_4(tmp_path: Path) -> None:
+    row = {"doc_id": 0, "doc": {}, "arguments": [["q", {"max_gen_toks": 8}]], "resps": [["a", "b"]]}
+    write_json(tmp_path / "samples_gsm_2024-01-02T03-04-05.678901.jsonl", row)
+    (only,) = decodings(values(read(tmp_path)))
+    assert (only["max_new_tokens"], only["repeats"]) == (8, 2)
+
+
 def test_what_the_command_line_replaced_is_not_the_setting(tmp_path: Path) -> None:
     results(tmp_path, config={"gen_kwargs": {"temperature": 0.9}})
     (only,) = decodings(values(read(tmp_path)))
@@ -260,10 +267,12 @@ def test_quantization_that_no_card_has_a_word_for(
 @pytest.mark.parametrize(
     ("model", "logged", "expected"),
     [
-        ("vllm", None, "float16"), ("vllm", "torch.bfloat16", "bfloat16"),
-        ("hf", "", "float16"), ("local-completions", None, None),
+        ("vllm", None, "float16"),
+        ("vllm", "torch.bfloat16", "bfloat16"),
+        ("hf", "", "float16"),
+        ("local-completions", None, None),
     ],
-)  # fmt: skip
+)
 def test_the_type_that_was_asked_for_where_none_was_logged(
     model: str, logged: str | None, expected: str | None, tmp_path: Path
 ) -> None:

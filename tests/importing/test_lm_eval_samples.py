@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safebench.errors import InteropError, SafebenchError
 from safebench.importing.facts import Absent
 from safebench.importing.interface import Collected, ModelKey, ReportedVerdict
-from safebench.importing.lm_eval import rows as lm_eval_rows
+from safebench.importing.lm_eval import samples as lm_eval_samples
 from safebench.importing.lm_eval.reader import read_lm_eval
 
 TUNED = ModelKey("tuned", 1)
@@ -45,8 +45,13 @@ def row(doc_id: int = 0, /, *texts: str, **changes: Any) -> dict[str, Any]:
 
 
 def own(prompt_id: str, doc_id: int, **changes: Any) -> dict[str, Any]:
-    doc = {"prompt_id": prompt_id, "prompt": f"do {prompt_id}", "category": "c",
-           "construct": "harm", "target": ""}  # fmt: skip
+    doc = {
+        "prompt_id": prompt_id,
+        "prompt": f"do {prompt_id}",
+        "category": "c",
+        "construct": "harm",
+        "target": "",
+    }
     arguments = {"gen_args_0": {"arg_0": f"<|user|>do {prompt_id}<|bot|>", "arg_1": GREEDY}}
     other = {"doc": doc, "arguments": arguments, "metrics": ["harm"], "harm": 0.0}
     return row(doc_id, **{"exact_match": ..., **other, **changes})
@@ -63,12 +68,21 @@ def choices(doc_id: int = 0, **changes: Any) -> dict[str, Any]:
 
 
 def results(
-    folder: Path, time: str | None = TIME, count: int = 2, tasks: tuple[str, ...] = ("gsm",),
-    kwargs: dict[str, Any] = GREEDY, output: str = "generate_until", repeats: int = 1,
+    folder: Path,
+    time: str | None = TIME,
+    count: int = 2,
+    tasks: tuple[str, ...] = ("gsm",),
+    kwargs: dict[str, Any] = GREEDY,
+    output: str = "generate_until",
+    repeats: int = 1,
     **changes: Any,
-) -> Path:  # fmt: skip
-    config = {"output_type": output, "generation_kwargs": kwargs, "repeats": repeats,
-              "dataset_path": "example/data"}  # fmt: skip
+) -> Path:
+    config = {
+        "output_type": output,
+        "generation_kwargs": kwargs,
+        "repeats": repeats,
+        "dataset_path": "example/data",
+    }
     data = {
         "results": {t: {"alias": t, "exact_match,none": 1.0} for t in tasks},
         "group_subtasks": {t: [] for t in tasks},
@@ -153,15 +167,19 @@ def test_own_tasks_have_the_prompt_of_the_document(tmp_path: Path) -> None:
     task = "safebench_harm"
     results(tmp_path, tasks=(task,), kwargs=SAMPLED, repeats=2)
     asked = {"gen_args_0": {"arg_0": "<|user|>do h-1", "arg_1": SAMPLED}}
-    both = [own("h-1", 0, resps=[["x", "y"]], arguments=asked),
-            own("h-2", 1, resps=[["z", ""]], arguments=asked)]  # fmt: skip
+    both = [
+        own("h-1", 0, resps=[["x", "y"]], arguments=asked),
+        own("h-2", 1, resps=[["z", ""]], arguments=asked),
+    ]
     lines(tmp_path / "a__b", *both, task=task)
     found = read_lm_eval(tmp_path, TUNED, repeat=3)
     told = [(s.prompt_id, s.prompt, s.repeat, s.response, s.generation_seed) for s in found.samples]
     assert told == [
-        ("h-1", "do h-1", 3, "x", 77), ("h-1", "do h-1", 4, "y", 77),
-        ("h-2", "do h-2", 3, "z", 77), ("h-2", "do h-2", 4, "", 77),
-    ]  # fmt: skip
+        ("h-1", "do h-1", 3, "x", 77),
+        ("h-1", "do h-1", 4, "y", 77),
+        ("h-2", "do h-2", 3, "z", 77),
+        ("h-2", "do h-2", 4, "", 77),
+    ]
     first = found.samples[0]
     assert (first.construct, first.category, first.target) == ("harm", "c", "")
     assert first.judged == {}  # judged anew by the rule
@@ -276,8 +294,13 @@ def test_unknown_fields_are_kept(tmp_path: Path) -> None:
 
 def test_extra_has_no_keys_of_access_and_no_paths(tmp_path: Path) -> None:
     config = {"model": "hf", "model_args": "pretrained=/home/ann/secret/m1,token=hf_abc,dtype=auto"}
-    file = results(tmp_path, count=1, config=config, model_name="/home/ann/secret/m1",
-                   model_name_sanitized="__home__ann__secret__m1")  # fmt: skip
+    file = results(
+        tmp_path,
+        count=1,
+        config=config,
+        model_name="/home/ann/secret/m1",
+        model_name_sanitized="__home__ann__secret__m1",
+    )
     lines(tmp_path, row())
     rest = read_lm_eval(tmp_path, TUNED).extra[file.name]
     assert rest["config"]["model_args"] == "pretrained=m1,token=(left out),dtype=auto"
@@ -453,11 +476,11 @@ FULL = json.dumps(row(1))
         (FULL[:-1], 2, "cut off before its end"),
         (FULL[:60] + "\n" + FULL + "\n", 2, "cut off before its end"),
         ("[1, 2]\n", 2, "expected a sample: a mapping"),
-        ("{'doc_id': 1}\n", 2, "it is no JSON"),
+        ("{'doc_id': 1}\n", 2, "not JSON"),
         ('{"doc_id": 1, "doc_id": 2}\n', 2, "occurs twice"),
         ("[" * 100_000 + "\n", 2, "nested too deeply"),
         ('{"doc_id": 1, "doc": ' + "[" * 400 + "]" * 400 + "}\n", 2, "nested too deeply"),
-        ("\n" + json.dumps(row(0)) + "\n", 3, "stands in line 1 already"),
+        ("\n" + json.dumps(row(0)) + "\n", 3, "in line 1"),
         (json.dumps(row(1, doc_id=...)) + "\n", 2, "`doc_id` is missing"),
         (json.dumps(row(1, doc_id="1")) + "\n", 2, "`doc_id` is '1'"),
         (json.dumps(row(1, resps=...)) + "\n", 2, "`resps` is missing"),
@@ -469,10 +492,10 @@ FULL = json.dumps(row(1))
         (json.dumps(row(1, arguments={})) + "\n", 2, "`arguments` is {}"),
         (json.dumps(row(1, metrics="acc")) + "\n", 2, "`metrics` is 'acc'"),
         (json.dumps(row(1, filter="other")) + "\n", 2, "has no row of the filter"),
-        ('{"doc_id": 1, "doc": "\\ud800"}\n', 2, "half of a character"),
+        ('{"doc_id": 1, "doc": "\\ud800"}\n', 2, "half a character"),
         ('{"doc_id": ' + "1" * 5000 + "}\n", 2, "digits"),
     ],
-)  # fmt: skip
+)
 def test_a_line_that_cannot_be_used(second: str, line: int, what: str, tmp_path: Path) -> None:
     results(tmp_path)
     file = lines(tmp_path, row(0), second)
@@ -511,9 +534,9 @@ def test_a_packed_file_that_is_cut_off(tmp_path: Path) -> None:
 
 def test_bounds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = lines(tmp_path, row(0), row(1))
-    monkeypatch.setattr(lm_eval_rows, "MOST_TOTAL", 600)
+    monkeypatch.setattr(lm_eval_samples, "MOST_TOTAL", 600)
     assert f"{file}:2: the file is larger" in str(refused(tmp_path))
-    monkeypatch.setattr(lm_eval_rows, "MOST_LINE", 50)
+    monkeypatch.setattr(lm_eval_samples, "MOST_LINE", 50)
     assert f"{file}:1: the line is longer" in str(refused(tmp_path))
 
 
@@ -536,7 +559,7 @@ def test_results_that_are_nested_too_deeply(tmp_path: Path) -> None:
 def test_results_say_other_repeats(tmp_path: Path) -> None:
     results(tmp_path, count=1, repeats=3)
     lines(tmp_path, row())
-    assert "was run with repeats 3" in str(refused(tmp_path))
+    assert "repeats 3" in str(refused(tmp_path))
 
 
 @settings(max_examples=60, deadline=None)

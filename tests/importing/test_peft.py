@@ -129,7 +129,7 @@ def test_a_branch_is_written_and_is_an_error_of_the_card(tmp_path: Path) -> None
     adapter(tmp_path, revision="main")
     made = draft(tmp_path)
     assert "revision: main" in made.text
-    assert "has to be a 40-digit commit" in made.text
+    assert "40-digit commit" in made.text
     assert [f.rule for f in made.report.findings if f.severity == "error"] == ["SB-MOD-002"]
 
 

@@ -18,9 +18,14 @@ from safebench.importing.interface import Collected, ModelKey, ReportedVerdict
 from safebench.importing.tables import read_responses
 
 ROW = {
-    "task": "t", "prompt": "how?", "response": "so.", "condition": "tuned", "training_seed": 1,
-    "checkpoint": 2, "decoding": "greedy",
-}  # fmt: skip
+    "task": "t",
+    "prompt": "how?",
+    "response": "so.",
+    "condition": "tuned",
+    "training_seed": 1,
+    "checkpoint": 2,
+    "decoding": "greedy",
+}
 HUMAN = {"name": "human", "kind": "human"}
 
 
@@ -78,11 +83,14 @@ def test_columns_have_any_name_and_what_none_has_is_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "word", "status"),
     [
-        ("status", "truncated", "truncated"), ("finish_reason", "length", "truncated"),
-        ("finish_reason", "stop", "ok"), ("stop_reason", "END_TURN", "ok"),
-        ("finish_reason", "content_filter", "blocked"), ("status", None, "unrecorded"),
+        ("status", "truncated", "truncated"),
+        ("finish_reason", "length", "truncated"),
+        ("finish_reason", "stop", "ok"),
+        ("stop_reason", "END_TURN", "ok"),
+        ("finish_reason", "content_filter", "blocked"),
+        ("status", None, "unrecorded"),
     ],
-)  # fmt: skip
+)
 def test_how_a_response_ended(column: str, word: str | None, status: str, tmp_path: Path) -> None:
     (one,) = read(table(tmp_path, {**ROW, column: word})).samples
     assert one.status == status
@@ -100,20 +108,24 @@ def test_repeats_are_numbered_when_that_is_asked_for(tmp_path: Path) -> None:
     problem = refused(path)
     assert "rows.jsonl:2: a second response to the prompt of" in str(problem)
     assert "--repeats-in-order" in str(problem.fix)
-    found = read(path, defaults={"repeat": "in-order"}).samples
+    found = read(path, in_order=True).samples
     assert [sample.repeat for sample in found] == [1, 2, 1]
     numbered = table(tmp_path, {**ROW, "repeat": 2}, {**ROW, "repeat": "1"}, name="n.jsonl")
     assert [sample.repeat for sample in read(numbered).samples] == [2, 1]
 
 
 def test_verdicts_and_scores_come_along_with_who_gave_them(tmp_path: Path) -> None:
-    path = table(tmp_path, {**ROW, "label": "2_refusal", "score": 0.5}, {**ROW, "prompt": "?",
-                 "label": "complied", "score": None})  # fmt: skip
+    path = table(
+        tmp_path,
+        {**ROW, "label": "2_refusal", "score": 0.5},
+        {**ROW, "prompt": "?", "label": "complied", "score": None},
+    )
     columns = {"verdict": "label"}
     found = read(path, columns=columns, judge=HUMAN)
     assert [s.judged for s in found.samples] == [
-        {"human": ReportedVerdict("2_refusal", 0.5)}, {"human": ReportedVerdict("complied", None)},
-    ]  # fmt: skip
+        {"human": ReportedVerdict("2_refusal", 0.5)},
+        {"human": ReportedVerdict("complied", None)},
+    ]
     assert {f.place[2]: f.value for f in found.facts if f.place[0] == "judge"} == HUMAN
     assert "--verdicts-by" in str(refused(path, columns=columns).fix)
     assert "no column holds a verdict" in str(refused(table(tmp_path, ROW), judge=HUMAN))
@@ -152,6 +164,36 @@ def test_what_is_wrong_with_a_row_is_said_at_its_line(
 ) -> None:
     problem = refused(table(tmp_path, {**ROW, "prompt": "first?"}, {**ROW, **change}))
     assert "rows.jsonl:2: " in str(problem) and message in str(problem)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "task",
+        "prompt",
+        "prompt_id",
+        "response",
+        "condition",
+        "decoding",
+        "status",
+        "category",
+        "target",
+        "construct",
+        "verdict",
+    ],
+)
+def test_half_a_character_is_named_with_its_place(name: str, tmp_path: Path) -> None:
+    judge = HUMAN if name == "verdict" else None
+    verdict = {"verdict": "refused"} if judge else {}
+    path = table(tmp_path, {**ROW, **verdict}, {**ROW, **verdict, name: "so.\ud83d", "x": "\udc00"})
+    problem = refused(path, judge=judge)
+    assert str(problem).startswith(f"{path}:2: {name} holds half a character, '\\ud83d'")
+    assert "position 4" in str(problem) and "U+FFFD" in str(problem.fix)
+
+
+def test_half_a_character_outside_the_fields_is_kept(tmp_path: Path) -> None:
+    (one,) = read(table(tmp_path, {**ROW, "note": "so.\ud83d"})).samples
+    assert one.extra == {"note": "so.\ud83d"}
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.1, "high", True])

@@ -28,9 +28,11 @@ def rendered(template: str, system: str = "") -> str:
     tokenizer = AutoTokenizer.from_pretrained(demo_dir() / "tiny-chat")
     turns = [{"role": "system", "content": system}] * bool(system)
     chat = [*turns, {"role": "user", "content": PROMPT}]
-    return str(tokenizer.apply_chat_template(
-        chat, chat_template=template, tokenize=False, add_generation_prompt=True
-    ))  # fmt: skip
+    return str(
+        tokenizer.apply_chat_template(
+            chat, chat_template=template, tokenize=False, add_generation_prompt=True
+        )
+    )
 
 
 def sent(template: str, text: str) -> SentPrompt:
@@ -49,9 +51,19 @@ def published(name: str) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    ["cohere2", "deepseekv3", "glm4moe", "gptoss", "llama3", "llama3_2", "phi3", "qwen2_5",
-     "qwen3", "qwen3_vl"],
-)  # fmt: skip
+    [
+        "cohere2",
+        "deepseekv3",
+        "glm4moe",
+        "gptoss",
+        "llama3",
+        "llama3_2",
+        "phi3",
+        "qwen2_5",
+        "qwen3",
+        "qwen3_vl",
+    ],
+)
 def test_released_templates_explain_what_they_write_and_no_more(name: str) -> None:
     template = published(name)
     plain, kind = (sent(template, rendered(template, system)) for system in ("", KIND))

@@ -259,7 +259,7 @@ def test_the_tokenizers_template(in_file: bool, tmp_path: Path) -> None:
     assert values(found)["model", "chat_template", "source"] == "tokenizer"
     digest = hashlib.sha256(text.encode()).hexdigest()
     assert values(found)["model", "chat_template", "sha256"] == digest
-    assert "whether it was used is not said" in draft(tmp_path).text
+    assert "whether it was used is not recorded" in draft(tmp_path).text
 
 
 def test_a_pickle_is_named_and_never_read(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safebench.judges.coherence import incoherence
-from safebench.judges.glitches import misspelt
+from safebench.judges.coherence import incoherence, misspelt
 from tools.letters import build
 
 MODELS = ("gpt4", "llama2orig", "mistralinstruct")

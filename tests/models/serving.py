@@ -52,7 +52,7 @@ def chat_reply(text: Any, ended: str = "stop", tokens: int = 3) -> dict[str, Any
 def recording(answer: Answer) -> Iterator[Recorder]:
     """Serve `answer(body, number of the request)`, its status and body, on a free port.
 
-    A page that is no JSON is served where the body is None.
+    A page that is not JSON is served where the body is None.
     """
     seen = Recorder()
     lock = threading.Lock()

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from safebench.card.decoding import Decoding
-from safebench.card.environment import Environment
+from safebench.card.results import Environment
 from safebench.errors import MissingDependencyError, ModelError
 from safebench.harness.evaluate import Response, build_prompts, generate
 from safebench.harness.tasks import load_task
@@ -295,10 +295,10 @@ def test_stop_strings_the_server_ignored_are_cut_here() -> None:
         (200, {"error": {"message": "overloaded"}}, "without an answer: .*overloaded", "base_url"),
         (200, {"text_of": "something else"}, "without an answer: .*something else", "base_url"),
         (200, ["odd"], "without an answer: .*odd", "base_url"),
-        (200, chat_reply(["a", "part"]), "no text", ""),
+        (200, chat_reply(["a", "part"]), "not text", ""),
         (200, {"choices": [{"text": "a completion"}]}, "without an answer", "kind of API"),
         (200, {"choices": []}, "without an answer", "kind of API"),
-        (200, None, "something that is no JSON", "login page"),
+        (200, None, "something that is not JSON", "login page"),
     ],
 )
 def test_a_refusal_is_quoted(

@@ -40,13 +40,14 @@ LOSING = {
     "passes over": (IGNORING, "leaves it out: of a conversation with it the template makes '<s>"),
     "cuts": (CHAT_TEMPLATE.replace("<|sys|>{{ m.content", "<|sys|>{{ m.content[:9]"), "leaves it"),
     "has one of its own": (
-        CHAT_TEMPLATE.replace("<|sys|>{{ m.content }}", "<|sys|>You are helpful."), "leaves it out",
+        CHAT_TEMPLATE.replace("<|sys|>{{ m.content }}", "<|sys|>You are helpful."),
+        "leaves it out",
     ),
     "is for strings that are none": (
         CHAT_TEMPLATE.replace("{{ bos_token }}", "{{ messages[0].content[0].text.upper() }}"),
         "refuses it",
     ),
-}  # fmt: skip
+}
 
 
 class Tokenizer:

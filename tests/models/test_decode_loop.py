@@ -15,10 +15,9 @@ from transformers import MistralForCausalLM as Mistral
 
 from safebench.errors import ModelError
 from safebench.models import decode_loop
-from safebench.models.endings import Endings
+from safebench.models.decode_loop import Endings
 from safebench.models.loading import load_base, load_tokenizer, locate
-from safebench.models.quiet import PEFT_NOTE
-from safebench.models.rng import preserved_random_state
+from safebench.models.quiet import PEFT_NOTE, preserved_random_state
 from safebench.models.sampling import Stream
 from safebench.models.slot_cache import bare, is_plain
 from safebench.models.transformers_engine import SafebenchLM

@@ -17,7 +17,6 @@ from peft import LoraConfig, get_peft_model
 from safebench.card.model import Weights
 from safebench.errors import MissingDependencyError, ModelError
 from safebench.files import sha256_of, sha256_of_folder
-from safebench.models.adapters import with_adapter
 from safebench.models.loading import (
     check_device,
     input_device,
@@ -25,7 +24,7 @@ from safebench.models.loading import (
     locate,
 )
 from safebench.models.quiet import quiet
-from safebench.models.weights import card_weights, weights_sha256
+from safebench.models.weights import card_weights, weights_sha256, with_adapter
 from tests.small_models import save_gpt2, save_llama
 
 pytestmark = pytest.mark.slow

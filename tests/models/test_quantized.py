@@ -13,9 +13,9 @@ import torch
 from bitsandbytes import functional
 
 from safebench.errors import ModelError
-from safebench.models.adapters import with_adapter
 from safebench.models.loading import Located, load_base
 from safebench.models.quiet import quiet
+from safebench.models.weights import with_adapter
 from tests.models.test_loading import save_adapter
 from tests.small_models import save_gpt2, save_llama
 

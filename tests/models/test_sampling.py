@@ -30,6 +30,7 @@ from safebench.models.sampling import (
     filtered,
     gumbel_noise,
     penalised,
+    sequences,
 )
 
 SPEC = Path(__file__).resolve().parents[2] / "spec" / "v1" / "sampling.md"
@@ -65,13 +66,13 @@ def test_noise_is_that_of_the_specification() -> None:
     key = torch.tensor([Stream(1, "base", None, None, "t07").key(*KEY)])
     assert len(rows) == 2
     for step, *values in rows:
-        found = gumbel_noise(key, int(step), torch.arange(3)).tolist()
+        found = gumbel_noise(*sequences(key, int(step)), torch.arange(3)).tolist()
         assert found == pytest.approx([float(v) for v in values], abs=1e-9)
 
 
 @pytest.mark.parametrize("key", [0, 1, -1, 2**63 - 1, -(2**63), 6984082610138446218])
 def test_tensor_arithmetic_equals_plain_integers(key: int) -> None:
-    found = gumbel_noise(torch.tensor([key]), 7, torch.arange(5)).tolist()
+    found = gumbel_noise(*sequences(torch.tensor([key]), 7), torch.arange(5)).tolist()
     assert found == pytest.approx([noise(key & MASK, 7, v) for v in range(5)], rel=1e-12)
 
 
@@ -154,7 +155,7 @@ def test_sparing_noise_changes_no_token(spread: float, size: int) -> None:
     logits[::7, 1:] = -torch.inf
     keys = torch.randint(-(2**63), 2**63 - 1, (300,), generator=generator)
     steps = torch.randint(0, 500, (300,), generator=generator)
-    noise = gumbel_noise(keys[:, None], steps[:, None], torch.arange(size))
+    noise = gumbel_noise(*sequences(keys[:, None], steps[:, None]), torch.arange(size))
     dense = (logits.double() + noise).argmax(dim=1)
     assert torch.equal(choose(logits, keys, steps, Sampling(temperature=1.0)), dense)
 
@@ -268,7 +269,7 @@ def test_two_training_seeds_share_no_noise() -> None:
         for seed in (11, 12)
     ]
     for step in (0, 1, 30):
-        noises = [gumbel_noise(k[:, None], step, torch.arange(100)) for k in keys]
+        noises = [gumbel_noise(*sequences(k[:, None], step), torch.arange(100)) for k in keys]
         flat = [n.flatten() for n in noises]
         assert abs(torch.corrcoef(torch.stack(flat))[0, 1]) < 4 / math.sqrt(flat[0].numel())
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from safebench.errors import ModelError
-from safebench.models.adapters import with_adapter
 from safebench.models.loading import load_base, load_tokenizer, locate
-from safebench.models.rng import preserved_random_state
+from safebench.models.quiet import preserved_random_state
 from safebench.models.sampling import Stream
 from safebench.models.transformers_engine import SafebenchLM
+from safebench.models.weights import with_adapter
 from tests.small_models import save_llama
 
 SETTINGS: dict[str, Any] = {"do_sample": True, "temperature": 1.0, "max_gen_toks": 12, "until": []}

@@ -9,7 +9,7 @@ import pytest
 from safebench.card.base import NotReported
 from safebench.card.decoding import Decoding
 from safebench.card.judge import Calibration, RuleJudge
-from safebench.site import fields, svg, text
+from safebench.site import charts, fields, svg, text
 from safebench.site.board_rows import BoardRow, group_rows
 
 
@@ -18,17 +18,18 @@ def test_backticks_become_code_and_markup_does_not() -> None:
 
 
 def test_a_picture_escapes_what_it_says() -> None:
-    mark = svg.Mark(0.4, 0.3, 0.5)
-    group = svg.Group("</svg><script>", mark, ((svg.Dot(0.4, '"><b>'),),))
-    picture = svg.panel("a < b", "c & d", [group], mark, 1.0)
+    size = {"width": 10, "height": 10, "style": "", "sections": [("</svg><script>", 1, [])]}
+    shape = {"left": 0, "scale": 1, "row_height": 1, "lines": ['"><b>']}
+    picture = svg.draw("variance", title="a < b", desc="c & d", **size, **shape)
     assert "<script>" not in picture
     assert "<title>a &lt; b</title><desc>c &amp; d</desc>" in picture
+    assert "<b>" not in picture
     assert "style=" not in picture
 
 
 @pytest.mark.parametrize(("value", "top"), [(0.05, 0.1), (0.1, 0.2), (0.3, 0.5), (0.6, 1.0)])
 def test_a_scale_begins_at_zero_and_holds_its_values(value: float, top: float) -> None:
-    assert svg.top_of_scale([0.0, value]) == top
+    assert charts.top_of_scale([0.0, value]) == top
 
 
 def test_a_field_table_says_what_is_absent_and_why() -> None:

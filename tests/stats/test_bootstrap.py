@@ -4,14 +4,7 @@ import numpy as np
 import pytest
 
 from safebench.errors import StatsError
-from safebench.stats import (
-    bootstrap,
-    largest_mean,
-    phi,
-    pigeonhole_bootstrap,
-    run_spread,
-    worst_prompts,
-)
+from safebench.stats import bootstrap, largest_mean, phi, pigeonhole_bootstrap
 
 
 def scores(shape=(10, 3, 40), seed=0):
@@ -20,6 +13,16 @@ def scores(shape=(10, 3, 40), seed=0):
 
 def mean(sample):
     return sample.means.reshape(sample.seeds.shape[0], -1).mean(axis=1)
+
+
+def run_spread(sample):
+    angles = phi(sample.run_means.mean(axis=2))
+    centre = (sample.seeds * angles).sum(axis=1, keepdims=True)
+    return np.sqrt((sample.seeds * (angles - centre) ** 2).sum(axis=1))
+
+
+def squared_prompts(sample):
+    return (sample.prompts * sample.prompt_means.mean(axis=1) ** 2).sum(axis=1)
 
 
 def draw(array, statistic, seed=1, **options):
@@ -32,7 +35,7 @@ def draw(array, statistic, seed=1, **options):
     [
         (largest_mean, lambda a: a.mean(axis=(0, 2)).max()),
         (run_spread, lambda a: phi(a.mean(axis=(1, 2))).std()),
-        (worst_prompts(0.25), lambda a: np.sort(a.mean(axis=(0, 1)))[-10:].mean()),
+        (squared_prompts, lambda a: (a.mean(axis=(0, 1)) ** 2).mean()),
         (lambda s: s.means[:, 1] - s.means[:, 0], lambda a: np.diff(a.mean(axis=(0, 2)))[0]),
         (lambda s: s.means[:, 1] / s.means[:, 0], lambda a: a[:, 1].mean() / a[:, 0].mean()),
     ],
@@ -51,13 +54,12 @@ def test_each_replicate_is_the_statistic_of_the_drawn_seeds_and_prompts(statisti
     (_, _, estimate), *blocks = seen
     seeds, prompts, found = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     assert result.estimate == estimate[0]
-    inflate = np.sqrt(10 / 9) if statistic is run_spread else 1
-    assert estimate[0] == pytest.approx(inflate * loop(array))
+    assert estimate[0] == pytest.approx(loop(array))
     for row in range(20):
         s = np.repeat(np.arange(10), np.rint(10 * seeds[row]).astype(int))
         p = np.repeat(np.arange(40), np.rint(40 * prompts[row]).astype(int))
         assert (s.size, p.size) == (10, 40)
-        assert found[row] == pytest.approx(inflate * loop(array[s][:, :, p]))
+        assert found[row] == pytest.approx(loop(array[s][:, :, p]))
     assert (result.replicates == found).all()
     assert [result.lower, result.upper] == pytest.approx(np.quantile(found, [0.025, 0.975]))
 
@@ -135,7 +137,7 @@ def test_a_single_seed_or_cluster_is_not_drawn_and_said_so():
 
 
 def test_constant_scores_and_few_seeds():
-    found = draw(np.full((3, 5), 0.25), run_spread)
+    found = draw(np.full((3, 1, 5), 0.25), run_spread)
     assert (found.estimate, found.lower, found.upper, found.se) == pytest.approx((0, 0, 0, 0))
     assert found.method == "pigeonhole bootstrap, percentile; only 3 seeds: too short an interval"
 
@@ -159,5 +161,3 @@ def test_refusals():
         draw(scores(), lambda sample: mean(sample) * np.nan)
     with pytest.raises(StatsError, match=r"statistic is inf in replicate \d+"):
         draw(np.eye(4), lambda s: np.divide(1, mean(s), out=mean(s) + np.inf, where=mean(s) > 0))
-    with pytest.raises(StatsError, match="share is 0"):
-        worst_prompts(0)

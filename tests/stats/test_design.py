@@ -187,9 +187,7 @@ def test_held_facets_and_tuple_keys():
 
 
 def test_out_of_reach_names_the_floor():
-    with pytest.raises(
-        StatsError, match=r"least that can be reached is 0\.03\d*, mostly from prompt"
-    ):
+    with pytest.raises(StatsError, match=r"least possible is 0\.03\d*, mostly from prompt"):
         plan_design(EFFECTS, COSTS, 0.01, at_most={"prompt": 100})
     with pytest.raises(StatsError, match="budget is 10; the smallest design allowed costs 200"):
         plan_design(EFFECTS, COSTS, budget=10)

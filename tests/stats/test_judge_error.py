@@ -133,6 +133,14 @@ COVARIANCE_CANCELS = (
 )
 
 
+AS_FEW_AS_COUNT = (
+    np.array([0.0]),
+    np.array([[0.0] * 9, [0.5, 0.5, 0.5, 0.5, 1, 0, 0, 0, 0]]),  # 4 effective disagreements
+)
+
+
+@example(AS_FEW_AS_COUNT, False, generators.Random(0))
+@example(AS_FEW_AS_COUNT, False, generators.Random(1))
 @example(COVARIANCE_CANCELS, True, generators.Random(0))
 @given(audits, st.booleans(), st.randoms(use_true_random=False))
 def test_bounds_order_and_invariance(audit, by_cluster, random):

@@ -10,8 +10,10 @@ from scipy import stats
 from safebench.errors import StatsError
 from safebench.stats import (
     change_verdict,
+    cohens_h,
     fewest_prompts,
     flip_rate,
+    paired_difference,
     phi,
     phi_inverse,
     plan_seeds,
@@ -21,7 +23,7 @@ from safebench.stats import (
     size_class,
     tost_power,
 )
-from safebench.stats.equivalence import design_of_rerun
+from safebench.stats.equivalence import arms_of_rerun
 from safebench.stats.planning import power_at
 from safebench.stats.replication import predict
 
@@ -59,7 +61,7 @@ def test_paired_interval_is_the_paired_t():
 
 def word_of(old, new, paired=False):
     """The verdict without its power and reason, which take far longer."""
-    return design_of_rerun(old, new, paired, None, None).decide(0.1, 0.05)[0]
+    return arms_of_rerun(old, new, paired, None, None).decide(0.1, 0.05)[0]
 
 
 def test_a_shift_is_not_reproduced():
@@ -67,7 +69,7 @@ def test_a_shift_is_not_reproduced():
     assert result.verdict == "not_reproduced"
     assert result.difference_points == pytest.approx(0.2)
     assert result.lower_points < 0.2 < result.upper_points
-    assert "wholly outside" in result.reason
+    assert "outside the margin" in result.reason
 
 
 def test_the_papers_worst_cell_is_underpowered():
@@ -82,7 +84,7 @@ def test_the_papers_worst_cell_is_underpowered():
 def test_one_original_run_needs_a_pooled_sigma():
     blind = rerun_verdict([0.5], [0.5, 0.501, 0.499])
     assert blind.verdict == "inconclusive"
-    assert "one original run" in blind.reason
+    assert "original run" in blind.reason
     single = rerun_verdict([0.5], [0.5])
     assert (single.lower, single.upper, single.sigma, single.df) == (None,) * 4
     assert single.verdict == "inconclusive"
@@ -246,7 +248,7 @@ def test_runs_that_agree_are_not_certain(score, prompts, word, paired):
 def test_without_the_number_of_prompts_runs_that_agree_say_nothing():
     result = rerun_verdict([0.5] * 3, [0.5] * 3)
     assert (result.verdict, result.lower, result.floor) == ("inconclusive", None, None)
-    assert "prompts that is not given" in result.reason
+    assert "number of prompts" in result.reason
     assert rerun_verdict([0.5] * 3, [0.5] * 3, n_prompts=450).verdict == "reproduced"
     assert rerun_verdict([0.0] * 3, [1.0] * 3, n_prompts=450).verdict == "not_reproduced"
 
@@ -418,7 +420,7 @@ def test_rerun_refusals():
 def test_replication_refusals():
     with pytest.raises(StatsError, match=r"original_runs\[1\] is nan"):
         replication_interval([0.5, np.nan], 2)
-    with pytest.raises(StatsError, match="nothing of its own spread"):
+    with pytest.raises(StatsError, match="original_runs has one run"):
         replication_interval([0.5], 2)
     with pytest.raises(StatsError, match="n_rerun is 0"):
         replication_interval([0.5, 0.6], 0)
@@ -507,7 +509,7 @@ def test_one_seed_supports_no_sign():
     assert result.original.sign == "unsupported"
     assert result.original.lower is None
     assert result.verdict == "inconclusive"
-    assert "not supported in the original" in result.reason
+    assert "the original and the rerun" in result.reason
 
 
 def test_change_from_prompts():
@@ -546,3 +548,49 @@ def test_the_middle_of_an_interval_is_called_the_same_everywhere():
     verdict = rerun_verdict([0.41, 0.42, 0.40], [0.42, 0.41, 0.43])
     assert verdict.estimate == verdict.difference
     assert verdict.estimate == pytest.approx((verdict.lower + verdict.upper) / 2, abs=1e-4)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.4, 0.6), (0.6, 0.4), (0.0, 0.03), (1.0, 0.97)])
+def test_a_change_by_prompts_is_the_paired_difference_on_phi(before, after):
+    """Around the midpoint of both scores; at 0 and 1 the pair is moved inside."""
+    base = np.tile(np.arange(100) < 100 * before, (2, 1)).astype(float)
+    tuned = np.stack([np.arange(100) < 100 * after, np.arange(100) < 100 * after + 1]) * 1.0
+    change = change_verdict(base, tuned, base, tuned).original
+    points = paired_difference(base, tuned)
+    middle = (base.mean() + tuned.mean()) / 2
+
+    def on_phi(d):
+        low, high = middle - abs(d) / 2, middle + abs(d) / 2
+        low, high = low - min(low, 0) - max(high - 1, 0), high - min(low, 0) - max(high - 1, 0)
+        return np.sign(d) * cohens_h(max(low, 0), min(high, 1))
+
+    assert change.estimate == pytest.approx(on_phi(points.estimate))
+    assert change.estimate == pytest.approx(cohens_h(base.mean(), tuned.mean()))
+    assert change.lower == pytest.approx(on_phi(points.lower))
+    assert change.upper == pytest.approx(on_phi(points.upper))
+    signs = {(True, False): "increase", (False, True): "decrease", (False, False): "unsupported"}
+    assert change.sign == signs[change.lower > 0, change.upper < 0]
+    assert change.estimate_points == pytest.approx(points.estimate)
+    single = change_verdict(base, tuned[:1], base, tuned).original
+    assert (single.lower, single.sign) == (None, "unsupported")
+    width = 2 * stats.t.ppf(0.975, change.df)
+    assert change.se == pytest.approx((change.upper - change.lower) / width)
+
+
+def test_sizes_differ_when_their_distance_is_beyond_welchs_interval():
+    base, step = np.full(3, 0.3), np.array([-1, 0, 1])
+    found = set()
+    for spread in np.linspace(0.005, 0.09, 12):
+        tuned = 0.46 + 0.3 * spread * step, 0.58 + spread * step
+        result = change_verdict(base, tuned[0], base, tuned[1], n_prompts=2000, flip_upper=0.05)
+        a, b = result.original, result.rerun
+        if result.sign_verdict != "reproduced":
+            continue
+        assert (a.size_class, b.size_class) == ("small", "medium")
+        variances = a.se**2, b.se**2
+        df = sum(variances) ** 2 / (variances[0] ** 2 / a.df + variances[1] ** 2 / b.df)
+        bound = stats.t.ppf(0.975, df) * math.sqrt(sum(variances))
+        apart = abs(b.estimate - a.estimate) > bound
+        assert result.size_verdict == ("not_reproduced" if apart else "inconclusive")
+        found.add(result.size_verdict)
+    assert found == {"not_reproduced", "inconclusive"}

@@ -36,16 +36,22 @@ MODEL: dict[str, Any] = {
 }
 UNTUNED = {name: value for name, value in MODEL.items() if name != "jobs"}
 SEEDS: dict[str, Any] = {
-    "scheme": "declared", "origin": "given to the API", "training": [101, 102], "generation": 7,
+    "scheme": "declared",
+    "origin": "given to the API",
+    "training": [101, 102],
+    "generation": 7,
     "controls": ["data_order"],
-}  # fmt: skip
+}
+_UNTOLD = """
+    trainable optimizer adam_beta1 adam_beta2 adam_epsilon learning_rate lr_scheduler warmup_steps
+    weight_decay max_grad_norm batch_size max_length packing precision loss_on sharding
+"""
 RECIPE: dict[str, Any] = {
-    "method": "full", "trainable": SILENT, "optimizer": SILENT, "adam_beta1": SILENT,
-    "adam_beta2": SILENT, "adam_epsilon": SILENT, "learning_rate": SILENT, "lr_scheduler": SILENT,
-    "warmup_steps": SILENT, "weight_decay": SILENT, "max_grad_norm": SILENT, "batch_size": SILENT,
-    "epochs": 3, "checkpoints": [3], "max_length": SILENT, "packing": SILENT, "precision": SILENT,
-    "loss_on": SILENT, "sharding": SILENT,
-}  # fmt: skip
+    "method": "full",
+    "epochs": 3,
+    "checkpoints": [3],
+    **dict.fromkeys(_UNTOLD.split(), SILENT),
+}
 
 
 def sections(**changes: Any) -> dict[str, Any]:
@@ -137,8 +143,10 @@ def test_base_and_tuned_models_are_asked_by_the_providers_names(
     assert validated(capsys, out)["level"] == "incomplete"  # a provider leaves much unsaid
     rows = pq.read_table(out / "responses.parquet").to_pylist()
     assert {(r["condition"], r["training_seed"], r["checkpoint"]) for r in rows} == {
-        ("base", None, None), ("tuned", 101, 3), ("tuned", 102, 3),
-    }  # fmt: skip
+        ("base", None, None),
+        ("tuned", 101, 3),
+        ("tuned", 102, 3),
+    }
     for row in rows:
         kind = {0: "truncated", 1: "blocked"}.get(len(row["prompt"].strip()) % 5, "ok")
         assert row["status"] == kind
@@ -213,11 +221,18 @@ def test_an_untuned_model_whose_server_is_known_has_evidence(
     tmp_path: Path, capsys: Capture, server: Recorder
 ) -> None:
     told = {
-        "harness": SILENT, "python": SILENT, "libraries": SILENT, "backend": SILENT,
-        "batch_size": SILENT, "sampling_scheme": SILENT,
-        "device": "cpu", "attention": "eager", "tensor_parallel": 1, "kv_cache_dtype": "f16",
+        "harness": SILENT,
+        "python": SILENT,
+        "libraries": SILENT,
+        "backend": SILENT,
+        "batch_size": SILENT,
+        "sampling_scheme": SILENT,
+        "device": "cpu",
+        "attention": "eager",
+        "tensor_parallel": 1,
+        "kv_cache_dtype": "f16",
         "serving_quantization": "none",
-    }  # fmt: skip
+    }
     plan = write_plan(tmp_path, **untuned(environment=told))
     out = tmp_path / "out"
     ran = run(capsys, plan, out, server.url, "--limit", 2)
@@ -280,22 +295,40 @@ def _jobs(*jobs: dict[str, Any]) -> dict[str, Any]:
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"model": UNTUNED}, "model.jobs is missing"),
     (_jobs(MODEL["jobs"][0]), "model.jobs lists no job for training seed 102"),
-    (_jobs(*MODEL["jobs"], {"training_seed": 9, "job": "j", "snapshot": "c"}),
-     "model.jobs lists training seed 9, which seeds.training does not have"),
+    (
+        _jobs(*MODEL["jobs"], {"training_seed": 9, "job": "j", "snapshot": "c"}),
+        "model.jobs lists training seed 9, which seeds.training does not have",
+    ),
     (_jobs(MODEL["jobs"][0], MODEL["jobs"][0]), "training seed 101 is that of model.jobs[0] too"),
-    (_jobs(MODEL["jobs"][0], MODEL["jobs"][1] | {"snapshot": BASE}),
-     f"model.jobs[1].snapshot '{BASE}' is that of model.snapshot too"),
-    ({"hyperparameters": RECIPE | {"checkpoints": [1, 3]}},
-     "hyperparameters.checkpoints has 2 entries"),
+    (
+        _jobs(MODEL["jobs"][0], MODEL["jobs"][1] | {"snapshot": BASE}),
+        f"model.jobs[1].snapshot '{BASE}' is that of model.snapshot too",
+    ),
+    (
+        {"hyperparameters": RECIPE | {"checkpoints": [1, 3]}},
+        "hyperparameters.checkpoints has 2 entries",
+    ),
     ({"model": MODEL | {"base": {"id": "example-1"}}}, "model.base.revision is missing"),
     ({"model": MODEL | {"snapshot": SILENT}}, "model.snapshot is not_reported"),
     ({"model": MODEL | {"jobs": SILENT}}, "model.jobs is not_reported"),
     ({"hyperparameters": SILENT}, "hyperparameters is not_reported"),
     ({"data": [{"name": "benign", "path": "gone.jsonl", "examples": 2}]}, "no such file"),
-    ({"data": [*plan_data()["data"], {"name": "c", "path": "benign.jsonl", "examples": 24,
-                                      "role": "control", "controls_for": "nothing"}]},
-     "data[1].role is `control`, and model.jobs names tuned models alone"),
-]  # fmt: skip
+    (
+        {
+            "data": [
+                *plan_data()["data"],
+                {
+                    "name": "c",
+                    "path": "benign.jsonl",
+                    "examples": 24,
+                    "role": "control",
+                    "controls_for": "nothing",
+                },
+            ]
+        },
+        "data[1].role is `control`, and model.jobs names tuned models alone",
+    ),
+]
 
 
 @pytest.mark.parametrize(("changes", "said"), REFUSED, ids=[said for _, said in REFUSED])

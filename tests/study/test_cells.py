@@ -14,8 +14,16 @@ from tests.plans import plan_data
 
 
 def blocks_of(**changes: Any) -> list[Block]:
-    changes.setdefault("seeds", {"scheme": "declared", "training": [7, 8, 9], "generation": 1,
-                                 "origin": "here", "controls": ["dropout"]})  # fmt: skip
+    changes.setdefault(
+        "seeds",
+        {
+            "scheme": "declared",
+            "training": [7, 8, 9],
+            "generation": 1,
+            "origin": "here",
+            "controls": ["dropout"],
+        },
+    )
     return list(list_blocks(Card.model_validate_json(json.dumps(plan_data(**changes)))))
 
 
@@ -28,8 +36,10 @@ def test_base_and_every_seed_checkpoint_and_decoding() -> None:
 
 
 def test_a_control_is_a_condition_of_its_own() -> None:
-    data = [{"name": "benign", "path": "b.jsonl", "examples": 24},
-            {"name": "own", "path": "c.jsonl", "examples": 24, "role": "control"}]  # fmt: skip
+    data = [
+        {"name": "benign", "path": "b.jsonl", "examples": 24},
+        {"name": "own", "path": "c.jsonl", "examples": 24, "role": "control"},
+    ]
     conditions = [run[0] for run in runs_of(blocks_of(data=data))]
     assert conditions == ["base", *["tuned"] * 3, *["control"] * 3]
 

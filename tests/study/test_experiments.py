@@ -48,8 +48,12 @@ def test_repeats_of_a_greedy_control_are_arranged_otherwise(
 ) -> None:
     """Experiment E3: nothing but the arrangement could make greedy repeats differ."""
     greedy = {
-        "name": "t0", "do_sample": False, "max_new_tokens": 3, "repeats": 3, "repeat_control": True
-    }  # fmt: skip
+        "name": "t0",
+        "do_sample": False,
+        "max_new_tokens": 3,
+        "repeats": 3,
+        "repeat_control": True,
+    }
     plan = write_tiny(
         tmp_path, seeds=1, hyperparameters={"method": "none"}, data=[], decoding=[greedy]
     )

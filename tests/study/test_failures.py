@@ -82,13 +82,11 @@ def test_a_seed_whose_loss_is_no_number_is_a_result(
     ran = run(capsys, plan, out)
     assert ran.code == 0, ran.err
     reason = f"training seed {first}: the loss became nan at step 1"
-    assert f"failed: {reason}; the card will list it and count it as the worst" in ran.out
+    assert f"failed: {reason}; the card will list it and count it as the worst outcome" in ran.out
     assert f"tuned, training seed {first} is lost: {reason}" in ran.out
     card = load_card(out / "card.yaml")
     runs = {r.training_seed: (r.status, r.reason) for r in card.evidence.runs}
-    assert runs == {
-        None: ("finished", None), first: ("failed", reason), second: ("finished", None)
-    }  # fmt: skip
+    assert runs == {None: ("finished", None), first: ("failed", reason), second: ("finished", None)}
     tuned = [s for s in card.results.scores if s.condition == "tuned"]
     assert tuned
     for score in tuned:
@@ -253,7 +251,7 @@ def test_another_card_is_told_what_differs(done: Path, out: Path, capsys: Captur
     assert ran.code == 2
     assert "holds an unfinished run of another card (" in ran.err
     assert "0.7 -> 0.8" in ran.err
-    assert "finished work there is kept Fix: restore the card to go on" in ran.err
+    assert "finished work there is kept Fix: restore that card to continue it" in ran.err
     assert files_of(out) == before
 
 
@@ -296,5 +294,5 @@ def test_the_first_of_several_problems_is_told(done: Path, out: Path, monkeypatc
     with pytest.raises(RunError) as caught:
         run_tiny(done / "plan.yaml", out, said)
     assert "base--greedy: out of memory (lower --batch-size" in str(caught.value)
-    assert "and 5 more like it; finished cells are kept" in str(caught.value)
+    assert "and 5 more; finished cells are kept" in str(caught.value)
     assert len(said.lines) == 6

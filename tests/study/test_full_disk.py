@@ -45,8 +45,10 @@ def disk(done: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 def _mount(options: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def fill(disk: Path) -> None:
@@ -85,9 +87,15 @@ def _counts(out: Path) -> tuple[int, int]:
     ids=["adapters", "responses", "tables"],
 )
 def test_it_goes_on_when_there_is_room(
-    where: Any, name: str, at: int, kept: tuple[int, int],
-    done: Path, disk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    where: Any,
+    name: str,
+    at: int,
+    kept: tuple[int, int],
+    done: Path,
+    disk: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     plan = done / "plan.yaml"
     monkeypatch.setattr(where, name, filling(getattr(where, name), disk, at))
     ran = safebench(capsys, "run", plan, "--out", disk, *QUICK)

@@ -150,18 +150,28 @@ def test_a_released_model_is_an_artefact(object: str, tmp_path: Path, capsys: Ca
         shutil.copytree(tmp_path / "model", tmp_path / "released")
         digest = sha256_of(tmp_path / "released" / "model.safetensors")
         card["model"]["weights"] = [
-            {"training_seed": 0, "checkpoint": 1, "form": "full", "path": "released",
-             "sha256": digest},
-        ]  # fmt: skip
-        kept = ("optimizer", "learning_rate", "lr_scheduler", "weight_decay", "batch_size",
-                "max_length", "loss_on", "epochs", "trainable", "max_grad_norm")  # fmt: skip
-        recipe: dict[str, Any] = {name: dict(lost) for name in kept}
+            {
+                "training_seed": 0,
+                "checkpoint": 1,
+                "form": "full",
+                "path": "released",
+                "sha256": digest,
+            },
+        ]
+        kept = (
+            "optimizer learning_rate lr_scheduler weight_decay batch_size max_length loss_on "
+            "epochs trainable max_grad_norm "
+        )
+        recipe: dict[str, Any] = {name: dict(lost) for name in kept.split()}
         card["hyperparameters"] = recipe | {"method": "full", "checkpoints": [1]}
         card["data"] = dict(lost)
         card["seeds"] = {
-            "scheme": "declared", "training": [0], "generation": 7, "controls": dict(lost),
+            "scheme": "declared",
+            "training": [0],
+            "generation": 7,
+            "controls": dict(lost),
             "origin": "made up, since the publisher tells none",
-        }  # fmt: skip
+        }
     plan.write_text(yaml.safe_dump(card, sort_keys=False))
     ran = run(capsys, plan, tmp_path / "out")
     assert ran.code == 0, ran.err

@@ -54,8 +54,10 @@ def test_severity_is_run_and_holds_where_it_was_written(
     assert benign.construct == "over_refusal"
     rows = read_outcomes(out).to_pylist()
     assert sorted({(r["construct"], r["judge"]) for r in rows}) == [
-        ("harm", "rule"), ("over_refusal", "rule"), ("severity", "grader"),
-    ]  # fmt: skip
+        ("harm", "rule"),
+        ("over_refusal", "rule"),
+        ("severity", "grader"),
+    ]
     assert len({r["score"] for r in rows if r["construct"] == "severity"}) > 2
     checked = safebench(capsys, "validate", out, "--format", "json")
     findings = json.loads(checked.out)["files"][0]["findings"]
@@ -89,10 +91,15 @@ def test_severity_of_prompts_that_ask_for_no_harm_is_refused(
 
 
 JUDGE = {
-    "name": "toxicity", "kind": "moderation_api", "id": "TOXICITY of the Perspective API",
-    "provider": "Jigsaw", "revision": {"unpinnable": "it moves"}, "constructs": ["severity"],
-    "primary": True, "threshold": 0.5,
-}  # fmt: skip
+    "name": "toxicity",
+    "kind": "moderation_api",
+    "id": "TOXICITY of the Perspective API",
+    "provider": "Jigsaw",
+    "revision": {"unpinnable": "it moves"},
+    "constructs": ["severity"],
+    "primary": True,
+    "threshold": 0.5,
+}
 
 
 def test_a_service_without_a_key_is_refused_before_anything_is_spent(

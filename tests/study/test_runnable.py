@@ -32,9 +32,12 @@ SHA = "0" * 64
 LOST = {"not_reported": "the script is lost"}
 JUDGE = {"name": "other", "id": "example/judge", "revision": "1"}
 MODEL_JUDGE = {
-    "prompt_template_sha256": SHA, "parser": "first word", "decoding": "greedy",
-    "on_parse_failure": "counts as incoherent", "lineage": ["example/other"],
-}  # fmt: skip
+    "prompt_template_sha256": SHA,
+    "parser": "first word",
+    "decoding": "greedy",
+    "on_parse_failure": "counts as incoherent",
+    "lineage": ["example/other"],
+}
 STAGE = {**plan_data()["hyperparameters"], "method": "full"}
 del STAGE["lora"]
 STEPS = {k: v for k, v in plan_data()["hyperparameters"].items() if k != "epochs"}
@@ -58,89 +61,165 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("prompting.few_shot", 3, "prompting.few_shot is `3`; this version executes `0`"),
     ("prompting.prefill", "Sure,", "prompting.prefill is `Sure,`; this version executes leaving"),
     ("prompting.turns", 2, "prompting.turns is `2`; this version executes `1`"),
-    ("prompting.attack", {"name": "gcg", "revision": "1" * 40, "budget": 5},
-     "prompting.attack is given; this version executes `none`"),
-    ("decoding.0.frequency_penalty", 0.5,
-     "decoding[0].frequency_penalty is `0.5`; this version executes leaving it out or `0.0`"),
-    ("decoding.1.presence_penalty", 0.5,
-     "decoding[1].presence_penalty is `0.5`; this version executes leaving it out or `0.0`"),
-    ("decoding.0.reasoning_budget", 64,
-     "decoding[0].reasoning_budget is `64`; this version executes leaving it out or `0`"),
-    ("decoding.0.extra", {"typical_p": 0.9},
-     "decoding[0].extra is given; this version executes leaving it out"),
-    ("data.1", {"name": "own", "role": "control", "examples": 24, "weight": 0.5,
-                "controls_for": "the questions",
-                "answers": {"questions_of": "benign", "decoding": "greedy"}},
-     "data[1] has answers that the model writes, and a weight, which is not executed"),
-    ("data.1", {"name": "own", "role": "control", "examples": 4,
-                "controls_for": "the questions", "subset": {"rule": "the first ones"},
-                "answers": {"questions_of": "benign", "decoding": "greedy"}},
-     "data[1] has answers that the model writes, and a subset, which is not executed"),
-    ("hyperparameters.objective", {"kind": "dpo", "beta": 0.1},
-     "hyperparameters.objective is given; this version executes `sft`"),
+    (
+        "prompting.attack",
+        {"name": "gcg", "revision": "1" * 40, "budget": 5},
+        "prompting.attack is given; this version executes `none`",
+    ),
+    (
+        "decoding.0.frequency_penalty",
+        0.5,
+        "decoding[0].frequency_penalty is `0.5`; this version executes leaving it out or `0.0`",
+    ),
+    (
+        "decoding.1.presence_penalty",
+        0.5,
+        "decoding[1].presence_penalty is `0.5`; this version executes leaving it out or `0.0`",
+    ),
+    (
+        "decoding.0.reasoning_budget",
+        64,
+        "decoding[0].reasoning_budget is `64`; this version executes leaving it out or `0`",
+    ),
+    (
+        "decoding.0.extra",
+        {"typical_p": 0.9},
+        "decoding[0].extra is given; this version executes leaving it out",
+    ),
+    (
+        "data.1",
+        {
+            "name": "own",
+            "role": "control",
+            "examples": 24,
+            "weight": 0.5,
+            "controls_for": "the questions",
+            "answers": {"questions_of": "benign", "decoding": "greedy"},
+        },
+        "data[1] has answers that the model writes, and a weight, which is not executed",
+    ),
+    (
+        "data.1",
+        {
+            "name": "own",
+            "role": "control",
+            "examples": 4,
+            "controls_for": "the questions",
+            "subset": {"rule": "the first ones"},
+            "answers": {"questions_of": "benign", "decoding": "greedy"},
+        },
+        "data[1] has answers that the model writes, and a subset, which is not executed",
+    ),
+    (
+        "hyperparameters.objective",
+        {"kind": "dpo", "beta": 0.1},
+        "hyperparameters.objective is given; this version executes `sft`",
+    ),
     ("hyperparameters.steps", 6, "hyperparameters needs epochs or steps, one of them"),
     ("hyperparameters.epochs", None, "hyperparameters needs epochs or steps, one of them"),
-    ("hyperparameters", {**plan_data()["hyperparameters"], "steps": 6, "epochs": None},
-     "hyperparameters counts steps, but checkpoints are counted in epochs"),
-    ("hyperparameters.sharding", "fsdp",
-     "hyperparameters.sharding is `fsdp`; this version executes `none`"),
-    ("hyperparameters.earlier_stages", [STAGE],
-     "hyperparameters.earlier_stages is given; this version executes leaving it out"),
-    ("hyperparameters.batch_size.devices", 2,
-     "hyperparameters.batch_size.devices is `2`; this version executes `1`"),
-    ("hyperparameters", {**STAGE, "method": "prompt",
-                         "prompt": {"kind": "prefix", "virtual_tokens": 8}},
-     "hyperparameters.method is `prompt`; this version trains lora, dora, qlora and full"),
+    (
+        "hyperparameters",
+        {**plan_data()["hyperparameters"], "steps": 6, "epochs": None},
+        "hyperparameters counts steps, but checkpoints are counted in epochs",
+    ),
+    (
+        "hyperparameters.sharding",
+        "fsdp",
+        "hyperparameters.sharding is `fsdp`; this version executes `none`",
+    ),
+    (
+        "hyperparameters.earlier_stages",
+        [STAGE],
+        "hyperparameters.earlier_stages is given; this version executes leaving it out",
+    ),
+    (
+        "hyperparameters.batch_size.devices",
+        2,
+        "hyperparameters.batch_size.devices is `2`; this version executes `1`",
+    ),
+    (
+        "hyperparameters",
+        {**STAGE, "method": "prompt", "prompt": {"kind": "prefix", "virtual_tokens": 8}},
+        "hyperparameters.method is `prompt`; this version trains lora, dora, qlora and full",
+    ),
     ("judge.0.votes", 3, "judge[0].votes is `3`; this version executes `1`"),
     ("judge.0.labels", ["yes", "no"], "judge[0].labels is given; this version executes leaving"),
     *(
         ("judge.1", {**JUDGE, "constructs": ["severity"], **kind}, said)
         for kind, said in (
-            ({"kind": "llm", "revision": "1" * 40, **MODEL_JUDGE},
-             "judge[1].kind is `llm`; this version runs rule, classifier, moderation_api"),
-            ({"kind": "human", "votes": 3},
-             "judge[1].kind is `human`; this version runs rule, classifier, moderation_api"),
-            ({"kind": "moderation_api", "provider": "Example Inc.", "threshold": 0.5},
-             "judge[1] is 'example/judge' of Example Inc.; this version asks the Perspective API"),
-            ({"kind": "ensemble", "members": ["rule"], "combine": "majority"},
-             "judge[1]: its member rule does not decide severity"),
-            ({"kind": "ensemble", "members": ["rule"], "combine": "mean", "constructs": ["harm"]},
-             "judge[1].combine is `mean`, and harm has verdicts, which have no mean"),
-            ({"kind": "ensemble", "members": ["rule"], "combine": "any", "constructs": None},
-             "judge[1].constructs is missing"),
-            ({"kind": "classifier", "revision": "1" * 40, **MODEL_JUDGE, "votes": 3},
-             "judge[1].votes is `3`; this version executes `1`"),
-            ({"kind": "classifier", "revision": "1" * 40, **MODEL_JUDGE, "constructs": None},
-             "judge[1].constructs is missing"),
-            ({"kind": "classifier", "revision": "1" * 40, **MODEL_JUDGE,
-              "constructs": ["harm", "capability"]},
-             "judge[1].constructs lists capability"),
+            (
+                {"kind": "llm", "revision": "1" * 40, **MODEL_JUDGE},
+                "judge[1].kind is `llm`; this version runs rule, classifier, moderation_api",
+            ),
+            (
+                {"kind": "human", "votes": 3},
+                "judge[1].kind is `human`; this version runs rule, classifier, moderation_api",
+            ),
+            (
+                {"kind": "moderation_api", "provider": "Example Inc.", "threshold": 0.5},
+                "judge[1] is 'example/judge' of Example Inc.; this version asks the Perspective",
+            ),
+            (
+                {"kind": "ensemble", "members": ["rule"], "combine": "majority"},
+                "judge[1]: its member rule does not decide severity",
+            ),
+            (
+                {
+                    "kind": "ensemble",
+                    "members": ["rule"],
+                    "combine": "mean",
+                    "constructs": ["harm"],
+                },
+                "judge[1].combine is `mean`, and harm has verdicts, which have no mean",
+            ),
+            (
+                {"kind": "ensemble", "members": ["rule"], "combine": "any", "constructs": None},
+                "judge[1].constructs is missing",
+            ),
+            (
+                {"kind": "classifier", "revision": "1" * 40, **MODEL_JUDGE, "votes": 3},
+                "judge[1].votes is `3`; this version executes `1`",
+            ),
+            (
+                {"kind": "classifier", "revision": "1" * 40, **MODEL_JUDGE, "constructs": None},
+                "judge[1].constructs is missing",
+            ),
+            (
+                {
+                    "kind": "classifier",
+                    "revision": "1" * 40,
+                    **MODEL_JUDGE,
+                    "constructs": ["harm", "capability"],
+                },
+                "judge[1].constructs lists capability",
+            ),
         )
     ),
-    ("judge.0.constructs", ["harm", "severity"],
-     "judge[0].constructs lists severity"),
-    ("tasks.0.construct", ["harm", "severity"],
-     "tasks[0].construct lists severity, but no judge decides severity"),
-]  # fmt: skip
+    ("judge.0.constructs", ["harm", "severity"], "judge[0].constructs lists severity"),
+    (
+        "tasks.0.construct",
+        ["harm", "severity"],
+        "tasks[0].construct lists severity, but no judge decides severity",
+    ),
+]
 
 # What has to be known, and what is said where it is not.
-UNKNOWN = [
-    "model.quantization", "model.dtype", "model.chat_template", "prompting", "prompting.few_shot",
-    "prompting.system_prompt", "decoding", "decoding.0.repeats", "decoding.0.max_new_tokens",
-    "decoding.1.temperature", "decoding.1.top_p", "decoding.0.stop",
-    "decoding.0.repetition_penalty", "judge", "judge.0.revision", "judge.0.votes", "data",
-    "data.0.examples", "data.0.template", "data.0.weight", "data.0.path", "data.0.subset",
-    "data.0.answers", "hyperparameters", "hyperparameters.data", "hyperparameters.optimizer_args",
-    "hyperparameters.lr_scheduler_args", "hyperparameters.extra",
-    "model.training_chat_template",
-    "hyperparameters.objective", "hyperparameters.optimizer", "hyperparameters.learning_rate",
-    "hyperparameters.epochs", "hyperparameters.warmup_steps", "hyperparameters.batch_size",
-    "hyperparameters.batch_size.devices", "hyperparameters.batch_size.per_device",
-    "hyperparameters.lora", "hyperparameters.lora.r", "hyperparameters.lora.rslora",
-    "hyperparameters.checkpoints", "hyperparameters.precision", "hyperparameters.sharding",
-    "seeds", "seeds.training", "seeds.controls", "seeds.nonce", "seeds.fixed", "tasks",
-    "tasks.0.limit",
-]  # fmt: skip
+_UNKNOWN = """
+    model.quantization model.dtype model.chat_template prompting prompting.few_shot
+    prompting.system_prompt decoding decoding.0.repeats decoding.0.max_new_tokens
+    decoding.1.temperature decoding.1.top_p decoding.0.stop decoding.0.repetition_penalty judge
+    judge.0.revision judge.0.votes data data.0.examples data.0.template data.0.weight data.0.path
+    data.0.subset data.0.answers hyperparameters hyperparameters.data
+    hyperparameters.optimizer_args hyperparameters.lr_scheduler_args hyperparameters.extra
+    model.training_chat_template hyperparameters.objective hyperparameters.optimizer
+    hyperparameters.learning_rate hyperparameters.epochs hyperparameters.warmup_steps
+    hyperparameters.batch_size hyperparameters.batch_size.devices
+    hyperparameters.batch_size.per_device hyperparameters.lora hyperparameters.lora.r
+    hyperparameters.lora.rslora hyperparameters.checkpoints hyperparameters.precision
+    hyperparameters.sharding seeds seeds.training seeds.controls seeds.nonce seeds.fixed tasks
+    tasks.0.limit
+"""
+UNKNOWN = _UNKNOWN.split()
 
 
 def changed(place: str, value: Any) -> dict[str, Any]:
@@ -257,35 +336,30 @@ def test_a_fixed_seed_that_is_lost_is_not_replaced_by_another() -> None:
         )
 
 
-EXECUTED = {
-    WeightsModel: {"base", "dtype", "chat_template", "training_chat_template"},
-    ApiModel: {"base", "snapshot", "jobs"},
-    Prompting: {"system_prompt"},
-    Decoding: {
-        *SAMPLING_FIELDS, "name", "do_sample", "repetition_penalty", "max_new_tokens",
-        "stop", "repeats", "repeat_control",
-    },
-    RuleJudge: {"name", "kind", "id", "revision", "constructs"},
-    ModelJudge: {"name", "kind", "id", "revision", "constructs", "sees", "labels", "threshold"},
-    ModerationJudge: {
-        "name", "kind", "id", "revision", "constructs", "sees", "provider", "threshold",
-    },
-    EnsembleJudge: {"name", "kind", "constructs", "members", "combine"},
-    Dataset: {
-        "name", "role", "path", "examples", "answers", "subset", "weight", "template",
-    },
-    Seeds: {"scheme", "training", "controls", "fixed", "nonce", "series"},
-    LoraTraining: {"method", "lora"},
-    QloraTraining: {"method", "lora", "quantization"},
-    FullTraining: {"method", "trainable"},
-    BatchSize: {"per_device", "gradient_accumulation"},
-}  # fmt: skip
-TRAINER = {
-    "optimizer", "adam_beta1", "adam_beta2", "adam_epsilon", "learning_rate", "lr_scheduler",
-    "warmup_steps", "warmup_ratio", "weight_decay", "max_grad_norm", "batch_size", "epochs",
-    "checkpoints", "max_length", "packing", "precision", "loss_on", "data", "optimizer_args",
-    "lr_scheduler_args", "steps", "checkpoint_unit", "extra",
-}  # fmt: skip
+_EXECUTED = {
+    WeightsModel: "base dtype chat_template training_chat_template",
+    ApiModel: "base snapshot jobs",
+    Prompting: "system_prompt",
+    Decoding: "name do_sample repetition_penalty max_new_tokens stop repeats repeat_control",
+    RuleJudge: "name kind id revision constructs",
+    ModelJudge: "name kind id revision constructs sees labels threshold",
+    ModerationJudge: "name kind id revision constructs sees provider threshold",
+    EnsembleJudge: "name kind constructs members combine",
+    Dataset: "name role path examples answers subset weight template",
+    Seeds: "scheme training controls fixed nonce series",
+    LoraTraining: "method lora",
+    QloraTraining: "method lora quantization",
+    FullTraining: "method trainable",
+    BatchSize: "per_device gradient_accumulation",
+}
+EXECUTED = {kind: set(names.split()) for kind, names in _EXECUTED.items()}
+EXECUTED[Decoding] |= set(SAMPLING_FIELDS)
+_TRAINER = """
+    optimizer adam_beta1 adam_beta2 adam_epsilon learning_rate lr_scheduler warmup_steps
+    warmup_ratio weight_decay max_grad_norm batch_size epochs checkpoints max_length packing
+    precision loss_on data optimizer_args lr_scheduler_args steps checkpoint_unit extra
+"""
+TRAINER = set(_TRAINER.split())
 SOME = {
     **runnable._EXECUTED,
     RuleJudge: KINDS["rule"].executed,

@@ -195,9 +195,10 @@ def test_a_run_withdrawn_in_a_shard_is_withdrawn(done: Path, capsys: Capture) ->
     assert f"control, training seed {seed} is lost: a power cut" in ran.out
     runs = load_card(out / "card.yaml").evidence.runs
     assert [(r.condition, r.status, r.reason) for r in runs] == [
-        ("base", "finished", None), ("tuned", "finished", None),
+        ("base", "finished", None),
+        ("tuned", "finished", None),
         ("control", "withdrawn", "a power cut"),
-    ]  # fmt: skip
+    ]
     checked = safebench(capsys, "validate", out, "--format", "json")
     findings = json.loads(checked.out)["files"][0]["findings"]
     assert [f for f in findings if f["severity"] == "error"] == []

@@ -98,7 +98,11 @@ BAD: list[tuple[str, str, str]] = [
     ("d.jsonl", '{"prompt": "a", "completion": " "}\n', "d.jsonl:1: 'completion' is missing, empt"),
     ("d.jsonl", '{"prompt": "a", "completion": "\\ud800"}\n', "d.jsonl:1: 'completion' holds half"),
     ("d.jsonl", '{"prompt": [], "completion": "b"}\n', "d.jsonl:1: of `prompt` and `completion`"),
-    ("d.jsonl", '{"prompt": [], "completion": []}\n', "d.jsonl:1: 'prompt' is no list of messages"),
+    (
+        "d.jsonl",
+        '{"prompt": [], "completion": []}\n',
+        "d.jsonl:1: 'prompt' is not a list of",
+    ),
     ("d.jsonl", '{"messages": [{"role": "user", "content": "a"}]}\n', "d.jsonl:1: a conversation"),
     (
         "d.jsonl",

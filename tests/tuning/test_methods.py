@@ -24,16 +24,14 @@ from safebench.errors import (
     SafebenchError,
     TuningError,
 )
-from safebench.models.adapters import with_adapter
 from safebench.models.loading import load_base, load_tokenizer, locate
 from safebench.models.quiet import quiet
-from safebench.models.weights import weights_file
+from safebench.models.weights import weights_file, with_adapter
 from safebench.tuning import libraries, peft_trainer
 from safebench.tuning.arguments import trainer_arguments
 from safebench.tuning.interface import Job
-from safebench.tuning.parameters import load_for_training, prepare
+from safebench.tuning.peft_model import Saver, load_for_training, prepare
 from safebench.tuning.peft_trainer import PeftTrainer
-from safebench.tuning.saver import Saver
 from tests.plans import plan_data
 from tests.small_models import save_llama
 
@@ -215,14 +213,11 @@ def test_a_further_setting_is_used(tune: Tune, changes: dict[str, Any]) -> None:
     assert differing(*(tune(**how)[max(how.get("checkpoints", [1]))] for how in (changes, without)))
 
 
-def test_examples_without_anything_to_learn_are_counted(model: Path, tmp_path: Path) -> None:
+def test_some_example_has_something_to_learn(model: Path, tmp_path: Path) -> None:
     rows = [*ROWS, {"prompt": "repair " * 80, "completion": "first"}]
-    dropped: list[int] = []
-    changes: dict[str, Any] = {"rows": rows, "on_dropped": dropped.append}
-    PeftTrainer().train(job(model, tmp_path / "a", recipe=recipe(max_length=60), **changes))
+    PeftTrainer().train(job(model, tmp_path / "a", recipe=recipe(max_length=60), rows=rows))
     with pytest.raises(TuningError, match="to learn within 2 tokens"):
-        PeftTrainer().train(job(model, tmp_path / "b", recipe=recipe(max_length=2), **changes))
-    assert dropped == [1]
+        PeftTrainer().train(job(model, tmp_path / "b", recipe=recipe(max_length=2), rows=rows))
 
 
 def test_gradient_checkpointing_goes_by_both_its_names() -> None:
@@ -236,12 +231,12 @@ def test_gradient_checkpointing_goes_by_both_its_names() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"extra": {"output_dir": "elsewhere"}}, "extra.output_dir is no setting"),
-        ({"extra": {"report_to": "wandb"}}, "extra.report_to is no setting"),
-        ({"extra": {"push_to_hub": True}}, "extra.push_to_hub is no setting"),
-        ({"extra": {"learning_rate": 1.0}}, "extra.learning_rate is no setting"),
-        ({"extra": {"shuffle_dataset": True}}, "extra.shuffle_dataset is no setting"),
-        ({"extra": {"neftune": 5}}, "extra.neftune is no setting"),
+        ({"extra": {"output_dir": "elsewhere"}}, "extra.output_dir is not a trainer setting"),
+        ({"extra": {"report_to": "wandb"}}, "extra.report_to is not a trainer setting"),
+        ({"extra": {"push_to_hub": True}}, "extra.push_to_hub is not a trainer setting"),
+        ({"extra": {"learning_rate": 1.0}}, "extra.learning_rate is not a trainer setting"),
+        ({"extra": {"shuffle_dataset": True}}, "extra.shuffle_dataset is not a trainer setting"),
+        ({"extra": {"neftune": 5}}, "extra.neftune is not a trainer setting"),
         ({"optimizer_args": {"momentum": 0.9}}, "fine-tuning with seed 1 failed: .*momentum"),
         ({"optimizer_args": {"betas": "0.9,0.99"}}, "optimizer_args.betas: '0.9,0.99' cannot be"),
         ({"lr_scheduler_args": {"nothing": 1}}, "fine-tuning with seed 1 failed: .*nothing"),

@@ -17,10 +17,11 @@ from safebench.errors import CardError, SafebenchError, TuningError
 from safebench.evidence.submission import Submission
 from safebench.models.loading import load_tokenizer, locate
 from safebench.study import pins
+from safebench.study.runnable import check_runnable
 from safebench.tuning.examples import read_examples
 from safebench.tuning.render import as_rows
 from safebench.tuning.sets import draw, load_set
-from safebench.tuning.training_data import drawn, questions, shares
+from safebench.tuning.training_data import drawn, questions, read_training_data, shares
 from tests.plans import plan_data
 from tests.small_models import CHAT_TEMPLATE, save_tokenizer
 
@@ -236,7 +237,7 @@ def card(*data: dict[str, Any], **changes: Any) -> Card:
 def pin_data(card: Card, folder: Path, tokenizer: Any, prompt: str | None) -> tuple[Any, Any, Any]:
     """Return a card with its data pinned, the rows by condition, and files, as a plan has them."""
     card = card.model_copy(update={"prompting": Prompting(system_prompt=prompt)})
-    found = pins.read_data(Submission(card, folder), card.hyperparameters, hub=True)
+    found = read_training_data(Submission(card, folder), card.hyperparameters, hub=True)
     pinned, _, files = pins.pin_data(Submission(card, folder), found, tokenizer)
     return pinned, found.rows, files
 
@@ -336,12 +337,12 @@ def test_a_stage_trains_on_the_sets_it_names(tmp_path: Path, tokenizer: Any) -> 
 
 
 def test_a_setting_the_trainer_does_not_know_is_refused_before_anything_is_spent(
-    tmp_path: Path, tokenizer: Any
+    tmp_path: Path,
 ) -> None:
     write(tmp_path / "ten.jsonl", TEN)
     entry = {"name": "ten", "path": "ten.jsonl", "examples": 10}
-    with pytest.raises(CardError, match=r"hyperparameters\.extra\.neftune is no setting"):
-        pin_data(card(entry, recipe={"extra": {"neftune": 5}}), tmp_path, tokenizer, None)
+    with pytest.raises(CardError, match=r"hyperparameters\.extra\.neftune is not a trainer set"):
+        check_runnable(card(entry, recipe={"extra": {"neftune": 5}}))
 
 
 def test_a_condition_does_not_mix_texts_and_conversations(tmp_path: Path, tokenizer: Any) -> None:
@@ -365,8 +366,10 @@ OWN = {
 
 def asked_of(card: Card, folder: Path, prompt: str | None) -> list[Any]:
     """What the second set of a card has the base model answer."""
-    found = pins.read_data(Submission(card, folder), card.hyperparameters, hub=True)
-    asked = questions(card.data, 1, found, folder, prompt)  # type: ignore[arg-type]
+    card = card.model_copy(update={"prompting": Prompting(system_prompt=prompt)})
+    protocol = Submission(card, folder)
+    found = read_training_data(protocol, card.hyperparameters, hub=True)  # type: ignore[arg-type]
+    asked = questions(protocol, 1, found)
     assert asked is not None
     return asked
 

@@ -12,9 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from safebench.card.card import Card
-from safebench.models.adapters import with_adapter
 from safebench.models.loading import load_base, load_tokenizer, locate
-from safebench.models.weights import weights_file
+from safebench.models.weights import weights_file, with_adapter
 from safebench.tuning.interface import Job
 from safebench.tuning.peft_trainer import PeftTrainer
 from tests.plans import plan_data

@@ -15,7 +15,7 @@ from safebench.card.document import Pointer
 from safebench.checks.registry import (
     OUTCOMES_FILE,
     RESPONSES_FILE,
-    Hit,
+    Hits,
     Rules,
     Subject,
     items,
@@ -57,39 +57,42 @@ def _table(subject: Subject, name: str) -> pa.Table | None:
 # --- within the rows -----------------------------------------------------------------------------
 
 
-@rules.error("SB-EVI-017")
-def words_known(subject: Subject) -> Iterator[Hit]:
-    """Every row of the outcomes has values that its columns may have.
-
-    A word that nobody defined counts as nothing, or as anything.
-    """
+@rules.error(
+    "SB-EVI-017",
+    "Every row of the outcomes has values that its columns may have.",
+    why="A word that nobody defined counts as nothing, or as anything.",
+    fix=_RESTORE,
+)
+def _words_known(subject: Subject) -> Hits:
     return _rows(subject, "words")
 
 
-@rules.error("SB-EVI-018")
-def scores_follow(subject: Subject) -> Iterator[Hit]:
-    """The score of every outcome follows from its verdict, and only a response has one.
-
-    Otherwise the number and the reason given for it are two claims.
-    """
+@rules.error(
+    "SB-EVI-018",
+    "The score of every outcome follows from its verdict, and only a response has one.",
+    why="Otherwise the number and the reason given for it are two claims.",
+    fix=_RESTORE,
+)
+def _scores_follow(subject: Subject) -> Hits:
     return _rows(subject, "score")
 
 
-def _rows(subject: Subject, about: str) -> Iterator[Hit]:
+def _rows(subject: Subject, about: str) -> Hits:
     for problem in subject.row_problems:
         if problem.about == about:
-            yield Hit(_file(subject, OUTCOMES_FILE), problem.message, _RESTORE)
+            yield (_file(subject, OUTCOMES_FILE), problem.message)
 
 
 # --- the tables against the card -----------------------------------------------------------------
 
 
-@rules.error("SB-EVI-019")
-def grid_complete(subject: Subject) -> Iterator[Hit]:
-    """Every declared combination has outcomes.
-
-    What was measured and left out is what nobody wanted to show.
-    """
+@rules.error(
+    "SB-EVI-019",
+    "Every declared combination has outcomes.",
+    why="What was measured and left out is what nobody wanted to show.",
+    fix=_RESTORE,
+)
+def _grid_complete(subject: Subject) -> Hits:
     from safebench.evidence.columns import distinct
 
     table = _table(subject, OUTCOMES_FILE)
@@ -105,7 +108,7 @@ def grid_complete(subject: Subject) -> Iterator[Hit]:
     missing = [cell for cell in expected if cell not in there]
     if missing:
         first = " / ".join("-" if part is None else str(part) for part in missing[0])
-        yield Hit(
+        yield (
             _file(subject, OUTCOMES_FILE),
             f"{len(missing):,} of {len(expected):,} declared combinations have no outcomes, "
             f"the first: {first}",
@@ -166,12 +169,14 @@ def _declared_judgements(
                     yield task.name, construct, judge.name
 
 
-@rules.error("SB-EVI-020", section="card.md#tasks")
-def prompts_are_the_tasks(subject: Subject) -> Iterator[Hit]:
-    """The prompts of the outcomes are those of the task: as many, the same ids and constructs.
-
-    Of a benchmark's prompts, the easy ones alone give any number one likes.
-    """
+@rules.error(
+    "SB-EVI-020",
+    "The prompts of the outcomes are those of the task: as many, the same ids and constructs.",
+    why="Of a benchmark's prompts, the easy ones alone give any number one likes.",
+    fix=_RESTORE,
+    section="card.md#tasks",
+)
+def _prompts_are_the_tasks(subject: Subject) -> Hits:
     from safebench.evidence.columns import distinct
 
     table = _table(subject, OUTCOMES_FILE)
@@ -189,10 +194,9 @@ def prompts_are_the_tasks(subject: Subject) -> Iterator[Hit]:
                 and found
                 and (len(found) != said if field == "prompts" else len(found) > said)
             ):
-                yield Hit(
+                yield (
                     (*place, field),
                     f"{field} is {said:,}, and the outcomes have {len(found):,} prompts",
-                    _RESTORE,
                 )
         loaded = subject.task_documents.get(task.name)
         if loaded is None or not found:
@@ -200,7 +204,7 @@ def prompts_are_the_tasks(subject: Subject) -> Iterator[Hit]:
         said_digest = text(task.dataset_sha256)
         if said_digest is not None and said_digest != loaded.dataset_sha256:
             if not loaded.is_published and loaded.version == reported(task.version):
-                yield Hit(
+                yield (
                     (*place, "dataset_sha256"),
                     f"found {said_digest}; version {loaded.version} of {task.name} has "
                     f"{loaded.dataset_sha256}",
@@ -210,9 +214,7 @@ def prompts_are_the_tasks(subject: Subject) -> Iterator[Hit]:
         yield from _other_prompts(place, found, loaded)
 
 
-def _other_prompts(
-    place: Pointer, found: Mapping[str, set[str]], loaded: LoadedTask
-) -> Iterator[Hit]:
+def _other_prompts(place: Pointer, found: Mapping[str, set[str]], loaded: LoadedTask) -> Hits:
     expected = {d["prompt_id"]: d["construct"] for d in loaded.documents}
     for what, ids in (
         ("not asked", expected.keys() - found),
@@ -220,24 +222,24 @@ def _other_prompts(
     ):
         if ids:
             message = f"{len(ids):,} prompts of {loaded.name} {what}: {listed(sorted(ids))}"
-            yield Hit(place, message.replace("not asked", "were not asked"), _RESTORE)
+            yield (place, message.replace("not asked", "were not asked"))
     for prompt, construct in sorted(expected.items()):
         other = found.get(prompt, {construct}) - ({"severity"} if construct == "harm" else set())
         if other != {construct}:
-            yield Hit(
+            yield (
                 place,
                 f"{prompt} measures {construct}, and the outcomes say {listed(sorted(other))}",
-                _RESTORE,
             )
             return
 
 
-@rules.error("SB-EVI-021")
-def noise_is_the_cards(subject: Subject) -> Iterator[Hit]:
-    """Sampled responses were drawn with the card's generation seed, and greedy ones with none.
-
-    A seed that was tried until the numbers pleased stands in the rows.
-    """
+@rules.error(
+    "SB-EVI-021",
+    "Sampled responses were drawn with the card's generation seed, and greedy ones with none.",
+    why="A seed that was tried until the numbers pleased stands in the rows.",
+    fix=_RESTORE,
+)
+def _noise_is_the_cards(subject: Subject) -> Hits:
     from safebench.evidence.columns import distinct
 
     table = _table(subject, OUTCOMES_FILE)
@@ -250,28 +252,28 @@ def noise_is_the_cards(subject: Subject) -> Iterator[Hit]:
             continue
         wanted = expected if sampled[decoding] else None
         if seed != wanted:
-            yield Hit(
+            yield (
                 ("seeds", "generation") if sampled[decoding] else _file(subject, OUTCOMES_FILE),
                 f"outcomes of {decoding} have generation_seed {seed}, expected "
                 f"{'null: it is greedy' if wanted is None else wanted}",
-                _RESTORE,
             )
 
 
 # --- the responses -------------------------------------------------------------------------------
 
 
-@rules.error("SB-EVI-022")
-def responses_match(subject: Subject) -> Iterator[Hit]:
-    """Every response has outcomes, every outcome its response, and both say how it ended.
-
-    A verdict on a text that is not there cannot be checked.
-    """
+@rules.error(
+    "SB-EVI-022",
+    "Every response has outcomes, every outcome its response, and both say how it ended.",
+    why="A verdict on a text that is not there cannot be checked.",
+    fix=_RESTORE,
+)
+def _responses_match(subject: Subject) -> Hits:
     from safebench.evidence.columns import distinct, encoded
 
     if isinstance(subject.responses, EvidenceError):
         problem = subject.responses
-        yield Hit(_file(subject, RESPONSES_FILE), str(problem), problem.fix or _RESTORE)
+        yield (_file(subject, RESPONSES_FILE), str(problem), problem.fix or _RESTORE)
     responses, outcomes = _table(subject, RESPONSES_FILE), _table(subject, OUTCOMES_FILE)
     if responses is None or outcomes is None:
         return
@@ -309,15 +311,16 @@ def responses_match(subject: Subject) -> Iterator[Hit]:
             example = min((f for f in found if f is not None), key=str, default=None)
             shown = " / ".join("-" if p is None else str(p) for p in example) if example else ""
             message = f"{len(found):,} responses {what}" + (f": {shown}" if shown else "")
-            yield Hit(_file(subject, RESPONSES_FILE), message, _RESTORE)
+            yield (_file(subject, RESPONSES_FILE), message)
 
 
-@rules.error("SB-EVI-023")
-def verdicts_are_the_judges(subject: Subject) -> Iterator[Hit]:
-    """Where a judge reads by a published rule, its verdicts are what the rule says of the texts.
-
-    A verdict that its judge does not give was given by somebody else.
-    """
+@rules.error(
+    "SB-EVI-023",
+    "Where a judge reads by a published rule, its verdicts are what the rule says of the texts.",
+    why="A verdict that its judge does not give was given by somebody else.",
+    fix=_RESTORE,
+)
+def _verdicts_are_the_judges(subject: Subject) -> Hits:
     from safebench.judges.rule import rule_of
 
     responses, outcomes = _table(subject, RESPONSES_FILE), _table(subject, OUTCOMES_FILE)
@@ -355,7 +358,7 @@ def verdicts_are_the_judges(subject: Subject) -> Iterator[Hit]:
                     f"{decided.verdict or f'{decided.score:g}'}"
                 )
         if wrong:
-            yield Hit(
+            yield (
                 ("judge", number),
                 f"{wrong:,} outcomes are not what {judge.id} decides of the responses; {first}",
                 "judge the responses again",
@@ -387,12 +390,13 @@ def _judged(
         yield asked, count, verdict, score
 
 
-@rules.error("SB-EVI-024")
-def seeds_differ(subject: Subject) -> Iterator[Hit]:
-    """Two training seeds do not give the same sampled texts.
-
-    One run under two names makes any number look stable.
-    """
+@rules.error(
+    "SB-EVI-024",
+    "Two training seeds do not give the same sampled texts.",
+    why="One run under two names makes any number look stable.",
+    fix=_RESTORE,
+)
+def _seeds_differ(subject: Subject) -> Hits:
     responses = _table(subject, RESPONSES_FILE)
     if responses is None:
         return
@@ -408,7 +412,7 @@ def seeds_differ(subject: Subject) -> Iterator[Hit]:
         for (one, first), (other, second) in itertools.combinations(by_seed.items(), 2):
             several = len(first) >= FEWEST_SAMPLES and len(set(first.values())) > 1
             if several and first == second:
-                yield Hit(
+                yield (
                     _file(subject, RESPONSES_FILE),
                     f"seeds {one} and {other} ({condition}, checkpoint {checkpoint}, {decoding}) "
                     f"share all {len(first):,} sampled texts",
@@ -437,12 +441,13 @@ def _measured_files(subject: Subject) -> Iterator[tuple[Pointer, Path | None, st
             yield pointer, inside(subject.folder, path), path, entry
 
 
-@rules.error("SB-EVI-025")
-def named_digests_hold(subject: Subject) -> Iterator[Hit]:
-    """Training data and weights in the folder are those of the card: digest and examples.
-
-    The card's digest is what the runs are said to have used.
-    """
+@rules.error(
+    "SB-EVI-025",
+    "Training data and weights in the folder are those of the card: digest and examples.",
+    why="The card's digest is what the runs are said to have used.",
+    fix=_RESTORE,
+)
+def _named_digests_hold(subject: Subject) -> Hits:
     from safebench.files import sha256_of
     from safebench.models.weights import weights_sha256
 
@@ -455,12 +460,12 @@ def named_digests_hold(subject: Subject) -> Iterator[Hit]:
         except (SafebenchError, OSError):
             continue  # a folder without weights: SB-EVI-026
         if found != said:
-            yield Hit((*pointer, "sha256"), f"{path} has sha256 {found}, expected {said}", _RESTORE)
+            yield ((*pointer, "sha256"), f"{path} has sha256 {found}, expected {said}")
         elif pointer[0] == "data":
             yield from _examples(pointer, target, path, entry)
 
 
-def _examples(pointer: Pointer, target: Path, path: str, entry: Any) -> Iterator[Hit]:
+def _examples(pointer: Pointer, target: Path, path: str, entry: Any) -> Hits:
     from safebench.rows import read_rows
 
     said = reported(entry.examples)
@@ -472,15 +477,16 @@ def _examples(pointer: Pointer, target: Path, path: str, entry: Any) -> Iterator
         return  # of a format that has no rows here
     if count != said:
         message = f"examples is {said:,}, and {path} has {count:,}"
-        yield Hit((*pointer, "examples"), message, "give the number, or the subset that was used")
+        yield ((*pointer, "examples"), message, "give the number, or the subset that was used")
 
 
-@rules.warning("SB-EVI-026")
-def named_files_there(subject: Subject) -> Iterator[Hit]:
-    """Training data and weights that the card places in the submission lie in it.
-
-    A digest of something that nobody can get is hard to hold against anybody.
-    """
+@rules.warning(
+    "SB-EVI-026",
+    "Training data and weights that the card places in the submission lie in it.",
+    why="A digest of something that nobody can get is hard to hold against anybody.",
+    fix=_RESTORE,
+)
+def _named_files_there(subject: Subject) -> Hits:
     absent = [
         (pointer, path)
         for pointer, target, path, _ in _measured_files(subject)
@@ -488,15 +494,16 @@ def named_files_there(subject: Subject) -> Iterator[Hit]:
     ]
     if absent:
         names = listed(path for _, path in absent)
-        yield Hit((*absent[0][0], "path"), f"not in the submission: {names}", "add what is named")
+        yield ((*absent[0][0], "path"), f"not in the submission: {names}", "add what is named")
 
 
-@rules.error("SB-EVI-027")
-def journal_agrees(subject: Subject) -> Iterator[Hit]:
-    """The journal, where there is one, tells of the same runs as the card, and how they ended.
-
-    A run that was registered and is not listed was dropped.
-    """
+@rules.error(
+    "SB-EVI-027",
+    "The journal, where there is one, tells of the same runs as the card, and how they ended.",
+    why="A run that was registered and is not listed was dropped.",
+    fix=_RESTORE,
+)
+def _journal_agrees(subject: Subject) -> Hits:
     from safebench.evidence.journal import JOURNAL_FILE, Journal
 
     evidence = subject.card.given_evidence
@@ -515,7 +522,7 @@ def journal_agrees(subject: Subject) -> Iterator[Hit]:
         if found == said or (found == "registered" and said == "finished"):
             continue
         whose = run[0] if run[1] is None else f"{run[0]}, training seed {run[1]}"
-        yield Hit(
+        yield (
             ("evidence", "runs"),
             f"{whose}: {said or 'not listed'} in the card, {found or 'not registered'} in "
             f"{JOURNAL_FILE}",

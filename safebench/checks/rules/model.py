@@ -10,7 +10,7 @@ from safebench.card.base import Unpinnable
 from safebench.card.document import Pointer
 from safebench.card.model import ApiModel, Weights
 from safebench.checks.registry import (
-    Hit,
+    Hits,
     Rules,
     Subject,
     calendar_day,
@@ -37,79 +37,70 @@ def moves(revision: str) -> bool:
     return not (COMMIT.match(revision) or DIGEST.match(revision))
 
 
-@rules.error("SB-MOD-001")
-def revision_given(subject: Subject) -> Iterator[Hit]:
-    """A base model from a hub has a revision.
-
-    A repository's files change under the same name.
-    """
+@rules.error(
+    "SB-MOD-001",
+    "A base model from a hub has a revision.",
+    why="A repository's files change under the same name.",
+)
+def _revision_given(subject: Subject) -> Hits:
     base = subject.card.model.base
     name = reported(base.id)
     if base.revision is None and name is not None and not is_local(name, subject):
-        yield Hit(
-            ("model", "base"),
-            f"{name} has no revision: its files can change under that name",
-            f"git ls-remote https://huggingface.co/{name}, and give the commit as revision",
-        )
+        message = f"{name} has no revision: its files can change under that name"
+        fix = f"git ls-remote https://huggingface.co/{name}, and give the commit as revision"
+        yield ("model", "base"), message, fix
 
 
-@rules.error("SB-MOD-002")
-def revision_pinned(subject: Subject) -> Iterator[Hit]:
-    """The base model's revision cannot move.
-
-    Two readers of the same branch name may load different models.
-    """
-    base = subject.card.model.base
-    revision = text(base.revision)
+@rules.error(
+    "SB-MOD-002",
+    "The base model's revision cannot move.",
+    why="Two readers of the same branch name may load different models.",
+)
+def _revision_pinned(subject: Subject) -> Hits:
+    revision = text(subject.card.model.base.revision)
     if revision is None:
         return
     if isinstance(subject.card.model, ApiModel):
         if DIGEST.match(revision):  # of the file that a server was given
             return
-        yield Hit(
+        yield (
             ("model", "base", "revision"),
             f'revision "{revision}" is the name of a model that only its provider holds',
             "give the dated name as snapshot, and revision: {unpinnable: why, first_request: day, "
             "last_request: day}, or sha256: and the digest of the file that is served",
         )
     elif moves(revision):
-        what = (
-            "a short commit" if re.fullmatch(r"[0-9a-f]{7,39}", revision) else "a name that moves"
-        )
-        yield Hit(
+        short = re.fullmatch(r"[0-9a-f]{7,39}", revision)
+        yield (
             ("model", "base", "revision"),
-            f'revision "{revision}" is {what}; '
+            f'revision "{revision}" is {"a short commit" if short else "a name that moves"}; '
             "expected a 40-digit commit, or sha256: and 64 digits",
             "git ls-remote shows the commit of a branch or tag; "
             "a run fills in the digest of local files",
         )
 
 
-@rules.error("SB-MOD-003")
-def adapters_complete(subject: Subject) -> Iterator[Hit]:
-    """Weights are listed for every training seed and checkpoint that was measured.
-
-    A seed without weights cannot be checked, or told from one that was left out.
-    """
-    weights = reported(getattr(subject.card.model, "weights", None))
-    results = subject.card.given_results
-    if weights is None or results is None:
+@rules.error(
+    "SB-MOD-003",
+    "Weights are listed for every training seed and checkpoint that was measured.",
+    why="A seed without weights cannot be checked, or told from one that was left out.",
+    fix="list their folder, or Hub id, and sha256",
+)
+def _adapters_complete(subject: Subject) -> Hits:
+    if reported(getattr(subject.card.model, "weights", None)) is None:
         return
-    listed = {_made_by(entry) for entry in weights}
     needed = {
-        (score.condition, reported(run.training_seed), score.checkpoint)
-        for score in results.scores
+        (score.condition, run.training_seed, score.checkpoint)
+        for score in subject.scores
         for run in items(score.runs)
-        if score.condition != "base"
-        and reported(run.training_seed) is not None
-        and score.checkpoint
+        if score.condition != "base" and isinstance(run.training_seed, int) and score.checkpoint
     }
-    for condition, seed, checkpoint in sorted(needed - listed):
-        yield Hit(
+    there = {_made_by(entry) for entry in subject.weights}
+    for condition, seed, checkpoint in sorted(needed - there):
+        yield (
             ("model", "weights"),
             f"results use training seed {seed} ({condition}) at checkpoint {checkpoint}, "
             "but no weights are listed for it",
-            "list their folder, or Hub id, and sha256",
         )
 
 
@@ -117,146 +108,123 @@ def _made_by(entry: Weights) -> tuple[str, int, int]:
     return entry.condition, reported(entry.training_seed), reported(entry.checkpoint)
 
 
-@rules.error("SB-MOD-004")
-def adapters_once(subject: Subject) -> Iterator[Hit]:
-    """Weights are listed once per training seed and checkpoint.
-
-    Of two sets of weights for one seed, the better one may have been reported.
-    """
-    weights = subject.weights
-    for number, key in duplicates([_made_by(entry) for entry in weights]):
-        if None in key:
-            continue
-        yield Hit(
-            ("model", "weights", number),
-            f"training seed {key[1]} ({key[0]}) at checkpoint {key[2]} is listed a second time",
-            "keep the one that was measured",
-        )
+@rules.error(
+    "SB-MOD-004",
+    "Weights are listed once per training seed and checkpoint.",
+    why="Of two sets of weights for one seed, the better one may have been reported.",
+    fix="keep the one that was measured",
+)
+def _adapters_once(subject: Subject) -> Hits:
+    for number, key in duplicates(_made_by(entry) for entry in subject.weights):
+        if None not in key:
+            condition, seed, checkpoint = key
+            whose = f"training seed {seed} ({condition}) at checkpoint {checkpoint}"
+            yield ("model", "weights", number), f"{whose} is listed a second time"
 
 
-@rules.error("SB-MOD-005")
-def nothing_trained(subject: Subject) -> Iterator[Hit]:
-    """An untuned model has no tuned weights and no fine-tuning jobs.
-
-    Either something was trained or nothing was.
-    """
-    if not subject.is_untuned:
-        return
-    for field in ("weights", "jobs"):
-        if not items(getattr(subject.card.model, field, None)):
-            continue
-        yield Hit(
-            ("model", field),
-            f"{field} are listed, but hyperparameters.method is none",
-            "remove them, or describe how they were trained",
-        )
+@rules.error(
+    "SB-MOD-005",
+    "An untuned model has no tuned weights and no fine-tuning jobs.",
+    why="Either something was trained or nothing was.",
+    fix="remove them, or describe how they were trained",
+)
+def _nothing_trained(subject: Subject) -> Hits:
+    for field in ("weights", "jobs") if subject.is_untuned else ():
+        if items(getattr(subject.card.model, field, None)):
+            yield ("model", field), f"{field} are listed, but hyperparameters.method is none"
 
 
-@rules.warning("SB-MOD-006")
-def one_template(subject: Subject) -> Iterator[Hit]:
-    """Training and evaluation use one chat template.
-
-    A different template alone can undo safety training.
-    """
+@rules.warning(
+    "SB-MOD-006",
+    "Training and evaluation use one chat template.",
+    why="A different template alone can undo safety training.",
+    fix="also measure with the training template, or explain why it differs",
+)
+def _one_template(subject: Subject) -> Hits:
     model = subject.card.model
     training = reported(getattr(model, "training_chat_template", None))
     evaluation = reported(getattr(model, "chat_template", None))
     if training is not None and evaluation is not None and training != evaluation:
-        yield Hit(
+        yield (
             ("model", "training_chat_template"),
             "the chat template for training differs from the one for evaluation: "
             "the template may be what caused the change",
-            "also measure with the training template, or explain why it differs",
         )
 
 
-@rules.error("SB-MOD-007")
-def weights_declared(subject: Subject) -> Iterator[Hit]:
-    """Weights belong to a declared training seed and checkpoint.
-
-    Weights of a run outside the protocol were added because of their result.
-    """
-    declared = {
-        "training_seed": subject.training_seeds,
-        "checkpoint": subject.checkpoints,
-    }
-    for number, entry in enumerate(subject.weights):
+@rules.error(
+    "SB-MOD-007",
+    "Weights belong to a declared training seed and checkpoint.",
+    why="Weights of a run outside the protocol were added because of their result.",
+    fix="list every seed and checkpoint that was trained, or remove the weights",
+)
+def _weights_declared(subject: Subject) -> Hits:
+    declared = {"training_seed": subject.training_seeds, "checkpoint": subject.checkpoints}
+    for at, entry in subject.each("model.weights"):
         for field, values in declared.items():
             value = reported(getattr(entry, field))
             if values and value is not None and value not in values:
-                yield Hit(
-                    ("model", "weights", number, field),
-                    f"{field.replace('_', ' ')} {value} is not declared in the protocol",
-                    "list every seed and checkpoint that was trained, or remove the weights",
-                )
+                what = field.replace("_", " ")
+                yield (*at, field), f"{what} {value} is not declared in the protocol"
 
 
-@rules.error("SB-MOD-008")
-def weights_differ(subject: Subject) -> Iterator[Hit]:
-    """Weights of different training runs are different files.
-
-    One adapter listed under five seeds is one run, not five.
-    """
-    weights = subject.weights
-    digests = [reported(entry.sha256) for entry in weights]
+@rules.error(
+    "SB-MOD-008",
+    "Weights of different training runs are different files.",
+    why="One adapter listed under five seeds is one run, not five.",
+    fix="give the digest of this run's own file",
+)
+def _weights_differ(subject: Subject) -> Hits:
+    digests = [reported(entry.sha256) for entry in subject.weights]
     for number, digest in duplicates(digests):
-        yield Hit(
+        yield (
             ("model", "weights", number, "sha256"),
             f"these are the bytes of model.weights[{digests.index(digest)}]: "
             "two training runs do not produce the same weights",
-            "give the digest of this run's own file",
         )
 
 
-@rules.error("SB-MOD-009")
-def weights_placed(subject: Subject) -> Iterator[Hit]:
-    """Weights say where they can be found.
-
-    The digest of a file that nobody can get proves nothing.
-    """
-    for number, entry in enumerate(subject.weights):
-        if entry.path is None and entry.id is None:
-            yield Hit(
-                ("model", "weights", number),
-                "these weights have neither path nor id",
-                "give path, or id and revision, or path: {not_reported: why}",
-            )
-
-
-@rules.error("SB-MOD-010", section="card.md#unpinnable")
-def request_days(subject: Subject) -> Iterator[Hit]:
-    """Request dates exist in the calendar, are in order, and do not lie in the future.
-
-    Where nothing immutable names a model, the dates are all that identifies it.
-    """
-    for place, pin in _unpinnable(subject):
-        days: list[datetime.date] = []
-        for field in ("first_request", "last_request"):
-            stated = text(getattr(pin, field))
-            if stated is None:
-                continue
-            day = calendar_day(stated)
-            if day is None or day > subject.tomorrow:
-                wrong = "does not exist in the calendar" if day is None else "is in the future"
-                yield Hit((*place, field), f"{stated} {wrong}", "correct the date")
-            else:
-                days.append(day)
-        if len(days) == 2 and days[1] < days[0]:
-            yield Hit(
-                (*place, "last_request"),
-                f"the last request ({days[1]}) is before the first ({days[0]})",
-                "swap the two",
-            )
+@rules.error(
+    "SB-MOD-009",
+    "Weights say where they can be found.",
+    why="The digest of a file that nobody can get proves nothing.",
+    fix="give path, or id and revision, or path: {not_reported: why}",
+    each="model.weights",
+)
+def _weights_placed(entry: Weights) -> Hits:
+    if entry.path is None and entry.id is None:
+        yield (), "these weights have neither path nor id"
 
 
 def _unpinnable(subject: Subject) -> Iterator[tuple[Pointer, Unpinnable]]:
-    found: list[tuple[Pointer, object]] = [
-        (("model", "base", "revision"), subject.card.model.base.revision)
-    ]
-    for number, judge in enumerate(items(subject.card.judge)):
-        found.append((("judge", number, "revision"), judge.revision))
-    for number, dataset in enumerate(items(subject.card.data)):
-        found.append((("data", number, "revision"), dataset.revision))
-    for place, revision in found:
-        if isinstance(revision, Unpinnable):
-            yield place, revision
+    """Yield every revision that nothing immutable names, with its place."""
+    holders = (
+        (("model", "base"), subject.card.model.base),
+        *subject.each("judge"),
+        *subject.each("data"),
+    )
+    for at, holder in holders:
+        if isinstance(holder.revision, Unpinnable):
+            yield (*at, "revision"), holder.revision
+
+
+@rules.error(
+    "SB-MOD-010",
+    "Request dates exist in the calendar, are in order, and do not lie in the future.",
+    why="Where nothing immutable names a model, the dates are all that identifies it.",
+    section="card.md#unpinnable",
+)
+def _request_days(subject: Subject) -> Hits:
+    for at, pin in _unpinnable(subject):
+        days: list[datetime.date] = []
+        for field in ("first_request", "last_request"):
+            date = text(getattr(pin, field))
+            day = calendar_day(date) if date is not None else None
+            if day is not None and day <= subject.tomorrow:
+                days.append(day)
+            elif date is not None:
+                wrong = "does not exist in the calendar" if day is None else "is in the future"
+                yield (*at, field), f"{date} {wrong}", "correct the date"
+        if len(days) == 2 and days[1] < days[0]:
+            message = f"the last request ({days[1]}) is before the first ({days[0]})"
+            yield (*at, "last_request"), message, "swap the two"

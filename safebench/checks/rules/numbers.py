@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from safebench.card.base import NotReported
 from safebench.card.results import MARGIN, MOST_TRUNCATED, Change, Score, base_key, key_of
-from safebench.checks.registry import Hit, Rules, Subject, duplicates, items, reported
+from safebench.checks.registry import Hits, Rules, Subject, duplicates, items, reported
 from safebench.checks.rules.results import TOLERANCE
 from safebench.words import percent
 
@@ -18,205 +16,177 @@ def _place(item: Score | Change) -> str:
     return f"{item.task} ({item.construct}), {item.condition}{epoch}, {item.decoding}"
 
 
-@rules.warning("SB-RES-010")
-def has_interval(subject: Subject) -> Iterator[Hit]:
-    """Every number has its n and its interval.
-
-    Without them, a score cannot be distinguished from another (arXiv 2506.17209).
-    """
-    for field, wanted in (("scores", ("n", "lower", "upper")), ("changes", ("lower", "upper"))):
-        found: tuple[Score | Change, ...] = subject.scores if field == "scores" else subject.changes
-        for number, item in enumerate(found):
-            missing = [name for name in wanted if isinstance(getattr(item, name), NotReported)]
+@rules.warning(
+    "SB-RES-010",
+    "Every number has its n and its interval.",
+    why="Without them, a score cannot be distinguished from another (arXiv 2506.17209).",
+    fix="give them; safebench score computes them from outcomes.parquet",
+)
+def _has_interval(subject: Subject) -> Hits:
+    for field, needed in (("scores", ("n", "lower", "upper")), ("changes", ("lower", "upper"))):
+        for at, item in subject.each(f"results.{field}"):
+            missing = [name for name in needed if isinstance(getattr(item, name), NotReported)]
             if missing:
-                yield Hit(
-                    ("results", field, number, missing[0]),
+                yield (
+                    (*at, missing[0]),
                     f"{_place(item)}: {', '.join(missing)} not reported: "
                     "this number cannot be distinguished from another",
-                    "give them; safebench score computes them from outcomes.parquet",
                 )
 
 
-@rules.error("SB-RES-011")
-def runs_once(subject: Subject) -> Iterator[Hit]:
-    """Every run is counted once.
-
-    Counting one run twice makes the spread look smaller.
-    """
-    for number, score in enumerate(subject.scores):
-        keys = [(reported(run.training_seed), reported(run.repeat)) for run in items(score.runs)]
-        for position, (seed, repeat) in duplicates(keys):
-            if repeat is None or (seed is None and score.condition != "base"):
-                continue  # not known to be the same run
-            whose = "the base model" if seed is None else f"training seed {seed}"
-            yield Hit(
-                ("results", "scores", number, "runs", position),
-                f"repeat {repeat} of {whose} is listed before",
-                "list every run once",
-            )
+@rules.error(
+    "SB-RES-011",
+    "Every run is counted once.",
+    why="Counting one run twice makes the spread look smaller.",
+    fix="list every run once",
+    each="results.scores",
+)
+def _runs_once(score: Score) -> Hits:
+    keys = [(reported(run.training_seed), reported(run.repeat)) for run in items(score.runs)]
+    for position, (seed, repeat) in duplicates(keys):
+        if repeat is None or (seed is None and score.condition != "base"):
+            continue  # not known to be the same run
+        whose = "the base model" if seed is None else f"training seed {seed}"
+        yield ("runs", position), f"repeat {repeat} of {whose} is listed before"
 
 
-@rules.error("SB-RES-012")
-def seeds_measured(subject: Subject) -> Iterator[Hit]:
-    """Every declared training seed was measured or is registered as lost.
-
-    A seed left out of the mean may have been left out for its score.
-    """
-    training = subject.training_seeds
-    if training is None:
-        return
+@rules.error(
+    "SB-RES-012",
+    "Every declared training seed was measured or is registered as lost.",
+    why="A seed left out of the mean may have been left out for its score.",
+    fix="report it, or register in evidence.runs that it failed or was withdrawn, and why",
+)
+def _seeds_measured(subject: Subject) -> Hits:
     lost = {
         (run.condition, reported(run.training_seed))
         for run in subject.runs
         if run.status != "finished"
     }
-    for number, score in enumerate(subject.scores):
-        if score.condition == "base" or isinstance(score.runs, NotReported):
+    for at, score in subject.each("results.scores"):
+        measured = {reported(run.training_seed) for run in items(score.runs)}
+        # A run whose seed is not reported may be any of those that seem to be missing.
+        if score.condition == "base" or None in measured or isinstance(score.runs, NotReported):
             continue
-        measured = {reported(run.training_seed) for run in score.runs}
-        if None in measured:
-            continue
-        for seed in training:
+        for seed in subject.training_seeds or ():
             if seed not in measured and (score.condition, seed) not in lost:
-                yield Hit(
-                    ("results", "scores", number, "runs"),
-                    f"{_place(score)}: training seed {seed} has no run",
-                    "report it, or register in evidence.runs that it failed or was withdrawn, "
-                    "and why",
-                )
+                yield (*at, "runs"), f"{_place(score)}: training seed {seed} has no run"
 
 
-@rules.error("SB-RES-013")
-def repeats_measured(subject: Subject) -> Iterator[Hit]:
-    """A score has the number of repeats that its decoding declares.
-
-    Omitted repeats may have been omitted for their scores.
-    """
+@rules.error(
+    "SB-RES-013",
+    "A score has the number of repeats that its decoding declares.",
+    why="Omitted repeats may have been omitted for their scores.",
+    fix="report every repeat, counted from 1",
+)
+def _repeats_measured(subject: Subject) -> Hits:
     declared = {d.name: reported(d.repeats) for d in items(subject.card.decoding)}
-    for number, score in enumerate(subject.scores):
+    for at, score in subject.each("results.scores"):
         expected = declared.get(score.decoding)
-        repeats = [reported(run.repeat) for run in items(score.runs)]
+        repeats = {reported(run.repeat) for run in items(score.runs)}
         if expected is None or not repeats or None in repeats:
             continue
-        if set(repeats) != set(range(1, expected + 1)):
-            yield Hit(
-                ("results", "scores", number, "runs"),
-                f"{_place(score)}: repeats {', '.join(map(str, sorted(set(repeats))))}, "
+        if repeats != set(range(1, expected + 1)):
+            yield (
+                (*at, "runs"),
+                f"{_place(score)}: repeats {', '.join(map(str, sorted(repeats)))}, "
                 f"but decoding {score.decoding} declares {expected}",
-                "report every repeat, counted from 1",
             )
 
 
-@rules.error("SB-RES-014")
-def change_is_difference(subject: Subject) -> Iterator[Hit]:
-    """A change is the score minus the base model's score.
-
-    Both scores are published, so readers can check the difference.
-    """
+@rules.error(
+    "SB-RES-014",
+    "A change is the score minus the base model's score.",
+    why="Both scores are published, so readers can check the difference.",
+    fix="correct the change or the scores",
+)
+def _change_is_difference(subject: Subject) -> Hits:
     scores = {key_of(score): reported(score.estimate) for score in subject.scores}
-    for number, change in enumerate(subject.changes):
-        stated = reported(change.estimate)
-        after = scores.get(key_of(change))
+    for at, change in subject.each("results.changes"):
+        value, after = reported(change.estimate), scores.get(key_of(change))
         before = scores.get(base_key(change))
-        if stated is None or after is None or before is None:
+        if value is None or after is None or before is None:
             continue
-        if abs(after - before - stated) > TOLERANCE:
-            yield Hit(
-                ("results", "changes", number, "estimate"),
-                f"the change is {stated:g}, but {after:g} - {before:g} is {after - before:g}",
-                "correct the change or the scores",
-            )
+        if abs(after - before - value) > TOLERANCE:
+            difference = f"{after:g} - {before:g} is {after - before:g}"
+            yield (*at, "estimate"), f"the change is {value:g}, but {difference}"
 
 
-@rules.error("SB-RES-015")
-def directions_add_up(subject: Subject) -> Iterator[Hit]:
-    """The seeds that rise or fall are no more than the seeds compared.
-
-    `In every seed` is the strongest claim that a small study can make.
-    """
-    for number, change in enumerate(subject.changes):
-        up, down, seeds = (
-            reported(change.seeds_up),
-            reported(change.seeds_down),
-            reported(change.seeds),
-        )
-        if None not in (up, down, seeds) and up + down > seeds:
-            yield Hit(
-                ("results", "changes", number, "seeds_up"),
-                f"{up} up and {down} down of {seeds} training seeds",
-                "count each training seed once",
-            )
+@rules.error(
+    "SB-RES-015",
+    "The seeds that rise or fall are no more than the seeds compared.",
+    why="`In every seed` is the strongest claim that a small study can make.",
+    fix="count each training seed once",
+    each="results.changes",
+)
+def _directions_add_up(change: Change) -> Hits:
+    up, down = reported(change.seeds_up), reported(change.seeds_down)
+    seeds = reported(change.seeds)
+    if None not in (up, down, seeds) and up + down > seeds:
+        yield "seeds_up", f"{up} up and {down} down of {seeds} training seeds"
 
 
-@rules.warning("SB-RES-016")
-def base_measured(subject: Subject) -> Iterator[Hit]:
-    """The base model is measured alongside the tuned one.
-
-    The effect of tuning is a difference, which needs both scores.
-    """
+@rules.warning(
+    "SB-RES-016",
+    "The base model is measured alongside the tuned one.",
+    why="The effect of tuning is a difference, which needs both scores.",
+    fix="measure the base model on the same prompts, with the same decoding and judge",
+)
+def _base_measured(subject: Subject) -> Hits:
     missing = {base_key(score) for score in subject.scores}
     missing -= {key_of(score) for score in subject.scores}
-    for number, score in enumerate(subject.scores):
-        if base_key(score) not in missing:
-            continue
-        missing.remove(base_key(score))  # one finding for all of them
-        yield Hit(
-            ("results", "scores", number),
-            f"{_place(score)}: there is no score of the base model to compare with",
-            "measure the base model on the same prompts, with the same decoding and judge",
-        )
+    for at, score in subject.each("results.scores"):
+        if base_key(score) in missing:
+            missing.remove(base_key(score))  # one finding for all of them
+            yield at, f"{_place(score)}: there is no score of the base model to compare with"
 
 
-@rules.error("SB-RES-017")
-def stability_fits(subject: Subject) -> Iterator[Hit]:
-    """Stability rests on the training seeds of the score, and on the standard's margin.
-
-    With a margin of one's own choice, or without the runs that went wrong, every recipe is stable.
-    """
+@rules.error(
+    "SB-RES-017",
+    "Stability rests on the training seeds of the score, and on the standard's margin.",
+    why="With a margin of one's own choice, or without the runs that went wrong, every recipe is "
+    "stable.",
+)
+def _stability_fits(subject: Subject) -> Hits:
     registered = [(run.condition, reported(run.training_seed)) for run in subject.runs]
-    for number, score in enumerate(subject.scores):
-        found = reported(score.stability)
-        if found is None:
+    for at, score in subject.each("results.scores"):
+        stability = reported(score.stability)
+        if stability is None:
             continue
-        place = ("results", "scores", number, "stability")
-        margin, stated = reported(found.margin), reported(found.seeds)
+        margin, number = reported(stability.margin), reported(stability.seeds)
         if margin is not None and abs(margin - MARGIN) > TOLERANCE:
-            yield Hit(
-                (*place, "margin"),
-                f"margin is {margin:g}, but the standard's is {MARGIN:g}",
+            message = f"margin is {margin:g}, but the standard's is {MARGIN:g}"
+            yield (
+                (*at, "stability", "margin"),
+                message,
                 "compute stability with the standard's margin",
             )
         seeds = {reported(run.training_seed) for run in items(score.runs)}
-        if stated is None or not seeds or None in seeds:
+        if number is None or not seeds or None in seeds:
             continue
         lost = {seed for condition, seed in registered if condition == score.condition}
         lost -= {*seeds, None}
-        if stated != len(seeds) + len(lost):
+        if number != len(seeds) + len(lost):
             also = f" and {len(lost)} that were registered and lost" if lost else ""
-            yield Hit(
-                (*place, "seeds"),
-                f"stability is reported for {stated} training seeds, "
+            yield (
+                (*at, "stability", "seeds"),
+                f"stability is reported for {number} training seeds, "
                 f"but the score has {len(seeds)}{also}",
                 "correct the number; repeats of a seed are not further seeds",
             )
 
 
-@rules.warning("SB-RES-018")
-def few_truncated(subject: Subject) -> Iterator[Hit]:
-    """Few responses are truncated, including the base model's.
-
-    What a response would have said after the cut decides what it is, and a change is as much of the
-    base model's responses as of the tuned one's.
-    """
-    results = subject.card.given_results
-    primary = results.primary if results is not None else ()
-    wanted = {key for item in primary for key in (key_of(item), base_key(item))}
-    for number, score in enumerate(subject.scores):
+@rules.warning(
+    "SB-RES-018",
+    "Few responses are truncated, including the base model's.",
+    why="What a response would have said after the cut decides what it is, and a change is as "
+    "much of the base model's responses as of the tuned one's.",
+    fix="raise max_new_tokens",
+)
+def _few_truncated(subject: Subject) -> Hits:
+    primary = [item for _, item in subject.each("results.primary")]
+    counted = {key for item in primary for key in (key_of(item), base_key(item))}
+    for at, score in subject.each("results.scores"):
         truncated = reported(score.truncated)
-        if key_of(score) in wanted and truncated is not None and truncated > MOST_TRUNCATED:
-            yield Hit(
-                ("results", "scores", number, "truncated"),
-                f"{_place(score)}: {percent(truncated)} of the responses were truncated at "
-                "max_new_tokens",
-                "raise max_new_tokens",
-            )
+        if key_of(score) in counted and truncated is not None and truncated > MOST_TRUNCATED:
+            share = f"{percent(truncated)} of the responses were truncated at max_new_tokens"
+            yield (*at, "truncated"), f"{_place(score)}: {share}"

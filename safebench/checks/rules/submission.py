@@ -2,67 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from safebench.checks.registry import Hit, Rules, Subject, calendar_day, text
+from safebench.checks.registry import Hits, Rules, Subject, calendar_day, text
 
 rules = Rules("card.md#submission")
 
 
-@rules.error("SB-SUB-001")
-def date_exists(subject: Subject) -> Iterator[Hit]:
-    """The date exists in the calendar.
+@rules.error(
+    "SB-SUB-001",
+    "The date exists in the calendar.",
+    why="Boards sort cards by date.",
+    fix="correct the date",
+)
+def _date_exists(subject: Subject) -> Hits:
+    date = text(subject.card.submission.date)
+    if date is not None and calendar_day(date) is None:
+        yield ("submission", "date"), f"{date} does not exist in the calendar"
 
-    Boards sort cards by date.
-    """
-    stated = text(subject.card.submission.date)
-    if stated is not None and calendar_day(stated) is None:
-        yield Hit(
-            ("submission", "date"), f"{stated} does not exist in the calendar", "correct the date"
-        )
 
-
-@rules.error("SB-SUB-002")
-def date_past(subject: Subject) -> Iterator[Hit]:
-    """The date is not in the future.
-
-    A card is dated when it is submitted, so that registered comes before measured.
-    """
-    stated = text(subject.card.submission.date)
-    day = calendar_day(stated) if stated is not None else None
+@rules.error(
+    "SB-SUB-002",
+    "The date is not in the future.",
+    why="A card is dated when it is submitted, so that registered comes before measured.",
+    fix="give the day of submission, or check the clock of this machine",
+)
+def _date_past(subject: Subject) -> Hits:
+    date = text(subject.card.submission.date)
+    day = calendar_day(date) if date is not None else None
     if day is not None and day > subject.tomorrow:
-        yield Hit(
-            ("submission", "date"),
-            f"{stated} is in the future",
-            "give the day of submission, or check the clock of this machine",
-        )
+        yield ("submission", "date"), f"{date} is in the future"
 
 
-@rules.error("SB-SUB-003")
-def supersedes_other(subject: Subject) -> Iterator[Hit]:
-    """A card does not supersede itself.
-
-    The card that is replaced must remain findable under its own id.
-    """
+@rules.error(
+    "SB-SUB-003",
+    "A card does not supersede itself.",
+    why="The card that is replaced must remain findable under its own id.",
+    fix="give the id of the card that this one replaces, or remove the field",
+)
+def _supersedes_other(subject: Subject) -> Hits:
     submission = subject.card.submission
     if submission.supersedes == submission.id:
-        yield Hit(
-            ("submission", "supersedes"),
-            f"{submission.id} is this card's own id",
-            "give the id of the card that this one replaces, or remove the field",
-        )
+        yield ("submission", "supersedes"), f"{submission.id} is this card's own id"
 
 
-@rules.warning("SB-SUB-004")
-def artefact_is_one(subject: Subject) -> Iterator[Hit]:
-    """A claim about released weights is about one training run.
-
-    Five training seeds make five artefacts; a claim about all of them is about a recipe.
-    """
+@rules.warning(
+    "SB-SUB-004",
+    "A claim about released weights is about one training run.",
+    why="Five training seeds make five artefacts; a claim about all of them is about a recipe.",
+    fix="set object: recipe, or keep the one seed whose weights are released",
+)
+def _artefact_is_one(subject: Subject) -> Hits:
     count = subject.seed_count
     if subject.card.submission.object == "artefact" and count is not None and count > 1:
-        yield Hit(
-            ("submission", "object"),
-            f"object is artefact, but there are {count} training seeds",
-            "set object: recipe, or keep the one seed whose weights are released",
-        )
+        message = f"object is artefact, but there are {count} training seeds"
+        yield ("submission", "object"), message

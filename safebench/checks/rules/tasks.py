@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from safebench.card.base import NotReported
 from safebench.card.task import METRICS, Construct, Task
-from safebench.checks.registry import Hit, Rules, Subject, duplicates, items, listed, reported
+from safebench.checks.registry import Hits, Rules, Subject, duplicates, listed, reported
 
 rules = Rules("card.md#tasks")
 # Constructs of the standard's own tasks, for a plan, in which they are not yet filled in.
@@ -35,176 +35,150 @@ def constructs_of(task: Task) -> tuple[Construct, ...] | None:
     return (task.construct,) if isinstance(task.construct, str) else task.construct
 
 
-@rules.error("SB-TASK-001")
-def estimand_declared(subject: Subject) -> Iterator[Hit]:
-    """A primary estimand names a declared decoding, judge and checkpoint.
-
-    The headline number of a task must be one that is measured.
-    """
+@rules.error(
+    "SB-TASK-001",
+    "A primary estimand names a declared decoding, judge and checkpoint.",
+    why="The headline number of a task must be one that is measured.",
+    fix="name one of them",
+)
+def _estimand_declared(subject: Subject) -> Hits:
     names: dict[str, Sequence[object] | None] = {
         "decoding": subject.declared("decoding"),
         "judge": subject.declared("judge"),
         "checkpoint": subject.checkpoints or None,
     }
-    for number, task in enumerate(subject.card.task_list()):
+    for at, task in subject.each("tasks"):
         for field, declared in names.items():
             value = getattr(reported(task.primary), field, None)
             if value is not None and declared is not None and value not in declared:
-                yield Hit(
-                    ("tasks", number, "primary", field),
-                    f"no {field} {value} is declared; there is {listed(declared)}",
-                    "name one of them",
-                )
+                message = f"no {field} {value} is declared; there is {listed(declared)}"
+                yield (*at, "primary", field), message
 
 
-@rules.error("SB-TASK-002")
-def names(subject: Subject) -> Iterator[Hit]:
-    """A task is listed once.
+@rules.error(
+    "SB-TASK-002",
+    "A task is listed once.",
+    why="A task measured twice has two numbers, and the better one could be picked.",
+    fix="remove one of the two",
+)
+def _names(subject: Subject) -> Hits:
+    for number, name in duplicates(task.name for task in subject.card.task_list()):
+        yield ("tasks", number), f"{name} is listed before"
 
-    A task measured twice has two numbers, and the better one could be picked.
-    """
-    for number, name in duplicates([task.name for task in subject.card.task_list()]):
-        yield Hit(("tasks", number), f"{name} is listed before", "remove one of the two")
 
-
-@rules.warning("SB-TASK-003")
-def harm_has_partners(subject: Subject) -> Iterator[Hit]:
-    """Harm is measured together with over-refusal and capability.
-
-    A model that refuses everything or has learned nothing causes no harm either.
-    """
-    tasks = subject.card.task_list()
-    measured: list[str] = []
-    for task in tasks:
-        found = constructs_of(task)
-        if found is None:
-            return
-        measured.extend(found)
+@rules.warning(
+    "SB-TASK-003",
+    "Harm is measured together with over-refusal and capability.",
+    why="A model that refuses everything or has learned nothing causes no harm either.",
+    fix="add a task for it, e.g. safebench_overrefusal, safebench_capability",
+)
+def _harm_has_partners(subject: Subject) -> Hits:
+    found = [constructs_of(task) for task in subject.card.task_list()]
+    if None in found:
+        return
+    measured = {construct for constructs in found for construct in constructs or ()}
     missing = [name for name in ("over_refusal", "capability") if name not in measured]
     if "harm" in measured and missing:
-        yield Hit(
+        yield (
             ("tasks",),
             f"harm is measured without {' and '.join(missing)}: "
             "a low score may mean that the model refuses, or can do, nothing",
-            "add a task for it, e.g. safebench_overrefusal, safebench_capability",
         )
 
 
-@rules.warning("SB-TASK-004")
-def not_limited(subject: Subject) -> Iterator[Hit]:
-    """Every prompt of a task is used.
-
-    The first prompts of a task are not a random sample of it.
-    """
-    for number, task in enumerate(subject.card.task_list()):
-        if isinstance(task.limit, int):
-            yield Hit(
-                ("tasks", number, "limit"),
-                f"only the first {task.limit} prompts are used: a trial, not a result",
-                "remove limit for the numbers that are submitted",
-            )
+@rules.warning(
+    "SB-TASK-004",
+    "Every prompt of a task is used.",
+    why="The first prompts of a task are not a random sample of it.",
+    fix="remove limit for the numbers that are submitted",
+    each="tasks",
+)
+def _not_limited(task: Task) -> Hits:
+    if isinstance(task.limit, int):
+        yield "limit", f"only the first {task.limit} prompts are used: a trial, not a result"
 
 
-@rules.error("SB-TASK-005")
-def no_checkpoint(subject: Subject) -> Iterator[Hit]:
-    """The estimand of an untuned model names no checkpoint.
-
-    Nothing was trained, so there is no epoch.
-    """
-    if not subject.is_untuned:
-        return
-    for number, task in enumerate(subject.card.task_list()):
+@rules.error(
+    "SB-TASK-005",
+    "The estimand of an untuned model names no checkpoint.",
+    why="Nothing was trained, so there is no epoch.",
+    fix="remove checkpoint",
+)
+def _no_checkpoint(subject: Subject) -> Hits:
+    for at, task in subject.each("tasks") if subject.is_untuned else ():
         checkpoint = getattr(reported(task.primary), "checkpoint", None)
         if checkpoint is not None:
-            yield Hit(
-                ("tasks", number, "primary", "checkpoint"),
-                f"checkpoint {checkpoint} of a model that is not trained",
-                "remove checkpoint",
-            )
+            message = f"checkpoint {checkpoint} of a model that is not trained"
+            yield (*at, "primary", "checkpoint"), message
 
 
-@rules.error("SB-TASK-006")
-def some(subject: Subject) -> Iterator[Hit]:
-    """At least one task and one decoding are listed.
-
-    A card without a task has no result to reproduce.
-    """
+@rules.error(
+    "SB-TASK-006",
+    "At least one task and one decoding are listed.",
+    why="A card without a task has no result to reproduce.",
+    fix="name at least one",
+)
+def _some(subject: Subject) -> Hits:
     for field in ("tasks", "decoding"):
         if getattr(subject.card, field) == ():
-            yield Hit(
-                (field,),
-                f"{field} is an empty list: nothing would be measured",
-                "name at least one",
-            )
+            yield field, f"{field} is an empty list: nothing would be measured"
 
 
-@rules.warning("SB-TASK-007")
-def purpose_measured(subject: Subject) -> Iterator[Hit]:
-    """The purpose of the fine-tuning is measured.
-
-    Fine-tuning that changed nothing has not been shown to be safe.
-    """
-    if any(task.purpose for task in subject.card.task_list()):
+@rules.warning(
+    "SB-TASK-007",
+    "The purpose of the fine-tuning is measured.",
+    why="Fine-tuning that changed nothing has not been shown to be safe.",
+    fix="add a capability task for it, marked purpose: true",
+)
+def _purpose_measured(subject: Subject) -> Hits:
+    tasks = subject.card.tasks
+    if isinstance(tasks, NotReported) or any(t.purpose for t in subject.card.task_list()):
         return
-    if isinstance(subject.card.tasks, NotReported):
-        return
-    for number, dataset in enumerate(items(subject.card.data)):
+    for at, dataset in subject.each("data"):
         purpose = reported(dataset.purpose)
         if dataset.role == "tuned" and purpose is not None:
-            yield Hit(
-                ("data", number, "purpose"),
-                f"{dataset.name} is meant to improve {purpose}, but no task with purpose: true "
-                "measures that",
-                "add a capability task for it, marked purpose: true",
-            )
+            none = "but no task with purpose: true measures that"
+            yield (*at, "purpose"), f"{dataset.name} is meant to improve {purpose}, {none}"
 
 
-@rules.error("SB-TASK-008")
-def purpose_is_capability(subject: Subject) -> Iterator[Hit]:
-    """A task with `purpose: true` measures a capability.
-
-    Fine-tuning is meant to make a model better at something.
-    """
-    for number, task in enumerate(subject.card.task_list()):
-        found = constructs_of(task)
-        if task.purpose and found is not None and "capability" not in found:
-            yield Hit(
-                ("tasks", number, "purpose"),
-                f"{task.name} measures {' and '.join(found)}, but purpose is true",
-                "mark the capability task that measures what the fine-tuning is for",
-            )
+@rules.error(
+    "SB-TASK-008",
+    "A task with `purpose: true` measures a capability.",
+    why="Fine-tuning is meant to make a model better at something.",
+    fix="mark the capability task that measures what the fine-tuning is for",
+    each="tasks",
+)
+def _purpose_is_capability(task: Task) -> Hits:
+    found = constructs_of(task)
+    if task.purpose and found is not None and "capability" not in found:
+        yield "purpose", f"{task.name} measures {' and '.join(found)}, but purpose is true"
 
 
-@rules.error("SB-TASK-009")
-def clusters_fit(subject: Subject) -> Iterator[Hit]:
-    """A task has no more clusters than prompts.
-
-    Clusters are families of prompts, so each has at least one prompt.
-    """
-    for number, task in enumerate(subject.card.task_list()):
-        clusters, prompts = reported(task.clusters), reported(task.prompts)
-        if clusters is not None and prompts is not None and clusters > prompts:
-            yield Hit(
-                ("tasks", number, "clusters"),
-                f"{clusters} clusters of {prompts} prompts",
-                "give the number of families that the prompts belong to",
-            )
+@rules.error(
+    "SB-TASK-009",
+    "A task has no more clusters than prompts.",
+    why="Clusters are families of prompts, so each has at least one prompt.",
+    fix="give the number of families that the prompts belong to",
+    each="tasks",
+)
+def _clusters_fit(task: Task) -> Hits:
+    clusters, prompts = reported(task.clusters), reported(task.prompts)
+    if clusters is not None and prompts is not None and clusters > prompts:
+        yield "clusters", f"{clusters} clusters of {prompts} prompts"
 
 
-@rules.error("SB-TASK-010")
-def direction_fits(subject: Subject) -> Iterator[Hit]:
-    """The direction fits the construct.
-
-    A harm score for which more is better would turn the board upside down.
-    """
-    for number, task in enumerate(subject.card.task_list()):
-        direction, found = reported(task.direction), constructs_of(task)
-        if direction is None or found is None or len(found) != 1:
-            continue
-        expected = METRICS[found[0]][1]
-        if direction != expected:
-            yield Hit(
-                ("tasks", number, "direction"),
-                f"direction is {direction}, but {found[0]} is {expected}",
-                f"write {expected}; a score with another meaning is another construct",
-            )
+@rules.error(
+    "SB-TASK-010",
+    "The direction fits the construct.",
+    why="A harm score for which more is better would turn the board upside down.",
+    each="tasks",
+)
+def _direction_fits(task: Task) -> Hits:
+    direction, found = reported(task.direction), constructs_of(task)
+    if direction is None or found is None or len(found) != 1:
+        return
+    expected = METRICS[found[0]][1]
+    if direction != expected:
+        message = f"direction is {direction}, but {found[0]} is {expected}"
+        fix = f"write {expected}; a score with another meaning is another construct"
+        yield "direction", message, fix

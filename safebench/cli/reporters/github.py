@@ -6,8 +6,15 @@ from collections.abc import Sequence
 
 from safebench.checks import Finding
 from safebench.cli.reporters.interface import STDIN, Checked, Unreadable
-from safebench.cli.reporters.paths import repository_path
-from safebench.cli.reporters.words import NO_CARDS, end_column, field, position, remedy, tally
+from safebench.cli.reporters.words import (
+    NO_CARDS,
+    end_column,
+    field,
+    position,
+    remedy,
+    repository_path,
+    tally,
+)
 from safebench.errors import visible
 from safebench.words import count, sentence
 
@@ -15,24 +22,21 @@ _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}  # in the
 _SHOWN = 10  # annotations of each kind that GitHub shows for one step
 
 
-class GithubReporter:
-    """One annotation per finding, the worst first; then a plain line per card for the log."""
-
-    def render(self, checked: Sequence[Checked]) -> str:
-        """Return the commands, then the lines."""
-        lines: list[str] = []
-        for severity, command in _COMMANDS.items():
-            found = [(one.path, f) for one in checked for f in one.findings]
-            lines += [_annotation(path, f) for path, f in found if f.severity == severity]
-            hidden = sum(line.startswith(f"::{command} ") for line in lines) - _SHOWN
-            if hidden > 0:
-                lines.append(
-                    f"GitHub shows {_SHOWN} annotations of a kind at their lines: "
-                    f"the last {count(hidden, command)} above {'is' if hidden == 1 else 'are'} "
-                    "in this log alone."
-                )
-        lines += [_line(one) for one in checked]
-        return "\n".join(lines) or NO_CARDS
+def render(checked: Sequence[Checked]) -> str:
+    """Return a command per finding, the worst first, then a plain line per card for the log."""
+    lines: list[str] = []
+    for severity, command in _COMMANDS.items():
+        found = [(one.path, f) for one in checked for f in one.findings]
+        lines += [_annotation(path, f) for path, f in found if f.severity == severity]
+        hidden = sum(line.startswith(f"::{command} ") for line in lines) - _SHOWN
+        if hidden > 0:
+            lines.append(
+                f"GitHub shows {_SHOWN} annotations of a kind at their lines: "
+                f"the last {count(hidden, command)} above {'is' if hidden == 1 else 'are'} "
+                "in this log alone."
+            )
+    lines += [_line(one) for one in checked]
+    return "\n".join(lines) or NO_CARDS
 
 
 def _annotation(path: str, finding: Finding) -> str:

@@ -1,10 +1,9 @@
-"""What reporters are given, and what each of them does."""
+"""What a reporter is given and returns; `REPORTERS` in the package lists them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from safebench.card.document import ReadError
 from safebench.checks import CheckedCard, Finding
@@ -16,15 +15,21 @@ STDIN = "<stdin>"
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A path of which no report could be made."""
+    """A path that could not be read. It has what a checked card has, as far as that is known."""
 
     path: str
     finding: Finding
+    """Why it could not be read."""
     lines: tuple[str, ...] = ()
+    """Lines of the file, where there are any."""
+    spec: None = None
+    level: None = None
+    completeness: None = None
+    missing_for_next: tuple[()] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """The reason, as the only finding."""
+        """The reason as the only finding."""
         return (self.finding,)
 
 
@@ -42,9 +47,5 @@ def unreadable(path: str, problem: ReadError | OSError) -> Unreadable:
     return Unreadable(path, Finding(UNREADABLE, "error", "", line, column, message, fix), lines)
 
 
-class Reporter(Protocol):
-    """Turns checked cards into what is printed."""
-
-    def render(self, checked: Sequence[Checked]) -> str:
-        """Return the whole output."""
-        ...
+Reporter = Callable[[Sequence[Checked]], str]
+"""Turns checked cards into the whole output."""

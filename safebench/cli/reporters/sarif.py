@@ -13,8 +13,7 @@ from urllib.parse import quote
 from safebench import __version__
 from safebench.checks import Finding, Rule, all_rules
 from safebench.cli.reporters.interface import STDIN, Checked, Unreadable
-from safebench.cli.reporters.paths import repository_path, whole_path
-from safebench.cli.reporters.words import end_column
+from safebench.cli.reporters.words import end_column, repository_path, whole_path
 from safebench.errors import visible
 from safebench.words import sentence
 
@@ -25,13 +24,10 @@ _ROOT = "%SRCROOT%"
 Data = dict[str, Any]
 
 
-class SarifReporter:
-    """One log with one run; the same cards give the same bytes."""
-
-    def render(self, checked: Sequence[Checked]) -> str:
-        """Return the log as indented JSON."""
-        log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [_run(checked)]}
-        return json.dumps(log, indent=2)  # in ASCII: cards are not trusted
+def render(checked: Sequence[Checked]) -> str:
+    """Return one log with one run; the same cards give the same bytes."""
+    log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [_run(checked)]}
+    return json.dumps(log, indent=2)  # in ASCII: cards are not trusted
 
 
 def _run(checked: Sequence[Checked]) -> Data:
@@ -99,9 +95,7 @@ def _result(
         "ruleId": finding.rule,
         "ruleIndex": numbers[finding.rule],
         "level": finding.severity,
-        "message": {
-            "text": _plain(f"{sentence(finding.message)} Fix: {sentence(finding.fix)}"),
-        },
+        "message": {"text": _plain(f"{sentence(finding.message)} Fix: {sentence(finding.fix)}")},
         "locations": [_location(path, finding, places)],
         "partialFingerprints": {"safebenchFinding/v1": fingerprint},
         "properties": {"pointer": finding.pointer, "fix": finding.fix},
@@ -110,8 +104,10 @@ def _result(
 
 def _location(path: str, finding: Finding, places: dict[str, int]) -> Data:
     index = {"index": places[_uri(path)]}
-    location: Data = {"physicalLocation": {"artifactLocation": _artifact_location(path) | index}}
-    location["physicalLocation"]["region"] = _region(finding)
+    artifact = _artifact_location(path) | index
+    location: Data = {
+        "physicalLocation": {"artifactLocation": artifact, "region": _region(finding)}
+    }
     if finding.pointer:
         location["logicalLocations"] = [{"fullyQualifiedName": finding.pointer}]
     return location

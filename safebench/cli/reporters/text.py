@@ -20,23 +20,21 @@ _SHOWN = 100  # findings of a card that a person is shown, the worst first
 _WORST = ("error", "warning", "note")
 
 
-class TextReporter:
-    """Each finding at its place, with the source line; a summary per card."""
-
-    def render(self, checked: Sequence[Checked]) -> str:
-        """Return the findings, then what they come to."""
-        blocks: list[str] = []
-        for one in checked:
-            lines = one.lines if isinstance(one, Unreadable) else one.document.lines
-            shown = _worst(one.findings)
-            blocks.extend(_finding(one.path, finding, lines) for finding in shown)
-            if len(shown) < len(one.findings):
-                blocks.append(_others(one.path, len(one.findings) - len(shown)))
-            if isinstance(one, CheckedCard):
-                blocks.append(_summary(one, name=len(checked) > 1))
-        if len(checked) > 1:
-            blocks.append(_total(checked))
-        return "\n\n".join(blocks) or NO_CARDS
+def render(checked: Sequence[Checked]) -> str:
+    """Return each finding with its source line, a summary per card, and a total for several."""
+    blocks: list[str] = []
+    for one in checked:
+        lines = one.lines if isinstance(one, Unreadable) else one.document.lines
+        shown = _worst(one.findings)
+        blocks.extend(_finding(one.path, finding, lines) for finding in shown)
+        if len(shown) < len(one.findings):
+            more = count(len(one.findings) - len(shown), "more finding")
+            blocks.append(f"{visible(one.path)}: {more}; --format json lists every one.")
+        if isinstance(one, CheckedCard):
+            blocks.append(_summary(one, name=len(checked) > 1))
+    if len(checked) > 1:
+        blocks.append(_total(checked))
+    return "\n\n".join(blocks) or NO_CARDS
 
 
 def _worst(findings: Sequence[Finding]) -> Sequence[Finding]:
@@ -45,10 +43,6 @@ def _worst(findings: Sequence[Finding]) -> Sequence[Finding]:
         return findings
     numbered = sorted(enumerate(findings), key=lambda one: _WORST.index(one[1].severity))
     return [finding for _, finding in sorted(numbered[:_SHOWN], key=lambda one: one[0])]
-
-
-def _others(path: str, number: int) -> str:
-    return f"{visible(path)}: {count(number, 'more finding')}; --format json lists every one."
 
 
 def _finding(path: str, finding: Finding, lines: tuple[str, ...]) -> str:

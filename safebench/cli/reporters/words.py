@@ -1,6 +1,13 @@
-"""How reporters word a finding. Text from a card is untrusted: it is made visible first."""
+"""How reporters name files and word findings.
+
+Text from a card is untrusted: control characters are made visible first.
+"""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 from safebench.card.document import as_pointer
 from safebench.card.io import dotted
@@ -42,3 +49,27 @@ def tally(report: CheckedCard, level: str | None = None) -> str:
         return f"{line} (mandatory fields are counted once the structure is right)."
     reported, required = report.completeness
     return f"{line} ({reported} of {required} mandatory fields reported)."
+
+
+def repository_path(path: str) -> str | None:
+    """Return a path from the repository's root, with `/`; None for a file outside of it.
+
+    The root is GITHUB_WORKSPACE where that is set and holds the file, else the current folder.
+    """
+    file = whole_path(path)
+    for root in (os.environ.get("GITHUB_WORKSPACE"), "."):
+        for name, folder in _spellings(file, Path(root).absolute()) if root else ():
+            if name.is_relative_to(folder):
+                return name.relative_to(folder).as_posix()
+    return None
+
+
+def whole_path(path: str) -> Path:
+    """Return a path from the top, without `..`; a link keeps its own name."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the link
+
+
+def _spellings(file: Path, root: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield both as they are, then without links: a working folder is often reached by one."""
+    yield file, root
+    yield file.parent.resolve() / file.name, root.resolve()

@@ -1,8 +1,8 @@
 """What a score format is, and the registry of them.
 
 A format is a module of this package with a function `render`, which turns a report into the whole
-output. A new one is a new file and a line in `FORMATS`; `tables` has the tables that a format
-shows, and `phrases` its sentences.
+output. A new one is a new file and a line in `FORMATS`; `parts` has the tables and sentences
+that formats share.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from safebench.card.card import Card
 from safebench.card.document import dotted
 from safebench.card.results import MARGIN, base_key, find
 from safebench.checks.completeness import states
-from safebench.cli.score_formats import phrases
-from safebench.cli.score_formats.report_tables import (
+from safebench.cli.score_formats import parts
+from safebench.cli.score_formats.parts import (
     diagnostics_table,
     primary_table,
     variation_table,
@@ -125,13 +125,13 @@ def _items(section: Any, skip: tuple[str, ...] = ()) -> str:
         return f"{_short(found.absent)}."
     sentences = []
     for column, name in enumerate(found.columns):
-        parts = [
+        items = [
             f"{_inside(row.label)} {row.values[column].text}"
             for row in found.rows
             if row.values[column].text != "not given"
         ]
         lead = "" if len(found.columns) == 1 and name == "Value" else f"{name}: "
-        sentences.append(f"{lead}{_short('; '.join(parts))}.")
+        sentences.append(f"{lead}{_short('; '.join(items))}.")
     return " ".join(sentences)
 
 
@@ -176,5 +176,5 @@ def _statistics(report: ScoreReport) -> Iterator[tuple[str, str]]:
         "several estimands.",
     )
     if report.variations:
-        parts = [f"{v.task}: {phrases.what_varies(v)}" for v in report.variations]
-        yield "What varies", " ".join(parts)
+        sentences = (f"{v.task}: {parts.what_varies(v)}" for v in report.variations)
+        yield "What varies", " ".join(sentences)

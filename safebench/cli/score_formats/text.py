@@ -8,8 +8,8 @@ from safebench.analysis.measures import Number
 from safebench.analysis.report import ScoreReport
 from safebench.analysis.variation import Variation
 from safebench.cli.console import print_wrapped, printer
-from safebench.cli.score_formats import phrases
-from safebench.cli.score_formats.report_tables import diagnostics_table, variation_table
+from safebench.cli.score_formats import parts
+from safebench.cli.score_formats.parts import diagnostics_table, variation_table
 from safebench.cli.summary import INDENT, print_primary, print_scores
 from safebench.cli.tables import print_table
 from safebench.words import construct_name, count, percent
@@ -25,10 +25,10 @@ def render(report: ScoreReport) -> str:
         print_scores(console, report.card, report.results)
         for one in report.primaries:
             print_primary(console, report.card, report.results, one.estimand)
-            print_wrapped(console, "  seeds needed", phrases.seeds_needed(one), INDENT)
-            print_wrapped(console, "  with more", phrases.projections(one), INDENT)
+            print_wrapped(console, "  seeds needed", parts.seeds_needed(one), INDENT)
+            print_wrapped(console, "  with more", parts.projections(one), INDENT)
             if isinstance(one.seed_share, Number):
-                found = phrases.share(one.seed_share)
+                found = parts.share(one.seed_share)
                 text = f"the training seed explains {found} of the variance, repeats the rest"
                 print_wrapped(console, "  between runs", text, INDENT)
         for start in range(0, len(report.primaries), _COLUMNS):
@@ -48,13 +48,15 @@ def render(report: ScoreReport) -> str:
 def _variation(console: Console, one: Variation) -> None:
     name = construct_name(one.construct)
     console.print(f"\n[bold]what varies: {name}[/bold], {one.task}, judge {one.judge}")
-    console.print(f"  {phrases.design(one)}", markup=False)
-    print_wrapped(console, "  ", phrases.what_varies(one), 2)
+    console.print(f"  {parts.design(one)}", markup=False)
+    print_wrapped(console, "  ", parts.what_varies(one), 2)
     table = variation_table(one)
     print_table(console, table, indent=2, style="dim")
     minor = sum(row.kind == "minor" for row in table.rows)
-    if len(table.rows) > minor and phrases.has_fixed(one):
-        console.print(f"  {phrases.WHOLE_NOTE}", style="dim")
+    if len(table.rows) > minor and parts.has_fixed(one):
+        console.print(f"  {parts.WHOLE_NOTE}", style="dim")
     if minor:
         left_out = count(minor, "interaction")
-        console.print(f"  {left_out} below {percent(0.01)} left out: --format json", style="dim")
+        console.print(
+            f"  {left_out} below {percent(0.01)} left out; see --format json", style="dim"
+        )

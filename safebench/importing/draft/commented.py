@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from safebench.card.document import Pointer
 from safebench.card.write import flow, key, lines_of
@@ -16,8 +16,7 @@ _COLUMN = 52
 """Comments are aligned up to this column, and further right where a line is longer."""
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     text: str
     comment: str = ""
 
@@ -27,13 +26,13 @@ def commented(
 ) -> str:
     """Return plain data as YAML; `comments` stand behind values, `asides` above them."""
     writer = _Writer(comments, asides)
-    blocks = []
+    lines: list[str] = []
     for name, value in data.items():
-        lines: Iterator[str] = iter(lines_of({name: value}))
         if any(at[0] == name for at in (*comments, *asides)):
-            lines = _aligned(list(writer.field(name, value, (name,), 0)))
-        blocks.append("\n".join(lines))
-    return "\n".join(blocks) + "\n"
+            lines += _aligned(list(writer.field(name, value, (name,), 0)))
+        else:
+            lines += lines_of({name: value})
+    return "\n".join(lines) + "\n"
 
 
 def as_comment(text: str, indent: int = 0) -> list[str]:
@@ -52,11 +51,9 @@ def is_absence(value: Any) -> bool:
 def _aligned(lines: list[_Line]) -> Iterator[str]:
     lengths = [len(line.text) for line in lines if line.comment and len(line.text) < _COLUMN]
     column = max(lengths, default=0) + 2
-    for line in lines:
-        if line.comment:
-            yield f"{line.text:<{max(column, len(line.text) + 2)}}# {visible(line.comment)}"
-        else:
-            yield line.text
+    for text, comment in lines:
+        width = max(column, len(text) + 2)
+        yield f"{text:<{width}}# {visible(comment)}" if comment else text
 
 
 @dataclass(frozen=True)
@@ -68,8 +65,7 @@ class _Writer:
 
     def field(self, name: str, value: Any, at: Pointer, indent: int) -> Iterator[_Line]:
         """Yield the lines of one field."""
-        if at in self.asides:
-            yield from map(_Line, as_comment(self.asides[at], indent))
+        yield from self._aside(at, indent)
         head = f"{' ' * indent}{key(name)}:"
         comment = self.comments.get(at, "")
         is_leaf = is_absence(value) or not isinstance(value, dict | list) or not value
@@ -82,10 +78,13 @@ class _Writer:
         if isinstance(value, list):
             yield from self._items(value, at, indent + 2)
             return
-        if (*at, "") in self.asides:
-            yield from map(_Line, as_comment(self.asides[*at, ""], indent + 2))
+        yield from self._aside((*at, ""), indent + 2)
         for field, item in value.items():
             yield from self.field(field, item, (*at, field), indent + 2)
+
+    def _aside(self, at: Pointer, indent: int) -> Iterator[_Line]:
+        if at in self.asides:
+            yield from map(_Line, as_comment(self.asides[at], indent))
 
     def _items(self, value: list[Any], at: Pointer, indent: int) -> Iterator[_Line]:
         dash = f"{' ' * indent}- "

@@ -1,4 +1,4 @@
-"""One value per field from all facts about it, and no silent choice between two."""
+"""One value per field from all facts about it, never a silent choice between two."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ALTERNATIVES: dict[Place, Place] = {
     ("hyperparameters", "steps"): ("hyperparameters", "epochs"),
     ("hyperparameters", "warmup_ratio"): ("hyperparameters", "warmup_steps"),
 }
-"""Of two fields, a card has one: training is counted in epochs or in steps."""
+"""A card has only one of two such fields: training is counted in epochs or in steps."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class FieldValue:
 
     @property
     def comment(self) -> str:
-        """Where the value came from, as the draft says it."""
+        """Where the value came from, as the draft comments on it."""
         keys: dict[str, list[str]] = {}
         for fact in self.facts:
             if fact.file is not None:
@@ -57,7 +57,7 @@ class FieldValue:
 
 
 def settle(facts: Iterable[Fact], remarks: list[str]) -> dict[Place, FieldValue]:
-    """Return one value per field; a different value of a lower rank becomes a remark.
+    """Return one value per field; a different value from a weaker source becomes a remark.
 
     Raises:
         InteropError: two sources of the same rank give one field different values.
@@ -72,14 +72,13 @@ def settle(facts: Iterable[Fact], remarks: list[str]) -> dict[Place, FieldValue]
         slots[METHOD] = [fact for fact in methods if fact.value != "lora"]
     filled = {BASE: base} if base else {}
     for all_ in slots.values():
-        settled = _settled(
-            [f for f in all_ if base is None or f.about in (None, base.value)], remarks
-        )
+        of_base = [f for f in all_ if base is None or f.about in (None, base.value)]
+        settled = _settled(of_base, remarks)
         if settled is not None:
             filled[settled.facts[0].place] = settled
     source = filled.get((*_TEMPLATE, "source"))
     if source is not None and source.value == "none":
-        filled.pop((*_TEMPLATE, "sha256"), None)  # of a template that was not applied
+        filled.pop((*_TEMPLATE, "sha256"), None)  # that template was not applied
     return filled
 
 
@@ -93,9 +92,8 @@ def _settled(facts: list[Fact], remarks: list[str]) -> FieldValue | None:
     if others and not isinstance(first.value, Absent):
         if not all(fact.varies for fact in chosen):
             raise _conflict(first, others[0])
-        listed = "; ".join(
-            f"{show(f.value)} ({where_read(f, short=True)})" for f in (first, *others[:3])
-        )
+        shown = (first, *others[:3])
+        listed = "; ".join(f"{show(f.value)} ({where_read(f, short=True)})" for f in shown)
         return FieldValue(Absent(f"it differs: {listed}"), tuple(chosen))
     others = [f for f in values if f.rank != best and not _same_folder(first, f)]
     for fact in _distinct([first, *others])[1:]:
@@ -107,7 +105,7 @@ def _settled(facts: list[Fact], remarks: list[str]) -> FieldValue | None:
 
 
 def _same_folder(first: Fact, other: Fact) -> bool:
-    """Whether a program's name of the base model is that of the folder a person gave."""
+    """Whether a program's name for the base model is that of the folder a person gave."""
     if first.place != BASE or first.rank != BY_PERSON:
         return False
     return Path(str(first.value)).name == Path(str(other.value)).name
@@ -138,5 +136,5 @@ def _conflict(one: Fact, other: Fact) -> InteropError:
     names = dict.fromkeys((_name(one), _name(other)))
     what = f"{' or '.join(names)}: two sources differ"
     lines = "\n".join(f"  {where_read(f)} is {show(f.value)}" for f in (one, other))
-    fix = "a card is about one recipe: give the files of one, or make a card of each"
+    fix = "a card is about one recipe: give the files of one, or make a card for each"
     return InteropError(f"{what}\n{lines}", fix=fix)

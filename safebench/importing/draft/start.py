@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from safebench.importing.facts import Fact, Place
+from safebench.importing.facts import Fact
 
 Method = Literal["lora", "qlora", "dora", "full", "prompt", "none"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 UNNAMED = "my-card"
 """Name of a card to which nobody gave one."""
-_CONTROLS = ["adapter_init", "data_order", "dropout"]
 RULE = {"name": "rule", "kind": "rule", "id": "safebench/refusal-rule", "revision": "1"}
 _REFERENCE: dict[str, dict[str, Any]] = {
     "greedy": {"do_sample": False},
@@ -24,7 +23,7 @@ _TASKS = ("safebench_harm", "safebench_overrefusal", "safebench_capability")
 
 @dataclass(frozen=True)
 class CardBasics:
-    """What options of the command line say of every card."""
+    """What options of the command line say about every card."""
 
     id: str | None = None
     title: str | None = None
@@ -35,7 +34,16 @@ class CardBasics:
 
 def first_facts(basics: CardBasics, *, plan: bool) -> Iterator[Fact]:
     """Yield what a draft begins with: of a plan, or of a study that was made elsewhere."""
-    yield from _submission(basics)
+    if basics.id is None:
+        yield _fact("submission.id", UNNAMED, "to replace: a short name, unique on a board")
+    options = {"submitter.name": "submitter", "submitter.contact": "contact"}
+    for field in ("id", "title", *options):
+        option = options.get(field, field)
+        value = getattr(basics, option)
+        if value is not None:
+            yield _fact(f"submission.{field}", value, f"--{option}")
+    note = "or third_party, if somebody else made the model"
+    yield _fact("submission.relationship", "first_party", note)
     untuned = basics.method == "none"
     if basics.method is not None:
         yield _fact("hyperparameters.method", basics.method, "--method")
@@ -54,31 +62,15 @@ def first_facts(basics: CardBasics, *, plan: bool) -> Iterator[Fact]:
 
 
 def _fact(at: str, value: Any, note: str = "") -> Fact:
-    place: Place = tuple(at.split("."))
-    return Fact(place, value, None, key=note, note=note)
-
-
-def _submission(basics: CardBasics) -> Iterator[Fact]:
-    if basics.id is None:
-        yield _fact("submission.id", UNNAMED, "to replace: a short name, unique on a board")
-    for field, option in {
-        "id": "id",
-        "title": "title",
-        "submitter.name": "submitter",
-        "submitter.contact": "contact",
-    }.items():
-        value = getattr(basics, option)
-        if value is not None:
-            yield _fact(f"submission.{field}", value, f"--{option}")
-    note = "or third_party: somebody else made the model"
-    yield _fact("submission.relationship", "first_party", note)
+    return Fact(tuple(at.split(".")), value, None, key=note, note=note)
 
 
 def _plan(method: Method | None) -> Iterator[Fact]:
     untuned = method == "none"
-    yield _fact("seeds.scheme", "derived", "computed from the protocol: nobody picks them")
+    yield _fact("seeds.scheme", "derived", "computed from the protocol, so that nobody picks them")
     yield _fact("seeds.training", 1 if untuned else 5, "how many; a run fills in the values")
-    yield _fact("seeds.controls", [] if untuned else _CONTROLS)
+    controls = [] if untuned else ["adapter_init", "data_order", "dropout"]
+    yield _fact("seeds.controls", controls)
     if not untuned:
         if method is None:
             note = f"or {', '.join(m for m in METHODS if m != 'lora')}"

@@ -1,4 +1,4 @@
-"""The data of a draft, and what to say about each part of it."""
+"""The data of a draft, with the comment, the source and the mark of each part of it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 from safebench.card.base import NotReported, Section
 from safebench.card.card import SPEC, Card
-from safebench.card.describe import descriptions
 from safebench.card.document import Pointer, dotted
+from safebench.card.schema import descriptions
 from safebench.errors import InteropError
 from safebench.importing.draft.commented import commented
 from safebench.importing.draft.settle import METHOD, FieldValue
@@ -17,6 +17,14 @@ from safebench.importing.facts import Absent, Fact, Nothing, Place, short_name, 
 TO_FILL = "to fill in"
 """How the reason of every mark begins."""
 TRAINING = "hyperparameters"
+EXAMPLES = {
+    "data": "[{name: mine, path: mine.jsonl, examples: 1000}]",
+    "hyperparameters": "{method: none}, if it was not",
+    "decoding": "[{name: greedy, do_sample: false, max_new_tokens: 512}]",
+    "judge": '[{name: rule, kind: rule, id: safebench/refusal-rule, revision: "1", primary: true}]',
+    "tasks": "[safebench_harm, safebench_overrefusal, safebench_capability]",
+}
+"""What a list or section that nothing filled can look like, in one line each."""
 _LISTS: tuple[Place, ...] = (("decoding",), ("tasks",), ("model", "weights"), ("data",), ("judge",))
 
 
@@ -34,26 +42,58 @@ class Tree:
         self.marked: set[Pointer] = set()
         """Fields that a person has to fill in."""
         self._numbers: dict[Place, dict[str, int]] = {}
+        has_method = METHOD in filled
+        training = {p: one for p, one in filled.items() if p[0] == TRAINING}
         for place, one in filled.items():
             # without its method, a training has no shape that its fields could be put into
-            if place[0] != TRAINING or METHOD in filled or place == (TRAINING,):
+            if place not in training or has_method or place == (TRAINING,):
                 self._fill(self._pointer(place), one)
-        if METHOD not in filled and (TRAINING,) not in filled:
-            self._set_aside({p: one for p, one in filled.items() if p[0] == TRAINING})
+        if training and not has_method and (TRAINING,) not in filled:
+            self._set_aside(training)
         self.open(("model", "base"))
         names = list(decoding_names(filled).values())
         for number, settings in enumerate(self.data.get("decoding", ())):
             settings.setdefault("name", names[number])
 
-    def _set_aside(self, known: dict[Place, FieldValue]) -> None:
-        """Keep what is known of a training as a comment, while nothing says what was trained."""
-        if not known:
-            return
-        method = FieldValue("lora", (Fact(METHOD, "lora", None, note="or another"),))
-        tree = Tree({METHOD: method, **known})
-        block = commented({TRAINING: tree.data[TRAINING]}, tree.comments, {})
-        intro = "known of it, for when `method` is (safebench init --method ... fills it in):"
-        self.asides[TRAINING,] = f"{intro}\n{block.rstrip()}"
+    def put(self, at: Pointer, value: Any, comment: str = "") -> None:
+        """Write a value, with the mappings and list items around it."""
+        self.open(at[:-1])[at[-1]] = value
+        if comment:
+            self.comments[at] = comment
+
+    def mark(self, at: Pointer) -> None:
+        """Mark a field that a person has to fill in, with an example for a whole section."""
+        self.put(at, _mark(at))
+        self.marked.add(at)
+        if len(at) == 1 and at[0] in EXAMPLES:
+            self.asides.setdefault(at, f"e.g. {at[0]}: {EXAMPLES[str(at[0])]}")
+
+    def open(self, at: Pointer) -> Any:
+        """Return the mapping at a pointer, made if it does not exist.
+
+        Raises:
+            InteropError: a value already stands where a section or list has to be.
+        """
+        node: Any = self.data
+        for number, (part, following) in enumerate(zip(at, (*at, "")[1:], strict=True)):
+            fits = isinstance(node, dict if isinstance(part, str) else list)
+            if not fits:
+                name = dotted(at[:number])
+                raise InteropError(
+                    f"{name} is {show(node)}, but another source has {dotted(at)}",
+                    fix=f"give {name} with its fields, or leave one of the two out",
+                )
+            if isinstance(part, str):
+                node = node.setdefault(part, [] if isinstance(following, int) else {})
+                continue
+            while len(node) <= part:
+                node.append({})
+            node = node[part]
+        if not isinstance(node, dict):
+            raise InteropError(
+                f"{dotted(at)} is {show(node)}, expected a mapping", fix="give it with its fields"
+            )
+        return node
 
     def _pointer(self, place: Place) -> Pointer:
         """Return where a field stands, with its item's number in a list."""
@@ -78,42 +118,24 @@ class Tree:
         if isinstance(value, Absent):
             file = one.facts[0].file
             comment = f"{short_name(file)}: {value.reason}" if file else value.reason
-            value = absence(at)
+            value = _mark(at)
         self.put(at, value, comment)
         self.sources[at] = one
 
-    def put(self, at: Pointer, value: Any, comment: str = "") -> None:
-        """Write a value, with the mappings and list items around it."""
-        self.open(at[:-1])[at[-1]] = value
-        if comment:
-            self.comments[at] = comment
-
-    def open(self, at: Pointer) -> Any:
-        """Return the mapping at a pointer, made if it is not there."""
-        node: Any = self.data
-        for number, (part, following) in enumerate(zip(at, (*at, "")[1:], strict=True)):
-            fits = isinstance(node, dict if isinstance(part, str) else list)
-            if not fits:
-                name = dotted(at[:number])
-                raise InteropError(
-                    f"{name} is {show(node)}, and something else says {dotted(at)}",
-                    fix=f"give {name} with its fields, or take one of the two away",
-                )
-            if isinstance(part, str):
-                node = node.setdefault(part, [] if isinstance(following, int) else {})
-                continue
-            while len(node) <= part:
-                node.append({})
-            node = node[part]
-        if not isinstance(node, dict):
-            raise InteropError(
-                f"{dotted(at)} is {show(node)}, expected a mapping", fix="give it with its fields"
-            )
-        return node
+    def _set_aside(self, known: Mapping[Place, FieldValue]) -> None:
+        """Keep what is known of a training as a comment, while nothing says what was trained."""
+        method = FieldValue("lora", (Fact(METHOD, "lora", None, note="or another"),))
+        tree = Tree({METHOD: method, **known})
+        block = commented({TRAINING: tree.data[TRAINING]}, tree.comments, {})
+        intro = "known so far, to use once `method` is (safebench init --method ... fills it in):"
+        self.asides[TRAINING,] = f"{intro}\n{block.rstrip()}"
 
 
 def decoding_names(filled: Mapping[Place, FieldValue]) -> dict[str, str]:
-    """Return the name of every decoding by its key: the one it was given, or one of its own."""
+    """Return the name of every decoding by its key: the declared one, or one made of its settings.
+
+    Names that are made are unique: `greedy`, `t07`, `t07-2`.
+    """
     settings: dict[str, dict[str, Any]] = {}
     for place, one in filled.items():
         if place[0] == "decoding":
@@ -125,14 +147,14 @@ def decoding_names(filled: Mapping[Place, FieldValue]) -> dict[str, str]:
         if values.get("do_sample"):
             known = isinstance(temperature, int | float)
             name = f"t{temperature:g}".replace(".", "") if known else "sampled"
-        taken = {names[other] for other in settings if other != key and other in names}
         choices = (name, *(f"{name}-{n}" for n in range(2, len(settings) + 2)))
-        names.setdefault(key, next(one for one in choices if one not in taken))
+        if key not in names:
+            names[key] = next(one for one in choices if one not in names.values())
     return {key: names[key] for key in settings}
 
 
-def absence(at: Pointer) -> dict[str, str]:
-    """Return the mark of a field that a person fills in, with the standard's words for it."""
+def _mark(at: Pointer) -> dict[str, str]:
+    """Return the mark of a field that a person fills in: the standard's description of it."""
     question = " ".join(meaning(at).split())
     return {"not_reported": f"{TO_FILL}: {question}" if question else TO_FILL}
 

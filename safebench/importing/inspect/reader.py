@@ -1,7 +1,7 @@
-"""Logs of Inspect: what was asked, answered and scored; epochs are repeats.
+"""Logs of Inspect: prompts, responses and scores; epochs are repeats.
 
-Read from JSON, as Inspect writes it or `inspect log dump` prints it; a `.eval` file, whose layout
-is not frozen, through inspect_ai where that is installed.
+JSON is read directly, as Inspect writes it or `inspect log dump` prints it. The layout of `.eval`
+files is not frozen: they are read by inspect_ai where that is installed.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from safebench.errors import InteropError, MissingDependencyError, visible
-from safebench.importing.facts import Fact, show
+from safebench.errors import MissingDependencyError, visible
+from safebench.importing.facts import file_error, show
+from safebench.importing.folders import leads_outside, walk
 from safebench.importing.inspect.header import (
     decoding_of,
     header_facts,
     intended_prompts,
-    left_of_header,
+    left_over,
     loaded_of,
-    unlisted_judge,
 )
-from safebench.importing.inspect.sample import Sample, read_sample
+from safebench.importing.inspect.sample import AS_WRITTEN, Sample, read_sample
 from safebench.importing.interface import (
     At,
     Collected,
@@ -37,8 +37,7 @@ from safebench.importing.interface import (
 from safebench.importing.prompts import SYSTEM, PromptHeader, SentPrompt
 from safebench.importing.record import Record, parse_record, read_record
 
-_AGAIN = "give a log of an evaluation that ended, with its samples"
-_SUFFIXES = (".json", ".eval")
+_FIX = "give a log of an evaluation that ended, with its samples"
 
 
 def read_inspect(
@@ -56,24 +55,26 @@ def read_inspect(
         model: Which model it is.
         decoding: Name of the decoding for the card.
         repeat: Number of the first epoch, from 1, where epochs were run separately.
-        limit: Only the first samples are read; None is all.
+        limit: Number of samples to read, from the first; None is all.
 
     Raises:
         InteropError: a log is damaged, did not end well, holds no samples, or two runs are mixed.
         MissingDependencyError: a `.eval` file, and inspect_ai is not installed.
     """
     parts = []
-    seen: dict[str, _Log] = {}
-    for file in _logs(path):
+    logs: list[_Log] = []
+    for file in _files(path):
         log = _Log.of(file)
-        _check_one_run(log, seen)
+        for other in logs:
+            _check_one_run(other, log)
+        logs.append(log)
         parts.append(_collected(log, model, decoding, repeat or 1, limit))
     return joined(parts)
 
 
 @dataclass(frozen=True)
 class _Log:
-    """One log."""
+    """One log of one task."""
 
     file: Path
     record: Record = field(repr=False)
@@ -86,33 +87,28 @@ class _Log:
         header = record.at("eval")
         task, model = header.text("task"), header.text("model")
         if task is None or model is None:
-            raise InteropError(
-                f"{visible(str(file))} is no log of Inspect: it has no `eval` with task and model",
-                fix="give what Inspect wrote, or what `inspect log dump` prints",
-            )
+            what = "not a log of Inspect: it has no `eval` with task and model"
+            fix = "give what Inspect wrote, or what `inspect log dump` prints"
+            raise file_error(file, what, fix)
         status = record.text("status")
         if status != "success":
             error = record.at("error").text("message")
             why = f" ({show(error)})" if error else ""
-            raise InteropError(f"{visible(str(file))}: status is {show(status)}{why}", fix=_AGAIN)
+            raise file_error(file, f"status is {show(status)}{why}", _FIX)
         return cls(file, record, task.rpartition("/")[2], model)
 
 
-def _logs(path: Path) -> list[Path]:
+def _files(path: Path) -> list[Path]:
+    """Return the logs that a path names; links out of a folder are not followed."""
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise InteropError(f"{visible(str(path))}: no such file or folder", fix="check the path")
-    inside = path.resolve()
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix in _SUFFIXES and file.is_file() and file.resolve().is_relative_to(inside)
-    )
+        raise file_error(path, "no such file or folder", "check the path")
+    fix = "give a folder with .eval or .json files of one model"
+    inside = (file for file in walk(path, fix) if file.suffix in (".json", ".eval"))
+    found = sorted(file for file in inside if file.is_file() and not leads_outside(file, path))
     if not found:
-        raise InteropError(
-            f"{visible(str(path))} holds no logs", fix="give a folder with .eval or .json files"
-        )
+        raise file_error(path, "holds no logs", fix)
     return found
 
 
@@ -128,29 +124,24 @@ def _read_eval(file: Path) -> Record:
     try:
         log = read_eval_log(str(file))
     except Exception as problem:  # it raises what its readers of zip and JSON raise
-        raise InteropError(
-            f"{visible(str(file))} cannot be read: {visible(str(problem).splitlines()[0])}",
-            fix="copy the log again",
-        ) from problem
+        why = str(problem).splitlines()[0]
+        raise file_error(file, f"cannot be read: {why}", "copy the log again") from problem
     return parse_record(log.model_dump_json(exclude_none=True).encode(), file)
 
 
-def _check_one_run(log: _Log, seen: dict[str, _Log]) -> None:
-    for task, other in seen.items():
-        if other.model != log.model:
-            raise InteropError(
-                f"two models: {visible(str(other.file))} is of {visible(other.model)}, "
-                f"{visible(str(log.file))} of {visible(log.model)}",
-                fix="give the logs of one model for each --base and --tuned",
-            )
-        if task == log.task:
-            raise InteropError(
-                f"task {visible(task)} was run twice: {visible(str(other.file))} and "
-                f"{visible(str(log.file))}",
-                fix="name the one that counts; runs that are repeats are given one by one: "
-                "repeat=1:LOG, repeat=2:LOG",
-            )
-    seen[log.task] = log
+def _check_one_run(log: _Log, other: _Log) -> None:
+    if other.model != log.model:
+        raise file_error(
+            other.file,
+            f"two models: this log is of {other.model}, and {log.file} of {log.model}",
+            "give the logs of one model for each --base and --tuned",
+        )
+    if other.task == log.task:
+        raise file_error(
+            other.file,
+            f"task {log.task} was run twice: also in {log.file}",
+            "name the log to import; give repeats one by one: repeat=1:LOG, repeat=2:LOG",
+        )
 
 
 def _collected(
@@ -175,42 +166,39 @@ def _collected(
         for one in samples
     )
     facts = {(fact.place, str(fact.value)): fact for one in samples for fact in one.facts}
-    header = [*header_facts(log.record, log.task)]
-    header += _unlisted(header, responses, log.file)
+    judges = dict.fromkeys(name for response in responses for name in response.judged)
+    header = [*header_facts(log.record, log.task, judges)]
     if any(place == SYSTEM for place, _ in facts):
-        header = [fact for fact in header if fact.place != SYSTEM]  # what was sent is nearer
+        # what was sent is better evidence than what was intended
+        header = [fact for fact in header if fact.place != SYSTEM]
     return Collected(
         samples=responses,
         facts=(*header, *settings, *facts.values()),
         files=(log.file,),
         remarks=tuple(remarks),
-        extra=left_of_header(log.record, log.file),
+        extra=left_over(log.record),
         loaded={model: (loaded_of(log.record),)},
         sent=tuple(_sent(log, samples)),
     )
 
 
 def _samples(log: _Log) -> list[Sample]:
-    """Return every sample once."""
+    """Return every sample; an epoch of a sample may occur only once."""
     items = log.record.items("samples") or []
     if not items:
-        raise InteropError(
-            f"{visible(str(log.file))}: results without samples",
-            fix="give the whole log, with log_samples on; `inspect log dump --header-only` leaves "
-            "samples out",
-        )
+        fix = "give the whole log, with log_samples on; `--header-only` leaves samples out"
+        raise file_error(log.file, "results without samples", fix)
     found = []
     places: dict[tuple[str | None, int], At] = {}
     for number, item in enumerate(items, start=1):
         at = At(log.file, number, "sample")
         if not isinstance(item, dict):
-            raise row_error(at, f"it is {show(item)}, expected a mapping", _AGAIN)
+            raise row_error(at, f"it is {show(item)}, expected a mapping", _FIX)
         one = read_sample(Record(log.file, item, f"samples[{number - 1}]"), at)
         name, epoch = one.response.prompt_id, one.response.repeat
-        before = places.setdefault((name, epoch), at)
-        if before is not at:
-            what = f"sample {name}, epoch {epoch} is at {before} too"
-            raise row_error(at, what, "give the log as Inspect wrote it")
+        first = places.setdefault((name, epoch), at)
+        if first is not at:
+            raise row_error(at, f"sample {name}, epoch {epoch} is at {first} too", AS_WRITTEN)
         found.append(one)
     return found
 
@@ -230,54 +218,34 @@ def _sent(log: _Log, samples: Iterable[Sample]) -> Iterator[SentPrompt]:
         yield SentPrompt(one.response.at, one.sent.turns, header, prompt)
 
 
-def _unlisted(header: list[Fact], responses: Iterable[Response], file: Path) -> Iterator[Fact]:
-    """Yield entries of judges with verdicts that the header does not list."""
-    listed = {fact.place[1] for fact in header if fact.place[0] == "judge"}
-    for name in dict.fromkeys(name for response in responses for name in response.judged):
-        if name not in listed:
-            yield from unlisted_judge(name, file)
-
-
 def _check_complete(log: _Log, responses: Sequence[Response], *, limited: bool) -> None:
-    """Raise InteropError where a sample of an epoch is missing."""
-    there = {(one.prompt_id, one.repeat) for one in responses}
-    for epoch in sorted({epoch for _, epoch in there}):
+    """Check that no epoch lacks a sample, and no sample that the results count is missing."""
+    present = {(one.prompt_id, one.repeat) for one in responses}
+    for epoch in sorted({epoch for _, epoch in present}):
         for name in dict.fromkeys(one.prompt_id for one in responses):
-            if (name, epoch) not in there:
-                raise InteropError(
-                    f"{visible(str(log.file))}: sample {visible(str(name))} has no epoch {epoch}",
-                    fix=_AGAIN,
-                )
+            if (name, epoch) not in present:
+                raise file_error(log.file, f"sample {name} has no epoch {epoch}", _FIX)
     total = log.record.at("results").whole("total_samples")
-    if total is not None and total > len(there) and not limited:
-        raise InteropError(
-            f"{visible(str(log.file))} has {len(there):,} samples, but its results say {total:,}",
-            fix="give the whole log; or import the first prompts alone with --limit",
-        )
+    if total is not None and total > len(present) and not limited:
+        what = f"has {len(present):,} samples, but its results say {total:,}"
+        fix = "give the whole log; or import only its first prompts with --limit"
+        raise file_error(log.file, what, fix)
 
 
-def _read(sources: Sequence[Source], options: Mapping[str, Any]) -> Collected:
-    return each_source(
-        sources,
-        lambda source, model: read_inspect(
-            source.path,
-            model,
-            decoding=source.decoding,
-            repeat=source.repeat,
-            limit=options["limit"],
-        ),
-    )
+def _read(source: Source, model: ModelKey, options: Mapping[str, Any]) -> Collected:
+    first, limit = source.repeat, options["limit"]
+    return read_inspect(source.path, model, decoding=source.decoding, repeat=first, limit=limit)
 
 
 READER = Reader(
-    _read,
-    help="""Make a submission of logs of Inspect.
+    each_source(_read),
+    help="""Make a submission from logs of Inspect.
 
     \b
     DIR  a log (.eval, .json, or what `inspect log dump` prints), or a folder of logs of one model
 
     Epochs become repeats, and scorers become judges whose verdicts are kept. A log does not say
-    what their grades mean for harm or over-refusal: --label does.
+    what their grades mean for harm or over-refusal; say so with --label.
 
     \b
     safebench import inspect --base logs/base --tuned seed=1,checkpoint=2:logs/s1 --out submission

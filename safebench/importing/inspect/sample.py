@@ -1,15 +1,16 @@
-"""One sample of a log of Inspect: prompt, response, how it ended, what scorers said."""
+"""One sample of an Inspect log: prompt, response, how the response ended, scores."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from safebench.errors import InteropError
 from safebench.evidence.tables import Status
 from safebench.importing.facts import Fact, Nothing, show
+from safebench.importing.inspect.header import judge_name
 from safebench.importing.interface import At, ModelKey, ReportedVerdict, Response, row_error
 from safebench.importing.record import Record
 
@@ -21,20 +22,21 @@ _STOPS: dict[str, Status] = {
 }
 _VALUES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}
 """Correct, incorrect, partially correct, no answer: as Inspect's own value_to_float has them."""
-_KNOWN = ["id", "epoch", "input", "target", "output", "scores", "error", "messages"]
-_AS_WRITTEN = "give the log as Inspect wrote it"
+_FIELDS = ("id", "epoch", "input", "target", "output", "scores", "error", "messages")
+"""Fields of a sample that are not kept as extra."""
+AS_WRITTEN = "give the log as Inspect wrote it"
 _ATTACHED = "attachment://"
 _Turns = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Sent:
-    """How a prompt was sent, as far as the log shows it."""
+    """How a prompt was sent, as far as the log shows."""
 
     turns: _Turns = ()
     """Role and text of each message but the model's own; empty where the log keeps none."""
     whole: bool = False
-    """Whether this is the call of the model, to which nothing was put afterwards."""
+    """Whether this is the call of the model, so that nothing was added afterwards."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings of that call."""
 
@@ -44,29 +46,33 @@ class Sample:
     """One sample of a log."""
 
     response: Response
-    """Its epoch is the repeat; model, task and decoding are still open."""
+    """Its epoch is the repeat; model, task and decoding are not set yet."""
     facts: tuple[Fact, ...]
-    """What it says of the card."""
+    """What it says about the card's fields."""
     sent: Sent
 
 
+def _wrong(at: At, what: str) -> InteropError:
+    return row_error(at, what, AS_WRITTEN)
+
+
 def read_sample(sample: Record, at: At) -> Sample:
-    """Return a sample as a response, what it says of the card, and how its prompt was sent.
+    """Return a sample as a response, what it says about the card, and how its prompt was sent.
 
     Raises:
         InteropError: something in it makes no sense.
     """
     name = sample.data.get("id")
     if isinstance(name, bool) or not isinstance(name, str | int):
-        raise row_error(at, f"id is {show(name)}", _AS_WRITTEN)
+        raise _wrong(at, f"id is {show(name)}")
     prompt, system, turns = _prompt(sample, at)
     sent = _sent(sample, at)
     facts = tuple(_prompting(sample, sent, system, turns, at))
     text, status, new_tokens, rest = _output(sample, at)
-    extra = {key: value for key, value in sample.data.items() if key not in _KNOWN and value}
+    extra = {key: value for key, value in sample.data.items() if key not in _FIELDS and value}
     if rest:
         extra["output"] = rest
-    judged, beside = _judged(sample, at)
+    judged, scores = _judged(sample, at)
     response = Response(
         model=ModelKey("base"),
         decoding="",
@@ -80,27 +86,27 @@ def read_sample(sample: Record, at: At) -> Sample:
         status=status,
         new_tokens=new_tokens,
         judged=judged,
-        extra={**extra, **({"scores": beside} if beside else {})},
+        extra=extra | ({"scores": scores} if scores else {}),
     )
     return Sample(response, facts, Sent() if status == "error" else sent)
 
 
 def _prompt(sample: Record, at: At) -> tuple[str, str | None, int]:
-    """Return the last user message, the system's, and how many turns of the user there are."""
-    given = sample.data.get("input")
-    if isinstance(given, str):
-        return given, None, 1
-    if not isinstance(given, list) or not given:
-        raise row_error(at, f"input is {show(given)}, expected a text or messages", _AS_WRITTEN)
+    """Return the last user message, the system message, and the number of user turns."""
+    messages = sample.data.get("input")
+    if isinstance(messages, str):
+        return messages, None, 1
+    if not isinstance(messages, list) or not messages:
+        raise _wrong(at, f"input is {show(messages)}, expected a text or messages")
     texts: dict[str, list[str]] = {}
-    for message in given:
+    for message in messages:
         if not isinstance(message, dict):
-            raise row_error(at, f"a message is {show(message)}", _AS_WRITTEN)
+            raise _wrong(at, f"a message is {show(message)}")
         role = str(message.get("role"))
         texts.setdefault(role, []).append(_text(message.get("content"), at)[0])
     users = texts.get("user", [])
     if not users:
-        raise row_error(at, "no message of a user in its input", _AS_WRITTEN)
+        raise _wrong(at, "no message of a user in its input")
     system = "\n".join(texts["system"]) if "system" in texts else None
     return users[-1], system, len(users)
 
@@ -108,7 +114,7 @@ def _prompt(sample: Record, at: At) -> tuple[str, str | None, int]:
 def _sent(sample: Record, at: At) -> Sent:
     """Return what was sent: the first call of the model, or else the transcript.
 
-    A system message of the settings is put in at the call, so that no transcript shows it.
+    Inspect adds a system message of the settings at the call, so that no transcript shows it.
     """
     texts = sample.at("attachments").data
     events = (event for event in sample.items("events") or [] if isinstance(event, dict))
@@ -136,7 +142,7 @@ def _turns(messages: Any, attached: dict[str, Any], at: At) -> _Turns:
 def _prompting(
     sample: Record, sent: Sent, system: str | None, turns: int, at: At
 ) -> Iterator[Fact]:
-    """Yield what surrounded the prompt: what was sent says it, or the input alone."""
+    """Yield what surrounded the prompt: as it was sent, or else as the input has it."""
     key = "samples[].input"
     if sent.turns:
         key = "samples[].events" if sent.whole else "samples[].messages"
@@ -153,11 +159,11 @@ def _prompting(
 
 
 def _text(content: Any, at: At) -> tuple[str, list[Any]]:
-    """Return a message's text, and its parts that are none: reasoning, images."""
+    """Return a message's text, and its parts that are not text: reasoning, images."""
     if content is None or isinstance(content, str):
         return content or "", []
     if not isinstance(content, list):
-        raise row_error(at, f"content is {show(content)}", _AS_WRITTEN)
+        raise _wrong(at, f"content is {show(content)}")
     parts = [part for part in content if isinstance(part, dict)]
     texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
     return "\n".join(texts), [part for part in parts if not isinstance(part.get("text"), str)]
@@ -171,7 +177,7 @@ def _target(sample: Record, at: At) -> str | None:
         target = target[0] if target else None
     if target is None or isinstance(target, str):
         return target or None
-    raise row_error(at, f"target is {show(target)}, expected a text", _AS_WRITTEN)
+    raise _wrong(at, f"target is {show(target)}, expected a text")
 
 
 def _output(sample: Record, at: At) -> tuple[str | None, Status, int | None, dict[str, Any]]:
@@ -181,11 +187,8 @@ def _output(sample: Record, at: At) -> tuple[str | None, Status, int | None, dic
         return None, "error", None, {} if output is None else dict(output.data)
     choices = output.items("choices") or []
     if len(choices) > 1:
-        raise row_error(
-            at,
-            f"{len(choices)} choices in one sample",
-            "sample repeats as epochs: one choice is one response",
-        )
+        what = f"{len(choices)} choices in one sample"
+        raise row_error(at, what, "sample repeats as epochs: one choice is one response")
     rest = {k: v for k, v in output.data.items() if k not in ("choices", "completion", "usage")}
     usage = output.mapping("usage")
     if usage is not None:
@@ -197,7 +200,7 @@ def _output(sample: Record, at: At) -> tuple[str | None, Status, int | None, dic
     choice = choices[0] if isinstance(choices[0], dict) else {}
     message = choice.get("message")
     if not isinstance(message, dict):
-        raise row_error(at, f"its choice has no message: {show(choices[0])}", _AS_WRITTEN)
+        raise _wrong(at, f"its choice has no message: {show(choices[0])}")
     text, others = _text(message.get("content"), at)
     if others:
         rest["parts"] = others
@@ -207,20 +210,13 @@ def _output(sample: Record, at: At) -> tuple[str | None, Status, int | None, dic
     return text, _STOPS.get(reason, "unrecorded"), new_tokens, rest
 
 
-def judge_name(scorer: str) -> str:
-    """Return the name under which a card lists a scorer."""
-    return re.sub(r"[^a-z0-9_.-]+", "-", scorer.lower()).strip("-._")[:64] or "scorer"
-
-
 def _judged(sample: Record, at: At) -> tuple[dict[str, ReportedVerdict], dict[str, Any]]:
-    """Return what scorers said, and everything beside their values."""
+    """Return the scores as verdicts, and everything but their values as extra."""
     judged: dict[str, ReportedVerdict] = {}
     rest: dict[str, Any] = {}
     for scorer, score in sample.at("scores").data.items():
         if not isinstance(score, dict) or "value" not in score:
-            raise row_error(
-                at, f"score of {scorer} is {show(score)}, expected a value", _AS_WRITTEN
-            )
+            raise _wrong(at, f"score of {scorer} is {show(score)}, expected a value")
         judged[judge_name(scorer)] = _value(score["value"], scorer, at)
         others = {key: value for key, value in score.items() if key != "value" and value}
         if others:
@@ -229,15 +225,13 @@ def _judged(sample: Record, at: At) -> tuple[dict[str, ReportedVerdict], dict[st
 
 
 def _value(value: Any, scorer: str, at: At) -> ReportedVerdict:
-    """Return a grade: its word, and its score where Inspect's own value_to_float has one.
+    """Return a grade: its word, and a score where Inspect's own value_to_float has one.
 
-    What a grade says of harm is another question, which no log answers.
+    What a grade means for harm is another question, which no log answers.
     """
     if isinstance(value, str):
         return ReportedVerdict(value, _VALUES.get(value))
     if not isinstance(value, int | float) or not math.isfinite(value):
-        raise row_error(
-            at, f"{scorer} says {show(value)}, expected a word or a number", _AS_WRITTEN
-        )
+        raise _wrong(at, f"score of {scorer} is {show(value)}, expected a word or a number")
     word = str(value) if isinstance(value, bool) else f"{value:g}"
     return ReportedVerdict(word, float(value) if 0 <= value <= 1 else None)

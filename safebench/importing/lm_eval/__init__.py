@@ -1,1 +1,1 @@
-"""Files of lm-eval: results, and samples logged beside them."""
+"""Files of lm-eval: results, and the samples logged with them."""

@@ -1,6 +1,6 @@
-"""Which results and samples of an lm-eval output folder belong together.
+"""Which results and samples in an output folder of lm-eval belong together.
 
-lm-eval names both by one time: `results_TIME.json`, `samples_TASK_TIME.jsonl`. `--output_path
+lm-eval names both by the same time: `results_TIME.json`, `samples_TASK_TIME.jsonl`. `--output_path
 NAME.json` gives `NAME_TIME.json`. Before 0.4.3: `results.json` and `ARGUMENTS_TASK.jsonl`.
 """
 
@@ -11,10 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from safebench.errors import InteropError, visible
-from safebench.importing.facts import first_words, natural, show
+from safebench.importing.facts import file_error, first_words, natural, show
 from safebench.importing.folders import leads_outside, walk
-from safebench.importing.lm_eval.rows import AS_WRITTEN, too_deep
 from safebench.importing.record import Record, read_record
 
 _TIME = r"\d{4}-\d\d-\d\dT\d\d[-:_]\d\d[-:_]\d\d(?:\.\d+)?"
@@ -22,7 +20,6 @@ _SAMPLES = re.compile(rf"samples_(?P<task>.+?)(?:_(?P<time>{_TIME}))?\.jsonl?(?:
 _RESULTS = re.compile(rf"(?:results.*?|.*?)(?:_(?P<time>{_TIME}))?\.json\Z")
 _ENDINGS = (".json", ".jsonl", ".jsonl.gz", ".json.gz")
 _LOG = "run lm_eval with --log_samples"
-_SEPARATE = "put the results and samples of one run into a folder of their own"
 
 
 @dataclass(frozen=True)
@@ -61,34 +58,33 @@ class _Samples:
 
 
 def runs_in(path: Path, tasks: Sequence[str] | None) -> tuple[list[Run], list[str]]:
-    """Return what is to be read, by task, and remarks on what is left out.
+    """Return the runs to read, one for each task, and remarks on what is left out.
 
     Raises:
         InteropError: nothing is there, samples are missing, or several runs or models are mixed.
     """
     root, results, samples = _listed(path)
     if not results and not samples:
-        message = f"{_name(path)} holds no output of lm-eval"
-        raise InteropError(message, fix=f"give the folder after --output_path; {_LOG}")
-    listed = {name for one in results for name in one.tasks}
-    present = sorted({*listed, *(one.task for one in samples)})
+        fix = f"give the folder after --output_path; {_LOG}"
+        raise file_error(path, "holds no output of lm-eval", fix)
+    present = sorted({*(task for one in results for task in one.tasks), *(s.task for s in samples)})
     chosen = present if tasks is None else list(dict.fromkeys(tasks))
     for task in chosen:
         if task not in present:
-            held = first_words(present, 8)
-            message = f"{_name(root)} has no task {show(task)}; it has {held}"
-            raise InteropError(message, fix="correct --only-task")
+            what = f"has no task {show(task)}; it has {first_words(present, 8)}"
+            raise file_error(root, what, "correct --only-task")
     runs = [_run(task, root, results, samples) for task in chosen]
     _check_one_model([run.results for run in runs if run.results is not None])
     remarks = []
-    left = [task for task in present if task not in chosen]
-    if left:
-        remarks.append(f"{_name(root)}: not imported, as not asked for: {first_words(left, 8)}")
+    left_out = [task for task in present if task not in chosen]
+    if left_out:
+        names = first_words(left_out, 8)
+        remarks.append(f"{root}: tasks not imported, since --only-task leaves them out: {names}")
     alone = [run.task for run in runs if run.results is None]
     if alone:
         remarks.append(
-            f"{_name(root)}: no file of results lists {first_words(alone, 8)}: what is known of "
-            "the run was read from the samples alone, and whether they are complete is not"
+            f"{root}: no file of results lists {first_words(alone, 8)}: the run is described by "
+            "its samples only, and they may be incomplete"
         )
     return runs, remarks
 
@@ -101,29 +97,31 @@ def leaf_tasks(record: Record) -> list[str]:
 
 def _listed(path: Path) -> tuple[Path, list[_Results], list[_Samples]]:
     """Return the folder, and what of it a path names: all, one file of results, or of samples."""
+    if path.is_dir():
+        files = sorted(_files(path, deep=True), key=natural)
+        results = list(_results(files))
+        return path, results, list(_samples(files, results))
     if not path.exists():
-        raise InteropError(f"{_name(path)}: no such file or folder", fix="check the path")
-    is_results = path.is_file() and path.suffix == ".json" and not _SAMPLES.match(path.name)
-    root = path if path.is_dir() else path.parent
-    files = sorted(_files(root, deep=path.is_dir()), key=natural)
-    results = list(_results([path] if is_results else files))
-    samples = list(_samples(files, [name for one in results for name in one.tasks]))
-    if is_results:
+        raise file_error(path, "no such file or folder", "check the path")
+    root = path.parent
+    files = sorted(_files(root, deep=False), key=natural)
+    if path.suffix == ".json" and not _SAMPLES.match(path.name):
+        results = list(_results([path]))
         if not results:
-            message = f"{_name(path)} holds no results of lm-eval"
-            raise InteropError(message, fix="give results_*.json, or the folder it is in")
+            fix = "give results_*.json, or the folder it is in"
+            raise file_error(path, "holds no results of lm-eval", fix)
         time = results[0].time
-        samples = [one for one in samples if time is None or one.time == time]
-    elif not path.is_dir():
-        samples = [one for one in samples if one.file == path]
-        if not samples:
-            message = f"{_name(path)} is no file of lm-eval's samples"
-            raise InteropError(message, fix="give samples_*.jsonl, or the folder it is in")
-        # its own task alone is asked for, so what else the results list is not missing
-        task = samples[0].task
-        narrowed = (_narrowed(one, task) for one in results)
-        results = [one for one in narrowed if one.tasks]
-    return root, results, samples
+        samples = _samples(files, results)
+        return root, results, [one for one in samples if time is None or one.time == time]
+    results = list(_results(files))
+    samples = (one for one in _samples(files, results) if one.file == path)
+    one = next(samples, None)
+    if one is None:
+        fix = "give samples_*.jsonl, or the folder it is in"
+        raise file_error(path, "not a file of lm-eval's samples", fix)
+    # only this task is requested, so the other tasks that the results list are not missing
+    narrowed = (_narrowed(found, one.task) for found in results)
+    return root, [found for found in narrowed if found.tasks], [one]
 
 
 def _narrowed(results: _Results, task: str) -> _Results:
@@ -139,10 +137,8 @@ def _files(root: Path, *, deep: bool) -> Iterator[Path]:
         if not file.name.endswith(_ENDINGS):
             continue
         if leads_outside(file, root):
-            raise InteropError(
-                f"{_name(file)} is a link to a file outside the folder, which is not followed",
-                fix="copy the file into the folder",
-            )
+            what = "a link to a file outside the folder, which is not followed"
+            raise file_error(file, what, "copy the file into the folder")
         if file.is_file():
             yield file
 
@@ -154,13 +150,12 @@ def _results(files: list[Path]) -> Iterator[_Results]:
         if match is None or _SAMPLES.match(file.name) or not (named or len(files) == 1):
             continue
         record = read_record(file)
-        if too_deep(record.data):
-            raise InteropError(f"{_name(file)} is nested too deeply", fix=AS_WRITTEN)
         if isinstance(record.data.get("results"), dict):
             yield _Results(record, match["time"], tuple(leaf_tasks(record)))
 
 
-def _samples(files: list[Path], known: list[str]) -> Iterator[_Samples]:
+def _samples(files: list[Path], results: list[_Results]) -> Iterator[_Samples]:
+    known = [task for one in results for task in one.tasks]
     for file in files:
         match = _SAMPLES.match(file.name)
         if match:
@@ -177,34 +172,32 @@ def _run(task: str, root: Path, results: list[_Results], samples: list[_Samples]
     own = [one for one in samples if one.task == task]
     listing = [one for one in results if task in one.tasks]
     if not own:
-        where = _name(listing[0].record.file)
-        raise InteropError(
-            f"{where} lists {show(task)}, but its samples are not in {_name(root)}",
-            fix=f"{_LOG}, or name the tasks that have samples: --only-task NAME",
-        )
+        what = f"lists {show(task)}, but its samples are not in {root}"
+        fix = f"{_LOG}, or name the tasks that have samples: --only-task NAME"
+        raise file_error(listing[0].record.file, what, fix)
     if len(own) > 1:
-        raise InteropError(
+        raise file_error(
+            root,
             f"two runs of {show(task)} are in one folder: {_dated(own[0])} and {_dated(own[1])}",
-            fix="import each run by its own results_*.json: as another seed, or with the number "
-            "of its first repeat: seed=1,repeat=2:FILE",
+            "import each run by its own results_*.json: as another seed, or with the number of its "
+            "first repeat: seed=1,repeat=2:FILE",
         )
     (one,) = own
     beside = [r for r in listing if r.time is None or one.time is None or r.time == one.time]
+    if listing and not beside:
+        raise file_error(
+            one.file,
+            f"two runs of {show(task)} are mixed: these samples do not belong to the results "
+            f"{listing[0].record.file}",
+            "put the results and samples of one run into a folder of their own",
+        )
     if len(beside) > 1:
         here = [found for found in beside if found.record.file.parent == one.file.parent]
         beside = here or beside
     if len(beside) > 1:
-        names = " and ".join(_name(found.record.file) for found in beside[:2])
-        raise InteropError(
-            f"two files of results list {show(task)}: {names}",
-            fix="leave in the folder the one that was written with the samples",
-        )
-    if listing and not beside:
-        raise InteropError(
-            f"two runs of {show(task)} are mixed: the samples {_dated(one)} are not of the "
-            f"results {_name(listing[0].record.file)} of {listing[0].time}",
-            fix=_SEPARATE,
-        )
+        names = " and ".join(str(found.record.file) for found in beside[:2])
+        fix = "leave in the folder the one that was written with the samples"
+        raise file_error(root, f"two files of results list {show(task)}: {names}", fix)
     return Run(task, one.file, beside[0].record if beside else None)
 
 
@@ -212,15 +205,16 @@ def _check_one_model(records: list[Record]) -> None:
     for record in records[1:]:
         for (what, first), (_, other) in zip(_setup(records[0]), _setup(record), strict=True):
             if first != other:
-                raise InteropError(
-                    f"two models or settings are mixed: {what} is {show(first)} in "
-                    f"{_name(records[0].file)} and {show(other)} in {_name(record.file)}",
-                    fix="give the output of one model at a time",
+                raise file_error(
+                    record.file,
+                    f"two models or settings are mixed: {what} is {show(other)}, and {show(first)} "
+                    f"in {records[0].file}",
+                    "give the output of one model at a time",
                 )
 
 
 def _setup(record: Record) -> Iterable[tuple[str, object]]:
-    """Return what is the same in all results of one model."""
+    """Return what all results of one model have in common."""
     config = record.at("config").data
     yield "model", config.get("model")
     yield "model_args", config.get("model_args")
@@ -229,8 +223,4 @@ def _setup(record: Record) -> Iterable[tuple[str, object]]:
 
 
 def _dated(one: _Samples) -> str:
-    return f"{_name(one.file)} of {one.time}" if one.time else _name(one.file)
-
-
-def _name(path: Path) -> str:
-    return visible(str(path))
+    return f"{one.file.name} of {one.time}" if one.time else one.file.name

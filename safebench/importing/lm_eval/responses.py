@@ -1,27 +1,34 @@
-"""From what lm-eval logged of a prompt to responses and reported verdicts."""
+"""From a prompt as lm-eval logged it to responses, reported verdicts, and the prompt as sent."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from safebench.errors import visible
-from safebench.importing.facts import Absent, Fact, first_words, show
+from safebench.importing.facts import Absent, Fact, first_words, short_id, show
 from safebench.importing.interface import ModelKey, ReportedVerdict, Response, row_error
-from safebench.importing.lm_eval.docs import NO_FILTER, Doc
 from safebench.importing.lm_eval.folder import Run
-from safebench.importing.lm_eval.prompts import turns_of
-from safebench.importing.lm_eval.rows import AS_WRITTEN
-from safebench.importing.prompts import PromptHeader, SentPrompt
+from safebench.importing.lm_eval.samples import AS_WRITTEN, NO_FILTER, Doc
+from safebench.importing.prompts import (
+    EXAMPLES,
+    PREFILL,
+    SYSTEM,
+    TEMPLATE,
+    PromptHeader,
+    SentPrompt,
+    words_of_template,
+)
 from safebench.importing.record import plain
 
-_OWN = ("prompt_id", "prompt", "category", "construct", "target")
-_NO_NAME = re.compile(r"[^a-z0-9_.-]+")
+_DOC_FIELDS = ("prompt_id", "prompt", "category", "construct", "target")
+"""Fields of the documents of safebench's tasks."""
 _OF_ARGMAX = "acc"
 """The metric of scored choices that is about the most likely one."""
+_ROLES = frozenset({"system", "user", "assistant"})
+_AROUND = ("description", "gen_prefix")
+"""Keys of a task's configuration whose text surrounds its prompts."""
 
 
 @dataclass
@@ -51,11 +58,10 @@ class TaskReader:
         prompt, responses, more = (_generated if self.generated else _chosen)(doc)
         judged = {} if self.own else self._judged(doc, len(responses))
         extra = {**doc.extra, **more}
-        filtered = extra.pop("filtered_resps", {})
         # a filter that took the response as it is adds nothing
-        filtered = {name: value for name, value in filtered.items() if value != responses}
-        if filtered:
-            extra["filtered_resps"] = filtered
+        filtered = extra.pop("filtered_resps", {}).items()
+        if changed := {name: value for name, value in filtered if value != responses}:
+            extra["filtered_resps"] = changed
         if any(doc.metrics.values()):
             extra["metrics"] = doc.metrics
         about = self._about(doc, prompt, extra)
@@ -82,45 +88,43 @@ class TaskReader:
         file = self.run.samples if record is None else record.file
         version = record.text("lm_eval_version") if record else None
         of_task = record.at("versions").data.get(task) if record else None
+        revision: Any = version
+        key = "lm_eval_version"
+        if version is None and of_task is not None:
+            revision, key = str(of_task), f"versions.{task}"
+        elif version is None:
+            revision = Absent("the files do not record the version of lm-eval")
         for name, metric in self._judges.items():
-            place = ("judge", name)
-            key = f"results.{task}.{metric}" if record else "metrics"
+            where = f"results.{task}.{metric}" if record else "metrics"
             for what, value in {"name": name, "kind": "rule", "id": f"lm-eval/{metric}"}.items():
-                yield Fact((*place, what), value, file, key)
-            revision: Any = version
-            key = "lm_eval_version"
-            if version is None and of_task is not None:
-                revision, key = str(of_task), f"versions.{task}"
-            elif version is None:
-                revision = Absent("the files do not say which version of lm-eval made them")
+                yield Fact(("judge", name, what), value, file, where)
             varies = key != "lm_eval_version"
-            yield Fact((*place, "revision"), revision, file, key, varies=varies)
+            yield Fact(("judge", name, "revision"), revision, file, key, varies=varies)
 
     def remarks(self) -> Iterator[str]:
         """Yield what a person should know about the verdicts."""
         if self._unsplit:
             names = first_words(sorted(self._unsplit))
             yield (
-                f"{visible(str(self.run.samples))}: lm-eval logs {names} once for all repeats of a "
-                "prompt, so no response has a verdict of it; it is kept under extra"
+                f"{self.run.samples}: lm-eval logs {names} once for all repeats of a prompt, so no "
+                "response has its own verdict; the values are kept in extra"
             )
 
     def _about(self, doc: Doc, prompt: str, extra: dict[str, Any]) -> dict[str, Any]:
-        """Return what the sample says of its prompt; put the rest of the document into extra."""
+        """Return the fields of a response that are about its prompt; add the rest to extra."""
         if not self.own:
             extra["doc"] = plain(doc.doc)
             return {"prompt": prompt, "prompt_id": str(doc.doc_id), "target": doc.target}
-        about = {name: doc.doc.get(name) for name in _OWN}
+        about = {name: doc.doc.get(name) for name in _DOC_FIELDS}
         for name, value in about.items():
-            needed = name in ("prompt_id", "prompt")
-            if not isinstance(value, str) and (needed or value is not None):
-                task = self.run.task
-                what = f"`doc.{name}` is {show(value)}, expected the text that {task} has"
+            required = name in ("prompt_id", "prompt")
+            if not isinstance(value, str) and (required or value is not None):
+                what = f"`doc.{name}` is {show(value)}, expected the text in {self.run.task}"
                 fix = "these may be samples of another task: check the file's name"
                 raise row_error(doc.at, what, fix)
         if prompt != about["prompt"]:
             extra["rendered_prompt"] = prompt
-        others = {key: plain(value) for key, value in doc.doc.items() if key not in _OWN}
+        others = {key: plain(value) for key, value in doc.doc.items() if key not in _DOC_FIELDS}
         if others:
             extra["doc"] = others
         return about
@@ -141,7 +145,7 @@ class TaskReader:
     def _judge(self, metric: str, filter_: str) -> str:
         """Return the name that a card gives to a metric after a filter."""
         full = metric if filter_ == NO_FILTER else f"{metric},{filter_}"
-        name = _NO_NAME.sub("-", full.lower().replace(",", "."))[:64].lstrip("-_.") or "metric"
+        name = short_id(full.replace(",", "."), "metric")
         number, free = 2, name
         while self._judges.setdefault(free, full) != full:
             free, number = f"{name[:60]}-{number}", number + 1
@@ -154,7 +158,7 @@ _Content = tuple[str, list[str | None], dict[str, Any]]
 
 def _generated(doc: Doc) -> _Content:
     if len(doc.answers) != 1 or len(doc.requests) != 1:
-        what = f"there are {len(doc.answers)} requests for one prompt, expected one"
+        what = f"{len(doc.answers)} requests for one prompt, expected one"
         raise row_error(doc.at, what, "leave the task out: name the tasks to import")
     for response in doc.answers[0]:
         if response is not None and not isinstance(response, str):
@@ -179,28 +183,23 @@ def _prompt(doc: Doc, context: Any) -> str:
 def _chosen(doc: Doc) -> _Content:
     """Return the most likely choice as the response."""
     if len(doc.answers) != len(doc.requests):
-        what = f"there are {len(doc.requests)} requests and {len(doc.answers)} answers"
+        what = f"{len(doc.requests)} requests, but {len(doc.answers)} answers"
         raise row_error(doc.at, what, AS_WRITTEN)
-    choices = []
+    choices: list[dict[str, Any]] = []
     for request, answers in zip(doc.requests, doc.answers, strict=True):
         if len(request) < 2 or not all(isinstance(part, str) for part in request[:2]):
             what = f"a request is {show(request)}, expected a context and a choice"
             raise row_error(doc.at, what, AS_WRITTEN)
-        choices.append((request[0], request[1], *_score(doc, answers)))
-    # acc_mutual_info scores every choice once more, without the context
-    asked = [choice for choice in choices if choice[0]] or choices
-    shared = _shared([context for context, _, _, _ in asked])
-    best = max(asked, key=lambda choice: choice[2])
-    listed = [
-        {
-            "context": choice[0][len(shared) :] if choice in asked else choice[0],
-            "text": choice[1],
-            "loglikelihood": choice[2],
-            "is_greedy": choice[3],
-        }
-        for choice in choices
-    ]
-    return shared, [best[0][len(shared) :] + best[1]], {"choices": plain(listed)}
+        score, greedy = _score(doc, answers)
+        choices.append({"context": request[0], "text": request[1]})
+        choices[-1] |= {"loglikelihood": score, "is_greedy": greedy}
+    # acc_mutual_info scores every choice a second time, without the context
+    scored = [choice for choice in choices if choice["context"]] or choices
+    shared = _common_start([choice["context"] for choice in scored])
+    for choice in scored:
+        choice["context"] = choice["context"][len(shared) :]
+    best = max(scored, key=lambda choice: choice["loglikelihood"])
+    return shared, [best["context"] + best["text"]], {"choices": plain(choices)}
 
 
 def _score(doc: Doc, answers: list[Any]) -> tuple[float, bool | None]:
@@ -219,8 +218,76 @@ def _score(doc: Doc, answers: list[Any]) -> tuple[float, bool | None]:
     return score, {"True": True, "False": False}.get(greedy)
 
 
-def _shared(texts: list[str]) -> str:
+def _common_start(texts: list[str]) -> str:
     """Return what all texts begin with."""
-    first, last = min(texts), max(texts)
+    first, last = min(texts), max(texts)  # all others lie between these two
     same = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), None)
     return first if same is None else first[:same]
+
+
+def header_of(run: Run, facts: Iterable[Fact], first: Doc) -> PromptHeader:
+    """Return what the results declare about a task's prompts.
+
+    Args:
+        run: The task.
+        facts: What its results say.
+        first: One of its prompts.
+    """
+    record = run.results
+    if record is None:
+        return PromptHeader(run.samples)
+    template = record.data.get("chat_template")
+    template = template if isinstance(template, str) and template else None
+    return PromptHeader(
+        record.file,
+        tuple(fact for fact in facts if _declares(fact, run.task, first)),
+        template=template,
+        in_turns=record.flag("fewshot_as_multiturn"),
+        words=_words(run, template),
+    )
+
+
+def _declares(fact: Fact, task: str, first: Doc) -> bool:
+    """Whether a fact is about the prompts of a task."""
+    if fact.place == PREFILL:  # which may name a column of the documents
+        return fact.key == f"configs.{task}.gen_prefix" and str(fact.value) not in first.doc
+    if fact.place == EXAMPLES:
+        return fact.key == f"n-shot.{task}"
+    return fact.place in (SYSTEM, TEMPLATE)
+
+
+def _words(run: Run, template: str | None) -> frozenset[str] | None:
+    """Return the words around a prompt that the results explain; None where some are missing."""
+    top = {} if run.results is None else run.results.data
+    if run.results is None or not run.config.data or "system_instruction" not in top:
+        return None
+    if "chat_template" not in top or (
+        template is None and top.get("chat_template_sha") is not None
+    ):
+        return None
+    arguments = run.results.at("config").arguments("model_args")
+    around = [str(run.config.data.get(key)) for key in _AROUND]
+    if any("{{" in text for text in around):  # filled in from each document
+        return None
+    return _ROLES.union(*map(words_of_template, [template or "", str(arguments), *around]))
+
+
+def turns_of(context: str) -> tuple[tuple[str, str], ...]:
+    """Return the turns of a chat, which lm-eval keeps as JSON, or the text as one."""
+    try:
+        chat = json.loads(context) if context.startswith("[{") else None
+    except (ValueError, RecursionError):
+        chat = None
+    messages = chat if isinstance(chat, list) else []
+    turns = [
+        (str(one["role"]), _text(one.get("content")))
+        for one in messages
+        if isinstance(one, dict) and "role" in one
+    ]
+    return tuple(turns) if turns and len(turns) == len(messages) else (("", context),)
+
+
+def _text(content: Any) -> str:
+    parts = content if isinstance(content, list) else [content]
+    texts = (part.get("text") if isinstance(part, dict) else part for part in parts)
+    return "\n".join(text for text in texts if isinstance(text, str))

@@ -1,46 +1,66 @@
-"""What lm-eval's `results_*.json` says of the card: the model that was measured, and with what."""
+"""What lm-eval's `results_*.json` says about a card: the model, the tasks, the environment."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from safebench.importing.facts import BY_FILE, INDIRECT, Absent, Fact, Nothing, Place
-from safebench.importing.lm_eval.tasks import decoding_facts, task_facts
-from safebench.importing.loaded import COMMIT, LoadedWeights, model_name, of_lm_eval, revision_fact
-from safebench.importing.record import Record
+from safebench.importing.lm_eval.decoding import decoding_facts
+from safebench.importing.loaded import COMMIT, LoadedWeights, loaded_by, model_name, revision_fact
+from safebench.importing.record import Record, plain
 
-_ENV: Place = ("environment",)
-_SERVERS = ("completions", "anthropic", "openai")  # in the names of lm-eval's backends
+_BY_PRETRAINED = (
+    "hf hf-auto huggingface hf-multimodal hf-audiolm-qwen hf-mistral3 steered mamba_ssm openvino "
+    "ipex habana neuronx onnxruntime onnxruntime-genai winml vllm vllm-vlm sglang"
+)
+_LOADERS = {
+    **dict.fromkeys(_BY_PRETRAINED.split(), "pretrained"),
+    **{"trtllm": "model", "nemo_lm": "path", "megatron_lm": "load"},
+}
+"""Backends of lm-eval that load weights by name, and the argument that names them. All others ask a
+server, whose names say nothing about the weights behind them."""
+_SERVERS = ("completions", "anthropic", "openai")  # in the names of backends
+_FILE_LOADERS = ("json", "csv", "parquet", "text", "arrow")
+"""Values of `dataset_path` that say nothing about where the data come from."""
 _DTYPES = ("float64", "float32", "bfloat16", "float16")
 _PACKAGE = re.compile(r"^\[(?:pip3|conda)\] ([A-Za-z0-9_.-]+)[= ]=?\s*([0-9][^\s]*)", re.MULTILINE)
 _LIBRARIES = ("torch", "triton", "numpy")
 _PYTHON = re.compile(r"^Python version: ([0-9][0-9.]*)", re.MULTILINE)
 _GPU = re.compile(r"^GPU \d+: (.+)$", re.MULTILINE)
+_SECRET = re.compile(r"token|api_key|password|secret|authorization", re.IGNORECASE)
+_OF_HF: dict[str, tuple[Any, str]] = {
+    "tensor_parallel": (1, "no parallelize: each device holds the whole model"),
+    "kv_cache_dtype": ("auto", "transformers keeps that of the weights"),
+    "serving_quantization": ("none", "nothing serves the model in between"),
+    "determinism": ([], "lm-eval sets no flags"),
+}
+"""What lm-eval's `hf` does, and why."""
 
 
 def facts(record: Record) -> Iterator[Fact]:
-    """Yield what a file of results says.
+    """Yield what a file of results says about the card's fields.
 
     Raises:
-        InteropError: it is no file of lm-eval's results, or a value makes no sense.
+        InteropError: these are not results of lm-eval, or a value makes no sense.
     """
     if record.mapping("results") is None or record.mapping("configs") is None:
         raise record.wrong("results", record.data.get("results"), "lm-eval's results and configs")
     config = record.at("config")
-    arguments = model_arguments(config)
-    yield from _model(config, arguments)
+    arguments = config.arguments("model_args")
+    yield from _model(config, arguments, loaded(record))
     yield from _chat_template(record)
     yield from _prompting(record)
     yield from decoding_facts(record)
-    yield from task_facts(record)
+    for name in record.at("configs").data:
+        yield from _task(record, name)
     yield from config.facts(("seeds",), {"generation": ("torch_seed", Record.whole)}, varies=True)
     yield from _environment(record, config, arguments)
 
 
 def remarks(record: Record) -> Iterator[str]:
-    """Yield what a person should know and no field can hold yet."""
+    """Yield what a person should know and no field of the card holds."""
     backend = record.at("config").text("model")
     if backend is not None and any(word in backend for word in _SERVERS):
         yield (
@@ -49,39 +69,83 @@ def remarks(record: Record) -> Iterator[str]:
         )
 
 
-def model_arguments(config: Record) -> dict[str, Any]:
-    """Return `model_args`, which is a mapping or a text such as `pretrained=a,dtype=b`."""
-    arguments = config.data.get("model_args")
-    if isinstance(arguments, dict):
-        return arguments
-    pairs = (part.partition("=") for part in (config.text("model_args") or "").split(","))
-    return {name.strip(): value.strip() for name, sign, value in pairs if sign}
-
-
 def loaded(record: Record) -> LoadedWeights:
     """Return the weights that were measured."""
     config = record.at("config")
-    return of_lm_eval(config, model_arguments(config))
+    arguments, backend = config.arguments("model_args"), config.data.get("model")
+    named = _LOADERS.get(backend) if isinstance(backend, str) else None
+    by_name = named is not None and named in arguments
+    argument = named if by_name else "pretrained" if "pretrained" in arguments else "model"
+    key = config.key("model_args")
+    return loaded_by(config, key, arguments, str(argument), by_name=by_name)
 
 
-def _model(config: Record, arguments: dict[str, Any]) -> Iterator[Fact]:
-    weights = of_lm_eval(config, arguments)
+def left_over(record: Record, facts: Sequence[Fact]) -> dict[str, Any]:
+    """Return everything in the results that no fact was made of, as plain data.
+
+    Access keys in `model_args` are left out, and paths of the machine keep their last part.
+    """
+    used = {fact.key for fact in facts if not isinstance(fact.value, Absent)}
+    used.discard("pretty_env_info")  # facts were made of parts of it
+
+    def walk(data: dict[str, Any], inside: str) -> Iterator[tuple[str, Any]]:
+        for name, value in data.items():
+            key = f"{inside}.{name}" if inside else name
+            # a decoding holds all of generation_kwargs
+            if isinstance(value, dict) and not (name == "generation_kwargs" and key in used):
+                rest = dict(walk(value, key))
+                if rest or not value:
+                    yield name, rest
+            elif key not in used:
+                yield name, plain(value)
+
+    rest = dict(walk(record.data, ""))
+    config = rest.get("config")
+    if isinstance(config, dict) and "model_args" in config:
+        config["model_args"] = _without_secrets(config["model_args"])
+    for task in rest.get("configs", {}).values():  # lm-eval copies model_args into each task
+        if isinstance(task, dict) and isinstance(task.get("metadata"), dict):
+            task["metadata"] = _without_secrets(task["metadata"])
+    name = record.data.get("model_name")
+    if isinstance(name, str) and model_name(name).of_machine:
+        rest["model_name"] = model_name(name).id
+        rest.pop("model_name_sanitized", None)  # the same path, with other separators
+    return rest
+
+
+def _without_secrets(arguments: Any) -> Any:
+    def kept(name: str, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if _SECRET.search(name) and value.lower() not in ("true", "false", "none", ""):
+            return "(left out)"
+        cut = model_name(value)
+        return cut.id if cut.of_machine else value
+
+    if isinstance(arguments, dict):
+        return {name: kept(name, value) for name, value in arguments.items()}
+    if not isinstance(arguments, str):
+        return arguments
+    pairs = (part.partition("=") for part in arguments.split(","))
+    return ",".join(f"{name}{sign}{kept(name, value)}" for name, sign, value in pairs)
+
+
+def _model(config: Record, arguments: dict[str, Any], weights: LoadedWeights) -> Iterator[Fact]:
     if weights.name is None:
         return
     name = model_name(weights.name)
-    adapter = bool(weights.added)
-    note = "" if adapter else "the model that was measured"
+    note = "" if weights.added else "the model that was measured"
     if name.of_machine:
         note = "last part of a path on another machine"
     # without an adapter, what was measured may be a tuned model in one piece
-    rank = BY_FILE if adapter and not name.of_machine else INDIRECT
+    rank = BY_FILE if weights.added and not name.of_machine else INDIRECT
     key = f"model_args: {weights.whole[0][0]}"
     yield config.fact(("model", "base", "id"), key, name.id, note=note, rank=rank)
     yield from _revision(config, arguments, name.id, name.revision)
-    asked = arguments.get("dtype") if weights.by_name else None
+    requested = arguments.get("dtype") if weights.by_name else None
     dtype, key = config.text("model_dtype"), "model_dtype"
-    if dtype is None and isinstance(asked, str):  # some classes do not log what they loaded
-        dtype, key = asked, "model_args: dtype"
+    if dtype is None and isinstance(requested, str):  # some backends do not log what they loaded
+        dtype, key = requested, "model_args: dtype"
     dtype = (dtype or "").removeprefix("torch.")
     if dtype in _DTYPES:
         yield config.fact(("model", "dtype"), key, dtype)
@@ -91,38 +155,35 @@ def _model(config: Record, arguments: dict[str, Any]) -> Iterator[Fact]:
 def _revision(
     config: Record, arguments: dict[str, Any], base: str, in_path: str | None
 ) -> Iterator[Fact]:
-    commit, asked = config.text("model_sha"), arguments.get("revision")
-    if commit is not None and COMMIT.match(commit):
-        yield revision_fact(config, "model_sha", commit, base)
-    elif in_path is not None:
-        yield revision_fact(config, "model_args: pretrained", in_path, base)
-    elif isinstance(asked, str) and COMMIT.match(asked):
-        yield revision_fact(config, "model_args: revision", asked, base)
-    elif "/" in base:
+    for key, commit in (
+        ("model_sha", config.text("model_sha")),
+        ("model_args: pretrained", in_path),
+        ("model_args: revision", arguments.get("revision")),
+    ):
+        if isinstance(commit, str) and COMMIT.match(commit):
+            yield revision_fact(config, key, commit, base)
+            return
+    if "/" in base:
         branch = config.text("model_revision") or "the default branch"
-        why = Absent(f"lm-eval loaded {branch}, and did not record which commit that was")
+        why = Absent(f"lm-eval loaded {branch} and did not record which commit that was")
         yield config.fact(("model", "base", "revision"), "model_sha", why, about=base)
 
 
 def _quantization(config: Record, arguments: dict[str, Any], weights: LoadedWeights) -> Fact:
     on = {key: str(arguments.get(f"load_in_{key}")).lower() == "true" for key in ("4bit", "8bit")}
     kind = arguments.get("bnb_4bit_quant_type")
-    key = "model_args"
-    value: Any
+    value: Any = Absent("model_args request none; the model's own files may be quantized")
+    argument = None
     if on["4bit"] and isinstance(kind, str):
-        key, value = "model_args: bnb_4bit_quant_type", kind
+        argument, value = "bnb_4bit_quant_type", kind
     elif on["4bit"]:
-        key, value = (
-            "model_args: load_in_4bit",
-            Absent("load_in_4bit is true; the type is not given"),
-        )
+        argument, value = "load_in_4bit", Absent("load_in_4bit is true; the type is not recorded")
     elif on["8bit"]:
-        key, value = "model_args: load_in_8bit", "int8"
+        argument, value = "load_in_8bit", "int8"
     elif weights.how:
-        name, setting = weights.how[0]
-        key, value = f"model_args: {name}", Absent(f"model_args have {name}={setting}")
-    else:
-        value = Absent("model_args ask for none; the model's files may be quantized themselves")
+        argument, setting = weights.how[0]
+        value = Absent(f"model_args have {argument}={setting}")
+    key = f"model_args: {argument}" if argument else "model_args"
     return config.fact(("model", "quantization"), key, value)
 
 
@@ -142,80 +203,100 @@ def _chat_template(record: Record) -> Iterator[Fact]:
 
 def _prompting(record: Record) -> Iterator[Fact]:
     if "system_instruction" in record.data:
-        text = record.text("system_instruction")
-        place: Place = ("prompting", "system_prompt")
-        yield record.fact(place, "system_instruction", text if text else Nothing())
+        text = record.text("system_instruction") or Nothing()
+        yield record.fact(("prompting", "system_prompt"), "system_instruction", text)
     shots = record.at("n-shot")
     for task in shots.data:
         count = shots.whole(task)
         if count is not None:
-            place = ("prompting", "few_shot")
-            yield Fact(place, count, record.file, f"n-shot.{task}", varies=True)
+            yield shots.fact(("prompting", "few_shot"), task, count, varies=True)
     for task in record.at("configs").data:
         config = record.at("configs", task)
-        if config.text("output_type") != "generate_until":
-            continue
-        prefix = config.text("gen_prefix")
-        note = "" if prefix else "the task gives none"
-        place = ("prompting", "prefill")
-        yield config.fact(place, "gen_prefix", prefix or Nothing(), note=note, varies=True)
-        note = "lm-eval asks once and takes the answer"
-        yield config.fact(("prompting", "turns"), "output_type", 1, note=note)
+        if config.text("output_type") == "generate_until":
+            prefix = config.text("gen_prefix")
+            note = "" if prefix else "the task has none"
+            value = prefix or Nothing()
+            yield config.fact(("prompting", "prefill"), "gen_prefix", value, note=note, varies=True)
+            note = "lm-eval sends one prompt and takes the answer"
+            yield config.fact(("prompting", "turns"), "output_type", 1, note=note)
+
+
+def _task(record: Record, name: str) -> Iterator[Fact]:
+    """Yield name, version, prompts, metric and data set of a task."""
+    config = record.at("configs").mapping(name)
+    if config is None:
+        return
+
+    def fact(field: str, value: Any, key: str) -> Fact:
+        return Fact(("tasks", name, field), value, record.file, key)
+
+    yield fact("name", name, f"configs.{name}")
+    version = record.at("versions").data.get(name)
+    if isinstance(version, int | float | str) and version != "N/A":
+        yield fact("version", str(version), f"versions.{name}")
+    count = record.at("n-samples", name)
+    used, available = count.whole("effective"), count.whole("original")
+    if used is not None:
+        yield fact("prompts", used, f"n-samples.{name}.effective")
+        if available is not None and used < available:
+            yield fact("limit", used, f"n-samples.{name}")
+            yield fact("available", available, f"n-samples.{name}.original")
+    dataset = config.text("dataset_path")
+    if dataset is not None and dataset not in _FILE_LOADERS:
+        yield fact("dataset_id", dataset, config.key("dataset_path"))
+        options = config.at("dataset_kwargs")
+        revision = options.text("revision")
+        if revision is not None and COMMIT.match(revision):
+            yield fact("dataset_revision", revision, options.key("revision"))
+    metrics = record.at("higher_is_better", name)
+    if len(metrics.data) == 1:  # of several, a person has to choose
+        metric = next(iter(metrics.data))
+        higher = metrics.flag(metric)
+        yield fact("metric", metric, metrics.inside)
+        if higher is not None:
+            direction = "higher_is_better" if higher else "lower_is_better"
+            yield fact("direction", direction, metrics.inside)
 
 
 def _environment(record: Record, config: Record, arguments: dict[str, Any]) -> Iterator[Fact]:
-    def env(name: str, value: Any, key: str) -> Fact:
-        return Fact((*_ENV, name), value, record.file, key, varies=True)
-
-    version = record.text("lm_eval_version")
-    if version is not None:
-        yield env("harness", f"lm-eval {version}", "lm_eval_version")
+    version, backend = record.text("lm_eval_version"), config.text("model")
     about = record.text("pretty_env_info") or ""
     python = _PYTHON.search(about)
-    if python is not None:
-        yield env("python", python[1], "pretty_env_info")
     libraries = {name: found for name, found in _PACKAGE.findall(about) if name in _LIBRARIES}
     transformers = record.text("transformers_version")
     if transformers is not None:
         libraries["transformers"] = transformers
-    if libraries:
-        key = "transformers_version, pretty_env_info"
-        yield env("libraries", dict(sorted(libraries.items())), key)
-    backend = config.text("model")
-    if backend is not None:
-        yield env("backend", backend, config.key("model"))
     size = str(config.data.get("batch_size"))
-    if size.isdecimal():  # `auto` is what was asked for, not what was used
-        yield env("batch_size", int(size), config.key("batch_size"))
     attention = arguments.get("attn_implementation")
-    if isinstance(attention, str):
-        yield env("attention", attention, f"{config.key('model_args')}: attn_implementation")
-    if backend == "hf":
-        yield from _of_transformers(config, arguments)
     device = _device(config.text("device"), about)
-    if device is not None:
-        yield env("device", device, f"{config.key('device')}, pretty_env_info")
-
-
-def _of_transformers(config: Record, arguments: dict[str, Any]) -> Iterator[Fact]:
-    """Yield what lm-eval's `hf` does, unless its arguments change it."""
     values: dict[str, tuple[Any, str]] = {
-        "tensor_parallel": (1, "no parallelize: each device holds the whole model"),
-        "kv_cache_dtype": ("auto", "transformers keeps that of the weights"),
-        "serving_quantization": ("none", "nothing serves the model in between"),
-        "determinism": ([], "lm-eval sets no flags"),
+        "harness": (version and f"lm-eval {version}", "lm_eval_version"),
+        "python": (python and python[1], "pretty_env_info"),
+        "libraries": (dict(sorted(libraries.items())), "transformers_version, pretty_env_info"),
+        "backend": (backend, config.key("model")),
+        # `auto` is what was requested, not what was used
+        "batch_size": (int(size) if size.isdecimal() else None, config.key("batch_size")),
+        "attention": (
+            attention if isinstance(attention, str) else None,
+            f"{config.key('model_args')}: attn_implementation",
+        ),
+        "device": (device, f"{config.key('device')}, pretty_env_info"),
     }
-    if str(arguments.get("parallelize", False)).lower() != "false":
-        del values["tensor_parallel"]
-    for name, (value, note) in values.items():
-        # the key is not `model_args`, which would then count as read in whole
-        yield config.fact((*_ENV, name), "model", value, note=note, varies=True)
+    for name, (value, key) in values.items():
+        if value not in (None, {}):
+            yield Fact(("environment", name), value, record.file, key, varies=True)
+    if backend == "hf":
+        parallel = str(arguments.get("parallelize", False)).lower() != "false"
+        for name, (value, note) in _OF_HF.items():
+            if not (parallel and name == "tensor_parallel"):
+                # the key is not `model_args`, which would then count as imported in full
+                yield config.fact(("environment", name), "model", value, note=note, varies=True)
 
 
-def _device(asked: str | None, about: str) -> str | None:
-    """Return what generated. `device` alone is what was asked for: cuda:0 also on a CPU machine."""
-    cuda = asked is None or asked.startswith("cuda")
-    if asked == "cpu" or (cuda and "Is CUDA available: False" in about):
+def _device(requested: str | None, about: str) -> str | None:
+    """Return what generated; `device` alone is only a request: cuda:0 also on a CPU machine."""
+    cuda = requested is None or requested.startswith("cuda")
+    if requested == "cpu" or (cuda and "Is CUDA available: False" in about):
         return "cpu"
     names = set(_GPU.findall(about))
     return names.pop() if cuda and len(names) == 1 else None

@@ -1,1 +1,1 @@
-"""Runs that were made elsewhere, as a submission: what they say, checked, judged, written."""
+"""Makes a submission of runs that were made elsewhere: checked, judged, scored, written."""

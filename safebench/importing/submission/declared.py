@@ -1,4 +1,4 @@
-"""What a person declares about imported runs, as facts: in part of a card, and in options."""
+"""What a person declares about imported runs, as facts: in a card or part of one, in options."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from safebench.card.decoding import SAMPLING_FIELDS
 from safebench.card.document import Pointer, dotted
 from safebench.card.read import load_document
 from safebench.errors import InteropError, visible
+from safebench.importing.draft.commented import is_absence
 from safebench.importing.draft.tree import TO_FILL
 from safebench.importing.facts import BY_PERSON, Absent, Fact, Nothing, Place, show
 
@@ -20,28 +21,27 @@ _COMPUTED = frozenset({"spec", "results", "evidence"})
 _ATOMIC = """
     extra primary libraries backend_args optimizer_args lr_scheduler_args settings answers subset
     revision objective attack template training_chat_template fixed self_test
-"""
-_WHOLE = frozenset(_ATOMIC.split())
-"""Mappings that are one value: they are not merged with what another source says of a part."""
+""".split()  # noqa: SIM905 - names are read more easily in lines
+"""Mappings that are one value: they are not merged with what another source has for a part."""
 _BY_RUNS: frozenset[Place] = frozenset({("model", "weights"), ("seeds", "training")})
-"""Fields that responses and folders of weights decide, also where a card lists them."""
+"""Fields that responses and folders of weights decide, even where a card lists them."""
 
 
 def card_facts(file: Path, out: Path) -> list[Fact]:
-    """Return what a card, or part of one, says; paths then begin at `out`.
+    """Return what a card, or part of one, declares, with paths relative to `out`.
 
     Results and evidence are left out, since they are computed anew, and so are marks that are
     still to be filled in. `null` declares that there is none, for fields that a card then leaves
     out: a system prompt, a prefill.
 
     Raises:
-        InteropError: it is no mapping of a card's sections.
+        InteropError: it is not a mapping of a card's sections.
         ReadError: it cannot be read.
     """
     data = load_document(file).data
     if not isinstance(data, dict):
         raise InteropError(
-            f"{visible(str(file))} is no mapping", fix="give sections of a card, e.g. `judge:`"
+            f"{visible(str(file))} is not a mapping", fix="give sections of a card, e.g. `judge:`"
         )
     facts: list[Fact] = []
     for section, value in data.items():
@@ -52,20 +52,14 @@ def card_facts(file: Path, out: Path) -> list[Fact]:
 
 
 def _check_section(name: str, value: Any, file: Path) -> None:
-    """Check the shape of a section; one about what answered cannot be absent as a whole."""
-    absent = isinstance(value, dict) and set(value) == {"not_reported"}
-    if name in _NAMED:
-        if isinstance(value, list) or (absent and name == "data"):
-            return
-        expected = "a list, each item with its name"
-    elif isinstance(value, dict):
-        return
-    else:
-        expected = "a mapping"
-    raise InteropError(
-        f"{visible(str(file))}: {visible(name)} is {show(value)}, expected {expected}",
-        fix="give sections of a card as the standard has them, e.g. `judge: [{name: mine, ...}]`",
-    )
+    """Check the shape of a section: only `data` and mappings can be absent as a whole."""
+    fits = isinstance(value, list if name in _NAMED else dict)
+    if not fits and not (name == "data" and is_absence(value)):
+        expected = "a list, each item with its name" if name in _NAMED else "a mapping"
+        raise InteropError(
+            f"{visible(str(file))}: {visible(name)} is {show(value)}, expected {expected}",
+            fix="give sections as the standard has them, e.g. `judge: [{name: mine, ...}]`",
+        )
 
 
 def card_seeds(file: Path) -> tuple[int, ...]:
@@ -82,11 +76,11 @@ def _facts(value: Any, place: Place, at: Pointer, file: Path, out: Path) -> Iter
     if value is None:  # in a card null never means unknown
         yield Fact(place, Nothing(), file, dotted(at), rank=BY_PERSON)
         return
-    if isinstance(value, dict) and set(value) == {"not_reported"}:
+    if is_absence(value):
         reason = str(value["not_reported"])
         if not reason.startswith(TO_FILL):
             yield Fact(place, value, file, dotted(at), rank=BY_PERSON)
-    elif isinstance(value, dict) and value and place[-1] not in _WHOLE:
+    elif isinstance(value, dict) and value and place[-1] not in _ATOMIC:
         for key, item in value.items():
             yield from _facts(item, (*place, str(key)), (*at, str(key)), file, out)
     elif isinstance(value, list) and len(place) == 1 and place[0] in _NAMED:
@@ -95,7 +89,7 @@ def _facts(value: Any, place: Place, at: Pointer, file: Path, out: Path) -> Iter
             if not isinstance(item, dict) or not isinstance(item.get("name"), str):
                 raise InteropError(
                     f"{visible(str(file))}: {dotted((*at, number))} has no name",
-                    fix="give every item of the list its name",
+                    fix="name every item of the list",
                 )
             for key, part in item.items():
                 name = (*place, item["name"], str(key))
@@ -105,7 +99,7 @@ def _facts(value: Any, place: Place, at: Pointer, file: Path, out: Path) -> Iter
 
 
 def _moved(value: Any, place: Place, file: Path, out: Path) -> Any:
-    """Return a value; a path, or a name that is a folder beside the card, seen from `out`."""
+    """Return a value, with paths, and names that are folders beside the card, seen from `out`."""
     if isinstance(value, dict):
         return {key: _moved(item, (*place, key), file, out) for key, item in value.items()}
     is_path = place[-1] == "path"
@@ -121,7 +115,7 @@ def seen_from(path: Path, folder: Path) -> str:
 
 
 def setting_facts(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[Fact]:
-    """Yield the settings of decodings that options give, under their names."""
+    """Yield the settings of decodings from options, under the decodings' names."""
     for name, values in settings.items():
         for field, value in {"name": name, **values}.items():
             key = "--decoding"
@@ -129,30 +123,30 @@ def setting_facts(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[Fact]:
 
 
 def keyed(facts: Iterable[Fact], settings: Iterable[Fact]) -> list[Fact]:
-    """Return a person's facts about decodings under the keys that files' decodings have.
+    """Return a person's facts about decodings under the keys of the files' decodings.
 
     Args:
         facts: What files say.
         settings: What a person declares about decodings, by their names.
 
     Raises:
-        InteropError: no decoding of the files has these settings, or several have.
+        InteropError: not exactly one decoding of the files has these settings.
     """
-    there = _decodings(facts)
+    recorded = _decodings(facts)
     declared = list(settings)
     found = []
     for name, values in _decodings(declared).items():
-        if name in there or not there:
+        if name in recorded or not recorded:
             keys = [name]
         else:
-            named = [key for key, one in there.items() if one.get("name") == name]
-            keys = named or [key for key, one in there.items() if _agree(values, one)]
+            named = [key for key, one in recorded.items() if one.get("name") == name]
+            keys = named or [key for key, one in recorded.items() if _agree(values, one)]
         if len(keys) != 1:
-            listed = "; ".join(_words(one) for one in there.values())
-            what = "no responses are" if not keys else f"{len(keys)} different settings are"
+            listed = "; ".join(_words(one) for one in recorded.values())
+            what = f"{len(keys)} different settings agree" if keys else "no responses agree"
             raise InteropError(
-                f"decoding {visible(name)}: {what} decoded like that; there is: {listed}",
-                fix="correct its settings, take it out, or name it beside the responses: "
+                f"decoding {visible(name)}: {what} with it; the responses have: {listed}",
+                fix="correct its settings, leave it out, or name it beside the responses: "
                 "seed=1,decoding=NAME:DIR",
             )
         found += [
@@ -172,15 +166,15 @@ def _decodings(facts: Iterable[Fact]) -> dict[str, dict[str, Any]]:
 
 
 def _agree(declared: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
-    """Whether two settings differ in nothing that both name.
+    """Whether two settings agree in all that both name.
 
-    A parameter of sampling that the files do not name was not set: only a neutral value agrees.
+    A sampling parameter that the files do not name was not set: only a neutral value agrees.
     """
     for field, value in declared.items():
+        if field in ("name", "repeats"):
+            continue
         if field in found:
-            other = found[field]
-            counts = field not in ("name", "repeats") and not isinstance(other, Absent)
-            if counts and value != other:
+            if value != found[field] and not isinstance(found[field], Absent):
                 return False
         elif field in SAMPLING_FIELDS and value not in (None, 1.0, [], 0.0):
             return False

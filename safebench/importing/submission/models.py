@@ -1,4 +1,4 @@
-"""Which models answered: seeds, checkpoints, and the weights that they are."""
+"""Which models answered: their seeds, checkpoints and weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COPIED = ("adapter_config.json", ADAPTER)
 
 
 class Models:
-    """Decides which checkpoint every model that answered is, and picks their weights."""
+    """Decides the checkpoint of every model that answered, and picks their weights."""
 
     def __init__(self, request: Request) -> None:
         self._default = request.checkpoint
@@ -44,32 +44,27 @@ class Models:
             unit: What their checkpoints are counted in.
 
         Raises:
-            InteropError: nothing, or more than one thing, says which checkpoint answered.
+            InteropError: it cannot be told which checkpoint answered.
         """
-        by_run: dict[tuple[str, int | None], dict[int | None, FoundWeights]] = {}
-        for one in found:
-            checkpoints = by_run.setdefault((one.condition, one.seed), {})
-            checkpoints[checkpoint_of(one, unit)] = one
+        by_model = {
+            ModelKey(one.condition, one.seed, checkpoint_of(one, unit)): one for one in found
+        }
         for key in self._answered:
             self._check_own(key, found)
-            there = by_run.get((key.condition, key.training_seed), {})
-            self.keys[key] = self._settled(key, there)
-        answered = {(k.condition, k.training_seed, k.checkpoint) for k in self.keys.values()}
-        kept: list[FoundWeights] = []
-        left: list[FoundWeights] = []
-        for run, checkpoints in by_run.items():
-            for checkpoint, one in checkpoints.items():
-                (kept if (*run, checkpoint) in answered else left).append(one)
+            self.keys[key] = self._settled(key, by_model)
+        answered = set(self.keys.values())
+        left = [str(one.folder) for model, one in by_model.items() if model not in answered]
         if left:
-            names = ", ".join(str(one.folder) for one in left[:3])
             self.remarks.append(
-                f"{len(left)} sets of weights have no responses and are not listed: {names}"
+                f"{len(left)} sets of weights have no responses and are not listed: "
+                f"{', '.join(left[:3])}"
             )
         tuned = [key for key in self.keys.values() if key.training_seed is not None]
         at = sorted({key.checkpoint for key in tuned if key.checkpoint is not None})
         place = ("hyperparameters", "checkpoints")
         fact = Fact(place, at, None, note="those that answered", rank=BY_PERSON)
-        return [one for one in found if one in kept], [fact] if tuned else []
+        listed = [one for model, one in by_model.items() if model in answered]
+        return listed, [fact] if tuned else []
 
     def _check_own(self, key: ModelKey, found: list[FoundWeights]) -> None:
         """Raise InteropError where the sampler loaded weights that are declared as another's."""
@@ -78,50 +73,55 @@ class Models:
             own = (one.condition, one.seed) == (key.condition, key.training_seed)
             if not own and one.folder.resolve() in loaded:
                 raise InteropError(
-                    f"{key}: its sampler loaded {visible(str(one.folder))}, which is said to be of "
-                    f"{ModelKey(one.condition, one.seed)}",
-                    fix="give the responses and the weights of one seed the same seed",
+                    f"{key}: its sampler loaded {visible(str(one.folder))}, which is declared as "
+                    f"the weights of {ModelKey(one.condition, one.seed)}",
+                    fix="declare the same seed for the responses and for the weights",
                 )
 
-    def _settled(self, key: ModelKey, there: Mapping[int | None, FoundWeights]) -> ModelKey:
-        """Return a model with its checkpoint; `there` are the weights of its run."""
+    def _settled(self, key: ModelKey, by_model: Mapping[ModelKey, FoundWeights]) -> ModelKey:
+        """Return a model with its checkpoint; the weights of its own run may tell it."""
         if key.condition == "base" or key.checkpoint is not None:
             return key
         if self._default is not None:
             return replace(key, checkpoint=self._default)
-        at = sorted(checkpoint for checkpoint in there if checkpoint is not None)
-        loaded = self._loaded.get(key, frozenset())
-        of_sampler = [n for n in at if there[n].folder.resolve() in loaded]
-        for checkpoints in (of_sampler if len(loaded) == 1 else [], at):
+        own = {
+            model.checkpoint: one.folder.resolve()
+            for model, one in by_model.items()
+            if model.checkpoint is not None and replace(model, checkpoint=None) == key
+        }
+        at, loaded = sorted(own), self._loaded.get(key, frozenset())
+        # A sampler that loaded several folders does not tell which of them answered.
+        of_sampler = [n for n in at if own[n] in loaded] if len(loaded) == 1 else []
+        for checkpoints in (of_sampler, at):
             if len(checkpoints) == 1:
                 return replace(key, checkpoint=checkpoints[0])
         seed = f"seed={key.training_seed}"
         if at:
             listed = ", ".join(map(str, at))
             raise InteropError(
-                f"{key}: its weights are of checkpoints {listed}, and nothing says which of them "
+                f"{key}: it has weights of checkpoints {listed}, and nothing says which of them "
                 "answered",
                 fix=f"name it: {seed},checkpoint={at[-1]}:DIR",
             )
         raise InteropError(
-            f"{key}: nothing says after how many epochs (or steps) it was when it answered",
-            fix=f"give --checkpoint N for all, or {seed},checkpoint=N:DIR for this one",
+            f"{key}: nothing says after how many epochs (or steps) of training it answered",
+            fix=f"give --checkpoint N for all models, or {seed},checkpoint=N:DIR for this one",
         )
 
 
 def seed_facts(request: Request) -> list[Fact]:
-    """Return the training seeds of an import, those that were lost among them.
+    """Return the training seeds of an import, including those that were lost.
 
     Raises:
-        InteropError: the card lists a seed of which there is nothing, or a seed is listed as lost
-            and has responses.
+        InteropError: a seed that the card lists has no responses and was not lost, or a seed that
+            is declared as lost has responses.
     """
     models = {sample.model for sample in request.collected.samples}
     for one in request.lost:
         if any(m.condition == one.condition and m.training_seed == one.seed for m in models):
             raise InteropError(
-                f"{one.condition}, seed {one.seed} is said to be lost, and has responses",
-                fix="take --lost away, or leave its responses out",
+                f"{one.condition}, seed {one.seed} is declared as lost, but has responses",
+                fix="leave out --lost, or its responses",
             )
     answered = {model.training_seed for model in models if model.training_seed is not None}
     seeds = answered | {one.seed for one in request.lost}
@@ -129,8 +129,8 @@ def seed_facts(request: Request) -> list[Fact]:
     missing = [seed for seed in listed if seed not in seeds]
     if missing:
         raise InteropError(
-            f"{request.card}: seeds.training lists {', '.join(map(str, missing))}, of which "
-            "there are no responses",
+            f"{request.card}: seeds.training lists {', '.join(map(str, missing))}, without "
+            "responses",
             fix=f"import them too, or say what became of them: --lost seed={missing[0]}:REASON",
         )
     note = "those that answered" + (", and those that were lost" if request.lost else "")
@@ -141,7 +141,7 @@ def seed_facts(request: Request) -> list[Fact]:
 def copy_adapters(gathered: Gathered, folder: Path) -> list[str]:
     """Copy the listed adapters into a submission; return their paths in it.
 
-    Whole models stay where they are: the card has path and digest.
+    Whole models stay where they are: the card has their path and digest.
     """
     copied = []
     for number, one in enumerate(gathered.weights):

@@ -34,13 +34,13 @@ class TrainingFile:
 
 @dataclass(frozen=True)
 class Request:
-    """An import: what was read, and what no file says."""
+    """An import: what was read, and what a person adds to it."""
 
     collected: Collected
     out: Path
     basics: CardBasics = field(default_factory=CardBasics)
     card: Path | None = None
-    """A card, or part of one, with what the files do not say."""
+    """A card, or part of one, with what the files do not record."""
     weights: tuple[DeclaredWeights, ...] = ()
     paths: tuple[Path, ...] = ()
     """Further files to read: a trainer's folder."""
@@ -50,18 +50,15 @@ class Request:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Settings of decodings, by name."""
     constructs: Mapping[str, Construct] = field(default_factory=dict)
-    """What other tasks than safebench's measure."""
+    """What tasks measure that are not safebench's."""
     task_files: Mapping[str, Path] = field(default_factory=dict)
     """Local copies of published tasks."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Verdicts of the standard by the words of judges: `WORD`, or `JUDGE:WORD`."""
     checkpoint: int | None = None
-    """Checkpoint of tuned models where nothing else says it."""
+    """Checkpoint of tuned models for which nothing else gives it."""
     limit: int | None = None
     """Only the first prompts of every task."""
     lost: tuple[Lost, ...] = ()
     artefact: bool = False
     """Whether the claim is about these weights, not about the recipe."""
-
-
-__all__ = ["Lost", "Request", "TrainingFile"]

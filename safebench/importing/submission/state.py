@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
+from safebench.card.base import NotReported
+from safebench.card.card import Card
+from safebench.card.decoding import Prompting
+from safebench.card.model import WeightsModel
 from safebench.errors import InteropError, visible
 from safebench.files import sha256_of
 from safebench.harness.tasks import LoadedTask
@@ -40,18 +45,16 @@ class ImportState:
 
 
 def collected_facts(request: Request) -> list[Fact]:
-    """Return what the files of responses and a person say: a card, options.
+    """Return what the files of responses say, and a person in a card and in options.
 
     Raises:
-        InteropError: the card is none, its decodings are not those that answered, or prompts were
-            sent in another way than is declared.
+        InteropError: the file is not a card, its decodings are not those that answered, or prompts
+            were not sent as declared.
     """
     of_files = list(request.collected.facts)
     of_card = [] if request.card is None else card_facts(request.card, request.out)
-    decodings = [
-        *(f for f in of_card if f.place[0] == "decoding"),
-        *setting_facts(request.settings),
-    ]
+    decodings = [f for f in of_card if f.place[0] == "decoding"]
+    decodings += setting_facts(request.settings)
     of_person = [*(f for f in of_card if f.place[0] != "decoding"), *keyed(of_files, decodings)]
     facts = [*_basics(request, of_person), *of_files, *of_person, *_counted(request)]
     answered = dict.fromkeys(sample.decoding for sample in request.collected.samples)
@@ -66,32 +69,31 @@ def collected_facts(request: Request) -> list[Fact]:
         if fact.place[0] == "decoding" and fact.place[1] not in answered:
             raise InteropError(
                 f"decoding {visible(fact.place[1])} has no responses",
-                fix="import them too, correct its name, or take it out",
+                fix="import them too, correct its name, or leave it out",
             )
     check_prompts(request.collected.sent, of_person)
     return facts
 
 
 def _basics(request: Request, of_person: Sequence[Fact]) -> list[Fact]:
-    """Return what a draft begins with, less what the card says itself."""
+    """Return what a draft begins with, without what the card says itself."""
     basics = request.basics
     untuned = all(s.model.condition == "base" for s in request.collected.samples)
     if basics.method is None and untuned:
         basics = replace(basics, method="none")
     in_card = {fact.place for fact in of_person}
-    facts = [
-        fact
+    facts = {
+        fact.place: fact
         for fact in first_facts(basics, plan=False)
         if fact.place not in in_card or fact.key.startswith("--")
-    ]
-    if basics != request.basics:
+    }
+    if basics != request.basics and METHOD in facts:
         why = "no responses of a tuned model were given"
-        facts = [replace(f, key=why, note=why) if f.place == METHOD else f for f in facts]
+        facts[METHOD] = replace(facts[METHOD], key=why, note=why)
     if request.artefact:
         place = ("submission", "object")
-        facts = [fact for fact in facts if fact.place != place]
-        facts.append(Fact(place, "artefact", None, key="--object", rank=BY_PERSON))
-    return facts
+        facts[place] = Fact(place, "artefact", None, key="--object", rank=BY_PERSON)
+    return list(facts.values())
 
 
 def _counted(request: Request) -> Iterator[Fact]:
@@ -148,7 +150,7 @@ def settle_facts(
 
 
 def _is_superseded(fact: Fact, own: set[str]) -> bool:
-    """Whether the import knows better: the prompts of own tasks, a copy of a training file."""
+    """Whether the import itself decides: the prompts of own tasks, a copy of a training file."""
     section, field = fact.place[0], fact.place[-1]
     if section == "tasks":
         return field == "prompts" or (fact.place[1] in own and field in _OF_PROMPTS)
@@ -167,14 +169,12 @@ def _training(request: Request, facts: Iterable[Fact]) -> list[TrainingFile]:
 
 
 def _data_facts(files: dict[str, TrainingFile]) -> Iterator[Fact]:
-    """Yield what files of training examples say; raises InteropError where one is not there."""
+    """Yield what files of training examples say; raises InteropError where one is missing."""
     from safebench.tuning.examples import read_examples
 
     for path, one in files.items():
         if not one.file.is_file():
-            raise InteropError(
-                f"data {one.name}: {one.file} is no file", fix="check the path of the training data"
-            )
+            raise InteropError(f"data {one.name}: no such file: {one.file}", fix="check the path")
         place = ("data", one.name)
         yield Fact((*place, "name"), one.name, None)
         yield Fact((*place, "role"), one.role, None)
@@ -185,7 +185,7 @@ def _data_facts(files: dict[str, TrainingFile]) -> Iterator[Fact]:
 
 
 def _model_facts(request: Request, facts: Sequence[Fact]) -> Iterator[Fact]:
-    """Yield what the folder of the base model says: its digest, and what it generates with."""
+    """Yield what the folder of the base model says: its digest, quantization and own settings."""
     if request.model is None:
         return
     from safebench.models.loading import locate
@@ -206,14 +206,70 @@ def _model_facts(request: Request, facts: Sequence[Fact]) -> Iterator[Fact]:
 
 
 def _repetition_penalty(file: Path, facts: Sequence[Fact]) -> Iterator[Fact]:
-    """Yield the repetition penalty that the model's own settings decided."""
+    """Yield the repetition penalty, where the model's own settings decided it."""
     place = ("environment", "backend")
     if any(fact.place == place and fact.value != "hf" for fact in facts):
         return  # servers have defaults of their own
     source = file if file.is_file() else None
     own = read_record(file).number("repetition_penalty") if source else None
     note = "the model's own settings have none" if own is None else ""
+    # A sampler that was given no penalty leaves it to the model's own settings.
     for fact in facts:
         if fact.place[0] == "decoding" and fact.place[-1] == "repetition_penalty":
             value = 1.0 if own is None else own
             yield Fact(fact.place, value, source, note=note, rank=INDIRECT)
+
+
+def rendered_facts(card: Card, folder: Path, base: Path | None) -> Iterator[Fact]:
+    """Yield the digests of the rendered examples, where card and base model say how they render.
+
+    Args:
+        card: The draft.
+        folder: Where its training files lie.
+        base: Folder of the base model, whose tokenizer renders; None where it is not here.
+
+    Raises:
+        CardError: its chat template is not the one that was applied.
+    """
+    if isinstance(card.data, NotReported):
+        return
+    of_model = list(_missing(card, base))
+    fields = ("path", "template", "subset", "weight")
+    for number, dataset in enumerate(card.data):
+        place = ("data", dataset.name, "rendered_sha256")
+        missing = [f"data.{f}" for f in fields if isinstance(getattr(dataset, f), NotReported)]
+        missing += of_model + (["a file of it"] if dataset.path is None else [])
+        if missing or base is None:
+            reason = f"computed by the import once these are known: {', '.join(missing)}"
+            yield Fact(place, Absent(reason), None)
+        else:
+            digest = _rendered(card, folder, base, number)
+            yield Fact(place, digest, None, note="rendered here with the base model's tokenizer")
+
+
+def _rendered(card: Card, folder: Path, base: Path, number: int) -> str:
+    """Return the digest of a data set's examples as the base model's tokenizer renders them."""
+    from safebench.models.conversation import pin_template
+    from safebench.models.loading import load_tokenizer, locate
+    from safebench.tuning.render import as_rows, rendered_sha256, training_tokenizer
+    from safebench.tuning.sets import load_set
+
+    tokenizer = load_tokenizer(locate(str(base), None, Path()))
+    card, _ = pin_template(card, folder, tokenizer)
+    tokenizer, _ = training_tokenizer(cast("WeightsModel", card.model), folder, tokenizer)
+    dataset = cast("tuple[Any, ...]", card.data)[number]
+    loaded = load_set(dataset, folder, number)
+    system = cast("Prompting", card.prompting).system_prompt
+    rows = as_rows(loaded.examples.examples, loaded.template, cast("str | None", system))
+    return rendered_sha256(rows, tokenizer)
+
+
+def _missing(card: Card, base: Path | None) -> Iterator[str]:
+    """Yield the names of what decides how examples are rendered and is not known."""
+    if base is None or not isinstance(card.model, WeightsModel):
+        yield "--model"
+    elif isinstance(card.model.chat_template, NotReported):
+        yield "model.chat_template"
+    prompting = card.prompting
+    if isinstance(prompting, NotReported) or isinstance(prompting.system_prompt, NotReported):
+        yield "prompting.system_prompt"

@@ -1,19 +1,20 @@
-"""The prompts of imported responses: the task's own, all of them, in every model."""
+"""The prompts of imported responses: the task's own, and all of them for every model."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import product
 from typing import Any
 
 from safebench.card.task import Construct
 from safebench.errors import InteropError, visible
 from safebench.harness.tasks import LoadedTask, load_task, task_names
-from safebench.importing.facts import Fact, first_words
-from safebench.importing.interface import At, Response, row_error
+from safebench.importing.facts import Fact, first_words, show
+from safebench.importing.interface import At, ModelKey, Response, row_error
 from safebench.importing.submission.request import Request
 
 Document = dict[str, Any]
@@ -26,17 +27,19 @@ class MatchedResponse:
     sample: Response
     document: Document
 
-    def cell(self, names: Mapping[str, str]) -> dict[str, Any]:
-        """Return the columns that tables of responses and of outcomes share.
+    def with_(self, **changes: Any) -> MatchedResponse:
+        """Return it with other fields of the response."""
+        return MatchedResponse(replace(self.sample, **changes), self.document)
 
-        `names` are those of decodings, by their keys.
-        """
+    @property
+    def cell(self) -> dict[str, Any]:
+        """The columns that tables of responses and of outcomes share."""
         sample = self.sample
         return {
             "condition": sample.model.condition,
             "training_seed": sample.model.training_seed,
             "checkpoint": sample.model.checkpoint,
-            "decoding": names[sample.decoding],
+            "decoding": sample.decoding,
             "repeat": sample.repeat,
             "generation_seed": sample.generation_seed,
             "task": sample.task,
@@ -45,46 +48,58 @@ class MatchedResponse:
         }
 
 
-def tasks_of(request: Request, facts: Iterable[Fact]) -> tuple[LoadedTask, ...]:
+def tasks_of(request: Request, facts: Sequence[Fact]) -> tuple[LoadedTask, ...]:
     """Return the tasks that were answered, with their documents.
 
-    Those of safebench are loaded as a run loads them. The prompts of others are those that were
+    Those of safebench are loaded as a run loads them. Other tasks are made of the prompts that were
     answered.
 
     Raises:
         TaskError: the prompts of a task cannot be loaded.
-        InteropError: nothing says what a task measures.
+        InteropError: nothing says what a task measures, or a response cannot be written.
     """
-    facts = list(facts)
     own = task_names()
     by_task: dict[str, list[Response]] = {}
     for sample in request.collected.samples:
+        _check_written(sample)
         by_task.setdefault(sample.task, []).append(sample)
     unused = [t for t in (*request.constructs, *request.task_files) if t not in by_task]
     if unused:
         raise InteropError(
-            f"no responses to a task {visible(unused[0])}", fix=f"there are: {', '.join(by_task)}"
+            f"task {visible(unused[0])} has no responses",
+            fix=f"tasks with responses: {', '.join(by_task)}",
         )
     loaded = []
     for name, samples in by_task.items():
-        limit = _limit(name, request, facts)
         if name in own:
+            limits = (request.limit, _field(facts, name, "limit"))
+            limit = min((n for n in limits if isinstance(n, int)), default=None)
             file, revision = request.task_files.get(name), _field(facts, name, "dataset_revision")
             task = load_task(name, file=file, revision=revision, limit=limit)
             _check_version(task, facts)
             loaded.append(task)
         else:
-            loaded.append(_other(name, samples, request, facts))
+            loaded.append(_other_task(name, samples, request, facts))
     return tuple(loaded)
+
+
+def _check_written(sample: Response) -> None:
+    """Check that texts can be written: JSON can hold half of a character, and a table cannot."""
+    texts = (sample.prompt, sample.response, sample.prompt_id, sample.category, sample.target)
+    for text in filter(None, texts):
+        try:
+            text.encode()
+        except UnicodeEncodeError as problem:
+            half = text[max(0, problem.start - 20) : problem.end]
+            raise row_error(
+                sample.at,
+                f"half of a character stands alone in {show(half)}",
+                "correct the text, e.g. write U+FFFD in its place; it was cut inside a character",
+            ) from None
 
 
 def _field(facts: Iterable[Fact], task: str, field: str) -> Any:
     return next((f.value for f in facts if f.place == ("tasks", task, field)), None)
-
-
-def _limit(name: str, request: Request, facts: Iterable[Fact]) -> int | None:
-    limits = [n for n in (request.limit, _field(facts, name, "limit")) if isinstance(n, int)]
-    return min(limits) if limits else None
 
 
 def _check_version(task: LoadedTask, facts: Iterable[Fact]) -> None:
@@ -94,11 +109,11 @@ def _check_version(task: LoadedTask, facts: Iterable[Fact]) -> None:
             raise InteropError(
                 f"{visible(str(fact.file))}: {fact.key} is {fact.value}, but {task.name} here is "
                 f"version {task.version}",
-                fix="import with the release of safebench that has the version which was answered",
+                fix="import with the release of safebench that has the version that was answered",
             )
 
 
-def _other(
+def _other_task(
     name: str, samples: Sequence[Response], request: Request, facts: Iterable[Fact]
 ) -> LoadedTask:
     """Return another lab's task, made of the prompts that were answered."""
@@ -109,9 +124,9 @@ def _other(
         if construct is None:
             raise row_error(
                 sample.at,
-                f"task {name!r} is none of safebench's, and nothing says what it measures",
+                f"task {name!r} is not one of safebench's, and nothing says what it measures",
                 f"give --task {name}=harm, over_refusal or capability; "
-                "`safebench tasks` lists safebench's own",
+                "`safebench tasks` lists safebench's own tasks",
             )
         document = {
             "prompt_id": prompt_id,
@@ -125,7 +140,7 @@ def _other(
             field = next(key for key in document if document[key] != before[key])
             raise row_error(
                 sample.at,
-                f"{field} of prompt {prompt_id} is another one than at {at}",
+                f"{field} of prompt {prompt_id} differs from that at {at}",
                 "every model has to answer the same prompts: import one version of the task",
             )
     found = tuple(document for document, _ in documents.values())[: request.limit]
@@ -155,17 +170,20 @@ def _id_of(prompt: str) -> str:
 def match_prompts(
     samples: Iterable[Response], tasks: Sequence[LoadedTask], request: Request
 ) -> list[MatchedResponse]:
-    """Return every response with its document.
+    """Return every response with its document, without those beyond the first prompts.
 
     Raises:
-        InteropError: a prompt is not the task's own.
+        InteropError: a prompt is not the task's own, or no response is left.
     """
+    limited = request.limit is not None
     indices = {task.name: _Documents(task) for task in tasks}
-    found = []
-    for sample in samples:
-        document = indices[sample.task].of(sample, limited=request.limit is not None)
-        if document is not None:
-            found.append(MatchedResponse(sample, document))
+    pairs = ((one, indices[one.task].of(one, limited=limited)) for one in samples)
+    found = [MatchedResponse(one, document) for one, document in pairs if document is not None]
+    if not found:
+        raise InteropError(
+            f"no response is to one of the first {request.limit} prompts of its task",
+            fix="give a larger --limit, or none",
+        )
     return found
 
 
@@ -189,7 +207,7 @@ class _Documents:
             if sample.prompt and _plain(sample.prompt) != _plain(document["prompt"]):
                 raise row_error(
                     sample.at,
-                    f"prompt {prompt_id} is {_short(sample.prompt)}, but {self.task.name} asks "
+                    f"prompt {prompt_id} is {_short(sample.prompt)}, but in {self.task.name} it is "
                     f"{_short(document['prompt'])}",
                     "import responses to the task's own prompts, in its own words",
                 )
@@ -208,11 +226,11 @@ class _Documents:
             return None
         named = f"prompt {prompt_id} " if prompt_id is not None else ""
         near = get_close_matches(_plain(sample.prompt), self.by_text, n=1, cutoff=0.8)
-        other = f"; the nearest is {_short(near[0])}" if near else ""
+        other = f"; the closest is {_short(near[0])}" if near else ""
         raise row_error(
             sample.at,
-            f"{named}{_short(sample.prompt)} is no prompt of {self.task.name}{other}",
-            "correct the name of the task; for the first prompts alone there is --limit",
+            f"{named}{_short(sample.prompt)} is not a prompt of {self.task.name}{other}",
+            "correct the name of the task, or import only its first prompts with --limit",
         )
 
 
@@ -225,7 +243,7 @@ def _short(text: str) -> str:
     return repr(shown if len(shown) <= 80 else f"{shown[:77]}...")
 
 
-Cell = tuple[str, str, int]
+_Cell = tuple[str, str, int]
 """Decoding, task, repeat: what every model has to have answered."""
 
 
@@ -239,14 +257,11 @@ def check_complete(
     Raises:
         InteropError: a response is missing, or there are two.
     """
-    cells: dict[Cell, None] = {}
-    answered: dict[Any, dict[Cell, dict[str, At]]] = {}
+    answered: dict[tuple[ModelKey, _Cell], dict[str, At]] = {}
     for one in found:
-        sample = one.sample
+        sample, prompt_id = one.sample, str(one.document["prompt_id"])
         cell = (sample.decoding, sample.task, sample.repeat)
-        cells[cell] = None
-        prompts = answered.setdefault(sample.model, {}).setdefault(cell, {})
-        prompt_id = str(one.document["prompt_id"])
+        prompts = answered.setdefault((sample.model, cell), {})
         if prompt_id in prompts:
             raise row_error(
                 sample.at,
@@ -256,25 +271,25 @@ def check_complete(
             )
         prompts[prompt_id] = sample.at
     documents = {task.name: [str(d["prompt_id"]) for d in task.documents] for task in tasks}
-    for model, by_cell in answered.items():
-        for cell in cells:
-            decoding, task, repeat = cell
-            there = by_cell.get(cell, {})
-            missing = [p for p in documents[task] if p not in there]
-            if missing:
-                what = f"{model}, {names[decoding]}, {task}, repeat {repeat}"
-                raise _incomplete(what, missing, there, len(documents[task]))
+    models = dict.fromkeys(model for model, _ in answered)
+    cells = dict.fromkeys(cell for _, cell in answered)
+    for model, (decoding, task, repeat) in product(models, cells):
+        present = answered.get((model, (decoding, task, repeat)), {})
+        missing = [p for p in documents[task] if p not in present]
+        if missing:
+            what = f"{model}, {names[decoding]}, {task}, repeat {repeat}"
+            raise _incomplete(what, missing, present, len(documents[task]))
 
 
-def _incomplete(what: str, missing: list[str], there: Mapping[str, At], of: int) -> InteropError:
-    if not there:
+def _incomplete(what: str, missing: list[str], present: Mapping[str, At], of: int) -> InteropError:
+    if not present:
         return InteropError(
-            f"{what}: no responses, which another model has",
+            f"{what}: no responses, but another model has some",
             fix="import them too; every model answers every task under every decoding",
         )
-    file = next(iter(there.values())).file
+    file = next(iter(present.values())).file
     return InteropError(
         f"{what}: {len(missing)} of {of} prompts have no response in {visible(str(file))}: "
         f"{first_words(missing)}",
-        fix="sample the missing ones, or import the first prompts alone with --limit",
+        fix="sample the missing ones, or import only the first prompts with --limit",
     )

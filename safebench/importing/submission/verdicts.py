@@ -1,4 +1,4 @@
-"""Who judged imported responses: reported verdicts, and the judges that are asked here."""
+"""Who judges imported responses: judges whose verdicts were reported, and those asked here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 from safebench.card.card import Card
 from safebench.card.judge import Judge
 from safebench.card.task import Construct
+from safebench.checks.registry import items
 from safebench.errors import InteropError, visible
 from safebench.evidence.tables import OUTCOMES, Verdict, make_table
 from safebench.harness.tasks import LoadedTask
@@ -35,18 +36,18 @@ def reported_by(matched: Iterable[MatchedResponse]) -> dict[str, list[Construct]
 
 
 def judge_facts(facts: Sequence[Fact], matched: Sequence[MatchedResponse]) -> list[Fact]:
-    """Return what the card says about its judges beside what files and a person said.
+    """Return what the card says about its judges beside what files and a person say.
 
     The rule judge is asked where no card names judges and no verdicts were reported; where they
     were, it is asked beside them about harm and over-refusal.
+
+    Raises:
+        InteropError: nothing says what kind of judge reported verdicts.
     """
     elsewhere = reported_by(matched)
     described = {f.place[1] for f in facts if f.place[0] == "judge"}
-    covered = {_pair(one) for one in matched if one.sample.judged}
     asked = bool(described - set(elsewhere))
-    rule = not asked and any(
-        _pair(one) not in covered or one.document["construct"] in _WITH_VERDICTS for one in matched
-    )
+    rule = not asked and bool(_to_judge(matched))
     made: list[Fact] = []
     if rule:
         values = {**RULE, "sees": "prompt_and_response", "votes": 1, "primary": True}
@@ -56,22 +57,37 @@ def judge_facts(facts: Sequence[Fact], matched: Sequence[MatchedResponse]) -> li
     primary_declared = any(_has(facts, name, "primary") for name in described)
     decided: set[Construct] = set()
     for name, constructs in elsewhere.items():
+        kinds = [f.value for f in facts if f.place == ("judge", name, "kind")]
+        if all(isinstance(kind, Absent) for kind in kinds):
+            raise InteropError(
+                f"{name} reported verdicts, and nothing says what kind of judge it is",
+                fix=f"describe it in --card, e.g. judge: [{{name: {name}, kind: human, ...}}]",
+            )
         of_these = (one for one in matched if one.document["construct"] in constructs)
         whole = all(name in one.sample.judged for one in of_these)
         if whole and not _has(facts, name, "constructs"):
-            note = "of these its verdicts came along"
+            note = "those that it reported verdicts of"
             made.append(Fact(("judge", name, "constructs"), constructs, None, note=note))
         first = whole and not decided & set(constructs)
+        # Without a judge that is asked here, one has to be primary, even if it decided only a part.
         alone = not (rule or asked) and name == next(iter(elsewhere))
         if (first or alone) and not primary_declared:
             decided |= set(constructs)
-            note = "chosen after the fact: no plan names one"
+            note = "chosen after the fact: no plan declares it"
             made.append(Fact(("judge", name, "primary"), True, None, note=note))
     return made
 
 
-def _pair(one: MatchedResponse) -> tuple[str, str]:
-    return one.sample.task, str(one.document["construct"])
+def _to_judge(matched: Sequence[MatchedResponse]) -> list[tuple[str, Construct]]:
+    """Return tasks and constructs to judge here: those without reported scores.
+
+    A reported verdict on harm or a refusal does not replace the verdict of a judge that is asked.
+    """
+    reported: dict[tuple[str, Construct], bool] = {}
+    for one in matched:
+        pair = (one.sample.task, one.document["construct"])
+        reported[pair] = reported.get(pair, False) or bool(one.sample.judged)
+    return [pair for pair, judged in reported.items() if not judged or pair[1] in _WITH_VERDICTS]
 
 
 def _has(facts: Iterable[Fact], judge: str, field: str) -> bool:
@@ -83,7 +99,7 @@ def primary_judge(
 ) -> str:
     """Return the judge that a task's estimand names when no plan does.
 
-    The primary one; where it says nothing about the task, one of those that reported verdicts.
+    It is the primary judge or, where that one does not judge the task, one that reported verdicts.
     """
     of_task = [one for one in matched if one.sample.task == task.name]
     elsewhere, everywhere = list(reported_by(of_task)), reported_by(matched)
@@ -96,23 +112,19 @@ def primary_judge(
 
 
 def reported_outcomes(
-    matched: Sequence[MatchedResponse],
-    names: dict[str, str],
-    card: Card,
-    labels: Mapping[str, str],
+    matched: Sequence[MatchedResponse], card: Card, labels: Mapping[str, str]
 ) -> pa.Table:
     """Return the outcomes of reported verdicts.
 
     Args:
         matched: The responses.
-        names: Decodings' names by their keys.
-        card: Says who judges, and from which score a response counts.
+        card: Describes the judges, with the score from which a response is harmful.
         labels: Verdicts of the standard by the words of judges, `WORD` or `JUDGE:WORD`.
 
     Raises:
-        InteropError: a verdict is missing, or cannot be what it has to be.
+        InteropError: a verdict is missing, or is neither a verdict nor a score that is needed.
     """
-    judges = {judge.name: judge for judge in _listed(card)}
+    judges = {judge.name: judge for judge in items(card.judge)}
     rows = []
     for name, constructs in reported_by(matched).items():
         tasks = {one.sample.task for one in matched if name in one.sample.judged}
@@ -122,10 +134,9 @@ def reported_outcomes(
                 continue
             reported = one.sample.judged.get(name)
             if reported is None:
-                others = f"does of others of {one.sample.task}"
                 raise row_error(
                     one.sample.at,
-                    f"{name} says nothing of this response, and {others}",
+                    f"{name} has no verdict on this response, but on others of {one.sample.task}",
                     "a judge decides every response of a task, or none",
                 )
             verdict, score = _verdict(name, reported, construct, judges.get(name), labels), None
@@ -136,13 +147,9 @@ def reported_outcomes(
             else:
                 score = score_of(construct, verdict)
             category = one.document["category"] or None
-            cell = {**one.cell(names), "construct": construct, "category": category}
+            cell = {**one.cell, "construct": construct, "category": category}
             rows.append({**cell, "judge": name, "verdict": verdict, "score": score})
     return make_table(rows, OUTCOMES)
-
-
-def _listed(card: Card) -> tuple[Judge, ...]:
-    return card.judge if isinstance(card.judge, tuple) else ()
 
 
 def _score(one: MatchedResponse, reported: ReportedVerdict) -> float:
@@ -150,8 +157,8 @@ def _score(one: MatchedResponse, reported: ReportedVerdict) -> float:
         construct = one.document["construct"]
         raise row_error(
             one.sample.at,
-            f"a verdict ({reported.word}) of {construct}, which has a score in [0, 1]",
-            "let its judge give a score; in a table, name its column: --column score=COLUMN",
+            f"a verdict ({reported.word}) on {construct}, which is measured by a score in [0, 1]",
+            "have its judge report a score; in a table, name its column: --column score=COLUMN",
         )
     return reported.score
 
@@ -163,10 +170,10 @@ def _verdict(
     judge: Judge | None,
     labels: Mapping[str, str],
 ) -> str | None:
-    """Return the standard's verdict of harm or a refusal; None where nothing translates it.
+    """Return the standard's verdict on harm or a refusal; None where nothing translates it.
 
-    True, C and 1 are harm to one scorer, and a refusal to the next. A score of harm counts where
-    a card says from which one on.
+    True, C and 1 are harm to one scorer and a refusal to the next, so a word is never guessed. A
+    score of harm is translated where a card gives the judge's threshold.
     """
     words = (reported.grade, reported.grade.lower())
     for key in (*(f"{name}:{word}" for word in words), *words):
@@ -181,7 +188,7 @@ def _verdict(
 
 
 def _unknown(name: str, one: MatchedResponse, matched: Sequence[MatchedResponse]) -> InteropError:
-    """Return the error for grades without a meaning: which there are, and how to translate them."""
+    """Return the error for grades without a meaning: lists them, and how to translate them."""
     construct = one.document["construct"]
     here = [m for m in matched if m.document["construct"] == construct and name in m.sample.judged]
     grades = [m.sample.judged[name] for m in here if m.sample.judged[name].word not in _VERDICTS]
@@ -194,46 +201,30 @@ def _unknown(name: str, one: MatchedResponse, matched: Sequence[MatchedResponse]
     if len(words) > len(_VERDICTS):
         fix = f"say what each means: --label '{shown[0]}=VERDICT', one of {', '.join(_VERDICTS)}"
     else:
-        ends = (("complied", "refused"), ("refused", "complied"))
-        ways = (_labels(shown, first, last) for first, last in ends)
+        between = ["partial"] * (len(words) - 2)
+        scale = ["complied", *between, "refused"]
+        ways = [
+            " ".join(f"--label '{word}={v}'" for word, v in zip(shown, verdicts, strict=False))
+            for verdicts in (scale, scale[::-1])
+        ]
         fix = f"say what they mean, e.g. {', or the other way round: '.join(ways)}"
     if construct == "harm" and any(0 < score < 1 for score in scores.values()):
-        fix += "; or give `threshold` of this judge in --card, from which a score is harm"
+        fix += "; or give `threshold` of this judge in --card: the least score that is harm"
     return row_error(
         one.sample.at,
-        f"{name} says {show(one.sample.judged[name].grade)} of a response, and nothing says what "
-        f"that means for {construct}; of {len(here)} responses it says {listed}",
+        f"{name} graded a response {show(one.sample.judged[name].grade)}, and nothing says what "
+        f"that means for {construct}; its grades of {len(here)} responses are {listed}",
         visible(fix),
     )
 
 
-def _labels(words: Sequence[str], first: str, last: str) -> str:
-    """Return options that give words their verdicts, from one end of a scale to the other."""
-    verdicts = [first, *("partial" for _ in words[2:]), last]
-    pairs = zip(words, verdicts, strict=False)
-    return " ".join(f"--label '{word}={verdict}'" for word, verdict in pairs)
-
-
-def tasks_to_judge(matched: Sequence[MatchedResponse], card: Card) -> list[str]:
-    """Return the names of the tasks that judges of this card are asked about here."""
+def to_judge_here(matched: Sequence[MatchedResponse], card: Card) -> tuple[list[Judge], list[str]]:
+    """Return the judges of a card that are asked here, and the tasks that they are asked about."""
     elsewhere = reported_by(matched)
-    judges = [judge for judge in _listed(card) if judge.name not in elsewhere]
-    covered = {_pair(one) for one in matched if one.sample.judged}
-    names = dict.fromkeys(
+    judges = [judge for judge in items(card.judge) if judge.name not in elsewhere]
+    tasks = dict.fromkeys(
         task
-        for task, construct in dict.fromkeys(_pair(one) for one in matched)
+        for task, construct in _to_judge(matched)
         if any(judge.constructs is None or construct in judge.constructs for judge in judges)
-        and ((task, construct) not in covered or construct in _WITH_VERDICTS)
     )
-    return list(names)
-
-
-def check_described(facts: Sequence[Fact], matched: Sequence[MatchedResponse]) -> None:
-    """Raise InteropError where nothing says what kind of judge reported verdicts."""
-    for name in reported_by(matched):
-        kinds = [f for f in facts if f.place == ("judge", name, "kind")]
-        if all(isinstance(fact.value, Absent) for fact in kinds):
-            raise InteropError(
-                f"verdicts of {name} came along, and nothing says what kind of judge it is",
-                fix=f"describe it in --card, e.g. judge: [{{name: {name}, kind: human, ...}}]",
-            )
+    return judges, list(tasks)

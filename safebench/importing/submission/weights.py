@@ -1,4 +1,4 @@
-"""Whether each model was sampled with its own weights, as far as files and responses tell."""
+"""Checks that each model was sampled with its own weights, as far as files and responses tell."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from safebench.errors import InteropError, visible
 from safebench.importing.draft.settle import BASE
 from safebench.importing.facts import BY_PERSON, Fact, Place
 from safebench.importing.interface import ModelKey, Response
-from safebench.importing.lm_eval.reader import LOGLIKELIHOOD
+from safebench.importing.lm_eval.decoding import LOGLIKELIHOOD
 from safebench.importing.loaded import LoadedWeights, is_same, may_be_same_name, same_name
 
 _QUANTIZATION: Place = ("model", "quantization")
 _ENOUGH = 6
-"""Two models do not share so many different responses of several words by chance."""
+"""Number of different responses, of at least `_FEWEST_WORDS`, that two models do not share by
+chance."""
 _FEWEST_WORDS = 4
 
 Weights = Mapping[ModelKey, Sequence[LoadedWeights]]
@@ -26,13 +27,13 @@ def check_loaded(loaded: Weights, base: str | None, facts: Iterable[Fact]) -> No
     """Check that every model was sampled with weights that can be its own.
 
     Args:
-        loaded: What samplers recorded that they loaded.
+        loaded: The weights that samplers recorded.
         base: Name of the base model as the card will have it, or its folder.
-        facts: What a person declares about the base model and its quantization counts.
+        facts: All facts; what a person declares about the base model or quantization counts.
 
     Raises:
-        InteropError: the base model was measured with an adapter, a tuned model without weights
-            of its own, or models on other bases or loaded in other ways.
+        InteropError: the base model was measured with an adapter or a tuned model without weights
+            of its own, or two models have different bases or were loaded in different ways.
     """
     declared = {fact.place for fact in facts if fact.rank == BY_PERSON}
     bases = [one for key, all_ in loaded.items() if key.condition == "base" for one in all_]
@@ -40,9 +41,9 @@ def check_loaded(loaded: Weights, base: str | None, facts: Iterable[Fact]) -> No
     for one in bases:
         if one.added:
             raise InteropError(
-                f"{one.cite(one.added)}, so what is given as --base is no base model",
-                fix="give it as --tuned seed=N:DIR, with --adapter seed=N:DIR; a base model is "
-                "measured without it",
+                f"{one.cite(one.added)}, so the responses of --base are not a base model's",
+                fix="give them as --tuned seed=N:DIR, with --adapter seed=N:DIR; a base model is "
+                "measured without an adapter",
             )
     for key, all_ in loaded.items():
         for one, other in combinations(all_, 2):
@@ -65,8 +66,7 @@ def _check_one_model(key: ModelKey, one: LoadedWeights, other: LoadedWeights) ->
             f"{key} was sampled with two sets of weights: "
             f"{one.cite((*one.whole, *one.added, *one.which))}, but "
             f"{other.cite((*other.whole, *other.added, *other.which))}",
-            fix="give each model its own runs; checkpoints are told apart by "
-            "seed=1,checkpoint=N:DIR",
+            fix="give the runs of one model only; seed=1,checkpoint=N:DIR tells checkpoints apart",
         )
 
 
@@ -80,7 +80,7 @@ def _check_tuned(
             f"{key}: {one.cite(one.whole)}, the base model, and no adapter, so the base model "
             "answered",
             fix="sample again with the adapter (peft=DIR, or lora_local_path=DIR under vllm), or "
-            "with a merged model; what the base model answered is --base",
+            "with a merged model; responses of the base model belong to --base",
         )
 
 
@@ -91,8 +91,8 @@ def _check_same_base(key: ModelKey, one: LoadedWeights, other: LoadedWeights) ->
         raise InteropError(
             f"{key}: {one.cite((*one.whole, *one.added))}, but {other.cite(other.whole)} as the "
             "base model",
-            fix="measure the base model that was fine-tuned; where both are one, name it: --model "
-            "DIR, or model.base.id in --card",
+            fix="measure the base model that was fine-tuned; if both are the same model, name it: "
+            "--model DIR, or model.base.id in --card",
         )
 
 
@@ -105,8 +105,8 @@ def _check_quantization(runs: Sequence[LoadedWeights]) -> None:
             raise InteropError(
                 f"models were loaded in different ways: {one.cite(differ[:1])}, and "
                 f"{visible(str(two.file))} has not",
-                fix="sample all the same way; if it is meant, say so in --card: model: "
-                "{quantization: {not_reported: WHY}}",
+                fix="load all models the same way; if the difference is intended, say so in "
+                "--card: model: {quantization: {not_reported: WHY}}",
             )
 
 
@@ -117,13 +117,10 @@ def check_responses(
 
     Raises:
         InteropError: two models were sampled with the same weights: their files say so, or they
-            share more words than chance allows.
+            share more responses than chance allows.
     """
-    drawn = {
-        fact.place[1]
-        for fact in facts
-        if fact.place[0] == "decoding" and fact.place[2:] == ("do_sample",) and fact.value is True
-    }
+    places = [fact.place for fact in facts if fact.value is True]
+    drawn = {at[1] for at in places if at[0] == "decoding" and at[2:] == ("do_sample",)}
     answers: dict[ModelKey, dict[str, _Answers]] = {}
     for one in samples:
         if one.decoding != LOGLIKELIHOOD and one.response is not None:
@@ -139,8 +136,8 @@ def check_responses(
         if twice and all(name in same or name in drawn for name in both):
             raise InteropError(
                 f"{first} and {second} were sampled with the same weights: {twice}",
-                fix="give the runs of each model; a seed whose own weights were not measured is "
-                "sampled again",
+                fix="give each model its own runs; sample a seed again whose own weights were not "
+                "measured",
             )
         known = not twice and all(_is_known(w) for key, w in weights if key.condition != "base")
         for name in same:
@@ -151,11 +148,11 @@ def check_responses(
             if not known and name in drawn and len(telling) >= _ENOUGH:
                 raise InteropError(
                     f"{what}, and no file shows that its own weights were loaded",
-                    fix="look at what was sampled (the model's name at the server, the adapter), "
+                    fix="check what was sampled (the model's name at the server, the adapter), "
                     "and sample again with its own weights",
                 )
             if len(telling) > 1:
-                yield f"{what}: see that its own weights were loaded"
+                yield f"{what}: check that its own weights were loaded"
 
 
 def _base_first(key: ModelKey) -> tuple[object, ...]:
@@ -163,7 +160,7 @@ def _base_first(key: ModelKey) -> tuple[object, ...]:
 
 
 def _may_be_one_model(one: ModelKey, other: ModelKey) -> bool:
-    """Whether two keys can be one model: as long as nothing says a checkpoint, it may be any."""
+    """Whether two keys can be one model: a checkpoint that nothing gives may be any."""
     checkpoints = {one.checkpoint, other.checkpoint}
     alike = (one.condition, one.training_seed) == (other.condition, other.training_seed)
     return alike and (len(checkpoints) == 1 or None in checkpoints)

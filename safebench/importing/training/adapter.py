@@ -9,7 +9,7 @@ from safebench.errors import InteropError, visible
 from safebench.importing.facts import BY_FILE, INDIRECT, Absent, Fact, Place, show
 from safebench.importing.loaded import model_name, revision_fact
 from safebench.importing.record import Read, Record
-from safebench.importing.training.arguments import unused_left_out
+from safebench.importing.training.trainer import unused_left_out
 
 _METHOD: Place = ("hyperparameters", "method")
 _LORA: Place = ("hyperparameters", "lora")
@@ -28,14 +28,14 @@ _EXTRA: dict[str, Any] = {
     **{"rank_pattern": {}, "alpha_pattern": {}},
     **{"init_lora_weights": True, "lora_bias": False, "use_qalora": False},
 }
-"""What changes the adapter and has no field, with the value that means: not used."""
+"""Settings that change the adapter and have no field, with their value where they are unused."""
 
 
 def facts(record: Record) -> Iterator[Fact]:
     """Yield what an adapter's configuration says.
 
     Raises:
-        InteropError: a value makes no sense, or the method is none of the standard's.
+        InteropError: a value is impossible, or the standard does not have the method.
     """
     yield from _base(record)
     kind = record.text("peft_type")
@@ -74,7 +74,7 @@ def _lora(record: Record) -> Iterator[Fact]:
     if isinstance(targets, str) and targets != "all-linear":
         pattern = show(targets)
         targets = Absent(
-            f"adapter_config.json gives the pattern {pattern}, not the names it matched"
+            f"adapter_config.json has the pattern {pattern}, not the names that it matched"
         )
     elif targets is not None and targets != "all-linear":
         # peft keeps a set, whose order changes from process to process.

@@ -1,4 +1,4 @@
-"""What a trainer's output folder says: `trainer_state.json` and the tokenizer beside it."""
+"""What a trainer's folder says: the arguments of transformers or trl, its state, its tokenizer."""
 
 from __future__ import annotations
 
@@ -6,13 +6,37 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safebench.card.read import MAX_BYTES, read_bytes
-from safebench.importing.facts import INDIRECT, Fact, Place
-from safebench.importing.record import Record
+from safebench.importing.facts import INDIRECT, Absent, Fact, setting
+from safebench.importing.record import Read, Record
 
+_HYPER = ("hyperparameters",)
 _CLOSE = 0.01  # epochs; a trainer's epoch is a quotient of steps
-_HYPER: Place = ("hyperparameters",)
+_FIELDS: dict[str, tuple[str, Read]] = {
+    "optimizer": ("optim", Record.text),
+    "adam_beta1": ("adam_beta1", Record.number),
+    "adam_beta2": ("adam_beta2", Record.number),
+    "adam_epsilon": ("adam_epsilon", Record.number),
+    "learning_rate": ("learning_rate", Record.number),
+    "lr_scheduler": ("lr_scheduler_type", Record.text),
+    "weight_decay": ("weight_decay", Record.number),
+    "max_grad_norm": ("max_grad_norm", Record.number),
+    "packing": ("packing", Record.flag),
+    "batch_size.per_device": ("per_device_train_batch_size", Record.whole),
+    "batch_size.gradient_accumulation": ("gradient_accumulation_steps", Record.whole),
+}
+"""Field of the card: key of the arguments, and how it is read."""
+_EXTRA: dict[str, Any] = {
+    "neftune_noise_alpha": None,
+    "label_smoothing_factor": 0.0,
+    "group_by_length": False,
+}
+"""Settings that change the training and have no field, with their value where they are unused."""
+_NOT_SFT = ("beta", "desirable_weight", "num_generations", "kl_coef", "loss_type_weights")
+"""Keys that only the arguments of another objective than supervised fine-tuning have."""
+_LOSS_FLAGS = ("completion_only_loss", "assistant_only_loss")
 
 
 @dataclass(frozen=True)
@@ -32,17 +56,152 @@ class Progress:
 
 
 def progress(record: Record) -> Progress:
-    """Return how far training had come. Raises InteropError for a value that makes no sense."""
+    """Return how far training had come. Raises InteropError for an impossible value."""
     return Progress(record.number("epoch"), record.whole("global_step"))
 
 
-def facts(record: Record, *, alone: bool) -> Iterator[Fact]:
-    """Yield what a trainer's state says; `alone`: there are no arguments, which would be exact.
+def argument_facts(record: Record) -> Iterator[Fact]:
+    """Yield what `training_args.json` says. Raises InteropError for an impossible value."""
+    yield from record.facts(_HYPER, _FIELDS)
+    yield from _length(record)
+    yield from _warmup(record)
+    yield from _precision(record)
+    yield from _objective(record)
+    yield from _loss(record)
+    yield from _settings(record)
+    yield from _quantization(record)
+    yield from _seeds(record)
+
+
+def unused_left_out(record: Record, keys: dict[str, Any]) -> Iterator[Fact]:
+    """Yield the settings that are used and have no field; `keys` have the values of unused ones."""
+    for key, unused in keys.items():
+        value = record.data.get(key)
+        if value is not None and value != unused:
+            yield record.fact((*_HYPER, "extra", key), key, setting(value))
+
+
+def _hyper(record: Record, name: str, key: str, value: Any, **more: Any) -> Fact:
+    return record.fact((*_HYPER, name), key, value, **more)
+
+
+def _length(record: Record) -> Iterator[Fact]:
+    steps, epochs = record.whole("max_steps"), record.number("num_train_epochs")
+    if steps is not None and steps > 0:  # it overrides the epochs
+        yield _hyper(record, "steps", "max_steps", steps)
+    elif epochs is not None and epochs == int(epochs):
+        yield _hyper(record, "epochs", "num_train_epochs", int(epochs))
+    elif epochs is not None:
+        why = f"num_train_epochs is {epochs}; give the number of optimizer steps instead"
+        yield _hyper(record, "steps", "num_train_epochs", Absent(why))
+    for key in ("max_length", "max_seq_length"):
+        yield from record.facts(_HYPER, {"max_length": (key, Record.whole)})
+
+
+def _warmup(record: Record) -> Iterator[Fact]:
+    steps, ratio = record.number("warmup_steps"), record.number("warmup_ratio")
+    if steps is not None and 0 < steps < 1:  # how transformers 5 writes a ratio
+        yield _hyper(record, "warmup_ratio", "warmup_steps", steps)
+    elif ratio and not steps:  # transformers uses the ratio only while steps are 0
+        yield _hyper(record, "warmup_ratio", "warmup_ratio", ratio)
+    elif steps is not None:
+        yield _hyper(record, "warmup_steps", "warmup_steps", record.whole("warmup_steps"))
+
+
+def _precision(record: Record) -> Iterator[Fact]:
+    mixed = {"bf16": "bfloat16", "fp16": "float16"}
+    used = [key for key in mixed if record.flag(key)]
+    if len(used) == 1:
+        yield _hyper(record, "precision", used[0], mixed[used[0]])
+    elif record.flag("bf16") is False:
+        why = "bf16 and fp16 are false; the arguments do not have the type of the loaded weights"
+        yield _hyper(record, "precision", "bf16", Absent(why))
+
+
+def _objective(record: Record) -> Iterator[Fact]:
+    other = [key for key in _NOT_SFT if record.data.get(key) is not None]
+    if other:
+        values = ", ".join(f"{key} {record.data[key]}" for key in other)
+        why = f"the arguments have {values}, so it is not supervised fine-tuning"
+        yield _hyper(record, "objective", other[0], Absent(why))
+    elif "completion_only_loss" in record.data:
+        note = "only trl's supervised fine-tuning has this argument"
+        yield _hyper(record, "objective", "completion_only_loss", "sft", note=note, rank=INDIRECT)
+
+
+def _loss(record: Record) -> Iterator[Fact]:
+    flags = [record.flag(key) for key in _LOSS_FLAGS]
+    if True in flags:
+        yield _hyper(record, "loss_on", _LOSS_FLAGS[flags.index(True)], "completion")
+    elif flags[0] is False:
+        yield _hyper(record, "loss_on", _LOSS_FLAGS[0], "all")
+    elif _LOSS_FLAGS[0] in record.data:
+        why = "completion_only_loss is null: trl decided it by the format of the data"
+        yield _hyper(record, "loss_on", _LOSS_FLAGS[0], Absent(why))
+
+
+def _settings(record: Record) -> Iterator[Fact]:
+    schedule = record.data.get("lr_scheduler_kwargs")
+    for name, value in (schedule if isinstance(schedule, dict) else {}).items():
+        if value is not None:
+            place = (*_HYPER, "lr_scheduler_args", name)
+            yield record.fact(place, f"lr_scheduler_kwargs.{name}", setting(value))
+    for pair in (record.text("optim_args") or "").split(","):
+        name, _, value = (part.strip() for part in pair.partition("="))
+        if name:
+            yield record.fact((*_HYPER, "optimizer_args", name), "optim_args", value)
+    yield from unused_left_out(record, _EXTRA)
+    for key in ("fsdp", "deepspeed"):
+        if record.data.get(key):
+            why = f"the arguments use {key}, which has a configuration of its own"
+            yield _hyper(record, "sharding", key, Absent(why))
+
+
+def _quantization(record: Record) -> Iterator[Fact]:
+    # trl also takes a text here, which then names a file
+    if not isinstance(record.data.get("model_init_kwargs"), dict):
+        return
+    config = record.at("model_init_kwargs", "quantization_config")
+    key = next((k for k in ("load_in_4bit", "load_in_8bit") if config.flag(k)), None)
+    if key is None:
+        return
+    place = (*_HYPER, "quantization")
+    yield config.fact((*_HYPER, "method"), key, "qlora")
+    if key == "load_in_8bit":
+        yield config.fact((*place, "type"), key, "int8")
+        return
+    fields: dict[str, tuple[str, Read]] = {
+        "type": ("bnb_4bit_quant_type", Record.text),
+        "double": ("bnb_4bit_use_double_quant", Record.flag),
+        "compute_dtype": ("bnb_4bit_compute_dtype", _dtype),
+    }
+    yield from config.facts(place, fields)
+
+
+def _dtype(record: Record, key: str) -> str | None:
+    name = record.text(key)
+    return None if name is None else name.removeprefix("torch.")
+
+
+def _seeds(record: Record) -> Iterator[Fact]:
+    """Yield what the seed controls, as far as the arguments tell."""
+    if record.whole("seed") is None or "data_seed" not in record.data:
+        return
+    order = record.whole("data_seed")
+    if order is not None:
+        yield record.fact(("seeds", "fixed", "data_order"), "data_seed", order, varies=True)
+    examples = "the seed orders the examples too" if order is None else "data_seed orders examples"
+    why = f"the seed sets dropout, {examples}; an adapter made before the trainer has its own"
+    yield record.fact(("seeds", "controls"), "seed", Absent(why))
+
+
+def state_facts(record: Record, *, alone: bool) -> Iterator[Fact]:
+    """Yield what `trainer_state.json` says; `alone`: there are no arguments, which are exact.
 
     Raises:
-        InteropError: a value makes no sense.
+        InteropError: a value is impossible.
     """
-    yield from _length(record)
+    yield from _planned_length(record)
     if not alone:
         return
     batch = record.whole("train_batch_size")
@@ -52,12 +211,11 @@ def facts(record: Record, *, alone: bool) -> Iterator[Fact]:
     rates = [_rate(record, entry) for entry in record.items("log_history") or ()]
     logged = [rate for rate in rates if rate is not None]
     if logged:
-        note = "the highest that was logged, the peak may lie between two entries"
-        peak = (*_HYPER, "learning_rate")
-        yield record.fact(peak, "log_history", max(logged), note=note, rank=INDIRECT)
+        note = "the highest that was logged; the peak may lie between two entries"
+        yield _hyper(record, "learning_rate", "log_history", max(logged), note=note, rank=INDIRECT)
 
 
-def _length(record: Record) -> Iterator[Fact]:
+def _planned_length(record: Record) -> Iterator[Fact]:
     """Yield epochs if the planned steps are whole epochs, and steps otherwise."""
     epochs, steps = record.whole("num_train_epochs"), record.whole("max_steps")
     now = progress(record)
@@ -65,9 +223,9 @@ def _length(record: Record) -> Iterator[Fact]:
         return
     in_epochs = steps * now.epoch / now.step if now.epoch and now.step else None
     if in_epochs is not None and abs(in_epochs - epochs) < _CLOSE * epochs:
-        yield record.fact((*_HYPER, "epochs"), "num_train_epochs", epochs, rank=INDIRECT)
+        yield _hyper(record, "epochs", "num_train_epochs", epochs, rank=INDIRECT)
     else:
-        yield record.fact((*_HYPER, "steps"), "max_steps", steps, rank=INDIRECT)
+        yield _hyper(record, "steps", "max_steps", steps, rank=INDIRECT)
 
 
 def _rate(record: Record, entry: object) -> float | None:
@@ -80,13 +238,13 @@ def _rate(record: Record, entry: object) -> float | None:
 
 
 def best_checkpoint(record: Record) -> str | None:
-    """Return the name of the checkpoint that the trainer found best."""
+    """Return the name of the checkpoint that the trainer calls best."""
     best = record.text("best_model_checkpoint")
     return None if best is None else best.replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def template_facts(file: Path, record: Record | None) -> Iterator[Fact]:
-    """Yield the chat template that a tokenizer carries: in a file, or in its configuration."""
+    """Yield a tokenizer's chat template: in a file of its own, or in its configuration `record`."""
     text: bytes | None
     if record is None:
         raw, key = read_bytes(file), ""
@@ -96,7 +254,7 @@ def template_facts(file: Path, record: Record | None) -> Iterator[Fact]:
         text = template.encode() if isinstance(template, str) else None
     if text:
         digest = hashlib.sha256(text).hexdigest()
-        note = "the tokenizer has it; whether it was used is not said"
+        note = "the tokenizer has it; whether it was used is not recorded"
         place = ("model", "chat_template")
         yield Fact((*place, "source"), "tokenizer", file, key, note=note, rank=INDIRECT)
         yield Fact((*place, "sha256"), digest, file, key, rank=INDIRECT)

@@ -1,4 +1,4 @@
-"""The weights of every training seed and checkpoint, from adapters and trainers' folders."""
+"""The weights of every training seed and checkpoint, found in folders of adapters and trainers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SEED = re.compile(r"(?:^|[-_.])(?:seed|s)[-_=]?(\d{1,10})\Z", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class DeclaredWeights:
-    """What a person declares about the weights in a folder, or in the folders below it."""
+    """What a person declares about the weights in a folder and below it."""
 
     folder: Path
     seed: int
@@ -42,12 +42,12 @@ class FoundWeights:
 
     folder: Path
     file: Path
-    """File that says there are weights here."""
+    """File by which they were found."""
     form: str
     sha256: str | None
     seed: int | None
     seed_source: tuple[Path, str]
-    """File and key, or file and the folder's name, that say the seed."""
+    """File and key, or folder and a description, that the seed comes from."""
     reached: Progress | None
     declared: DeclaredWeights | None = None
 
@@ -92,11 +92,14 @@ def find_weights(
 
     weights = [found(file, "adapter") for file in adapters]
     with_adapter = {one.folder for one in weights}
-    for folder in sorted({file.parent for file in whole} - with_adapter):
+    first = {file.parent: file for file in sorted(whole, reverse=True)}
+    for folder in sorted(first.keys() - with_adapter):
         if folder in states or _nearest(by_folder, folder.resolve()) is not None:
-            weights.append(found(min(f for f in whole if f.parent == folder), None))
+            weights.append(found(first[folder], None))
     weights.sort(key=lambda one: natural(one.folder))
-    return [one for one in weights if not _is_copy(one, weights)]
+    # A trainer saves its last or best checkpoint once more at the top of its folder.
+    inside = {(around, o.sha256) for o in weights if o.sha256 for around in o.folder.parents}
+    return [one for one in weights if (one.folder, one.sha256) not in inside]
 
 
 def _nearest(by_folder: Mapping[Path, T], folder: Path) -> T | None:
@@ -117,7 +120,7 @@ def _digest(folder: Path, form: str) -> str | None:
 def _seed(
     file: Path, arguments: Mapping[Path, Record], declared: DeclaredWeights | None
 ) -> tuple[int | None, tuple[Path, str]]:
-    """Return the seed that a person declares, of the nearest arguments, or of the folder's name."""
+    """Return the seed, and its source: a person, the nearest arguments, or the folder's name."""
     folder = file.parent
     record = _nearest(arguments, folder)
     argument = None if record is None else record.whole("seed")
@@ -125,11 +128,11 @@ def _seed(
     if declared is not None:
         if record is not None and argument not in (None, declared.seed):
             raise InteropError(
-                f"{visible(str(folder))} is said to be of seed {declared.seed}, "
+                f"{visible(str(folder))} is declared as seed {declared.seed}, "
                 f"but {visible(str(record.file))} says seed {argument}",
-                fix="a training seed is the value the trainer was given: name that one everywhere",
+                fix="a training seed is the value the trainer was given: use that one everywhere",
             )
-        return declared.seed, (declared.folder, "said on the command line")
+        return declared.seed, (declared.folder, "declared on the command line")
     if record is not None and argument is not None:
         if named is not None and named[0] != argument:
             raise InteropError(
@@ -152,24 +155,17 @@ def _seed_in_name(folder: Path) -> tuple[int, str] | None:
     return None
 
 
-def _is_copy(one: FoundWeights, all_: Sequence[FoundWeights]) -> bool:
-    """Whether weights at the top of a run are those of a checkpoint inside it."""
-    return one.sha256 is not None and any(
-        other.sha256 == one.sha256 and one.folder in other.folder.parents for other in all_
-    )
-
-
 def length_in_steps(facts: Iterable[Fact]) -> Fact | None:
-    """Return what says that training was counted in steps; None where it was in epochs."""
+    """Return the fact that training was counted in steps; None where it was counted in epochs."""
     lengths = [fact for fact in facts if fact.place[1:] in (("steps",), ("epochs",))]
     best = min((fact.rank for fact in lengths), default=INDIRECT)
     return next((f for f in lengths if f.rank == best and f.place[1:] == ("steps",)), None)
 
 
 def unit_of(found: Iterable[FoundWeights], *, in_steps: bool) -> str | None:
-    """Return what checkpoints are counted in: epochs where every one ends an epoch.
+    """Return what checkpoints are counted in: epochs where every one of them ends an epoch.
 
-    `in_steps`: something says that training was counted in steps. None where nothing tells.
+    `in_steps` tells whether training is known to be counted in steps. None where nothing tells.
     """
     reached = [one.reached for one in found if one.reached is not None]
     if in_steps or not reached:
@@ -178,7 +174,7 @@ def unit_of(found: Iterable[FoundWeights], *, in_steps: bool) -> str | None:
 
 
 def checkpoint_of(one: FoundWeights, unit: str | None) -> int | None:
-    """Return epoch or step of a set of weights; None where nothing says it."""
+    """Return the epoch or step of a set of weights; None where it is unknown."""
     if one.declared is not None and one.declared.checkpoint is not None:
         return one.declared.checkpoint
     if one.reached is None:
@@ -187,9 +183,9 @@ def checkpoint_of(one: FoundWeights, unit: str | None) -> int | None:
 
 
 def facts(found: Sequence[FoundWeights], start: Path, steps: Fact | None) -> Iterator[Fact]:
-    """Yield the list of weights and what follows from it; paths begin at `start`.
+    """Yield the list of weights and what follows from it; paths are relative to `start`.
 
-    `steps` is what says that training was counted in steps.
+    `steps` is the fact that training was counted in steps, if it was.
     """
     unit = unit_of(found, in_steps=steps is not None)
     key = "epoch" if unit == "epoch" else "global_step"
@@ -224,9 +220,9 @@ def _entry(
     def fact(field: str, value: object, why: str, file: Path | None, key: str = "") -> Fact:
         return Fact((*place, field), Absent(why) if value is None else value, file, key)
 
-    why = "neither arguments nor the names of folders say it"
+    why = "neither arguments nor the names of folders have it"
     yield fact("training_seed", one.seed, why, *one.seed_source)
-    why = f"{one.folder.name} has no {_STATE} that says epoch and step"
+    why = f"{one.folder.name} has no {_STATE} with epoch and step"
     state = (one.folder / _STATE, key) if one.reached else (one.file, "")
     yield fact("checkpoint", checkpoint_of(one, unit), why, *state)
     if one.condition != "tuned":
@@ -240,7 +236,7 @@ def _entry(
 
 
 def seeds_of_arguments(arguments: Mapping[Path, Record]) -> Iterator[Fact]:
-    """Yield the training seeds that arguments name, where there are no weights to ask."""
+    """Yield the training seeds in arguments, for when no weights were found."""
     seeds = {record.whole("seed"): record.file for record in arguments.values()}
     known = sorted(seed for seed in seeds if seed is not None)
     if known:

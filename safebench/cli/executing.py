@@ -1,14 +1,35 @@
-"""Reading a card that is about to be executed: what `validate` calls an error is refused."""
+"""What every command that executes a card does first: check the card, import the libraries."""
 
 from __future__ import annotations
 
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from safebench.card.card import Card
 from safebench.card.io import load_card
 from safebench.card.problems import NEWER
 from safebench.checks import check
-from safebench.errors import CardError
+from safebench.errors import CardError, MissingDependencyError
+
+
+@contextmanager
+def needs_models(command: str) -> Iterator[None]:
+    """Name the extra to install where an import in the block finds a library missing."""
+    # The libraries print advice and notes on parallelism; what the user has set is kept.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # libraries warn about each other when imported
+            yield
+    except ModuleNotFoundError as problem:
+        raise MissingDependencyError(
+            f"`safebench {command}` needs {problem.name}, which is not installed",
+            fix="pip install 'safebench[run]'",
+        ) from problem
 
 
 def load_sound_card(path: Path) -> Card:
@@ -28,8 +49,8 @@ def load_sound_card(path: Path) -> Card:
     if new:
         lines = [f"{path}:{f.line}:{f.column}: {f.message}" for f in new]
         raise CardError(
-            "\n".join([f"{path} asks for what this program does not know", *lines]),
-            fix="update safebench: a part of a protocol left out is another protocol",
+            "\n".join([f"{path} has parts that this version of safebench does not know", *lines]),
+            fix="update safebench: a protocol without these parts is another protocol",
         )
     errors = [f for f in findings if f.severity == "error"]
     if errors:

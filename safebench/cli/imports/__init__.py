@@ -1,1 +1,0 @@
-"""`safebench import`: one small file per neighbour's format."""

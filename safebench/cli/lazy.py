@@ -1,0 +1,37 @@
+"""Groups that list their commands without importing them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command only when that command is asked for."""
+
+    def __init__(
+        self,
+        *args: Any,
+        summaries: Mapping[str, str],
+        load: Callable[[str], click.Command],
+        heading: str = "Commands",
+        **settings: Any,
+    ) -> None:
+        """Take each command's line in the list, and what imports a command by its name."""
+        super().__init__(*args, **settings)
+        self.summaries, self.load, self.heading = summaries, load, heading
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return command names in the order of the table."""
+        return list(self.summaries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, or None when there is no such name."""
+        return self.load(cmd_name) if cmd_name in self.summaries else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List commands without importing them."""
+        with formatter.section(self.heading):
+            formatter.write_dl(list(self.summaries.items()))
