@@ -231,14 +231,8 @@ REPORTS: dict[str, Callable[[Data], None]] = {
     "SB-EVI-016": lambda card: card["evidence"].update(response_policy="public"),
     "SB-EVI-001": lambda card: card.pop("results"),
     "SB-EVI-002": lambda card: card.pop("evidence"),
-    "SB-EVI-006": lambda card: _file(card, "outcomes.parquet").update(rows=1000),
     "SB-EVI-008": lambda card: card["results"]["scores"][0].update(truncated=0.0),
 }  # fmt: skip
-
-
-def _file(card: Data, path: str) -> Data:
-    files: list[Data] = card["evidence"]["files"]
-    return next(file for file in files if file["path"] == path)
 
 
 def _outside(folder: Path) -> None:
@@ -252,6 +246,11 @@ def _missing(folder: Path) -> None:
 def _changed(folder: Path) -> None:
     notes = folder / "notes.txt"
     notes.write_text("The outcomes are made up, and this line was added later.\n")
+
+
+def _rows_miscounted(folder: Path) -> None:
+    notes, table = describe_files(folder, ["notes.txt", "outcomes.parquet"])
+    _write_files(folder, (notes, table.model_copy(update={"rows": 1000})))
 
 
 def _manifest_differs(folder: Path) -> None:
@@ -359,6 +358,7 @@ FOLDERS: dict[str, Callable[[Path], None]] = {
     "SB-EVI-003": _outside,
     "SB-EVI-004": _missing,
     "SB-EVI-005": _changed,
+    "SB-EVI-006": _rows_miscounted,
     "SB-EVI-007": _manifest_differs,
     "SB-EVI-009": _outcome_left_out,
     "SB-EVI-010": _outcomes_unlisted,
