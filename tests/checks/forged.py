@@ -76,11 +76,13 @@ class Forgery:
     def write(self) -> None:
         """Write everything, with digests, rows, results and the manifest recomputed."""
         self.write_table("outcomes", make_table(self.outcomes, OUTCOMES))
-        self.write_table("responses", make_table(self.responses, RESPONSES))
+        if self.responses or (self.folder / "responses.parquet").exists():
+            self.write_table("responses", make_table(self.responses, RESPONSES))
         lines = [
             json.dumps({"time": "2026-01-01T00:00:00+00:00", **event}) for event in self.journal
         ]
-        (self.folder / "journal.jsonl").write_text("\n".join(lines) + "\n")
+        if lines or (self.folder / "journal.jsonl").exists():
+            (self.folder / "journal.jsonl").write_text("\n".join(lines) + "\n")
         self.write_card()
 
     def write_table(self, name: str, table: pa.Table) -> None:
@@ -110,7 +112,7 @@ class Forgery:
         dump_card(card, self.folder / "card.yaml")
 
 
-def make_true(folder: Path) -> Forgery:
+def make_true(folder: Path, limit: int = LIMIT) -> Forgery:
     """Write a submission of three seeds on the first prompts of the shipped tasks."""
     data = yaml.safe_load(PLAN.replace("3e-3", "0.003"))
     data["submission"].update(id="forged", title="A submission to be forged")
@@ -127,11 +129,11 @@ def make_true(folder: Path) -> Forgery:
     )  # fmt: skip
     data["seeds"]["training"] = 3
     data["decoding"][1]["repeats"] = 2
-    loaded = [read_task(name, limit=LIMIT) for name in TASKS]
+    loaded = [read_task(name, limit=limit) for name in TASKS]
     data["tasks"] = [
         {
             "name": t.name, "version": t.version, "construct": t.constructs[0],
-            "dataset_sha256": t.dataset_sha256, "prompts": LIMIT, "limit": LIMIT,
+            "dataset_sha256": t.dataset_sha256, "prompts": limit, "limit": limit,
             "metric": METRICS[t.constructs[0]][0], "direction": METRICS[t.constructs[0]][1],
             "primary": {"checkpoint": 1, "decoding": "greedy", "judge": "rule"},
         }

@@ -547,6 +547,9 @@ def main() -> None:
         shutil.copyfile(SUBMISSION / "card.yaml", path)
         alter(path.parent)
     (INVALID / "SB-CARD-011" / ARGUMENTS).write_text("--level declared\n")
+    from tests.conformance.make_boundaries import write_boundaries  # it needs what is above
+
+    write_boundaries()
     write_answers()
     write_golden()
 
