@@ -165,7 +165,7 @@ def _opened(whole: Forgery, folder: Path) -> Forgery:
 
 def _write(name: str, raw: bytes) -> None:
     # A document that does not say what it is is only found under the name of a card.
-    is_named = b"\nspec: safebench/" in b"\n" + raw.replace(b"\xef\xbb\xbf", b"")
+    is_named = b"\nspec: safebench/" in b"\n" + raw
     path = BOUNDARY / f"{name}.yaml" if is_named else BOUNDARY / name / "card.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(raw)
