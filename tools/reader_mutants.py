@@ -66,6 +66,9 @@ WORDS = {"message", "fix", "why", "short", "shown", "whose", "which", "about", "
 WORDS |= {"example", "default", "nothing", "none", "same", "few", "share", "interval", "there"}
 WORDS |= {"attached", "ended", "twin", "what", "difference", "expected_words", "names_shown"}
 
+_NEVER = "> TOLERANCE  ->"
+_EXACT = "no two of these binary fractions differ by exactly 1e-9"
+
 #: Mutants whose answer cannot differ, and why: file, function, and the start of what is changed.
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("rules/__init__.py", "by_id", "rule.id in found"): "no two rules have one id; a test says so",
@@ -75,6 +78,15 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("rules/agreement.py", "_responses_match", "responses is None or outcomes is None  ->  resp"): (
         "responses are read only where outcomes are; without them SB-EVI-010 stands"
     ),
+    ("rules/evidence.py", "_shown", ""): "how a message shows a value",
+    ("rules/numbers.py", "_place", ""): "how a message names a number",
+    ("rules/model.py", "_request_days", "day is None"): "which word a message has",
+    ("rules/numbers.py", "_change_is_difference", f"abs(after - before - value) {_NEVER}"): _EXACT,
+    ("rules/numbers.py", "_stability_fits", f"abs(margin - MARGIN) {_NEVER}"): _EXACT,
+    ("rules/results.py", "_score_is_quotient", f"abs(total / n - value) {_NEVER}"): _EXACT,
+    ("rules/results.py", "_estimate_is_mean", f"abs(mean - estimate) {_NEVER}"): _EXACT,
+    ("levels.py", "_for_declared", "errors == 1"): "which words a message has",
+    ("levels.py", "level_of", "card is not None"): "what the next level asks for, in words",
     ("rules/decoding.py", "_reference_settings", "kinds == {False}"): "which word a message has",
 }
 
@@ -107,6 +119,7 @@ def reason(mutant: Mutant) -> str | None:
             mutant.path.endswith(file)
             and mutant.inside == function
             and mutant.change.startswith(change)
+            and (why != _EXACT or ">= TOLERANCE" in mutant.change)
         ):
             return why
     return None
