@@ -99,7 +99,7 @@ def _grid_complete(subject: Subject) -> Hits:
     if table is None:
         return
     there = set(distinct(table, [*_CELL, "task", "construct", "judge"]))
-    measured = {(cell[5], cell[6]) for cell in there}
+    measured = {cell[5:] for cell in there}
     expected = [
         (*cell, *what)
         for cell in _declared_cells(subject, bases=any(cell[0] == "base" for cell in there))
@@ -150,22 +150,27 @@ def _declared_cells(subject: Subject, *, bases: bool) -> Iterator[tuple[Any, ...
 
 
 def _declared_judgements(
-    subject: Subject, measured: set[tuple[Any, Any]]
+    subject: Subject, measured: set[tuple[Any, ...]]
 ) -> Iterator[tuple[str, str, str]]:
     """Yield task, construct and judge of everything that is to be decided of every response.
 
-    A limited task may have no prompt of one of its constructs; people need not read everything.
+    `measured` holds those that occur. A judge that decided a task decided all of it; one that has
+    no row at all was to decide everything. A limited task may have no prompt of one of its
+    constructs, and people need not read everything.
     """
     from safebench.judges.interface import DEFAULT_CONSTRUCTS
 
+    idle = {judge.name for judge in items(subject.card.judge)} - {row[2] for row in measured}
     for task in subject.card.task_list():
         constructs = constructs_of(task) or ()
         for construct in constructs:
-            if task.limit and len(constructs) > 1 and (task.name, construct) not in measured:
+            deciding = [name for *what, name in measured if what == [task.name, construct]]
+            if task.limit and len(constructs) > 1 and not deciding:
                 continue
             for judge in items(subject.card.judge):
                 decides = DEFAULT_CONSTRUCTS if judge.constructs is None else judge.constructs
-                if judge.kind != "human" and construct in decides:
+                expected = judge.name in deciding or not deciding or judge.name in idle
+                if expected and judge.kind != "human" and construct in decides:
                     yield task.name, construct, judge.name
 
 
