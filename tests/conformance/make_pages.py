@@ -197,9 +197,9 @@ def _rules(_: str) -> str:
                 "",
                 textwrap.fill(rule.condition or _IN_THE_TABLE, _WIDTH, **_WHOLE_WORDS),
                 "",
-                f"- severity: **{rule.severity}**; section: [{rule.section}]({rule.section})",
-                f"- why: {rule.rationale}",
-                f"- broken in [examples/invalid/{rule.id}](examples/invalid/{rule.id}/card.yaml)",
+                f"- **{rule.severity}**; [{rule.section}]({rule.section});"
+                f" [example](examples/invalid/{rule.id}/card.yaml)",
+                f"- {rule.rationale}",
                 "",
             ]
     return "\n".join(lines)
