@@ -94,8 +94,8 @@ def _score_is_quotient(score: Score) -> Hits:
     "SB-RES-004",
     "N counts the responses of all runs, one per prompt in each run.",
     condition="Where every run of a score gives its `n`, and there is a run: `n` of the score is "
-    "not their sum: points to `n`. Else, where it is or is not given: `n` of a run is not "
-    "`prompts` of the score: points to `n` of each such run.",
+    "not their sum: points to `n`. Else: `n` of a run is not `prompts` of the score: points to "
+    "`n` of each such run.",
     why="A smaller n hides omitted responses.",
     each="results.scores",
 )

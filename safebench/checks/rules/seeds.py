@@ -44,8 +44,8 @@ def _seeds_differ(subject: Subject) -> Hits:
     condition="`scheme` is `derived`, `nonce` is given, and item n of the list `seeds.training` "
     "is not training seed n of [seeds.md](seeds.md#seeds), of the series `seeds.series` and of "
     "the card as it stands. Silent where `training` is a number; for an untuned card too. Points "
-    "to the item. Not applied where something in the card is not known or breaks its structure "
-    "in a field that may be `not_reported`: the digest covers it.",
+    "to the item. Not applied where anything breaks the structure of the card: the digest covers "
+    "it.",
     why="Computed seeds cannot be picked for their results.",
     fix="give the number of seeds alone, restore the protocol that was run, "
     "or set scheme: declared and say in origin where they came from",
