@@ -101,7 +101,7 @@ def check_document(
         spec=_spec(document),
         level=level,
         missing_for_next=missing,
-        completeness=_completeness(fields, findings) if card is not None else None,
+        completeness=_completeness(fields) if card is not None else None,
         findings=tuple(findings),
         card=card,
         fields=tuple(fields),
@@ -164,11 +164,8 @@ def _finding(id: str, rule: Rule, pointer: str, place: Place, message: str, fix:
     return Finding(id, rule.severity, pointer, place.line, place.column, message, fix, end)
 
 
-def _completeness(fields: list[State], findings: list[Finding]) -> tuple[int, int]:
-    reported = sum(state.lost_at is None for state in fields)
-    counted = {json_pointer(state.pointer) for state in fields}
-    extra = sum(f.rule == NOT_GIVEN and f.pointer not in counted for f in findings)
-    return reported, len(fields) + extra
+def _completeness(fields: list[State]) -> tuple[int, int]:
+    return sum(state.lost_at is None for state in fields), len(fields)
 
 
 def _spec(document: Document) -> str | None:
