@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from safebench.card.card import Card
-from safebench.card.document import Document, Place, Problem, dotted, json_pointer
+from safebench.card.document import Document, Place, Problem, ReadError, dotted, json_pointer
 from safebench.card.io import parse_card
 from safebench.card.problems import NOT_GIVEN
 from safebench.card.read import load_document
@@ -19,6 +19,7 @@ from safebench.checks.findings import Finding
 from safebench.checks.levels import LEVELS, Level, level_of
 from safebench.checks.registry import Rule, Subject
 from safebench.checks.rules import all_rules
+from safebench.files import leads_out
 
 _OF_THE_DIGEST = ("SB-SEED-002", "SB-SEED-003")
 """Rules that recompute from the protocol digest, which covers what is not known here too."""
@@ -72,9 +73,13 @@ def check(path: Path | Literal["-"], *, today: datetime.date | None = None) -> C
     """Check a card and the evidence beside it.
 
     Raises:
-        CardError: the file cannot be read or is not YAML; problems of its content are findings.
+        CardError: the file cannot be read, lies elsewhere, or is not YAML; problems of its content
+            are findings.
     """
     folder = None if path == "-" else Path(path).parent
+    if path != "-" and leads_out(Path(path)):
+        what = "a symbolic link that leads out of its folder"
+        raise ReadError(str(path), what, "copy the file there")
     return check_document(load_document(path), folder, today=today)
 
 
