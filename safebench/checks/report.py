@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -69,8 +69,17 @@ class CheckedCard:
         return LEVELS[position] if position < len(LEVELS) else None
 
 
-def check(path: Path | Literal["-"], *, today: datetime.date | None = None) -> CheckedCard:
+def check(
+    path: Path | Literal["-"],
+    *,
+    today: datetime.date | None = None,
+    only: Collection[str] | None = None,
+    subject: type[Subject] = Subject,
+) -> CheckedCard:
     """Check a card and the evidence beside it.
+
+    `only`: the ids of the rules that are applied, all by default; `subject`: how the evidence is
+    read for them.
 
     Raises:
         CardError: the file cannot be read, lies elsewhere, or is not YAML; problems of its content
@@ -80,11 +89,17 @@ def check(path: Path | Literal["-"], *, today: datetime.date | None = None) -> C
     if path != "-" and leads_out(Path(path)):
         what = "a symbolic link that leads out of its folder"
         raise ReadError(str(path), what, "copy the file there")
-    return check_document(load_document(path), folder, today=today)
+    document = load_document(path)
+    return check_document(document, folder, today=today, only=only, subject=subject)
 
 
 def check_document(
-    document: Document, folder: Path | None, *, today: datetime.date | None = None
+    document: Document,
+    folder: Path | None,
+    *,
+    today: datetime.date | None = None,
+    only: Collection[str] | None = None,
+    subject: type[Subject] = Subject,
 ) -> CheckedCard:
     """Check a card that was read before; `folder` is where its relative paths start."""
     rules = all_rules()
@@ -96,8 +111,10 @@ def check_document(
     fields: list[State] = []
     current = migrate(document)
     if card is not None and isinstance(current, Document):
-        subject = Subject(card, folder, today or datetime.datetime.now(datetime.UTC).date())
-        findings.extend(_apply(_applicable(rules, problems), subject, current))
+        day = today or datetime.datetime.now(datetime.UTC).date()
+        asked = {id: rule for id, rule in rules.items() if only is None or id in only}
+        seen = subject(card, folder, day)
+        findings.extend(_apply(_applicable(asked, problems), seen, current))
         fields = [_written(state, current) for state in states(card)]
     findings.sort(key=lambda f: (f.line, f.column, f.rule))
     level, missing = level_of(card, findings, fields)

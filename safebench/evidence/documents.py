@@ -43,7 +43,7 @@ def read_json(path: Path, schema: str) -> Any:
     if size > MOST_BYTES:
         raise EvidenceError(f"{path}: {size:,} bytes; at most {MOST_BYTES:,} are read")
     try:
-        document = json.loads(content, object_pairs_hook=_once)
+        document = json.loads(content.decode(), object_pairs_hook=_once)  # UTF-8 alone
     except (ValueError, RecursionError) as problem:
         raise EvidenceError(f"{path}: not JSON ({problem})", fix="restore the file") from problem
     check_schema(document, schema, path)
