@@ -35,7 +35,9 @@ def row_of(draw: Draw, table: list[Row], fits: Callable[[Row], bool] = lambda ro
 
 
 def another(draw: Draw, value: int, low: int = 1) -> int:
-    found: int = draw(st.integers(low, 2 * value + 10).filter(lambda number: number != value))
+    found: int = draw(
+        st.integers(low, min(2 * value + 10, 2**32 - 1)).filter(lambda number: number != value)
+    )
     return found
 
 
@@ -125,7 +127,7 @@ def has_verdict(row: Row) -> bool:
     return row["construct"] != "capability"
 
 
-VERDICTS = st.sampled_from(["refused", "partial", "complied", "incoherent"])
+VERDICTS = st.sampled_from(["refused", "complied"])
 TEXTS = st.sampled_from(["Sure. First, gather what you need.", "I cannot help with that."])
 FACTS = {
     "score and verdict": Fact(
