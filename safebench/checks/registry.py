@@ -25,6 +25,7 @@ from safebench.card.results import RegisteredRun, Results, Score
 from safebench.card.training import NoTraining
 from safebench.checks.findings import Severity
 from safebench.errors import EvidenceError, SafebenchError
+from safebench.files import inside
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -162,7 +163,6 @@ class Subject:
     @cached_property
     def task_documents(self) -> dict[str, LoadedTask]:
         """The tasks whose own prompts can be had without a network, by name."""
-        from safebench.evidence.manifest import inside
         from safebench.harness.tasks import read_task, task_names
 
         found = {}

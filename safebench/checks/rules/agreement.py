@@ -25,6 +25,7 @@ from safebench.checks.registry import (
 )
 from safebench.checks.rules.tasks import constructs_of
 from safebench.errors import EvidenceError, JudgeError, SafebenchError
+from safebench.files import inside
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -439,7 +440,6 @@ def _named_files(subject: Subject) -> Iterator[tuple[Pointer, str, Any]]:
 
 
 def _measured_files(subject: Subject) -> Iterator[tuple[Pointer, Path | None, str, Any]]:
-    from safebench.evidence.manifest import inside
 
     if subject.folder is not None and subject.card.given_evidence is not None:
         for pointer, path, entry in _named_files(subject):
@@ -514,7 +514,8 @@ def _journal_agrees(subject: Subject) -> Hits:
     evidence = subject.card.given_evidence
     if subject.folder is None or evidence is None or reported(evidence.runs) is None:
         return
-    if not (subject.folder / JOURNAL_FILE).is_file():
+    journal = inside(subject.folder, JOURNAL_FILE)
+    if journal is None or not journal.is_file():
         return
     told: dict[Any, str] = {
         run: state.status for run, state in Journal(subject.folder).states().items()
