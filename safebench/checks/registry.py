@@ -25,6 +25,7 @@ from safebench.card.results import RegisteredRun, Results, Score
 from safebench.card.training import NoTraining
 from safebench.checks.findings import Severity
 from safebench.errors import EvidenceError, SafebenchError
+from safebench.files import inside
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -162,7 +163,6 @@ class Subject:
     @cached_property
     def task_documents(self) -> dict[str, LoadedTask]:
         """The tasks whose own prompts can be had without a network, by name."""
-        from safebench.evidence.manifest import inside
         from safebench.harness.tasks import read_task, task_names
 
         found = {}
@@ -236,6 +236,8 @@ class Rule:
     """Why, in a sentence."""
     fix: str = ""
     """Remedy, for hits that bring none of their own."""
+    condition: str = ""
+    """When it is broken, in full: enough to write the rule from. Empty where a table says it."""
     check: Check | None = None
     """Finds its violations; None for what the reader and the schema find."""
     each: str | Each | None = None
@@ -277,13 +279,14 @@ class Rules(list[Rule]):
         title: str,
         *,
         why: str,
+        condition: str = "",
         fix: str = "",
         each: str | Each | None = None,
         section: str | None = None,
     ) -> Callable[[Check], Check]:
         def add(check: Check) -> Check:
             place = section or self.section
-            self.append(Rule(id, severity, place, title, why, fix, check, each))
+            self.append(Rule(id, severity, place, title, why, fix, condition, check, each))
             return check
 
         return add

@@ -108,6 +108,7 @@ def _explain(rule: Rule) -> str:
             f"{click.style(rule.id, bold=True)}  {_severity(rule)}  {rule.group}",
             textwrap.fill(rule.title, _WIDTH),
             textwrap.fill(f"Why: {rule.rationale}", _WIDTH),
+            *([textwrap.fill(f"Broken when: {rule.condition}", _WIDTH)] if rule.condition else []),
             f"An example is {_name(example.base)} with this change:",
             "\n".join(_change(example)),
             f"`{command}` prints:",

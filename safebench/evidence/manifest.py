@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from safebench.card.results import Evidence, EvidenceFile
 from safebench.errors import EvidenceError
 from safebench.evidence.documents import read_json
-from safebench.files import replace_file, sha256_of
+from safebench.files import inside, replace_file, sha256_of
 
 MANIFEST_FILE = "manifest.json"
 
@@ -49,15 +49,6 @@ def check_files(folder: Path, evidence: Evidence) -> list[FileProblem]:
     """Return every file that is missing, changed, or outside the submission."""
     problems = [problem for file in evidence.files for problem in _check(folder, file)]
     return [*problems, *_check_manifest(folder, evidence)]
-
-
-def inside(folder: Path, path: str) -> Path | None:
-    """Return a path of a submission, or None if it leaves the folder, by name or by link."""
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in path or ":" in path or "\0" in path:
-        return None
-    target = (folder / pure).resolve()
-    return target if target.is_relative_to(folder.resolve()) else None
 
 
 def _check(folder: Path, file: EvidenceFile) -> list[FileProblem]:
@@ -106,5 +97,5 @@ def _rows(path: Path) -> int | None:
     try:
         with path.open("rb") as source:
             return int(pq.read_metadata(source).num_rows)
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, OSError, ValueError):
         return None

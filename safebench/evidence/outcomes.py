@@ -24,12 +24,14 @@ from safebench.evidence.tables import (
     OUTCOMES_FILE,
     Status,
     Verdict,
+    read_pieces,
     read_table,
 )
 
 WITHOUT_RESPONSE = ("error", "not_run")
 """Statuses of responses that do not exist, and so were never judged."""
 
+_ROWS_AT_ONCE = 2**17
 _WORDS: dict[str, tuple[object, ...]] = {
     "condition": get_args(Condition),
     "construct": get_args(Construct),
@@ -53,8 +55,37 @@ class RowProblem(NamedTuple):
 
     about: str
     """`words`: a value its column does not have; `score`: one that does not follow."""
-    message: str
-    """What stands in the first such row, what was expected, and in how many rows."""
+    name: str
+    """The column."""
+    expected: str
+    row: int
+    """The first such row, from 1."""
+    found: str
+    """What stands there."""
+    rows: int
+    """How many such rows there are."""
+
+    @property
+    def message(self) -> str:
+        """What stands in the first such row, what was expected, and in how many rows."""
+        also = f", and so in {self.rows:,} rows" if self.rows > 1 else ""
+        return f"row {self.row:,}: {self.name} is {self.found}, expected {self.expected}{also}"
+
+
+def streamed_row_problems(path: Path) -> tuple[list[RowProblem], int]:
+    """Return what is wrong within single rows of a file of outcomes, and how many rows it has.
+
+    The table is never in memory as a whole. Raises EvidenceError.
+    """
+    found: dict[tuple[str, ...], RowProblem] = {}
+    rows = 0
+    for piece in read_pieces(path, OUTCOMES, rows_at_once=_ROWS_AT_ONCE):
+        for problem in row_problems(piece):
+            kind = problem[:3]
+            before = found.get(kind, problem._replace(row=rows + problem.row, rows=0))
+            found[kind] = before._replace(rows=before.rows + problem.rows)
+        rows += piece.num_rows
+    return list(found.values()), rows
 
 
 def row_problems(table: pa.Table) -> Iterator[RowProblem]:
@@ -69,10 +100,7 @@ def row_problems(table: pa.Table) -> Iterator[RowProblem]:
         if mask.any():
             row = int(np.argmax(mask))
             found = score[row] if name == "score" else columns[name][1][columns[name][0][row]]
-            count = int(mask.sum())
-            also = f", and so in {count:,} rows" if count > 1 else ""
-            message = f"row {row + 1:,}: {name} is {_shown(found)}, expected {expected}{also}"
-            yield RowProblem(about, message)
+            yield RowProblem(about, name, expected, row + 1, _shown(found), int(mask.sum()))
 
     score, _ = floats(table, "score")
     for name, words in _WORDS.items():

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
 from safebench import resources
+from safebench.card.task import Construct
 from safebench.errors import TaskError
 
 # By the function that reads a task: options that it needs, and options that it may have.
@@ -62,6 +64,22 @@ def task_files() -> dict[str, Path]:
     """Return the YAML of every task by its name; raises TaskError where one cannot be read."""
     paths = sorted(resources.tasks_dir().rglob("*.yaml"))
     return {str(read_task_yaml(path).get("task", path.stem)): path for path in paths}
+
+
+def constructs_of(construct: str | Mapping[str, Mapping[str, str]]) -> tuple[Construct, ...]:
+    """Return every construct that a task's `construct` names, in its order."""
+    labels = [{"": construct}] if isinstance(construct, str) else construct.values()
+    return tuple(dict.fromkeys(cast("Construct", c) for values in labels for c in values.values()))
+
+
+@cache
+def shipped_constructs(name: str) -> tuple[Construct, ...] | None:
+    """Return what a shipped task measures, from its own file alone; None for any other task."""
+    path = resources.tasks_dir() / name / f"{name}.yaml"
+    if not path.is_file():
+        return None
+    options = read_task_yaml(path).get("dataset_kwargs") or {}
+    return constructs_of(options.get("construct", "capability"))
 
 
 def task_path(name: str) -> Path:

@@ -21,7 +21,8 @@ from typing import Any, Final
 from safebench.card.base import require
 from safebench.card.judge import ModelJudge
 from safebench.errors import CardError, JudgeError
-from safebench.judges.grading import GRADED, Grade, GradingJudge
+from safebench.judges.cache import Grade
+from safebench.judges.grading import GRADED, GradingJudge
 from safebench.judges.interface import DESCRIPTIVE, ONE_VOTE, Exchange, Kind
 from safebench.models.loading import Located, locate
 from safebench.models.quiet import explained

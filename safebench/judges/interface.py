@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,8 @@ from safebench.card.judge import Judge as JudgeEntry
 from safebench.card.task import Construct
 from safebench.errors import JudgeError
 from safebench.evidence.tables import COUNTED, Verdict
+from safebench.judges.cache import JudgementCache
 from safebench.progress import Progress, Silent
-
-if TYPE_CHECKING:  # which imports this module
-    from safebench.judges.grading import JudgementCache
 
 DEFAULT_CONSTRUCTS: Final[tuple[Construct, ...]] = ("harm", "over_refusal", "capability")
 """What a judge decides unless its entry lists `constructs`."""

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from safebench.card.task import Construct
 from safebench.evidence.columns import encoded
 from safebench.evidence.tables import OUTCOMES, RESPONSES, sort_table
-from safebench.judges.grading import JudgementCache
+from safebench.judges.cache import JudgementCache
 from safebench.judges.interface import Decision, Exchange, Judge, Text
 from safebench.progress import Progress
 

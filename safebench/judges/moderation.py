@@ -30,7 +30,8 @@ from typing import Any, Final
 from safebench.card.base import require
 from safebench.card.judge import ModerationJudge
 from safebench.errors import CardError, JudgeError
-from safebench.judges.grading import GRADED, Grade, GradingJudge
+from safebench.judges.cache import Grade
+from safebench.judges.grading import GRADED, GradingJudge
 from safebench.judges.interface import DESCRIPTIVE, OWN_LABELS, Exchange, Kind
 
 KEY: Final = "PERSPECTIVE_API_KEY"

@@ -22,6 +22,10 @@ class TwoWay:
     n_clusters: int
 
 
+_NOISE = 1e-24
+"""Far below the variance of one outcome among millions."""
+
+
 def cluster_variance(deviations: Floats, codes: Ints, n_clusters: int) -> float:
     """G/(G-1) sum r_g^2/P^2: variance of a mean over prompts from centred values, by cluster."""
     if n_clusters < 2:
@@ -53,6 +57,8 @@ def two_way(table: Floats, codes: Ints, n_clusters: int) -> TwoWay:
                 residual = np.bincount(index.ravel(), weights=residual.ravel())
             factor = n_seeds / (n_seeds - 1) * n_clusters / (n_clusters - 1)
             cell = float(factor * np.sum(residual**2)) / table.size**2
+    # What is left of differences that cancel is no variance: 1e-33 against 0 would decide the df.
+    prompt, seed, cell = (part if part > _NOISE else 0.0 for part in (prompt, seed, cell))
     return TwoWay(mean, prompt, seed, cell, n_seeds, n_prompts, n_clusters)
 
 

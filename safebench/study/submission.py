@@ -20,7 +20,7 @@ from safebench.evidence.store import Store
 from safebench.evidence.submission import CARD_FILE
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, sort_table, write_table
 from safebench.harness.tasks import documents_by_prompt
-from safebench.judges.grading import JudgementCache
+from safebench.judges.cache import JudgementCache
 from safebench.judges.judging import judge_responses
 from safebench.judges.registry import open_judges
 from safebench.models.weights import weights_sha256

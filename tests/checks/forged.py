@@ -116,6 +116,7 @@ def make_true(folder: Path, limit: int = LIMIT) -> Forgery:
     """Write a submission of three seeds on the first prompts of the shipped tasks."""
     data = yaml.safe_load(PLAN.replace("3e-3", "0.003"))
     data["submission"].update(id="forged", title="A submission to be forged")
+    data["judge"][0]["calibration"] = {"not_reported": "nobody has labelled these answers"}
     data["model"]["base"]["revision"] = f"sha256:{WEIGHTS}"
     data["model"]["chat_template"]["sha256"] = WEIGHTS
     data["hyperparameters"].update(epochs=1, checkpoints=[1])

@@ -121,7 +121,7 @@ def test_a_dry_run_says_it_in_words(done: Path, out: Path, capsys: Capture) -> N
     table = [" ".join(line.split()) for line in ran.out.splitlines()]
     assert "base greedy 1 3 6" in table
     assert "control #1 epoch 1 t07 2 6 12" in table
-    assert "left to the run: the training seeds, which are derived from digests" in ran.out
+    assert "left to the run: the training seeds" in ran.out
     assert "27 cells: safebench_harm (2 prompts)" in ran.out
     assert "54 responses, at most 234 new tokens" in ran.out
     assert "24 answers of the base model become training data first" in ran.out

@@ -36,6 +36,8 @@ from safebench.evidence.scoring import compute_results  # noqa: E402
 from safebench.evidence.tables import OUTCOMES, RESPONSES, make_table, write_table  # noqa: E402
 from safebench.evidence.verdicts import verdict_schema  # noqa: E402
 from safebench.files import replace_file  # noqa: E402
+from safebench.importing.submission.declared import answers_schema  # noqa: E402
+from safebench.site.board import board_schema  # noqa: E402
 from tests.conformance.edits import COMMIT, EDITS, WEIGHTS  # noqa: E402
 from tests.conformance.make_manifest import write_manifest as write_answers  # noqa: E402
 from tests.conformance.runner import ARGUMENTS, GOLDEN, INVALID, VALID, run  # noqa: E402
@@ -440,6 +442,7 @@ def _filled() -> Card:
     )
     data["hyperparameters"]["batch_size"]["effective"] = 16
     data["seeds"]["training"] = 3
+    data["judge"][0]["calibration"] = {"not_reported": "the outcomes are made up"}
     data["decoding"][1]["repeats"] = 2
     data["tasks"] = [
         {
@@ -514,15 +517,19 @@ def _verdict(construct: str, yes: bool) -> str | None:
     return "complied" if yes == (construct == "harm") else "refused"
 
 
+SCHEMAS = {"verdict": verdict_schema, "board": board_schema, "answers": answers_schema}
+"""Schemas that are generated from models, beside the card's."""
+
 # --- writing -------------------------------------------------------------------------------------
 
 
 def main() -> None:
     """Write schema, submission and invalid examples."""
     (ROOT / "spec/v1/card.schema.json").write_text(schema_text(), encoding="utf-8")
-    (ROOT / "spec/v1/verdict.schema.json").write_text(
-        json.dumps(verdict_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    for name, schema in SCHEMAS.items():
+        (ROOT / f"spec/v1/{name}.schema.json").write_text(
+            json.dumps(schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
     make_submission(SUBMISSION)
     shutil.rmtree(INVALID, ignore_errors=True)
     for rule, (old, new) in EDITS.items():

@@ -157,7 +157,9 @@ def test_the_recipe_has_the_numbers_of_the_card(source: Submission) -> None:
         assert details["uncertainty"]["confidence_interval"]["lower"] == score.lower
         assert details["details"]["safebench.training_seeds"] == "100, 101, 102"
         assert score.stability is not None
-        assert float(details["details"]["safebench.stability.lower"]) == score.stability.lower
+        for name in ("lower", "lower_if_normal"):
+            said = details["details"][f"safebench.stability.{name}"]
+            assert float(said) == getattr(score.stability, name)
         assert details["details"]["safebench.protocol_sha256"] == protocol_digest(source.card)
 
 
@@ -205,7 +207,8 @@ def test_the_hub_reads_back_what_it_is_given(source: Submission) -> None:
         score = scores[entry["dataset"]["task_id"]]
         assert entry["dataset"]["revision"] == COMMIT and entry["source"]["url"] == URL
         assert f"[{score.lower:.4f}, {score.upper:.4f}]" in entry["notes"]
-        assert "mean over 3 training seeds" in entry["notes"]
+        assert "mean over 3 training seeds, stability at least " in entry["notes"]
+        assert " if seeds spread normally)" in entry["notes"]
     index = yaml.safe_load(files["model-index.yaml"])
     assert index["base_model"] == "example/Base-1B"
     _, results = model_index_to_eval_results(index["model-index"])

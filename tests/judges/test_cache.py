@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from safebench.errors import RunError
-from safebench.judges.grading import Grade, JudgementCache, key_of
+from safebench.judges.cache import Grade, JudgementCache, key_of
 
 GRADES = [(key_of("judge", "task", f"p{i}", "text"), Grade(i / 7, "2026-02-01")) for i in range(3)]
 

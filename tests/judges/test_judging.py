@@ -25,7 +25,8 @@ from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_man
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.tables import OUTCOMES, OUTCOMES_FILE, RESPONSES, make_table, write_table
 from safebench.harness.tasks import LoadedTask, documents_by_prompt
-from safebench.judges.grading import GRADED, Grade, GradingJudge, JudgementCache
+from safebench.judges.cache import Grade, JudgementCache
+from safebench.judges.grading import GRADED, GradingJudge
 from safebench.judges.interface import Exchange, Judge, Kind
 from safebench.judges.judging import judge_responses
 from safebench.judges.registry import KINDS, open_judges

@@ -262,6 +262,7 @@ def write_card(folder: Path, data: dict[str, Any]) -> None:
     replace_file(folder / "card.yaml", text.encode())
 
 
+_NAMES = ("Ann", "Ben", "Cleo", "Dora", "Emil", "Fred", "Gina")
 _TEXTS = {
     None: "SECRET-TEXT {}",
     "refused": "I cannot help with that. SECRET-TEXT {}",
@@ -277,7 +278,7 @@ def _responses(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {n: row[n] for n in names}
         | {
             "prompt": f"prompt {row['prompt_id']}",
-            "response": _TEXTS[row["verdict"]].format(len(str(row["training_seed"]))),
+            "response": _TEXTS[row["verdict"]].format(_NAMES[(row["training_seed"] or 0) % 7]),
             "new_tokens": 3,
         }
         for row in rows

@@ -1,8 +1,9 @@
 import math
+import random as generators
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
@@ -80,6 +81,10 @@ tables = st.tuples(st.integers(1, 4), st.integers(1, 12)).flatmap(
 )
 
 
+SPREAD_CANCELS = np.array([[0.5, *[0.3] * 9], [*[0.3] * 9, 0.5]])
+
+
+@example(SPREAD_CANCELS, 0.05, generators.Random(0))
 @given(tables, st.sampled_from([0.05, 0.1, 0.25, 1.0]), st.randoms(use_true_random=False))
 def test_cvar_bounds_and_invariance(scores, share, random):
     found = cvar(scores, share)

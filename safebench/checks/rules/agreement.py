@@ -25,6 +25,7 @@ from safebench.checks.registry import (
 )
 from safebench.checks.rules.tasks import constructs_of
 from safebench.errors import EvidenceError, JudgeError, SafebenchError
+from safebench.files import inside
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,7 +100,7 @@ def _grid_complete(subject: Subject) -> Hits:
     if table is None:
         return
     there = set(distinct(table, [*_CELL, "task", "construct", "judge"]))
-    measured = {(cell[5], cell[6]) for cell in there}
+    measured = {cell[5:] for cell in there}
     expected = [
         (*cell, *what)
         for cell in _declared_cells(subject, bases=any(cell[0] == "base" for cell in there))
@@ -150,22 +151,27 @@ def _declared_cells(subject: Subject, *, bases: bool) -> Iterator[tuple[Any, ...
 
 
 def _declared_judgements(
-    subject: Subject, measured: set[tuple[Any, Any]]
+    subject: Subject, measured: set[tuple[Any, ...]]
 ) -> Iterator[tuple[str, str, str]]:
     """Yield task, construct and judge of everything that is to be decided of every response.
 
-    A limited task may have no prompt of one of its constructs; people need not read everything.
+    `measured` holds those that occur. A judge that decided a task decided all of it; one that has
+    no row at all was to decide everything. A limited task may have no prompt of one of its
+    constructs, and people need not read everything.
     """
     from safebench.judges.interface import DEFAULT_CONSTRUCTS
 
+    idle = {judge.name for judge in items(subject.card.judge)} - {row[2] for row in measured}
     for task in subject.card.task_list():
         constructs = constructs_of(task) or ()
         for construct in constructs:
-            if task.limit and len(constructs) > 1 and (task.name, construct) not in measured:
+            deciding = [name for *what, name in measured if what == [task.name, construct]]
+            if task.limit and len(constructs) > 1 and not deciding:
                 continue
             for judge in items(subject.card.judge):
                 decides = DEFAULT_CONSTRUCTS if judge.constructs is None else judge.constructs
-                if judge.kind != "human" and construct in decides:
+                expected = judge.name in deciding or not deciding or judge.name in idle
+                if expected and judge.kind != "human" and construct in decides:
                     yield task.name, construct, judge.name
 
 
@@ -434,7 +440,6 @@ def _named_files(subject: Subject) -> Iterator[tuple[Pointer, str, Any]]:
 
 
 def _measured_files(subject: Subject) -> Iterator[tuple[Pointer, Path | None, str, Any]]:
-    from safebench.evidence.manifest import inside
 
     if subject.folder is not None and subject.card.given_evidence is not None:
         for pointer, path, entry in _named_files(subject):
@@ -509,7 +514,8 @@ def _journal_agrees(subject: Subject) -> Hits:
     evidence = subject.card.given_evidence
     if subject.folder is None or evidence is None or reported(evidence.runs) is None:
         return
-    if not (subject.folder / JOURNAL_FILE).is_file():
+    journal = inside(subject.folder, JOURNAL_FILE)
+    if journal is None or not journal.is_file():
         return
     told: dict[Any, str] = {
         run: state.status for run, state in Journal(subject.folder).states().items()
