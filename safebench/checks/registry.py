@@ -163,16 +163,15 @@ class Subject:
     @cached_property
     def task_documents(self) -> dict[str, LoadedTask]:
         """The tasks whose own prompts can be had without a network, by name."""
-        from safebench.harness.tasks import read_task, task_names
+        from safebench.harness.task_yaml import shipped_file
+        from safebench.harness.tasks import read_task
 
         found = {}
-        known = set(task_names())
         for task in self.card.task_list():
             path = text(task.path)
             file = None if path is None or self.folder is None else inside(self.folder, path)
-            if task.name not in known or (
-                path is not None and (file is None or not file.is_file())
-            ):
+            is_there = path is None or (file is not None and file.is_file())
+            if shipped_file(task.name) is None or not is_there:
                 continue
             try:
                 loaded = read_task(task.name, file=file, limit=reported(task.limit))

@@ -72,11 +72,17 @@ def constructs_of(construct: str | Mapping[str, Mapping[str, str]]) -> tuple[Con
     return tuple(dict.fromkeys(cast("Construct", c) for values in labels for c in values.values()))
 
 
+def shipped_file(name: str) -> Path | None:
+    """Return the YAML of a shipped task, without reading those of all others; None if not one."""
+    path = resources.tasks_dir() / name / f"{name}.yaml"
+    return path if Path(name).name == name and path.is_file() else None
+
+
 @cache
 def shipped_constructs(name: str) -> tuple[Construct, ...] | None:
     """Return what a shipped task measures, from its own file alone; None for any other task."""
-    path = resources.tasks_dir() / name / f"{name}.yaml"
-    if not path.is_file():
+    path = shipped_file(name)
+    if path is None:
         return None
     options = read_task_yaml(path).get("dataset_kwargs") or {}
     return constructs_of(options.get("construct", "capability"))
@@ -88,6 +94,9 @@ def task_path(name: str) -> Path:
     Raises:
         TaskError: there is no task of that name; suggests the nearest.
     """
+    shipped = shipped_file(name)
+    if shipped is not None:
+        return shipped
     found = task_files()
     if name in found:
         return found[name]
