@@ -405,7 +405,7 @@ PLANS: dict[str, Edits] = {
         "data.0.sha256": OTHER,
         "data": More({**CONTROL, "rendered_sha256": WEIGHTS}),
     },
-    "SB-DATA-007/keeps-rendered-otherwise": {
+    "SB-DATA-007/breaks-rendered-otherwise": {
         "data.0.rendered_sha256": WEIGHTS,
         "data.0.sha256": OTHER,
         "data": More({**CONTROL, "rendered_sha256": COMMIT + WEIGHTS[:24], "sha256": OTHER}),
@@ -607,11 +607,11 @@ PLANS: dict[str, Edits] = {
         **DECLARED,
         "seeds.fixed": {"adapter_init": 1, "data_order": 42},
     },
-    "SB-SEED-010/keeps-one-seed": {"seeds.controls": [], "seeds.training": 1},
+    "SB-SEED-010/breaks-one-seed": {"seeds.controls": [], "seeds.training": 1},
     "SB-SEED-010/breaks-two-seeds": {"seeds.controls": [], "seeds.training": 2},
     "SB-SEED-010/breaks-two-listed": {**DECLARED, "seeds.controls": []},
     "SB-SEED-010/keeps-unknown": {"seeds.controls": UNKNOWN},
-    "SB-SEED-010/keeps-unknown-seeds": {"seeds.controls": [], "seeds.training": UNKNOWN},
+    "SB-SEED-010/breaks-unknown-seeds": {"seeds.controls": [], "seeds.training": UNKNOWN},
     "SB-SEED-010/keeps-untuned": {**UNTUNED, "seeds.training": 2, "seeds.controls": []},
     # --- decoding
     "SB-DEC-001/breaks-the-third": {
@@ -855,7 +855,7 @@ PLANS: dict[str, Edits] = {
     "SB-TASK-003/breaks-no-capability": {"tasks": ["safebench_harm", "safebench_overrefusal"]},
     "SB-TASK-003/breaks-harm-alone": {"tasks": ["safebench_harm"]},
     "SB-TASK-003/keeps-no-harm": {"tasks": ["safebench_capability"]},
-    "SB-TASK-003/keeps-unknown-constructs": {"tasks": ["safebench_harm", "my_task"]},
+    "SB-TASK-003/breaks-unknown-constructs": {"tasks": ["safebench_harm", "my_task"]},
     "SB-TASK-003/breaks-in-one-task": {"tasks": ["safebench_xstest"]},
     "SB-TASK-003/keeps-two-in-one-task": {"tasks": ["safebench_xstest", "safebench_capability"]},
     "SB-TASK-004/breaks-1": {
@@ -888,7 +888,7 @@ PLANS: dict[str, Edits] = {
         "data": More({**CONTROL, "purpose": "style"}),
     },
     "SB-TASK-008/keeps-capability": {"tasks.2": {"name": "safebench_capability", "purpose": True}},
-    "SB-TASK-008/keeps-an-unknown-task": {"tasks": More({"name": "my_task", "purpose": True})},
+    "SB-TASK-008/breaks-an-unknown-task": {"tasks": More({"name": "my_task", "purpose": True})},
     "SB-TASK-008/breaks-over-refusal": {
         "tasks.1": {"name": "safebench_overrefusal", "purpose": True},
     },
