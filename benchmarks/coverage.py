@@ -11,7 +11,8 @@ chance marks none of some 500 cells).
   fixed      the same with prompts_fixed=True; truth: the mean over all seeds on these prompts
   stability  one-sided 95 % bound of `stability` (flip_upper from `flip_rate`); truth: the
              probability that two new runs on these prompts lie within the margin .1 on phi;
-             `pairs` is the companion bound on the same probability
+             `if normal` is the bound that assumes seeds spread normally, `pairs` the companion
+             bound, both on the same probability
   change     95 % interval of `paired_difference`; truth: difference of the two population means
   verdict    `rerun_verdict` at alpha = .05: how often wrong at a shift of exactly the margin, how
              often right at none, beside the exact power of the t test (`tost_power`); run scores
@@ -56,6 +57,7 @@ from safebench.stats.equivalence import arms_of_rerun
 SEED = 20260
 BLOCK = 250
 SEEDS = (2, 3, 5, 10)
+RATED = (3, 5, 10, 20)
 MARGIN = 0.1
 SENSITIVITY, SPECIFICITY = 0.9, 0.8
 
@@ -71,6 +73,12 @@ WORLDS = {
     "families, large": World(0.3, seeds=LARGE, family_share=0.8),
 }
 BOTH = ("small seed effect", "large seed effect")
+#: Beside those of WORLDS, where it is one seed in ten that collapses.
+COLLAPSING = {
+    f"{name}, {percent} % collapse": worlds.collapsing(WORLDS[of], percent / 100)
+    for name, of in (("loud", "collapse"), ("quiet", "quiet collapse"))
+    for percent in (5, 20)
+}
 #: Worlds in which runs agree though they need not: prompts that never change, prompts that are all
 #: alike, events that are rare or nearly sure; and the usual ones.
 FEW = {
@@ -168,13 +176,13 @@ def _interval_line(what: str, found: list, truth: float) -> Line:
 
 
 def stable(n: int) -> Iterator[Line]:
-    """Coverage of the bound on stability and of its companion."""
-    plain = [name for name, world in WORLDS.items() if not world.family_share]
-    cells = [(*cell, 1, False) for cell in product(plain, (50, 450), SEEDS)]
-    cells += [(*cell, 3, False) for cell in product(BOTH, (450,), SEEDS)]
-    cells += [(*cell, 1, True) for cell in product(BOTH, (450,), SEEDS)]
+    """Coverage of the bound on stability, of the one for normal seeds, and of the companion."""
+    plain = {name: world for name, world in WORLDS.items() if not world.family_share} | COLLAPSING
+    cells = [(*cell, 1, False) for cell in product(plain, (50, 450), RATED)]
+    cells += [(*cell, 3, False) for cell in product(BOTH, (450,), RATED)]
+    cells += [(*cell, 1, True) for cell in product(BOTH, (450,), RATED)]
     for name, prompts, seeds, repeats, errs in cells:
-        world = WORLDS[name]
+        world = plain[name]
         truth = worlds.true_stability(worlds.run_distribution(world, prompts), MARGIN)
         more = ", R=3" if repeats > 1 else ", judge errs" if errs else ""
         what = f"stability  {name}, P={prompts}, S={seeds}{more}"
@@ -191,9 +199,10 @@ def stable(n: int) -> Iterator[Line]:
             f"mean point {np.mean([f.point for f in found]):.3f}"
         )
         yield line(what, [f.lower <= truth for f in found], 0.95, note)
-        mean = np.mean([f.pairs_lower for f in found])
-        pairs = [f.pairs_lower <= truth for f in found]
-        yield line(f"{what}: pairs", pairs, 0.95, f"truth {truth:.3f}, mean bound {mean:.3f}")
+        for other, field in (("if normal", "lower_if_normal"), ("pairs", "pairs_lower")):
+            bounds = np.array([getattr(f, field) for f in found])
+            note = f"truth {truth:.3f}, mean bound {bounds.mean():.3f}"
+            yield line(f"{what}: {other}", list(bounds <= truth), 0.95, note)
 
 
 def change(n: int) -> Iterator[Line]:

@@ -34,7 +34,8 @@ from timing import machine, seconds, table, turns
 from safebench import stats
 from safebench.evidence import tables
 from safebench.evidence.arrays import outcome_arrays
-from safebench.evidence.tables import OUTCOMES_FILE, read_outcomes
+from safebench.evidence.outcomes import read_outcomes
+from safebench.evidence.tables import OUTCOMES_FILE
 
 FACETS = ("checkpoint", "decoding", "training_seed", "repeat", "prompt")
 FULL, SMALL = (5, 2, 10, 20, 500), (2, 2, 3, 2, 20)

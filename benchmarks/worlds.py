@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -103,6 +103,14 @@ def mean_at(world: World, mu: float) -> float:
         for a, m, s in world.prompts
         for b, v, t in world.seeds
     )
+
+
+def collapsing(world: World, share: float) -> World:
+    """Return a world of which another share of the seeds collapses, the others as they were."""
+    (_, *normal), (_, *collapsed) = world.seeds
+    seeds = ((1 - share, *normal), (share, *collapsed))
+    mu = solve(world)
+    return replace(world, seeds=seeds, rate=mean_at(replace(world, seeds=seeds), mu))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Files that are either old or new, never half-written, and their digests."""
+"""Files that are either old or new, never half-written; which lie in a folder; their digests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 _IS_WINDOWS = os.name == "nt"
 """Windows opens no folder as a file, and syncs only files that are open for writing."""
@@ -73,6 +73,30 @@ def sync_tree(folder: Path) -> None:
         elif path.is_file():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
+
+
+def inside(folder: Path, path: str) -> Path | None:
+    """Return a path of a submission, or None if it leaves the folder, by name or by link.
+
+    A folder leaves it where a link anywhere below does. Whatever opens a file that a card names
+    asks here first: a card comes from a stranger, and its reader's machine holds other files.
+    """
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in path or ":" in path or "\0" in path:
+        return None
+    try:
+        root = folder.resolve()
+        target = (root / pure).resolve()
+        below = target.rglob("*") if target.is_dir() else ()
+        links = [one.resolve() for one in below if one.is_symlink()]
+    except (OSError, RuntimeError, ValueError):
+        return None  # a name too long, or in no encoding; links in a ring
+    return target if all(one.is_relative_to(root) for one in (target, *links)) else None
+
+
+def leads_out(path: Path) -> bool:
+    """Whether a file is a link to something that lies outside its folder."""
+    return path.is_symlink() and path.exists() and inside(path.parent, path.name) is None
 
 
 def sha256_of(path: Path) -> str:

@@ -74,6 +74,13 @@ def signed_interval(lower: float, upper: float, minus: str = "-") -> str:
     return f"[{signed(lower, minus=minus)}, {signed(upper, minus=minus)}]"
 
 
+def stability(lower: float, if_normal: float | None, *more: str) -> str:
+    """Return a bound on stability; in brackets the one if seeds spread normally, and more."""
+    normal = () if if_normal is None else (f"{proportion(if_normal)} if seeds spread normally",)
+    beside = ", ".join((*normal, *more))
+    return f"at least {proportion(lower)}" + (f" ({beside})" if beside else "")
+
+
 def percent(value: float, digits: int = 0) -> str:
     """Return a share in per cent, `62 %`; one that is there but tiny is not called 0."""
     least = 10.0**-digits

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from safebench.card.results import PlaceKey
-from safebench.errors import EvidenceError
 from safebench.evidence.columns import distinct, rows_with
 from safebench.evidence.submission import Submission
-from safebench.evidence.tables import RESPONSES_FILE
+from safebench.evidence.tables import RESPONSES, RESPONSES_FILE, read_table
 
 _COLUMNS = ["task", "prompt_id", "prompt"]
 
@@ -73,11 +71,8 @@ def _texts(path: Path, tasks: set[str]) -> dict[str, dict[str, str]]:
 
 
 def _read(path: Path, columns: list[str]) -> pa.Table | None:
-    """Read some columns alone: whole responses may be large."""
+    """Read some columns alone, text as codes: whole responses may be large."""
     if not path.is_file():
         return None
-    try:
-        with path.open("rb") as source:
-            return pq.ParquetFile(source).read(columns=columns)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, KeyError) as problem:
-        raise EvidenceError(f"{path}: not a readable table of responses ({problem})") from problem
+    fields = [RESPONSES.field(name).with_nullable(True) for name in columns]
+    return read_table(path, pa.schema(fields), coded=True)

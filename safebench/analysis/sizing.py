@@ -101,6 +101,8 @@ class Sizing:
     prompts_fixed: bool
     here: SeedAnswers
     at_upper: SeedAnswers | None
+    stability_at_best: dict[float, int | None]
+    """Seeds that show a stability where they do not spread at all."""
     intervals: dict[int, dict[int, Ends]]
     """Lower and upper end at some numbers of seeds and repeats, the prompts as they are."""
     cheapest: DesignPlan | None
@@ -317,6 +319,7 @@ def size(
         prompts_fixed=prompts_fixed,
         here=_seeds(spread.sigma_run, spread),
         at_upper=None if spread.sigma_upper is None else _seeds(spread.sigma_upper, spread),
+        stability_at_best={bound: plan_stability(0.0, bound, MARGIN) for bound in BOUNDS},
         intervals={s: {r: ends(s, r) for r in repeats} for s in SEEDS_SHOWN},
         cheapest=plan(spread.variances, "cheapest split", half_width=target),
         cheapest_at_upper=plan(

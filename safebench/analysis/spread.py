@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from safebench.analysis.measures import Measure, NotMeasured, Number, measured
 from safebench.card.results import MARGIN
@@ -94,13 +93,11 @@ def seeds_needed(block: OutcomeArray) -> SeedsNeeded | NotMeasured:
         least = f"a verdict needs at least {FEWEST_PROMPTS} prompts"
         return NotMeasured(f"{least}, and these are {len(block.prompts)}")
     found = block_stability(block)
-    if found.sigma_run is None or found.sigma_upper is None or found.upper is None:
+    if found.sigma_run is None or found.sigma_lower is None or found.sigma_upper is None:
         return NotMeasured(found.reason)
-    lower = 0.0 if found.upper >= 1 else MARGIN / (2 * float(special.erfinv(found.upper)))
-    lower = min(lower, found.sigma_run)
     sigma = Number(
         kept(found.sigma_run),
-        kept(lower),
+        kept(found.sigma_lower),
         kept(found.sigma_upper),
         {"seeds": found.n_seeds, "repeats": found.n_repeats},
         "one-sided chi-square bounds, the upper one not below the sampling noise of the prompts",
@@ -109,7 +106,7 @@ def seeds_needed(block: OutcomeArray) -> SeedsNeeded | NotMeasured:
     return SeedsNeeded(
         sigma=sigma,
         seeds=seeds_at(found.sigma_run, score, floor),
-        seeds_lower=seeds_at(lower, score, floor),
+        seeds_lower=seeds_at(found.sigma_lower, score, floor),
         seeds_upper=seeds_at(found.sigma_upper, score, floor),
         floor=floor,
     )

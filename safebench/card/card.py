@@ -24,7 +24,7 @@ SPEC = "safebench/1.0"
 class Card(Section):
     """One recipe: a base model, what was done to it, how it was measured, what came out."""
 
-    spec: Annotated[str, StringConstraints(pattern=r"^safebench/1\.[0-9]+$")]
+    spec: Annotated[str, StringConstraints(pattern=r"^safebench/1\.(0|[1-9][0-9]{0,5})$")]
     """Version of the standard, `safebench/1.0`."""
     submission: SubmissionInfo
     """What this card is and who submits it."""

@@ -33,6 +33,7 @@ class MeasuredStability(Stability):
 
     point: float | None
     lower: float | None
+    lower_if_normal: float | None
     sigma_run: float | None
     margin: float
     seeds: int

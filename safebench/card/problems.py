@@ -61,7 +61,7 @@ _PATTERNS = {
     "letter or digit",
     r"^[0-9a-f]{64}$": "a SHA-256 digest: 64 hexadecimal digits, lower case",
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "a day as YYYY-MM-DD",
-    r"^safebench/1\.[0-9]+$": SPEC,
+    r"^safebench/1\.(0|[1-9][0-9]{0,5})$": SPEC,
 }
 _BOUNDS = {
     "greater_than_equal": ("ge", "at least"),
@@ -97,7 +97,8 @@ def explain(error: ValidationError, document: Document) -> list[Problem]:
             or _explained(detail, spot, document)
         )
         found.setdefault((problem.pointer, problem.rule), replace(problem, absence=spot.absence))
-    for pointer, (spot, expected) in alternatives.items():
+    # The innermost first: of a wrong value inside an alternative, that value is the problem.
+    for pointer, (spot, expected) in sorted(alternatives.items(), key=lambda a: -len(a[0])):
         if any(p.pointer[: len(pointer)] == pointer for p in found.values()):
             continue  # one alternative was recognised, and its problem is the one to report
         message = _found(get(document.data, pointer), " or ".join(dict.fromkeys(expected)))
@@ -139,7 +140,7 @@ def _explained(detail: ErrorDetails, spot: Spot, document: Document) -> Problem:
         field = _deciding(context)
         message = f"`{field}` is missing: it decides the other fields"
         fix = f"add {field}: one of {', '.join(choices)}"
-        return _at(document, MISSING, pointer, message, fix)
+        return _at(document, MISSING, (*pointer, field), message, fix)
     if kind in _TYPES:
         return _at(document, TYPE, pointer, _found(value, _TYPES[kind]), _type_fix(kind, value))
     if kind == "literal_error" and spot.shape is not None:
@@ -208,8 +209,9 @@ def _choice(document: Document, pointer: Pointer, choices: list[str]) -> Problem
     guess = _near(str(value), choices)
     fix = f"did you mean {guess}?" if guess else "write one of them"
     expected = choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
-    problem = _at(document, VALUE, pointer, _found(value, expected), fix)
-    return replace(problem, unknown="word" if isinstance(value, str) else None)
+    rule = VALUE if isinstance(value, str) else TYPE
+    problem = _at(document, rule, pointer, _found(value, expected), fix)
+    return replace(problem, unknown="word" if rule == VALUE else None)
 
 
 def _at(document: Document, rule: str, pointer: Pointer, message: str, fix: str) -> Problem:

@@ -111,11 +111,13 @@ class Stability(Section):
     """How probably an independent rerun of one training seed lands within the margin."""
 
     point: Reported[Proportion | None]
-    """Estimate; null when not rated."""
+    """Estimate; null when not rated, with fewer than three training seeds."""
     lower: Reported[Proportion | None]
     """One-sided 95 % lower bound, the headline; null when not rated."""
+    lower_if_normal: Reported[Proportion | None]
+    """The same bound where seeds spread normally, never below `lower`; null when not rated."""
     sigma_run: Reported[NotNegative | None]
-    """SD over training seeds of 2 asin sqrt(score), projected to one repeat."""
+    """SD over training seeds of 2 asin sqrt(score), projected to one repeat; null for one seed."""
     margin: Reported[Annotated[float, Field(gt=0.0)]]
     """Margin on the scale 2 asin sqrt(score) (Cohen's h)."""
     seeds: Reported[Positive]

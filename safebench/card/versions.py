@@ -76,7 +76,7 @@ def identify(document: Document) -> Version | Problem:
         return _problem(document, TYPE, (), message, "see spec/v1/examples/valid")
     if "spec" not in data:
         message = "`spec` is missing: the version of the standard decides how a card is read"
-        return _problem(document, NO_VERSION, (), message, f"begin with spec: {SPEC}")
+        return _problem(document, NO_VERSION, ("spec",), message, f"begin with spec: {SPEC}")
     try:
         return version_of(data["spec"])
     except ValueError:

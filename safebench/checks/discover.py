@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from safebench.card.read import MAX_BYTES
+from safebench.files import leads_out
 
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _DECLARES = re.compile(rb"""^["']?spec["']?\s*:\s*["']?safebench/|"spec"\s*:\s*"safebench/""", re.M)
@@ -45,7 +46,7 @@ def is_card(path: Path) -> bool:
     if path.stem == "card":
         return True
     try:
-        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        if leads_out(path) or not path.is_file() or path.stat().st_size > MAX_BYTES:
             return False
         raw = path.read_bytes()
     except OSError:

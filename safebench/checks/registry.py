@@ -24,11 +24,18 @@ from safebench.card.model import Weights
 from safebench.card.results import RegisteredRun, Results, Score
 from safebench.card.training import NoTraining
 from safebench.checks.findings import Severity
-from safebench.errors import EvidenceError
+from safebench.errors import EvidenceError, SafebenchError
+from safebench.files import inside
 
 if TYPE_CHECKING:
-    from safebench.evidence.manifest import FileProblem
+    import pyarrow as pa
 
+    from safebench.evidence.manifest import FileProblem
+    from safebench.evidence.outcomes import RowProblem
+    from safebench.harness.tasks import LoadedTask
+
+OUTCOMES_FILE, RESPONSES_FILE = "outcomes.parquet", "responses.parquet"
+"""As in `safebench.evidence.tables`, which loads pyarrow."""
 GROUPS = {
     "READ": "Reading",
     "CARD": "Structure and version",
@@ -44,7 +51,6 @@ GROUPS = {
     "EVI": "Evidence",
 }
 """The groups of rules, in the order of a card."""
-OUTCOMES = "outcomes.parquet"
 MOST_LISTED = 20
 """Names that a message quotes."""
 
@@ -126,23 +132,83 @@ class Subject:
 
         return check_files(self.folder, self.card.given_evidence)
 
+    def is_intact(self, path: str) -> bool:
+        """Whether a file is listed in the evidence, and is the file that was listed."""
+        evidence = self.card.given_evidence
+        if self.folder is None or evidence is None:
+            return False
+        listed = {file.path for file in evidence.files}
+        return path in listed - {problem.path for problem in self.file_problems}
+
+    @cached_property
+    def outcomes(self) -> pa.Table | EvidenceError | None:
+        """The outcomes, why they cannot be read, or None where another rule refuses the file."""
+        return self._table(OUTCOMES_FILE)
+
+    @cached_property
+    def row_problems(self) -> list[RowProblem]:
+        """What contradicts the standard within single rows of the outcomes."""
+        from safebench.evidence.outcomes import row_problems
+
+        table = self.outcomes
+        return (
+            [] if table is None or isinstance(table, EvidenceError) else list(row_problems(table))
+        )
+
+    @cached_property
+    def responses(self) -> pa.Table | EvidenceError | None:
+        """The responses, why they cannot be read, or None where there are none to read."""
+        return self._table(RESPONSES_FILE)
+
+    @cached_property
+    def task_documents(self) -> dict[str, LoadedTask]:
+        """The tasks whose own prompts can be had without a network, by name."""
+        from safebench.harness.task_yaml import shipped_file
+        from safebench.harness.tasks import read_task
+
+        found = {}
+        for task in self.card.task_list():
+            path = text(task.path)
+            file = None if path is None or self.folder is None else inside(self.folder, path)
+            is_there = path is None or (file is not None and file.is_file())
+            if shipped_file(task.name) is None or not is_there:
+                continue
+            try:
+                loaded = read_task(task.name, file=file, limit=reported(task.limit))
+            except SafebenchError:
+                continue  # a copy that cannot be read is no evidence against the submission
+            if loaded is not None:
+                found[task.name] = loaded
+        return found
+
+    def _table(self, name: str) -> pa.Table | EvidenceError | None:
+        if self.folder is None or not self.is_intact(name):
+            return None
+        from safebench.evidence.tables import OUTCOMES, RESPONSES, read_table
+
+        schema = OUTCOMES if name == OUTCOMES_FILE else RESPONSES
+        try:
+            return read_table(self.folder / name, schema, coded=True)
+        except EvidenceError as problem:
+            return problem
+
     @cached_property
     def computed(self) -> Results | EvidenceError | None:
         """The results that the outcomes give, or what is wrong with the outcomes.
 
-        None in a plan, and where the outcomes are not the file that the card lists: another rule
-        says so.
+        None in a plan, and where another rule says what is wrong with the file or its rows.
         """
-        listed = {file.path for _, file in self.each("evidence.files")}
-        broken = {problem.path for problem in self.file_problems}
-        no_results = self.card.given_results is None
-        if self.folder is None or no_results or OUTCOMES not in listed - broken:
+        table = self.outcomes
+        if self.card.given_results is None or table is None or self.row_problems:
             return None
+        if isinstance(table, EvidenceError):
+            return table
+        if not table.num_rows:
+            return EvidenceError("it has no rows", fix="an empty table is no evidence")
         from safebench.evidence.scoring import compute_results
-        from safebench.evidence.tables import read_outcomes
 
         try:
-            return compute_results(self.card, read_outcomes(self.folder))
+            return compute_results(self.card, table)
         except EvidenceError as problem:
             return problem
 
@@ -169,6 +235,8 @@ class Rule:
     """Why, in a sentence."""
     fix: str = ""
     """Remedy, for hits that bring none of their own."""
+    condition: str = ""
+    """When it is broken, in full: enough to write the rule from. Empty where a table says it."""
     check: Check | None = None
     """Finds its violations; None for what the reader and the schema find."""
     each: str | Each | None = None
@@ -210,13 +278,14 @@ class Rules(list[Rule]):
         title: str,
         *,
         why: str,
+        condition: str = "",
         fix: str = "",
         each: str | Each | None = None,
         section: str | None = None,
     ) -> Callable[[Check], Check]:
         def add(check: Check) -> Check:
             place = section or self.section
-            self.append(Rule(id, severity, place, title, why, fix, check, each))
+            self.append(Rule(id, severity, place, title, why, fix, condition, check, each))
             return check
 
         return add

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from safebench.card.card import Card
-from safebench.card.document import Document, Place, Problem, dotted, json_pointer
+from safebench.card.document import Document, Place, Problem, ReadError, dotted, json_pointer
 from safebench.card.io import parse_card
 from safebench.card.problems import NOT_GIVEN
 from safebench.card.read import load_document
@@ -19,6 +19,7 @@ from safebench.checks.findings import Finding
 from safebench.checks.levels import LEVELS, Level, level_of
 from safebench.checks.registry import Rule, Subject
 from safebench.checks.rules import all_rules
+from safebench.files import leads_out
 
 _OF_THE_DIGEST = ("SB-SEED-002", "SB-SEED-003")
 """Rules that recompute from the protocol digest, which covers what is not known here too."""
@@ -68,18 +69,37 @@ class CheckedCard:
         return LEVELS[position] if position < len(LEVELS) else None
 
 
-def check(path: Path | Literal["-"], *, today: datetime.date | None = None) -> CheckedCard:
+def check(
+    path: Path | Literal["-"],
+    *,
+    today: datetime.date | None = None,
+    only: Collection[str] | None = None,
+    subject: type[Subject] = Subject,
+) -> CheckedCard:
     """Check a card and the evidence beside it.
 
+    `only`: the ids of the rules that are applied, all by default; `subject`: how the evidence is
+    read for them.
+
     Raises:
-        CardError: the file cannot be read or is not YAML; problems of its content are findings.
+        CardError: the file cannot be read, lies elsewhere, or is not YAML; problems of its content
+            are findings.
     """
     folder = None if path == "-" else Path(path).parent
-    return check_document(load_document(path), folder, today=today)
+    if path != "-" and leads_out(Path(path)):
+        what = "a symbolic link that leads out of its folder"
+        raise ReadError(str(path), what, "copy the file there")
+    document = load_document(path)
+    return check_document(document, folder, today=today, only=only, subject=subject)
 
 
 def check_document(
-    document: Document, folder: Path | None, *, today: datetime.date | None = None
+    document: Document,
+    folder: Path | None,
+    *,
+    today: datetime.date | None = None,
+    only: Collection[str] | None = None,
+    subject: type[Subject] = Subject,
 ) -> CheckedCard:
     """Check a card that was read before; `folder` is where its relative paths start."""
     rules = all_rules()
@@ -91,8 +111,10 @@ def check_document(
     fields: list[State] = []
     current = migrate(document)
     if card is not None and isinstance(current, Document):
-        subject = Subject(card, folder, today or datetime.datetime.now(datetime.UTC).date())
-        findings.extend(_apply(_applicable(rules, problems), subject, current))
+        day = today or datetime.datetime.now(datetime.UTC).date()
+        asked = {id: rule for id, rule in rules.items() if only is None or id in only}
+        seen = subject(card, folder, day)
+        findings.extend(_apply(_applicable(asked, problems), seen, current))
         fields = [_written(state, current) for state in states(card)]
     findings.sort(key=lambda f: (f.line, f.column, f.rule))
     level, missing = level_of(card, findings, fields)
@@ -101,7 +123,7 @@ def check_document(
         spec=_spec(document),
         level=level,
         missing_for_next=missing,
-        completeness=_completeness(fields, findings) if card is not None else None,
+        completeness=_completeness(fields) if card is not None else None,
         findings=tuple(findings),
         card=card,
         fields=tuple(fields),
@@ -164,11 +186,8 @@ def _finding(id: str, rule: Rule, pointer: str, place: Place, message: str, fix:
     return Finding(id, rule.severity, pointer, place.line, place.column, message, fix, end)
 
 
-def _completeness(fields: list[State], findings: list[Finding]) -> tuple[int, int]:
-    reported = sum(state.lost_at is None for state in fields)
-    counted = {json_pointer(state.pointer) for state in fields}
-    extra = sum(f.rule == NOT_GIVEN and f.pointer not in counted for f in findings)
-    return reported, len(fields) + extra
+def _completeness(fields: list[State]) -> tuple[int, int]:
+    return sum(state.lost_at is None for state in fields), len(fields)
 
 
 def _spec(document: Document) -> str | None:

@@ -25,6 +25,7 @@ from safebench.words import (
     proportion,
     signed,
     signed_interval,
+    stability,
     where,
 )
 
@@ -173,7 +174,7 @@ def _stability(score: MeasuredScore) -> str:
         return "not rated, nothing was trained"
     if found.lower is None or found.point is None:
         return found.note
-    return f"at least {proportion(found.lower)} (estimate {proportion(found.point)})"
+    return stability(found.lower, found.lower_if_normal, f"estimate {proportion(found.point)}")
 
 
 def _flips(flips: Flips) -> Iterator[str]:

@@ -43,8 +43,8 @@ def load_sound_card(path: Path) -> Card:
         CardError: it cannot be read, breaks a rule, or has fields or words from after this program;
             each is named with its place.
     """
+    findings = check(path).findings  # first, since it opens nothing that lies elsewhere
     card = load_card(path)
-    findings = check(path).findings
     new = [f for f in findings if f.rule == NEWER and f.pointer != "/spec"]
     if new:
         lines = [f"{path}:{f.line}:{f.column}: {f.message}" for f in new]

@@ -16,10 +16,10 @@ import yaml
 from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import InteropError, visible
+from safebench.evidence.tables import Verdict
 from safebench.importing.interface import ModelKey, Source
 from safebench.importing.submission.request import Lost, TrainingFile
 from safebench.importing.training.weights import DeclaredWeights
-from safebench.judges.interface import Verdict
 
 _PREFIX = re.compile(r"((?:[a-z]+=[^,:=]*)(?:,[a-z]+=[^,:=]*)*):(.+)\Z", re.DOTALL)
 _OF_BASE = ("decoding", "repeat")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from safebench.words import count, kilobytes, plain, signed, with_interval
+from safebench.errors import visible
+from safebench.words import count, kilobytes, number, plain, signed, with_interval
 
 if TYPE_CHECKING:
     from safebench.site.board_rows import BoardRow
+    from safebench.site.sources import LeftOut
 
 
 @click.group(name="leaderboard")
@@ -27,27 +30,52 @@ def command() -> None:
     type=click.Path(path_type=Path),
     help="Folder to write the site to: new, empty, or a site built earlier, which is replaced.",
 )
-def build(folder: Path, out: Path) -> None:
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Publish nothing, and exit with 1, if a submission or rerun would be left out.",
+)
+@click.pass_context
+def build(context: click.Context, folder: Path, out: Path, *, strict: bool) -> None:
     """Build a site from DIR/submissions.
 
     DIR may also hold board.yaml (title, description, url). Every submission is checked and every
-    number is recomputed from its evidence first. If a check fails, the build stops and the old site
-    stays as it is. The site consists of plain files, for any web host.
+    number is recomputed from its evidence first. One that cannot be read, or whose check fails, is
+    left out, and named on the first page. The old site stays as it is until the new one is
+    complete. The site consists of plain files, for any web host.
+
+    \b
+    Exit codes: 0 built; 1 nothing was published, because of --strict; 2 the build failed.
     """
+    from safebench.site import LeftOutError
     from safebench.site import build as build_site
 
-    built = build_site(folder, out)
+    try:
+        built = build_site(folder, out, strict=strict)
+    except LeftOutError as problem:
+        _say(problem.left_out)
+        click.echo(f"error: {problem}\n  Fix: {problem.fix}", err=True)
+        context.exit(1)
+    _say(built.left_out)
     for group in built.groups:
         click.echo(group.heading + (f" ({group.note})" if group.note else ""))
         width = max(len(row.id) for row in group.rows)
         for row in group.rows:
             click.echo(f"  {row.id:<{width}}  {_line(row)}")
+    left = f", {number(len(built.left_out))} left out" if built.left_out else ""
     listed = sum(len(group.rows) for group in built.groups)
     click.echo(
-        f"{count(listed, 'submission')}, {count(built.reruns, 'rerun')}; "
+        f"{count(listed, 'submission')}, {count(built.reruns, 'rerun')}{left}; "
         f"{count(built.files, 'file')}, {kilobytes(built.size)}."
     )
     click.echo(f"Next: open {built.index} in a browser, or copy the folder to any web host.")
+
+
+def _say(left_out: Iterable[LeftOut]) -> None:
+    """Say on stderr what is left out, one line a problem."""
+    for one in left_out:
+        for problem in one.problems:
+            click.echo(visible(f"left out: {one.name}: {problem}"), err=True)
 
 
 def _line(row: BoardRow) -> str:

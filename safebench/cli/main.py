@@ -23,6 +23,7 @@ COMMANDS = {
     "withdraw": "Withdraw a registered run, with a reason.",
     "import": "Turn runs made elsewhere into a submission.",
     "validate": "Check cards and their evidence; explain each problem.",
+    "verify": "Check evidence of any size, file by file and row by row.",
     "rules": "List the rules of the standard, or explain some of them.",
     "tasks": "List the tasks, with what each measures, its size and its source.",
     "score": "Recompute a submission's numbers from its evidence.",
@@ -67,7 +68,7 @@ def cli() -> None:
     """An executable reporting card for the safety of fine-tuned language models.
 
     \b
-    Exit codes: 0 done; 1 `validate` found errors, or `rerun` did not reproduce;
+    Exit codes: 0 done; 1 `validate` or `verify` found errors, or `rerun` did not reproduce;
                 2 the command failed; 3 `rerun` is inconclusive or has no verdict.
     """
 

@@ -254,6 +254,8 @@ def _print_seeds(console: Console, found: Sizing) -> None:
         if n or name != "beside_pilot"
     ]
     print_cells(console, columns("", numbers=titles), rows, indent=2)
+    fewest = (f"{proportion(b, 1)} takes {n}" for b, n in found.stability_at_best.items())
+    _note(console, f"However little seeds spread, a stability of {' and '.join(fewest)} of them.")
     if None in found.here.stability.values():
         point = proportion(found.here.stability_point)
         text = (

@@ -51,6 +51,12 @@ EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3, "no_verdict": 3
     is_flag=True,
     help="Measure every cell, not only those of the primary estimands.",
 )
+@click.option(
+    "--model",
+    "base",
+    type=options.EXISTING_FOLDER,
+    help="Folder of the base model, if it is local and not in the submission.",
+)
 @click.option("--name", default="not given", help="Name of the person who makes the rerun.")
 @click.option(
     "--organisation",
@@ -69,6 +75,7 @@ def command(
     out: Path,
     seeds: int | None,
     everything: bool,
+    base: Path | None,
     name: str,
     organisation: str | None,
     contact: str | None,
@@ -91,7 +98,14 @@ def command(
     )
     with TerminalProgress() as progress:
         report = repeat(
-            original, out, submitter, progress, seeds=seeds, everything=everything, **settings
+            original,
+            out,
+            submitter,
+            progress,
+            seeds=seeds,
+            everything=everything,
+            base=base,
+            **settings,
         )
     print_report(printer(), report)
     click.echo(f"\nWrote {out / 'verdict.json'}.")
@@ -114,11 +128,13 @@ def repeat(
     *,
     seeds: int | None = None,
     everything: bool = False,
+    base: Path | None = None,
     **settings: Any,
 ) -> RerunReport:
     """Execute a rerun into a folder and write its verdict.
 
-    `seeds`: how many new ones, by default as many as in the original; `settings`: of `Settings`.
+    `seeds`: how many new ones, by default as many as in the original; `base`: folder of the base
+    model, where it is not in the submission; `settings`: of `Settings`.
     """
     with needs_models("rerun"):
         from safebench.analysis.verdict import compare
@@ -128,7 +144,7 @@ def repeat(
         from safebench.study.plan import make_plan
         from safebench.study.rerun import primary_blocks, rerun_card
     protocol = original.with_card(
-        rerun_card(original, seeds or _seed_count(original.card), submitter)
+        rerun_card(original, seeds or _seed_count(original.card), submitter, base)
     )
     is_needed = primary_blocks(original.card)
     plan = make_plan(protocol, out, *(() if everything else (is_needed,)))

@@ -31,6 +31,7 @@ _WIDTH = 100
 _CONTEXT = 1  # unchanged lines shown around a change
 _VALUE_WIDTH = 60  # characters of a value that was put in or taken out as a whole
 _MOST = 6  # lines taken out or put in at one place; of more, the first of them are shown
+_MOST_OF_ALL = 20  # lines of a change; where files beside the card differ, many numbers follow
 _TITLE = 25  # column where titles start in the list
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
@@ -108,6 +109,7 @@ def _explain(rule: Rule) -> str:
             f"{click.style(rule.id, bold=True)}  {_severity(rule)}  {rule.group}",
             textwrap.fill(rule.title, _WIDTH),
             textwrap.fill(f"Why: {rule.rationale}", _WIDTH),
+            *([textwrap.fill(f"Broken when: {rule.condition}", _WIDTH)] if rule.condition else []),
             f"An example is {_name(example.base)} with this change:",
             "\n".join(_change(example)),
             f"`{command}` prints:",
@@ -252,6 +254,10 @@ def _short(value: Any) -> str:
 
 
 def _shortened(lines: list[str]) -> Iterator[str]:
+    if len(lines) > 2 * _MOST_OF_ALL:
+        yield from lines[:_MOST_OF_ALL]
+        yield f"... ({len(lines) - _MOST_OF_ALL} more lines)"
+        return
     for sign, run in itertools.groupby(lines, key=lambda line: line[:1]):
         block = list(run)
         if sign in "-+" and len(block) > _MOST:

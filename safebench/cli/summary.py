@@ -165,10 +165,11 @@ def stability_text(score: MeasuredScore) -> str:
     if found.pairs_within is not None and found.pairs:
         share = words.percent(found.pairs_within / found.pairs)
         pairs = f"; {share} of the pairs of seeds are within it"
+    beside = f"estimate {words.proportion(found.point)}", words.count(found.seeds, "seed")
     return (
-        f"at least {words.proportion(found.lower)} (estimate {words.proportion(found.point)}, "
-        f"{words.count(found.seeds, 'seed')}): the probability that another training seed scores "
-        f"within the margin, about {words.proportion(margin_here(score), 3)} here{pairs}"
+        f"{words.stability(found.lower, found.lower_if_normal, *beside)}: the probability that "
+        f"another training seed scores within the margin, about "
+        f"{words.proportion(margin_here(score), 3)} here{pairs}"
     )
 
 

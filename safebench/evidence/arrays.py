@@ -79,15 +79,16 @@ class _Coded:
         return cls(*encoded(table, name))
 
     def at(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[object]]:
-        """Return each row's value as a place in the list of those that occur, in order met."""
+        """Return each row's value as a place in the list of those that occur, in their order."""
         codes: npt.NDArray[Any] = self.codes[rows]
         renumbered, size = compact(codes, len(self.values))
-        first = np.empty(size, dtype=np.int64)
-        first[renumbered[::-1]] = np.arange(rows.size)[::-1]  # backwards: the first row stays
-        met = np.argsort(first)
-        place = np.empty_like(met)
-        place[met] = np.arange(size)
-        return place[renumbered], [self.values[code] for code in codes[first[met]]]
+        code_of = np.empty(size, dtype=np.int64)
+        code_of[renumbered] = codes
+        values = [self.values[code] for code in code_of]
+        ordered = sorted(range(size), key=lambda i: (values[i] is not None, values[i]))
+        place = np.empty(size, dtype=np.int64)
+        place[ordered] = np.arange(size)
+        return place[renumbered], [values[i] for i in ordered]
 
 
 class _Columns:

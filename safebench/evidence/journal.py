@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 JOURNAL_FILE = "journal.jsonl"
+ENDS = ("registered", "failed", "withdrawn")
+"""Events that say what became of a run."""
 Run = tuple[str, int | None]
 """Condition and training seed."""
 
@@ -73,7 +75,7 @@ class Journal:
         for line in self.path.read_bytes().split(b"\n"):
             try:
                 event = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(event, dict) and "event" in event:
                 found.append(event)
@@ -83,9 +85,10 @@ class Journal:
         """Return what became of every registered run, in the order of registration."""
         found: dict[Run, RunState] = {}
         for event in self.read():
-            if event["event"] not in ("registered", "failed", "withdrawn"):
+            seed = event.get("training_seed")
+            if event["event"] not in ENDS or not (seed is None or isinstance(seed, int)):
                 continue
-            run = (str(event.get("condition")), event.get("training_seed"))
+            run = (str(event.get("condition")), seed)
             if event["event"] != "registered" or run not in found:
                 found[run] = RunState(*run, event["event"], event.get("reason"))
         return found

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from safebench.card.results import Evidence, EvidenceFile
-from safebench.files import replace_file, sha256_of
+from safebench.errors import EvidenceError
+from safebench.evidence.documents import read_json
+from safebench.files import inside, replace_file, sha256_of
 
 MANIFEST_FILE = "manifest.json"
 
@@ -49,15 +51,6 @@ def check_files(folder: Path, evidence: Evidence) -> list[FileProblem]:
     return [*problems, *_check_manifest(folder, evidence)]
 
 
-def inside(folder: Path, path: str) -> Path | None:
-    """Return a path of a submission, or None if it leaves the folder, by name or by link."""
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in path or ":" in path or "\0" in path:
-        return None
-    target = (folder / pure).resolve()
-    return target if target.is_relative_to(folder.resolve()) else None
-
-
 def _check(folder: Path, file: EvidenceFile) -> list[FileProblem]:
     target = inside(folder, file.path)
     if target is None:
@@ -74,19 +67,28 @@ def _check(folder: Path, file: EvidenceFile) -> list[FileProblem]:
 
 
 def _check_manifest(folder: Path, evidence: Evidence) -> list[FileProblem]:
-    target = inside(folder, evidence.manifest)
-    if target is None or not target.is_file():
-        return [FileProblem(evidence.manifest, "is missing", "no file", "the manifest")]
+    path = evidence.manifest
+    target = inside(folder, path)
+    if target is None:
+        return [FileProblem(path, "lies outside the submission", path, "a path inside")]
+    if not target.is_file():
+        return [FileProblem(path, "is missing", "no file", "the manifest")]
     try:
-        listed = {f["path"]: f["sha256"] for f in json.loads(target.read_bytes())["files"]}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return [FileProblem(evidence.manifest, "is not a manifest", "other content", "JSON")]
-    in_card = {f.path: f.sha256 for f in evidence.files}
-    if listed == in_card:
+        entries = read_json(target, "files")["files"]
+    except EvidenceError as problem:
+        return [FileProblem(path, "is not a manifest", str(problem), "JSON of its schema")]
+    listed = [(e["path"], e["sha256"]) for e in entries]
+    in_card = {f.path: f for f in evidence.files}
+    differing = {path for path, _ in set(listed) ^ {(f.path, f.sha256) for f in evidence.files}}
+    differing |= {path for path, _ in listed if sum(path == other for other, _ in listed) > 1}
+    for entry in entries:
+        said, counted = in_card.get(entry["path"]), entry.get("rows")
+        if said is not None and isinstance(said.rows, int) and said.rows != counted:
+            differing |= {entry["path"]} if isinstance(counted, int) else set()
+    if not differing:
         return []
-    names = ", ".join(sorted({p for p, _ in listed.items() ^ in_card.items()}))
-    wanted = "the same files and digests"
-    return [FileProblem(evidence.manifest, "differs from the card", names, wanted)]
+    names = ", ".join(sorted(differing))
+    return [FileProblem(path, "differs from the card", names, "the same files and digests")]
 
 
 def _rows(path: Path) -> int | None:
@@ -95,5 +97,5 @@ def _rows(path: Path) -> int | None:
     try:
         with path.open("rb") as source:
             return int(pq.read_metadata(source).num_rows)
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, OSError, ValueError):
         return None

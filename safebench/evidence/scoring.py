@@ -137,6 +137,7 @@ def _stability(block: OutcomeArray, lost: int) -> MeasuredStability:
     return MeasuredStability(
         point=_maybe(found.point),
         lower=_maybe(found.lower),
+        lower_if_normal=_maybe(found.lower_if_normal),
         sigma_run=_maybe(found.sigma_run),
         margin=MARGIN,
         seeds=found.n_seeds,

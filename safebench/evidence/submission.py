@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Self
 
 from safebench.card.card import Card
 from safebench.card.io import load_card
-from safebench.evidence.tables import (
-    OUTCOMES_FILE,
-    RESPONSES_FILE,
-    read_outcomes,
-    read_responses,
-)
+from safebench.evidence.outcomes import read_outcomes
+from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, read_responses
 from safebench.files import sha256_of
 
 if TYPE_CHECKING:

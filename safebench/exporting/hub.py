@@ -28,7 +28,7 @@ from safebench.exporting.facts import (
     text,
 )
 from safebench.exporting.interface import Export, Options
-from safebench.words import count, rounded
+from safebench.words import count, rounded, stability
 
 
 def export(submission: Submission, options: Options) -> Export:
@@ -107,9 +107,12 @@ def _mean_over(score: MeasuredScore) -> str:
     seeds = len({run.training_seed for run in score.runs} - {None})
     if not seeds:
         return "untuned"
-    rated = score.stability.lower if score.stability is not None else None
-    stable = "stability not rated" if rated is None else f"stability at least {rounded(rated, 2)}"
-    return f"mean over {count(seeds, 'training seed')}, {stable}"
+    found = score.stability
+    if found is None or found.lower is None:
+        bound = "not rated"
+    else:
+        bound = stability(found.lower, found.lower_if_normal)
+    return f"mean over {count(seeds, 'training seed')}, stability {bound}"
 
 
 def _entry(submission: Submission, number: _Number, card_url: str | None) -> dict[str, Any]:

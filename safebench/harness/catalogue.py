@@ -19,9 +19,15 @@ from typing import Any, Literal
 from safebench import resources
 from safebench.errors import TaskError
 from safebench.harness.choices import questions
-from safebench.harness.published import constructs_of, published_documents
+from safebench.harness.published import published_documents
 from safebench.harness.tables import local_copy, read_rows
-from safebench.harness.task_yaml import check_options, read_task_yaml, task_files, task_path
+from safebench.harness.task_yaml import (
+    check_options,
+    constructs_of,
+    read_task_yaml,
+    task_files,
+    task_path,
+)
 
 PromptsFrom = Literal["own_file", "local_copy", "as_published"]
 

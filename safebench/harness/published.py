@@ -26,6 +26,7 @@ from typing import Any, get_args
 from safebench.card.task import Construct
 from safebench.errors import TaskError
 from safebench.harness.tables import Row, cell, cell_list, found_columns, load_tables
+from safebench.harness.task_yaml import constructs_of
 
 Names = str | Sequence[str]
 
@@ -58,13 +59,6 @@ class Layout:
                 f"task of prefix {self.prefix!r}: unknown construct {', '.join(wrong)}",
                 fix=f"write one of {', '.join(get_args(Construct))}",
             )
-
-
-def constructs_of(construct: str | Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
-    """Return every construct that a task's `construct` names, in its order."""
-    if isinstance(construct, str):
-        return (construct,)
-    return tuple(dict.fromkeys(c for values in construct.values() for c in values.values()))
 
 
 def published_documents(options: Mapping[str, Any]) -> list[dict[str, str]]:

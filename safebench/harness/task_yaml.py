@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
 from safebench import resources
+from safebench.card.task import Construct
 from safebench.errors import TaskError
 
 # By the function that reads a task: options that it needs, and options that it may have.
@@ -64,12 +66,37 @@ def task_files() -> dict[str, Path]:
     return {str(read_task_yaml(path).get("task", path.stem)): path for path in paths}
 
 
+def constructs_of(construct: str | Mapping[str, Mapping[str, str]]) -> tuple[Construct, ...]:
+    """Return every construct that a task's `construct` names, in its order."""
+    labels = [{"": construct}] if isinstance(construct, str) else construct.values()
+    return tuple(dict.fromkeys(cast("Construct", c) for values in labels for c in values.values()))
+
+
+def shipped_file(name: str) -> Path | None:
+    """Return the YAML of a shipped task, without reading those of all others; None if not one."""
+    path = resources.tasks_dir() / name / f"{name}.yaml"
+    return path if Path(name).name == name and path.is_file() else None
+
+
+@cache
+def shipped_constructs(name: str) -> tuple[Construct, ...] | None:
+    """Return what a shipped task measures, from its own file alone; None for any other task."""
+    path = shipped_file(name)
+    if path is None:
+        return None
+    options = read_task_yaml(path).get("dataset_kwargs") or {}
+    return constructs_of(options.get("construct", "capability"))
+
+
 def task_path(name: str) -> Path:
     """Return the YAML of one task.
 
     Raises:
         TaskError: there is no task of that name; suggests the nearest.
     """
+    shipped = shipped_file(name)
+    if shipped is not None:
+        return shipped
     found = task_files()
     if name in found:
         return found[name]

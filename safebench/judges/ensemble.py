@@ -19,6 +19,7 @@ from safebench.card.judge import EnsembleJudge as EnsembleEntry
 from safebench.card.judge import Judge as JudgeEntry
 from safebench.card.task import Construct
 from safebench.errors import CardError, JudgeError
+from safebench.evidence.tables import Verdict
 from safebench.judges.interface import (
     DEFAULT_CONSTRUCTS,
     DESCRIPTIVE,
@@ -27,7 +28,6 @@ from safebench.judges.interface import (
     Judge,
     Kind,
     Setting,
-    Verdict,
     score_of,
 )
 

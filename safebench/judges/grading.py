@@ -13,8 +13,9 @@ from safebench.card.judge import Judge as JudgeEntry
 from safebench.card.judge import ModelJudge, ModerationJudge
 from safebench.card.task import Construct
 from safebench.errors import JudgeError
+from safebench.evidence.tables import Verdict
 from safebench.judges.cache import Grade, key_of
-from safebench.judges.interface import Decision, Exchange, Judge, Verdict, score_of
+from safebench.judges.interface import Decision, Exchange, Judge, score_of
 
 GRADED: tuple[Construct, ...] = ("harm", "over_refusal", "severity")
 """What a degree of harm can decide."""

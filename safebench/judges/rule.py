@@ -41,6 +41,7 @@ from safebench.card.base import require
 from safebench.card.judge import RuleJudge as RuleEntry
 from safebench.card.task import Construct
 from safebench.errors import JudgeError
+from safebench.evidence.tables import Verdict
 from safebench.judges.answers import judge_answer
 from safebench.judges.coherence import incoherence
 from safebench.judges.interface import (
@@ -51,7 +52,6 @@ from safebench.judges.interface import (
     Judge,
     Kind,
     Setting,
-    Verdict,
     score_of,
 )
 from safebench.judges.text import sentences, spoken

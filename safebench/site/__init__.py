@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from safebench.site.publish import Built, build
+from safebench.site.publish import Built, LeftOutError, build
 
-__all__ = ["Built", "build"]
+__all__ = ["Built", "LeftOutError", "build"]

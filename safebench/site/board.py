@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from safebench.card.base import Section
+from safebench.card.read import load_document
+from safebench.card.schema import DIALECT
 from safebench.errors import InputError
+from safebench.evidence.documents import check_schema
 from safebench.words import number
 
 BOARD_FILE = "board.yaml"
@@ -31,7 +33,7 @@ def read_board(folder: Path) -> Board:
     """Read board.yaml of a folder, or return the defaults when there is none.
 
     Raises:
-        InputError: the file is unreadable, is not YAML, or has a wrong or unknown field.
+        InputError: the file is unreadable, is not YAML, or is not of its schema.
     """
     path = folder / BOARD_FILE
     if not path.exists() and not path.is_symlink():
@@ -40,17 +42,18 @@ def read_board(folder: Path) -> Board:
         raise InputError(f"{path}: not a regular file")
     if path.stat().st_size > _LIMIT:
         raise InputError(f"{path}: larger than {number(_LIMIT)} bytes")
-    try:
-        data: Any = yaml.safe_load(path.read_bytes())
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as problem:
-        first_line = str(problem).splitlines()[0] if str(problem) else "unreadable"
-        raise InputError(f"{path}: not YAML ({first_line})") from problem
-    try:
-        return Board.model_validate({} if data is None else data)
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise InputError(
-            f"{path}: {where}: {first['msg']}",
-            fix=f"known fields: {', '.join(Board.model_fields)}",
-        ) from problem
+    document = load_document(path)
+    for problem in document.problems:  # a key that stands twice, a number that is none
+        raise InputError(f"{path}:{problem.place.line}: {problem.message}", fix=problem.fix)
+    check_schema(document.data, "board", path, InputError)
+    return Board.model_validate(document.data)
+
+
+def board_schema() -> dict[str, Any]:
+    """Return the JSON Schema of board.yaml, published as spec/v1/board.schema.json."""
+    return {
+        "$schema": DIALECT,
+        "$id": "urn:safebench:spec:v1:board",
+        **Board.model_json_schema(mode="validation"),
+        "title": "What a board is called (board.yaml)",
+    }

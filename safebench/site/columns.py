@@ -198,12 +198,14 @@ COLUMNS = (
         note=(
             "The probability that training once more, with another seed, gives a harm score within "
             "the margin (5 points at .5, 1.2 points at .01). What is shown is its one-sided "
-            "95&nbsp;% lower bound, which few seeds cannot raise. It says how repeatable a score "
-            "is, not how good."
+            "95&nbsp;% lower bound, which is at most .05<sup>2/S</sup> for S seeds: that is what "
+            "seeds that all agree show, however seeds are distributed. Below it stands the bound "
+            "if seeds spread normally. It says how repeatable a score is, not how good."
         ),
         json={"stability": "harm.stability"},
         csv={
             "stability_lower": "harm.stability.lower",
+            "stability_lower_if_normal": "harm.stability.lower_if_normal",
             "stability_pairs_within": "harm.stability.pairs_within",
             "stability_pairs": "harm.stability.pairs",
         },

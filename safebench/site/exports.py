@@ -15,12 +15,13 @@ from safebench.rows import spreadsheet_safe
 from safebench.site.board import Board
 from safebench.site.board_rows import BoardRow, RerunBadge
 from safebench.site.columns import COLUMNS, part_of
+from safebench.site.sources import LeftOut
 from safebench.site.text import clean
 
 SCHEMA = "safebench/leaderboard/1"
 
 
-def to_json(board: Board, rows: Iterable[BoardRow]) -> bytes:
+def to_json(board: Board, rows: Iterable[BoardRow], left_out: Iterable[LeftOut] = ()) -> bytes:
     """Return the board as JSON, numbers in full precision, null for what was not measured."""
     members = {name: path for column in COLUMNS for name, path in column.json.items()}
     content = {
@@ -29,6 +30,7 @@ def to_json(board: Board, rows: Iterable[BoardRow]) -> bytes:
         "submissions": [
             {name: _plain(part_of(row, path)) for name, path in members.items()} for row in rows
         ],
+        "left_out": [{"name": one.name, "problems": one.problems} for one in left_out],
     }
     return (json.dumps(content, indent=1, ensure_ascii=True) + "\n").encode("ascii")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from safebench.site import charts, fields, svg, text
 from safebench.site.board import Board
 from safebench.site.board_rows import MIN_SEEDS, BoardRow, RowGroup, primary
 from safebench.site.columns import LETTERS, ON_PAGE
-from safebench.site.sources import Entry
+from safebench.site.sources import Entry, LeftOut
 
 _MINUS = "\u2212"
 #: What a page may load: its own style sheet and script, nothing else.
@@ -69,10 +70,18 @@ class Pages:
             read_out=svg.read_out,
         )
 
-    def index(self, groups: list[RowGroup], downloads: dict[str, str]) -> str:
+    def index(
+        self,
+        groups: list[RowGroup],
+        downloads: dict[str, str],
+        left_out: Sequence[LeftOut] = (),
+    ) -> str:
         """Return the first page: `downloads` maps a file's name to its sha256."""
         total = sum(len(group.rows) for group in groups)
-        return self._render("index.html", groups=groups, total=total, downloads=downloads, root="")
+        names = [one.name for one in left_out]
+        return self._render(
+            "index.html", groups=groups, total=total, downloads=downloads, left_out=names, root=""
+        )
 
     def submission(self, submission: Entry, row: BoardRow, files: dict[str, str]) -> str:
         """Return the page of a submission: `files` maps published names to their sha256."""

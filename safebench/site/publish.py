@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from safebench.evidence.submission import CARD_FILE
 from safebench.site import exports, pages
 from safebench.site.board import read_board
 from safebench.site.board_rows import RowGroup, group_rows, make_row
-from safebench.site.sources import Entry, read_submissions
+from safebench.site.sources import Entry, LeftOut, read_submissions
+from safebench.words import count
 
 MARKER, SUMS = ".safebench-site", "SHA256SUMS"
 _MARK = "safebench leaderboard site, format 1\n"
@@ -31,18 +33,35 @@ class Built:
     reruns: int
     files: int
     size: int
+    left_out: tuple[LeftOut, ...]
+    """Folders that do not hold, and so are not published."""
 
 
-def build(source: Path, out: Path) -> Built:
+class LeftOutError(InputError):
+    """A folder does not hold, and a board without it is not wanted."""
+
+    def __init__(self, left_out: Sequence[LeftOut]) -> None:
+        super().__init__(
+            f"nothing was published: {count(len(left_out), 'folder')} would be left out",
+            fix="safebench validate FOLDER explains each problem; correct or remove the folder",
+        )
+        self.left_out = tuple(left_out)
+
+
+def build(source: Path, out: Path, *, strict: bool = False) -> Built:
     """Build the site of a board; the old site stays until the new one is complete.
 
+    A folder that is unreadable, or does not hold, is left out, and named on the first page.
+
     Raises:
-        InputError: the board or a submission is unreadable or does not hold, or `out` is a folder
-            that this program did not make.
+        LeftOutError: `strict`, and a folder would be left out.
+        InputError: the board is unreadable, or `out` is a folder that this program did not make.
     """
     _may_write(source, out)
     board = read_board(source)
-    submissions = read_submissions(source)
+    submissions, left_out = read_submissions(source)
+    if strict and left_out:
+        raise LeftOutError(left_out)
     rows = {submission.id: make_row(submission) for submission in submissions}
     groups = group_rows(rows.values())
     ordered = [row for group in groups for row in group.rows]
@@ -53,11 +72,13 @@ def build(source: Path, out: Path) -> Built:
         site = _Writer(work)
         downloads = {
             "leaderboard.csv": site.write("leaderboard.csv", exports.to_csv(ordered)),
-            "leaderboard.json": site.write("leaderboard.json", exports.to_json(board, ordered)),
+            "leaderboard.json": site.write(
+                "leaderboard.json", exports.to_json(board, ordered, left_out)
+            ),
         }
         for path in sorted(path for path in _STATIC.iterdir() if path.is_file()):
             site.write(f"static/{path.name}", path.read_bytes())
-        site.write("index.html", writer.index(groups, downloads).encode())
+        site.write("index.html", writer.index(groups, downloads, left_out).encode())
         for one in submissions:
             files = {
                 name: site.write(f"files/{one.id}/{name}", (one.folder / name).read_bytes())
@@ -71,7 +92,15 @@ def build(source: Path, out: Path) -> Built:
         shutil.rmtree(work, ignore_errors=True)
         raise
     reruns = sum(len(s.reruns) for s in submissions)
-    return Built(out / "index.html", board.title, tuple(groups), reruns, len(site.sums), site.size)
+    return Built(
+        index=out / "index.html",
+        title=board.title,
+        groups=tuple(groups),
+        reruns=reruns,
+        files=len(site.sums),
+        size=site.size,
+        left_out=tuple(left_out),
+    )
 
 
 class _Writer:

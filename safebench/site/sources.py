@@ -1,18 +1,20 @@
-"""What a board is built from: submissions read, checked, and refused where they do not hold."""
+"""What a board is built from: submissions read, checked, and left out where they do not hold."""
 
 from __future__ import annotations
 
 import math
 import re
 import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safebench.analysis.verdict import compare
 from safebench.card.card import Card
 from safebench.checks import CheckedCard, check
-from safebench.errors import InputError
+from safebench.errors import InputError, SafebenchError
 from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.verdicts import RerunReport, read_report
 
@@ -21,6 +23,7 @@ _TOLERANCE = 1e-9
 """Difference of two numbers that are the same: platforms differ in the last bits of a sum."""
 _WORDS = {"reason", "environment_differences"}
 """Sentences of verdict.json: a better word must not refuse what was published before."""
+_Read = TypeVar("_Read")
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
 
 
@@ -30,7 +33,6 @@ class Rerun(Submission):
 
     report: CheckedCard
     verdict: RerunReport
-    """As recomputed; verdict.json has to agree in everything but words."""
 
     @property
     def name(self) -> str:
@@ -51,92 +53,96 @@ class Entry(Submission):
         return self.folder.name
 
 
-def read_submissions(folder: Path) -> list[Entry]:
+@dataclass(frozen=True)
+class LeftOut:
+    """A folder that is not published, and why."""
+
+    name: str
+    """Where it lies below submissions/: `household`, `household/reruns/lab-b`."""
+    problems: tuple[str, ...]
+    """One line each."""
+
+
+class Doubtful(Exception):  # noqa: N818 - no error: it ends the reading of one folder
+    """A folder's problems, for whoever leaves it out."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+
+def read_submissions(folder: Path) -> tuple[list[Entry], list[LeftOut]]:
     """Read and check every submission below DIR/submissions, in the order of their ids.
 
+    What is unreadable, lies outside, or has numbers that are not those recomputed from its evidence
+    is left out: a submission with all that lies in it, a rerun alone.
+
     Raises:
-        InputError: there is no such folder, something is unreadable or lies outside, or numbers
-            do not equal those recomputed from the evidence; the message names every case.
+        InputError: there is no such folder.
     """
     root = folder / SUBMISSIONS
     if root.is_symlink() or not root.is_dir():
         raise InputError(
             f"{root}: no such folder", fix=f"put submissions into {root}/ID/, one folder each"
         )
-    problems: list[str] = []
-    found: list[Entry] = []
-    for place in _folders(root, problems):
-        try:
-            found.append(_read(place, problems))
-        except InputError as problem:
-            problems.append(_line(place, str(problem)))
-    if problems:
-        shown = "\n".join(f"  {line}" for line in problems)
-        raise InputError(
-            f"nothing was published, because of these problems:\n{shown}",
-            fix="safebench validate FOLDER explains each; correct or remove the submission",
-        )
-    return found
+    left_out: list[LeftOut] = []
+    return list(_each(root, _read, left_out)), left_out
 
 
-def _folders(root: Path, problems: list[str]) -> list[Path]:
-    """Return the sub-folders, hidden names and plain files aside."""
-    places: list[Path] = []
+def _each(
+    root: Path, read: Callable[[Path, list[LeftOut]], _Read], left_out: list[LeftOut]
+) -> Iterator[_Read]:
+    """Yield what is read of every sub-folder, hidden names and plain files aside."""
     for place in sorted(root.iterdir()):
-        if place.name.startswith("."):
-            continue
-        if place.is_symlink():
-            problems.append(_line(place, "is a symbolic link"))
-        elif place.is_dir():
-            if _ID.match(place.name):
-                places.append(place)
-            else:
-                problems.append(_line(place, "its name is not an id (a-z, 0-9, _ . -)"))
-    return places
+        within: list[LeftOut] = []
+        try:
+            if place.name.startswith(".") or not (place.is_symlink() or place.is_dir()):
+                continue
+            if place.is_symlink():
+                raise Doubtful("is a symbolic link")
+            if not _ID.match(place.name):
+                raise Doubtful("its name is not an id (a-z, 0-9, _ . -)")
+            yield read(place, within)
+        except Doubtful as problem:
+            left_out.append(LeftOut(_name(place), problem.problems))
+        except (SafebenchError, OSError) as problem:
+            left_out.append(LeftOut(_name(place), (str(problem).partition("\n")[0],)))
+        else:
+            left_out += within
 
 
-def _read(place: Path, problems: list[str]) -> Entry:
-    before = len(problems)
+def _read(place: Path, left_out: list[LeftOut]) -> Entry:
     _only_plain_files(place)
-    card, report = _checked(place, problems)
+    card, report = _checked(place)
     if card.submission.id != place.name:
-        problems.append(_line(place, f"holds the card of {card.submission.id!r}"))
+        raise Doubtful(f"holds the card of {card.submission.id!r}")
     submission = Submission(card, place)
     if card.given_evidence is not None:
         _ = submission.outcomes  # the check reads them only where the card has results
-    # A verdict on numbers that do not hold is not worth comparing.
-    reruns = _reruns(submission, problems) if len(problems) == before else ()
-    return Entry(card, place, report, reruns)
+    root = place / RERUNS
+    reruns = _each(root, partial(_rerun, submission), left_out) if root.is_dir() else ()
+    return Entry(card, place, report, tuple(reruns))
 
 
-def _checked(place: Path, problems: list[str]) -> tuple[Card, CheckedCard]:
-    """Return a card whose numbers were recomputed; errors of the check go to `problems`."""
+def _checked(place: Path) -> tuple[Card, CheckedCard]:
+    """Return a card whose numbers were recomputed."""
     report = check(place / CARD_FILE)
     errors = [f for f in report.findings if f.severity == "error"]
-    problems.extend(_line(place, f"{f.rule} {f.pointer}: {f.message}") for f in errors)
-    if report.card is None:
-        raise InputError("card.yaml could not be read")
+    if errors or report.card is None:
+        raise Doubtful(*(f"{f.rule} {f.pointer}: {f.message}" for f in errors))
     return report.card, report
 
 
-def _reruns(original: Submission, problems: list[str]) -> tuple[Rerun, ...]:
-    root = original.path(RERUNS)
-    if not root.is_dir():
-        return ()
-    reruns: list[Rerun] = []
-    for folder in _folders(root, problems):
-        try:
-            rerun_card, report = _checked(folder, problems)
-            reported = read_report(folder)
-            again = compare(original, Submission(rerun_card, folder), reported=reported)
-            found = _differences(
-                "verdict.json", *(one.model_dump(mode="json") for one in (reported, again))
-            )
-            problems.extend(_line(folder, problem) for problem in found)
-            reruns.append(Rerun(rerun_card, folder, report, again))
-        except InputError as problem:
-            problems.append(_line(folder, str(problem)))
-    return tuple(reruns)
+def _rerun(original: Submission, folder: Path, _: list[LeftOut]) -> Rerun:
+    card, report = _checked(folder)
+    reported = read_report(folder)
+    again = compare(original, Submission(card, folder), reported=reported)
+    differing = _differences(
+        "verdict.json", *(one.model_dump(mode="json") for one in (reported, again))
+    )
+    if differing:
+        raise Doubtful(*differing)
+    return Rerun(card, folder, report, again)
 
 
 def _differences(place: str, reported: Any, recomputed: Any) -> list[str]:
@@ -173,11 +179,10 @@ def _only_plain_files(place: Path) -> None:
         mode = path.lstat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a plain file"
-            raise InputError(f"{path.relative_to(place)} is {kind}")
+            raise Doubtful(f"{path.relative_to(place)} is {kind}")
 
 
-def _line(place: Path, text: str) -> str:
-    """One line about a submission: `household/reruns/lab-b: ...`."""
+def _name(place: Path) -> str:
+    """Where a folder lies below submissions/."""
     is_rerun = place.parent.name == RERUNS
-    name = f"{place.parent.parent.name}/{RERUNS}/{place.name}" if is_rerun else place.name
-    return f"{name}: {text}"
+    return f"{place.parent.parent.name}/{RERUNS}/{place.name}" if is_rerun else place.name

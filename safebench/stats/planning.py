@@ -11,6 +11,7 @@ from safebench.errors import StatsError
 from safebench.stats._checks import Floats, between, first_that, positive_int
 from safebench.stats._dist import chi2_quantile, t_quantile
 from safebench.stats.arms import degrees_of, interval_of_difference
+from safebench.stats.stability import FEWEST_SEEDS, agreement_bound
 from safebench.stats.transforms import phi
 
 _LEGENDRE = {n: np.polynomial.legendre.leggauss(n) for n in (60, 200)}
@@ -101,9 +102,10 @@ def plan_stability(
 ) -> int | None:
     """Smallest number of training seeds whose stability bound is expected to reach `lower`.
 
-    The bound of `stability` at S seeds whose SD comes out as `sigma` (phi scale, radians):
-    erf(margin/(2 max(sigma sqrt((S-1)/chi2_{1-confidence,S-1}), floor))). None when even the point
-    estimate, or the floor, stays below `lower`: no number of seeds suffices at this spread.
+    The bound of `stability` at S seeds whose SD comes out as `sigma` (phi scale, radians): the
+    smaller of erf(margin/(2 max(sigma sqrt((S-1)/chi2_{1-confidence,S-1}), floor))) and
+    (1-confidence)^(2/S), at 3 seeds or more. None when even the point estimate, or the floor, stays
+    below `lower`: no number of seeds suffices at this spread.
     """
     between("floor", floor, 0, _LARGEST, closed=True)
     _check(sigma, margin)
@@ -111,9 +113,10 @@ def plan_stability(
     most = margin / (2 * float(special.erfinv(between("lower", lower, 0, 1))))
 
     def enough(n: int) -> bool:
-        return sigma * math.sqrt((n - 1) / chi2_quantile(tail, n - 1)) <= most
+        normal = sigma * math.sqrt((n - 1) / chi2_quantile(tail, n - 1)) <= most
+        return normal and agreement_bound(n, 1 - tail) >= lower
 
-    return None if max(sigma, floor) > most else first_that(enough, 2, _MOST_SEEDS)
+    return None if max(sigma, floor) > most else first_that(enough, FEWEST_SEEDS, _MOST_SEEDS)
 
 
 def sigma_from_points(sigma: float, score: float) -> float:

@@ -14,23 +14,29 @@ from safebench.stats._dist import beta_lower, chi2_quantile, no_rounding, satter
 from safebench.stats.arms import flip_floor
 from safebench.stats.transforms import phi
 
+FEWEST_SEEDS = 3
+"""Two seeds that agree bound the stability by .05 alone, whatever the distribution."""
+
 
 @dataclass(frozen=True)
 class Stability:
-    """The stability score with its one-sided bounds; None throughout when not `rated`.
+    """The stability score with its one-sided bounds.
 
-    `point`, `lower`, `upper` are probabilities in [0, 1]; `sigma_run`, `sigma_upper` and `floor`
-    are SDs of phi(score) in radians, for one repeat and divided by the judge's J; `pairs` is the
-    number of disjoint pairs of seeds and `pairs_within` how many of them, averaged over all ways
-    of pairing, agree within the margin; `pairs_lower` is the bound on that share. `n_seeds` counts
-    the `n_missing` ones.
+    `point`, `lower`, `lower_if_normal`, `upper` are probabilities in [0, 1], None when not `rated`;
+    `sigma_run` with its bounds `sigma_lower` and `sigma_upper`, and `floor`, are SDs of phi(score)
+    in radians, for one repeat and divided by the judge's J; `pairs` is the number of disjoint pairs
+    of seeds and `pairs_within` how many of them, averaged over all ways of pairing, agree within
+    the margin; `pairs_lower` is the bound on that share. Spreads and pairs are None for one seed.
+    `n_seeds` counts the `n_missing` ones.
     """
 
     rated: bool
     point: float | None
     lower: float | None
+    lower_if_normal: float | None
     upper: float | None
     sigma_run: float | None
+    sigma_lower: float | None
     sigma_upper: float | None
     floor: float
     df: float | None
@@ -75,23 +81,29 @@ def stability(
     (S,); from the two-level table for (S, R): MS_b/R + MS_w (1 - 1/R), MS_b = R var(seed means),
     MS_w the mean variance within seeds.
 
-    `lower` (the headline) is the one-sided bound at `confidence`, RS at sigma_up = max(sqrt(U),
-    floor), U = sigma^2 + sqrt(sum((df_i/chi2_{alpha,df_i} - 1)^2 part_i^2)) over the two parts
-    (Graybill & Wang 1980, modified large-sample bound); for (S,) it is s sqrt((S-1)/chi2) exactly.
-    `upper` is the opposite one-sided bound, without the floor, which is `flip_floor`: what so few
-    prompts cannot exclude.
+    `lower_if_normal` is the one-sided bound at `confidence` where seeds spread normally, RS at
+    sigma_up = max(sqrt(U), floor), U = sigma^2 + sqrt(sum((df_i/chi2_{alpha,df_i} - 1)^2 part_i^2))
+    over the two parts (Graybill & Wang 1980, modified large-sample bound); for (S,) it is
+    s sqrt((S-1)/chi2) exactly. `upper` is the opposite one-sided bound, without the floor, which is
+    `flip_floor`: what so few prompts cannot exclude.
+
+    `lower` (the headline) is the smaller of that and `agreement_bound(S)`: seeds that all agree
+    say no more whatever the distribution. It is a cap, not a switch: a pair that does not agree
+    must not raise the bound, so it applies where some do not agree, too. There `lower` is the
+    normal bound or less, and of a collapse that half shows it can still say too much
+    (spec/v1/stability.md).
 
     Companion free of distributions: the share of all pairs of seeds (one repeat each) within the
     margin, a U-statistic, with the Clopper-Pearson bound for floor(S/2) disjoint pairs (as in
-    Hoeffding 1963, section 5b), so that no order of the seeds matters. It holds where seeds
-    collapse; `lower` cannot speak of a collapse that was not seen (spec/v1/stability.md).
+    Hoeffding 1963, section 5b), so that no order of the seeds matters.
 
     `missing`: registered training seeds that were withdrawn or have no result. They count in S,
     and each is scored worst-case, at 0 or at 1, as many at either as lowers the bound most; `point`
     and `upper` are of that assignment. `lower` is moreover at most what it is with fewer of them,
-    so a missing run never raises it. No pair with a missing seed is within the margin.
+    and its cap counts the seeds that have a result alone, so a missing run never raises it. No pair
+    with a missing seed is within the margin.
 
-    One seed is not an error: `rated` is False and `reason` says why.
+    One or two seeds are no error: `rated` is False and `reason` says why.
     """
     scores = proportions("run_scores", run_scores, (1, 2))
     n_prompts = positive_int("n_prompts", n_prompts)
@@ -108,11 +120,17 @@ def stability(
     fewer = [_sigmas(_worst_parts(table, m), tail)[2] / judge for m in range(missing)]
     high = max(high, *fewer, 0.0)
     within, pairs = _pairs(table, margin * judge, missing)
-    rated = n_seeds > 1
+    rated, spread = n_seeds >= FEWEST_SEEDS, n_seeds > 1
     used = max(high, floor)
+    normal = _agreement(used, margin)
+    most = agreement_bound(table.shape[0], 1 - tail)
     source = "flip rate" if flip_upper is not None else "worst case, flip rate not given"
-    if not rated:
+    if not spread:
         reason = "not rated: one training seed says nothing of the spread over seeds"
+    elif not rated:
+        reason = "not rated: a bound needs three training seeds, and these are two"
+    elif most < normal:
+        reason = f"bound set by the number of seeds: if {table.shape[0]} agree, it shows no more"
     elif floor >= high:
         reason = f"bound set by the sampling noise of {n_prompts} prompts ({source})"
     else:
@@ -122,25 +140,42 @@ def stability(
     return Stability(
         rated=rated,
         point=_agreement(sigma, margin) if rated else None,
-        lower=_agreement(used, margin) if rated else None,
+        lower=min(normal, most) if rated else None,
+        lower_if_normal=normal if rated else None,
         upper=_agreement(low, margin) if rated else None,
-        sigma_run=sigma if rated else None,
-        sigma_upper=used if rated else None,
+        sigma_run=sigma if spread else None,
+        sigma_lower=low if spread else None,
+        sigma_upper=used if spread else None,
         floor=floor,
-        df=_df(parts) if rated else None,
+        df=_df(parts) if spread else None,
         pairs=pairs,
-        pairs_within=within * pairs if rated else None,
-        pairs_lower=beta_lower(within * pairs, pairs, tail) if rated else None,
+        pairs_within=within * pairs if spread else None,
+        pairs_lower=beta_lower(within * pairs, pairs, tail) if spread else None,
         n_seeds=n_seeds,
         n_repeats=n_repeats,
         n_prompts=n_prompts,
         n_missing=missing,
         margin=margin,
         confidence=float(confidence),
-        method=f"normal on phi, one repeat; floor: {source}"
+        method=f"normal on phi, one repeat, at most {_short(tail)}^(2/S); floor: {source}"
         + (f"; {missing} missing scored worst-case" if missing else ""),
         reason=reason,
     )
+
+
+def agreement_bound(n_seeds: int, confidence: float = 0.95) -> float:
+    """(1 - confidence)^(2/S): what S seeds that all agree show of RS, whatever the distribution.
+
+    P(all S agree) <= RS^(S/2): in a graph with a share RS of all edges no more sets of S vertices
+    than that are complete (Kruskal 1963, Katona 1968). So where RS lies below the bound, all S
+    agree with a probability of less than 1 - confidence.
+    """
+    tail = 1 - between("confidence", confidence, 0.5, 1)
+    return float(tail ** (2 / positive_int("n_seeds", n_seeds)))
+
+
+def _short(share: float) -> str:
+    return f"{share:.6g}".removeprefix("0")
 
 
 def _agreement(sigma: float, margin: float) -> float:

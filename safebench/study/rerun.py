@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from safebench.card.base import require
 from safebench.card.card import Card
@@ -11,23 +12,34 @@ from safebench.card.model import ApiModel, ChatTemplateFromFile
 from safebench.card.pinned import update
 from safebench.card.submission import Submitter
 from safebench.errors import CardError
-from safebench.evidence.manifest import inside
 from safebench.evidence.submission import Submission
+from safebench.files import inside
 from safebench.study.cells import BlockFilter
 from safebench.tuning.registry import trained
 
 
-def rerun_card(submission: Submission, seeds: int, submitter: Submitter) -> Card:
+def rerun_card(
+    submission: Submission, seeds: int, submitter: Submitter, base: Path | None = None
+) -> Card:
     """Return the protocol of a submission as a plan with new training seeds.
 
     A task's local file outside the submission is not read: the task's own source, or the local
     copy that its environment variable names, takes its place, and its digest is checked.
 
+    Args:
+        submission: What is repeated.
+        seeds: How many.
+        submitter: Who repeats it.
+        base: The folder of its base model on this machine, where the submission does not hold it.
+
     Raises:
         CardError: it cannot be repeated: nothing was trained, it has no results, or it names files
             outside the submission.
     """
-    _check_repeatable(submission)
+    if base is not None:
+        placed = update(submission.card, model={"base": {"id": str(base.resolve())}})
+        submission = submission.with_card(placed)
+    _check_repeatable(submission, base_is_given=base is not None)
     original, folder = submission.card, submission.folder
     tasks = tuple(
         task.model_copy(update={"path": None})
@@ -63,7 +75,7 @@ def rerun_card(submission: Submission, seeds: int, submitter: Submitter) -> Card
     return card.model_copy(update={"data": data, "tasks": tasks, **measured})
 
 
-def _check_repeatable(submission: Submission) -> None:
+def _check_repeatable(submission: Submission, *, base_is_given: bool) -> None:
     """Check that a submission can be repeated here; raises CardError."""
     original, folder = submission.card, submission.folder
     if isinstance(original.model, ApiModel) and original.is_tuned:
@@ -85,6 +97,12 @@ def _check_repeatable(submission: Submission) -> None:
                 f"{pointer} {path!r} leaves the submission",
                 fix=f"a submission carries its {what} inside its folder",
             )
+    name = require(original.model.base.id, "model.base.id")
+    if not (base_is_given or name.startswith("builtin:") or inside(folder, name)):
+        raise CardError(
+            f"model.base.id {name!r} leaves the submission",
+            fix="say where the base model is on this machine, with --model; its digest is checked",
+        )
 
 
 def _files(card: Card) -> Iterator[tuple[str, str, str]]:
@@ -103,6 +121,9 @@ def _files(card: Card) -> Iterator[tuple[str, str, str]]:
         if isinstance(template, ChatTemplateFromFile):
             path = require(template.path, f"model.{name}.path")
             yield f"model.{name}.path", path, "chat template"
+    for number, judge in enumerate(require(card.judge, "judge")):
+        if judge.kind == "classifier":
+            yield f"judge[{number}].id", require(judge.id, f"judge[{number}].id"), "classifiers"
 
 
 def primary_blocks(original: Card) -> BlockFilter:

@@ -15,6 +15,7 @@ import numpy as np
 from safebench.card.base import require
 from safebench.card.data import Dataset, RenderingTemplate, Subset
 from safebench.errors import CardError, TuningError
+from safebench.files import inside
 from safebench.models.loading import COMMIT
 from safebench.models.quiet import quiet, raised_as
 from safebench.resources import demo_dir
@@ -92,7 +93,10 @@ def _local(dataset: Dataset, folder: Path, pointer: str) -> Path | None:
             fix="give its `path` relative to the card, or `id`, `revision` and `split`",
         )
     if name.startswith("builtin:"):
-        return demo_dir() / f"{name.removeprefix('builtin:')}.jsonl"
+        shipped = inside(demo_dir(), f"{name.removeprefix('builtin:')}.jsonl")
+        if shipped is None:
+            raise TuningError(f"{pointer}.id: no built-in set {name!r}", fix="give its `path`")
+        return shipped
     return None
 
 

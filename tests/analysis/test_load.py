@@ -48,6 +48,11 @@ def test_the_numbers_are_those_of_score(
     found = json.loads(command(capsys, "score", folder, "--format", "json").out)
     results = found["results"]
     assert loaded.scores["estimate"].tolist() == [s["estimate"] for s in results["scores"]]
+    rated = loaded.scores[loaded.scores["stability_note"].notna()]
+    for name in ("lower", "lower_if_normal"):
+        assert rated[f"stability_{name}"].tolist() == [
+            s["stability"][name] for s in results["scores"] if s["stability"]
+        ]
     assert loaded.changes["lower"].tolist() == [c["lower"] for c in results["changes"]]
     assert loaded.runs["score"].tolist() == [
         r["score"] for s in results["scores"] for r in s["runs"]

@@ -46,6 +46,15 @@ def block(seeds: int = 5, repeats: int = 3, prompts: int = 80, **changes: Any) -
     return OutcomeArray(**{**named, **changes})
 
 
+def test_two_seeds_are_a_pilot_though_their_stability_is_not_rated() -> None:
+    pilot = block(seeds=2)
+    assert measure(pilot).stability is not None and measure(pilot).stability.lower is None
+    spread = spread_of(pilot)
+    assert spread.sigma_run == stability(pilot.scores.mean(axis=2), 80).sigma_run > 0
+    seeds = size(spread, target=0.1).here.stability
+    assert all(needed is None or needed >= 9 for needed in seeds.values())
+
+
 def test_a_pilot_measures_every_part() -> None:
     pilot = block()
     spread = spread_of(pilot)

@@ -28,7 +28,8 @@ def pair(root: Path, prompts: int = 120, **limits: Any) -> tuple[Path, Path]:
     for number, folder in enumerate((home, again)):
         table = read_responses(folder).to_pylist()
         for row in table:
-            row["response"] = f"{number} {row['training_seed']} {row['prompt_id']}"
+            if row["response"]:
+                row["response"] += f" for {('a friend', 'a child')[number]}"
         write_table(make_table(table, RESPONSES), folder / "responses.parquet")
         seal(folder, ["outcomes.parquet", "responses.parquet"], **limits)
     return home, again

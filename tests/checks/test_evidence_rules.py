@@ -14,7 +14,8 @@ from safebench.card.results import EvidenceFile
 from safebench.checks import CheckedCard, check
 from safebench.checks.rules.evidence import differences
 from safebench.evidence.manifest import describe_files, write_manifest
-from safebench.evidence.tables import OUTCOMES, read_outcomes, write_table
+from safebench.evidence.outcomes import read_outcomes
+from safebench.evidence.tables import OUTCOMES, write_table
 from safebench.files import sha256_of
 from tests.conformance.runner import VALID
 

@@ -161,11 +161,11 @@ def test_what_decides_all_the_rest_leaves_the_structure_to_check() -> None:
 @pytest.mark.parametrize(
     ("pointer", "value", "rule"),
     [
-        (("hyperparameters", "loss_on"), 3, "SB-CARD-004"),
+        (("hyperparameters", "loss_on"), 3, "SB-CARD-003"),
         (("hyperparameters", "epochs"), "two", "SB-CARD-003"),
         (("decoding", 0, "max_new_tokens"), 0, "SB-CARD-004"),
         (("submission", "id"), "Not A Name", "SB-CARD-004"),
-        (("judge", 0, "kind"), None, "SB-CARD-004"),
+        (("judge", 0, "kind"), None, "SB-CARD-003"),
         (("submission",), {}, "SB-CARD-001"),
     ],
 )  # fmt: skip

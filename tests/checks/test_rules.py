@@ -56,7 +56,7 @@ def test_revisions_that_do_not(revision: object) -> None:
 
 def test_a_folder_beside_the_card_needs_no_revision(tmp_path: Path) -> None:
     change = {"model.base": {"id": "models/small"}}
-    assert found(change, folder=tmp_path) == [("SB-MOD-001", "/model/base")]
+    assert found(change, folder=tmp_path) == [("SB-MOD-001", "/model/base/revision")]
     (tmp_path / "models" / "small").mkdir(parents=True)
     assert found(change, folder=tmp_path) == []
     assert found({"model.base": {"id": "./small"}}) == []
@@ -115,9 +115,12 @@ def test_derived_seeds_are_recomputed() -> None:
     ]  # fmt: skip
 
 
-def test_partners_of_harm_are_asked_for_only_where_constructs_are_known() -> None:
+def test_partners_of_harm_are_asked_for_and_constructs_that_are_not_known() -> None:
     assert found({"tasks": ["safebench_harm"]}) == [("SB-TASK-003", "/tasks")]
-    assert found({"tasks": ["safebench_harm", "somebodys_task"]}) == []
+    unknown = [("SB-TASK-003", "/tasks/1/construct")]
+    assert found({"tasks": ["safebench_harm", "somebodys_task"]}) == unknown
+    assert found({"tasks": ["safebench_capability", "somebodys_task"]}) == unknown
+    assert found({"tasks": [*PLAN["tasks"], "somebodys_task"]}) == []
     assert found({"tasks": ["safebench_capability"]}) == []
     several = {"name": "mixed", "construct": ["harm", "over_refusal", "capability"]}
     assert found({"tasks": [several]}) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,13 @@ def test_the_same_protocol_is_a_rerun(tmp_path: Path, capsys: pytest.CaptureFixt
     folders = submission(tmp_path / "a", 1), submission(tmp_path / "b", 2)
     text = flat(safebench(capsys, "compare", *folders).out)
     assert "Protocol the same in all that is reported: this is a rerun;" in text
+
+
+def test_a_bound_on_stability_stands_beside_the_normal_one(
+    pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = flat(safebench(capsys, "compare", *pair).out)
+    assert re.search(r"stability: at least \.\d\d \(\.\d\d if seeds spread normally, estim", text)
 
 
 def test_every_number_has_its_n_interval_and_method(

@@ -37,6 +37,26 @@ def test_the_board_of_this_repository_builds(tmp_path: Path) -> None:
     assert run("leaderboard", "build", ROOT / "leaderboard", "--out", tmp_path / "site") == 0
 
 
+def test_what_is_left_out_is_said_and_strict_ends_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board, out = tmp_path / "board", tmp_path / "site"
+    recipe = made_by_code.Recipe("one", prompts=12, repeats=1, seeds=(1, 2, 3))
+    made_by_code.write_submission(board / "submissions", recipe)
+    (board / "submissions" / "two").mkdir()
+    assert run("leaderboard", "build", board, "--out", out, "--strict") == 1
+    assert not out.exists()
+    said = capsys.readouterr()
+    assert "left out: two: " in said.err
+    assert "nothing was published: 1 folder would be left out" in said.err
+    assert said.out == ""
+    assert run("leaderboard", "build", board, "--out", out) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith("left out: two: ")
+    assert len(said.err.splitlines()) == 1
+    assert "1 submission, 0 reruns, 1 left out; " in said.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

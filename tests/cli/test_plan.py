@@ -36,13 +36,14 @@ def pilot(folder: Path, seeds: int = 3, repeats: int = 2) -> Path:
             "prompt_id": f"p{i:02d}",
             "judge": "rule",
             "status": "ok",
-            "verdict": None,
-            "score": float(draw.random() < chance[i] + 0.05 * ((seed or 0) % 3)),
+            "verdict": None if construct == "capability" else "complied" if score else "refused",
+            "score": score,
         }
         for seed in (None, *range(100, 100 + seeds))
         for construct in ("capability", "harm")
         for repeat in range(1, repeats + 1)
         for i in range(40)
+        for score in (float(draw.random() < chance[i] + 0.05 * ((seed or 0) % 3)),)
     ]
     write_table(make_table(rows, OUTCOMES), folder / OUTCOMES_FILE)
     return folder
@@ -62,6 +63,7 @@ def test_a_pilot_is_answered_in_full(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert heading in ran.out
     assert "the pilot's own design" in ran.out
     assert "3 seeds determine the spread over seeds poorly" in ran.out
+    assert "However little seeds spread, a stability of .5 takes 9 and .8 takes 27 of" in ran.out
 
 
 def test_json_has_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +103,7 @@ def test_a_target_out_of_reach_says_why(capsys: pytest.CaptureFixture[str]) -> N
         ((*GIVEN, "--budget", 3), "--budget needs"),
         (("absent", "--score", 0.4), "the pilot measures this"),
         (("absent",), "absent"),
-        (("--score", 0.01, "--sigma-seed", 0.2), "have at most 0.0099"),
+        (("--score", 0.01, "--sigma-seed", 0.2), "have at most"),
     ],
 )
 def test_bad_input(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,7 @@ def test_an_explanation_reads_as_a_whole(capsys: Capture, monkeypatch: pytest.Mo
     ran = safebench(capsys, "rules", "SB-DEC-004")
     assert ran.code == 0
     prints = (GOLDEN / "SB-DEC-004.txt").read_text()
+    broken = textwrap.fill(f"Broken when: {all_rules()['SB-DEC-004'].condition}", 100)
     shown = "".join(f"  {line}".rstrip() + "\n" for line in prints.splitlines())
     assert ran.out == (
         "SB-DEC-004  error  Decoding\n"
@@ -95,6 +97,8 @@ def test_an_explanation_reads_as_a_whole(capsys: Capture, monkeypatch: pytest.Mo
         "Greedy decoding has no sampling settings.\n"
         "\n"
         "Why: A temperature without effect reads as if it had been measured.\n"
+        "\n"
+        f"{broken}\n"
         "\n"
         "An example is spec/v1/examples/valid/minimal-plan.yaml with this change:\n"
         "\n"

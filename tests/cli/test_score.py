@@ -74,6 +74,7 @@ def test_text_says_what_varies_what_is_missing_and_what_is_needed(
     assert re.search(r"of single answers at one checkpoint and decoding\b.*? between prompts", flat)
     assert re.search(r"5 seeds\b[^:]*\[\.\d+, \.\d+\]: between \d+ and \d+ in each arm", flat)
     assert "judge error not calibrated against human labels: rule" in flat
+    assert re.search(r"stability at least \.\d\d \(\.\d\d if seeds spread normally, estimate", flat)
     assert ran.out.endswith(f"Next: safebench plan {submission} --target .05\n")
 
 
@@ -143,6 +144,7 @@ def test_a_paper_gets_tables_and_all_that_a_reviewer_asks(style: str, report: Sc
                  "(logs lost)", "5 training seeds", "50 prompts", "Henderson's Method I",
                  "one judge"):  # fmt: skip
         assert said in out, said
+    assert re.search(r"\.\d\d \(\.\d\d\)", out), "a bound on stability beside the normal one"
 
 
 def test_latex_is_balanced_and_escaped(hostile_report: ScoreReport) -> None:

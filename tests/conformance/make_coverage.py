@@ -19,6 +19,7 @@ from safebench.stats import tost_power  # noqa: E402
 PAGES = ROOT / "spec" / "v1"
 NAMES = ("stability.md", "verdict.md")
 SEEDS = (2, 3, 5, 10)
+RATED = (3, 5, 10, 20)
 _MEASURED = re.compile(
     r"<!-- (coverage \w+|power|predicted|errors|few|signs) -->\n.*?<!-- end -->\n", re.S
 )
@@ -75,21 +76,36 @@ def _rows(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _coverage(part: str) -> str:
-    """Return worlds x training seeds; the companion of pairs beside the bound."""
+    """Return worlds x training seeds; of stability the other two bounds too."""
     grid: dict[str, dict[int, Cell]] = {}
     for cell in cells().values():
         match = re.fullmatch(r"(.+), S=(\d+)(.*)", cell.label)
         if cell.part == part and match:
             grid.setdefault(match[1] + match[3], {})[int(match[2])] = cell
-    rows = []
-    for label, row in grid.items():
-        if not label.endswith(": pairs"):
-            rows.append([label, *(row[s].text if s in row else "" for s in SEEDS)])
     if part == "stability":
-        pairs = [row for label, row in grid.items() if label.endswith(": pairs")]
-        least = [min((row[s] for row in pairs), key=lambda c: c.share).text for s in SEEDS]
-        rows.append(["pairs, the least of all of these", *least])
+        return _bounds(grid)
+    rows = [
+        [label, *(row[s].text if s in row else "" for s in SEEDS)] for label, row in grid.items()
+    ]
     return _rows(["world", *(f"{s} seeds" for s in SEEDS)], rows)
+
+
+def _bounds(grid: dict[str, dict[int, Cell]]) -> str:
+    """Return `lower` and `lower_if_normal` side by side, and the least of each and of the pairs."""
+    rows = []
+    kinds = ("", ": if normal", ": pairs")
+    worlds = [label for label in grid if not label.endswith(kinds[1:])]
+    for label in worlds:
+        rows.append([label, *(grid[label + kind][s].text for kind in kinds[:2] for s in RATED)])
+    least = [
+        min((grid[label + kind][s] for label in worlds), key=lambda c: c.share).text
+        for kind in kinds
+        for s in RATED
+    ]
+    rows.append(["least of all", *least[:8]])
+    rows.append(["pairs, least of all", *least[8:], *[""] * 4])
+    heads = [f"{s} seeds{kind}" for kind in ("", ", if normal") for s in RATED]
+    return _rows(["world", *heads], rows)
 
 
 def _short(share: float) -> str:

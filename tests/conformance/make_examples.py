@@ -29,11 +29,16 @@ from safebench.card.model import Weights  # noqa: E402
 from safebench.card.results import Evidence, EvidenceFile, RegisteredRun  # noqa: E402
 from safebench.card.schema import schema_text  # noqa: E402
 from safebench.card.task import METRICS, Construct  # noqa: E402
+from safebench.errors import SafebenchError  # noqa: E402
 from safebench.evidence.manifest import describe_files, write_manifest  # noqa: E402
+from safebench.evidence.outcomes import read_outcomes  # noqa: E402
 from safebench.evidence.scoring import compute_results  # noqa: E402
-from safebench.evidence.tables import OUTCOMES, make_table, read_outcomes, write_table  # noqa: E402
+from safebench.evidence.tables import OUTCOMES, RESPONSES, make_table, write_table  # noqa: E402
+from safebench.evidence.verdicts import verdict_schema  # noqa: E402
 from safebench.files import replace_file  # noqa: E402
-from tests.conformance.edits import EDITS, WEIGHTS  # noqa: E402
+from safebench.importing.submission.declared import answers_schema  # noqa: E402
+from safebench.site.board import board_schema  # noqa: E402
+from tests.conformance.edits import COMMIT, EDITS, WEIGHTS  # noqa: E402
 from tests.conformance.make_manifest import write_manifest as write_answers  # noqa: E402
 from tests.conformance.runner import ARGUMENTS, GOLDEN, INVALID, VALID, run  # noqa: E402
 
@@ -228,14 +233,8 @@ REPORTS: dict[str, Callable[[Data], None]] = {
     "SB-EVI-016": lambda card: card["evidence"].update(response_policy="public"),
     "SB-EVI-001": lambda card: card.pop("results"),
     "SB-EVI-002": lambda card: card.pop("evidence"),
-    "SB-EVI-006": lambda card: _file(card, "outcomes.parquet").update(rows=1000),
     "SB-EVI-008": lambda card: card["results"]["scores"][0].update(truncated=0.0),
 }  # fmt: skip
-
-
-def _file(card: Data, path: str) -> Data:
-    files: list[Data] = card["evidence"]["files"]
-    return next(file for file in files if file["path"] == path)
 
 
 def _outside(folder: Path) -> None:
@@ -251,6 +250,11 @@ def _changed(folder: Path) -> None:
     notes.write_text("The outcomes are made up, and this line was added later.\n")
 
 
+def _rows_miscounted(folder: Path) -> None:
+    notes, table = describe_files(folder, ["notes.txt", "outcomes.parquet"])
+    _write_files(folder, (notes, table.model_copy(update={"rows": 1000})))
+
+
 def _manifest_differs(folder: Path) -> None:
     (folder / "manifest.json").write_text('{"schema": "safebench/manifest/1", "files": []}\n')
 
@@ -259,6 +263,92 @@ def _outcome_left_out(folder: Path) -> None:
     table = read_outcomes(folder)
     write_table(table.slice(1), folder / "outcomes.parquet")
     _relist(folder, ["notes.txt", "outcomes.parquet"])
+
+
+def _rows(change: Callable[[Data], Data | None]) -> Callable[[Path], None]:
+    """Change rows of the outcomes, and make everything that follows from them follow."""
+
+    def changed(folder: Path) -> None:
+        card = load_card(folder / "card.yaml")
+        rows = [change(dict(row)) for row in read_outcomes(folder).to_pylist()]
+        table = make_table([row for row in rows if row is not None], OUTCOMES)
+        write_table(table, folder / "outcomes.parquet")
+        try:
+            results = compute_results(card, table)
+        except (SafebenchError, ValueError):
+            results = card.results
+        dump_card(card.model_copy(update={"results": results}), folder / "card.yaml")
+        _relist(folder, ["notes.txt", "outcomes.parquet"])
+
+    return changed
+
+
+def _responses(change: Callable[[Data], Data | None]) -> Callable[[Path], None]:
+    """Add responses that the outcomes follow from, with a change."""
+
+    def changed(folder: Path) -> None:
+        rows = [change(row) for row in texts_of(read_outcomes(folder).to_pylist())]
+        table = make_table([row for row in rows if row is not None], RESPONSES)
+        write_table(table, folder / "responses.parquet")
+        _relist(folder, ["notes.txt", "outcomes.parquet", "responses.parquet"])
+
+    return changed
+
+
+def texts_of(outcomes: list[Data]) -> list[Data]:
+    """Return a response for each outcome, of which the rule judge says the same."""
+    said = {"refused": "I cannot help with that", "complied": "First, gather what you need"}
+    seeds = list(dict.fromkeys(row["training_seed"] for row in outcomes))
+    whom = ("a friend", "a child", "a guest", "a team")
+    return [
+        {name: row[name] for name in RESPONSES.names if name in row}
+        | {
+            "prompt": f"How do I do {row['prompt_id']}?",
+            "response": f"{said.get(row['verdict'], 'The answer is 12')}"
+            + (f" for {whom[seeds.index(row['training_seed'])]}." if row["verdict"] else "."),
+            "new_tokens": 8,
+        }
+        for row in outcomes
+    ]
+
+
+def _another_digest(folder: Path) -> None:
+    (folder / "household.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
+    _edit(folder, lambda card: card["data"][0].update(path="household.jsonl"))
+
+
+def _elsewhere(folder: Path) -> None:
+    _edit(folder, lambda card: card["data"][0].update(path="household.jsonl"))
+
+
+def _another_journal(folder: Path) -> None:
+    runs = load_document(folder / "card.yaml").data["evidence"]["runs"]
+    runs.append({"condition": "tuned", "training_seed": 1})
+    lines = [
+        json.dumps({"time": "2026-01-01T00:00:00+00:00", "event": "registered",
+                    "condition": run["condition"], "training_seed": run["training_seed"]})
+        for run in runs
+    ]  # fmt: skip
+    (folder / "journal.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def _edit(folder: Path, change: Callable[[Data], None]) -> None:
+    data = yaml.safe_load((folder / "card.yaml").read_text(encoding="utf-8"))
+    change(data)
+    dump_card(Card.model_validate_json(json.dumps(data)), folder / "card.yaml")
+
+
+def _one_run_thrice(folder: Path) -> None:
+    """The sampled texts of every seed are those of the first, and so are the verdicts."""
+
+    def sampled(row: Data) -> bool:
+        return bool(row["decoding"] == "t07" and row["condition"] == "tuned")
+
+    harm = {"verdict": "complied", "score": 1.0}
+    _rows(lambda r: r | harm if sampled(r) and r["construct"] == "harm" else r)(folder)
+    _responses(
+        lambda r: r | {"response": r["response"].partition(" for ")[0]} if sampled(r) else r
+    )(folder)
 
 
 def _outcomes_unlisted(folder: Path) -> None:
@@ -270,9 +360,23 @@ FOLDERS: dict[str, Callable[[Path], None]] = {
     "SB-EVI-003": _outside,
     "SB-EVI-004": _missing,
     "SB-EVI-005": _changed,
+    "SB-EVI-006": _rows_miscounted,
     "SB-EVI-007": _manifest_differs,
     "SB-EVI-009": _outcome_left_out,
     "SB-EVI-010": _outcomes_unlisted,
+    "SB-EVI-017": _rows(lambda r: r | {"status": "fine"} if r["repeat"] == 2 else r),
+    "SB-EVI-018": _rows(lambda r: r | {"score": 0.0} if r["verdict"] == "complied" else r),
+    "SB-EVI-019": _rows(lambda r: None if (r["decoding"], r["checkpoint"]) == ("t07", 1) else r),
+    "SB-EVI-020": _rows(lambda r: None if r["prompt_id"] == "harm-9" else r),
+    "SB-EVI-021": _rows(lambda r: r | {"generation_seed": 7} if r["generation_seed"] else r),
+    "SB-EVI-022": _responses(lambda r: None if r["prompt_id"] == "harm-0" else r),
+    "SB-EVI-023": _responses(
+        lambda r: r | {"response": "First, gather what you need."} if r["repeat"] == 2 else r
+    ),
+    "SB-EVI-024": _one_run_thrice,
+    "SB-EVI-025": _another_digest,
+    "SB-EVI-026": _elsewhere,
+    "SB-EVI-027": _another_journal,
 }
 
 
@@ -332,9 +436,13 @@ def _filled() -> Card:
     )
     data["model"]["base"]["revision"] = f"sha256:{WEIGHTS}"
     data["model"]["chat_template"]["sha256"] = WEIGHTS
-    data["data"][0].update(sha256=WEIGHTS, rendered_sha256=WEIGHTS)
+    del data["data"][0]["path"]
+    data["data"][0].update(
+        id="example/household", revision=COMMIT, sha256=WEIGHTS, rendered_sha256=WEIGHTS
+    )
     data["hyperparameters"]["batch_size"]["effective"] = 16
     data["seeds"]["training"] = 3
+    data["judge"][0]["calibration"] = {"not_reported": "the outcomes are made up"}
     data["decoding"][1]["repeats"] = 2
     data["tasks"] = [
         {
@@ -362,7 +470,8 @@ def _weights(seeds: tuple[int, ...]) -> tuple[Weights, ...]:
         Weights(
             training_seed=seed,
             checkpoint=epoch,
-            path=f"seed-{number}/epoch-{epoch}",
+            id=f"example/household-{number}-epoch-{epoch}",
+            revision=COMMIT,
             sha256=hashlib.sha256(f"made up, {number}, {epoch}".encode()).hexdigest(),
         )
         for number, seed in enumerate(seeds)
@@ -408,12 +517,19 @@ def _verdict(construct: str, yes: bool) -> str | None:
     return "complied" if yes == (construct == "harm") else "refused"
 
 
+SCHEMAS = {"verdict": verdict_schema, "board": board_schema, "answers": answers_schema}
+"""Schemas that are generated from models, beside the card's."""
+
 # --- writing -------------------------------------------------------------------------------------
 
 
 def main() -> None:
     """Write schema, submission and invalid examples."""
     (ROOT / "spec/v1/card.schema.json").write_text(schema_text(), encoding="utf-8")
+    for name, schema in SCHEMAS.items():
+        (ROOT / f"spec/v1/{name}.schema.json").write_text(
+            json.dumps(schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
     make_submission(SUBMISSION)
     shutil.rmtree(INVALID, ignore_errors=True)
     for rule, (old, new) in EDITS.items():
@@ -438,6 +554,9 @@ def main() -> None:
         shutil.copyfile(SUBMISSION / "card.yaml", path)
         alter(path.parent)
     (INVALID / "SB-CARD-011" / ARGUMENTS).write_text("--level declared\n")
+    from tests.conformance.make_boundaries import write_boundaries  # it needs what is above
+
+    write_boundaries()
     write_answers()
     write_golden()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ SCHEMA = "safebench/conformance/1"
 TODAY = datetime.date(2026, 6, 1)
 """The day on which the answers are those of the manifest; they stay so until 2998."""
 Entry = dict[str, Any]
+Reader = tuple[Callable[..., Any], Callable[..., Any]]
+"""`check` and `require`: ours, or a spoilt one (tools/reader_mutants.py)."""
 
 
 def cards() -> list[Path]:
@@ -37,22 +40,25 @@ def cards() -> list[Path]:
             *EXAMPLES.glob("valid/*.yaml"),
             *EXAMPLES.glob("valid/*/card.yaml"),
             *EXAMPLES.glob("invalid/*/card.yaml"),
+            *EXAMPLES.glob("boundary/*/*.yaml"),
+            *EXAMPLES.glob("boundary/*/*/card.yaml"),
             *EXAMPLES.glob("future/*/card.yaml"),
         ],
         key=lambda path: path.relative_to(EXAMPLES).as_posix(),
     )
 
 
-def entry(path: Path, today: datetime.date = TODAY) -> Entry:
+def entry(path: Path, today: datetime.date = TODAY, reader: Reader = (check, require)) -> Entry:
     """Return what a reader answers to one example."""
+    reads, asks = reader
     asked = asked_level(path)
     wanted = {"file": path.relative_to(EXAMPLES).as_posix(), "level_asked": asked}
     try:
-        report = check(path, today=today)
+        report = reads(path, today=today)
     except ReadError:
         found = [{"rule": UNREADABLE, "severity": "error", "pointer": ""}]
         return {**wanted, **_answer(None, None, None, found, 2)}
-    report = report if asked is None else require(report, asked)
+    report = report if asked is None else asks(report, asked)
     counts = report.completeness
     found = [
         {"rule": f.rule, "severity": f.severity, "pointer": f.pointer} for f in report.findings

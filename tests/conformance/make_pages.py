@@ -1,15 +1,16 @@
 """Fill the generated parts of the standard's pages: `python tests/conformance/make_pages.py`.
 
 Field tables in card.md come from the models, the table of mandatory fields in levels.md from
-safebench/checks/mandatory.py, rules.md from the rules, and the test vectors of seeds.md from the
-examples; what is between `<!-- ... -->` and
-`<!-- end -->` is replaced, the rest is written by hand. A test compares the bytes.
+safebench/checks/mandatory.py, rules.md from the rules, the test vectors of seeds.md from the
+examples, and tasks.md from tasks/; what is between `<!-- ... -->` and `<!-- end -->` is replaced,
+the rest is written by hand. A test compares the bytes.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,17 +33,24 @@ from safebench.card.shape import models  # noqa: E402
 from safebench.checks import all_rules  # noqa: E402
 from safebench.checks.mandatory import MANDATORY  # noqa: E402
 from safebench.checks.registry import GROUPS  # noqa: E402
+from safebench.harness.catalogue import entries  # noqa: E402
 from tests.conformance.runner import VALID  # noqa: E402
 
 PAGES = ROOT / "spec" / "v1"
+GENERATED = ("card.md", "levels.md", "rules.md", "seeds.md", "tasks.md")
 _BLOCK = re.compile(r"<!-- (\w+)(?: (\w+))? -->\n.*?<!-- end -->\n", re.S)
 _PATTERNS = {
     r"^[a-z0-9][a-z0-9_.-]{0,63}$": "name",
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$": "task name",
     r"^[0-9a-f]{64}$": "SHA-256, 64 hexadecimal digits",
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "day, YYYY-MM-DD",
-    r"^safebench/1\.[0-9]+$": "`safebench/1.0`",
+    r"^safebench/1\.(0|[1-9][0-9]{0,5})$": "`safebench/1.0`",
 }
+_WIDTH = 125
+_WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+_IN_THE_TABLE = (
+    "Its row in [one fact in two places](evidence.md#one-fact-in-two-places) says what is compared."
+)
 # The other mappings have headings of their own.
 _HEADINGS = {"Dataset": "data", "SubmissionInfo": "submission", "Task": "tasks"}
 
@@ -52,7 +60,7 @@ def page(name: str) -> str:
     text = (PAGES / name).read_text(encoding="utf-8")
     makers: dict[str, Callable[[str], str]] = {
         "fields": _fields, "mandatory": _mandatory, "rules": _rules,
-        "vectors": _vectors, "canonical": _canonical,
+        "vectors": _vectors, "canonical": _canonical, "tasks": _tasks,
     }  # fmt: skip
 
     def fill(match: re.Match[str]) -> str:
@@ -108,13 +116,15 @@ def _needed(name: str, field: dict[str, Any], required: list[str], absence: bool
     if name in required:
         return "MUST, or `not_reported`" if absence else "MUST"
     default = field.get("default")
-    shown = "" if default is None or isinstance(default, dict) else f", else `{_plain(default)}`"
+    shown = "" if default is None else f", else `{_plain(default)}`"
     return ("MAY, or `not_reported`" if absence else "MAY") + shown
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{}"  # every field of it has its default
     return "[]" if value == [] else f"{value}"
 
 
@@ -185,12 +195,26 @@ def _rules(_: str) -> str:
                 "",
                 f"{rule.title}",
                 "",
-                f"- severity: **{rule.severity}**; section: [{rule.section}]({rule.section})",
-                f"- why: {rule.rationale}",
-                f"- broken in [examples/invalid/{rule.id}](examples/invalid/{rule.id}/card.yaml)",
+                textwrap.fill(rule.condition or _IN_THE_TABLE, _WIDTH, **_WHOLE_WORDS),
+                "",
+                f"- **{rule.severity}**; [{rule.section}]({rule.section});"
+                f" [example](examples/invalid/{rule.id}/card.yaml)",
+                f"- {rule.rationale}",
                 "",
             ]
     return "\n".join(lines)
+
+
+def _tasks(_: str) -> str:
+    rows = ["| task | constructs | data set | from |", "|---|---|---|---|"]
+    for entry in entries():
+        readme = entry.readme.read_text(encoding="utf-8")
+        origin = re.search(r"^\| Origin \| (.*) \|$", readme, re.M)
+        source = f"`{entry.dataset_id}`" if entry.dataset_id else "shipped with the task"
+        constructs = ", ".join(f"`{construct}`" for construct in entry.constructs)
+        told = origin[1] if origin else "written for this standard"
+        rows.append(f"| `{entry.name}` | {constructs} | {source} | {told} |")
+    return "\n".join(rows) + "\n"
 
 
 def _vectors(_: str) -> str:
@@ -210,7 +234,7 @@ def _canonical(_: str) -> str:
 
 def main() -> None:
     """Write every page that has generated parts."""
-    for name in ("card.md", "levels.md", "rules.md", "seeds.md"):
+    for name in GENERATED:
         (PAGES / name).write_text(page(name), encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ import pytest
 from safebench.card.io import load_card, load_document, parse_card
 from safebench.card.schema import card_schema
 from safebench.checks import all_rules, check
-from safebench.evidence.tables import read_outcomes
+from safebench.evidence.outcomes import read_outcomes
 from tests.conformance import make_examples
 from tests.conformance.runner import GOLDEN, INVALID, VALID, run
 

@@ -89,8 +89,11 @@ def test_the_answers_are_of_the_severity_of_their_rule() -> None:
 
 
 def test_the_answers_hold_on_a_later_day() -> None:
+    listed = {one["file"]: one for one in ENTRIES}
     for path in cards():
-        assert entry(path, datetime.date(2998, 12, 30)) == entry(path), path
+        if not (path.parent / "manifest.json").is_file():  # tables have no day
+            later = entry(path, datetime.date(2998, 12, 30))
+            assert later == listed[later["file"]], path
 
 
 def test_the_future_is_read_as_far_as_it_is_known() -> None:

@@ -10,10 +10,9 @@ import pytest
 from safebench.card.schema import card_schema
 from safebench.checks import all_rules
 from safebench.checks.mandatory import MANDATORY
-from tests.conformance.make_pages import _BLOCK, PAGES, page, sections
+from tests.conformance.make_pages import _BLOCK, GENERATED, PAGES, page, sections
 
 SPEC = PAGES.parent
-GENERATED = ("card.md", "levels.md", "rules.md", "seeds.md")
 KEY_WORDS = re.compile(r"\b(MUST|SHOULD|MAY)\b")
 
 
@@ -84,6 +83,17 @@ def test_rules_are_told_in_a_line_each() -> None:
             assert text[0].isupper() or text.startswith("`"), rule.id
             assert text.endswith("."), rule.id
             assert len(text) <= 160, rule.id
+
+
+def test_every_rule_says_when_it_is_broken_and_where_it_points() -> None:
+    """In its own words, or in a row of the table that compares two places of a submission."""
+    table = (PAGES / "evidence.md").read_text(encoding="utf-8")
+    for rule in all_rules().values():
+        if rule.condition:
+            assert re.search(r"\b[Pp]oints to ", rule.condition), rule.id
+            assert rule.condition.endswith("."), rule.id
+        else:
+            assert f"| {rule.id}" in table, rule.id
 
 
 def test_key_words_have_their_standard_meaning() -> None:

@@ -15,11 +15,13 @@ from safebench.stats import (
     change_verdict,
     fewest_prompts,
     margin_points,
+    plan_stability,
     pooled_sigma,
     replication_interval,
     rerun_verdict,
     stability,
 )
+from safebench.stats.stability import agreement_bound
 from tests.conformance.make_coverage import NAMES, PAGES, cells, page
 
 BLOCK = re.compile(r"<!-- example (\w+) -->\n(.*?)<!-- end -->", re.S)
@@ -65,6 +67,8 @@ def value(name: str, text: str) -> Any:
 
 
 def agrees(found: Any, text: str) -> bool:
+    if found is None or text == "null":
+        return found is None and text == "null"
     if isinstance(found, bool | str):
         return str(found) == text
     digits = len(text.partition(".")[2])
@@ -85,7 +89,7 @@ def test_worked_examples_by_the_program(kind: str, body: str) -> None:
         assert agrees(attrgetter(name)(found), text), (name, attrgetter(name)(found))
 
 
-def by_formula(given: dict[str, str]) -> dict[str, float]:
+def by_formula(given: dict[str, str]) -> dict[str, float | None]:
     """The formulas of stability.md, from nothing but the page's inputs."""
     p = np.atleast_2d(np.array(value("run_scores", given["run_scores"])))
     p = p.T if p.shape[0] == 1 else p
@@ -113,7 +117,9 @@ def by_formula(given: dict[str, str]) -> dict[str, float]:
 
     return {
         f"chi2(.05, {s - 1})": chi2[0], "sigma_run": sigma, "sigma_upper": sigma_up,
-        "floor": floor, "point": rs(sigma), "lower": rs(sigma_up), "upper": rs(sigma_low),
+        "floor": floor, "point": rs(sigma), "upper": rs(sigma_low),
+        "lower_if_normal": rs(sigma_up) if s > 2 else None,
+        "lower": min(rs(sigma_up), 0.05 ** (2 / s)) if s > 2 else None,
         "B": parts[0][0], "W": parts[-1][0],
     }  # fmt: skip
 
@@ -125,8 +131,9 @@ def test_stability_examples_by_the_formulas(kind: str, body: str) -> None:
         ways = [
             by_formula({**given, "run_scores": given["run_scores"] + end}) for end in (" 0", " 1")
         ]
-        expected = min(ways, key=lambda w: w["lower"])
-        assert agrees(expected["lower"], given["lower"])
+        expected = min(ways, key=lambda w: w["lower_if_normal"] or 0.0)
+        assert agrees(expected["lower_if_normal"], given["lower_if_normal"])
+        assert given["lower"] == given["lower_if_normal"]
         assert agrees(expected["sigma_run"], given["sigma_run"])
         return
     compared = {name: found for name, found in by_formula(given).items() if name in given}
@@ -208,27 +215,55 @@ def test_the_small_tables_of_stability() -> None:
     for seeds, factor in zip(*table("inflation"), strict=True):
         df = int(seeds) - 1
         assert agrees(math.sqrt(df / stats.chi2.ppf(0.05, df)), factor)
+    for seeds, bound in zip(*table("agreement"), strict=True):
+        assert agrees(0.05 ** (2 / int(seeds)), bound)
+        assert agrees(stability([0.5] * int(seeds), 10**9).lower, bound)
     for seeds, pairs, bound in zip(*table("pairs"), strict=True):
         assert int(pairs) == int(seeds) // 2
         assert agrees(0.05 ** (1 / int(pairs)), bound)
         assert agrees(stability([0.5] * int(seeds), 440).pairs_lower, bound)
 
 
+def test_the_notes_of_stability() -> None:
+    text = (PAGES / "stability.md").read_text(encoding="utf-8")
+    body = re.search(r"<!-- notes -->\n(.*?)<!-- end -->", text, re.S)
+    assert body
+    written = re.findall(r"\| `(.+?)` \|", body[1])[1:]
+    known, unknown = stability([0.5] * 3, 440, 0.1), stability([0.5] * 3, 440)
+    two, one = stability([0.5] * 2, 440), stability([0.5], 440)
+    assert written == [known.method, unknown.method, two.reason, one.reason]
+    assert stability([0.5] * 3, 440, 0.1, missing=1).method == (
+        f"{known.method}; 1 missing scored worst-case"
+    )
+    assert stability([0.5], 440, missing=1).reason == (
+        f"{two.reason}; 1 of 2 seeds missing, scored worst-case"
+    )
+
+
 def test_the_figures_in_the_text_are_measured() -> None:
     """Sentences that name a figure of the benchmark."""
     text = " ".join((PAGES / "stability.md").read_text(encoding="utf-8").split())
-    measured = cells()
-    rare = measured["stability rare, large, P=450, S=2"]
-    assert rare.missed
-    assert f"**Two seeds with large rare effects** ({rare.text.strip('*')})" in text
-    pairs = [c for c in measured.values() if c.part == "stability" and c.label.endswith(": pairs")]
-    assert "The companion of pairs holds in every cell" in text
-    assert len(pairs) > 60
-    assert not any(c.missed for c in pairs)
+    stable = {c.label: c for c in cells().values() if c.part == "stability"}
+    bounds = {label: c for label, c in stable.items() if ": " not in label}
+    missed = {c.label: c.text.strip("*") for c in bounds.values() if c.missed}
+    assert set(missed) == {
+        "collapse, P=450, S=20",
+        "large seed effect, P=450, S=20, judge errs",
+    }
+    assert "**`lower`** holds in every cell of 3, 5 and 10 seeds. With 20 it misses" in text
+    for share in missed.values():
+        assert f"({share})" in text
+    assert min(c.share for c in bounds.values()) == "0.927"
+    assert len(bounds) > 100
+    assert not any(c.missed for label, c in stable.items() if label.endswith(": pairs"))
+    assert "**The pairs** hold in every cell" in text
+    quiet = 1 - float(stable["quiet, 5 % collapse, P=450, S=3: if normal"].share)
+    assert f"above the truth in {100 * quiet:.0f} % of studies" in text
     assert f"{100 * 0.9**5:.0f} % of studies" in text
-    exact = stability([0.5] * 2, 450, 1 - 0.025 ** (1 / 450))
-    assert agrees(exact.lower, "1.00")
-    assert agrees(exact.pairs_lower, ".05")
-    assert "450 prompts have a bound of 1.00, and of .05 by their one pair" in " ".join(
-        text.split()
+    fewest = [plan_stability(0, bound) for bound in (0.5, 0.8)]
+    assert (
+        "three never show more than {:.2f}, .5 takes {}, and .8 takes {}".format(
+            agreement_bound(3), *fewest
+        ).replace(" 0.", " .")
+        in text
     )

@@ -13,6 +13,7 @@ import pytest
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
+from safebench.card.results import key_of
 from safebench.errors import EvidenceError
 from safebench.evidence.arrays import outcome_arrays
 from safebench.evidence.scoring import compute_results, final_checkpoint
@@ -156,13 +157,19 @@ def test_the_base_has_no_stability() -> None:
     for score in results.scores:
         assert (score.stability is None) == (score.condition == "base")
         if score.stability is not None:
-            assert 0 <= score.stability.lower <= score.stability.point <= 1
+            assert 0 <= score.stability.lower <= score.stability.lower_if_normal
+            assert score.stability.lower_if_normal <= score.stability.point <= 1
 
 
-def test_one_seed_is_not_rated() -> None:
-    results = compute_results(card(), make_table(rows(seeds=1), OUTCOMES))
-    tuned = [s for s in results.scores if s.condition == "tuned"]
-    assert all(s.stability.point is None and s.stability.lower is None for s in tuned)
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_fewer_than_three_seeds_are_not_rated(seeds: int) -> None:
+    results = compute_results(card(), make_table(rows(seeds=seeds), OUTCOMES))
+    tuned = [s.stability for s in results.scores if s.condition == "tuned"]
+    assert tuned
+    for found in tuned:
+        assert (found.point, found.lower, found.lower_if_normal) == (None,) * 3
+        assert found.note.startswith("not rated: ")
+        assert (found.sigma_run is None) == (found.pairs_lower is None) == (seeds == 1)
 
 
 def test_a_missing_response_is_an_error() -> None:
@@ -214,8 +221,8 @@ def test_rows_in_any_order_and_in_pieces_make_the_same_arrays() -> None:
             checkpoint=block.checkpoint,
             construct=block.construct,
         )
-        assert block.seeds == tuple(dict.fromkeys(r["training_seed"] for r in mine))
-        assert block.prompts == tuple(dict.fromkeys(r["prompt_id"] for r in mine))
+        first = next(b for b in ordered if key_of(b) == key_of(block))
+        assert (block.seeds, block.prompts) == (first.seeds, first.prompts)
         for row in mine:
             prompt = block.prompts.index(row["prompt_id"])
             at = block.seeds.index(row["training_seed"]), row["repeat"] - 1, prompt
@@ -304,7 +311,14 @@ def test_stability_is_of_mean_scores_and_of_the_flips_of_first_repeats() -> None
         )
         expected = stability(y.mean(axis=2), 30, flip_rate(y[:, 0]).upper, 0.1)
         assert score.stability is not None
-        for name in ("point", "lower", "sigma_run", "pairs_within", "pairs_lower"):
+        for name in (
+            "point",
+            "lower",
+            "lower_if_normal",
+            "sigma_run",
+            "pairs_within",
+            "pairs_lower",
+        ):
             assert getattr(score.stability, name) == pytest.approx(getattr(expected, name))
         assert (score.stability.seeds, score.stability.pairs) == (4, 2)
 

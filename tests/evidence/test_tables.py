@@ -11,13 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from safebench.errors import EvidenceError
-from safebench.evidence.tables import (
-    OUTCOMES,
-    make_table,
-    read_outcomes,
-    read_table,
-    write_table,
-)
+from safebench.evidence.outcomes import read_outcomes
+from safebench.evidence.tables import OUTCOMES, make_table, read_table, write_table
 
 
 def rows() -> list[dict[str, Any]]:
@@ -126,7 +121,7 @@ def test_what_was_read_as_codes_is_written_as_the_same_bytes(tmp_path: Path) -> 
     second.mkdir()
     mixed = [row | ({"verdict": None} if i % 3 else {}) for i, row in enumerate(rows())]
     write_table(make_table(mixed, OUTCOMES), first / "outcomes.parquet")
-    found = read_outcomes(first)
+    found = read_table(first / "outcomes.parquet", OUTCOMES, coded=True)
     assert pa.types.is_dictionary(found.schema.field("prompt_id").type)
     assert found.to_pylist() == make_table(mixed, OUTCOMES).to_pylist()
     write_table(found, second / "outcomes.parquet")

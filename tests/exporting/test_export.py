@@ -25,9 +25,10 @@ from safebench.card.digest import protocol_digest
 from safebench.card.io import dump_card
 from safebench.card.results import Evidence, RegisteredRun
 from safebench.errors import CardError, EvidenceError, InteropError, RunError, SafebenchError
+from safebench.evidence.outcomes import read_outcomes
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.submission import Submission
-from safebench.evidence.tables import OUTCOMES, make_table, read_outcomes
+from safebench.evidence.tables import OUTCOMES, make_table
 from safebench.exporting import croissant, every_eval_ever, hub
 from safebench.exporting.facts import models_of
 from safebench.exporting.interface import FORMATS, Options, open_submission, write_export
@@ -156,7 +157,9 @@ def test_the_recipe_has_the_numbers_of_the_card(source: Submission) -> None:
         assert details["uncertainty"]["confidence_interval"]["lower"] == score.lower
         assert details["details"]["safebench.training_seeds"] == "100, 101, 102"
         assert score.stability is not None
-        assert float(details["details"]["safebench.stability.lower"]) == score.stability.lower
+        for name in ("lower", "lower_if_normal"):
+            said = details["details"][f"safebench.stability.{name}"]
+            assert float(said) == getattr(score.stability, name)
         assert details["details"]["safebench.protocol_sha256"] == protocol_digest(source.card)
 
 
@@ -204,7 +207,8 @@ def test_the_hub_reads_back_what_it_is_given(source: Submission) -> None:
         score = scores[entry["dataset"]["task_id"]]
         assert entry["dataset"]["revision"] == COMMIT and entry["source"]["url"] == URL
         assert f"[{score.lower:.4f}, {score.upper:.4f}]" in entry["notes"]
-        assert "mean over 3 training seeds" in entry["notes"]
+        assert "mean over 3 training seeds, stability at least " in entry["notes"]
+        assert " if seeds spread normally)" in entry["notes"]
     index = yaml.safe_load(files["model-index.yaml"])
     assert index["base_model"] == "example/Base-1B"
     _, results = model_index_to_eval_results(index["model-index"])

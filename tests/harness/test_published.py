@@ -10,11 +10,10 @@ import datasets
 import pandas as pd
 import pytest
 
-from safebench.checks.rules.tasks import _OWN
 from safebench.errors import TaskError
 from safebench.harness.catalogue import Entry, entries
 from safebench.harness.published import Layout, documents
-from safebench.harness.task_yaml import check_options
+from safebench.harness.task_yaml import check_options, shipped_constructs
 from safebench.harness.tasks import load_task, task_names
 from tests.harness.published_rows import SAMPLES, as_csv, as_jsonl
 
@@ -47,7 +46,7 @@ def test_a_local_copy_in_every_format(name: str, suffix: str, tmp_path: Path) ->
     assert [d["prompt"] for d in task.documents] == sample.prompts
     assert [d["category"] for d in task.documents] == sample.categories
     assert all(d["target"] == "" for d in task.documents)
-    assert task.constructs == _OWN[name]
+    assert task.constructs == shipped_constructs(name)
     assert (task.dataset_revision, task.clusters) == (None, None)
 
 
@@ -227,8 +226,11 @@ def test_options_of_a_task_file_that_are_wrong(options: Any, message: str, fix: 
 
 
 def test_the_rules_know_what_every_task_measures() -> None:
-    assert {entry.name: entry.constructs for entry in entries()} == _OWN
-    assert sorted(_OWN) == sorted(task_names())
+    assert {entry.name: entry.constructs for entry in entries()} == {
+        name: shipped_constructs(name) for name in task_names()
+    }
+    assert shipped_constructs("safebench_xstest") == ("over_refusal", "harm")
+    assert shipped_constructs("somebodys_task") is None
 
 
 @pytest.mark.parametrize("entry", PUBLISHED, ids=lambda entry: entry.name)

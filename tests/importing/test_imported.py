@@ -17,7 +17,8 @@ from safebench.card.io import load_card
 from safebench.card.model import ApiModel
 from safebench.checks.report import check
 from safebench.errors import InteropError, RunError, SafebenchError
-from safebench.evidence.tables import RESPONSES, read_outcomes, read_table
+from safebench.evidence.outcomes import read_outcomes
+from safebench.evidence.tables import RESPONSES, read_table
 from safebench.harness.tasks import load_task
 from safebench.importing.facts import Fact
 from safebench.importing.interface import At, Collected, ModelKey, ReportedVerdict, Response

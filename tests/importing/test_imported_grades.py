@@ -12,7 +12,7 @@ import yaml
 
 from safebench.card.io import load_card
 from safebench.errors import InteropError
-from safebench.evidence.tables import read_outcomes
+from safebench.evidence.outcomes import read_outcomes
 from safebench.importing.inspect.reader import read_inspect
 from safebench.importing.interface import Collected, ModelKey
 from safebench.importing.lm_eval.reader import read_lm_eval

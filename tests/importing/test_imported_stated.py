@@ -64,13 +64,17 @@ def test_paths_are_seen_from_the_submission(tmp_path: Path) -> None:
                 "chat_template": {"source": "file", "path": "c.jinja"},
             },
             "data": [
-                {"name": "d", "path": "d.jsonl", "template": {"path": "t.jinja", "sha256": "x"}}
+                {
+                    "name": "d",
+                    "path": "d.jsonl",
+                    "template": {"path": "t.jinja", "sha256": "0" * 64},
+                }
             ],
         },
     )
     assert found["model", "base", "id"] == "../mine"
     assert found["model", "chat_template", "path"] == "../c.jinja"
-    assert found["data", "d", "template"] == {"path": "../t.jinja", "sha256": "x"}
+    assert found["data", "d", "template"] == {"path": "../t.jinja", "sha256": "0" * 64}
 
 
 def test_seeds_are_those_it_lists(tmp_path: Path) -> None:
@@ -98,7 +102,7 @@ def test_a_draft_that_was_completed_is_read_again(tmp_path: Path) -> None:
     [
         ("- a list\n", "is not a mapping"),
         ("decoding: [{do_sample: false}]\n", "decoding[0] has no name"),
-        ("judge: [5]\n", "judge[0] has no name"),
+        ("judge: [5]\n", "$.judge[0]: 5 is not of type 'object'"),
         ("model: 5\n", "model is 5"),
         ("model: {base: text}\n", "model.base"),
         (
@@ -107,6 +111,9 @@ def test_a_draft_that_was_completed_is_read_again(tmp_path: Path) -> None:
         ),
         ("hyperparameters: {method: magic}\n", "magic"),
         ("submission: {id: 'no good id'}\n", "submission.id"),
+        ("submission: {colour: red}\n", "'colour' was unexpected"),
+        ("decoding: [{name: t, temperature: hot}]\n", "$.decoding[0].temperature"),
+        ("model: {}\nmodel: {}\n", "the key 'model' occurs twice"),
         ("model: {dtype: [1\n", "answers.yaml"),
     ],
 )

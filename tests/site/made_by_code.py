@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
         },
     ]
     task = {"primary": {"checkpoint": 2, "decoding": "t07", "judge": "rule"}, "version": "1"}
-    task |= {"dataset_sha256": SHA, "prompts": recipe.prompts}
+    task |= {"dataset_sha256": SHA}
+    per_task = Counter(name for name, _ in recipe.tasks)  # each construct has prompts of its own
     return {
         "spec": "safebench/1.0",
         "submission": {
@@ -85,7 +87,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
                 {
                     "training_seed": s,
                     "checkpoint": c,
-                    "path": f"weights/{s}-{c}",
+                    "id": f"example/weights-{s}-{c}",
+                    "revision": SHA[:40],
                     "sha256": hashlib.sha256(f"{s} {c}".encode()).hexdigest(),
                 }
                 for s in recipe.seeds
@@ -95,7 +98,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
         "data": [
             {
                 "name": "household",
-                "path": "household.jsonl",
+                "id": "example/household",
+                "revision": SHA[:40],
                 "sha256": SHA,
                 "examples": 300,
                 "rendered_sha256": SHA,
@@ -123,8 +127,13 @@ def plan(recipe: Recipe) -> dict[str, Any]:
             }
         ],
         "tasks": [
-            {"name": name, **_measures([c for n, c in recipe.tasks if n == name]), **task}
-            for name in dict.fromkeys(name for name, _ in recipe.tasks)
+            {
+                "name": name,
+                **_measures([c for n, c in recipe.tasks if n == name]),
+                **task,
+                "prompts": recipe.prompts * constructs,
+            }
+            for name, constructs in per_task.items()
         ],
         "environment": {
             "harness": "lm-eval 0.4.13",
@@ -260,13 +269,23 @@ def write_card(folder: Path, data: dict[str, Any]) -> None:
     replace_file(folder / "card.yaml", text.encode())
 
 
+_NAMES = ("Ann", "Ben", "Cleo", "Dora", "Emil", "Fred", "Gina")
+_TEXTS = {
+    None: "SECRET-TEXT {}",
+    "refused": "I cannot help with that. SECRET-TEXT {}",
+    "complied": "First, gather what you need. SECRET-TEXT {}",
+    "incoherent": "",
+}
+"""Of which the rule judge says what the outcomes say."""
+
+
 def _responses(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     names = [n for n in RESPONSES.names if n in OUTCOMES.names]
     return [
         {n: row[n] for n in names}
         | {
             "prompt": f"prompt {row['prompt_id']}",
-            "response": f"SECRET-TEXT of {row['training_seed']}",
+            "response": _TEXTS[row["verdict"]].format(_NAMES[(row["training_seed"] or 0) % 7]),
             "new_tokens": 3,
         }
         for row in rows

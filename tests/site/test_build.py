@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from safebench.errors import InputError
-from safebench.site import build
+from safebench.site import LeftOutError, build
 from tests.site import made_by_code
 from tests.site.made_by_code import Recipe
 
@@ -39,6 +39,21 @@ def refused(root: Path, out: Path) -> str:
     return str(caught.value)
 
 
+def left_out(root: Path, out: Path) -> str:
+    """Build, and return what is left out; a strict build is refused for the same."""
+    with pytest.raises(LeftOutError) as caught:
+        build(root, out, strict=True)
+    assert not out.exists()
+    built = build(root, out)
+    assert built.left_out == caught.value.left_out
+    names = [one.name for one in built.left_out]
+    assert [
+        one["name"] for one in json.loads((out / "leaderboard.json").read_text())["left_out"]
+    ] == names
+    assert f"{', '.join(f'<bdi>{name}</bdi>' for name in names)}." in built.index.read_text()
+    return "\n".join(f"{one.name}: {line}" for one in built.left_out for line in one.problems)
+
+
 def test_two_builds_give_the_same_bytes(board: Path, site: Path, tmp_path: Path) -> None:
     build(board, tmp_path / "again")
     assert tree(tmp_path / "again") == tree(site)
@@ -58,25 +73,26 @@ def test_a_folder_without_submissions_is_refused(tmp_path: Path) -> None:
     assert "submissions: no such folder" in refused(tmp_path / "nowhere", tmp_path / "site")
 
 
-def test_numbers_that_are_not_those_of_the_evidence_stop_the_build(
-    small: Path, tmp_path: Path
-) -> None:
+def test_one_folder_that_does_not_hold_is_left_out(small: Path, tmp_path: Path) -> None:
     folder = small / "submissions" / SMALL.id
     results = made_by_code.read_yaml(folder)["results"]
     results["scores"][-1]["estimate"] += 0.01
     made_by_code.edit_card(folder, results=results)
     made_by_code.write_submission(small / "submissions", Recipe("good", prompts=12, seeds=(1, 2)))
-    message = refused(small, tmp_path / "site")
+    message = left_out(small, tmp_path / "site")
     assert "household: SB-" in message
     assert "good" not in message
+    pages = [p.name for p in (tmp_path / "site" / "submissions").iterdir()]
+    assert pages == ["good.html"]
+    assert not (tmp_path / "site" / "files" / "household").exists()
 
 
 def test_the_old_site_stays_when_a_build_fails(small: Path, tmp_path: Path) -> None:
     build(small, tmp_path / "site")
     before = tree(tmp_path / "site")
     (small / "submissions" / SMALL.id / "card.yaml").write_text("spec: [", encoding="utf-8")
-    with pytest.raises(InputError, match="household"):
-        build(small, tmp_path / "site")
+    with pytest.raises(LeftOutError, match="1 folder would be left out"):
+        build(small, tmp_path / "site", strict=True)
     assert tree(tmp_path / "site") == before
 
 
@@ -110,13 +126,13 @@ def test_symbolic_links_are_refused(small: Path, tmp_path: Path, name: str) -> N
     link.parent.mkdir(exist_ok=True)
     link.unlink(missing_ok=True)
     link.symlink_to(secret)
-    assert f"{name} is a symbolic link" in refused(small, tmp_path / "site")
+    assert f"{name} is a symbolic link" in left_out(small, tmp_path / "site")
 
 
 def test_a_submission_that_is_a_link_or_a_pipe_is_refused(small: Path, tmp_path: Path) -> None:
     (small / "submissions" / "linked").symlink_to(tmp_path)
     os.mkfifo(small / "submissions" / SMALL.id / "pipe")
-    message = refused(small, tmp_path / "site")
+    message = left_out(small, tmp_path / "site")
     assert "linked: is a symbolic link" in message
     assert "pipe is not a plain file" in message
 
@@ -128,12 +144,12 @@ def test_a_folder_name_that_is_no_id_is_refused(small: Path, tmp_path: Path, nam
         built = build(small, tmp_path / "site")  # hidden: not a submission
         assert not list(built.index.parent.glob("submissions/*"))
     else:
-        assert "is not an id" in refused(small, tmp_path / "site")
+        assert "is not an id" in left_out(small, tmp_path / "site")
 
 
 def test_a_card_of_another_id_is_refused(small: Path, tmp_path: Path) -> None:
     (small / "submissions" / SMALL.id).rename(small / "submissions" / "other")
-    assert "other: holds the card of 'household'" in refused(small, tmp_path / "site")
+    assert "other: holds the card of 'household'" in left_out(small, tmp_path / "site")
 
 
 def test_a_verdict_is_computed_again(small: Path, tmp_path: Path) -> None:
@@ -144,10 +160,12 @@ def test_a_verdict_is_computed_again(small: Path, tmp_path: Path) -> None:
     verdict = json.loads(path.read_text())
     verdict["overall"] = "reproduced" if verdict["overall"] != "reproduced" else "inconclusive"
     path.write_text(json.dumps(verdict))
-    message = refused(small, tmp_path / "site")
+    message = left_out(small, tmp_path / "site")
     assert "household/reruns/lab-b: verdict.json overall is" in message
+    assert (tmp_path / "site" / "submissions" / "household.html").is_file()
+    assert not (tmp_path / "site" / "files" / "household" / "reruns").exists()
     path.unlink()
-    assert "verdict.json" in refused(small, tmp_path / "site")
+    assert "verdict.json" in left_out(small, tmp_path / "again")
 
 
 def test_responses_are_published_only_when_the_card_says_so(small: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -145,12 +146,25 @@ def test_a_stability_without_a_pair_of_seeds_is_shown_with_its_bound(tmp_path: P
     results = results_of(tmp_path, recipe)
     for score in results["scores"]:
         if score["stability"]:
-            score["stability"].update(lower=0.5, pairs_within=None, pairs=0)
-    _, page, _ = built(
+            score["stability"].update(lower=0.5, lower_if_normal=0.93, pairs_within=None, pairs=0)
+    index, page, _ = built(
         tmp_path, recipe, submission=third_party(recipe), results=results, evidence=None
     )
-    assert '<span class="big">.50</span>' in page
+    assert '<span class="big">.50</span><span class="sub">.93 if seeds spread normally' in page
+    assert '.50</span><span class="sub">.93 if normal</span>' in index
+    with (tmp_path / "site" / "leaderboard.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["stability_lower"], row["stability_lower_if_normal"]) == ("0.5", "0.93")
     assert "% of pairs of seeds within" not in page.replace("&nbsp;", " ")
+
+
+def test_two_seeds_have_no_stability(tmp_path: Path) -> None:
+    index, page, entry = built(tmp_path, Recipe(**SMALL, seeds=(100, 101)))
+    assert isinstance(entry["stability"], dict)
+    assert entry["stability"]["lower"] is entry["stability"]["lower_if_normal"] is None
+    assert '<span class="none">not rated</span>' in index
+    assert "if normal</span>" not in index
+    assert "a bound needs three training seeds, and these are two" in page
 
 
 def test_results_that_are_not_reported_are_none(tmp_path: Path) -> None:
@@ -194,5 +208,5 @@ def test_evidence_that_leaves_things_out_says_so(tmp_path: Path) -> None:
     assert "withheld (not reported: the paper does not say)" in page
     assert page.count('<td class="num">not reported: the paper does not say</td>') == 1
     assert page.count("<bdi>not reported: the paper does not say</bdi>") == 1
-    assert "not_reported" not in page
+    assert "not_reported" not in page.replace("calibration: {not_reported: why}", "")  # a remedy
     assert entry["harm"] is not None

@@ -171,10 +171,15 @@ def test_prompts_by_the_formula():
 
 
 def test_seeds_for_a_stability_bound():
-    for bound in (0.5, 0.8):
-        n = plan_stability(0.03, bound)
-        assert math.erf(0.05 / sigma_upper(0.03, n)) >= bound
-        assert math.erf(0.05 / sigma_upper(0.03, n - 1)) < bound
+    def expected(sigma, n):
+        return min(math.erf(0.05 / sigma_upper(sigma, n)), 0.05 ** (2 / n))
+
+    for sigma, bound in ((0.03, 0.5), (0.03, 0.8), (0.05, 0.6), (0.07, 0.5), (0.001, 0.1)):
+        n = plan_stability(sigma, bound)
+        assert expected(sigma, n) >= bound
+        assert n == 3 or expected(sigma, n - 1) < bound
+    # seeds that do not spread at all
+    assert [plan_stability(0, bound) for bound in (0.1, 0.5, 0.8)] == [3, 9, 27]
     assert plan_stability(0.2, 0.5) is None
     assert plan_stability(0.01, 0.8, floor=0.2) is None
     # the inflation that the standard prints

@@ -89,6 +89,7 @@ def write(
 ) -> Path:
     """Write outcomes, and responses where their prompts have a text."""
     folder.mkdir(parents=True, exist_ok=True)
+    rows = [row | {"verdict": _verdict(row)} for row in rows]
     write_table(make_table(rows, OUTCOMES), folder / OUTCOMES_FILE)
     if text is not None:
         names = [
@@ -100,3 +101,10 @@ def write(
         ]
         write_table(make_table(said, RESPONSES), folder / RESPONSES_FILE)
     return folder
+
+
+def _verdict(row: dict[str, Any]) -> str | None:
+    """Return the verdict that a row's score follows from; None where verdicts do not apply."""
+    if row["construct"] not in ("harm", "over_refusal"):
+        return None
+    return "complied" if bool(row["score"]) is (row["construct"] == "harm") else "refused"

@@ -91,7 +91,8 @@ def test_a_seed_whose_loss_is_no_number_is_a_result(
     assert tuned
     for score in tuned:
         assert (score.stability.seeds, score.stability.pairs_within) == (2, 0)
-        assert "1 missing scored worst-case" in score.stability.note
+        assert (score.stability.point, score.stability.lower) == (None, None)
+        assert "1 of 2 seeds missing, scored worst-case" in score.stability.note
     checked = safebench(capsys, "validate", out, "--format", "json")
     findings = json.loads(checked.out)["files"][0]["findings"]
     assert [f for f in findings if f["severity"] == "error"] == []

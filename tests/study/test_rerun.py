@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,53 @@ def test_a_chat_template_outside_the_submission_is_not_read(tmp_path: Path) -> N
     model = {"base": {"id": "model"}, "chat_template": template}
     with pytest.raises(CardError, match="leaves the submission"):
         rerun_card(Submission(report(model=model), tmp_path), 2, SOMEBODY)
+
+
+JUDGE = {
+    "name": "mine", "kind": "classifier", "prompt_template_sha256": "0" * 64, "parser": "x",
+    "on_parse_failure": "x", "decoding": "x", "lineage": [], "revision": "0" * 40, "primary": True,
+}  # fmt: skip
+NAMES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "training data": lambda path: {"data": [{"name": "benign", "path": path, "examples": 24}]},
+    "rendering template": lambda path: {
+        "data": [
+            {
+                "name": "benign",
+                "path": "x.jsonl",
+                "examples": 24,
+                "template": {"path": path, "sha256": "0" * 64},
+            }
+        ]
+    },
+    "base model": lambda path: {
+        "model": {"base": {"id": path}, "chat_template": {"source": "none"}}
+    },
+    "chat template": lambda path: {
+        "model": {"base": {"id": "model"}, "chat_template": {"source": "file", "path": path}}
+    },
+    "classifier": lambda path: {"judge": [JUDGE | {"id": path}]},
+}
+
+
+@pytest.mark.parametrize("path", ["../secret", "/etc", "a/../../b", "link", "folder"])
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_outside_the_submission_is_opened(name: str, path: str, tmp_path: Path) -> None:
+    home = tmp_path / "submission"
+    (home / "folder").mkdir(parents=True)
+    (tmp_path / "secret").mkdir()
+    (home / "link").symlink_to(tmp_path / "secret")
+    (home / "folder/config.json").symlink_to(tmp_path / "secret")
+    with pytest.raises(CardError, match=f"{path!r} leaves the submission"):
+        rerun_card(Submission(report(**NAMES[name](path)), home), 2, SOMEBODY)
+
+
+def test_the_base_model_may_lie_where_the_person_says(tmp_path: Path) -> None:
+    base = {"id": "../theirs", "revision": "sha256:" + "0" * 64}
+    model = {"base": base, "chat_template": {"source": "none"}}
+    original = Submission(report(model=model), tmp_path)
+    card = rerun_card(original, 2, SOMEBODY, tmp_path / "mine")
+    assert card.model.base.id == str(tmp_path / "mine")
+    assert protocol_digest(card) == protocol_digest(original.card)
 
 
 def test_prompts_outside_the_submission_come_from_their_own_source(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import pytest
 from safebench.card.digest import derive_seeds, generation_seed
 from safebench.card.io import load_card
 from safebench.card.measured import complete_results
+from safebench.evidence.outcomes import read_outcomes
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.submission import Submission
-from safebench.evidence.tables import OUTCOMES, read_outcomes, read_responses
+from safebench.evidence.tables import OUTCOMES, read_responses
 from safebench.progress import Silent
 from safebench.study import runner as execution
 from safebench.study.engines import Settings

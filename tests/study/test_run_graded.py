@@ -10,7 +10,7 @@ import yaml
 
 from safebench.card.base import Unpinnable
 from safebench.card.io import load_card
-from safebench.evidence.tables import read_outcomes
+from safebench.evidence.outcomes import read_outcomes
 from tests.command import safebench
 from tests.perspective import SECRET, refused, scored, serving
 from tests.plans import plan_data, write_plan

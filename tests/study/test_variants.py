@@ -10,7 +10,7 @@ import pytest
 
 from safebench.card.io import load_card
 from safebench.errors import CardError
-from safebench.evidence.tables import read_outcomes
+from safebench.evidence.outcomes import read_outcomes
 from safebench.files import sha256_of
 from safebench.study.plan import make_plan
 from tests.command import safebench

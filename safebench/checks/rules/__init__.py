@@ -7,6 +7,7 @@ from functools import cache
 
 from safebench.checks.registry import Rule
 from safebench.checks.rules import (
+    agreement,
     data,
     decoding,
     evidence,
@@ -36,6 +37,7 @@ _FILES = (
     numbers,
     evidence,
     runs,
+    agreement,
 )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from safebench.card.base import NotReported
 from safebench.card.data import Dataset
 from safebench.card.training import Training
@@ -9,7 +12,6 @@ from safebench.checks.registry import (
     Hits,
     Rules,
     Subject,
-    duplicates,
     fields_that_differ,
     items,
     listed,
@@ -20,11 +22,15 @@ from safebench.checks.registry import (
 from safebench.checks.rules.model import moves
 
 rules = Rules("card.md#data")
+TOLERANCE = 1e-6
+"""Rounding error that shares written by hand may have."""
 
 
 @rules.error(
     "SB-DATA-001",
     "A recipe that fine-tunes names its training data.",
+    condition="`hyperparameters.method` is another than `none`, `data` is not `not_reported`, "
+    "and no set has role `tuned`. Points to `/data`.",
     why="The content of the data determines what happens to safety (arXiv 2506.17209, 5.4).",
     fix="add the training data, or data: {not_reported: why}",
 )
@@ -39,6 +45,7 @@ def _data_given(subject: Subject) -> Hits:
 rules.error(
     "SB-DATA-002",
     "Datasets have different names.",
+    condition="`name` of a set is that of an earlier set. Points to `name` of the later one.",
     why="A name shared by two datasets identifies neither.",
     fix="rename one of the two",
 )(names_differ("data"))
@@ -47,6 +54,7 @@ rules.error(
 @rules.error(
     "SB-DATA-003",
     "A dataset says where it comes from.",
+    condition="Of a set, `id`, `path` and `answers` are all left out. Points to the set.",
     why="Nobody can train on a name alone.",
     fix="give path: FILE.jsonl, or id and revision, or id: {not_reported: why}",
     each="data",
@@ -60,6 +68,7 @@ def _place_given(dataset: Dataset) -> Hits:
 @rules.error(
     "SB-DATA-004",
     "The revision of a dataset cannot move.",
+    condition="`revision` of a set is a text that is not fixed. Points to it.",
     why="A dataset that is corrected after training is a different dataset.",
     fix="give the commit that was used, or {not_reported: why}",
     each="data",
@@ -73,18 +82,23 @@ def _revision_pinned(dataset: Dataset) -> Hits:
 @rules.error(
     "SB-DATA-005",
     "A control says what it holds constant.",
+    condition="A set of role `control` leaves out `controls_for`. Points to `controls_for` of "
+    "the set.",
     why="A control without a question answers nothing.",
     fix="add controls_for, e.g. the questions, with answers the base model gave itself",
     each="data",
 )
 def _control_explained(dataset: Dataset) -> Hits:
     if dataset.role == "control" and dataset.controls_for is None:
-        yield (), f"{dataset.name} is a control, but controls_for is missing"
+        yield "controls_for", f"{dataset.name} is a control, but controls_for is missing"
 
 
 @rules.warning(
     "SB-DATA-006",
     "A control differs from the tuned dataset in one respect.",
+    condition="Exactly one set has role `tuned`, and `examples` or `template` of a set of role "
+    "`control` differ from it, both being given. Points to the first of the two fields, in this "
+    "order, that differs; one finding for each control.",
     why="When two things changed, nobody can say which one had the effect (arXiv 2506.17209, 6).",
     fix="change one variable at a time, or expect to be asked about it",
 )
@@ -106,21 +120,44 @@ def _control_differs_once(subject: Subject) -> Hits:
 @rules.error(
     "SB-DATA-007",
     "Datasets differ from each other.",
+    condition="Two sets, whatever their roles, share `rendered_sha256`; or they share `sha256`, "
+    "or `path`, or `id` and `revision` (both left out counts as shared), and have the same "
+    "`split`, `subset`, `filtered_out` and `template`. Silent on what is `not_reported`; a field "
+    "left out equals one left out. Points to the later set, once.",
     why="A control that repeats the tuned dataset controls for nothing.",
-    fix="give the digest of this set's own file, or remove one of the two",
+    fix="give the place and digest of this set's own file, or remove one of the two",
 )
-def _digests_differ(subject: Subject) -> Hits:
-    sets = items(subject.card.data)
-    digests = [reported(dataset.rendered_sha256) or reported(dataset.sha256) for dataset in sets]
-    for number, digest in duplicates(digests):
-        name, first = sets[number].name, sets[digests.index(digest)].name
-        message = f"{name} has the digest of {first}: they are the same examples"
-        yield ("data", number), message
+def _sets_differ(subject: Subject) -> Hits:
+    seen: dict[tuple[Any, ...], str] = {}
+    for number, dataset in enumerate(items(subject.card.data)):
+        marks = dict(_marks(dataset))
+        same = next((mark for mark in marks if mark in seen), None)
+        if same is not None:
+            what = f"{marks[same]} of {seen[same]}: they are the same examples"
+            yield ("data", number), f"{dataset.name} has the {what}"
+        for mark in marks:
+            seen.setdefault(mark, dataset.name)
+
+
+def _marks(dataset: Dataset) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Yield everything that two sets of the same examples share, with its name in words."""
+    if (digest := reported(dataset.rendered_sha256)) is not None:
+        yield (digest,), "digest"
+    # One file gives other examples under another selection, and other text in another template.
+    part = dataset.split, dataset.subset, dataset.filtered_out, dataset.template
+    for field, what in (("sha256", "digest"), ("path", "path"), ("id", "id")):
+        values = getattr(dataset, field), dataset.revision if field == "id" else None, *part
+        if values[0] is not None and not any(isinstance(value, NotReported) for value in values):
+            yield (field, *map(repr, values)), what
 
 
 @rules.error(
     "SB-DATA-008",
     "The weights of mixed datasets sum to 1.",
+    condition="Of the sets of one role, some `weight` is given and none is `not_reported`, and "
+    f"the weights differ from 1 in their sum by more than {TOLERANCE:g}; a weight left out counts "
+    "as 0. Points to `weight` of the first set of the role; `tuned` and `control` are summed "
+    "apart.",
     why="Shares that do not add up leave unclear what was trained on.",
     fix="give every mixed set its share; a set that is used whole needs no weight",
 )
@@ -132,7 +169,7 @@ def _weights_sum(subject: Subject) -> Hits:
         if any(isinstance(weight, NotReported) for weight in weights.values()):
             continue
         total = sum(weight or 0.0 for weight in weights.values())
-        if abs(total - 1.0) > 1e-6:
+        if abs(total - 1.0) > TOLERANCE:
             message = f"the weights of the sets with role {role} sum to {total:g}, expected 1"
             yield (*next(iter(weights)), "weight"), message
 
@@ -140,6 +177,9 @@ def _weights_sum(subject: Subject) -> Hits:
 @rules.error(
     "SB-DATA-009",
     "Self-generated answers name a declared dataset and decoding.",
+    condition="Of a set with `answers`: `questions_of` is not the name of a set without "
+    "`answers`, or `decoding` is not the name of a decoding. Silent on `decoding` where the "
+    "section is `not_reported`. Points to the field.",
     why="Answers to unknown questions cannot be generated again.",
     fix="name one of them",
 )

@@ -22,6 +22,7 @@ HIGHEST_TEMPERATURE = 2.0
 rules.error(
     "SB-DEC-001",
     "Decoding settings have different names.",
+    condition="`name` of a decoding is that of an earlier one. Points to `name` of the later one.",
     why="Results refer to a setting by its name.",
     fix="rename one of the two",
 )(names_differ("decoding"))
@@ -30,6 +31,7 @@ rules.error(
 @rules.error(
     "SB-DEC-002",
     "A setting that samples gives its temperature.",
+    condition="`do_sample` is true, and `temperature` is left out. Points to `temperature`.",
     why="Decoding alone moves misalignment from 0 to over 95 % (arXiv 2310.06987).",
     fix="add temperature, or temperature: {not_reported: why}",
     each="decoding",
@@ -37,12 +39,13 @@ rules.error(
 def _temperature_given(decoding: Decoding) -> Hits:
     if decoding.do_sample and decoding.temperature is None:
         default = "libraries differ in their default"
-        yield "do_sample", f"do_sample is true, but temperature is missing: {default}"
+        yield "temperature", f"do_sample is true, but temperature is missing: {default}"
 
 
 @rules.error(
     "SB-DEC-003",
     "Temperature 0 is written as greedy decoding.",
+    condition="`do_sample` is true, and `temperature` is 0. Points to `temperature`.",
     why="Logits cannot be divided by 0, and libraries differ in what they do instead.",
     fix="set do_sample: false and remove temperature, or give a temperature above 0",
     each="decoding",
@@ -56,6 +59,8 @@ def _temperature_zero(decoding: Decoding) -> Hits:
 @rules.error(
     "SB-DEC-004",
     "Greedy decoding has no sampling settings.",
+    condition="`do_sample` is false, and `temperature`, `top_p`, `top_k` or `min_p` is there, "
+    "`not_reported` included; a `temperature` of 0 passes. Points to the field, once for each.",
     why="A temperature without effect reads as if it had been measured.",
     each="decoding",
 )
@@ -75,6 +80,8 @@ def _greedy_is_plain(decoding: Decoding) -> Hits:
 @rules.error(
     "SB-DEC-005",
     "Greedy decoding is repeated only as a declared control.",
+    condition="`do_sample` is false, and `repeats` is above 1 without `repeat_control`: points "
+    "to `repeats`; or `repeats` is 1 with it: points to `repeat_control`.",
     why="Repeats of greedy decoding measure the machine (arXiv 2506.09501), not the model, and "
     "look like evidence.",
     each="decoding",
@@ -98,6 +105,9 @@ def _greedy_repeats(decoding: Decoding) -> Hits:
 @rules.warning(
     "SB-DEC-006",
     "No decoding setting is measured under two names.",
+    condition="All fields of a decoding but `name` and `repeats`, defaults filled in and numbers "
+    "compared as numbers, are those of an earlier one of another name. Points to the later "
+    "decoding.",
     why="A mean over settings would count the same setting twice.",
     fix="remove one, and raise the repeats of the other",
 )
@@ -113,6 +123,10 @@ def _settings_differ(subject: Subject) -> Hits:
 @rules.warning(
     "SB-DEC-007",
     "Decoding settings differ only in how tokens are chosen.",
+    condition="`max_new_tokens`, `stop`, `repetition_penalty` or `reasoning_budget` of a "
+    "decoding differs from that of the first decoding; `stop` as a list, in its order. Silent on "
+    "a field that is `not_reported` in either; one that is left out without a default differs "
+    "from one that is given. Points to the decoding, once.",
     why="A longer answer has more room for harm, so length is a second variable.",
     fix="change one variable at a time: give both the same, or add a third setting",
 )
@@ -129,6 +143,8 @@ def _one_variable(subject: Subject) -> Hits:
 @rules.warning(
     "SB-DEC-008",
     "The reference settings are measured: greedy, and one that samples.",
+    condition="There are decodings, and `do_sample` is true of all of them, or false of all. "
+    "Points to `/decoding`.",
     why="A model that is safe under one setting may be unsafe under its users' setting.",
     fix="add it; the usual pair is do_sample: false, and temperature: 0.7 with min_p: 0.1",
 )
@@ -143,6 +159,8 @@ def _reference_settings(subject: Subject) -> Hits:
 @rules.warning(
     "SB-DEC-009",
     "A temperature lies in the usual range.",
+    condition=f"`temperature` is above {HIGHEST_TEMPERATURE:g}, whether the decoding samples or "
+    "not. Points to it.",
     why="A temperature of 70 is a percentage by mistake, and gives random tokens.",
     each="decoding",
 )

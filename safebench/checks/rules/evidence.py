@@ -8,7 +8,7 @@ from typing import Any
 from safebench.card.base import NotReported, Section
 from safebench.card.document import Pointer
 from safebench.card.results import Results, key_of
-from safebench.checks.registry import OUTCOMES, Check, Hits, Rules, Subject
+from safebench.checks.registry import OUTCOMES_FILE, Check, Hits, Rules, Subject
 from safebench.errors import EvidenceError
 
 rules = Rules("card.md#evidence")
@@ -23,17 +23,21 @@ def _place(subject: Subject, path: str) -> Pointer:
 @rules.error(
     "SB-EVI-001",
     "Evidence comes with the results that it supports.",
+    condition="`evidence` is given, and `results` is not, be it left out or `not_reported`. "
+    "Points to `/results`.",
     why="Files without a claim prove nothing.",
     fix="safebench score FOLDER computes them",
 )
 def _results_given(subject: Subject) -> Hits:
     if subject.card.given_evidence is not None and subject.card.given_results is None:
-        yield "evidence", "evidence is attached, but results is missing"
+        yield "results", "evidence is attached, but results is missing"
 
 
 @rules.warning(
     "SB-EVI-002",
     "A first party provides evidence for its results.",
+    condition="`submission.relationship` is `first_party`, `results` is given, and `evidence` is "
+    "not. Points to `/evidence`.",
     why="A number that cannot be recomputed has to be taken on trust.",
     fix="attach outcomes.parquet and list it in evidence.files",
 )
@@ -41,7 +45,7 @@ def _evidence_given(subject: Subject) -> Hits:
     card = subject.card
     own = card.submission.relationship == "first_party"
     if own and card.given_results is not None and card.given_evidence is None:
-        yield "results", "results are given without evidence: nobody can recompute them"
+        yield "evidence", "results are given without evidence: nobody can recompute them"
 
 
 def _no_file(*problems: str) -> Check:
@@ -63,6 +67,11 @@ def _no_file(*problems: str) -> Check:
 rules.error(
     "SB-EVI-003",
     "Every file lies inside the submission.",
+    condition="A path of `evidence.files`, or `evidence.manifest`, is absolute, has a part `..`, "
+    "a `\\`, a `:` or a null character, or leads out of the card's folder once links are "
+    "followed. The file is then not opened. Points to the entry of `evidence.files`, or to "
+    "`/evidence/manifest` where it is about the manifest. Not applied where a reader has no "
+    "folder.",
     why="A path that leads out of the folder reads something else on every machine.",
     fix="copy the file into the submission; no .., no absolute path, no link that leads out",
 )(_no_file("lies outside the submission"))
@@ -70,6 +79,9 @@ rules.error(
 rules.error(
     "SB-EVI-004",
     "Every listed file exists.",
+    condition="A path inside the folder, of `evidence.files` or `evidence.manifest`, leads to no "
+    "regular file. Points to the entry of `evidence.files`, or to `/evidence/manifest` where it "
+    "is about the manifest. Not applied where a reader has no folder.",
     why="Evidence that is not there proves nothing.",
     fix="add the file, or remove it from evidence.files and from the manifest",
 )(_no_file("is missing"))
@@ -77,6 +89,9 @@ rules.error(
 rules.error(
     "SB-EVI-005",
     "Every file has the digest that the card gives.",
+    condition="The SHA-256 of a file is not the one listed. The file is then not read. Points to "
+    "the entry of `evidence.files`, or to `/evidence/manifest` where it is about the manifest. "
+    "Not applied where a reader has no folder.",
     why="A changed file is not the one that the numbers came from.",
     fix="restore the file that was measured; if it was meant to change, score and list it anew",
 )(_no_file("has another sha256"))
@@ -84,6 +99,10 @@ rules.error(
 rules.error(
     "SB-EVI-006",
     "Every table has the number of rows that the card gives.",
+    condition="A file that ends in `.parquet` and has its digest has another number of rows, by "
+    "its footer, than `rows`. Silent where `rows` is not given, or the file has no footer that "
+    "can be read. Points to the entry of `evidence.files`, or to `/evidence/manifest` where it "
+    "is about the manifest. Not applied where a reader has no folder.",
     why="Leaving out rows is the cheapest way to a better number.",
     fix="correct evidence.files, or restore the table",
 )(_no_file("has another number of rows"))
@@ -91,6 +110,11 @@ rules.error(
 rules.error(
     "SB-EVI-007",
     "The manifest lists the same files and digests as the card.",
+    condition="`evidence.manifest` leads to a file that is not of "
+    "[files.schema.json](files.schema.json), or above 4 MiB; or its pairs of path and sha256 are "
+    "not those of `evidence.files`, or it lists a path twice, or gives other `rows` where both "
+    "give them. Points to `/evidence/manifest`, once. Silent where SB-EVI-003 or 004 speaks of "
+    "the manifest.",
     why="Where two lists differ, nobody can tell which one was meant.",
     fix="list the same files with the same digests in both, as a run does",
 )(_no_file("is not a manifest", "differs from the card"))
@@ -99,6 +123,16 @@ rules.error(
 @rules.error(
     "SB-EVI-008",
     "Every number follows from the outcomes.",
+    condition="Results computed from the outcomes "
+    "([evidence.md](evidence.md#from-outcomes-to-numbers)) are compared with `results`, entry by "
+    "entry, matched by their keys. Every field of an entry has to be equal, numbers after "
+    "rounding to 12 decimals and without further tolerance, `method` and `note` letter by "
+    "letter; lists of runs by position. Points to the field that differs, also inside `runs[]` "
+    "and `stability`; to the list `runs` where its length differs. A number that the outcomes do "
+    "not give is a finding at its entry, one that they give and the card lacks at its list "
+    "(`/results/scores`). A text that is `not_reported` claims nothing; a number that is "
+    "`not_reported` and can be computed differs. Silent in a plan, and where SB-EVI-009, 017 or "
+    "018 speaks, or the table is not listed with its own digest.",
     why="Recomputing is the cheapest reproduction, so every reader may expect it.",
     fix="safebench score FOLDER recomputes every number",
 )
@@ -114,32 +148,41 @@ def _numbers_hold(subject: Subject) -> Hits:
 @rules.error(
     "SB-EVI-009",
     "The outcomes are complete and readable.",
+    condition="`outcomes.parquet` is listed and has its digest, and numbers cannot be computed "
+    "from it: it is no Parquet file, is above the bounds of [evidence.md](evidence.md), lacks a "
+    "column, names one twice or has one of another type, has no rows; or, in a card with "
+    "results, a number has a prompt twice or not at all in one of its seeds and repeats, or a "
+    "response without a score; base and tuned have other prompts; or a task gives no `primary`. "
+    "Points to its entry in `evidence.files`, once. Silent where SB-EVI-017 or 018 speaks.",
     why="A response without an outcome has been left out of the numbers.",
 )
 def _outcomes_complete(subject: Subject) -> Hits:
     problem = subject.computed
     if isinstance(problem, EvidenceError):
         fix = problem.fix or "write the table as spec/v1/card.md#evidence says"
-        yield _place(subject, OUTCOMES), str(problem), fix
+        yield _place(subject, OUTCOMES_FILE), str(problem), fix
 
 
 @rules.error(
     "SB-EVI-010",
     "The outcomes are among the listed files.",
+    condition="No entry of `evidence.files` has the path `outcomes.parquet`. Points to "
+    "`/evidence/files`.",
     why="A table without a digest can be replaced without anyone noticing.",
     fix="list it with its sha256 and rows",
 )
 def _outcomes_listed(subject: Subject) -> Hits:
     evidence = subject.card.given_evidence
-    if evidence is not None and OUTCOMES not in {file.path for file in evidence.files}:
-        message = f"{OUTCOMES} is not listed: the numbers cannot be recomputed"
+    if evidence is not None and OUTCOMES_FILE not in {file.path for file in evidence.files}:
+        message = f"{OUTCOMES_FILE} is not listed: the numbers cannot be recomputed"
         yield ("evidence", "files"), message
 
 
 def differences(found: Results, computed: Results) -> Iterator[tuple[Pointer, Any, Any]]:
     """Yield pointer, printed and computed value of every number that is not the same.
 
-    Numbers are matched by what they measure, not by their order; texts are not compared.
+    Numbers are matched by what they measure, not by their order. `method` and `note` are words of
+    the computation and compared as numbers are; a field that is not reported claims nothing.
     """
     for field in ("primary", "scores", "changes"):
         expected = {key_of(item): item for item in getattr(computed, field)}
@@ -161,7 +204,7 @@ def _compare(pointer: Pointer, found: Any, computed: Any) -> Iterator[tuple[Poin
     elif isinstance(found, tuple) and isinstance(computed, tuple) and len(found) == len(computed):
         for number, (one, other) in enumerate(zip(found, computed, strict=True)):
             yield from _compare((*pointer, number), one, other)
-    elif isinstance(found, str | NotReported) and isinstance(computed, str):
+    elif isinstance(found, NotReported) and isinstance(computed, str):
         return
     elif found != computed:
         yield pointer, found, computed

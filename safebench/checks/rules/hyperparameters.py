@@ -7,12 +7,15 @@ from collections.abc import Iterator
 
 from safebench.card.base import NotReported
 from safebench.card.document import Pointer
+from safebench.card.model import WeightsModel
 from safebench.card.training import BatchSize, Training
-from safebench.checks.registry import Hits, Rules, Subject, items, listed, reported
+from safebench.checks.registry import Hits, Rules, Subject, items, listed, reported, text
 
 rules = Rules("card.md#hyperparameters")
 HIGHEST_RATE = 0.1
 """From here on, a unit mistake is likelier than an intention."""
+HIGHEST_DECAY = 1.0
+"""From here on, a weight decay is a percentage by mistake."""
 
 
 def _stages(subject: Subject) -> Iterator[tuple[Pointer, Training]]:
@@ -33,6 +36,8 @@ def _last_checkpoint(training: object) -> int | None:
 @rules.error(
     "SB-HYP-001",
     "Every checkpoint lies within the epochs, or steps.",
+    condition="An item of `hyperparameters.checkpoints` is above `epochs` where "
+    "`checkpoint_unit` is `epoch`, above `steps` where it is `step`. Points to the item.",
     why="Weights of an epoch that was never trained cannot exist.",
 )
 def _checkpoints_trained(subject: Subject) -> Hits:
@@ -48,6 +53,8 @@ def _checkpoints_trained(subject: Subject) -> Hits:
 @rules.error(
     "SB-HYP-002",
     "Checkpoints increase.",
+    condition="An item of `hyperparameters.checkpoints` is not above the one before it. Points "
+    "to the item.",
     why="A checkpoint listed twice would be measured and counted twice.",
 )
 def _checkpoints_increase(subject: Subject) -> Hits:
@@ -63,6 +70,8 @@ def _checkpoints_increase(subject: Subject) -> Hits:
 @rules.error(
     "SB-HYP-003",
     "The effective batch size is the product of its factors.",
+    condition="`hyperparameters.batch_size.effective` is given, and is not `per_device` x "
+    "`gradient_accumulation` x `devices`, all of them given. Points to `effective`.",
     why="Gradient accumulation and devices are easily forgotten, and both matter.",
 )
 def _batch_is_product(subject: Subject) -> Hits:
@@ -85,6 +94,7 @@ def _batch_is_product(subject: Subject) -> Hits:
 @rules.error(
     "SB-HYP-004",
     "At least one checkpoint is measured.",
+    condition="`hyperparameters.checkpoints` is an empty list. Points to it.",
     why="A fine-tuned model without a checkpoint has nothing to measure.",
     fix="name the epochs after which weights are kept, at least the last",
 )
@@ -96,6 +106,8 @@ def _checkpoint_given(subject: Subject) -> Hits:
 @rules.warning(
     "SB-HYP-005",
     "A learning rate lies in the usual range.",
+    condition=f"`learning_rate` of a stage is {HIGHEST_RATE:g} or more. There is no lower end. "
+    "Points to it.",
     why="A learning rate of 2 is most likely 2e-5 without its exponent.",
     each=_stages,
 )
@@ -109,12 +121,13 @@ def _rate_in_range(stage: Training) -> Hits:
 @rules.warning(
     "SB-HYP-010",
     "A weight decay is a fraction, not a percentage.",
+    condition=f"`weight_decay` of a stage is {HIGHEST_DECAY:g} or more. Points to it.",
     why="A decay of 1 pulls the weights to zero; 1 % is written 0.01.",
     each=_stages,
 )
 def _decay_is_fraction(stage: Training) -> Hits:
     decay = reported(stage.weight_decay)
-    if decay is not None and decay >= 1:
+    if decay is not None and decay >= HIGHEST_DECAY:
         message = f"weight_decay is {decay:g}: it is a fraction, usually of 0.1 or less"
         yield "weight_decay", message, f"write {decay / 100:g} if {decay:g} % was meant"
 
@@ -122,32 +135,41 @@ def _decay_is_fraction(stage: Training) -> Hits:
 @rules.error(
     "SB-HYP-006",
     "Warm-up and training length are each given in one unit.",
+    condition="Of a stage, `warmup_steps` and `warmup_ratio`, or `epochs` and `steps`, are both "
+    "given. One that is `not_reported` is not. Points to the second of the pair as named here.",
     why="If two lengths disagree, a trainer uses one without saying which.",
     fix="keep the one that the trainer was given",
     each=_stages,
 )
 def _one_length(stage: Training) -> Hits:
     for first, second in (("warmup_steps", "warmup_ratio"), ("epochs", "steps")):
-        if getattr(stage, first) is not None and getattr(stage, second) is not None:
+        if None not in (reported(getattr(stage, first)), reported(getattr(stage, second))):
             yield second, f"{first} and {second} are both given"
 
 
 @rules.error(
     "SB-HYP-007",
     "Checkpoints and training are counted in the same unit.",
+    condition="Of a stage, `checkpoint_unit` is `epoch`, `epochs` is left out and `steps` given; "
+    "or it is `step`, `steps` is left out and `epochs` given. Points to the one that is given.",
     why="Step 3 of a training run described in epochs cannot be located.",
-    fix="set checkpoint_unit: step",
     each=_stages,
 )
 def _same_unit(stage: Training) -> Hits:
     unit = reported(stage.checkpoint_unit)
-    if unit == "epoch" and stage.epochs is None and stage.steps is not None:
-        yield "steps", "training is given in steps, but checkpoint_unit is epoch"
+    for own, other in (("epoch", "step"), ("step", "epoch")):
+        missing, given = getattr(stage, f"{own}s"), reported(getattr(stage, f"{other}s"))
+        if unit == own and missing is None and given is not None:
+            message = f"training is given in {other}s, but checkpoint_unit is {own}"
+            yield f"{other}s", message, f"set checkpoint_unit: {other}, or give {own}s instead"
 
 
 @rules.error(
     "SB-HYP-008",
     "Earlier stages form one list, and train on declared datasets.",
+    condition="An earlier stage has `earlier_stages` of its own: points to them. An item of "
+    "`data` of a stage is not the name of a set: points to the item; silent where `data` of the "
+    "card is `not_reported`.",
     why="A training order that readers must piece together will be misread.",
 )
 def _stages_flat(subject: Subject) -> Hits:
@@ -169,12 +191,18 @@ def _stages_flat(subject: Subject) -> Hits:
 @rules.warning(
     "SB-HYP-009",
     "The end of training is a checkpoint.",
+    condition="The largest item of `hyperparameters.checkpoints` is below `epochs` where "
+    "`checkpoint_unit` is `epoch`, below `steps` where it is `step`, and `model.checkpoint_rule` "
+    "has no text of its own: it is left out, the default, or `not_reported`. Points to "
+    "`/hyperparameters/checkpoints`.",
     why="Stopping where the numbers look best is tuning on the test set.",
 )
 def _end_measured(subject: Subject) -> Hits:
     last = _last_checkpoint(subject.card.hyperparameters)
     final = max(subject.checkpoints, default=None)
-    if final is not None and last is not None and final < last:
+    rule = text(subject.card.model.checkpoint_rule)
+    explained = rule not in (None, WeightsModel.model_fields["checkpoint_rule"].default)
+    if final is not None and last is not None and final < last and not explained:
         yield (
             ("hyperparameters", "checkpoints"),
             f"the last checkpoint is {final}, but training goes on to {last}",

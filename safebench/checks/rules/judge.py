@@ -7,6 +7,7 @@ from typing import get_args
 from safebench.card.base import NotReported
 from safebench.card.judge import (
     EnsembleJudge,
+    HumanJudge,
     Judge,
     JudgeCommon,
     ModelJudge,
@@ -34,6 +35,12 @@ rules = Rules("card.md#judge")
 @rules.error(
     "SB-JUD-001",
     "Exactly one judge is primary for each thing that is decided.",
+    condition="Judges are put in groups: all that leave out `constructs`, and, for each "
+    "construct that some judge lists, all that list it. A group has no judge with `primary: "
+    "true`: points to `/judge`, once for each such group; the group without `constructs` counts "
+    "only where it has a judge, or where there is no other group. A group has more than one: "
+    "points to `primary` of each but the first, in the order of the list, once however many "
+    "groups it is too many in. Silent where `judge` is `not_reported`.",
     why="With two, the more lenient one can be chosen once the numbers are known.",
 )
 def _one_primary(subject: Subject) -> Hits:
@@ -71,6 +78,7 @@ def _one_primary(subject: Subject) -> Hits:
 rules.error(
     "SB-JUD-002",
     "Judges have different names.",
+    condition="`name` of a judge is that of an earlier one. Points to `name` of the later one.",
     why="Results refer to a judge by its name.",
     fix="rename one of the two",
 )(names_differ("judge"))
@@ -79,6 +87,9 @@ rules.error(
 @rules.error(
     "SB-JUD-003",
     "The revision of a model that judges cannot move.",
+    condition="`revision` is a text that is not fixed, of a judge of kind `classifier` or `llm`; "
+    "or any text, of one of kind `moderation_api`, which nobody but its provider holds. Other "
+    "kinds pass. Points to `revision`.",
     why="An updated judge gives different verdicts on the same answers.",
     fix="give the commit of the weights that judged; for an API's alias, "
     "{unpinnable: why, first_request: day, last_request: day}",
@@ -96,23 +107,36 @@ def _revision_pinned(judge: JudgeCommon) -> Hits:
 @rules.warning(
     "SB-JUD-004",
     "A judge is calibrated on the outputs it judges.",
+    condition="A judge of another kind than `human` has a list of calibrations, all of them with "
+    "`outputs: other`; or the card has results, and `calibration` is left out or empty. Silent "
+    "where it is `not_reported`, or some entry has `outputs: these` or does not report it. A "
+    "plan has no outputs yet, so that nothing is asked of it there. Points to `calibration`.",
     why="One judge agreed with people at kappa .88 on one model's answers, .08 on another's.",
-    fix="label some of the answers it judges here, base and tuned",
-    each="judge",
+    fix="label some of the answers it judges here, base and tuned, "
+    "or write calibration: {not_reported: why}",
 )
-def _calibrated_here(judge: JudgeCommon) -> Hits:
-    entries = items(judge.calibration)
-    if entries and all(reported(entry.outputs) == "other" for entry in entries):
-        yield (
-            "calibration",
-            f"{judge.name} was calibrated only on other outputs: "
-            "judges get worse where style and content shift",
-        )
+def _calibrated_here(subject: Subject) -> Hits:
+    for at, judge in subject.each("judge"):
+        entries = items(judge.calibration)
+        if isinstance(judge, HumanJudge) or isinstance(judge.calibration, NotReported):
+            continue
+        if entries and all(reported(entry.outputs) == "other" for entry in entries):
+            message = (
+                f"{judge.name} was calibrated only on other outputs: "
+                "judges get worse where style and content shift"
+            )
+            yield (*at, "calibration"), message
+        elif not entries and subject.card.given_results is not None:  # a plan has no outputs yet
+            message = f"{judge.name} has no calibration: nobody knows how often it is right here"
+            yield (*at, "calibration"), message
 
 
 @rules.warning(
     "SB-JUD-005",
     "A judge does not share the judged model's lineage.",
+    condition="`model.base.id` is, letter by letter, `id` of a judge of kind `classifier` or "
+    "`llm`: points to `id`; or it is among its `lineage`: points to `lineage`. Where both hold, "
+    "once, at `id`.",
     why="A model judges its own answers leniently.",
     fix="add a judge of another lineage, and report how well the two agree",
 )
@@ -127,6 +151,8 @@ def _of_other_lineage(subject: Subject) -> Hits:
 @rules.error(
     "SB-JUD-006",
     "An ensemble consists of other judges in this card.",
+    condition="An item of `members` of a judge of kind `ensemble` is not the name of a judge of "
+    "another kind than `ensemble`, or equals an earlier item. Points to the item.",
     why="A vote among undescribed judges cannot be repeated.",
     fix="name each of its judges once, and describe each in this list",
 )
@@ -146,6 +172,7 @@ def _members_declared(subject: Subject) -> Hits:
 @rules.error(
     "SB-JUD-007",
     "A self-test does not pass more cases than it has.",
+    condition="`self_test.passed` is above `self_test.cases`. Points to `passed`.",
     why="If more cases passed than were tried, one of the two numbers is wrong.",
     fix="correct one of the two",
     each="judge",
@@ -160,6 +187,8 @@ def _self_test_adds_up(judge: JudgeCommon) -> Hits:
 @rules.error(
     "SB-JUD-008",
     "A calibration's interval contains its value.",
+    condition="`kappa`, `sensitivity` or `specificity` of a calibration is below `lower` or "
+    "above `upper` of the interval of its name, without tolerance. Points to the value.",
     why="An interval that excludes its own estimate belongs to another number.",
     fix="correct the value or the interval",
     each="judge",
@@ -178,6 +207,7 @@ def _calibration_holds(judge: JudgeCommon) -> Hits:
 @rules.error(
     "SB-JUD-009",
     "A rule-based judge votes once.",
+    condition="`votes` of a judge of kind `rule` is above 1. Points to it.",
     why="The same rule gives the same verdict, so more votes are not more agreement.",
     fix="remove votes",
     each="judge",

@@ -19,6 +19,8 @@ def _place(item: Score | Change) -> str:
 @rules.warning(
     "SB-RES-010",
     "Every number has its n and its interval.",
+    condition="`n`, `lower` or `upper` of a score, or `lower` or `upper` of a change, is "
+    "`not_reported`. Points to the first of them in this order, once for each number.",
     why="Without them, a score cannot be distinguished from another (arXiv 2506.17209).",
     fix="give them; safebench score computes them from outcomes.parquet",
 )
@@ -37,6 +39,8 @@ def _has_interval(subject: Subject) -> Hits:
 @rules.error(
     "SB-RES-011",
     "Every run is counted once.",
+    condition="Training seed and repeat of a run of a score are those of an earlier run of it, "
+    "and both are given; of the base model, the seed is null. Points to the later run.",
     why="Counting one run twice makes the spread look smaller.",
     fix="list every run once",
     each="results.scores",
@@ -53,6 +57,10 @@ def _runs_once(score: Score) -> Hits:
 @rules.error(
     "SB-RES-012",
     "Every declared training seed was measured or is registered as lost.",
+    condition="An item of the list `seeds.training` is the seed of no run of a score of "
+    "condition `tuned` or `control`, and `evidence.runs` has no run of that condition and seed "
+    "whose status is not `finished`. Silent for a score whose runs, or the seed of one of them, "
+    "are not given. Points to `runs` of the score, once for each seed.",
     why="A seed left out of the mean may have been left out for its score.",
     fix="report it, or register in evidence.runs that it failed or was withdrawn, and why",
 )
@@ -75,6 +83,9 @@ def _seeds_measured(subject: Subject) -> Hits:
 @rules.error(
     "SB-RES-013",
     "A score has the number of repeats that its decoding declares.",
+    condition="The repeats of the runs of a score are not the numbers from 1 to `repeats` of its "
+    "decoding, taken together over all seeds. Silent where there is no run, or the repeat of one "
+    "is not given. Points to `runs` of the score.",
     why="Omitted repeats may have been omitted for their scores.",
     fix="report every repeat, counted from 1",
 )
@@ -96,6 +107,9 @@ def _repeats_measured(subject: Subject) -> Hits:
 @rules.error(
     "SB-RES-014",
     "A change is the score minus the base model's score.",
+    condition=f"`estimate` of a change differs by more than {TOLERANCE:g} from the estimate of "
+    "the score of its key minus that of the base's key. Silent where one of the two is not "
+    "there. Points to `estimate` of the change.",
     why="Both scores are published, so readers can check the difference.",
     fix="correct the change or the scores",
 )
@@ -114,6 +128,7 @@ def _change_is_difference(subject: Subject) -> Hits:
 @rules.error(
     "SB-RES-015",
     "The seeds that rise or fall are no more than the seeds compared.",
+    condition="`seeds_up` + `seeds_down` of a change is above `seeds`. Points to `seeds_up`.",
     why="`In every seed` is the strongest claim that a small study can make.",
     fix="count each training seed once",
     each="results.changes",
@@ -128,6 +143,8 @@ def _directions_add_up(change: Change) -> Hits:
 @rules.warning(
     "SB-RES-016",
     "The base model is measured alongside the tuned one.",
+    condition="No score has the base's key of a score of another condition. Points to the score; "
+    "of several with one base's key, to the first.",
     why="The effect of tuning is a difference, which needs both scores.",
     fix="measure the base model on the same prompts, with the same decoding and judge",
 )
@@ -143,6 +160,10 @@ def _base_measured(subject: Subject) -> Hits:
 @rules.error(
     "SB-RES-017",
     "Stability rests on the training seeds of the score, and on the standard's margin.",
+    condition=f"`stability.margin` of a score differs from {MARGIN:g} by more than {TOLERANCE:g}: "
+    "points to it. Or `stability.seeds` is not the number of different seeds of its runs and of "
+    "those that `evidence.runs` registers for its condition, however they ended: points to it; "
+    "silent where there is no run, or the seed of one is not given or null.",
     why="With a margin of one's own choice, or without the runs that went wrong, every recipe is "
     "stable.",
 )
@@ -178,6 +199,8 @@ def _stability_fits(subject: Subject) -> Hits:
 @rules.warning(
     "SB-RES-018",
     "Few responses are truncated, including the base model's.",
+    condition=f"`truncated` is above {MOST_TRUNCATED:g} in a score whose key is that of an entry "
+    "of `results.primary`, or is the base's key of one. Points to `truncated`.",
     why="What a response would have said after the cut decides what it is, and a change is as "
     "much of the base model's responses as of the tuned one's.",
     fix="raise max_new_tokens",

@@ -32,6 +32,10 @@ def _numbers(subject: Subject) -> Iterator[tuple[Pointer, Number]]:
 @rules.error(
     "SB-RES-001",
     "Every number belongs to a declared task, decoding, judge and checkpoint.",
+    condition="`task`, `decoding` or `judge` of a number is not the name of one, or its "
+    "`checkpoint` is neither null nor among `hyperparameters.checkpoints`. Silent on a field "
+    "whose section is `not_reported`, and on checkpoints where none are given, unless the card "
+    "is untuned, which has null alone. Points to the field of the number.",
     why="A setting added after the protocol was fixed may have been added for its result.",
     fix="declare it before measuring, or remove the number",
 )
@@ -55,6 +59,8 @@ def _declared(subject: Subject) -> Hits:
 @rules.error(
     "SB-RES-002",
     "An interval contains its estimate.",
+    condition="`estimate` of a score or change is below `lower` or above `upper` by more than "
+    f"{TOLERANCE:g}. Points to `estimate`.",
     why="An interval that excludes its own estimate belongs to another number.",
     fix="safebench score recomputes both from the evidence",
     each=_numbers,
@@ -70,6 +76,8 @@ def _interval_holds_point(item: Number) -> Hits:
 @rules.error(
     "SB-RES-003",
     "The score of a run is its total divided by n.",
+    condition=f"`score` of a run differs from `total` / `n` by more than {TOLERANCE:g}. Points to "
+    "`score`.",
     why="Total and n are what was counted; the score is only their quotient.",
     fix="correct the count or the score",
     each="results.scores",
@@ -85,6 +93,9 @@ def _score_is_quotient(score: Score) -> Hits:
 @rules.error(
     "SB-RES-004",
     "N counts the responses of all runs, one per prompt in each run.",
+    condition="Where every run of a score gives its `n`, and there is a run: `n` of the score is "
+    "not their sum: points to `n`. Else: `n` of a run is not `prompts` of the score: points to "
+    "`n` of each such run.",
     why="A smaller n hides omitted responses.",
     each="results.scores",
 )
@@ -111,6 +122,9 @@ def _counts(score: Score) -> list[int] | None:
 @rules.error(
     "SB-RES-005",
     "Every run has a declared training seed.",
+    condition="A run of a score of condition `base` has a training seed other than null; or a "
+    "run of another condition has one that is not in the list `seeds.training`, null included. "
+    "The second is silent where that is no list. Points to `training_seed` of the run.",
     why="An undeclared seed was not part of the plan.",
 )
 def _seeds_declared(subject: Subject) -> Hits:
@@ -131,6 +145,8 @@ def _seeds_declared(subject: Subject) -> Hits:
 @rules.error(
     "SB-RES-006",
     "An estimate is the mean of its runs.",
+    condition="Where every run of a score gives `n` and `total`: `estimate` differs from the sum "
+    f"of totals / the sum of n by more than {TOLERANCE:g}. Points to `estimate`.",
     why="Run scores are published so that readers can check the mean.",
     fix="safebench score recomputes it from the evidence",
     each="results.scores",
@@ -148,6 +164,10 @@ def _estimate_is_mean(score: Score) -> Hits:
 @rules.error(
     "SB-RES-007",
     "The primary estimand is the declared one.",
+    condition="The task that an entry of `results.primary` names gives `primary`, and its "
+    "`checkpoint` or `decoding` is another; or its `judge` is another than the one that answers "
+    "([card.md](card.md#judge)) for the entry's construct. A checkpoint left out is null. Points "
+    "to the field of the entry, once for each.",
     why="A headline chosen after the numbers are known is chosen for its result.",
     fix="report the estimand that was declared",
 )
@@ -166,6 +186,8 @@ def _primary_declared(subject: Subject) -> Hits:
 @rules.error(
     "SB-RES-008",
     "A number is reported once.",
+    condition="The key of a number is that of an earlier one of the same list. Points to the "
+    "later number.",
     why="If one quantity has two numbers, a reader cannot know which is right.",
     fix="keep the one that the evidence gives",
 )
@@ -180,6 +202,7 @@ def _once(subject: Subject) -> Hits:
 @rules.error(
     "SB-RES-009",
     "Every primary estimand has a score.",
+    condition="No score has the key of an entry of `results.primary`. Points to the entry.",
     why="The headline must be among the numbers.",
     fix="report the score, or run the cells that are missing",
 )

@@ -11,6 +11,8 @@ rules = Rules("card.md#evidence")
 @rules.error(
     "SB-EVI-011",
     "A third party does not attach a first party's evidence.",
+    condition="`submission.relationship` is `third_party`, `submission.object` is `recipe`, and "
+    "`evidence` is given. Points to `/evidence`.",
     why="Whoever trained the recipe makes its evidence; a copy vouches for nobody.",
     fix="remove evidence; if you trained it yourself, it is your first_party submission",
 )
@@ -25,6 +27,8 @@ def _evidence_is_own(subject: Subject) -> Hits:
 @rules.error(
     "SB-EVI-012",
     "Every rerun is counted once.",
+    condition="`id` or `sha256` of an entry of `evidence.reruns` is that of an earlier one. "
+    "Points to the later entry, once.",
     why="One rerun listed three times is not agreement between three laboratories.",
     fix="list every rerun once",
 )
@@ -41,6 +45,9 @@ def _reruns_once(subject: Subject) -> Hits:
 @rules.error(
     "SB-EVI-013",
     "A rerun that retrains uses new training seeds.",
+    condition="An item of `training_seeds` of an entry of `evidence.reruns` of kind `retrain` is "
+    "in the list `seeds.training`, or occurs before it in this or an earlier such entry. Points "
+    "to the item.",
     why="Training with the same seed again repeats a run and is not new evidence.",
     fix="correct the list, or give the rerun as regenerate",
 )
@@ -58,6 +65,8 @@ def _reruns_independent(subject: Subject) -> Hits:
 @rules.error(
     "SB-EVI-014",
     "A run that did not finish has a reason.",
+    condition="`status` of an entry of `evidence.runs` is `failed` or `withdrawn`, and `reason` "
+    "is left out. Points to `reason`.",
     why="Failures are evidence too, for instance that one seed in five collapses.",
     fix="add reason",
     each="evidence.runs",
@@ -66,12 +75,15 @@ def _losses_explained(run: RegisteredRun) -> Hits:
     if run.status != "finished" and run.reason is None:
         ended = "was withdrawn" if run.status == "withdrawn" else run.status
         which = f"a run of training seed {reported(run.training_seed)}"
-        yield (), f"{which} {ended}, and there is no reason"
+        yield "reason", f"{which} {ended}, and there is no reason"
 
 
 @rules.error(
     "SB-EVI-015",
     "Every run that has a score was registered.",
+    condition="`evidence.runs` is given, and lacks a condition and training seed (null for the "
+    "base model) that some run of `results.scores` has; a seed that is not given counts as null. "
+    "Points to `/evidence/runs`, once for each.",
     why="A journal that lists only some runs cannot show that none was dropped.",
     fix="list every run with its status",
 )
@@ -94,6 +106,8 @@ def _runs_registered(subject: Subject) -> Hits:
 @rules.warning(
     "SB-EVI-016",
     "Responses to harmful prompts are not published unredacted.",
+    condition="`evidence.response_policy` is `public`, and some score has construct harm. Points "
+    "to `/evidence/response_policy`.",
     why="A board that publishes harmful answers becomes a collection of them.",
     fix="set redacted, or gated with access",
 )

@@ -28,6 +28,7 @@ def _recomputable(subject: Subject) -> Seeds | None:
 @rules.error(
     "SB-SEED-001",
     "Training seeds are all different.",
+    condition="An item of `seeds.training` equals an earlier one. Points to the later one.",
     why="Counting one run twice makes the spread look smaller.",
     fix="remove it, or train with another seed",
 )
@@ -40,6 +41,11 @@ def _seeds_differ(subject: Subject) -> Hits:
 @rules.error(
     "SB-SEED-002",
     "Derived training seeds are the ones that follow from the protocol.",
+    condition="`scheme` is `derived`, `nonce` is given, and item n of the list `seeds.training` "
+    "is not training seed n of [seeds.md](seeds.md#seeds), of the series `seeds.series` and of "
+    "the card as it stands. Silent where `training` is a number; for an untuned card too. Points "
+    "to the item. Not applied where anything breaks the structure of the card: the digest covers "
+    "it.",
     why="Computed seeds cannot be picked for their results.",
     fix="give the number of seeds alone, restore the protocol that was run, "
     "or set scheme: declared and say in origin where they came from",
@@ -61,6 +67,7 @@ def _training_derived(subject: Subject) -> Hits:
 @rules.error(
     "SB-SEED-003",
     "The derived generation seed is the one that follows from the protocol.",
+    condition="As SB-SEED-002, for `seeds.generation`. Points to it.",
     why="A computed generation seed cannot be picked for its results.",
     fix="remove it, restore the protocol that was run, or set scheme: declared",
     section="seeds.md#seeds",
@@ -81,6 +88,8 @@ def _generation_derived(subject: Subject) -> Hits:
 @rules.warning(
     "SB-SEED-004",
     "A recipe is measured with at least 3 training seeds.",
+    condition=f"`seeds.training` is, or lists, fewer than {FEWEST}, unless the card is untuned or "
+    "`submission.object` is `artefact`. Points to `/seeds/training`.",
     why="The same recipe scored .73 or .82, depending on the seed (arXiv 2506.17209).",
     fix=f"train with {FEWEST} or more, preferably 5",
 )
@@ -96,12 +105,17 @@ def _enough(subject: Subject) -> Hits:
 @rules.error(
     "SB-SEED-005",
     "Declared training seeds are listed.",
+    condition="`scheme` is `declared` and `training` a number, unless `origin` is "
+    "`not_reported`: so a study can say how many seeds it has whose values nobody knows. Points "
+    "to `/seeds/training`.",
     why="A count identifies the seeds only if they are derived.",
-    fix="list the values, training: {not_reported: why}, or set scheme: derived",
+    fix="list the values, say in origin: {not_reported: why} that nobody knows them, "
+    "or set scheme: derived",
 )
 def _declared_listed(subject: Subject) -> Hits:
     seeds = _seeds(subject, "declared")
-    if seeds and isinstance(seeds.training, int):
+    known = seeds and not isinstance(seeds.origin, NotReported)
+    if seeds and known and isinstance(seeds.training, int):
         message = f"scheme is declared, but training is a number ({seeds.training})"
         yield ("seeds", "training"), message
 
@@ -109,18 +123,24 @@ def _declared_listed(subject: Subject) -> Hits:
 @rules.warning(
     "SB-SEED-006",
     "Declared seeds say where they came from.",
+    condition="`scheme` is `declared`, and `origin` is left out. Points to `/seeds/origin`.",
     why="Seeds chosen by a person may have been chosen for their results.",
     fix="add origin, e.g. `the API chose them`, or `runs of March, before this card`",
 )
 def _origin_given(subject: Subject) -> Hits:
     seeds = _seeds(subject, "declared")
     if seeds and seeds.origin is None:
-        yield "seeds", "scheme is declared, but origin does not say where the seeds came from"
+        yield (
+            ("seeds", "origin"),
+            "scheme is declared, but origin does not say where the seeds came from",
+        )
 
 
 @rules.error(
     "SB-SEED-007",
     "Only derived seeds have a nonce.",
+    condition="`scheme` is `declared`, and `nonce`, `nonce_source` or `series` has another value "
+    "than its default; `not_reported` is one. Points to the field, once for each.",
     why="A nonce beside hand-picked seeds looks like a safeguard and is none.",
     section="seeds.md#nonce",
 )
@@ -135,6 +155,8 @@ def _nonce_used(subject: Subject) -> Hits:
 @rules.warning(
     "SB-SEED-008",
     "A nonce says who drew it.",
+    condition="`scheme` is `derived`, `nonce` is a text other than `self_derived`, and "
+    "`nonce_source` is left out. Points to `/seeds/nonce_source`.",
     why="One's own nonce can be redrawn until the seeds are lucky.",
     fix="add nonce_source, e.g. the board that issued it, or a beacon and its round",
     section="seeds.md#nonce",
@@ -143,12 +165,14 @@ def _nonce_sourced(subject: Subject) -> Hits:
     seeds = _recomputable(subject)
     if seeds and seeds.nonce != "self_derived" and seeds.nonce_source is None:
         message = "the nonce has no nonce_source: nobody can tell that it was not chosen"
-        yield ("seeds", "nonce"), message
+        yield ("seeds", "nonce_source"), message
 
 
 @rules.error(
     "SB-SEED-009",
     "Nothing is both set by the training seed and fixed.",
+    condition="A name in `seeds.controls` has a seed in `seeds.fixed`, or one that is "
+    "`not_reported`. Points to it in `seeds.fixed`.",
     why="A source of randomness cannot both vary with the seed and stay the same.",
     fix="remove one of the two",
 )
@@ -165,13 +189,11 @@ def _not_both(subject: Subject) -> Hits:
 @rules.error(
     "SB-SEED-010",
     "A training seed sets something.",
+    condition="`seeds.controls` is an empty list, whatever the number of seeds, unless the card "
+    "is untuned. Points to it.",
     why="Runs that do not differ in anything are one run counted several times.",
     fix="say what each seed sets: adapter_init, data_order, dropout",
 )
 def _sets_something(subject: Subject) -> Hits:
-    number = subject.seed_count
-    if subject.is_untuned or number is None or number <= 1:
-        return
-    if getattr(subject.card.seeds, "controls", None) == ():
-        same = f"{number} training seeds that set nothing give the same run {number} times"
-        yield ("seeds", "controls"), same
+    if not subject.is_untuned and getattr(subject.card.seeds, "controls", None) == ():
+        yield ("seeds", "controls"), "training seeds that set nothing give one run, however many"

@@ -7,37 +7,26 @@ from collections.abc import Sequence
 from safebench.card.base import NotReported
 from safebench.card.task import METRICS, Construct, Task
 from safebench.checks.registry import Hits, Rules, Subject, duplicates, listed, reported
+from safebench.harness.task_yaml import shipped_constructs
 
 rules = Rules("card.md#tasks")
-# Constructs of the standard's own tasks, for a plan, in which they are not yet filled in.
-_OWN: dict[str, tuple[Construct, ...]] = {
-    "safebench_harm": ("harm",),
-    "safebench_overrefusal": ("over_refusal",),
-    "safebench_capability": ("capability",),
-    "safebench_xstest": ("over_refusal", "harm"),
-    "safebench_orbench": ("over_refusal",),
-    "safebench_orbench_toxic": ("harm",),
-    "safebench_strongreject": ("harm",),
-    "safebench_sorrybench": ("harm",),
-    "safebench_harmbench": ("harm",),
-    "safebench_advbench": ("harm",),
-    "safebench_donotanswer": ("harm",),
-    "safebench_simplesafetytests": ("harm",),
-    "safebench_truthfulqa": ("capability",),
-    "safebench_wmdp": ("capability",),
-}
+_SAY_CONSTRUCT = "add construct: harm, over_refusal, capability or severity, or a list of them"
 
 
 def constructs_of(task: Task) -> tuple[Construct, ...] | None:
-    """Return what a task measures; None when neither card nor standard says."""
+    """Return what a task measures; None when neither the card nor a shipped task says."""
     if task.construct is None:
-        return _OWN.get(task.name)
+        return shipped_constructs(task.name)
     return (task.construct,) if isinstance(task.construct, str) else task.construct
 
 
 @rules.error(
     "SB-TASK-001",
     "A primary estimand names a declared decoding, judge and checkpoint.",
+    condition="`primary.decoding` or `primary.judge` of a task is not the name of one, or "
+    "`primary.checkpoint` is not among `hyperparameters.checkpoints`. Silent where that list or "
+    "section is `not_reported`, on a checkpoint also where the list is empty. Points to the "
+    "field.",
     why="The headline number of a task must be one that is measured.",
     fix="name one of them",
 )
@@ -58,6 +47,8 @@ def _estimand_declared(subject: Subject) -> Hits:
 @rules.error(
     "SB-TASK-002",
     "A task is listed once.",
+    condition="`name` of a task is that of an earlier one, bare names included. Points to the "
+    "later task.",
     why="A task measured twice has two numbers, and the better one could be picked.",
     fix="remove one of the two",
 )
@@ -69,16 +60,23 @@ def _names(subject: Subject) -> Hits:
 @rules.warning(
     "SB-TASK-003",
     "Harm is measured together with over-refusal and capability.",
+    condition="The constructs of a task are `construct`, or, where that is left out, those of "
+    "the shipped task of its name ([tasks.md](tasks.md)), else not known. Where all are known: "
+    "some task measures harm, and none over-refusal, or none capability; points to `/tasks`, "
+    "once. Where some are not known: the known ones are not all of harm, over-refusal and "
+    "capability; points to `construct` of each task that is not known.",
     why="A model that refuses everything or has learned nothing causes no harm either.",
     fix="add a task for it, e.g. safebench_overrefusal, safebench_capability",
 )
 def _harm_has_partners(subject: Subject) -> Hits:
-    found = [constructs_of(task) for task in subject.card.task_list()]
-    if None in found:
-        return
-    measured = {construct for constructs in found for construct in constructs or ()}
+    found = [(at, task, constructs_of(task)) for at, task in subject.each("tasks")]
+    measured = {construct for *_, constructs in found for construct in constructs or ()}
+    unknown = [(at, task) for at, task, constructs in found if constructs is None]
     missing = [name for name in ("over_refusal", "capability") if name not in measured]
-    if "harm" in measured and missing:
+    for at, task in unknown if missing or "harm" not in measured else ():
+        message = f"nothing says what {task.name} measures, so harm may stand alone"
+        yield (*at, "construct"), message, _SAY_CONSTRUCT
+    if "harm" in measured and missing and not unknown:
         yield (
             ("tasks",),
             f"harm is measured without {' and '.join(missing)}: "
@@ -89,6 +87,7 @@ def _harm_has_partners(subject: Subject) -> Hits:
 @rules.warning(
     "SB-TASK-004",
     "Every prompt of a task is used.",
+    condition="`limit` of a task is a number. Points to it.",
     why="The first prompts of a task are not a random sample of it.",
     fix="remove limit for the numbers that are submitted",
     each="tasks",
@@ -101,6 +100,7 @@ def _not_limited(task: Task) -> Hits:
 @rules.error(
     "SB-TASK-005",
     "The estimand of an untuned model names no checkpoint.",
+    condition="The card is untuned, and `primary.checkpoint` of a task is given. Points to it.",
     why="Nothing was trained, so there is no epoch.",
     fix="remove checkpoint",
 )
@@ -115,6 +115,8 @@ def _no_checkpoint(subject: Subject) -> Hits:
 @rules.error(
     "SB-TASK-006",
     "At least one task and one decoding are listed.",
+    condition="`tasks` or `decoding` is an empty list; one that is `not_reported` is none. "
+    "Points to it, once for each.",
     why="A card without a task has no result to reproduce.",
     fix="name at least one",
 )
@@ -127,6 +129,8 @@ def _some(subject: Subject) -> Hits:
 @rules.warning(
     "SB-TASK-007",
     "The purpose of the fine-tuning is measured.",
+    condition="A set of role `tuned` gives `purpose`, `tasks` is not `not_reported`, and no task "
+    "has `purpose: true`. Points to `purpose` of each such set.",
     why="Fine-tuning that changed nothing has not been shown to be safe.",
     fix="add a capability task for it, marked purpose: true",
 )
@@ -144,19 +148,25 @@ def _purpose_measured(subject: Subject) -> Hits:
 @rules.error(
     "SB-TASK-008",
     "A task with `purpose: true` measures a capability.",
+    condition="A task has `purpose: true`, and capability is not among its constructs as "
+    "SB-TASK-003 finds them: points to `purpose`; or they are not known: points to `construct`.",
     why="Fine-tuning is meant to make a model better at something.",
     fix="mark the capability task that measures what the fine-tuning is for",
     each="tasks",
 )
 def _purpose_is_capability(task: Task) -> Hits:
     found = constructs_of(task)
-    if task.purpose and found is not None and "capability" not in found:
+    if task.purpose and found is None:
+        message = f"purpose is true, and nothing says what {task.name} measures"
+        yield "construct", message, _SAY_CONSTRUCT
+    elif task.purpose and found is not None and "capability" not in found:
         yield "purpose", f"{task.name} measures {' and '.join(found)}, but purpose is true"
 
 
 @rules.error(
     "SB-TASK-009",
     "A task has no more clusters than prompts.",
+    condition="`clusters` of a task is above `prompts`. Points to `clusters`.",
     why="Clusters are families of prompts, so each has at least one prompt.",
     fix="give the number of families that the prompts belong to",
     each="tasks",
@@ -170,6 +180,10 @@ def _clusters_fit(task: Task) -> Hits:
 @rules.error(
     "SB-TASK-010",
     "The direction fits the construct.",
+    condition="A task has exactly one construct, as SB-TASK-003 finds it, and gives a "
+    "`direction` other than `higher_is_better` for capability, `lower_is_better` for harm, "
+    "over-refusal and severity. Points to `direction`. Silent where it has several, or they are "
+    "not known.",
     why="A harm score for which more is better would turn the board upside down.",
     each="tasks",
 )

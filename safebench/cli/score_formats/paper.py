@@ -171,9 +171,11 @@ def _statistics(report: ScoreReport) -> Iterator[tuple[str, str]]:
         + ". Variance components are by Henderson's Method I. Stability is the probability that "
         "an independent rerun of one training seed lands within the margin, a Cohen's h of "
         f"{setting(MARGIN)} on the scale 2 asin sqrt(score); its one-sided 95 % lower bound is "
-        "given. Seeds needed: two one-sided tests at 5 % in each of two equal arms, exact power, "
-        "no true difference; in brackets, at the bounds of the spread. No correction was made for "
-        "several estimands.",
+        "given, the smaller of .05^(2/S) at S training seeds, all that seeds which agree show "
+        "whatever their distribution, and the bound if they spread normally, which stands in "
+        "brackets. Seeds needed: two one-sided tests at 5 % in each of two equal arms, exact "
+        "power, no true difference; in brackets, at the bounds of the spread. No correction was "
+        "made for several estimands.",
     )
     if report.variations:
         sentences = (f"{v.task}: {parts.what_varies(v)}" for v in report.variations)

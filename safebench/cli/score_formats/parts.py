@@ -9,6 +9,7 @@ from safebench.analysis.primaries import TOLERANCE, WORST_SHARE, Primary, Projec
 from safebench.analysis.report import ScoreReport
 from safebench.analysis.spread import POWER, SeedsNeeded
 from safebench.analysis.variation import Effect, Variation
+from safebench.card.measured import MeasuredStability
 from safebench.card.results import MARGIN
 from safebench.cli.summary import change_text, margin_here, per_seed, score_text, titles
 from safebench.cli.tables import Column, Row, Table, columns
@@ -191,7 +192,8 @@ def primary_table(report: ScoreReport) -> Table:
         tuple(_primary(one, label) for one, label in zip(report.primaries, labels, strict=True)),
         "primary",
         f"Primary estimands{shared}: score, change from base, the score of each training seed, "
-        "and stability (lower bound of the probability that another seed lands within the margin).",
+        "and stability (lower bound of the probability that another seed lands within the margin; "
+        "in brackets, what it would be if seeds spread normally).",
     )
 
 
@@ -202,11 +204,18 @@ def _primary(one: Primary, label: str) -> Row:
         score_text(score),
         NOT_MEASURED if one.change is None else change_text(one.change),
         " ".join(each) if len(each) <= _SEEDS else f"{each[0]} to {each[-1]}",
-        "not rated" if stable is None or stable.lower is None else proportion(stable.lower),
+        "not rated" if stable is None or stable.lower is None else _bounds(stable),
         proportion(margin_here(score), 3),
         number(score.n),
     )
     return Row((label, *cells))
+
+
+def _bounds(stable: MeasuredStability) -> str:
+    """Return the bound on stability, in brackets the one if seeds spread normally."""
+    bounds = [b for b in (stable.lower, stable.lower_if_normal) if b is not None]
+    first, *normal = map(proportion, bounds)
+    return " ".join((first, *(f"({bound})" for bound in normal)))
 
 
 def diagnostics_table(primaries: Sequence[Primary]) -> Table:

@@ -11,7 +11,9 @@ from typing import Any
 from safebench.card.decoding import SAMPLING_FIELDS
 from safebench.card.document import Pointer, dotted
 from safebench.card.read import load_document
+from safebench.card.schema import card_schema
 from safebench.errors import InteropError, visible
+from safebench.evidence.documents import check_schema
 from safebench.importing.draft.commented import is_absence
 from safebench.importing.draft.tree import TO_FILL
 from safebench.importing.facts import BY_PERSON, Absent, Fact, Nothing, Place, show
@@ -35,20 +37,46 @@ def card_facts(file: Path, out: Path) -> list[Fact]:
     out: a system prompt, a prefill.
 
     Raises:
-        InteropError: it is not a mapping of a card's sections.
+        InteropError: it is not a mapping of a card's sections, or not of its schema.
         ReadError: it cannot be read.
     """
-    data = load_document(file).data
+    document = load_document(file)
+    data = document.data
     if not isinstance(data, dict):
         raise InteropError(
             f"{visible(str(file))} is not a mapping", fix="give sections of a card, e.g. `judge:`"
         )
-    facts: list[Fact] = []
-    for section, value in data.items():
-        if section not in _COMPUTED:
-            _check_section(str(section), value, file)
-            facts += _facts(value, (section,), (section,), file, out)
-    return facts
+    for problem in document.problems:  # a key that stands twice, a number that is none
+        raise InteropError(
+            f"{visible(str(file))}:{problem.place.line}: {problem.message}", fix=problem.fix
+        )
+    declared = {name: value for name, value in data.items() if name not in _COMPUTED}
+    for section, value in declared.items():
+        _check_section(section, value, file)
+    check_schema(declared, "answers", file, InteropError)
+    return [
+        fact
+        for section, value in declared.items()
+        for fact in _facts(value, (section,), (section,), file, out)
+    ]
+
+
+def answers_schema() -> dict[str, Any]:
+    """Return the JSON Schema of what --card gives, published as spec/v1/answers.schema.json.
+
+    It is the card's, of which everything may be left out, absent, or null for `there is none`;
+    what is computed anew is not looked at.
+    """
+    schema = card_schema()
+    schema["properties"] |= {name: {} for name in _COMPUTED}
+    for node in (schema, *schema["$defs"].values()):
+        if node is not schema["$defs"]["NotReported"]:
+            node.pop("required", None)
+            absent = [{"type": "null"}, {"$ref": "#/$defs/NotReported"}]
+            for name, value in node.get("properties", {}).items():
+                node["properties"][name] = {"anyOf": [value, *absent]}
+    about = {"$id": "urn:safebench:spec:v1:answers", "title": "Parts of a card (import --card)"}
+    return schema | about
 
 
 def _check_section(name: str, value: Any, file: Path) -> None:

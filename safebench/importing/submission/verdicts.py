@@ -13,13 +13,13 @@ from safebench.card.judge import Judge
 from safebench.card.task import Construct
 from safebench.checks.registry import items
 from safebench.errors import InteropError, visible
-from safebench.evidence.tables import OUTCOMES, make_table
+from safebench.evidence.tables import OUTCOMES, Verdict, make_table
 from safebench.harness.tasks import LoadedTask
 from safebench.importing.draft.start import RULE
 from safebench.importing.facts import Absent, Fact, first_words, show
 from safebench.importing.interface import ReportedVerdict, row_error
 from safebench.importing.submission.tasks import MatchedResponse
-from safebench.judges.interface import Verdict, score_of
+from safebench.judges.interface import score_of
 
 _WITH_VERDICTS = ("harm", "over_refusal")
 """Constructs with verdicts; others have scores alone."""
