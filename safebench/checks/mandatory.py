@@ -107,11 +107,13 @@ _WEIGHTS = When(
     "unless access is `api`", lambda at: isinstance(at.owner, WeightsModel) or at.owner is None
 )
 _ELSEWHERE = When(
-    "the set has no `path`, is not answered by the base model, and is not shipped with the program "
-    "(`builtin:`)",
+    "the set has neither `path` nor `answers`, and its `id` does not begin with `builtin:`",
     _elsewhere,
 )
-_ADAM = When("the optimizer is one of the Adam family, or not reported", _adaptive)
+_ADAM = When(
+    "unless the method is `none`; `optimizer` has `adam` in it, in any case, or is not reported",
+    _adaptive,
+)
 _SAMPLED = When(
     "`do_sample` is true", lambda at: isinstance(at.owner, Decoding) and at.owner.do_sample
 )
@@ -127,18 +129,19 @@ _TEMPLATE = _reported(
     lambda at: at.owner is not None and not isinstance(at.owner, NoChatTemplate),
 )
 _LOADED = _reported(
-    "something is trained whose weights can be loaded",
+    "the method is not `none`, access not `api`",
     lambda at: at.trains and isinstance(at.owner, WeightsModel),
 )
 _SERVED = _reported(
-    "something is trained through an API", lambda at: at.trains and isinstance(at.owner, ApiModel)
+    "the method is not `none`, access is `api`",
+    lambda at: at.trains and isinstance(at.owner, ApiModel),
 )
 _LOCAL = _reported(
     "the set has a `path`",
     lambda at: isinstance(at.owner, Dataset) and at.owner.path is not None,
 )
 _TUNED = _reported("the method is not `none`", lambda at: at.trains)
-_ONE_CONSTRUCT = _reported("the task has one construct", _one_construct)
+_ONE_CONSTRUCT = _reported("`construct` is no list", _one_construct)
 _EVIDENCE = When("the card has evidence", lambda at: at.card.given_evidence is not None)
 
 # Condition, section, names of its fields; a section in several lines keeps them in order.
