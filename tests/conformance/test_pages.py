@@ -94,12 +94,14 @@ def test_rules_are_told_in_a_line_each() -> None:
 def test_every_rule_says_when_it_is_broken_and_where_it_points() -> None:
     """In its own words, or in a row of the table that compares two places of a submission."""
     table = (PAGES / "evidence.md").read_text(encoding="utf-8")
+    rows = {cells[0]: cells for line in table.splitlines() if (cells := line.split(" | "))}
     for rule in all_rules().values():
         if rule.condition:
             assert re.search(r"\b[Pp]oints to ", rule.condition), rule.id
             assert rule.condition.endswith("."), rule.id
         else:
-            assert f"| {rule.id}" in table, rule.id
+            assert len(rows[f"| {rule.id}"]) == 5, rule.id
+            assert all(rows[f"| {rule.id}"]), rule.id
 
 
 def test_key_words_have_their_standard_meaning() -> None:
