@@ -37,9 +37,9 @@ rules = Rules("card.md#judge")
     "Exactly one judge is primary for each thing that is decided.",
     condition="Judges form groups: those that leave out `constructs`, and, for each "
     "construct that one of them lists, those that list it. A group has no judge with "
-    "`primary: true`: points to `/judge`, once for each group; an empty group without "
-    "`constructs` counts only where there is no other. A group has several: points to "
-    "`primary` of each but its first, once for all groups.",
+    "`primary: true`: points to `/judge`; an empty group without `constructs` counts only "
+    "where there is no other. A group has several: points to `primary` of each but its "
+    "first, once for all groups.",
     why="With two, the more lenient one can be chosen once the numbers are known.",
 )
 def _one_primary(subject: Subject) -> Hits:

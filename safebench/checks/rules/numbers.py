@@ -20,7 +20,7 @@ def _place(item: Score | Change) -> str:
     "SB-RES-010",
     "Every number has its n and its interval.",
     condition="`n`, `lower` or `upper` of a score, or `lower` or `upper` of a change, is "
-    "`not_reported`. Points to the first of them, once for each number.",
+    "`not_reported`. Points to the first of them.",
     why="Without them, a score cannot be distinguished from another (arXiv 2506.17209).",
     fix="give them; safebench score computes them from outcomes.parquet",
 )
@@ -60,7 +60,7 @@ def _runs_once(score: Score) -> Hits:
     condition="An item of the list `seeds.training` is the seed of no run of a score of "
     "condition `tuned` or `control`, and `evidence.runs`, if given, has no run of that "
     "condition and seed with another status than `finished`. Silent where the seed of a run "
-    "of the score is null or not given. Points to `runs` of the score, once for each seed.",
+    "of the score is null or not given. Points to `runs` of the score.",
     why="A seed left out of the mean may have been left out for its score.",
     fix="report it, or register in evidence.runs that it failed or was withdrawn, and why",
 )
