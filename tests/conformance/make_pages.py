@@ -277,8 +277,10 @@ def _rules(_: str) -> str:
         lines += [f"## {heading}", "", f"[{usual}]({usual})", ""]
         for rule in rules:
             example = f"[{rule.severity}](examples/invalid/{rule.id}/card.yaml)"
-            about = "" if usual == rule.section else f", [{rule.section}]({rule.section})"
-            broken = f"{example}{about}: {rule.condition or _IN_THE_TABLE}"
+            broken = rule.condition or _IN_THE_TABLE
+            known = usual == rule.section or f"({rule.section})." in broken
+            about = "" if known else f", [{rule.section}]({rule.section})"
+            broken = f"{example}{about}: {broken}"
             lines += [
                 f"### {rule.id}",
                 "",

@@ -99,6 +99,7 @@ def test_every_rule_says_when_it_is_broken_and_where_it_points() -> None:
         if rule.condition:
             assert re.search(r"\b[Pp]oints to ", rule.condition), rule.id
             assert rule.condition.endswith("."), rule.id
+            assert not re.search(r"\{[A-Z]", rule.condition), rule.id
         else:
             assert len(rows[f"| {rule.id}"]) == 5, rule.id
             assert all(rows[f"| {rule.id}"]), rule.id

@@ -96,7 +96,7 @@ def _control_explained(dataset: Dataset) -> Hits:
     "SB-DATA-006",
     "A control differs from the tuned dataset in one respect.",
     condition="Exactly one set has role `tuned`, and a set of role `control` has other "
-    "`examples` or another `template`. Points to the first of the two that differs.",
+    "`examples` or another `template`. Points to the first of the two that differs, once.",
     why="When two things changed, nobody can say which one had the effect (arXiv 2506.17209, 6).",
     fix="change one variable at a time, or expect to be asked about it",
 )

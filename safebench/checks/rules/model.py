@@ -93,8 +93,8 @@ def _revision_pinned(subject: Subject) -> Hits:
     "Weights are listed for every training seed and checkpoint that was measured.",
     condition="`model.weights` is given, and lacks the condition, training seed and "
     "checkpoint of a run of `results.scores` outside condition `base`. Points to "
-    "`/model/weights`. Runs whose seed is null or not given, or that have no checkpoint, ask "
-    "for nothing.",
+    "`/model/weights`, once for each such triple. Runs whose seed is null or not given, or "
+    "that have no checkpoint, ask for nothing.",
     why="A seed without weights cannot be checked, or told from one that was left out.",
     fix="list their folder, or Hub id, and sha256",
 )

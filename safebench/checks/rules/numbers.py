@@ -20,7 +20,7 @@ def _place(item: Score | Change) -> str:
     "SB-RES-010",
     "Every number has its n and its interval.",
     condition="`n`, `lower` or `upper` of a score, or `lower` or `upper` of a change, is "
-    "`not_reported`. Points to the first of them.",
+    "`not_reported`. Points to the first of them, once.",
     why="Without them, a score cannot be distinguished from another (arXiv 2506.17209).",
     fix="give them; safebench score computes them from outcomes.parquet",
 )

@@ -83,7 +83,7 @@ def _losses_explained(run: RegisteredRun) -> Hits:
     "Every run that has a score was registered.",
     condition="`evidence.runs` lacks the condition and training seed (null for the base "
     "model, and where it is not given) of a run of `results.scores`. Points to "
-    "`/evidence/runs`.",
+    "`/evidence/runs`, once for each pair.",
     why="A journal that lists only some runs cannot show that none was dropped.",
     fix="list every run with its status",
 )

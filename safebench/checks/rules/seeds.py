@@ -86,7 +86,7 @@ def _generation_derived(subject: Subject) -> Hits:
 @rules.warning(
     "SB-SEED-004",
     "A recipe is measured with at least 3 training seeds.",
-    condition="`seeds.training` is, or lists, fewer than {FEWEST}, unless the card is "
+    condition=f"`seeds.training` is, or lists, fewer than {FEWEST}, unless the card is "
     "untuned or `submission.object` is `artefact`. Points to `training`.",
     why="The same recipe scored .73 or .82, depending on the seed (arXiv 2506.17209).",
     fix=f"train with {FEWEST} or more, preferably 5",
