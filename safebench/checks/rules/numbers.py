@@ -9,6 +9,8 @@ from safebench.checks.rules.results import TOLERANCE
 from safebench.words import percent
 
 rules = Rules("card.md#results")
+_FEWEST = 3
+"""Training seeds from which on stability has a bound."""
 
 
 def _place(item: Score | Change) -> str:
@@ -163,7 +165,9 @@ def _base_measured(subject: Subject) -> Hits:
     condition=f"`stability.margin` of a score differs from {MARGIN:g} by more than "
     f"{TOLERANCE:g}: points to it. Or `stability.seeds` is not the number of different seeds "
     "of its runs and of those that `evidence.runs`, if given, registers for its condition: "
-    "points to it; silent where there is no run, or the seed of one is null or not given.",
+    "points to it; silent where there is no run, or the seed of one is null or not given. Or "
+    "`stability.lower` is given with fewer than three `stability.seeds`, or is above .05^(2/S) of S "
+    f"seeds by more than {TOLERANCE:g}: points to `lower`.",
     why="With a margin of one's own choice, or without the runs that went wrong, every recipe is "
     "stable.",
 )
@@ -181,6 +185,11 @@ def _stability_fits(subject: Subject) -> Hits:
                 message,
                 "compute stability with the standard's margin",
             )
+        lower = reported(stability.lower)
+        most = 0.05 ** (2 / number) if number is not None and number >= _FEWEST else 0.0
+        if number is not None and lower is not None and lower > most + TOLERANCE:
+            message = f"lower is {lower:g}; {number} seeds that agree show at most {most:.3g}"
+            yield (*at, "stability", "lower"), message, "compute it as stability.md says"
         seeds = {reported(run.training_seed) for run in items(score.runs)}
         if number is None or not seeds or None in seeds:
             continue
