@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from safebench.card.base import NotReported, require
+from safebench.card.base import NotReported, Unpinnable, require
 from safebench.card.card import Card
 from safebench.card.differences import protocol_differences
 from safebench.card.io import dump_card
@@ -70,7 +70,7 @@ def judges_to_ask(
     described = {entry.name: entry for entry in own}
     for entry in chosen:
         before = described.get(entry.name)
-        if entry.name in judged and (before is None or _deciding(before) != _deciding(entry)):
+        if entry.name in judged and (before is None or deciding(before) != deciding(entry)):
             raise CardError(
                 f"judge {entry.name} has judged these responses with other settings",
                 fix="give the corrected judge another name: verdicts are added, never overwritten",
@@ -159,9 +159,7 @@ def _write(
     if evidence is not None:
         files = describe_files(folder, sorted(paths))
         write_manifest(folder, files)
-        card = card.model_copy(
-            update={"evidence": evidence.model_copy(update={"files": files})}
-        )
+        card = card.model_copy(update={"evidence": evidence.model_copy(update={"files": files})})
     card = Card.model_validate_json(card.model_dump_json())
     dump_card(card, folder / CARD_FILE)
     return card
@@ -197,8 +195,12 @@ def _documents(
     return found
 
 
-def _deciding(entry: JudgeEntry) -> dict[str, Any]:
-    return entry.model_dump(mode="json", exclude_none=True, exclude=_SAID_OF_A_JUDGE)
+def deciding(entry: JudgeEntry) -> dict[str, Any]:
+    """Return what decides a judge's verdicts; an unpinnable one's days of requests do not."""
+    found = entry.model_dump(mode="json", exclude_none=True, exclude=_SAID_OF_A_JUDGE)
+    if isinstance(entry.revision, Unpinnable):
+        found["revision"] = "unpinnable"
+    return found
 
 
 def _combine(entries: Sequence[JudgeEntry]) -> bool:
