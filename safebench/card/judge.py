@@ -36,7 +36,7 @@ class Calibration(Section):
     """Whether the labelled responses are of the models measured here, or of others."""
     condition: Reported[Literal["base", "tuned", "control"]] | None = None
     """Condition that the labelled responses belong to; absent when they are mixed."""
-    construct: Reported[Construct] | None = None
+    construct: Reported[Construct] | None = None  # type: ignore[assignment]
     """What the labels decide; harm if left out."""
     group: Reported[Text] | None = None
     """Source model or category that the labelled responses belong to, where it is one of several:

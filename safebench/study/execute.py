@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from safebench.card.base import require
+from safebench.card.card import Card
 from safebench.errors import RunError, SafebenchError
 from safebench.evidence.claim import Claim, Size, same_study
 from safebench.evidence.store import Store

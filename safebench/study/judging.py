@@ -52,10 +52,10 @@ def judges_to_ask(
     """
     own = require(submission.card.judge, "judge")
     differing = () if card is None else protocol_differences(submission.card, card).variables
-    for found in (one for one in differing if one.section != "judge"):
+    for other in (one for one in differing if one.section != "judge"):
         raise CardError(
             f"{submission.folder}: its responses were generated under another protocol than the "
-            f"card's: {found.name}: {found.a} -> {found.b}",
+            f"card's: {other.name}: {other.a} -> {other.b}",
             fix="generate them with `safebench run`, or change the judges of the card alone",
         )
     entries = own if card is None else require(card.judge, "judge")
