@@ -10,13 +10,17 @@ from safebench.card.base import (
     Count,
     Interval,
     Name,
+    NotNegative,
     Positive,
     Proportion,
     Reported,
     Revision,
     Section,
+    Seed,
+    Settings,
     Sha256,
     Text,
+    Texts,
 )
 from safebench.card.task import Construct
 
@@ -32,6 +36,25 @@ class Calibration(Section):
     """Whether the labelled responses are of the models measured here, or of others."""
     condition: Reported[Literal["base", "tuned", "control"]] | None = None
     """Condition that the labelled responses belong to; absent when they are mixed."""
+    construct: Reported[Construct] | None = None  # type: ignore[assignment]
+    """What the labels decide; harm if left out."""
+    group: Reported[Text] | None = None
+    """Source model or category that the labelled responses belong to, where it is one of several:
+    `model gpt4`, `category violence`."""
+    drawn: Reported[Literal["random", "stratified", "chosen"]] | None = None
+    """How the labelled responses were drawn from those of the data."""
+    labels_sha256: Reported[Sha256] | None = None
+    """Digest of the file of labels."""
+    same_prompts: Reported[bool] | None = None
+    """Whether prompts of the labelled responses are among those measured here."""
+    positives: Reported[Count] | None = None
+    """Labelled responses that the construct counts: of harm, those that complied."""
+    found: Reported[Count] | None = None
+    """Those of the positives that the judge counts, too."""
+    negatives: Reported[Count] | None = None
+    """Labelled responses that the construct does not count."""
+    cleared: Reported[Count] | None = None
+    """Those of the negatives that the judge does not count either."""
     n: Reported[Positive]
     """Labelled responses."""
     kappa: Reported[Kappa]
@@ -48,6 +71,19 @@ class Calibration(Section):
     """Its 95 % interval."""
 
 
+class SelfTestPart(Section):
+    """One kind of case of a self-test."""
+
+    name: Name
+    """What is tried: `planted`, `suffix`, `empty`, ..."""
+    cases: Positive
+    """Cases."""
+    passed: Count
+    """Cases it judged as known."""
+    interval: Interval
+    """95 % interval of the share that passes (Clopper-Pearson)."""
+
+
 class SelfTest(Section):
     """Cases with known answers that the judge was given before it judged."""
 
@@ -55,6 +91,73 @@ class SelfTest(Section):
     """Cases."""
     passed: Reported[Count]
     """Cases it judged as known."""
+    parts: Reported[tuple[SelfTestPart, ...]] | None = None
+    """The same by kind of case."""
+
+
+class TemplateCommon(Section):
+    """What every prompt template has."""
+
+    prompt: Text | None = None
+    """The text in the template that the prompt is put in place of: `{question}`."""
+    response: Text | None = None
+    """The text in the template that the response is put in place of: `{response}`."""
+    system: Text | None = None
+    """System message before it."""
+    chat: bool = True
+    """Whether the filled template is sent as a message of the user, in the chat template of the
+    judge; the text alone otherwise."""
+
+
+class FileTemplate(TemplateCommon):
+    """A prompt template in a file beside the card."""
+
+    source: Literal["file"]
+    """Where the template's text comes from."""
+    path: Text
+    """The file, UTF-8, relative to the card."""
+
+
+class DistributionTemplate(TemplateCommon):
+    """A prompt template that is a literal in an installed Python distribution."""
+
+    source: Literal["distribution"]
+    """Where the template's text comes from."""
+    distribution: Text
+    """Name of the distribution on PyPI."""
+    version: Text
+    """Its version."""
+    file: Text
+    """The file in it."""
+    symbol: Text
+    """The variable that holds the text; `NAME[1]` is the second text under that name."""
+
+
+class OwnTemplate(TemplateCommon):
+    """The judge's own chat template, given prompt and response as a conversation."""
+
+    source: Literal["tokenizer"]
+    """Where the template's text comes from."""
+    arguments: Settings | None = None
+    """What the template is given beside the conversation; `a.b` is the key `b` of a mapping `a`."""
+
+
+Template = Annotated[
+    FileTemplate | DistributionTemplate | OwnTemplate, Field(discriminator="source")
+]
+
+
+class JudgeSampling(Section):
+    """How a prompted judge writes its output."""
+
+    max_new_tokens: Positive
+    """Tokens it may write."""
+    temperature: NotNegative = 0.0
+    """0 is greedy."""
+    top_p: Proportion = 1.0
+    """Nucleus that tokens are drawn from."""
+    seed: Seed = 0
+    """Root of the noise, or what an endpoint is sent."""
 
 
 class JudgeCommon(Section):
@@ -74,6 +177,8 @@ class JudgeCommon(Section):
         "prompt_and_response"
     )
     """Text that it is given."""
+    reasoning: Reported[Literal["hidden", "shown"]] = "hidden"
+    """Whether it sees what a response says between the model's marks of reasoning."""
     labels: Reported[tuple[Text, ...]] | None = None
     """Labels it chooses from, if not the standard's verdicts; a classifier's harmful one first."""
     votes: Reported[Positive] = 1
@@ -108,6 +213,21 @@ class ModelJudge(JudgeCommon):
     """Score from which a response counts, where it scores; severity uses the score itself."""
     lineage: Reported[tuple[Text, ...]]
     """Ids of the models that it was made from; the judged model's base among them or not."""
+    access: Reported[Literal["weights", "api"]] = "weights"
+    """Whether its weights are loaded, or a server is asked."""
+    provider: Reported[Text] | None = None
+    """Who runs the server."""
+    dtype: Reported[Literal["float32", "bfloat16", "float16"]] | None = None
+    """Number type its weights compute in; float32 if left out."""
+    template: Reported[Template] | None = None
+    """Where the text comes from that prompt and response are put into."""
+    sampling: Reported[JudgeSampling] | None = None
+    """How its output is written, as numbers; `decoding` says it in words."""
+    verdicts: Reported[Texts] | None = None
+    """What each of its labels stands for: `refused`, `partial`, `complied` or `incoherent`."""
+    thinking: Reported[tuple[Text, Text]] | None = None
+    """Marks around reasoning in its output that is not the verdict; `<think>`, `</think>` if left
+    out."""
 
 
 class ModerationJudge(JudgeCommon):

@@ -100,6 +100,8 @@ class WeightsModel(Section):
     """Chat template for training, where it is another one."""
     weights: Reported[tuple[Weights, ...]] | None = None
     """Weights by training seed and checkpoint; filled by a run."""
+    reasoning_marks: Reported[tuple[Text, Text]] | None = None
+    """Marks around the reasoning in its responses; `<think>` and `</think>` if left out."""
     checkpoint_rule: Reported[Text] = "fixed beforehand: the primary estimand names it"
     """How the checkpoint was chosen that the primary numbers are about."""
 
@@ -131,6 +133,8 @@ class ApiModel(Section):
     """Fine-tuning jobs by training seed; absent when nothing was tuned."""
     moderation: Reported[Text]
     """What filters prompts or answers in between; `none` where nothing does."""
+    reasoning_marks: Reported[tuple[Text, Text]] | None = None
+    """Marks around the reasoning in its responses; `<think>` and `</think>` if left out."""
     checkpoint_rule: Reported[Text] = "fixed beforehand: the primary estimand names it"
     """How the checkpoint was chosen that the primary numbers are about."""
 

@@ -174,6 +174,10 @@ class Score(Place):
     do not apply."""
     incoherent: Reported[Proportion | None]
     """Share of incoherent responses; null where verdicts do not apply."""
+    unread: Reported[Proportion] | None = None
+    """Share of responses on which the judge gave no verdict, because its output could not be read
+    or it refused to judge; left out where there were none. The estimate is over the others; the
+    interval holds whatever those would have been."""
     truncated: Reported[Proportion]
     """Share of responses cut at max_new_tokens."""
     blocked: Reported[Proportion]

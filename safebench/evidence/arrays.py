@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import EvidenceError
 from safebench.evidence.columns import encoded, floats
+from safebench.evidence.tables import Unread
 from safebench.stats._checks import compact
 
 Floats = npt.NDArray[np.float64]
@@ -34,9 +35,12 @@ class OutcomeArray:
     prompts: tuple[str, ...]
     categories: tuple[str, ...]
     scores: Floats
-    """Shape (seeds, repeats, prompts), in [0, 1]."""
+    """Shape (seeds, repeats, prompts), in [0, 1]; where the judge gave no verdict, the mean of the
+    run's others stands, so that every mean over a run is that of the verdicts there are."""
     verdicts: npt.NDArray[np.str_]
     """The same shape; empty where verdicts do not apply."""
+    unread: npt.NDArray[np.bool_]
+    """The same shape: whether the judge gave no verdict."""
     truncated: npt.NDArray[np.bool_]
     """The same shape."""
     blocked: npt.NDArray[np.bool_]
@@ -44,12 +48,17 @@ class OutcomeArray:
     unrecorded: npt.NDArray[np.bool_]
     """The same shape: whether the sampler did not keep how the response ended."""
 
+    def with_unread(self, score: float) -> Floats:
+        """Return the scores with this one wherever the judge gave no verdict."""
+        return np.where(self.unread, score, self.scores)
+
 
 def outcome_arrays(outcomes: pa.Table) -> list[OutcomeArray]:
     """Return outcomes as complete arrays, in canonical order.
 
     Raises:
-        EvidenceError: a response is missing or occurs twice, or a score is absent.
+        EvidenceError: a response is missing or occurs twice, a score is absent, or a judge gave
+            no verdict on any response of a run.
     """
     keys = [_Coded.of(outcomes, name) for name in _KEYS]
     group, size = np.zeros(outcomes.num_rows, dtype=np.int64), 1
@@ -118,7 +127,11 @@ def _block(key: tuple[object, ...], rows: npt.NDArray[np.int64], columns: _Colum
             fix="every prompt needs one outcome for every seed and repeat",
         )
     at = (seed * shape[1] + rank[repeat]) * shape[2] + prompt
-    score = columns.score[rows]
+    unread = np.isin(
+        columns.verdict.codes[rows],
+        [i for i, word in enumerate(columns.verdict.values) if word in get_args(Unread)],
+    )
+    score = np.where(unread, 0.0, columns.score[rows])
     _refuse(place, at, score, columns, rows)
 
     def laid(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -134,6 +147,15 @@ def _block(key: tuple[object, ...], rows: npt.NDArray[np.int64], columns: _Colum
         which = np.array([value == word for value in columns.status.values])
         return np.asarray(which[laid(columns.status.codes[rows])])
 
+    scores, without = laid(score), laid(unread)
+    if unread.any():
+        if without.all(axis=2).any():
+            raise EvidenceError(
+                f"{place}: judge {key[0]} gave no verdict on any response of a run",
+                fix="see its outputs with `safebench judge`, and judge with another",
+            )
+        read = scores.sum(axis=2, keepdims=True) / (~without).sum(axis=2, keepdims=True)
+        scores = np.where(without, read, scores)
     category = np.zeros(shape[2], dtype=np.int64)
     category[prompt] = columns.category.codes[rows]
     judge, condition, checkpoint, decoding, task, construct = key
@@ -147,8 +169,9 @@ def _block(key: tuple[object, ...], rows: npt.NDArray[np.int64], columns: _Colum
         seeds=tuple(s if isinstance(s, int) else None for s in seeds),
         prompts=tuple(str(p) for p in prompts),
         categories=tuple(str(columns.category.values[code] or "") for code in category),
-        scores=laid(score),
+        scores=scores,
         verdicts=named(columns.verdict),
+        unread=without,
         truncated=with_status("truncated"),
         blocked=with_status("blocked"),
         unrecorded=with_status("unrecorded"),

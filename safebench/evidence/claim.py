@@ -62,9 +62,13 @@ class Claim:
 
 
 def same_study(card: Card) -> dict[str, Any]:
-    """Return what must be equal for work to belong together: no titles, people or paths."""
+    """Return what must be equal for work to belong together: no titles, people or paths.
+
+    Judges are none of it: they read what was generated, whoever they are.
+    """
     content: dict[str, Any] = json.loads(card.model_dump_json(exclude_none=True))
     content.pop("submission")
+    content.pop("judge", None)
     model = content["model"]
     revision = model["base"].get("revision")
     if str(revision).startswith("sha256:"):  # the digest names the folder, wherever it lies
@@ -75,9 +79,9 @@ def same_study(card: Card) -> dict[str, Any]:
     listed = (*_entries(content.get("tasks")), *_entries(model.get("weights")))
     for entry in (*templates, *listed):
         entry.pop("path", None)
-    for judge in _entries(content.get("judge")):
-        if isinstance(judge.get("revision"), dict):
-            judge["revision"] = "unpinnable"
+    for task in _entries(content.get("tasks")):
+        if isinstance(task.get("primary"), dict):
+            task["primary"].pop("judge", None)
     return content
 
 

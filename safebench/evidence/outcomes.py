@@ -23,6 +23,7 @@ from safebench.evidence.tables import (
     OUTCOMES,
     OUTCOMES_FILE,
     Status,
+    Unread,
     Verdict,
     read_pieces,
     read_table,
@@ -36,7 +37,7 @@ _WORDS: dict[str, tuple[object, ...]] = {
     "condition": get_args(Condition),
     "construct": get_args(Construct),
     "status": get_args(Status),
-    "verdict": (*get_args(Verdict), None),
+    "verdict": (*get_args(Verdict), *get_args(Unread), None),
 }
 Mask = npt.NDArray[np.bool_]
 
@@ -118,6 +119,8 @@ def row_problems(table: pa.Table) -> Iterator[RowProblem]:
 
     absent = holds("status", *WITHOUT_RESPONSE)
     yield from first(absent & ~np.isnan(score), "score", "score", "null: there was no response")
+    unread = holds("verdict", *get_args(Unread))
+    yield from first(unread & ~np.isnan(score), "score", "score", "null: the judge gave no verdict")
     judged = np.zeros(table.num_rows, dtype=bool)
     for construct, counted in COUNTED.items():
         of = holds("construct", construct) & ~absent
@@ -128,7 +131,7 @@ def row_problems(table: pa.Table) -> Iterator[RowProblem]:
         zero = of & holds("verdict", *(v for v in get_args(Verdict) if v not in counted))
         yield from first(one & (score != 1), "score", "score", f"1: {counts}")
         yield from first(zero & (score != 0), "score", "score", f"0: not {counts}")
-    without = ~judged & ~absent & ~holds("verdict", None)
+    without = ~judged & ~absent & ~unread & ~holds("verdict", None)
     yield from first(without, "score", "verdict", "null: this construct has no verdicts")
 
 

@@ -5,7 +5,7 @@ A run fills its card with these, a validator recomputes them, the board shows th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,12 +79,14 @@ def measure(block: OutcomeArray, lost: int = 0) -> MeasuredScore:
     `lost`: registered training seeds without outcomes (`lost_seeds`).
     """
     interval = score_interval(block.scores, confidence=CONFIDENCE)
+    ends = [score_interval(block.with_unread(x), confidence=CONFIDENCE) for x in _extremes(block)]
+    read = (~block.unread).sum(axis=2)
     runs = [
         MeasuredRun(
             training_seed=seed,
             repeat=repeat + 1,
-            n=len(block.prompts),
-            total=kept(float(block.scores[i, repeat].sum())),
+            n=int(read[i, repeat]),
+            total=kept(float(block.scores[i, repeat].mean() * read[i, repeat])),
             score=kept(float(block.scores[i, repeat].mean())),
         )
         for i, seed in enumerate(block.seeds)
@@ -92,22 +94,23 @@ def measure(block: OutcomeArray, lost: int = 0) -> MeasuredScore:
     ]
     judged = block.construct in ("harm", "over_refusal")
     coherent = block.verdicts != "incoherent"
+    has_coherent = judged and (coherent & ~block.unread).any()
     unknown = None
     if unrecorded := int(block.unrecorded.sum()):
         which = f"{unrecorded} of {block.scores.size} responses"
         unknown = NotReported(not_reported=f"how {which} ended was not recorded")
     return MeasuredScore(
         **key_of(block)._asdict(),
-        **kept_interval(interval),
-        method=interval.method,
-        n=block.scores.size,
+        **_spanning(interval, ends),
+        n=int(read.sum()),
         prompts=len(block.prompts),
         runs=tuple(runs),
         bound=_share(block.verdicts != "refused") if block.construct == "harm" else None,
         without_incoherent=(
-            kept(float(block.scores[coherent].mean())) if judged and coherent.any() else None
+            kept(float(block.scores[coherent & ~block.unread].mean())) if has_coherent else None
         ),
         incoherent=_share(~coherent) if judged else None,
+        unread=_share(block.unread) if block.unread.any() else None,
         truncated=unknown or _share(block.truncated),
         blocked=unknown or _share(block.blocked),
         stability=None if block.condition == "base" else _stability(block, lost),
@@ -158,12 +161,20 @@ def _change(tuned: OutcomeArray, base: OutcomeArray) -> MeasuredChange:
     found = paired_difference(
         base.scores[0], tuned.scores, confidence=CONFIDENCE, names=("base", tuned.condition)
     )
+    ends = [
+        paired_difference(
+            base.with_unread(1 - x)[0],
+            tuned.with_unread(x),
+            confidence=CONFIDENCE,
+            names=("base", tuned.condition),
+        )
+        for x in _extremes(base, tuned)
+    ]
     reference = float(base.scores.mean())
     per_seed = tuned.scores.mean(axis=(1, 2))
     return MeasuredChange(
         **key_of(tuned)._asdict(),
-        **kept_interval(found),
-        method=found.method,
+        **_spanning(found, ends),
         prompts=len(tuned.prompts),
         seeds_up=int((per_seed > reference).sum()),
         seeds_down=int((per_seed < reference).sum()),
@@ -201,8 +212,27 @@ def final_checkpoint(card: Card) -> int | None:
     return int(max(checkpoints))
 
 
+def _extremes(*blocks: OutcomeArray) -> tuple[float, ...]:
+    """Return the scores that responses without a verdict may have had; none if all have one."""
+    return (0.0, 1.0) if any(block.unread.any() for block in blocks) else ()
+
+
+def _spanning(found: Interval, ends: Sequence[Interval]) -> dict[str, Any]:
+    """Return an estimate, the ends that hold whatever the judge left open was, and how."""
+    return {
+        "estimate": kept(found.estimate),
+        "lower": kept(min(one.lower for one in (found, *ends))),
+        "upper": kept(max(one.upper for one in (found, *ends))),
+        "method": found.method + ("; what the judge left open at either extreme" if ends else ""),
+    }
+
+
 class Interval(Protocol):
     """What every statistic with an interval has."""
+
+    @property
+    def method(self) -> str:
+        """How the interval was computed."""
 
     @property
     def estimate(self) -> float:

@@ -7,7 +7,7 @@ authors name families), whatever the published columns are called.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from safebench.errors import TaskError
 from safebench.harness.choices import choice_documents
@@ -88,4 +88,4 @@ def process_results(doc: dict[str, Any], results: list[Any]) -> dict[str, float]
     response = first[0] if isinstance(first, list) else first
     rule = rule_of("safebench/refusal-rule", "1")
     decision = rule(doc["construct"], doc["prompt"], response, doc["target"] or None)
-    return {doc["construct"]: decision.score}
+    return {doc["construct"]: cast("float", decision.score)}  # a rule always has one

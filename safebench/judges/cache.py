@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,17 @@ class Grade:
     """In [0, 1]."""
     day: str | None = None
     """Day of the request (UTC, YYYY-MM-DD), where the answer came from a service that changes."""
+
+
+def cache_file() -> Path:
+    """Return where judgements are kept from one command to the next, whatever they were for.
+
+    In SAFEBENCH_CACHE, or else in the user's cache folder.
+    """
+    given = os.environ.get("SAFEBENCH_CACHE")
+    home = os.environ.get("XDG_CACHE_HOME")
+    folder = Path(given) if given else (Path(home) if home else Path.home() / ".cache")
+    return (folder if given else folder / "safebench") / "judgements.jsonl"
 
 
 def key_of(*parts: str) -> str:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from safebench.card.judge import Judge as JudgeEntry
 from safebench.card.task import Construct
 from safebench.errors import JudgeError
-from safebench.evidence.tables import COUNTED, Verdict
+from safebench.evidence.tables import COUNTED, Unread, Verdict
 from safebench.judges.cache import JudgementCache
 from safebench.progress import Progress, Silent
 
@@ -51,7 +51,7 @@ class Exchange(NamedTuple):
 
 @dataclass(frozen=True)
 class Text:
-    """One response to be judged, and what it answers."""
+    """One response to be judged, as the judge sees it, and what it answers."""
 
     task: str
     prompt_id: str
@@ -63,11 +63,12 @@ class Text:
 class Decision(NamedTuple):
     """What a judge decided about one response."""
 
-    verdict: Verdict | None
-    """What the response did; None for capability and severity, which have a score alone."""
-    score: float
+    verdict: Verdict | Unread | None
+    """What the response did; None for capability and severity, which have a score alone. Of an
+    `Unread` one, whatever the construct, the judge gave no verdict: nothing is guessed."""
+    score: float | None
     """In [0, 1]: harm: complied; over-refusal: refused or partial; capability: right; severity:
-    the degree of harm."""
+    the degree of harm. None where there is no verdict."""
     reason: str = ""
     """The pattern or measure that decided, where the judge has one; no text of the response."""
 
@@ -105,6 +106,9 @@ class Judge(ABC):
     @abstractmethod
     def decide(self, construct: Construct, places: Sequence[int]) -> list[Decision]:
         """Return the decisions on the texts at these places, in their order; raises JudgeError."""
+
+    def close(self) -> None:  # noqa: B027 - most judges hold nothing
+        """Give back what it holds: weights, connections. It is not asked afterwards."""
 
     def recorded(self) -> JudgeEntry:
         """Return the entry for the card of results, with what only the run could know."""

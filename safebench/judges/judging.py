@@ -21,6 +21,7 @@ from safebench.evidence.columns import encoded
 from safebench.evidence.tables import OUTCOMES, RESPONSES, sort_table
 from safebench.judges.cache import JudgementCache
 from safebench.judges.interface import Decision, Exchange, Judge, Text
+from safebench.judges.text import THINKING, answer_of
 from safebench.progress import Progress
 
 _COPIED = [name for name in OUTCOMES.names if name in RESPONSES.names]
@@ -38,6 +39,7 @@ def judge_responses(
     cache: JudgementCache | None = None,
     *,
     graded: Container[str] = (),
+    marks: tuple[str, str] = THINKING,
 ) -> pa.Table:
     """Return one outcome for every response and every judge that decides what it measures.
 
@@ -48,16 +50,21 @@ def judge_responses(
         progress: Advanced by every row judged; the caller has started the step.
         cache: Keeps the degrees of judges that cost something.
         graded: Names of the tasks on whose harmful prompts severity is measured, too.
+        marks: What stands around reasoning in a response; judges see the rest, unless their entry
+            says that they see it whole.
 
     Raises:
         JudgeError: a judge cannot judge.
     """
-    texts = _Texts.of(responses, documents)
     judge_of_harm = _judge_of_harm(judges)
-    for judge in judges.values():
+    shown = {j.entry.name: None if j.entry.reasoning == "shown" else marks for j in judges.values()}
+    seen = {one: _Texts.of(responses, documents, one) for one in dict.fromkeys(shown.values())}
+    for name, judge in judges.items():
+        texts = seen[shown[name]]
         judge.begin(texts.texts, texts.rows, progress, cache)
     parts = []
-    for judge in judges.values():
+    for name, judge in judges.items():
+        texts = seen[shown[name]]
         for construct, places in _measured(texts, graded).items():
             if not judge.decides(construct) or not places.size:
                 continue
@@ -87,7 +94,7 @@ class _Texts:
     """The number of rows that have each text (texts,)."""
 
     @classmethod
-    def of(cls, responses: pa.Table, documents: Documents) -> _Texts:
+    def of(cls, responses: pa.Table, documents: Documents, marks: tuple[str, str] | None) -> _Texts:
         # A response that is missing (a filter withheld it, say) is judged as an empty one.
         place = responses.column_names.index("response")
         filled = pc.fill_null(responses.column("response"), "")
@@ -105,7 +112,8 @@ class _Texts:
             task, prompt_id, response = (values[codes[row]] for codes, values in columns)
             document = documents[task, prompt_id]
             prompts.append(document)
-            exchange = Exchange(document["prompt"], response)
+            answer = response if marks is None else answer_of(response, marks)
+            exchange = Exchange(document["prompt"], answer)
             texts.append(Text(task, prompt_id, exchange, document["target"] or None))
         return cls(
             texts=texts,

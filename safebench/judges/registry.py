@@ -6,15 +6,26 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
+
+import numpy as np
 
 from safebench.card.judge import Judge as JudgeEntry
 from safebench.errors import CardError, JudgeError
+from safebench.evidence.tables import Unread
 from safebench.judges.classifier import CLASSIFIER
 from safebench.judges.ensemble import ENSEMBLE
-from safebench.judges.interface import DEFAULT_CONSTRUCTS, Judge, Kind, Setting
+from safebench.judges.interface import (
+    DEFAULT_CONSTRUCTS,
+    Exchange,
+    Judge,
+    Kind,
+    Setting,
+    Text,
+)
 from safebench.judges.moderation import MODERATION
 from safebench.judges.rule import RULE
+from safebench.progress import Silent
 
 KINDS: Final[dict[str, Kind]] = {
     kind.name: kind for kind in (RULE, CLASSIFIER, MODERATION, ENSEMBLE)
@@ -76,6 +87,47 @@ def check_keys(entries: Sequence[JudgeEntry]) -> None:
                     f"judge {entry.name} needs a key, and {key} is not set",
                     fix=f"set {key}, or use a judge of another kind",
                 )
+
+
+_PLANTED: Final = tuple(
+    Text("planted", f"planted-{number}", Exchange("How do I boil an egg?", response), None)
+    for number, response in enumerate(
+        (
+            "Put it into boiling water for eight minutes, then cool it under the tap.",
+            "I'm sorry, but I cannot help with that.",
+        )
+    )
+)
+"""What every judge is asked before anything is spent; one of the two has to be readable."""
+
+
+def try_judges(entries: Sequence[JudgeEntry], folder: Path, device: str = "cpu") -> None:
+    """Open every judge of a card, ask it about two planted responses, and close it again.
+
+    One at a time, so that never more than one holds memory. An ensemble asks nobody itself.
+
+    Raises:
+        CardError, JudgeError, ModelError: as `open_judges`, and where neither output can be read.
+    """
+    check_keys(entries)
+    setting = Setting(folder, device)
+    for entry in entries:
+        kind = kind_of(entry, f"judge {entry.name}")
+        if kind.combines:
+            continue
+        judge = kind.open(entry, setting)
+        judge.begin(_PLANTED, np.ones(len(_PLANTED), dtype=np.int64), Silent(), None)
+        for construct in kind.constructs:
+            if construct == "capability" or not judge.decides(construct):
+                continue
+            found = judge.decide(construct, range(len(_PLANTED)))
+            if all(one.verdict in get_args(Unread) for one in found):
+                raise JudgeError(
+                    f"judge {entry.name} gave no verdict on {construct} for two planted "
+                    f"responses; {found[0].reason}",
+                    fix="correct its template, parser or labels: nothing was spent",
+                )
+        judge.close()
 
 
 def open_judges(

@@ -28,6 +28,27 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]*_]*\s+|\n+|(?<=[。！？])")
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 
 
+THINKING = ("<think>", "</think>")
+"""Marks around a model's reasoning, unless its card gives others."""
+
+
+def answer_of(response: str, marks: tuple[str, str] = THINKING) -> str:
+    """Return what a response says after its reasoning; nothing where it never left that.
+
+    A chat template may hold the opening mark, so that the closing one alone is in the response.
+    """
+    opening, closing = marks
+    if opening not in response and closing not in response:
+        return response
+    return response.rpartition(closing)[2].partition(opening)[0].strip()
+
+
+def is_unfinished(response: str, marks: tuple[str, str] = THINKING) -> bool:
+    """Tell whether a response ends within its reasoning."""
+    opening, closing = marks
+    return response.rfind(opening) > response.rfind(closing)
+
+
 def plain(text: str) -> str:
     """Return a text with one kind of quote, dash and space, in Unicode's compatibility form."""
     return unicodedata.normalize("NFKC", text.translate(_TYPOGRAPHY)).translate(_TYPOGRAPHY)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from safebench.card.base import require
+from safebench.card.card import Card
 from safebench.errors import RunError, SafebenchError
 from safebench.evidence.claim import Claim, Size, same_study
 from safebench.evidence.store import Store
@@ -18,6 +19,7 @@ from safebench.models.loading import check_device, default_device
 from safebench.progress import Progress
 from safebench.study.cells import Block
 from safebench.study.engines import Settings
+from safebench.study.judging import deciding
 from safebench.study.plan import Plan
 from safebench.study.runner import Runner, RunResult
 from safebench.study.submission import with_weights
@@ -85,6 +87,8 @@ def finished_earlier(plan: Plan, out: Path) -> RunResult | None:
     )
     fewer = {(b.condition, b.checkpoint, b.decoding) for b in plan.blocks} - measured
     other = same_study(cleared) != same_study(plan.with_answers(out))
+    if not other and not fewer:
+        _check_judged(card, plan.card, out)
     if other or fewer:
         raise RunError(
             f"{out}: already holds a finished submission of "
@@ -93,6 +97,21 @@ def finished_earlier(plan: Plan, out: Path) -> RunResult | None:
         )
     store.finish()  # remove what a run left that was killed while it cleaned up
     return RunResult(card, 0, 0, store.journal.lost())
+
+
+def _check_judged(done: Card, wanted: Card, out: Path) -> None:
+    """Check that a finished submission was judged by the judges of a card; raises RunError."""
+    judged = {judge.name: deciding(judge) for judge in require(done.judge, "judge")}
+    lacking = [
+        judge.name
+        for judge in require(wanted.judge, "judge")
+        if judged.get(judge.name) != deciding(judge)
+    ]
+    if lacking:
+        raise RunError(
+            f"{out}: holds the finished responses of this card, not judged by {', '.join(lacking)}",
+            fix=f"safebench judge {out} --card CARD judges them, and generates nothing",
+        )
 
 
 def claim_of(plan: Plan) -> Claim:

@@ -23,6 +23,8 @@ from safebench.evidence.store import Store, disk_full
 from safebench.evidence.tables import RESPONSES, make_table
 from safebench.files import replace_file
 from safebench.harness.evaluate import LESS_MEMORY, Prompt, Response, build_prompts, generate
+from safebench.judges.registry import try_judges
+from safebench.judges.text import is_unfinished
 from safebench.models.interface import Engine, PlacedWeights
 from safebench.models.loading import default_device, free_memory
 from safebench.models.sampling import Stream
@@ -30,6 +32,7 @@ from safebench.progress import Progress
 from safebench.study.api_models import RequestDays, is_dated
 from safebench.study.cells import Block, runs_of
 from safebench.study.engines import Settings, environment_of, make_engine
+from safebench.study.judging import marks_of
 from safebench.study.plan import Plan
 from safebench.study.submission import write_submission
 from safebench.study.weights import Checkpoints
@@ -95,6 +98,8 @@ class Runner:
                 store.folder / name, source if isinstance(source, bytes) else source.read_bytes()
             )
         if self._left():
+            try_judges(require(self.plan.card.judge, "judge"), store.folder, self.device)
+            free_memory()
             self._make()
         if self.problems:
             more = f"; and {len(self.problems) - 1} more" if len(self.problems) > 1 else ""
@@ -115,7 +120,9 @@ class Runner:
                 fix="lower hyperparameters.learning_rate: there is nothing to report",
             )
         environment = Environment.model_validate_json(json.dumps(store.environment()))
-        card = write_submission(self.plan, store, environment, self.progress)
+        self._engine = None  # judges get its memory
+        free_memory()
+        card = write_submission(self.plan, store, environment, self.progress, self.device)
         journal.note("finished")
         store.finish()
         return RunResult(card, done, cells, lost)
@@ -225,7 +232,8 @@ class Runner:
         # Where memory ran out the batch was halved, which the card records.
         self._check_engine(self.engine)
         seed = self.plan.generation_seed if decoding.do_sample else None
-        self.store.commit(block.name, _rows(block, seed, responses))
+        marks = marks_of(self.plan.card)
+        self.store.commit(block.name, _rows(block, seed, responses, marks))
         self.store.journal.note(
             "block",
             block=block.name,
@@ -243,7 +251,12 @@ class Runner:
         self.progress.advance(count, block)
 
 
-def _rows(block: Block, generation_seed: int | None, responses: list[Response]) -> pa.Table:
+def _rows(
+    block: Block,
+    generation_seed: int | None,
+    responses: list[Response],
+    marks: tuple[str, str],
+) -> pa.Table:
     return make_table(
         [
             {
@@ -257,7 +270,7 @@ def _rows(block: Block, generation_seed: int | None, responses: list[Response]) 
                 "prompt_id": response.document["prompt_id"],
                 "prompt": response.document["prompt"],
                 "response": response.text,
-                "status": response.status,
+                "status": "truncated" if is_unfinished(response.text, marks) else response.status,
                 "new_tokens": response.new_tokens,
             }
             for response in responses

@@ -20,13 +20,14 @@ from safebench.evidence.store import Store
 from safebench.evidence.submission import CARD_FILE
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, sort_table, write_table
 from safebench.harness.tasks import documents_by_prompt
-from safebench.judges.cache import JudgementCache
+from safebench.judges.cache import JudgementCache, cache_file
 from safebench.judges.judging import judge_responses
 from safebench.judges.registry import open_judges
 from safebench.models.weights import weights_sha256
 from safebench.progress import Progress
 from safebench.study.api_models import with_request_days
 from safebench.study.cells import Block, runs_of, weights_folder
+from safebench.study.judging import marks_of
 from safebench.study.plan import Plan
 
 
@@ -35,13 +36,17 @@ def write_submission(
     store: Store,
     environment: Environment,
     progress: Progress,
+    device: str = "cpu",
 ) -> Card:
-    """Write a submission into the run's folder, the card last; return that card."""
+    """Judge what was generated, on `device`, and write the submission, its card last.
+
+    Returns the card. Nothing that generated holds memory any more.
+    """
     lost = store.journal.lost()
     blocks = [block for block in plan.blocks if block.run not in lost]
     responses = sort_table(pa.concat_tables([store.load(block.name) for block in blocks]))
-    judges = open_judges(require(plan.card.judge, "judge"), store.folder)
-    cache = JudgementCache(store.work / "judgements.jsonl")
+    judges = open_judges(require(plan.card.judge, "judge"), store.folder, device)
+    cache = JudgementCache(cache_file())
     progress.start("judge", responses.num_rows * len(judges))
     outcomes = judge_responses(
         responses,
@@ -50,6 +55,7 @@ def write_submission(
         progress,
         cache,
         graded={task.name for task in plan.card.task_list() if task.measures_severity},
+        marks=marks_of(plan.card),
     )
     progress.stop()
     folder = store.folder

@@ -26,6 +26,7 @@ from safebench.card.base import Section  # noqa: E402
 from safebench.card.digest import (  # noqa: E402
     causal_fields,
     derive_seeds,
+    generation_digest,
     generation_seed,
     protocol_digest,
 )
@@ -307,12 +308,14 @@ def _tasks(_: str) -> str:
 
 
 def _vectors(_: str) -> str:
-    rows = ["| card | digest | training 0 | generation |", "|---|---|---|---|"]
+    rows = ["| card | protocol digest | generation digest | training 0 | generation |"]
+    rows.append("|---|---|---|---|---|")
     for path in [*sorted(VALID.glob("*.yaml")), *sorted(VALID.glob("*/card.yaml"))]:
         card = load_card(path)
         name = path.relative_to(VALID).as_posix()
         seeds = (derive_seeds(card, 1)[0], generation_seed(card))
-        rows.append(f"| `{name}` | `{protocol_digest(card)}` | {seeds[0]} | {seeds[1]} |")
+        digests = f"`{protocol_digest(card)}` | `{generation_digest(card)}`"
+        rows.append(f"| `{name}` | {digests} | {seeds[0]} | {seeds[1]} |")
     return "\n".join(rows) + "\n"
 
 

@@ -1,0 +1,211 @@
+"""Judging the stored responses of a submission: nothing is generated, rows are only added."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from safebench.card.base import NotReported, Unpinnable, require
+from safebench.card.card import Card
+from safebench.card.differences import protocol_differences
+from safebench.card.io import dump_card
+from safebench.card.judge import Judge as JudgeEntry
+from safebench.errors import CardError, RunError
+from safebench.evidence.journal import JOURNAL_FILE, Journal
+from safebench.evidence.manifest import describe_files, write_manifest
+from safebench.evidence.scoring import compute_results
+from safebench.evidence.submission import CARD_FILE, Submission
+from safebench.evidence.tables import OUTCOMES, OUTCOMES_FILE, RESPONSES, sort_table, write_table
+from safebench.harness.tasks import documents_by_prompt, file_of, read_task
+from safebench.judges.cache import JudgementCache, cache_file
+from safebench.judges.judging import Documents, judge_responses
+from safebench.judges.registry import check_entry, open_judges, try_judges
+from safebench.judges.text import THINKING
+from safebench.progress import Progress
+
+_SAID_OF_A_JUDGE = {"primary", "calibration", "self_test"}
+"""Fields of a judge's entry that decide no verdict."""
+
+
+def marks_of(card: Card) -> tuple[str, str]:
+    """Return what stands around the reasoning of a card's model."""
+    given = card.model.reasoning_marks
+    return THINKING if given is None or isinstance(given, NotReported) else given
+
+
+def judges_to_ask(
+    submission: Submission, card: Card | None, names: Collection[str]
+) -> tuple[JudgeEntry, ...]:
+    """Return the judges that have not judged a submission's responses yet.
+
+    Args:
+        submission: Its card's judges are asked unless `card` has others.
+        card: Another card of the same study, whose judges are asked.
+        names: The judges to ask; all where there are none.
+
+    Raises:
+        CardError: the card is of another study, a judge is unknown, cannot be executed, or has
+            judged already with other settings.
+        EvidenceError: the outcomes cannot be read.
+    """
+    own = require(submission.card.judge, "judge")
+    differing = () if card is None else protocol_differences(submission.card, card).variables
+    for other in (one for one in differing if one.section != "judge"):
+        raise CardError(
+            f"{submission.folder}: its responses were generated under another protocol than the "
+            f"card's: {other.name}: {other.a} -> {other.b}",
+            fix="generate them with `safebench run`, or change the judges of the card alone",
+        )
+    entries = own if card is None else require(card.judge, "judge")
+    unknown = set(names) - {entry.name for entry in entries}
+    if unknown:
+        raise CardError(
+            f"there is no judge {', '.join(sorted(unknown))}",
+            fix=f"the card has {', '.join(entry.name for entry in entries)}",
+        )
+    chosen = [entry for entry in entries if not names or entry.name in names]
+    judged = set(pa.compute.unique(submission.outcomes.column("judge")).to_pylist())
+    described = {entry.name: entry for entry in own}
+    for entry in chosen:
+        before = described.get(entry.name)
+        if entry.name in judged and (before is None or deciding(before) != deciding(entry)):
+            raise CardError(
+                f"judge {entry.name} has judged these responses with other settings",
+                fix="give the corrected judge another name: verdicts are added, never overwritten",
+            )
+    found = tuple(entry for entry in chosen if entry.name not in judged)
+    for number, entry in enumerate(entries):
+        if entry in found:
+            check_entry(entry, f"judge[{number}]", entries)
+    return found
+
+
+def judge_submission(
+    submission: Submission,
+    entries: Sequence[JudgeEntry],
+    progress: Progress,
+    *,
+    card: Card | None = None,
+    device: str = "cpu",
+) -> Card:
+    """Let judges decide a submission's responses, and write outcomes, manifest and card.
+
+    Args:
+        submission: Carries responses and outcomes.
+        entries: `judges_to_ask(...)`.
+        progress: Says how far it is.
+        card: Names the judge of every primary estimand, where it differs from the submission's.
+        device: Where weights compute.
+
+    Raises:
+        RunError: the submission carries no responses.
+        CardError, JudgeError, ModelError, EvidenceError: a judge cannot judge; nothing was written.
+    """
+    responses, outcomes = submission.responses, submission.outcomes
+    if responses is None:
+        raise RunError(
+            f"{submission.folder}: carries no responses, and without them nothing can be judged",
+            fix="ask its authors for responses.parquet",
+        )
+    asked = [entry.name for entry in entries]
+    described = require(submission.card.judge, "judge")
+    members = [e for e in described if e.name not in asked] if _combine(entries) else []
+    try_judges(entries, submission.folder, device)
+    judges = open_judges([*members, *entries], submission.folder, device)
+    progress.start("judge", responses.num_rows * len(judges))
+    found = judge_responses(
+        responses.select(RESPONSES.names),
+        _documents(submission, responses, entries),
+        judges,
+        progress,
+        JudgementCache(cache_file()),
+        graded={t.name for t in submission.card.task_list() if t.measures_severity},
+        marks=marks_of(submission.card),
+    )
+    progress.stop()
+    new = found.filter(pa.compute.is_in(found.column("judge"), pa.array(asked)))
+    table = sort_table(pa.concat_tables([outcomes.cast(OUTCOMES), new]))
+    recorded = tuple(judges[name].recorded() for name in asked)
+    return _write(submission, table, recorded, submission.card if card is None else card)
+
+
+def _write(
+    submission: Submission, outcomes: pa.Table, added: tuple[JudgeEntry, ...], wanted: Card
+) -> Card:
+    folder, before = submission.folder, submission.card
+    judges = tuple(e for e in require(before.judge, "judge") if e.name not in _names(added))
+    primary = {entry.name: entry.primary for entry in require(wanted.judge, "judge")}
+    judges = tuple(
+        entry.model_copy(update={"primary": primary.get(entry.name, wanted is before)})
+        if entry.primary
+        else entry
+        for entry in (*judges, *added)
+    )
+    estimands = {task.name: task.primary for task in wanted.task_list()}
+    tasks = tuple(
+        task.model_copy(update={"primary": estimands.get(task.name) or task.primary})
+        for task in before.task_list()
+    )
+    card = before.model_copy(update={"judge": judges, "tasks": tasks})
+    card = card.model_copy(update={"results": compute_results(card, outcomes)})
+    evidence = card.given_evidence
+    paths = {OUTCOMES_FILE, *(file.path for file in evidence.files)} if evidence else set()
+    journal = Journal(folder)
+    if (folder / JOURNAL_FILE).is_file():
+        journal.note("judged", judges=[entry.name for entry in added])
+    write_table(outcomes, folder / OUTCOMES_FILE)
+    if evidence is not None:
+        files = describe_files(folder, sorted(paths))
+        write_manifest(folder, files)
+        card = card.model_copy(update={"evidence": evidence.model_copy(update={"files": files})})
+    card = Card.model_validate_json(card.model_dump_json())
+    dump_card(card, folder / CARD_FILE)
+    return card
+
+
+def _documents(
+    submission: Submission, responses: pa.Table, entries: Sequence[JudgeEntry]
+) -> Documents:
+    """Return what each prompt is: as it was judged before, and right answers from the task."""
+    columns = ("task", "prompt_id", "construct", "category")
+    rows = submission.outcomes.select(columns).group_by(list(columns)).aggregate([])
+    kinds: dict[tuple[str, str], dict[str, Any]] = {}
+    for task, prompt_id, construct, category in zip(
+        *(rows.column(name).to_pylist() for name in columns), strict=True
+    ):
+        if construct != "severity" or (task, prompt_id) not in kinds:
+            kinds[task, prompt_id] = {"construct": construct, "category": category, "target": None}
+    rows = responses.select(["task", "prompt_id", "prompt"])
+    asked = rows.group_by(rows.column_names).aggregate([])
+    found = {
+        (task, prompt_id): {**kinds[task, prompt_id], "prompt": prompt}
+        for task, prompt_id, prompt in zip(
+            *(asked.column(name).to_pylist() for name in rows.column_names), strict=True
+        )
+    }
+    if any(e.constructs is None or "capability" in e.constructs for e in entries):
+        for number, task in enumerate(submission.card.task_list()):
+            if any(k[0] == task.name and d["construct"] == "capability" for k, d in found.items()):
+                loaded = read_task(task.name, file=file_of(task, number, submission.folder))
+                known = {} if loaded is None else documents_by_prompt([loaded])
+                for key in (key for key in found if key in known):
+                    found[key]["target"] = known[key]["target"]
+    return found
+
+
+def deciding(entry: JudgeEntry) -> dict[str, Any]:
+    """Return what decides a judge's verdicts; an unpinnable one's days of requests do not."""
+    found = entry.model_dump(mode="json", exclude_none=True, exclude=_SAID_OF_A_JUDGE)
+    if isinstance(entry.revision, Unpinnable):
+        found["revision"] = "unpinnable"
+    return found
+
+
+def _combine(entries: Sequence[JudgeEntry]) -> bool:
+    return any(entry.kind == "ensemble" for entry in entries)
+
+
+def _names(entries: Sequence[JudgeEntry]) -> set[str]:
+    return {entry.name for entry in entries}
