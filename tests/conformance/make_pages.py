@@ -229,6 +229,9 @@ def _kinds(field: dict[str, Any]) -> tuple[list[str], bool]:
         return [f"`{value}`" for value in field["enum"]], False
     if "const" in field:
         return [f"`{field['const']}`"], False
+    if "prefixItems" in field:
+        items = field["prefixItems"]
+        return [f"list of {len(items)}, {_joined(_kinds(items[0])[0])}"], False
     if field["type"] == "array":
         return [f"list of {_joined(_kinds(field['items'])[0])}"], False
     if field["type"] == "object":
