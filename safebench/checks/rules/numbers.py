@@ -166,8 +166,8 @@ def _base_measured(subject: Subject) -> Hits:
     f"{TOLERANCE:g}: points to it. Or `stability.seeds` is not the number of different seeds "
     "of its runs and of those that `evidence.runs`, if given, registers for its condition: "
     "points to it; silent where there is no run, or the seed of one is null or not given. Or "
-    "`stability.lower` is given with fewer than three `stability.seeds`, or is above .05^(2/S) of S "
-    f"seeds by more than {TOLERANCE:g}: points to `lower`.",
+    "`stability.lower` is given with fewer than three `stability.seeds`, or is above .05^(2/S) of "
+    f"S seeds by more than {TOLERANCE:g}: points to `lower`.",
     why="With a margin of one's own choice, or without the runs that went wrong, every recipe is "
     "stable.",
 )
