@@ -60,6 +60,15 @@ class Text:
     """The right answer, where there is one: capability is decided by it."""
 
 
+class Missing(NamedTuple):
+    """Something that a judge needs and this machine does not have."""
+
+    what: str
+    """What it is, and whose."""
+    how: str
+    """What gets it: a command, where there is one."""
+
+
 class Decision(NamedTuple):
     """What a judge decided about one response."""
 
@@ -70,7 +79,8 @@ class Decision(NamedTuple):
     """In [0, 1]: harm: complied; over-refusal: refused or partial; capability: right; severity:
     the degree of harm. None where there is no verdict."""
     reason: str = ""
-    """The pattern or measure that decided, where the judge has one; no text of the response."""
+    """The pattern or measure that decided, where the judge has one; no text of the response. Where
+    an output could not be read, its beginning."""
 
 
 class Judge(ABC):
@@ -108,7 +118,7 @@ class Judge(ABC):
         """Return the decisions on the texts at these places, in their order; raises JudgeError."""
 
     def close(self) -> None:  # noqa: B027 - most judges hold nothing
-        """Give back what it holds: weights, connections. It is not asked afterwards."""
+        """Give back what it holds: weights, connections. Asked again, it opens them again."""
 
     def recorded(self) -> JudgeEntry:
         """Return the entry for the card of results, with what only the run could know."""
@@ -156,6 +166,11 @@ class Kind:
     """
     check_present: Callable[[Any, Path], object] = _no_check
     """Check, without loading them, that its weights or its endpoint are there; raises as `open`.
+
+    Takes the entry and the card's folder.
+    """
+    missing: Callable[[Any, Path], list[Missing]] = lambda *_: []
+    """Return what an entry needs and this machine lacks, keys aside; raises nothing.
 
     Takes the entry and the card's folder.
     """
