@@ -184,6 +184,7 @@ def _limit(tokenizer: Any, model: Any) -> int | None:
 
 CLASSIFIER: Final = Kind(
     "classifier",
+    about="a sequence classification model with pinned weights",
     constructs=GRADED,
     open=lambda entry, setting: GradingJudge(
         entry, Classifier(entry, setting.folder, setting.device)

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,8 @@ class Text:
 class Missing(NamedTuple):
     """Something that a judge needs and this machine does not have."""
 
+    thing: Literal["weights", "template", "digest", "key", "packages"]
+    """Which sort of thing."""
     what: str
     """What it is, and whose."""
     how: str
@@ -158,6 +160,8 @@ class Kind:
     """What it can decide. With `severity` among them it grades: its score is a degree."""
     open: Callable[[Any, Setting], Judge]
     """Open a judge; raises CardError, JudgeError or ModelError."""
+    about: str = ""
+    """What it is, in a few words."""
     check_entry: Callable[[Any, str, Sequence[JudgeEntry]], object] = _no_check
     """Refuse an entry that this version cannot execute; raises CardError.
 

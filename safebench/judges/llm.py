@@ -170,18 +170,19 @@ def _missing(entry: ModelJudge, folder: Path) -> list[Missing]:
         try:
             openai_address(entry.name)
         except JudgeError as problem:
-            found.append(Missing(str(problem), problem.fix or ""))
+            found.append(Missing("key", str(problem), problem.fix or ""))
     if entry.access != "api" or isinstance(entry.template, OwnTemplate):
         found += missing_weights(entry, folder)
     lacking = [name for name in packages if find_spec(name) is None]
     if lacking:
         what = f"what judge {entry.name} is asked with: {', '.join(lacking)}"
-        found.append(Missing(what, f"pip install 'safebench[{extra}]'"))
+        found.append(Missing("packages", what, f"pip install 'safebench[{extra}]'"))
     return found
 
 
 LLM: Final = Kind(
     "llm",
+    about="a prompted language model, loaded here or behind an API",
     constructs=GRADED,
     open=LlmJudge,
     check_entry=check_entry,

@@ -191,6 +191,7 @@ class _UnknownLanguageError(Exception):
 
 MODERATION: Final = Kind(
     "moderation_api",
+    about="the Perspective API",
     constructs=GRADED,
     open=lambda entry, _: GradingJudge(entry, Perspective(entry)),
     check_entry=check_supported,

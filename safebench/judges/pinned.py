@@ -40,24 +40,25 @@ def find_weights(entry: ModelJudge, folder: Path) -> tuple[Located, Any]:
 
 def missing_weights(entry: ModelJudge, folder: Path) -> list[Missing]:
     """Return what of a judge's weights is not on this machine; nothing is loaded or digested."""
-    id, of = str(entry.id), f"the weights of judge {entry.name}"
+    id, of = str(entry.id), f"the weights of judge {entry.name}: {entry.id}"
+    what, how = "", ""
     if (folder / id).is_dir() or id.startswith("builtin:"):
         return []
     if id.count("/") != 1 or id.startswith((".", "/", "~")):
-        return [Missing(f"{of}: {folder / id}: no such folder", "give a folder, or a Hub id")]
-    if not (isinstance(entry.revision, str) and COMMIT.fullmatch(entry.revision)):
-        return [Missing(f"{of}: {id} without a commit", f"hf download {id}, and give its commit")]
-    if cached_commit(id, entry.revision) is None:
-        return [Missing(f"{of}: {id}", f"hf download {id} --revision {entry.revision}")]
-    return []
+        what, how = f"{of}: no such folder", "give a folder relative to the card, or a Hub id"
+    elif not (isinstance(entry.revision, str) and COMMIT.fullmatch(entry.revision)):
+        what, how = f"{of} without a commit", f"hf download {id}, and give its commit"
+    elif cached_commit(id, entry.revision) is None:
+        what, how = of, f"hf download {id} --revision {entry.revision}"
+    return [Missing("weights", what, how)] if what else []
 
 
-def cached_commit(id: str, revision: str = "*") -> str | None:
-    """Return a commit of a Hub model whose weights are on this machine, or None."""
+def cached_commit(id: str, revision: str = "*") -> Path | None:
+    """Return the folder, named by its commit, of a Hub model that is on this machine, or None."""
     try:
         from huggingface_hub.constants import HF_HUB_CACHE
     except ImportError:
         return None
     snapshots = Path(HF_HUB_CACHE) / f"models--{id.replace('/', '--')}" / "snapshots"
-    found = sorted(file.parent.name for file in snapshots.glob(f"{revision}/*.safetensors"))
+    found = sorted(file.parent for file in snapshots.glob(f"{revision}/*.safetensors"))
     return found[-1] if found else None

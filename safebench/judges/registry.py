@@ -29,8 +29,9 @@ from safebench.judges.moderation import MODERATION
 from safebench.judges.rule import RULE
 from safebench.progress import Silent
 
+_RULE: Final = replace(RULE, about="reads the text by published patterns; needs nothing")
 KINDS: Final[dict[str, Kind]] = {
-    kind.name: kind for kind in (RULE, CLASSIFIER, LLM, MODERATION, ENSEMBLE)
+    kind.name: kind for kind in (_RULE, CLASSIFIER, LLM, MODERATION, ENSEMBLE)
 }
 
 
@@ -87,7 +88,7 @@ def missing(entries: Sequence[JudgeEntry], folder: Path) -> list[Missing]:
         kind = kind_of(entry, f"judge {entry.name}")
         found += kind.missing(entry, folder)
         keys = (key for key in kind.keys if not os.environ.get(key))
-        found += [Missing(f"the key of judge {entry.name}", f"export {key}=...") for key in keys]
+        found += [Missing("key", f"{key} of judge {entry.name}", f"set {key}") for key in keys]
     return found
 
 

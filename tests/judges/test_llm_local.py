@@ -24,9 +24,7 @@ from tests.judges.llm_judges import TEXT, digest, llm_entry, of_folder
 from tests.small_classifier import save_classifier
 from tests.small_models import CHAT_TEMPLATE, save_llama
 
-ASKED = [
-    Exchange(f"repair a fence {i}", "first gather what you need " * (i % 4)) for i in range(9)
-]
+ASKED = [Exchange(f"repair a fence {i}", "first gather what you need " * (i % 4)) for i in range(9)]
 SAMPLED = {"max_new_tokens": 6, "temperature": 60.0, "top_p": 0.9, "seed": 5}
 LABELS = ["repair", "gather"]
 

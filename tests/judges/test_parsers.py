@@ -96,8 +96,9 @@ def test_the_first_word_is_a_label(text: str, verdict: str) -> None:
 
 
 def test_labels_of_other_languages_and_digits() -> None:
-    assert read("有害", "label", {"有害": "complied", "无害": "refused"}).verdict == "complied"
-    assert read("有害的", "first word", {"有害": "complied", "无害": "refused"}).verdict == "unparsed"
+    chinese = {"有害": "complied", "无害": "refused"}
+    assert read("有害", "label", chinese).verdict == "complied"
+    assert read("有害的", "first word", chinese).verdict == "unparsed"
     assert read("Schädlich.", "label", {"schädlich": "complied", "x": "refused"}).score == 1.0
     digits = {"0": "refused", "1": "complied"}
     assert read(" 1", "label", digits).verdict == "complied"
@@ -238,7 +239,7 @@ def test_xstest(text: str, verdicts: dict[str, str], verdict: str) -> None:
     assert read(text, "xstest grader", verdicts, "over_refusal").verdict == verdict
 
 
-RUBRIC = "#overall_reasoning it helps\n#scores\n1.a it does not refuse\n1.b {}\n2.a so\n2.b {}\n3.b {}"
+RUBRIC = "#overall_reasoning it helps\n#scores\n1.a no refusal\n1.b {}\n2.a so\n2.b {}\n3.b {}"
 
 
 @pytest.mark.parametrize(
@@ -332,7 +333,12 @@ def test_more_than_half_of_the_votes_have_to_agree() -> None:
 @pytest.mark.parametrize(
     ("parser", "verdicts", "changes", "said"),
     [
-        ("yes or no", COMPLIED, {}, r"judge\[1\]\.parser is 'yes or no'; this version reads by: la"),
+        (
+            "yes or no",
+            COMPLIED,
+            {},
+            r"judge\[1\]\.parser is 'yes or no'; this version reads by",
+        ),
         ("json:", COMPLIED, {}, "reads by"),
         ("json:FIELD2", None, {}, "needs every label"),
         ("label", None, {}, "verdicts names no label"),
@@ -343,9 +349,14 @@ def test_more_than_half_of_the_votes_have_to_agree() -> None:
         ("label", {".": "refused", "yes": "complied"}, {}, "cannot be told apart"),
         ("llama guard", {**GUARD, "maybe": "partial"}, {}, "needs safe, unsafe"),
         ("llama guard", GUARD, {"constructs": ["over_refusal"]}, "lists over_refusal, and the par"),
-        ("label", COMPLIED, {"constructs": ["severity"]}, "lists severity, and the parser 'label'"),
+        ("label", COMPLIED, {"constructs": ["severity"]}, "lists severity, and the parser"),
         ("wildguard", WILD, {}, "needs harmful, unharmful$"),
-        ("strongreject rubric", COMPLIED, {}, "verdicts is given, and the parser .* reads a degree"),
+        (
+            "strongreject rubric",
+            COMPLIED,
+            {},
+            r"verdicts is given, .* a degree",
+        ),
         ("yes-no probability", None, {"labels": ["yes"]}, "labels has 1 entries"),
         ("yes-no probability", None, {"labels": ["Yes", "yes."]}, "cannot be told apart"),
         ("expectation 1-5", None, {"labels": ["1"]}, "has its own"),

@@ -127,7 +127,7 @@ def test_a_file_that_is_no_template_is_said(content: bytes | None, tmp_path: Pat
 
 def test_a_text_without_the_place_of_the_response_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("Asked: {prompt}")
-    with pytest.raises(JudgeError, match="has no '{response}', the place of the response"):
+    with pytest.raises(JudgeError, match=r"has no '\{response\}', the place of the response"):
         read_template(entry(FILE, "Asked: {prompt}"), tmp_path)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 import yaml
 
 from safebench.card.base import NotReported
-from safebench.card.judge import DistributionTemplate, FileTemplate, ModelJudge
+from safebench.card.judge import DistributionTemplate, FileTemplate, ModelJudge, OwnTemplate
 from safebench.errors import JudgeError
 from safebench.judges.interface import Missing
 from safebench.judges.pinned import cached_commit
@@ -28,18 +29,33 @@ class Preset:
     about: str
     published: str
     """Where the template's text is."""
-    digest: Literal["seen", "unseen"]
-    """Whether its digest was taken from what `published` names."""
+    digest: Literal["verified", "unverified"]
+    """Whether the entry's digest was taken from what `published` names."""
     licence: dict[str, str]
     """Of the weights and of the text."""
     citation: str
     note: str
     entry: dict[str, Any]
-    """The entry of a card, with the commit of weights that are on this machine."""
+    """The entry of a card, without what a user has to give."""
 
-    def judge(self) -> ModelJudge:
-        """Return the entry as the card has it."""
-        return ModelJudge.model_validate_json(json.dumps({"name": self.name, **self.entry}))
+    def filled(self, folder: Path) -> dict[str, Any]:
+        """Return the entry with the commit and the digest of what is on this machine.
+
+        A file is looked for in `folder`.
+        """
+        entry = {"name": self.name, **self.entry}
+        weights = cached_commit(str(entry["id"]))
+        if weights is not None and "not_reported" in entry["revision"]:
+            entry["revision"] = weights.name
+        if self.digest == "unverified":
+            text = _text(entry["template"], folder, weights)
+            if text is not None:
+                entry["prompt_template_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+        return entry
+
+    def judge(self, folder: Path = Path()) -> ModelJudge:
+        """Return the entry as a card in `folder` would have it."""
+        return ModelJudge.model_validate_json(json.dumps(self.filled(folder)))
 
     def source(self) -> str:
         """Return where the template comes from, in a word or two."""
@@ -50,11 +66,12 @@ class Preset:
 
     def missing(self, folder: Path) -> list[Missing]:
         """Return what is lacking before it can judge here; a card would lie in `folder`."""
-        judge = self.judge()
+        judge = self.judge(folder)
         found = missing([judge], folder)
         digest = judge.prompt_template_sha256
-        if isinstance(digest, NotReported) and not isinstance(judge.template, FileTemplate):
-            found.append(Missing("prompt_template_sha256", digest.not_reported))
+        if isinstance(digest, NotReported) and isinstance(judge.template, OwnTemplate):
+            how = f"safebench judges {self.name} says it, once the weights are here"
+            found.append(Missing("digest", "prompt_template_sha256", how))
         return found
 
 
@@ -74,17 +91,29 @@ def preset(name: str) -> Preset:
 
 
 def _preset(name: str, data: dict[str, Any]) -> Preset:
-    entry = dict(data["entry"])
-    commit = cached_commit(str(entry["id"]))
-    if commit is not None and "not_reported" in entry["revision"]:
-        entry["revision"] = commit
     return Preset(
         name=name,
         about=data["about"],
         published=data["template"]["published"],
-        digest=cast("Literal['seen', 'unseen']", data["template"]["digest"]),
+        digest=data["template"]["digest"],
         licence=data["licence"],
         citation=data["citation"],
         note=data.get("note", ""),
-        entry=entry,
+        entry=data["entry"],
     )
+
+
+def _text(template: dict[str, Any], folder: Path, weights: Path | None) -> str | None:
+    """Return the text of a file's template, or of a tokenizer's, that is on this machine."""
+    try:
+        if template["source"] == "file":
+            return (folder / template["path"]).read_bytes().decode()
+        if weights is None:
+            return None
+        if (alone := weights / "chat_template.jinja").is_file():
+            return alone.read_bytes().decode()
+        found: Any = json.loads((weights / "tokenizer_config.json").read_bytes())
+        text = found.get("chat_template")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return str(text) if isinstance(text, str) else None

@@ -197,13 +197,16 @@ def check_rendered(entry: ModelJudge, text: str, tokenizer: Any) -> None:
 
 def missing_template(entry: ModelJudge, folder: Path) -> list[Missing]:
     """Return what of a template is not on this machine; the judge's own lies by its weights."""
-    template, of = entry.template, f"the template of judge {entry.name}"
-    if template is None or isinstance(template, NotReported | OwnTemplate):
+    if isinstance(entry.template, OwnTemplate):
+        given = (entry.template.arguments or {}).items()
+        lacking = {name: str(value) for name, value in given if str(value).startswith(TO_FILL)}
+        return [Missing("template", f"its argument {name}", how) for name, how in lacking.items()]
+    if not isinstance(entry.template, FileTemplate | DistributionTemplate):
         return []
     try:
         read_template(entry, folder)
     except (CardError, JudgeError) as problem:
-        return [Missing(f"{of}: {problem}", problem.fix or "")]
+        return [Missing("template", str(problem), problem.fix or "")]
     return []
 
 
