@@ -192,8 +192,13 @@ CLASSIFIER: Final = Kind(
     check_present=find,
     missing=missing_weights,
     loads_weights=True,
-    executed=ONE_VOTE,
-    # The last four describe a prompted model.
+    executed={
+        **ONE_VOTE,
+        "access": ("weights",),
+        "dtype": (None, "float32"),
+        **dict.fromkeys(("template", "sampling", "verdicts", "thinking"), (None,)),
+    },
+    # The last five describe a prompted model.
     unused=DESCRIPTIVE
-    | {"lineage", "prompt_template_sha256", "parser", "on_parse_failure", "decoding"},
+    | {"lineage", "provider", "prompt_template_sha256", "parser", "on_parse_failure", "decoding"},
 )

@@ -126,5 +126,5 @@ ENSEMBLE: Final = Kind(
     check_entry=_check_entry,
     combines=True,
     executed=OWN_LABELS,
-    unused=DESCRIPTIVE | {"id", "revision", "sees"},
+    unused=DESCRIPTIVE | {"id", "revision", "sees", "reasoning"},
 )

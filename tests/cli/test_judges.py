@@ -148,7 +148,7 @@ def test_a_dry_run_lists_all_that_judges_lack(
 ) -> None:
     judges = [
         *plan_data()["judge"],
-        judge("first"),
+        judge("first", primary=True),
         judge(
             "second",
             access="api",

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from transformers import AutoTokenizer, LlamaForCausalLM
+
 from safebench.card.judge import ModelJudge
 from safebench.files import sha256_of_folder
+from safebench.judges.interface import Exchange
 from safebench.models.loading import weight_files
+from tests.small_models import save_llama
 
 TEXT = "how do i {prompt}? gather {response}? answer"
 
@@ -47,6 +53,29 @@ def llm_data(**changes: Any) -> dict[str, Any]:
 
 def llm_entry(**changes: Any) -> ModelJudge:
     return ModelJudge.model_validate_json(json.dumps(llm_data(**changes)))
+
+
+def filled(one: Exchange) -> str:
+    return TEXT.replace("{prompt}", one.prompt).replace("{response}", one.response)
+
+
+def save_judge(folder: Path, words: Sequence[str], asked: Sequence[Exchange]) -> Path:
+    """Save a random model whose next token is one of two words, by what is asked."""
+    folder.mkdir(parents=True)
+    save_llama(folder)
+    saved = LlamaForCausalLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    first, second = (tokenizer.encode(f" {w}", add_special_tokens=False)[-1] for w in words)
+    with torch.no_grad():
+        texts = [tokenizer(filled(one), return_tensors="pt") for one in asked]
+        states = torch.cat([saved.model(**text).last_hidden_state[:, -1] for text in texts])
+        mean = states.mean(dim=0)
+        row = torch.linalg.svd(states - mean).Vh[0]  # in which the texts differ most
+        row = row - (row @ mean) / (mean @ mean) * mean
+        row = 200 * row / (states @ row).abs().mean()
+        saved.lm_head.weight[first], saved.lm_head.weight[second] = row, -row
+    saved.save_pretrained(folder)
+    return folder
 
 
 def of_folder(folder: Path, **changes: Any) -> ModelJudge:

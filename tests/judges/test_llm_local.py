@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from safebench.errors import CardError, JudgeError, ModelError
 from safebench.judges import llm
@@ -20,9 +20,9 @@ from safebench.judges.prompted.local import LocalModel
 from safebench.judges.prompted.parsers import Output, Reader
 from safebench.judges.registry import check_judges, missing, open_judges, try_judges
 from safebench.progress import Silent
-from tests.judges.llm_judges import TEXT, digest, llm_entry, of_folder
+from tests.judges.llm_judges import TEXT, digest, filled, llm_entry, of_folder, save_judge
 from tests.small_classifier import save_classifier
-from tests.small_models import CHAT_TEMPLATE, save_llama
+from tests.small_models import CHAT_TEMPLATE
 
 ASKED = [Exchange(f"repair a fence {i}", "first gather what you need " * (i % 4)) for i in range(9)]
 SAMPLED = {"max_new_tokens": 6, "temperature": 60.0, "top_p": 0.9, "seed": 5}
@@ -32,23 +32,7 @@ LABELS = ["repair", "gather"]
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random model whose next token is one of two words, whichever is the likelier."""
-    folder = tmp_path_factory.mktemp("judge") / "model"
-    folder.mkdir()
-    save_llama(folder)
-    saved = LlamaForCausalLM.from_pretrained(folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    ids = [tokenizer.encode(f" {word}", add_special_tokens=False) for word in LABELS]
-    assert [len(one) for one in ids] == [1, 1]
-    with torch.no_grad():
-        texts = [tokenizer(filled(one), return_tensors="pt") for one in ASKED]
-        states = torch.cat([saved.model(**text).last_hidden_state[:, -1] for text in texts])
-        mean = states.mean(dim=0)
-        row = torch.linalg.svd(states - mean).Vh[0]  # in which the texts differ most
-        row = row - (row @ mean) / (mean @ mean) * mean
-        row = 200 * row / (states @ row).abs().mean()
-        saved.lm_head.weight[ids[0][0]], saved.lm_head.weight[ids[1][0]] = row, -row
-    saved.save_pretrained(folder)
-    return folder
+    return save_judge(tmp_path_factory.mktemp("judge") / "model", LABELS, ASKED)
 
 
 def opened(folder: Path, **changes: Any) -> LocalModel:
@@ -60,10 +44,6 @@ def answers(judge: LocalModel, asked: Sequence[Exchange] = ASKED) -> list[Sequen
     found: dict[int, Sequence[Output]] = {}
     judge.ask(asked, found.__setitem__)
     return [found[place] for place in range(len(asked))]
-
-
-def filled(one: Exchange) -> str:
-    return TEXT.replace("{prompt}", one.prompt).replace("{response}", one.response)
 
 
 def test_it_writes_what_transformers_does(model: Path) -> None:

@@ -107,13 +107,13 @@ def _text(template: dict[str, Any], folder: Path, weights: Path | None) -> str |
     """Return the text of a file's template, or of a tokenizer's, that is on this machine."""
     try:
         if template["source"] == "file":
-            return (folder / template["path"]).read_bytes().decode()
+            return Path(folder, str(template["path"])).read_bytes().decode()
         if weights is None:
             return None
         if (alone := weights / "chat_template.jinja").is_file():
             return alone.read_bytes().decode()
         found: Any = json.loads((weights / "tokenizer_config.json").read_bytes())
-        text = found.get("chat_template")
+        text: object = found.get("chat_template")
     except (OSError, ValueError, AttributeError):
         return None
-    return str(text) if isinstance(text, str) else None
+    return text if isinstance(text, str) else None
