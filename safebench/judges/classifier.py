@@ -191,6 +191,7 @@ CLASSIFIER: Final = Kind(
     ),
     check_present=find,
     missing=missing_weights,
+    looked_up=frozenset({"revision"}),
     loads_weights=True,
     executed={
         **ONE_VOTE,

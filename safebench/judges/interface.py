@@ -178,6 +178,8 @@ class Kind:
 
     Takes the entry and the card's folder.
     """
+    looked_up: frozenset[str] = frozenset()
+    """Fields that `missing` reports where a card does not, so that a dry run may go on."""
     keys: tuple[str, ...] = ()
     """Environment variables that hold the keys it needs."""
     loads_weights: bool = False

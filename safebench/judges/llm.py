@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, cast
 
-from safebench.card.base import require
+from safebench.card.base import NotReported, require
 from safebench.card.judge import Judge as JudgeEntry
 from safebench.card.judge import ModelJudge, OwnTemplate
 from safebench.card.task import Construct
@@ -173,6 +173,10 @@ def _missing(entry: ModelJudge, folder: Path) -> list[Missing]:
             found.append(Missing("key", str(problem), problem.fix or ""))
     if entry.access != "api" or isinstance(entry.template, OwnTemplate):
         found += missing_weights(entry, folder)
+    digest = entry.prompt_template_sha256
+    if isinstance(entry.template, OwnTemplate) and isinstance(digest, NotReported):
+        what = f"prompt_template_sha256 of judge {entry.name}"
+        found.append(Missing("digest", what, digest.not_reported))
     lacking = [name for name in packages if find_spec(name) is None]
     if lacking:
         what = f"what judge {entry.name} is asked with: {', '.join(lacking)}"
@@ -188,6 +192,7 @@ LLM: Final = Kind(
     check_entry=check_entry,
     check_present=_check_present,
     missing=_missing,
+    looked_up=frozenset({"revision", "prompt_template_sha256"}),
     loads_weights=True,
     executed={
         "sees": ("response", "prompt_and_response"),

@@ -178,3 +178,18 @@ def test_a_dry_run_lists_all_that_judges_lack(
     plain = json.loads(safebench(capsys, "run", plan, "--dry-run", "--format", "json").out)
     assert [one["thing"] for one in plain["missing"]] == ["template", "weights", "template", "key"]
     assert safebench(capsys, "validate", plan).code == 0
+
+
+@pytest.mark.parametrize("name", [name for name in presets() if name != "shieldgemma"])
+def test_a_plan_with_a_pasted_entry_is_valid_and_a_dry_run_says_what_it_lacks(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = {**presets()[name].filled(tmp_path), "primary": True}
+    plan = write_plan(tmp_path, judge=json.loads(json.dumps([*plan_data()["judge"], entry])))
+    assert safebench(capsys, "validate", plan).code == 0
+    ran = safebench(capsys, "run", plan, "--dry-run", "--format", "json")
+    assert ran.code == 0, ran.err
+    expected = [one._asdict() for one in presets()[name].missing(tmp_path)]
+    assert json.loads(ran.out)["missing"] == expected
+    ran = safebench(capsys, "run", plan, "--out", tmp_path / "out")
+    assert ran.code == 2

@@ -11,8 +11,7 @@ from typing import Any, Final, Literal
 
 import yaml
 
-from safebench.card.base import NotReported
-from safebench.card.judge import DistributionTemplate, FileTemplate, ModelJudge, OwnTemplate
+from safebench.card.judge import DistributionTemplate, FileTemplate, ModelJudge
 from safebench.errors import JudgeError
 from safebench.judges.interface import Missing
 from safebench.judges.pinned import cached_commit
@@ -66,13 +65,7 @@ class Preset:
 
     def missing(self, folder: Path) -> list[Missing]:
         """Return what is lacking before it can judge here; a card would lie in `folder`."""
-        judge = self.judge(folder)
-        found = missing([judge], folder)
-        digest = judge.prompt_template_sha256
-        if isinstance(digest, NotReported) and isinstance(judge.template, OwnTemplate):
-            how = f"safebench judges {self.name} says it, once the weights are here"
-            found.append(Missing("digest", "prompt_template_sha256", how))
-        return found
+        return missing([self.judge(folder)], folder)
 
 
 @cache
