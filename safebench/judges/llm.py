@@ -44,9 +44,8 @@ class LlmJudge(Judge):
     def __init__(self, entry: ModelJudge, setting: Setting) -> None:
         """Open it; raises CardError, JudgeError or ModelError."""
         super().__init__(entry)
-        place = f"judge {entry.name}"
-        self._reader = Reader(entry, place)
-        check_template(entry, place)
+        check_entry(entry, f"judge {entry.name}")
+        self._reader = Reader(entry, f"judge {entry.name}")
         self._asker = _open(entry, self._reader, setting)
         self._identity, self._alone = identity(entry), entry.sees == "response"
         self._grades: dict[str, Grade] = {}
@@ -59,6 +58,11 @@ class LlmJudge(Judge):
 
     def decide(self, construct: Construct, places: Sequence[int]) -> list[Decision]:
         """Ask about what was not asked before."""
+        if construct not in (self.entry.constructs or ()):
+            raise JudgeError(
+                f"judge {self.entry.name} does not list {construct}",
+                fix="list in `constructs` what it decides",
+            )
         keys = [self._key(construct, place) for place in places]
         of_key: dict[str, list[int]] = {}
         for key, place in zip(keys, places, strict=True):

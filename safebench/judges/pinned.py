@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,11 @@ def missing_weights(entry: ModelJudge, folder: Path) -> list[Missing]:
 
 def cached_commit(id: str, revision: str = "*") -> Path | None:
     """Return the folder, named by its commit, of a Hub model that is on this machine, or None."""
-    try:
-        from huggingface_hub.constants import HF_HUB_CACHE
-    except ImportError:
-        return None
-    snapshots = Path(HF_HUB_CACHE) / f"models--{id.replace('/', '--')}" / "snapshots"
+    # Where huggingface_hub puts it, which is not imported for this.
+    home = os.environ.get("HF_HOME") or Path(
+        os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface"
+    )
+    hub = Path(os.environ.get("HF_HUB_CACHE") or Path(home, "hub")).expanduser()
+    snapshots = hub / f"models--{id.replace('/', '--')}" / "snapshots"
     found = sorted(file.parent for file in snapshots.glob(f"{revision}/*.safetensors"))
     return found[-1] if found else None

@@ -221,7 +221,7 @@ def test_what_was_judged_is_kept_by_judge_and_text_alone(
 
 def test_all_that_is_missing_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llm, "find_spec", lambda name: None if name == "lm_eval" else True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     entry = llm_entry()
     found = missing([entry], tmp_path)
     assert [one.how.split()[0] for one in found] == ["put", "hf", "pip"]
