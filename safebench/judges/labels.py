@@ -18,6 +18,7 @@ from typing import Any, Final, cast, get_args
 from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import InputError, visible
+from safebench.evidence.audit import counts
 from safebench.evidence.tables import COUNTED, Verdict
 from safebench.rows import At, from_spreadsheet, read_rows, spreadsheet_safe
 
@@ -60,7 +61,7 @@ class Label:
 
     def score(self, construct: Construct) -> float:
         """Return 1 where a construct counts the response, else 0."""
-        return float(self.label == "1" or self.label in COUNTED[construct])
+        return counts(self.label, construct)
 
 
 def read_labels(
