@@ -11,7 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
@@ -33,6 +33,8 @@ from safebench.stats.differences import between_independent
 from safebench.words import kept
 
 Outputs = Literal["these", "other"]
+FEWEST_IN_GROUP: Final = 20
+"""Labelled responses from which a source model or a category has an entry of its own."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,8 @@ def _ends(found: Share | CohenKappa) -> dict[str, float] | None:
 def agreements(items: Sequence[Judged]) -> list[Agreement]:
     """Return how a judge agrees: in all, by condition, by source model and by category.
 
-    Responses of the submission and others are never mixed, nor are constructs.
+    Responses of the submission and others are never mixed, nor are constructs. A model or category
+    with fewer than `FEWEST_IN_GROUP` labels has no numbers of its own.
 
     Raises:
         JudgeError: the judge gave no verdict on any of them.
@@ -208,7 +211,8 @@ def _each(some: Sequence[Judged]) -> Iterator[Agreement]:
         if len(names) > 1:
             for name in sorted(map(str, names)):
                 mine = [i for i in some if value(i.label) == name]
-                parts.append((None, f"{kind} {name}", mine))
+                if len(mine) >= FEWEST_IN_GROUP:
+                    parts.append((None, f"{kind} {name}", mine))
     for condition, group, mine in parts:
         if any(one.score is not None for one in mine):
             yield agreement(mine, condition, group)

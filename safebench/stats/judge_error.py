@@ -90,7 +90,8 @@ def ppi_estimate(
     half^2 = (half by prompt)^2 + t_{S-1}^2 max(V_s - V_c, 0)/J^2, V_s and V_c as in
     spec/v1/intervals.md, J = cov(Y, f)/var(Y) of the audit, within [.3, 1]; with one seed nothing
     is added, and `method` says so. The bounds are then those of a score: Clopper-Pearson's at
-    n_eff = estimate (1 - estimate) (z/half)^2, which near 0 and 1 do not lie evenly about it.
+    n_eff = estimate (1 - estimate) (z/half)^2, which near 0 and 1 do not lie evenly about it; but
+    not of an audit that agrees, whose half-width is such a bound already.
 
     Coverage of 95 % intervals: .93 to .96 without seeds that spread (benchmarks/diagnostics.txt);
     with them .91 to .99 at 3 seeds, .95 to 1.00 at 5 and 10 (benchmarks/coverage.txt, `judge`).
@@ -117,13 +118,14 @@ def ppi_estimate(
         label += ", by cluster"
     label += "" if weights is None else ", weighted"
     estimate = used * float(f_u.mean()) + _mean(y - used * f_l, w)
-    half = _half_width(parts, tail, bool(np.ptp(y) == 0))
+    agrees = bool(np.ptp(y) == 0) or parts.effective < FEW
+    half = _half_width(parts, tail, agrees)
     if runs is not None:
         seeds, n_seeds = _of_seeds(proportions("runs", runs, (2, 3)), f_l, y, w, tail)
         half = math.hypot(half, seeds)
         label += ", seeds" if n_seeds > 1 else ", one seed"
     lower, upper = estimate - half, estimate + half
-    if runs is not None and 0 < estimate < 1 and half > 0:
+    if runs is not None and not agrees and 0 < estimate < 1:
         trials = estimate * (1 - estimate) * (special.ndtri(tail) / half) ** 2
         ends = (end(estimate * trials, trials, tail) for end in (beta_lower, beta_upper))
         lower, upper = (float(end) for end in ends)
@@ -248,12 +250,12 @@ def _effective(deviations: Floats) -> float:
     return round(second**2 / float(np.sum(deviations**4)), 9)
 
 
-def _half_width(parts: _Parts, tail: float, equal_labels: bool) -> float:
+def _half_width(parts: _Parts, tail: float, agrees: bool) -> float:
     if parts.audited < 2:
         return 1.0
     quantile = t_quantile(1 - tail, parts.df)
     audit, rest = quantile**2 * parts.audit, quantile**2 * parts.rest
-    if equal_labels or parts.effective < FEW:
+    if agrees:
         # By cluster the rest may be a covariance below zero, which must not take the bound away.
         audit, rest = max(audit, (1 - tail ** (1 / parts.worth)) ** 2), max(rest, 0.0)
     return math.sqrt(max(audit + rest, 0.0))

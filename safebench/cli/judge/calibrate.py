@@ -16,7 +16,16 @@ from safebench.cli.judge.naming import CARD, given_judge, label_options, labels_
 from safebench.cli.tables import columns, print_cells
 from safebench.errors import visible
 from safebench.evidence.tables import COUNTED
-from safebench.judges.calibration import Agreement, Drift, agreements, ask, drift, judged, table
+from safebench.judges.calibration import (
+    FEWEST_IN_GROUP,
+    Agreement,
+    Drift,
+    agreements,
+    ask,
+    drift,
+    judged,
+    table,
+)
 from safebench.study.calibrating import match, store
 
 
@@ -140,6 +149,8 @@ def print_agreements(results: Sequence[Agreement], drifts: Sequence[Sequence[Dri
             ],
             indent=2,
         )
+        small = f"models and categories with fewer than {FEWEST_IN_GROUP} labels are left out"
+        console.print(f"  {small}", style="dim")
         verdicts, rows = table(mine[0].confusion)
         console.print("\n  labels in rows, what the judge says in columns")
         cells = [(label, *map(words.number, counts)) for label, counts in rows]

@@ -108,8 +108,8 @@ class Labels:
 
 def labels_of(paths: Sequence[Path], column: Sequence[str], label_map: Sequence[str]) -> Labels:
     """Read labels as the options say; raises InputError, or click's own for an option."""
-    columns = _pairs(column, "--column", COLUMNS)
-    stands_for = _pairs(label_map, "--label-map", None)
+    columns = pairs(column, "--column", COLUMNS)
+    stands_for = pairs(label_map, "--label-map", None)
     found: list[Label] = []
     empty = 0
     for path in paths:
@@ -124,7 +124,8 @@ def labels_of(paths: Sequence[Path], column: Sequence[str], label_map: Sequence[
     return Labels(tuple(paths), kept, empty, undecided)
 
 
-def _pairs(given: Sequence[str], option: str, known: Sequence[str] | None) -> dict[str, str]:
+def pairs(given: Sequence[str], option: str, known: Sequence[str] | None) -> dict[str, str]:
+    """Return what an option gave as NAME=VALUE; raises click's error for anything else."""
     found = {}
     for one in (part for text in given for part in text.split(",")):
         name, equals, value = one.partition("=")
