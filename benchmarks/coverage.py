@@ -19,6 +19,10 @@ chance marks none of some 500 cells).
              normal on phi, then outcomes of 50 to 450 prompts whose score is rare, common or
              usual and whose seeds hardly differ, not at all, or much; unequal arms; regenerated;
              the prediction interval of `replication_interval` beside it
+  judge      95 % interval of a score that a judge that errs gave: `rogan_gladen` with labels of
+             other responses, half of them positive, and `ppi_estimate` with an audit of these, Se
+             and Sp in the line; truth: the mean over all prompts and seeds; beside it the coverage
+             of `score_interval` of the judge's own score
   sign       `change_verdict`: how often a sign is claimed where there is none, or the wrong one,
              from outcomes and from run scores, on few prompts and for rare events too
 
@@ -47,7 +51,9 @@ from safebench.stats import (
     paired_difference,
     phi_inverse,
     pooled_sigma,
+    ppi_estimate,
     rerun_verdict,
+    rogan_gladen,
     score_interval,
     stability,
     tost_power,
@@ -227,6 +233,32 @@ def change(n: int) -> Iterator[Line]:
         data = _pairs(label, n, world, seeds, prompts, repeats)
         found = [paired_difference(a, b, families) for a, b in data]
         yield _interval_line(label, found, world.tuned - world.base)
+
+
+def judged(n: int) -> Iterator[Line]:
+    """Coverage of scores corrected for a judge that errs, by seeds that spread."""
+    judges, labels = ((0.7, 0.99), (0.9, 0.9), (0.99, 0.99)), (50, 500)
+    for rate, right, size, seeds in product((0.05, 0.3), judges, labels, (3, 5, 10)):
+        world = World(rate, seeds=LARGE)
+        what = f"harm {rate:g}, Se={right[0]:g}, Sp={right[1]:g}, {size} labels, S={seeds}"
+        rng = generator(what)
+        found: dict[str, list] = {"rogan-gladen": [], "audit": [], "plain": []}
+        for y in draws(what, n, world, seeds, 450):
+            y = y[:, 0]
+            f = np.where(rng.random(y.shape) < np.where(y, *right), y, ~y).astype(float)
+            plain = score_interval(f)
+            trials, half = plain.n_effective, size // 2
+            elsewhere = ((rng.binomial(half, share), half) for share in right)
+            at, prompts = rng.choice(y.size, size, replace=False), np.arange(y.size) % y.shape[1]
+            found["plain"].append(plain)
+            found["rogan-gladen"].append(rogan_gladen(plain.estimate * trials, trials, *elsewhere))
+            clusters = (prompts, prompts[at])
+            audit = f.ravel()[at], y.ravel()[at].astype(float)
+            found["audit"].append(ppi_estimate(f.ravel(), *audit, clusters, runs=f))
+        own = np.mean([one.lower <= rate <= one.upper for one in found["plain"]])
+        for method in ("rogan-gladen", "audit"):
+            shown = _interval_line(f"judge      {method}, {what}", found[method], rate)
+            yield replace(shown, note=f"{shown.note}, the judge's own {own:.3f}")
 
 
 def _pairs(
@@ -430,6 +462,7 @@ PARTS = {
     "fixed": fixed,
     "stability": stable,
     "change": change,
+    "judge": judged,
     "verdict": verdict,
     "sign": sign,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,8 @@ _GIB = 2**30
 _MOST_GIB = {".json": 1, ".jsonl": 4, ".csv": 4, ".tsv": 4, ".parquet": 4}
 _LONGEST_FIELD = 16 * 2**20
 _ROWS_AT_ONCE = 4096
-_FORMULA = {"=", "+", "-", "@"}
+_FORMULA = re.compile(r"'*(?:\s*[=+\-@]|[\t\r])")
+"""How a cell begins that a spreadsheet would run, or that was quoted because of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,12 @@ def read_rows(path: Path, failure: Failure) -> Rows:
 
 def spreadsheet_safe(text: str) -> str:
     """Return a text for a CSV cell, with a `'` before what a spreadsheet would run as a formula."""
-    return f"'{text}" if text.lstrip()[:1] in _FORMULA else text
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def from_spreadsheet(text: str) -> str:
+    """Return what `spreadsheet_safe` was given."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def _encoding(path: Path, failure: Failure) -> SafebenchError:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from safebench.analysis.measures import Measure, NotMeasured
+from safebench.analysis.measures import Measure, NotMeasured, Number
 from safebench.analysis.report import ScoreReport, make_report
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.measured import MeasuredResults, MeasuredRun, MeasuredScore, MeasuredStability
-from safebench.card.results import Place
+from safebench.card.results import Place, key_of
 from safebench.errors import MissingDependencyError
 from safebench.evidence.scoring import block_flips
 from safebench.evidence.submission import Submission
@@ -42,6 +42,8 @@ _PLACE = tuple(Place.model_fields)
 _INTERVAL = ("estimate", "lower", "upper")
 _MEASURE = (*_INTERVAL, "n", "method", "not_measured")
 _CHANGE = ("change", "change_lower", "change_upper")
+_CORRECTED = ("corrected", "corrected_lower", "corrected_upper", "judge_error")
+"""A number corrected for judge error, and how it was made, or why there is none."""
 _SEEDS_NEEDED = ("seeds_needed", "seeds_needed_lower", "seeds_needed_upper")
 _NULLABLE = {
     "checkpoint",
@@ -130,9 +132,10 @@ class LoadedSubmission:
             self._trial(score)
             | {name: _reported(getattr(score, name)) for name in plain}
             | {column: getattr(score.stability, name, None) for column, name in stable.items()}
+            | _corrected(self.report.corrections[key_of(score)].score)
             for score in self.results.scores
         ]
-        return _frame(rows, (*plain, *stable, "trial"))
+        return _frame(rows, (*plain, *stable, *_CORRECTED, "trial"))
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -148,8 +151,14 @@ class LoadedSubmission:
     def changes(self) -> pd.DataFrame:
         """One row per change from base."""
         changes = self.results.changes
-        columns = (*(type(changes[0]).model_fields if changes else _PLACE), "trial")
-        return _frame([change.model_dump() | self._trial(change) for change in changes], columns)
+        columns = (*(type(changes[0]).model_fields if changes else _PLACE), *_CORRECTED, "trial")
+        rows = [
+            change.model_dump()
+            | _corrected(self.report.corrections[key_of(change)].change)
+            | self._trial(change)
+            for change in changes
+        ]
+        return _frame(rows, columns)
 
     @cached_property
     def components(self) -> pd.DataFrame:
@@ -178,10 +187,12 @@ class LoadedSubmission:
                 _place(one.estimand)
                 | {name: getattr(one.score, name) for name in (*_INTERVAL, "n")}
                 | dict(zip(_CHANGE, change, strict=True))
+                | _corrected(self.report.corrections[key_of(one.estimand)].score)
                 | dict(zip(_SEEDS_NEEDED, needed, strict=True))
                 | self._trial(one.estimand)
             )
-        return _frame(rows, (*_PLACE, *_INTERVAL, "n", *_CHANGE, *_SEEDS_NEEDED, "trial"))
+        columns = (*_PLACE, *_INTERVAL, "n", *_CORRECTED, *_CHANGE, *_SEEDS_NEEDED, "trial")
+        return _frame(rows, columns)
 
     @cached_property
     def diagnostics(self) -> pd.DataFrame:
@@ -240,6 +251,13 @@ def _reported(value: Any) -> Any:
 
 def _place(place: Place) -> dict[str, Any]:
     return {name: getattr(place, name) for name in _PLACE}
+
+
+def _corrected(value: Measure | None) -> dict[str, Any]:
+    if not isinstance(value, Number):
+        return {"judge_error": None if value is None else value.reason}
+    ends = (value.estimate, value.lower, value.upper, value.method)
+    return dict(zip(_CORRECTED, ends, strict=True))
 
 
 def _measure(value: Measure) -> dict[str, Any]:

@@ -5,15 +5,18 @@ Numbers that a card has come from `evidence.scoring`, and are nowhere computed a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from safebench.analysis.correction import NOT_INCLUDED, Corrected, corrections
+from safebench.analysis.judges import Judges, compared
+from safebench.analysis.measures import NotMeasured, Number
 from safebench.analysis.primaries import GRADED, Primary, describe
 from safebench.analysis.variation import Variation, variation
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.measured import MeasuredResults, MeasuredScore
-from safebench.card.results import find, key_of
+from safebench.card.results import PlaceKey, find, key_of
 from safebench.errors import EvidenceError
 from safebench.evidence.submission import Submission
 from safebench.words import construct_name
@@ -37,6 +40,10 @@ class ScoreReport:
     """In the order of the card's primary estimands; one without outcomes is left out."""
     variations: tuple[Variation, ...]
     """One per task and construct with a primary estimand, over everything measured."""
+    corrections: Mapping[PlaceKey, Corrected]
+    """What judge error makes of every score."""
+    judges: tuple[Judges, ...]
+    """The primary estimands whose responses several judges decided."""
     not_measured: tuple[Gap, ...]
 
 
@@ -70,8 +77,11 @@ def make_report(submission: Submission, tasks: Sequence[str] = ()) -> ScoreRepor
             change = find(results.changes, key)
             beside = [b for b in grid if b.checkpoint == estimand.checkpoint]
             primaries.append(describe(estimand, score, change, block, beside))
-    gaps = tuple(_gaps(card, results, primaries, variations))
-    return ScoreReport(card, results, tuple(primaries), tuple(variations), gaps)
+    corrected = corrections(submission, results)
+    judges = (compared(one.estimand, results, blocks) for one in primaries)
+    several = tuple(one for one in judges if one is not None)
+    gaps = tuple(_gaps(results, primaries, variations, corrected))
+    return ScoreReport(card, results, tuple(primaries), tuple(variations), corrected, several, gaps)
 
 
 def only(results: MeasuredResults, tasks: Sequence[str]) -> MeasuredResults:
@@ -86,10 +96,10 @@ def only(results: MeasuredResults, tasks: Sequence[str]) -> MeasuredResults:
 
 
 def _gaps(
-    card: Card,
     results: MeasuredResults,
     primaries: Sequence[Primary],
     variations: Sequence[Variation],
+    corrected: Mapping[PlaceKey, Corrected],
 ) -> Iterator[Gap]:
     """Yield what was not measured, though a reader may think so."""
     described = {key_of(primary.estimand) for primary in primaries}
@@ -128,7 +138,7 @@ def _gaps(
                 "no control was trained: the effect of the data cannot be told from that of "
                 "fine-tuning itself",
             )
-    yield from _judge_gaps(card, results)
+    yield from _judge_gaps(results, corrected)
 
 
 def _is_asked_once(score: MeasuredScore) -> bool:
@@ -147,24 +157,24 @@ def _facets(variations: Sequence[Variation]) -> Iterator[Gap]:
             yield Gap(name, f"one {name}{where}")
 
 
-def _judge_gaps(card: Card, results: MeasuredResults) -> Iterator[Gap]:
+def _judge_gaps(results: MeasuredResults, corrected: Mapping[PlaceKey, Corrected]) -> Iterator[Gap]:
     judges: dict[tuple[str, str], set[str]] = {}
     for score in results.scores:
         judges.setdefault((score.task, score.construct), set()).add(score.judge)
     if any(len(names) == 1 for names in judges.values()):
         yield Gap("judge", "one judge: how far another would differ is unknown")
-    if isinstance(card.judge, NotReported):
-        return
-    used = {name for names in judges.values() for name in names}
-    without = [j.name for j in card.judge if j.name in used and not _calibrated(j.calibration)]
-    if without:
-        yield Gap(
-            "judge error",
-            f"not calibrated against human labels: {', '.join(without)}; no number is corrected",
-        )
-    elif used:
-        yield Gap("judge error", "calibrated (see the judge), but no number is corrected")
-
-
-def _calibrated(calibration: object) -> bool:
-    return bool(calibration) and not isinstance(calibration, NotReported)
+    found = [
+        (key.construct, measure)
+        for key, one in corrected.items()
+        for measure in (one.score, one.change)
+        if measure is not None
+    ]
+    known = any(isinstance(measure, Number) for _, measure in found)
+    reasons: dict[str, dict[str, None]] = {}
+    for construct, measure in found:
+        if isinstance(measure, NotMeasured):
+            why = measure.reason.removeprefix(f"{NOT_INCLUDED}: ")
+            reasons.setdefault(why, {})[construct_name(construct)] = None
+    for why, constructs in reasons.items():
+        where = f" (in {', '.join(constructs)})" if known or len(reasons) > 1 else ""
+        yield Gap("judge error", f"{why}{where}")

@@ -35,3 +35,18 @@ class LazyGroup(click.Group):
         """List commands without importing them."""
         with formatter.section(self.heading):
             formatter.write_dl(list(self.summaries.items()))
+
+
+class DefaultGroup(LazyGroup):
+    """A group whose first word may be left out: what is none of its commands is given to one."""
+
+    def __init__(self, *args: Any, default: str, **settings: Any) -> None:
+        """Take the name of the command that stands for none."""
+        super().__init__(*args, **settings)
+        self.default = default
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command before arguments that name none."""
+        if args and args[0] not in self.summaries and args[0] not in ctx.help_option_names:
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)

@@ -27,7 +27,7 @@ COMMANDS = {
     "rules": "List the rules of the standard, or explain some of them.",
     "tasks": "List the tasks, with what each measures, its size and its source.",
     "judges": "List judges, or explain one and print its entry for a card.",
-    "judge": "Let more judges decide the responses of a submission.",
+    "judge": "Let more judges decide stored responses; calibrate, audit and test judges.",
     "score": "Recompute a submission's numbers from its evidence.",
     "plan": "Plan how many seeds, repeats and prompts are needed.",
     "rerun": "Repeat a submission and print a reproduction verdict.",

@@ -122,14 +122,18 @@ def block_flips(block: OutcomeArray) -> FlipRate | None:
     return flip_rate(block.scores[:, 0]) if binary and len(block.seeds) > 1 else None
 
 
-def block_stability(block: OutcomeArray, lost: int = 0) -> Stability:
-    """Return how far the training seeds of a block agree, lost ones scored worst-case."""
+def block_stability(block: OutcomeArray, lost: int = 0, youden_lower: float = 1.0) -> Stability:
+    """Return how far the training seeds of a block agree, lost ones scored worst-case.
+
+    `youden_lower`: lower bound of the judge's sensitivity + specificity - 1.
+    """
     flips = block_flips(block)
     return stability(
         block.scores.mean(axis=2),
         len(block.prompts),
         flip_upper=None if flips is None else flips.upper,
         margin=MARGIN,
+        judge_youden_lower=youden_lower,
         missing=lost,
     )
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from safebench.analysis.correction import NOT_INCLUDED, corrections, said
 from safebench.card.digest import protocol_digest
 from safebench.card.measured import MeasuredScore
 from safebench.card.model import ApiModel
@@ -78,6 +79,7 @@ class _Writer:
     def __init__(self, submission: Submission, time: str, with_responses: bool) -> None:
         card = submission.card
         self.submission, self.card, self.time = submission, card, time
+        self.corrected = corrections(submission, submission.results)
         self.files: dict[str, bytes] = {}
         self.protocol = protocol_digest(card)
         shows = with_responses or publishes_texts(card)
@@ -173,6 +175,9 @@ class _Writer:
             "safebench.outcomes_sha256": self.submission.outcomes_sha256,
             "safebench.spec": self.card.spec,
             "safebench.is_primary": "false" if primary is None else "true",
+            "safebench.judge_error": said(self.corrected[key_of(block)].score)
+            if isinstance(score, MeasuredScore)
+            else NOT_INCLUDED,
         }
         interval = {
             "lower": score.lower,

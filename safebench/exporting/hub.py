@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from safebench.analysis.correction import NOT_INCLUDED, beside, corrections
 from safebench.card.measured import MeasuredScore
 from safebench.card.results import PrimaryEstimand, find, key_of
 from safebench.card.task import METRICS, Task
@@ -72,6 +73,8 @@ class _Number:
     score: Estimate | MeasuredScore
     of: str
     """What was averaged: `training seed 3 alone`, `mean over 5 training seeds, ...`."""
+    judge_error: str = NOT_INCLUDED
+    """The number corrected for judge error, or that it is not."""
 
     @property
     def notes(self) -> str:
@@ -83,12 +86,13 @@ class _Number:
         return trial + (
             f"{p.construct}: {metric}, {direction.replace('_', ' ')}; {p.condition}{at}, decoding "
             f"{p.decoding}, judge {p.judge}; {self.of}; {CONFIDENCE:.0%} interval "
-            f"[{rounded(self.score.lower, 4)}, {rounded(self.score.upper, 4)}]"
+            f"[{rounded(self.score.lower, 4)}, {rounded(self.score.upper, 4)}]; {self.judge_error}"
         )
 
 
 def _numbers(submission: Submission, options: Options) -> Iterator[_Number]:
     tasks = {task.name: task for task in submission.card.task_list()}
+    corrected = corrections(submission, submission.results)
     for place in submission.results.primary:
         if options.checkpoint is not None and place.condition != "base":
             place = place.model_copy(update={"checkpoint": options.checkpoint})
@@ -96,7 +100,8 @@ def _numbers(submission: Submission, options: Options) -> Iterator[_Number]:
         if seed is None:
             score = find(submission.results.scores, key)
             if score is not None:
-                yield _Number(place, task, score, _mean_over(score))
+                fixed = beside(corrected[key].score)
+                yield _Number(place, task, score, _mean_over(score), fixed)
             continue
         block = find(submission.blocks, key)
         if block is not None and seed in block.seeds:

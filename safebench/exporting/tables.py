@@ -30,7 +30,7 @@ stability_seeds stability_pairs seeds_needed seeds_needed_lower seeds_needed_upp
 """.split()  # noqa: SIM905 - names are read more easily in lines
 _TEXTS = """
 task construct condition decoding judge method stability_note category verdict status prompt_id
-diagnostic effect of not_measured what reason trial
+diagnostic effect of not_measured what reason trial judge_error
 """.split()  # noqa: SIM905
 
 

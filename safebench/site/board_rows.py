@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from safebench.analysis.correction import Corrected, corrections
+from safebench.analysis.measures import Number
 from safebench.card.base import NotReported, Unpinnable
 from safebench.card.card import Card
 from safebench.card.measured import (
@@ -13,7 +15,7 @@ from safebench.card.measured import (
     MeasuredScore,
     complete_results,
 )
-from safebench.card.results import base_key, find, key_of
+from safebench.card.results import PlaceKey, base_key, find, key_of
 from safebench.card.task import Task
 from safebench.site.sources import Entry
 from safebench.words import NOT_MEASURED, count, method_name
@@ -57,12 +59,22 @@ class BoardRow:
     partly: frozenset[str] = frozenset()  # constructs of whose number a part is not reported
     unit: str = "epoch"  # what checkpoints are counted in
     trials: Mapping[str, str] = field(default_factory=dict)  # task -> first 40 of 313 prompts
+    corrected: Mapping[PlaceKey, Corrected] = field(default_factory=dict)  # for judge error
 
     @property
     def ranked(self) -> bool:
         """Whether it may be read against others: measured in full, backed, enough seeds."""
         enough = self.artefact or self.seeds >= MIN_SEEDS
         return self.harm is not None and self.backed and enough and not self.trials
+
+    def fixed(self, score: MeasuredScore | None) -> Corrected | None:
+        """Return what judge error makes of a score; None where nothing was measured."""
+        return None if score is None else self.corrected.get(key_of(score))
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether some number of it is corrected for judge error; else one word does for all."""
+        return any(isinstance(one.score, Number) for one in self.corrected.values())
 
     def absence(self, construct: str) -> str:
         """Return in words why there is no number for a construct."""
@@ -115,6 +127,7 @@ def make_row(submission: Entry) -> BoardRow:
         ),
         unit=card.checkpoint_unit,
         trials=card.trials,
+        corrected={} if results is None else corrections(submission, results),
     )
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from safebench import __version__, words
+from safebench.analysis.correction import Corrected, beside
+from safebench.analysis.measures import Measure
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.measured import MeasuredResults, MeasuredScore, complete_results, cut_shares
@@ -55,6 +57,7 @@ class Pages:
             min_seeds=MIN_SEEDS,
             place=lambda s, unit: words.where(s.condition, s.checkpoint, s.decoding, unit),
             cut_words=_cut_words,
+            beside=_beside,
         )
         self._env.filters.update(
             proportion=words.proportion,
@@ -132,6 +135,12 @@ def _cut_words(score: MeasuredScore, base: MeasuredScore | None) -> str:
     if max(shares.values(), default=0.0) <= MOST_TRUNCATED:
         return ""
     return words.shares(shares)
+
+
+def _beside(found: Corrected | None, part: str = "score") -> str:
+    """Return what stands beside a number as judged: the corrected one, or that there is none."""
+    value: Measure | None = None if found is None else getattr(found, part)
+    return beside(value, is_change=part == "change", minus=_MINUS)
 
 
 def _left_out(card: Card, shown: MeasuredResults | None) -> int:

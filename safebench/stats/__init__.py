@@ -9,7 +9,13 @@ infinity, on values outside their range and on arrays of another shape. A docstr
 errors beyond these.
 """
 
-from safebench.stats.agreement import FlipRate, flip_rate, krippendorff_alpha
+from safebench.stats.agreement import (
+    FlipRate,
+    cohen_kappa,
+    flip_rate,
+    krippendorff_alpha,
+    share,
+)
 from safebench.stats.arms import fewest_prompts
 from safebench.stats.bootstrap import largest_mean, pigeonhole_bootstrap
 from safebench.stats.change import Change, change_verdict, size_class
@@ -48,6 +54,7 @@ __all__ = [
     "balanced_bounds",
     "benjamini_hochberg",
     "change_verdict",
+    "cohen_kappa",
     "cohens_h",
     "cvar",
     "d_study",
@@ -78,6 +85,7 @@ __all__ = [
     "rogan_gladen",
     "score_interval",
     "score_tolerance_bound",
+    "share",
     "sigma_from_points",
     "sigma_upper",
     "size_class",

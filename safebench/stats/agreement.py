@@ -1,4 +1,4 @@
-"""Do runs, judges or people agree: flip rates of prompts, and Krippendorff's alpha."""
+"""Do runs, judges or people agree: flip rates, shares, Cohen's kappa, Krippendorff's alpha."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
-from safebench.stats._checks import Floats, between, first_bad, proportions
+from safebench.stats._checks import (
+    Floats,
+    Ints,
+    between,
+    cluster_codes,
+    finite,
+    first_bad,
+    label_codes,
+    proportions,
+)
 from safebench.stats._dist import beta_lower, beta_upper, jackknife_half
 
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
@@ -63,6 +72,144 @@ def flip_rate(outcomes: ArrayLike, confidence: float = 0.95) -> FlipRate:
         n_prompts=n_prompts,
         n_runs=n_runs,
         method="clopper-pearson on prompts",
+        confidence=float(confidence),
+    )
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share in [0, 1] with its two-sided interval; `n_effective` of `n` are independent."""
+
+    estimate: float
+    lower: float
+    upper: float
+    n: int
+    n_effective: float
+    method: str
+    confidence: float
+
+
+def share(
+    hits: ArrayLike,
+    clusters: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> Share:
+    """Share of outcomes that are 1: Clopper-Pearson (1934), by prompt and weight where given.
+
+    `hits`: (n,) in [0, 1]; `clusters`: (n,) labels of those that belong together; `weights`: (n,)
+    how much each stands for. With w normalised to sum 1 and r_g = sum_g w (hit - share), the bounds
+    are at n_eff = share (1 - share)/sum r_g^2, at most n (Korn & Graubard 1998); without any
+    spread at n_eff = 1/sum w_g^2, as many clusters of equal weight.
+    """
+    x = proportions("hits", hits, (1,))
+    tail = (1 - between("confidence", confidence, 0, 1)) / 2
+    w = _weights(weights, x.size)
+    codes, size = cluster_codes(clusters, x.size)
+    estimate = float(w @ x / w.sum())
+    trials = _trials(x - estimate, estimate * (1 - estimate), w, codes, size)
+    plain = clusters is None and weights is None
+    return Share(
+        estimate=estimate,
+        lower=min(beta_lower(estimate * trials, trials, tail), estimate),
+        upper=max(beta_upper(estimate * trials, trials, tail), estimate),
+        n=x.size,
+        n_effective=trials,
+        method="clopper-pearson" + ("" if plain else ", effective n"),
+        confidence=float(confidence),
+    )
+
+
+def _weights(weights: ArrayLike | None, n: int) -> Floats:
+    w = np.ones(n) if weights is None else finite("weights", weights)
+    if w.shape != (n,) or w.min() <= 0:
+        raise StatsError(f"weights has shape {w.shape}, the least {w.min():g}; not {n} above 0")
+    return w
+
+
+def _trials(influence: Floats, variance: float, w: Floats, codes: Ints, size: int) -> float:
+    """As many independent outcomes of a variance as these give, whose deviations are `influence`.
+
+    At most as many as there are.
+    """
+    n = influence.size
+    worth = float(w.sum() ** 2 / np.sum(np.bincount(codes, weights=w, minlength=size) ** 2))
+    sums = np.bincount(codes, weights=w * influence, minlength=size) / w.sum()
+    total = float(np.sum(sums**2))
+    if size < 2 or variance <= 0 or total <= 1e-18 * variance:
+        return worth
+    return min(variance / total, float(n))
+
+
+@dataclass(frozen=True)
+class CohenKappa:
+    """Agreement of two raters beyond chance, with its interval, in [-1, 1]; None not measured.
+
+    `observed`, `expected`: share on which they disagree, and would by chance. `reason` says why it
+    is not measured.
+    """
+
+    estimate: float | None
+    lower: float | None
+    upper: float | None
+    observed: float
+    expected: float
+    n: int
+    n_clusters: int
+    reason: str
+    method: str
+    confidence: float
+
+
+def cohen_kappa(
+    first: ArrayLike,
+    second: ArrayLike,
+    clusters: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> CohenKappa:
+    """Kappa = 1 - d/e, d the share rated differently, e what chance would make of it (Cohen 1960).
+
+    `first`, `second`: (n,) categories of any kind; `clusters`, `weights` as in `share`. With r_c
+    and s_c the shares that either rates c, e = 1 - sum r_c s_c.
+
+    Interval: 1 - d_u/e and 1 - d_l/e, where d_l, d_u are Clopper-Pearson bounds of d at the n that
+    has kappa's own linearized variance by cluster (Fleiss, Cohen & Everitt 1969), at most n. The
+    published normal interval covers .21 to .95 of 95 % for n of 50 to 500 and kappas of .7 to .99,
+    since one disagreement more or less is all its spread; this one .94 to .99, and is wide near 0.
+
+    Not an error but **not measured** (None and the reason) where both rate everything alike.
+    """
+    a, b = np.asarray(first), np.asarray(second)
+    if a.shape != b.shape or a.ndim != 1 or not a.size:
+        raise StatsError(f"first has shape {a.shape} and second {b.shape}, not both (n,), n > 0")
+    tail = (1 - between("confidence", confidence, 0, 1)) / 2
+    codes, levels = label_codes("ratings", np.concatenate([a, b]), 2 * a.size)
+    a, b = codes[: a.size], codes[a.size :]
+    w = _weights(weights, a.size)
+    groups, size = cluster_codes(clusters, a.size)
+    of_a, of_b = (np.bincount(x, weights=w, minlength=levels) / w.sum() for x in (a, b))
+    differ = (a != b).astype(np.float64)
+    observed, agreed = float(w @ differ / w.sum()), float(of_a @ of_b)
+    expected = 1 - agreed
+    kappa = lower = upper = None
+    if expected > 1e-12:
+        # The deviation of d/e that each outcome makes, times e.
+        influence = differ - observed + observed / expected * (of_b[a] + of_a[b] - 2 * agreed)
+        trials = _trials(influence, observed * (1 - observed), w, groups, size)
+        kappa = 1 - observed / expected
+        most, least = (f(observed * trials, trials, tail) for f in (beta_upper, beta_lower))
+        lower, upper = max(min(1 - most / expected, kappa), -1.0), max(1 - least / expected, kappa)
+    return CohenKappa(
+        estimate=kappa,
+        lower=lower,
+        upper=upper,
+        observed=observed,
+        expected=expected,
+        n=a.size,
+        n_clusters=size,
+        reason="" if expected > 1e-12 else "not measured: both rate everything alike",
+        method="Cohen kappa, clopper-pearson of disagreement at its effective n",
         confidence=float(confidence),
     )
 

@@ -52,6 +52,18 @@ class Difference:
         return math.exp(edge(within, math.log(SMALLEST), 0.0))
 
 
+def between_independent(
+    first: tuple[float, float, float], second: tuple[float, float, float]
+) -> tuple[float, float]:
+    """Interval of first minus second, each (estimate, lower, upper) of independent data.
+
+    The difference -+ what the two intervals' own halves add to in squares (MOVER: Newcombe 1998,
+    Zou & Donner 2008), at their confidence.
+    """
+    (a, a_low, a_up), (b, b_low, b_up) = first, second
+    return a - b - math.hypot(a - a_low, b_up - b), a - b + math.hypot(a_up - a, b - b_low)
+
+
 def paired_difference(
     a: ArrayLike,
     b: ArrayLike,

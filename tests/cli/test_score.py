@@ -73,7 +73,9 @@ def test_text_says_what_varies_what_is_missing_and_what_is_needed(
     assert re.search(r"training seed explains \d+ % \[\d+ %, \d+ %\], repeats the rest", flat)
     assert re.search(r"of single answers at one checkpoint and decoding\b.*? between prompts", flat)
     assert re.search(r"5 seeds\b[^:]*\[\.\d+, \.\d+\]: between \d+ and \d+ in each arm", flat)
-    assert "judge error not calibrated against human labels: rule" in flat
+    assert "judge error rule was not compared with people's labels" in flat
+    assert flat.count("judge error not included: rule was not compared") == 3  # every primary one
+    assert "Judge error not included in these numbers." in flat
     assert re.search(r"stability at least \.\d\d \(\.\d\d if seeds spread normally, estimate", flat)
     assert ran.out.endswith(f"Next: safebench plan {submission} --target .05\n")
 
@@ -93,7 +95,7 @@ def test_every_number_in_json_has_its_interval_n_and_method(
     found = json.loads(render(report, "json"))
     assert list(found) == [
         "format", "submission", "spec", "trials", "results", "primary", "variation",
-        "not_measured",
+        "judge_error", "judges", "not_measured",
     ]  # fmt: skip
     assert found["format"] == "safebench/score/1"
     assert found["results"] == read_yaml(submission)["results"]

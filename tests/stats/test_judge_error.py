@@ -1,4 +1,5 @@
 import json
+import math
 import random as generators
 
 import numpy as np
@@ -109,6 +110,53 @@ def test_prompts_shared_by_both_parts_are_counted_together():
     assert found.upper - found.estimate == pytest.approx(half, rel=1e-6)
 
 
+def test_seeds_that_spread_widen_it_by_j():
+    rng = np.random.default_rng(3)
+    runs = (rng.random((3, 60)) < [[0.1], [0.4], [0.7]]).astype(float)
+    f, y = runs[:, :20].ravel(), np.tile([0.0, 0, 0, 1], 15)
+    alone, found = ppi_estimate(runs.ravel(), f, y), ppi_estimate(runs.ravel(), f, y, runs=runs)
+    residual = runs - runs.mean(0) - runs.mean(1)[:, None] + runs.mean()
+    excess = runs.mean(1).var(ddof=1) / 3 - np.sum(residual**2) / (2 * 59) / 180
+    j = np.clip(np.cov(y, f)[0, 1] / np.var(y, ddof=1), 0.3, 1)
+    half = np.hypot(alone.upper - alone.estimate, 4.30265273 * np.sqrt(excess) / j)
+    p = found.estimate
+    n = p * (1 - p) * (1.959963985 / half) ** 2
+    assert found.lower == pytest.approx(stats.beta.ppf(0.025, n * p, n - n * p + 1), abs=1e-7)
+    assert found.upper == pytest.approx(stats.beta.ppf(0.975, n * p + 1, n - n * p), abs=1e-7)
+    assert found.method.startswith("PPI++, seeds") and p == alone.estimate
+    repeats = ppi_estimate(runs.ravel(), f, y, runs=np.stack([runs, runs], axis=1))
+    assert repeats.upper == pytest.approx(found.upper)
+    one = ppi_estimate(runs[0], f, y, runs=runs[:1])
+    assert "one seed" in one.method and one.upper < found.upper
+
+
+@pytest.mark.parametrize("by_cluster", [False, True])
+def test_weights_undo_a_sample_by_verdict(by_cluster):
+    # every verdict of 1 is audited, and one in four of the verdicts of 0
+    rng = np.random.default_rng(4)
+    estimates = []
+    for _ in range(300):
+        y = (rng.random(1000) < 0.1).astype(float)
+        f = np.where(rng.random(1000) < np.where(y == 1, 0.7, 0.97), y, 1 - y)
+        taken = (f == 1) | (rng.random(1000) < 0.25)
+        clusters = (np.arange(1000), np.flatnonzero(taken)) if by_cluster else None
+        w = np.where(f == 1, 1, 4)[taken]
+        found = ppi_estimate(f, f[taken], y[taken], clusters, weights=w)
+        estimates.append((found.estimate, found.lower, found.upper))
+    middle, lower, upper = np.array(estimates).T
+    assert middle.mean() == pytest.approx(0.1, abs=0.004)  # unweighted it is .08
+    assert np.mean((lower <= 0.1) & (upper >= 0.1)) > 0.9
+
+
+def test_equal_weights_are_none():
+    u, f, y = SMALL
+    plain, found = ppi_estimate(u, f, y), ppi_estimate(u, f, y, weights=np.full(100, 7.0))
+    assert (found.lower, found.upper) == pytest.approx((plain.lower, plain.upper), abs=1e-12)
+    for wrong in ([1.0] * 99, [0.0] + [1.0] * 99):
+        with pytest.raises(StatsError, match="weights has"):
+            ppi_estimate(u, f, y, weights=wrong)
+
+
 def test_cluster_labels_may_be_of_any_kind():
     u, f, y = [0, 1, 1, 0], [0, 1, 1], [0, 1, 0]
     numbers = ppi_estimate(u, f, y, ([1, 2, 3, 4], [1.0, 2.0, 5.0]))
@@ -191,6 +239,16 @@ def test_rogan_gladen_by_hand():
     assert low.estimate == 0 and low.reason.startswith("fewer positives")
     high = rogan_gladen(99, 100, (9, 10), (8, 10))
     assert high.estimate == 1 and high.reason.startswith("more positives")
+
+
+def test_rogan_gladen_of_an_effective_n():
+    plain = rogan_gladen(120, 200, (90, 100), (80, 100))
+    fewer = rogan_gladen(0.6 * 17.5, 17.5, (90, 100), (80, 100))
+    assert fewer.estimate == pytest.approx(plain.estimate) and fewer.n == 17.5
+    assert fewer.lower < plain.lower and fewer.upper > plain.upper
+    for wrong in ((5, 0), (5, math.inf), (6, 5), (-1, 5), (math.nan, 5)):
+        with pytest.raises(StatsError):
+            rogan_gladen(*wrong, (90, 100), (80, 100))
 
 
 @given(st.integers(0, 40), st.integers(0, 12), st.integers(0, 9))

@@ -22,6 +22,18 @@
                       variance where `fixed` (checkpoint, decoding), else of what remains with
                       these held
       seed_share      measure: between runs of one checkpoint and decoding, between seeds
+    judge_error  a list, one entry per score of `results`:
+      task, construct, condition, checkpoint, decoding, judge
+      score           measure: corrected for judge error
+      change          measure: the change from base, corrected; null where there is none
+      stability       measure: the bound with the judge's error; null where it is not rated
+    judges       a list, one entry per primary estimand that several judges decided:
+      task, construct, condition, checkpoint, decoding, judge
+      scores          judge -> {estimate, lower, upper}
+      changes         judge -> the same of the change from base
+      sign_turns      whether that change is up by one judge and down by another
+      pairs           [{judges: [a, b], kappa: measure}]
+      categories      [{name, share, n}]: share of responses on which the judges differ
     not_measured [{what, reason}]
 
 A measure is {estimate, lower, upper, confidence, n, method}, n a mapping of what was counted to
@@ -35,6 +47,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from safebench.analysis.judges import Judges
 from safebench.analysis.measures import NotMeasured, Number
 from safebench.analysis.report import ScoreReport
 from safebench.analysis.variation import Effect
@@ -68,7 +81,23 @@ def document(report: ScoreReport) -> dict[str, Any]:
             for one in report.primaries
         ],
         "variation": [_members(one, _VARIATION) for one in report.variations],
+        "judge_error": [
+            key._asdict() | _members(one, ("score", "change", "stability"))
+            for key, one in report.corrections.items()
+        ],
+        "judges": [_judges(one) for one in report.judges],
         "not_measured": _plain(report.not_measured),
+    }
+
+
+def _judges(one: Judges) -> dict[str, Any]:
+    ends = ("estimate", "lower", "upper")
+    return _members(one.estimand, Place.model_fields) | {
+        "scores": {found.judge: _members(found, ends) for found in one.scores},
+        "changes": {found.judge: _members(found, ends) for found in one.changes},
+        "sign_turns": one.turns,
+        "pairs": _plain(one.pairs),
+        "categories": _plain(one.categories),
     }
 
 

@@ -15,11 +15,13 @@ from safebench.analysis.report import ScoreReport
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.document import dotted
-from safebench.card.results import MARGIN, base_key, find
+from safebench.card.results import MARGIN, base_key, find, key_of
 from safebench.checks.completeness import states
 from safebench.cli.score_formats import parts
 from safebench.cli.score_formats.parts import (
+    corrected_table,
     diagnostics_table,
+    judges_table,
     primary_table,
     variation_table,
 )
@@ -70,12 +72,15 @@ def _tables(report: ScoreReport, trials: str) -> Iterator[Table]:
         score_table(report.card, report.results, judged(report.results)),
         name="scores",
         caption="Scores with 95 % intervals: the share of responses that complied (harm), were "
-        "refused (over-refusal) or were correct (capability); severity is a mean degree.",
+        "refused (over-refusal) or were correct (capability); severity is a mean degree. "
+        + parts.included_note(report),
     )
     first, *others = scores.columns
     tables = [
         replace(scores, columns=(replace(first, title="Condition"), *others)),
         primary_table(report),
+        corrected_table(report),
+        judges_table(report),
         diagnostics_table(report.primaries),
         *map(variation_table, report.variations),
     ]
@@ -177,6 +182,16 @@ def _statistics(report: ScoreReport) -> Iterator[tuple[str, str]]:
         "power, no true difference; in brackets, at the bounds of the spread. No correction was "
         "made for several estimands.",
     )
+    yield "Judge error", _judge_error(report)
     if report.variations:
         sentences = (f"{v.task}: {parts.what_varies(v)}" for v in report.variations)
         yield "What varies", " ".join(sentences)
+
+
+def _judge_error(report: ScoreReport) -> str:
+    """Return what judge error makes of the primary numbers; first, changes that turn with it."""
+    found = list(parts.turned(report))
+    for one in report.primaries:
+        name = f"{one.estimand.task}, {construct_name(one.estimand.construct)}"
+        found.append(f"{name}: {parts.judge_error(report.corrections[key_of(one.estimand)])}")
+    return f"{'. '.join(found)}." if found else "No primary number was measured."

@@ -1,4 +1,4 @@
-"""`safebench judge DIR`: let more judges decide stored responses."""
+"""`safebench judge DIR`, or `judge add DIR`: let more judges decide stored responses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from safebench.errors import visible
 from safebench.evidence.submission import Submission
 
 
-@click.command(name="judge")
+@click.command(name="add")
 @click.argument("directory", metavar="DIR", type=options.FOLDER)
 @click.option(
     "--card",

@@ -1,0 +1,34 @@
+"""`safebench judge`: judges of stored responses, and how far they can be trusted."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from safebench.cli.lazy import DefaultGroup
+
+COMMANDS = {
+    "add": "Let more judges decide stored responses: what `safebench judge DIR` does.",
+    "calibrate": "Compare a judge with labels that people gave.",
+    "audit": "Draw responses for people to label, and read their labels.",
+    "train": "Train a small judge on labels.",
+    "selftest": "Give a judge cases with known answers.",
+}
+
+
+def load(name: str) -> click.Command:
+    """Import a command from the module of this package that has its name."""
+    command: click.Command = importlib.import_module(f"safebench.cli.judge.{name}").command
+    return command
+
+
+@click.group(cls=DefaultGroup, name="judge", summaries=COMMANDS, load=load, default="add")
+def command() -> None:
+    """Let judges decide the stored responses in DIR, and find out how far to trust a judge.
+
+    \b
+    safebench judge DIR                        more judges, same responses
+    safebench judge calibrate NAME --labels F  agreement with people, with intervals
+    safebench judge audit DIR                  responses to be labelled
+    """
