@@ -174,7 +174,7 @@ def _same_unit(stage: Training) -> Hits:
 def _stages_flat(subject: Subject) -> Hits:
     declared = subject.declared("data")
     for at, stage in _stages(subject):
-        if len(at) > 1 and stage.earlier_stages is not None:
+        if at != ("hyperparameters",) and stage.earlier_stages is not None:
             yield (
                 (*at, "earlier_stages"),
                 "an earlier stage has earlier stages of its own",
