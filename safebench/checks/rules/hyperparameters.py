@@ -29,7 +29,7 @@ def _stages(subject: Subject) -> Iterator[tuple[Pointer, Training]]:
 def _last_checkpoint(training: object) -> int | None:
     """Return the last epoch or step, in the unit that checkpoints have; None if unknown."""
     unit = reported(getattr(training, "checkpoint_unit", None))
-    length = None if unit is None else reported(getattr(training, f"{unit}s", None))
+    length = reported(getattr(training, f"{unit}s", None))
     return length if isinstance(length, int) else None
 
 
