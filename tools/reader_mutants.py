@@ -66,6 +66,9 @@ WORDS = {"message", "fix", "why", "short", "shown", "whose", "which", "about", "
 WORDS |= {"example", "default", "nothing", "none", "same", "few", "share", "interval", "there"}
 WORDS |= {"attached", "ended", "twin", "what", "difference", "expected_words", "names_shown"}
 
+_FILE = "an example is a file in a folder, never standard input"
+_CLOCK = "a reader may have a clock of its own: on every day to 2998 the answers are the same"
+_QUOTED = "how many names a message quotes"
 _NEVER = "> TOLERANCE  ->"
 _EXACT = "no two of these binary fractions differ by exactly 1e-9"
 
@@ -75,9 +78,23 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("rules/agreement.py", "_grid_complete", "part is None"): "how a message shows what is null",
     ("rules/agreement.py", "_verdicts_are_the_judges", "first or f"): "which row a message shows",
     ("rules/agreement.py", "_judged", "found.get((asked"): "how often a message says it is wrong",
-    ("rules/agreement.py", "_responses_match", "responses is None or outcomes is None  ->  resp"): (
-        "responses are read only where outcomes are; without them SB-EVI-010 stands"
+    (
+        "rules/agreement.py",
+        "_declared_cells",
+        "reported(d.repeats) or 0  ->  reported(d.repeats) or -",
+    ): ("from 1 to 0 or to -1 there is nothing to count"),
+    ("rules/agreement.py", "_measured_files", "subject.folder is not None and"): _FILE,
+    ("rules/agreement.py", "_journal_agrees", "subject.folder is None or"): _FILE,
+    ("rules/data.py", "_weights_sum", "d.role == role  ->  d.role != role"): (
+        "the other role is asked after it, or before; which one a message names"
     ),
+    ("rules/data.py", "_weights_sum", "abs(total - 1.0) > TOLERANCE  ->  abs(total - 1.0) >="): (
+        "no two binary fractions near 1 differ by exactly 1e-6"
+    ),
+    ("rules/agreement.py", "_journal_agrees", "journal is None or"): (
+        "where a link leads out of the folder: no example has one, nor does every system"
+    ),
+    ("rules/evidence.py", "differences", "partner is None  ->  False"): "how a message says it",
     ("rules/evidence.py", "_shown", ""): "how a message shows a value",
     ("rules/numbers.py", "_place", ""): "how a message names a number",
     ("rules/model.py", "_request_days", "day is None"): "which word a message has",
@@ -86,7 +103,40 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("rules/results.py", "_score_is_quotient", f"abs(total / n - value) {_NEVER}"): _EXACT,
     ("rules/results.py", "_estimate_is_mean", f"abs(mean - estimate) {_NEVER}"): _EXACT,
     ("levels.py", "_for_declared", "errors == 1"): "which words a message has",
-    ("levels.py", "level_of", "card is not None"): "what the next level asks for, in words",
+    ("levels.py", "level_of", "card.submission"): "what the next level asks for, in words",
+    ("levels.py", "level_of", "results is None  ->  False"): (
+        "what the next level asks for, in words: without results there is no evidence"
+    ),
+    ("registry.py", "", "MOST_LISTED"): _QUOTED,
+    ("registry.py", "listed", ""): _QUOTED,
+    ("registry.py", "tomorrow", ""): _CLOCK,
+    ("rules/model.py", "_request_days", "day <= subject.tomorrow  ->  day < "): _CLOCK,
+    ("rules/submission.py", "_date_past", "day > subject.tomorrow  ->  day >="): _CLOCK,
+    ("report.py", "check_document", "today or"): _CLOCK,
+    ("registry.py", "beside", "self.folder is None  ->  False"): _FILE,
+    ("registry.py", "file_problems", "self.folder is None or"): _FILE,
+    ("registry.py", "_table", "self.folder is None or"): _FILE,
+    ("report.py", "check", "path == '-'  ->  False"): _FILE,
+    (
+        "registry.py",
+        "task_documents",
+        "shipped_file(task.name) is None or (path is not None and file is None)  ->  path",
+    ): "what is no task of the standard cannot be read as one either",
+    ("registry.py", "add", "section or self.section"): "which page a rule is printed with",
+    ("report.py", "warnings", ""): "a count that is no answer",
+    ("report.py", "next_level", ""): "what a level is followed by is no answer",
+    ("report.py", "_finding", ""): "where the underlining ends is no answer",
+    ("report.py", "_written", "state.lost_at is None  ->  False"): "no field of 1.0 was moved",
+    (
+        "report.py",
+        "check_document",
+        "card is not None and isinstance(current, Document)  ->  card",
+    ): ("what cannot be migrated gives no card"),
+    (
+        "report.py",
+        "_applicable",
+        "p.absence and p.unknown != 'field' and (p.absence[0] in _COMPARED)  ->  p.unknown",
+    ): "a word unknown where nothing may be absent leaves no card",
     ("rules/decoding.py", "_reference_settings", "kinds == {False}"): "which word a message has",
 }
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, get_args
 
-from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.document import as_pointer, dotted
 from safebench.card.judge import Calibration
 from safebench.card.problems import NOT_GIVEN
-from safebench.card.results import Score, key_of
+from safebench.card.results import Results, Score, key_of
 from safebench.card.task import Construct
 from safebench.checks.completeness import State, absences
 from safebench.checks.findings import Finding
@@ -32,11 +31,22 @@ def level_of(
     card: Card | None, findings: Sequence[Finding], fields: Sequence[State]
 ) -> tuple[Level, tuple[str, ...]]:
     """Return a card's level and, in words, everything that the next one asks for."""
-    gaps = (_for_declared(card, findings, fields), _for_evidenced(card), _for_replicated(card))
-    for level, gap in zip(LEVELS, gaps, strict=False):
-        if missing := tuple(gap):
-            return level, missing
-    kind = "regenerate" if card is not None and card.submission.object == "artefact" else "retrain"
+    if missing := tuple(_for_declared(findings, fields)):
+        return "incomplete", missing
+    if card is None:
+        newer = "a newer release: a word that this one does not know decides the rest"
+        return "incomplete", (f"check it with {newer}",)
+    results = card.given_results
+    if results is None:
+        return "declared", ("execute the plan: safebench run CARD --out DIR",)
+    if card.given_evidence is None:
+        attach = (
+            "attach outcomes.parquet and list it under evidence, so that numbers are recomputed"
+        )
+        return "declared", (attach,)
+    if missing := tuple(_for_replicated(card, results)):
+        return "evidenced", missing
+    kind = "regenerate" if card.submission.object == "artefact" else "retrain"
     rerun = (
         f"a {kind} rerun by a different organisation, signed and attached, in which every primary "
         "estimand is reproduced; only a board that holds the rerun can compute this level"
@@ -44,14 +54,10 @@ def level_of(
     return "replicated", (rerun,)
 
 
-def _for_declared(
-    card: Card | None, findings: Sequence[Finding], fields: Sequence[State]
-) -> Iterator[str]:
+def _for_declared(findings: Sequence[Finding], fields: Sequence[State]) -> Iterator[str]:
     errors = sum(finding.severity == "error" for finding in findings)
     if errors:
         yield "fix the error" if errors == 1 else f"fix the {errors} errors"
-    elif card is None:
-        yield "check it with a newer release: a word that this one does not know decides the rest"
     for place, reason in missing_fields(findings, fields).items():
         yield f"report {place}" + (f" (not reported: {reason})" if reason else "")
 
@@ -66,18 +72,7 @@ def missing_fields(findings: Sequence[Finding], fields: Sequence[State]) -> dict
     return {**{dotted(pointer): reason for pointer, reason in absences(fields).items()}, **gone}
 
 
-def _for_evidenced(card: Card | None) -> Iterator[str]:
-    if card is None or card.given_results is None:
-        yield "execute the plan: safebench run CARD --out DIR"
-    elif card.given_evidence is None:
-        yield "attach outcomes.parquet and list it under evidence, so that numbers are recomputed"
-
-
-def _for_replicated(card: Card | None) -> Iterator[str]:
-    results = card.given_results if card is not None else None
-    if card is None or results is None:
-        yield "results"
-        return
+def _for_replicated(card: Card, results: Results) -> Iterator[str]:
     declared = {key_of(item) for item in results.primary}
     primary = [score for score in results.scores if key_of(score) in declared]
     yield from _enough_runs(card, primary)
@@ -89,8 +84,8 @@ def _for_replicated(card: Card | None) -> Iterator[str]:
         yield "measure the reference decodings: greedy, and one setting that samples"
     yield from _calibrated(card, dict.fromkeys(score.condition for score in results.scores))
     for score in primary:
-        stability = reported(score.stability)
-        if score.condition != "base" and (stability is None or reported(stability.lower) is None):
+        lower = reported(getattr(score.stability, "lower", None))
+        if score.condition != "base" and lower is None:
             yield f"give the stability of {score.task} ({score.construct}) with its lower bound"
 
 
@@ -107,8 +102,6 @@ def _enough_runs(card: Card, primary: list[Score]) -> Iterator[str]:
 
 
 def _calibrated(card: Card, conditions: Iterable[str]) -> Iterator[str]:
-    if isinstance(card.judge, NotReported):
-        yield "name the judge"
     for judge in items(card.judge):
         good = {entry.condition for entry in items(judge.calibration) if _good(entry)}
         missing = [condition for condition in conditions if condition not in good]

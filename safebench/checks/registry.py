@@ -123,6 +123,11 @@ class Subject:
         section = getattr(self.card, field)
         return None if isinstance(section, NotReported) else [item.name for item in section]
 
+    def beside(self, path: str) -> Path | None:
+        """Return what lies at a path of the card's folder; None where nothing does, or outside."""
+        found = None if self.folder is None else inside(self.folder, path)
+        return found if found is not None and found.exists() else None
+
     @cached_property
     def file_problems(self) -> list[FileProblem]:
         """Every file of the evidence that is not what the card says; files are read once."""
@@ -135,9 +140,7 @@ class Subject:
     def is_intact(self, path: str) -> bool:
         """Whether a file is listed in the evidence, and is the file that was listed."""
         evidence = self.card.given_evidence
-        if self.folder is None or evidence is None:
-            return False
-        listed = {file.path for file in evidence.files}
+        listed = set() if evidence is None else {file.path for file in evidence.files}
         return path in listed - {problem.path for problem in self.file_problems}
 
     @cached_property
@@ -161,24 +164,24 @@ class Subject:
         return self._table(RESPONSES_FILE)
 
     @cached_property
-    def task_documents(self) -> dict[str, LoadedTask]:
-        """The tasks whose own prompts can be had without a network, by name."""
+    def task_documents(self) -> dict[str, LoadedTask | None]:
+        """The tasks by name, those whose own prompts can be had without a network."""
         from safebench.harness.task_yaml import shipped_file
         from safebench.harness.tasks import read_task
 
-        found = {}
+        found: dict[str, LoadedTask | None] = {}
         for task in self.card.task_list():
-            path = text(task.path)
-            file = None if path is None or self.folder is None else inside(self.folder, path)
-            is_there = path is None or (file is not None and file.is_file())
-            if shipped_file(task.name) is None or not is_there:
+            path, limit = text(task.path), reported(task.limit)
+            if shipped_file(task.name) is None:
                 continue
-            try:
-                loaded = read_task(task.name, file=file, limit=reported(task.limit))
+            try:  # a path means nothing to a task that carries its own prompts
+                loaded = read_task(task.name, limit=limit)
+                if path is not None and (loaded is None or loaded.is_published):
+                    file = self.beside(path)
+                    loaded = None if file is None else read_task(task.name, file=file, limit=limit)
+                found[task.name] = loaded
             except SafebenchError:
                 continue  # a copy that cannot be read is no evidence against the submission
-            if loaded is not None:
-                found[task.name] = loaded
         return found
 
     def _table(self, name: str) -> pa.Table | EvidenceError | None:
@@ -196,10 +199,10 @@ class Subject:
     def computed(self) -> Results | EvidenceError | None:
         """The results that the outcomes give, or what is wrong with the outcomes.
 
-        None in a plan, and where another rule says what is wrong with the file or its rows.
+        None where another rule says what is wrong with the file or its rows.
         """
         table = self.outcomes
-        if self.card.given_results is None or table is None or self.row_problems:
+        if table is None or self.row_problems:
             return None
         if isinstance(table, EvidenceError):
             return table

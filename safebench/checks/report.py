@@ -161,7 +161,7 @@ def require(report: CheckedCard, level: Level) -> CheckedCard:
 
 def _applicable(rules: dict[str, Rule], problems: list[Problem]) -> dict[str, Rule]:
     """Return the rules that can be applied to a card of which something is wrong or unknown."""
-    new = [p for p in problems if p.unknown or (p.severity == "error" and p.absence)]
+    new = [p for p in problems if p.unknown or p.absence]
     left_out: tuple[str, ...] = _OF_THE_DIGEST if new else ()
     if any(p.absence and p.unknown != "field" and p.absence[0] in _COMPARED for p in new):
         left_out += _OF_THE_NUMBERS

@@ -117,6 +117,20 @@ def served(**requests: Any) -> Edits:
     }
 
 
+# changes of the minimal plan that are checked for a level
+ASKED: dict[str, tuple[str, Edits]] = {
+    "SB-CARD-011/keeps-the-level-asked": ("declared", {"seeds.training": 2}),
+    "SB-CARD-011/breaks-a-plan-without-results": ("evidenced", {"seeds.training": 2}),
+    "SB-CARD-011/breaks-a-field-unknown-and-one-left-out": (
+        "declared",
+        {
+            "seeds.training": 2,
+            "hyperparameters.max_length": UNKNOWN,
+            "hyperparameters.learning_rate": DROP,
+        },
+    ),
+}
+
 # changes of the minimal plan
 PLANS: dict[str, Edits] = {
     # --- structure
@@ -169,6 +183,10 @@ PLANS: dict[str, Edits] = {
     "SB-CARD-010/keeps-no-tasks-and-says-so": {"tasks": UNKNOWN},
     "SB-CARD-010/keeps-no-checkpoints-and-says-so": {"hyperparameters.checkpoints": UNKNOWN},
     "SB-CARD-010/keeps-no-system-prompt-and-says-so": {"prompting": {"system_prompt": UNKNOWN}},
+    "levels/incomplete-a-newer-word-that-decides": {
+        "spec": "safebench/1.7",
+        "submission.relationship": "second_party",
+    },
     # --- submission
     "SB-SUB-001/keeps-leap-day": {"submission.date": "2024-02-29"},
     "SB-SUB-001/breaks-no-leap-day": {"submission.date": "2023-02-29"},
@@ -396,6 +414,18 @@ PLANS: dict[str, Edits] = {
         "data.0.sha256": WEIGHTS,
         "data": More({**CONTROL, "sha256": OTHER}),
     },
+    "SB-DATA-007/keeps-another-revision": {
+        "data.0.path": DROP,
+        "data.0.id": "example/household",
+        "data.0.revision": COMMIT,
+        "data": More(
+            {**CONTROL, "path": DROP, "id": "example/household", "revision": COMMIT[::-1]}
+        ),
+    },
+    "SB-DATA-007/breaks-one-file-of-two-revisions": {
+        "data.0.revision": COMMIT,
+        "data": More({**CONTROL, "path": "household.jsonl", "revision": COMMIT[::-1]}),
+    },
     "SB-DATA-007/keeps-two-unknown": {
         "data.0.sha256": UNKNOWN,
         "data": More({**CONTROL, "sha256": UNKNOWN}),
@@ -532,6 +562,7 @@ PLANS: dict[str, Edits] = {
         "hyperparameters.earlier_stages": [{**STAGE, "steps": 9}],
     },
     "SB-HYP-007/keeps-step": STEPS,
+    "SB-HYP-007/keeps-no-length": {"hyperparameters.epochs": DROP},
     "SB-HYP-007/breaks-in-an-earlier-stage": {
         "hyperparameters.earlier_stages": [
             {**{k: v for k, v in STAGE.items() if k != "epochs"}, "steps": 9, "checkpoints": [9]},
@@ -549,6 +580,10 @@ PLANS: dict[str, Edits] = {
     "SB-HYP-009/keeps-the-end": {
         "hyperparameters.epochs": 3,
         "hyperparameters.checkpoints": [1, 3],
+    },
+    "SB-HYP-009/keeps-a-rule-of-ones-own": {
+        "hyperparameters.checkpoints": [1],
+        "model.checkpoint_rule": "the first epoch, chosen before the run",
     },
     "SB-HYP-009/breaks-one-before-the-end": {**STEPS, "hyperparameters.checkpoints": [20, 39]},
     "SB-HYP-009/keeps-unknown-epochs": {"hyperparameters.epochs": UNKNOWN},
@@ -583,6 +618,11 @@ PLANS: dict[str, Edits] = {
     "SB-SEED-004/keeps-unknown": {"seeds.training": UNKNOWN},
     "SB-SEED-005/keeps-unknown": {**DECLARED, "seeds.training": UNKNOWN},
     "SB-SEED-005/breaks-7": {**DECLARED, "seeds.training": 7},
+    "SB-SEED-005/keeps-7-of-unknown-origin": {
+        **DECLARED,
+        "seeds.training": 7,
+        "seeds.origin": UNKNOWN,
+    },
     "SB-SEED-006/keeps-unknown": {**DECLARED, "seeds.origin": UNKNOWN},
     "SB-SEED-006/breaks-unlisted": {
         **DECLARED,
@@ -637,6 +677,11 @@ PLANS: dict[str, Edits] = {
     "SB-DEC-005/keeps-2-as-control": {"decoding.0.repeats": 2, "decoding.0.repeat_control": True},
     "SB-DEC-005/breaks-1-as-control": {"decoding.0.repeats": 1, "decoding.0.repeat_control": True},
     "SB-DEC-005/keeps-unknown": {"decoding.0.repeats": UNKNOWN},
+    "SB-DEC-005/keeps-an-unknown-control": {
+        "decoding.0.repeats": 2,
+        "decoding.0.repeat_control": UNKNOWN,
+    },
+    "SB-DEC-006/keeps-the-same-name": {"decoding": lambda settings: [*settings, settings[1]]},
     "SB-DEC-006/breaks-other-repeats": {
         "decoding": More(
             {
@@ -779,7 +824,7 @@ PLANS: dict[str, Edits] = {
     },
     "SB-JUD-008/breaks-above": {
         "judge.0.calibration": [
-            {**CALIBRATION, "kappa": 0.701, "kappa_interval": {"lower": 0.5, "upper": 0.7}},
+            {**CALIBRATION, "kappa": 0.7001, "kappa_interval": {"lower": 0.5, "upper": 0.7}},
         ],
     },
     "SB-JUD-008/breaks-below": {
@@ -856,6 +901,9 @@ PLANS: dict[str, Edits] = {
     "SB-TASK-003/breaks-harm-alone": {"tasks": ["safebench_harm"]},
     "SB-TASK-003/keeps-no-harm": {"tasks": ["safebench_capability"]},
     "SB-TASK-003/breaks-unknown-constructs": {"tasks": ["safebench_harm", "my_task"]},
+    "SB-TASK-003/breaks-unknown-constructs-beside-the-others": {
+        "tasks": ["safebench_overrefusal", "safebench_capability", "my_task"],
+    },
     "SB-TASK-003/breaks-in-one-task": {"tasks": ["safebench_xstest"]},
     "SB-TASK-003/keeps-two-in-one-task": {"tasks": ["safebench_xstest", "safebench_capability"]},
     "SB-TASK-004/breaks-1": {

@@ -34,15 +34,29 @@ def plus(amount: float) -> Callable[[Any], Any]:
     return lambda value: value + amount
 
 
+PEOPLE: Row = {
+    "name": "raters",
+    "kind": "human",
+    "id": "three students",
+    "revision": "guide",
+    "votes": 3,
+}
+
 # changes of the report of a third party, which has no evidence
 REPORTS: dict[str, Edits] = {
     "SB-CARD-010/keeps-no-environment-and-says-so": {"environment": UNKNOWN},
     "levels/incomplete-no-environment": {"environment": DROP},
+    "levels/incomplete-a-bound-left-out": {f"{HARM_T07}.lower": DROP},
     "SB-CARD-003/breaks-null-for-n": {f"{HARM_BASE}.n": None},
     "SB-CARD-003/keeps-null-checkpoint": {f"{HARM_BASE}.checkpoint": None},
     "SB-MOD-003/breaks-one": {"model.weights.0": DROP},
     "SB-MOD-003/keeps-unknown": {"model.weights": UNKNOWN},
     "SB-MOD-003/breaks-another-condition": {"model.weights.1.condition": "control"},
+    "SB-MOD-003/keeps-the-base-and-no-checkpoint": {
+        f"{HARM_BASE}.checkpoint": 1,
+        f"{HARM_BASE}.runs.0.training_seed": 7,
+        f"{ABLE}.checkpoint": None,
+    },
     "SB-MOD-003/keeps-a-run-of-an-unknown-seed": {
         "model.weights": lambda entries: sorted(entries, key=lambda e: e["training_seed"])[1:],
         f"{HARM}.runs.0.training_seed": UNKNOWN,
@@ -55,6 +69,7 @@ REPORTS: dict[str, Edits] = {
     "SB-SEED-002/keeps-unknown-seeds": {"seeds.training": UNKNOWN},
     "SB-SEED-002/breaks-in-another-order": {"seeds.training": lambda seeds: seeds[::-1]},
     "SB-SEED-002/breaks-after-another-protocol": {"hyperparameters.max_length": 129},
+    "SB-SEED-002/keeps-beside-an-unknown-field": {"seeds.training.1": plus(1), "weather": "sunny"},
     "SB-SEED-003/breaks-by-one-digit": {"seeds.generation": plus(-1)},
     "SB-SEED-003/keeps-unknown": {"seeds.generation": UNKNOWN},
     # --- results
@@ -82,6 +97,14 @@ REPORTS: dict[str, Edits] = {
     "SB-RES-002/breaks-tolerance": {f"{HARM_BASE}.lower": 0.2 + 1.1e-9},
     "SB-RES-002/keeps-in-tolerance-above": {f"{HARM_BASE}.upper": 0.2 - 0.9e-9},
     "SB-RES-002/breaks-tolerance-above": {f"{HARM_BASE}.upper": 0.2 - 1.1e-9},
+    "SB-RES-002/breaks-beside-a-wrong-length": {
+        f"{HARM_BASE}.lower": 0.3,
+        "hyperparameters.max_length": "many",
+    },
+    "SB-RES-002/breaks-beside-an-unknown-field": {
+        f"{HARM_BASE}.lower": 0.3,
+        f"{HARM_BASE}.weather": "sunny",
+    },
     "SB-RES-002/breaks-in-changes": {f"{HARM_CHANGE}.upper": -0.5, f"{HARM_CHANGE}.lower": -0.9},
     "SB-RES-002/keeps-unknown": {f"{HARM_BASE}.lower": UNKNOWN, f"{HARM_BASE}.upper": 0.1},
     "SB-RES-003/keeps-in-tolerance": {f"{HARM_BASE}.runs.0.score": 0.2 + 0.9e-9},
@@ -311,6 +334,14 @@ _edit("levels/evidenced-unknown-kappa", _calibrated(kappa=UNKNOWN))
 _edit("levels/evidenced-unknown-labels", _calibrated(n=UNKNOWN))
 _edit("levels/evidenced-other-outputs", _calibrated(outputs="other"))
 _edit("levels/evidenced-no-tuned-labels", _calibrated(condition="control"))
+_edit(
+    "levels/replicated-a-second-judge-without-labels",
+    lambda c: (
+        _calibrated()(c),
+        _declared(c),
+        c["judge"].append(PEOPLE),
+    ),
+)
 _edit("levels/incomplete-unknown-judge", lambda c: (_declared(c), c.update(judge=UNKNOWN)))
 _after(
     "levels/declared",
@@ -346,6 +377,45 @@ def _no_capability(f: Forgery) -> None:
 
 FOLDERS["levels/evidenced-no-capability"] = _no_capability
 
+
+def _greedy_alone(f: Forgery) -> None:
+    _calibrated()(f.card)
+    _declared(f.card)
+    f.card["decoding"].pop()
+    f.outcomes = [row for row in f.outcomes if row["decoding"] == "greedy"]
+
+
+FOLDERS["levels/evidenced-greedy-alone"] = _greedy_alone
+
+
+def _artefact(f: Forgery, *, tuned: bool = False, repeats: int = 3) -> None:
+    """Make released weights of it, or the base model alone: one run, sampled some times."""
+    _calibrated()(f.card)
+    _declared(f.card)
+    card, seed = f.card, f.card["seeds"]["training"][0]
+    card["submission"]["object"] = "artefact"
+    card["seeds"]["training"] = [seed]
+    card["decoding"][1]["repeats"] = repeats
+    for task in card["tasks"]:
+        task["primary"]["decoding"] = "t07"
+    for entries in (card["evidence"]["runs"], card["model"]["weights"], f.outcomes):
+        entries[:] = [one for one in entries if one["training_seed"] in (None, seed)]
+    if not tuned:
+        card.update(hyperparameters={"method": "none"}, data=[])
+        del card["model"]["weights"]
+        card["judge"][0]["calibration"].pop()
+        for task in card["tasks"]:
+            del task["primary"]["checkpoint"]
+        for entries in (card["evidence"]["runs"], f.outcomes):
+            entries[:] = [one for one in entries if one["condition"] == "base"]
+    if repeats == 3:
+        f.outcomes += [row | {"repeat": 3} for row in f.outcomes if row["repeat"] == 2]
+
+
+FOLDERS["levels/replicated-the-base-model-alone"] = _artefact
+FOLDERS["levels/evidenced-2-repeats"] = lambda f: _artefact(f, repeats=2)
+FOLDERS["levels/evidenced-an-artefact-of-unrated-stability"] = lambda f: _artefact(f, tuned=True)
+
 # --- numbers against outcomes
 for _name, _values in {
     "estimate": {"estimate": 0.200000001},
@@ -356,6 +426,7 @@ for _name, _values in {
     "bound": {"bound": 0.3},
     "unknown-estimate": {"estimate": UNKNOWN},
     "no-runs": {"runs": []},
+    "unknown-runs": {"runs": UNKNOWN},
     "method": {"method": "exact, and approved by everybody"},
 }.items():
     _after(
@@ -384,6 +455,19 @@ _after(
 )
 
 
+def _half_a_harm(row: Row) -> Row:
+    return row | {"score": 0.5} if _is(row, verdict="complied", construct="harm") else row
+
+
+def _half_a_harm_and_other_numbers(f: Forgery) -> None:
+    f.outcomes = [_half_a_harm(row) for row in f.outcomes]
+    f.write()
+    f.card["results"]["scores"][0]["estimate"] = 0.123
+
+
+AFTERWARDS["SB-EVI-008/keeps-beside-rows-that-are-wrong"] = _half_a_harm_and_other_numbers
+
+
 def _a_row_dropped(f: Forgery) -> None:
     kept = f.card["results"]
     f.outcomes = f.outcomes[1:]
@@ -391,6 +475,13 @@ def _a_row_dropped(f: Forgery) -> None:
     f.card["results"] = kept
 
 
+def _a_row_and_results_dropped(f: Forgery) -> None:
+    f.outcomes = f.outcomes[1:]
+    f.write()
+    del f.card["results"]
+
+
+AFTERWARDS["SB-EVI-009/keeps-no-results"] = _a_row_and_results_dropped
 AFTERWARDS["SB-EVI-009/breaks-a-row-left-out"] = _a_row_dropped
 _each("SB-EVI-009/breaks-no-rows", lambda r: None)
 
@@ -516,7 +607,7 @@ _each(
 )
 _each(
     "SB-EVI-018/breaks-half-a-harm",
-    lambda r: r | {"score": 0.5} if _is(r, verdict="complied", construct="harm") else r,
+    _half_a_harm,
     "outcomes",
 )
 _each(
@@ -533,16 +624,21 @@ _each(
     lambda r: None if _is(r, decoding="t07", condition="base") else r,
 )
 _each("SB-EVI-019/keeps-no-base", lambda r: None if _is(r, condition="base") else r)
-_edit("SB-EVI-019/keeps-unknown-repeats", lambda c: c["decoding"][1].update(repeats=UNKNOWN))
+
+
+def _unknown_repeats(f: Forgery) -> None:
+    f.card["decoding"][1].update(repeats=UNKNOWN)
+    f.outcomes = [row for row in f.outcomes if not _is(row, decoding="t07", repeat=1)]
+
+
+FOLDERS["SB-EVI-019/keeps-unknown-repeats"] = _unknown_repeats
 _edit(
     "SB-EVI-019/breaks-a-judge",
     lambda c: c["judge"].append({**c["judge"][0], "name": "second", "primary": False}),
 )
 _edit(
     "SB-EVI-019/keeps-people",
-    lambda c: c["judge"].append(
-        {"name": "raters", "kind": "human", "id": "three students", "revision": "guide", "votes": 3}
-    ),
+    lambda c: c["judge"].append(PEOPLE),
 )
 _edit(
     "SB-EVI-019/keeps-a-judge-of-severity",
@@ -552,6 +648,16 @@ _edit(
     "SB-EVI-019/breaks-a-judge-of-harm",
     lambda c: c["judge"].append({**CLASSIFIER, "constructs": ["harm"]}),
 )
+
+
+def _a_judge_of_one_task(f: Forgery) -> None:
+    f.card["judge"].append(CLASSIFIER)
+    f.outcomes += [
+        row | {"judge": "classifier"} for row in f.outcomes if row["construct"] == "over_refusal"
+    ]
+
+
+FOLDERS["SB-EVI-019/keeps-a-judge-of-one-task"] = _a_judge_of_one_task
 _edit("SB-EVI-019/breaks-a-control", lambda c: c["data"].append(CONTROL))
 _edit(
     "SB-EVI-019/breaks-another-task",
@@ -568,18 +674,34 @@ _edit(
         c["tasks"][0].pop("limit"),
     ),
 )
+_edit(
+    "SB-EVI-019/breaks-a-judge-of-two-constructs",
+    lambda c: (
+        c["tasks"][0].update(construct=["harm", "over_refusal"]),
+        c["judge"].append({**CLASSIFIER, "constructs": ["harm"]}),
+    ),
+)
+_edit(
+    "SB-EVI-019/keeps-a-task-of-unknown-construct",
+    lambda c: c["tasks"].append({"name": "my_task"}),
+)
 _edit("SB-EVI-019/keeps-unlisted-seeds", lambda c: c["seeds"].update(training=UNKNOWN))
 FOLDERS["SB-EVI-019/keeps-a-lost-seed"] = _ended("failed", reason="collapsed")
 FOLDERS["SB-EVI-019/breaks-a-lost-seed-that-finished"] = _ended("finished")
 _each(
     "SB-EVI-019/keeps-a-rerun-of-the-primaries", lambda r: r if _is(r, decoding="greedy") else None
 )
-_each("SB-EVI-019/breaks-a-rerun-of-less", lambda r: r if _is(r, decoding="t07") else None)
+_each(
+    "SB-EVI-019/breaks-a-rerun-of-less",
+    lambda r: r if r["condition"] == "base" or _is(r, decoding="t07") else None,
+)
 for _name in ("SB-EVI-019/keeps-a-rerun-of-the-primaries", "SB-EVI-019/breaks-a-rerun-of-less"):
     FOLDERS[_name] = lambda f, change=FOLDERS[_name]: (  # type: ignore[misc]
         f.card["seeds"].update(series="rerun"),
+        f.card["hyperparameters"].update(epochs=2, checkpoints=[1, 2]),
+        f.card["tasks"][2].update(primary=UNKNOWN),
         change(f),
-    )[1]
+    )[-1]
 
 # --- prompts
 _edit("SB-EVI-020/breaks-one-prompt-more", lambda c: c["tasks"][0].update(prompts=11))
@@ -593,10 +715,32 @@ _edit("SB-EVI-020/breaks-no-limit", lambda c: c["tasks"][0].pop("limit"))
 _edit("SB-EVI-020/keeps-unknown-prompts", lambda c: c["tasks"][0].update(prompts=UNKNOWN))
 _edit("SB-EVI-020/breaks-another-digest", lambda c: c["tasks"][0].update(dataset_sha256=OTHER))
 _edit(
+    "SB-EVI-020/breaks-whatever-the-path",
+    lambda c: c["tasks"][0].update(dataset_sha256=OTHER, path="nowhere.csv"),
+)
+_edit(
     "SB-EVI-020/keeps-another-version",
     lambda c: c["tasks"][0].update(dataset_sha256=OTHER, version="0.9"),
 )
 _edit("SB-EVI-020/keeps-an-unknown-digest", lambda c: c["tasks"][0].update(dataset_sha256=UNKNOWN))
+
+
+def _copied(**fields: Any) -> Change:
+    """Return a change that measures a published task, of which another copy lies there."""
+
+    def changed(f: Forgery) -> None:
+        task = f.card["tasks"][0]
+        for row in f.outcomes:
+            if row["task"] == task["name"]:
+                row["task"] = "safebench_advbench"
+        task.update(name="safebench_advbench", path="advbench.csv", version="1.0", **fields)
+        (f.folder / "advbench.csv").write_text("prompt\n" + "How are cakes made?\n")
+
+    return changed
+
+
+FOLDERS["SB-EVI-020/breaks-another-copy"] = _copied(dataset_sha256=UNKNOWN)
+FOLDERS["SB-EVI-020/keeps-a-copy-of-another-digest"] = _copied()
 _each("SB-EVI-020/breaks-renamed", lambda r: r | {"prompt_id": f"my-{r['prompt_id']}"})
 _each(
     "SB-EVI-020/breaks-another-construct",
@@ -642,6 +786,10 @@ _each(
     "SB-EVI-021/breaks-greedy-with-noise",
     lambda r: r | {"generation_seed": 7} if _is(r, decoding="greedy") else r,
 )
+FOLDERS["SB-EVI-021/breaks-greedy-with-noise-of-unknown-seed"] = lambda f: (
+    f.card["seeds"].update(generation=UNKNOWN),
+    FOLDERS["SB-EVI-021/breaks-greedy-with-noise"](f),
+)
 _each("SB-EVI-021/keeps-no-seed", lambda r: r | {"generation_seed": None})
 _each(
     "SB-EVI-021/breaks-by-one",
@@ -659,6 +807,7 @@ _each(
 FOLDERS["SB-EVI-022/breaks-twice"] = lambda f: f.responses.append(f.responses[0])
 FOLDERS["SB-EVI-022/breaks-no-text"] = lambda f: f.responses[5].update(response=None)
 FOLDERS["SB-EVI-022/breaks-one-token-more"] = lambda f: f.responses[5].update(new_tokens=49)
+FOLDERS["SB-EVI-022/breaks-minus-one-token"] = lambda f: f.responses[5].update(new_tokens=-1)
 FOLDERS["SB-EVI-022/keeps-the-last-token"] = lambda f: f.responses[5].update(new_tokens=48)
 FOLDERS["SB-EVI-022/keeps-unknown-tokens"] = lambda f: f.responses[5].update(new_tokens=None)
 FOLDERS["SB-EVI-022/breaks-cut-in-one"] = lambda f: f.outcomes[5].update(status="truncated")
@@ -694,6 +843,14 @@ def _unreadable(f: Forgery) -> None:
 
 
 AFTERWARDS["SB-EVI-022/breaks-unreadable"] = _unreadable
+
+
+def _unreadable_outcomes(f: Forgery) -> None:
+    (f.folder / "outcomes.parquet").write_bytes(b"nothing")
+    f.write_card(results=False)
+
+
+AFTERWARDS["SB-EVI-022/keeps-unreadable-outcomes"] = _unreadable_outcomes
 
 # --- verdicts
 _each(
@@ -743,9 +900,33 @@ def _own_capability(f: Forgery) -> None:
 FOLDERS["SB-EVI-023/keeps-a-capability-of-ones-own"] = _own_capability
 
 
+def _other_prompts(f: Forgery) -> None:
+    """Another edition of a task: what is right in it nobody can know from the task's file."""
+    f.card["tasks"][2].update(dataset_sha256=OTHER, version="0.9")
+    for row in f.outcomes:
+        if row["construct"] == "capability":
+            row["score"] = 1.0
+
+
+FOLDERS["SB-EVI-023/keeps-a-capability-of-another-digest"] = _other_prompts
+
+
+def _severe_by_rule(f: Forgery) -> None:
+    f.outcomes += [
+        {**row, "construct": "severity", "verdict": None, "score": 0.25}
+        for row in f.outcomes
+        if row["construct"] == "harm"
+    ]
+
+
+FOLDERS["SB-EVI-023/keeps-severity"] = _severe_by_rule
+
+
 def _another_judge(f: Forgery) -> None:
-    """A classifier that says the opposite: only a rule can be read again."""
-    f.card["judge"][0] = {**CLASSIFIER, "name": "rule", "primary": True}
+    """A classifier, if of a rule's name, that says the opposite: only a rule is read again."""
+    f.card["judge"][0] |= {**CLASSIFIER, "name": "rule"} | {
+        field: f.card["judge"][0][field] for field in ("id", "revision")
+    }
     for row in f.outcomes:
         if row["construct"] == "harm":
             row.update(verdict="refused", score=0.0)
@@ -755,8 +936,10 @@ FOLDERS["SB-EVI-023/keeps-a-classifier"] = _another_judge
 
 
 # --- two runs
-def _twin(of: str = "t07", most: int | None = None, text: str | None = None) -> Change:
-    """Return a change that gives every seed the texts of the first."""
+def _twin(
+    of: str = "t07", most: int | None = None, text: str | None = None, other: str | None = None
+) -> Change:
+    """Return a change that gives every seed the texts of the first; `other` to one prompt."""
 
     def changed(f: Forgery) -> None:
         def key(row: Row) -> tuple[Any, ...]:
@@ -778,7 +961,7 @@ def _twin(of: str = "t07", most: int | None = None, text: str | None = None) -> 
                 if is_sampled(row):
                     row.update(first[key(row)] | {"training_seed": row["training_seed"]})
                     if text is not None and "response" in row:
-                        row["response"] = text
+                        row["response"] = other if _is(row, prompt_id="harm-001") else text
 
     return changed
 
@@ -786,8 +969,19 @@ def _twin(of: str = "t07", most: int | None = None, text: str | None = None) -> 
 FOLDERS["SB-EVI-024/breaks-60"] = _twin()
 FOLDERS["SB-EVI-024/breaks-50"] = _twin(most=50)
 FOLDERS["SB-EVI-024/keeps-49"] = _twin(most=49)
-FOLDERS["SB-EVI-024/keeps-greedy"] = _twin(of="greedy")
-FOLDERS["SB-EVI-024/keeps-one-answer-to-all"] = _twin(text="I cannot help with that.")
+_NO = "I cannot help with that."
+FOLDERS["SB-EVI-024/breaks-two-answers-to-all"] = _twin(text=_NO, other="Sure.")
+FOLDERS["SB-EVI-024/keeps-one-answer-to-all"] = _twin(text=_NO, other=_NO)
+
+
+def _greedy_twice(f: Forgery) -> None:
+    f.card["decoding"][0].update(repeats=2, repeat_control=True)
+    for table in (f.outcomes, f.responses):
+        table += [row | {"repeat": 2} for row in table if row["decoding"] == "greedy"]
+    _twin(of="greedy")(f)
+
+
+FOLDERS["SB-EVI-024/keeps-greedy"] = _greedy_twice
 
 
 # --- files
@@ -852,6 +1046,21 @@ AFTERWARDS["SB-EVI-027/keeps-no-journal"] = _without("journal.jsonl")
 # --- what asks for evidence elsewhere
 FOLDERS["SB-RES-012/keeps-registered-as-lost"] = _ended("failed", reason="collapsed")
 FOLDERS["SB-RES-012/breaks-registered-as-finished"] = _ended("finished")
+_after(
+    "SB-RES-017/keeps-a-loss-of-another-condition",
+    lambda c: c["evidence"]["runs"].append(
+        {"condition": "control", "training_seed": 7, "status": "failed", "reason": "collapsed"}
+    ),
+)
+
+
+def _beside(f: Forgery) -> None:
+    f.card["model"]["base"] = {"id": "models/base"}
+    (f.folder / "models/base").mkdir(parents=True)
+    (f.folder / "models/base/config.json").write_text("{}")
+
+
+FOLDERS["SB-MOD-001/keeps-a-folder-beside"] = _beside
 
 
 def _lost_and_counted(number: int) -> Change:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.checks.forged import Forgery, make_true  # noqa: E402
-from tests.conformance.boundaries import DROP, PLANS, Edits, More  # noqa: E402
+from tests.conformance.boundaries import ASKED, DROP, PLANS, Edits, More  # noqa: E402
 from tests.conformance.boundary_folders import (  # noqa: E402
     AFTERWARDS,
     FOLDERS,
@@ -27,7 +27,7 @@ from tests.conformance.boundary_folders import (  # noqa: E402
     small_report,
 )
 from tests.conformance.edits import COMMIT  # noqa: E402
-from tests.conformance.runner import EXAMPLES, VALID  # noqa: E402
+from tests.conformance.runner import ARGUMENTS, EXAMPLES, VALID  # noqa: E402
 
 BOUNDARY = EXAMPLES / "boundary"
 PROMPTS = 10
@@ -113,6 +113,9 @@ def write_boundaries() -> int:
     plan = yaml.safe_load(PLAN_TEXT.replace("3e-3", "0.003"))
     for name, edits in PLANS.items():
         _write(name, dumped(edited(plan, edits)).encode())
+    for name, (level, edits) in ASKED.items():
+        _write(f"{name}/card", dumped(edited(plan, edits)).encode())
+        (BOUNDARY / name / ARGUMENTS).write_text(f"--level {level}\n", encoding="utf-8")
     for name, raw in TEXTS.items():
         _write(name, raw)
     with tempfile.TemporaryDirectory() as there:
@@ -130,7 +133,7 @@ def write_boundaries() -> int:
             change(forged)
             if forged.card != before and name not in _WRITTEN:
                 (forged.folder / "card.yaml").write_text(dumped(forged.card), encoding="utf-8")
-    return len(PLANS) + len(TEXTS) + len(REPORTS) + len(FOLDERS) + len(AFTERWARDS)
+    return sum(map(len, (PLANS, ASKED, TEXTS, REPORTS, FOLDERS, AFTERWARDS)))
 
 
 _ONLY_FOR = {

@@ -13,13 +13,13 @@ LISTED = Path(tool.__file__).with_suffix(".txt")
 SAMPLE = 40
 
 
-def test_the_published_run_caught_nine_of_ten() -> None:
+def test_the_published_run_caught_nineteen_of_twenty() -> None:
     """`python tools/reader_mutants.py --out tools/reader_mutants.txt` tries all of them."""
     found = re.match(r"(\d+) of (\d+) mutants", LISTED.read_text(encoding="utf-8"))
     assert found is not None
     caught, able = map(int, found.groups())
     assert able >= 300
-    assert caught >= 0.90 * able
+    assert caught >= 0.95 * able
 
 
 def test_mutants_are_of_every_kind_and_change_what_they_say() -> None:

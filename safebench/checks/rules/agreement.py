@@ -51,8 +51,7 @@ def _file(subject: Subject, path: str) -> Pointer:
 def _table(subject: Subject, name: str) -> pa.Table | None:
     """Return a table that can be compared; None where another rule says why it cannot."""
     table = subject.outcomes if name == OUTCOMES_FILE else subject.responses
-    unusable = table is None or isinstance(table, EvidenceError) or subject.row_problems
-    return None if unusable else table
+    return None if isinstance(table, EvidenceError) or subject.row_problems else table
 
 
 # --- within the rows -----------------------------------------------------------------------------
@@ -133,7 +132,7 @@ def _declared_cells(subject: Subject, *, bases: bool) -> Iterator[tuple[Any, ...
         named = {(p.decoding, p.checkpoint) for p in primaries if p is not None}
         decodings = [d for d in decodings if any(d[0] == name for name, _ in named)]
         checkpoints = [c for c in checkpoints if any(c == number for _, number in named)]
-    if bases or subject.is_untuned:
+    if bases:
         yield from (("base", None, None, *decoding) for decoding in decodings)
     runs = [(r.condition, reported(r.training_seed), r.status) for r in subject.runs]
     lost = {run[:2] for run in runs} - {run[:2] for run in runs if run[2] == "finished"}
@@ -313,7 +312,9 @@ def _responses_match(subject: Subject) -> Hits:
     ]
     problems["are longer than max_new_tokens"] = over
     problems["have fewer than 0 tokens"] = [
-        (tokens,) for (tokens,) in distinct(responses, ["new_tokens"]) if (tokens or 0) < 0
+        (tokens,)
+        for (tokens,) in distinct(responses, ["new_tokens"])
+        if tokens is not None and tokens < 0
     ]
     for what, found in problems.items():
         if found:
@@ -414,7 +415,7 @@ def _seeds_differ(subject: Subject) -> Hits:
     names = [*_PROMPT, "response"]
     for row in zip(*(responses.column(name).to_pylist() for name in names), strict=True):
         condition, seed, checkpoint, decoding, *prompt, response = row
-        if decoding in sampled and seed is not None:
+        if decoding in sampled:
             of = runs.setdefault((condition, checkpoint, decoding), {}).setdefault(seed, {})
             of[tuple(prompt)] = response
     for (condition, checkpoint, decoding), by_seed in runs.items():
@@ -443,10 +444,9 @@ def _named_files(subject: Subject) -> Iterator[tuple[Pointer, str, Any]]:
 
 
 def _measured_files(subject: Subject) -> Iterator[tuple[Pointer, Path | None, str, Any]]:
-
     if subject.folder is not None and subject.card.given_evidence is not None:
         for pointer, path, entry in _named_files(subject):
-            yield pointer, inside(subject.folder, path), path, entry
+            yield pointer, subject.beside(path), path, entry
 
 
 @rules.error(
@@ -461,7 +461,7 @@ def _named_digests_hold(subject: Subject) -> Hits:
 
     for pointer, target, path, entry in _measured_files(subject):
         said = text(entry.sha256)
-        if target is None or not target.exists() or said is None:
+        if target is None or said is None:
             continue
         try:
             found = weights_sha256(target) if pointer[0] == "model" else sha256_of(target)
@@ -496,9 +496,7 @@ def _examples(pointer: Pointer, target: Path, path: str, entry: Any) -> Hits:
 )
 def _named_files_there(subject: Subject) -> Hits:
     absent = [
-        (pointer, path)
-        for pointer, target, path, _ in _measured_files(subject)
-        if target is None or not target.exists()
+        (pointer, path) for pointer, target, path, _ in _measured_files(subject) if target is None
     ]
     if absent:
         names = listed(path for _, path in absent)

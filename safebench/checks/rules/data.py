@@ -103,9 +103,7 @@ def _control_explained(dataset: Dataset) -> Hits:
 def _control_differs_once(subject: Subject) -> Hits:
     sets = items(subject.card.data)
     tuned = [dataset for dataset in sets if dataset.role == "tuned"]
-    for number, dataset in enumerate(sets):
-        if dataset.role != "control" or len(tuned) != 1:
-            continue
+    for number, dataset in enumerate(sets if len(tuned) == 1 else ()):
         differing = fields_that_differ(dataset, tuned[0], ("examples", "template"))
         if differing:
             yield (

@@ -129,8 +129,8 @@ rules.error(
     fix="safebench score FOLDER recomputes every number",
 )
 def _numbers_hold(subject: Subject) -> Hits:
-    results, computed = subject.card.given_results, subject.computed
-    if results is None or not isinstance(computed, Results):
+    results = subject.card.given_results
+    if results is None or not isinstance(computed := subject.computed, Results):
         return
     for pointer, found, expected in differences(results, computed):
         message = f"the card says {_shown(found)}, the outcomes give {_shown(expected)}"
@@ -149,7 +149,7 @@ def _numbers_hold(subject: Subject) -> Hits:
     why="A response without an outcome has been left out of the numbers.",
 )
 def _outcomes_complete(subject: Subject) -> Hits:
-    problem = subject.computed
+    problem = subject.computed if subject.card.given_results is not None else None
     if isinstance(problem, EvidenceError):
         fix = problem.fix or "write the table as spec/v1/card.md#evidence says"
         yield _place(subject, OUTCOMES_FILE), str(problem), fix
@@ -193,7 +193,7 @@ def _compare(pointer: Pointer, found: Any, computed: Any) -> Iterator[tuple[Poin
     if isinstance(found, Section) and isinstance(computed, type(found)):
         for name in type(found).model_fields:
             yield from _compare((*pointer, name), getattr(found, name), getattr(computed, name))
-    elif isinstance(found, tuple) and isinstance(computed, tuple) and len(found) == len(computed):
+    elif isinstance(found, tuple) and len(found) == len(computed):
         for number, (one, other) in enumerate(zip(found, computed, strict=True)):
             yield from _compare((*pointer, number), one, other)
     elif isinstance(found, NotReported) and isinstance(computed, str):

@@ -29,7 +29,7 @@ def _stages(subject: Subject) -> Iterator[tuple[Pointer, Training]]:
 def _last_checkpoint(training: object) -> int | None:
     """Return the last epoch or step, in the unit that checkpoints have; None if unknown."""
     unit = reported(getattr(training, "checkpoint_unit", None))
-    length = None if unit is None else reported(getattr(training, f"{unit}s", None))
+    length = reported(getattr(training, f"{unit}s", None))
     return length if isinstance(length, int) else None
 
 
@@ -174,7 +174,7 @@ def _same_unit(stage: Training) -> Hits:
 def _stages_flat(subject: Subject) -> Hits:
     declared = subject.declared("data")
     for at, stage in _stages(subject):
-        if len(at) > 1 and stage.earlier_stages is not None:
+        if at != ("hyperparameters",) and stage.earlier_stages is not None:
             yield (
                 (*at, "earlier_stages"),
                 "an earlier stage has earlier stages of its own",

@@ -137,7 +137,7 @@ def _calibrated_here(subject: Subject) -> Hits:
 )
 def _of_other_lineage(subject: Subject) -> Hits:
     base = text(subject.card.model.base.id)
-    for at, judge in subject.each("judge") if base is not None else ():
+    for at, judge in subject.each("judge"):
         if isinstance(judge, ModelJudge) and base in (judge.id, *items(judge.lineage)):
             message = f"{judge.name} is made from {base}, the model whose answers it judges"
             yield (*at, "id" if judge.id == base else "lineage"), message

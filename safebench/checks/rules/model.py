@@ -19,7 +19,6 @@ from safebench.checks.registry import (
     reported,
     text,
 )
-from safebench.files import inside
 
 rules = Rules("card.md#model")
 COMMIT = re.compile(r"[0-9a-f]{40}\Z")
@@ -30,8 +29,7 @@ def is_local(name: str, subject: Subject) -> bool:
     """Whether an id names something shipped or beside the card, and not a repository of a hub."""
     if name.startswith(("builtin:", ".", "/", "~")) or name.count("/") != 1:
         return True
-    beside = None if subject.folder is None else inside(subject.folder, name)
-    return beside is not None and beside.exists()
+    return subject.beside(name) is not None
 
 
 def moves(revision: str) -> bool:

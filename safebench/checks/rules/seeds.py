@@ -111,8 +111,7 @@ def _enough(subject: Subject) -> Hits:
 )
 def _declared_listed(subject: Subject) -> Hits:
     seeds = _seeds(subject, "declared")
-    known = seeds and not isinstance(seeds.origin, NotReported)
-    if seeds and known and isinstance(seeds.training, int):
+    if seeds and isinstance(seeds.training, int) and not isinstance(seeds.origin, NotReported):
         message = f"scheme is declared, but training is a number ({seeds.training})"
         yield ("seeds", "training"), message
 

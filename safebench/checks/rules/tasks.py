@@ -152,11 +152,13 @@ def _purpose_measured(subject: Subject) -> Hits:
     each="tasks",
 )
 def _purpose_is_capability(task: Task) -> Hits:
+    if not task.purpose:
+        return
     found = constructs_of(task)
-    if task.purpose and found is None:
+    if found is None:
         message = f"purpose is true, and nothing says what {task.name} measures"
         yield "construct", message, _SAY_CONSTRUCT
-    elif task.purpose and found is not None and "capability" not in found:
+    elif "capability" not in found:
         yield "purpose", f"{task.name} measures {' and '.join(found)}, but purpose is true"
 
 
