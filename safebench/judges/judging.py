@@ -76,6 +76,7 @@ def judge_responses(
                     for decision, by_harm in zip(decisions, harm, strict=True)
                 ]
             parts.append(_outcomes(responses, texts, judge, construct, places, decisions))
+        judge.close()  # the next one may need its memory
     return sort_table(pa.concat_tables(parts) if parts else OUTCOMES.empty_table())
 
 
