@@ -104,6 +104,8 @@ def _judge(value: dict[str, Any]) -> dict[str, Any]:
     kept = _without(value, NOT_CAUSAL["judge"])
     if str(kept.get("revision", "")).startswith("sha256:"):
         kept.pop("id", None)  # as of the base model
+    if isinstance(kept.get("template"), dict):
+        kept["template"] = _without(kept["template"], {"path"})
     return kept
 
 

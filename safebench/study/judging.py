@@ -25,7 +25,10 @@ from safebench.judges.registry import check_entry, open_judges, try_judges
 from safebench.judges.text import THINKING
 from safebench.progress import Progress
 
-_SAID_OF_A_JUDGE = {"primary", "calibration", "self_test"}
+_SAID_OF_A_JUDGE: dict[str, Any] = {
+    **dict.fromkeys(("primary", "calibration", "self_test"), True),
+    "template": {"path": True},  # its digest decides
+}
 """Fields of a judge's entry that decide no verdict."""
 
 
