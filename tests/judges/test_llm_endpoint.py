@@ -289,6 +289,7 @@ def test_what_was_spent_is_said(
     decide(judge, progress=progress)
     monkeypatch.setenv("SAFEBENCH_PRICE_IN", "1.5")
     monkeypatch.setenv("SAFEBENCH_PRICE_OUT", "10")
+    judge = opened(folder)
     decide(judge, progress=progress)
     decide(judge, [], progress=progress)
     assert progress.lines == [
@@ -298,7 +299,7 @@ def test_what_was_spent_is_said(
     ]
     monkeypatch.setenv("SAFEBENCH_PRICE_IN", "free")
     with pytest.raises(InputError, match="SAFEBENCH_PRICE_IN is 'free'"):
-        decide(judge)
+        opened(folder)
 
 
 def test_a_key_is_needed_and_sent_over_https_alone(

@@ -60,6 +60,7 @@ class Endpoint:
         Raises:
             CardError, JudgeError, ModelError: the template is not there or not as pinned, there is
                 no key, or a key must not be sent to the address.
+            InputError: a variable of the environment is no number.
             MissingDependencyError: the client is not installed.
         """
         try:
@@ -85,6 +86,8 @@ class Endpoint:
             timeout=openai.Timeout(_SECONDS, connect=min(10.0, _SECONDS)),
             http_client=openai.DefaultHttpxClient(follow_redirects=False),
         )
+        self._at_once = max(1, int(_number(CONCURRENT) or _AT_ONCE))
+        self._prices = [price for name in PRICES if (price := _number(name)) is not None]
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._spent = [0, 0, 0]
         """Requests, tokens in, tokens out."""
@@ -97,18 +100,16 @@ class Endpoint:
             body = self._body(questions[place])
             tell(place, [self._answer({**body, "seed": body["seed"] + vote}) for vote in votes])
 
-        at_once = int(_number(CONCURRENT) or _AT_ONCE)
-        ask_all(ask, range(len(questions)), max(1, at_once), lambda _: None, self._stop)
+        ask_all(ask, range(len(questions)), self._at_once, lambda _: None, self._stop)
 
     def close(self) -> str:
         """Say what was spent since it was last asked for."""
         (requests, tokens_in, tokens_out), self._spent = self._spent, [0, 0, 0]
         if not requests:
             return ""
-        prices = [_number(name) for name in PRICES]
         said = f"{count(requests, 'request')}, {count(tokens_in, 'token')} in, {tokens_out:,} out"
-        if None not in prices:
-            cost = (tokens_in * (prices[0] or 0) + tokens_out * (prices[1] or 0)) / 1e6
+        if len(self._prices) == len(PRICES):
+            cost = (tokens_in * self._prices[0] + tokens_out * self._prices[1]) / 1e6
             said += f"; cost {rounded(cost, 4)} by {' and '.join(PRICES)}"
         return said
 
