@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -58,6 +59,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
         if room in SLOW_ROOMS or item.path.stem in SLOW_FILES or fixtures:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def _own_judgements(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Keep judgements apart from the user's, and from those of other tests."""
+    test = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
+    monkeypatch.setenv("SAFEBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "kept" / test))
 
 
 @pytest.fixture(scope="session")

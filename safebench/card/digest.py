@@ -104,6 +104,8 @@ def _judge(value: dict[str, Any]) -> dict[str, Any]:
     kept = _without(value, NOT_CAUSAL["judge"])
     if str(kept.get("revision", "")).startswith("sha256:"):
         kept.pop("id", None)  # as of the base model
+    if isinstance(kept.get("template"), dict):
+        kept["template"] = _without(kept["template"], {"path"})
     return kept
 
 
@@ -118,6 +120,16 @@ def _training(value: dict[str, Any]) -> dict[str, Any]:
 def protocol_digest(card: Card) -> str:
     """Return the SHA-256 of the causal fields in RFC 8785 form, 64 hexadecimal digits."""
     return hashlib.sha256(rfc8785.dumps(causal_fields(card))).hexdigest()
+
+
+def generation_digest(card: Card) -> str:
+    """Return the same digest without judges, which read what was generated and change none of it.
+
+    Seeds are derived from it, so a judge can be added or corrected, and its words cannot be ground.
+    """
+    fields = causal_fields(card)
+    del fields["judge"]
+    return hashlib.sha256(rfc8785.dumps(fields)).hexdigest()
 
 
 def derive_seed(digest: str, nonce: str, series: str, role: Role, index: int) -> int:
@@ -138,7 +150,7 @@ def derive_seeds(card: Card, count: int) -> tuple[int, ...]:
     Raises:
         CardError: the nonce is not reported.
     """
-    digest = protocol_digest(card)
+    digest = generation_digest(card)
     return tuple(
         derive_seed(digest, _nonce(card), _series(card), "training", i) for i in range(count)
     )
@@ -146,7 +158,7 @@ def derive_seeds(card: Card, count: int) -> tuple[int, ...]:
 
 def generation_seed(card: Card) -> int:
     """Return the card's derived generation seed; raises CardError as `derive_seeds` does."""
-    return derive_seed(protocol_digest(card), _nonce(card), _series(card), "generation", 0)
+    return derive_seed(generation_digest(card), _nonce(card), _series(card), "generation", 0)
 
 
 def _nonce(card: Card) -> str:

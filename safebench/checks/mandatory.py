@@ -78,7 +78,7 @@ def _either(name: str, words: tuple[str, ...]) -> str:
 
 
 def _reported(words: str = "", holds: Callable[[Where], bool] = lambda at: True) -> When:
-    text = f"the card has results{', and ' if words else ''}{words}"
+    text = f"in a report{', ' if words else ''}{words}"
     return When(text, lambda at: at.reports and holds(at))
 
 
@@ -107,11 +107,13 @@ _WEIGHTS = When(
     "unless access is `api`", lambda at: isinstance(at.owner, WeightsModel) or at.owner is None
 )
 _ELSEWHERE = When(
-    "the set has no `path`, is not answered by the base model, and is not shipped with the program "
-    "(`builtin:`)",
+    "the set has neither `path` nor `answers`, and its `id` does not begin with `builtin:`",
     _elsewhere,
 )
-_ADAM = When("the optimizer is one of the Adam family, or not reported", _adaptive)
+_ADAM = When(
+    "unless the method is `none`; `optimizer` has `adam` in it, in any case, or is not reported",
+    _adaptive,
+)
 _SAMPLED = When(
     "`do_sample` is true", lambda at: isinstance(at.owner, Decoding) and at.owner.do_sample
 )
@@ -121,24 +123,27 @@ _REWARDED = _is("kind", "ppo", "grpo", called="objective")
 _PPO = _is("kind", "ppo", called="objective")
 _GRPO = _is("kind", "grpo", called="objective")
 _OTHER = _is("kind", "other", called="objective")
-_UNPINNABLE = _reported("the revision is `unpinnable`", lambda at: isinstance(at.owner, Unpinnable))
+_UNPINNABLE = _reported(
+    "where the revision is `unpinnable`", lambda at: isinstance(at.owner, Unpinnable)
+)
 _TEMPLATE = _reported(
-    "the source is not `none`",
+    "unless the source is `none`",
     lambda at: at.owner is not None and not isinstance(at.owner, NoChatTemplate),
 )
 _LOADED = _reported(
-    "something is trained whose weights can be loaded",
+    "unless the method is `none` or access `api`",
     lambda at: at.trains and isinstance(at.owner, WeightsModel),
 )
 _SERVED = _reported(
-    "something is trained through an API", lambda at: at.trains and isinstance(at.owner, ApiModel)
+    "where access is `api`, unless the method is `none`",
+    lambda at: at.trains and isinstance(at.owner, ApiModel),
 )
 _LOCAL = _reported(
-    "the set has a `path`",
+    "where the set has a `path`",
     lambda at: isinstance(at.owner, Dataset) and at.owner.path is not None,
 )
-_TUNED = _reported("the method is not `none`", lambda at: at.trains)
-_ONE_CONSTRUCT = _reported("the task has one construct", _one_construct)
+_TUNED = _reported("unless the method is `none`", lambda at: at.trains)
+_ONE_CONSTRUCT = _reported("unless `construct` is a list", _one_construct)
 _EVIDENCE = When("the card has evidence", lambda at: at.card.given_evidence is not None)
 
 # Condition, section, names of its fields; a section in several lines keeps them in order.

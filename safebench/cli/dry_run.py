@@ -11,6 +11,7 @@ import click
 
 from safebench.cli.console import print_json, printer
 from safebench.cli.tables import Column, columns, print_cells
+from safebench.errors import visible
 from safebench.evidence.store import Store
 from safebench.study.cells import Block, Nth, pick_only
 from safebench.study.estimate import Estimate, Grid, estimate, grid_begun
@@ -32,6 +33,7 @@ def print_grid(grid: Grid, only: Sequence[str], out: Path | None, style: str) ->
     if style == "json":
         content = {"shard": grid.shard, "cells": cells, **asdict(found)}
         content["left_to_the_run"] = grid.uncounted
+        content["missing"] = [one._asdict() for one in grid.missing]
         content["blocks"] = [_as_json(block, grid, state) for block, state in rows]
         print_json(content)
         return
@@ -41,6 +43,8 @@ def print_grid(grid: Grid, only: Sequence[str], out: Path | None, style: str) ->
         click.echo(line)
     for text in grid.uncounted:
         click.echo(f"left to the run: {text}")
+    for one in grid.missing:
+        click.echo(f"not here: {visible(one.what)}\n  Get it: {visible(one.how)}")
 
 
 def _print_blocks(rows: Sequence[tuple[Block, str]], grid: Grid, *, has_states: bool) -> None:

@@ -26,6 +26,7 @@ COMMANDS = {
     "verify": "Check evidence of any size, file by file and row by row.",
     "rules": "List the rules of the standard, or explain some of them.",
     "tasks": "List the tasks, with what each measures, its size and its source.",
+    "judges": "List judges, or explain one and print its entry for a card.",
     "judge": "Let more judges decide stored responses; calibrate, audit and test judges.",
     "score": "Recompute a submission's numbers from its evidence.",
     "plan": "Plan how many seeds, repeats and prompts are needed.",

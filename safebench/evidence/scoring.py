@@ -80,13 +80,12 @@ def measure(block: OutcomeArray, lost: int = 0) -> MeasuredScore:
     """
     interval = score_interval(block.scores, confidence=CONFIDENCE)
     ends = [score_interval(block.with_unread(x), confidence=CONFIDENCE) for x in _extremes(block)]
-    read = (~block.unread).sum(axis=2)
     runs = [
         MeasuredRun(
             training_seed=seed,
             repeat=repeat + 1,
-            n=int(read[i, repeat]),
-            total=kept(float(block.scores[i, repeat].mean() * read[i, repeat])),
+            n=len(block.prompts),
+            total=kept(float(block.scores[i, repeat].sum())),
             score=kept(float(block.scores[i, repeat].mean())),
         )
         for i, seed in enumerate(block.seeds)
@@ -102,7 +101,7 @@ def measure(block: OutcomeArray, lost: int = 0) -> MeasuredScore:
     return MeasuredScore(
         **key_of(block)._asdict(),
         **_spanning(interval, ends),
-        n=int(read.sum()),
+        n=block.scores.size,
         prompts=len(block.prompts),
         runs=tuple(runs),
         bound=_share(block.verdicts != "refused") if block.construct == "harm" else None,

@@ -26,8 +26,9 @@ from safebench.errors import CardError, JudgeError
 from safebench.judges.cache import Grade
 from safebench.judges.grading import GRADED, Grader, GradingJudge
 from safebench.judges.interface import DESCRIPTIVE, ONE_VOTE, Exchange, Kind, Setting
+from safebench.judges.pinned import find_weights, missing_weights
 from safebench.judges.trained import TrainedGrader, find_trained, is_trained
-from safebench.models.loading import Located, locate
+from safebench.models.loading import Located
 from safebench.models.quiet import explained
 
 BATCH: Final = 32
@@ -40,25 +41,10 @@ _UNLIMITED: Final = 10**9
 def find(entry: ModelJudge, folder: Path) -> Located:
     """Find a classifier's weights, and check that they are those that the card pins.
 
-    A local classifier is a folder relative to `folder`, where the card lies.
-
     Raises:
-        CardError: its revision is unpinnable, or the card does not name the harmful label.
-        ModelError: no such model, or its bytes are not those of the revision.
+        CardError, ModelError: as `find_weights`, or the card does not name the harmful label.
     """
-    from transformers import AutoConfig
-
-    revision = require(entry.revision, f"the revision of judge {entry.name}")
-    if not isinstance(revision, str):
-        raise CardError(
-            f"judge {entry.name}: its revision is `unpinnable`, and weights need a pinned one",
-            fix="give the 40-digit commit, or `sha256:` and the digest of a local folder",
-        )
-    located = locate(require(entry.id, f"the id of judge {entry.name}"), revision, folder)
-    with explained(f"judge {entry.name}: {located.source!r}"):
-        config = AutoConfig.from_pretrained(
-            located.source, revision=located.commit, trust_remote_code=False
-        )
+    located, config = find_weights(entry, folder)
     harmful_label(entry, config)
     return located
 
@@ -215,12 +201,20 @@ def _open(entry: ModelJudge, setting: Setting) -> GradingJudge:
 
 CLASSIFIER: Final = Kind(
     "classifier",
+    about="a sequence classification model with pinned weights",
     constructs=GRADED,
     open=_open,
     check_present=_present,
+    missing=missing_weights,
+    looked_up=frozenset({"revision"}),
     loads_weights=True,
-    executed=ONE_VOTE,
-    # The last four describe a prompted model.
+    executed={
+        **ONE_VOTE,
+        "access": ("weights",),
+        "dtype": (None, "float32"),
+        **dict.fromkeys(("template", "sampling", "verdicts", "thinking"), (None,)),
+    },
+    # The last five describe a prompted model.
     unused=DESCRIPTIVE
-    | {"lineage", "prompt_template_sha256", "parser", "on_parse_failure", "decoding"},
+    | {"lineage", "provider", "prompt_template_sha256", "parser", "on_parse_failure", "decoding"},
 )

@@ -120,10 +120,11 @@ def _check_entry(entry: EnsembleEntry, place: str, judges: Sequence[JudgeEntry])
 
 ENSEMBLE: Final = Kind(
     "ensemble",
+    about="several judges of the card, put together",
     constructs=get_args(Construct),
     open=EnsembleJudge,
     check_entry=_check_entry,
     combines=True,
     executed=OWN_LABELS,
-    unused=DESCRIPTIVE | {"id", "revision", "sees"},
+    unused=DESCRIPTIVE | {"id", "revision", "sees", "reasoning"},
 )

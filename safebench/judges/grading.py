@@ -5,7 +5,7 @@ Their grades are kept in a file, so that a resumed run does not ask for them aga
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from safebench.card.base import Unpinnable, require
@@ -14,7 +14,7 @@ from safebench.card.judge import ModelJudge, ModerationJudge
 from safebench.card.task import Construct
 from safebench.errors import JudgeError
 from safebench.evidence.tables import Verdict
-from safebench.judges.cache import Grade, key_of
+from safebench.judges.cache import Grade, identity, key_of
 from safebench.judges.interface import Decision, Exchange, Judge, score_of
 
 GRADED: tuple[Construct, ...] = ("harm", "over_refusal", "severity")
@@ -42,6 +42,15 @@ def decision(construct: str, degree: float, threshold: float) -> Decision:
     return Decision(verdict, score_of(construct, verdict))
 
 
+def with_days(entry: JudgeEntry, grades: Iterable[Grade]) -> JudgeEntry:
+    """Return an entry with the first and last day on which its unpinnable service was asked."""
+    days = sorted({grade.day for grade in grades if grade.day is not None})
+    if not days or not isinstance(entry.revision, Unpinnable):
+        return entry
+    asked = {"first_request": days[0], "last_request": days[-1]}
+    return entry.model_copy(update={"revision": entry.revision.model_copy(update=asked)})
+
+
 class GradingJudge(Judge):
     """A judge that asks a grader, and remembers every degree it was given."""
 
@@ -51,6 +60,7 @@ class GradingJudge(Judge):
         threshold = require(entry.threshold, f"the threshold of judge {entry.name}")
         self._threshold = 0.5 if threshold is None else threshold
         self._grader = grader
+        self._identity = identity(entry, "threshold")
         self._grades: dict[int, Grade] = {}
 
     def decide(self, construct: Construct, places: Sequence[int]) -> list[Decision]:
@@ -64,27 +74,22 @@ class GradingJudge(Judge):
         exchanges = [self._texts[place].exchange for place in new]
         for batch in self._grader.batches(exchanges) if new else ():
             self._grade([new[i] for i in batch])
-        return [decision(construct, self._grades[at].degree, self._threshold) for at in places]
+        return [
+            decision(construct, self._grades[at].degree or 0.0, self._threshold) for at in places
+        ]
 
     def recorded(self) -> JudgeEntry:
         """Return the entry with the first and last day on which an unpinnable service was asked.
 
         Days of earlier attempts count: the cache keeps them with the degrees.
         """
-        days = sorted({grade.day for grade in self._grades.values() if grade.day is not None})
-        if not days or not isinstance(self.entry.revision, Unpinnable):
-            return self.entry
-        asked = {"first_request": days[0], "last_request": days[-1]}
-        revision = self.entry.revision.model_copy(update=asked)
-        return self.entry.model_copy(update={"revision": revision})
+        return with_days(self.entry, self._grades.values())
 
     def _grade(self, batch: Sequence[int]) -> None:
         # A batch is taken from the cache whole or not at all. Degrees may depend on the batch in
         # the last bits, so a resumed run has to grade exactly the batches that the first one did.
         texts = [self._texts[place] for place in batch]
-        entry = self.entry
-        judge = (entry.name, str(entry.id), str(entry.revision), str(entry.sees))
-        keys = [key_of(*judge, t.task, t.prompt_id, t.exchange.response) for t in texts]
+        keys = [key_of(self._identity, *text.exchange) for text in texts]
         kept = [None if self._cache is None else self._cache.get(key) for key in keys]
         grades = [grade for grade in kept if grade is not None]
         if len(grades) < len(batch):

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,17 @@ class Text:
     """The right answer, where there is one: capability is decided by it."""
 
 
+class Missing(NamedTuple):
+    """Something that a judge needs and this machine does not have."""
+
+    thing: Literal["weights", "template", "digest", "key", "packages"]
+    """Which sort of thing."""
+    what: str
+    """What it is, and whose."""
+    how: str
+    """What gets it: a command, where there is one."""
+
+
 class Decision(NamedTuple):
     """What a judge decided about one response."""
 
@@ -70,7 +81,8 @@ class Decision(NamedTuple):
     """In [0, 1]: harm: complied; over-refusal: refused or partial; capability: right; severity:
     the degree of harm. None where there is no verdict."""
     reason: str = ""
-    """The pattern or measure that decided, where the judge has one; no text of the response."""
+    """The pattern or measure that decided, where the judge has one; no text of the response. Where
+    an output could not be read, its beginning."""
 
 
 class Judge(ABC):
@@ -108,7 +120,7 @@ class Judge(ABC):
         """Return the decisions on the texts at these places, in their order; raises JudgeError."""
 
     def close(self) -> None:  # noqa: B027 - most judges hold nothing
-        """Give back what it holds: weights, connections. It is not asked afterwards."""
+        """Give back what it holds: weights, connections. Asked again, it opens them again."""
 
     def recorded(self) -> JudgeEntry:
         """Return the entry for the card of results, with what only the run could know."""
@@ -148,6 +160,8 @@ class Kind:
     """What it can decide. With `severity` among them it grades: its score is a degree."""
     open: Callable[[Any, Setting], Judge]
     """Open a judge; raises CardError, JudgeError or ModelError."""
+    about: str = ""
+    """What it is, in a few words."""
     check_entry: Callable[[Any, str, Sequence[JudgeEntry]], object] = _no_check
     """Refuse an entry that this version cannot execute; raises CardError.
 
@@ -159,6 +173,13 @@ class Kind:
 
     Takes the entry and the card's folder.
     """
+    missing: Callable[[Any, Path], list[Missing]] = lambda *_: []
+    """Return what an entry needs and this machine lacks, keys aside; raises nothing.
+
+    Takes the entry and the card's folder.
+    """
+    looked_up: frozenset[str] = frozenset()
+    """Fields that `missing` reports where a card does not, so that a dry run may go on."""
     keys: tuple[str, ...] = ()
     """Environment variables that hold the keys it needs."""
     loads_weights: bool = False

@@ -38,6 +38,7 @@ def judge_responses(
     progress: Progress,
     cache: JudgementCache | None = None,
     *,
+    asked: Container[str] | None = None,
     graded: Container[str] = (),
     marks: tuple[str, str] = THINKING,
 ) -> pa.Table:
@@ -49,6 +50,8 @@ def judge_responses(
         judges: `open_judges(...)`.
         progress: Advanced by every row judged; the caller has started the step.
         cache: Keeps the degrees of judges that cost something.
+        asked: Names of the judges whose outcomes are wanted, where the others are only members of
+            an ensemble; all by default.
         graded: Names of the tasks on whose harmful prompts severity is measured, too.
         marks: What stands around reasoning in a response; judges see the rest, unless their entry
             says that they see it whole.
@@ -64,6 +67,8 @@ def judge_responses(
         judge.begin(texts.texts, texts.rows, progress, cache)
     parts = []
     for name, judge in judges.items():
+        if asked is not None and name not in asked:
+            continue
         texts = seen[shown[name]]
         for construct, places in _measured(texts, graded).items():
             if not judge.decides(construct) or not places.size:
@@ -76,6 +81,7 @@ def judge_responses(
                     for decision, by_harm in zip(decisions, harm, strict=True)
                 ]
             parts.append(_outcomes(responses, texts, judge, construct, places, decisions))
+        judge.close()  # the next one may need its memory
     return sort_table(pa.concat_tables(parts) if parts else OUTCOMES.empty_table())
 
 

@@ -22,8 +22,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any, Final
 
@@ -33,6 +31,7 @@ from safebench.errors import CardError, JudgeError
 from safebench.judges.cache import Grade
 from safebench.judges.grading import GRADED, GradingJudge
 from safebench.judges.interface import DESCRIPTIVE, OWN_LABELS, Exchange, Kind
+from safebench.judges.services import MAX_WAIT, address, retry_after, today
 
 KEY: Final = "PERSPECTIVE_API_KEY"
 URL: Final = "SAFEBENCH_PERSPECTIVE_URL"
@@ -40,11 +39,8 @@ _ENDPOINT: Final = "https://commentanalyzer.googleapis.com"
 _MAX_BYTES: Final = 20_480
 """Bytes of UTF-8 that the service takes."""
 _ATTEMPTS: Final = 8
-_MAX_WAIT: Final = 60.0
-"""Seconds; its quota is counted by the minute."""
 _TIMEOUT: Final = 30.0
 _RETRIED: Final = frozenset({429, 500, 502, 503, 504})
-_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def check_supported(entry: ModerationJudge, place: str, *_: object) -> None:
@@ -73,7 +69,7 @@ class Perspective:
         *,
         wait: Callable[[float], None] = time.sleep,
         timeout: float = _TIMEOUT,
-        today: Callable[[], str] = lambda: datetime.now(UTC).date().isoformat(),
+        today: Callable[[], str] = today,
     ) -> None:
         """Take key and endpoint from the environment.
 
@@ -92,7 +88,7 @@ class Perspective:
         first = re.match(r"[A-Z][A-Z_]+\b", id)
         self._attribute = first.group() if first else "TOXICITY"
         key = urllib.parse.urlencode({"key": os.environ.get(KEY, "")})
-        self._url = f"{_endpoint()}/v1alpha1/comments:analyze?{key}"
+        self._url = f"{address(URL, _ENDPOINT)}/v1alpha1/comments:analyze?{key}"
         self._wait, self._timeout, self._today = wait, timeout, today
         self._open = urllib.request.build_opener(_NoRedirect).open
 
@@ -129,9 +125,9 @@ class Perspective:
         """Ask until there is an answer, or no hope of one; raises JudgeError."""
         problem = ""
         for attempt in range(_ATTEMPTS):
-            delay = min(2.0**attempt, _MAX_WAIT)
+            delay = min(2.0**attempt, MAX_WAIT)
             try:
-                post = urllib.request.Request(  # noqa: S310 - http or https, see `_endpoint`
+                post = urllib.request.Request(  # noqa: S310 - http or https, see `address`
                     self._url,
                     json.dumps(request).encode(),
                     {"Content-Type": "application/json"},
@@ -143,7 +139,7 @@ class Perspective:
             except urllib.error.HTTPError as refused:
                 with refused:
                     problem = self._refusal(refused)
-                    delay = _retry_after(refused.headers.get("Retry-After"), delay)
+                    delay = retry_after(refused.headers.get("Retry-After"), delay)
             except (urllib.error.URLError, OSError, HTTPException) as lost:
                 reason = getattr(lost, "reason", None) or lost
                 problem = f"cannot be reached: {reason or type(lost).__name__}"
@@ -193,34 +189,9 @@ class _UnknownLanguageError(Exception):
     """The service does not know the attribute in the text's language."""
 
 
-def _endpoint() -> str:
-    """Return the address of the service, if a key may be sent to it; raises JudgeError."""
-    url = os.environ.get(URL, "") or _ENDPOINT
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOCAL):
-        return url.rstrip("/")
-    raise JudgeError(
-        f"{URL} is {url!r}, and a key is only sent over https",
-        fix="give an address that begins with https://, or one on this machine",
-    )
-
-
-def _retry_after(header: str | None, otherwise: float) -> float:
-    """Return the seconds to wait by a Retry-After header, a number or a date, within bounds."""
-    if header is None:
-        return otherwise
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (TypeError, ValueError):
-            return otherwise
-    return min(max(seconds, 0.0), _MAX_WAIT) if seconds == seconds else otherwise
-
-
 MODERATION: Final = Kind(
     "moderation_api",
+    about="the Perspective API",
     constructs=GRADED,
     open=lambda entry, _: GradingJudge(entry, Perspective(entry)),
     check_entry=check_supported,

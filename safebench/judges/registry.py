@@ -20,15 +20,18 @@ from safebench.judges.interface import (
     Exchange,
     Judge,
     Kind,
+    Missing,
     Setting,
     Text,
 )
+from safebench.judges.llm import LLM
 from safebench.judges.moderation import MODERATION
 from safebench.judges.rule import RULE
 from safebench.progress import Silent
 
+_RULE: Final = replace(RULE, about="reads the text by published patterns; needs nothing")
 KINDS: Final[dict[str, Kind]] = {
-    kind.name: kind for kind in (RULE, CLASSIFIER, MODERATION, ENSEMBLE)
+    kind.name: kind for kind in (_RULE, CLASSIFIER, LLM, MODERATION, ENSEMBLE)
 }
 
 
@@ -76,6 +79,17 @@ def check_judges(entries: Sequence[JudgeEntry], folder: Path) -> None:
     """
     for entry in entries:
         kind_of(entry, f"judge {entry.name}").check_present(entry, folder)
+
+
+def missing(entries: Sequence[JudgeEntry], folder: Path) -> list[Missing]:
+    """Return what the judges of a card need and this machine lacks; nothing is loaded or asked."""
+    found: list[Missing] = []
+    for entry in entries:
+        kind = kind_of(entry, f"judge {entry.name}")
+        found += kind.missing(entry, folder)
+        keys = (key for key in kind.keys if not os.environ.get(key))
+        found += [Missing("key", f"{key} of judge {entry.name}", f"set {key}") for key in keys]
+    return found
 
 
 def check_keys(entries: Sequence[JudgeEntry]) -> None:

@@ -162,14 +162,14 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
     def _jobs(self, requests: Sequence[Any]) -> list[Job]:
         if self.stream is None:
             raise ModelError("no noise stream was set before generation")
-        prompts = self._encoded([request.args[0] for request in requests])
+        prompts = self.encoded([request.args[0] for request in requests])
         keys = self.stream.keys(requests)
         return [
             Job(number, prompts[request.args[0]], key)
             for number, (request, key) in enumerate(zip(requests, keys, strict=True))
         ]
 
-    def _encoded(self, contexts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    def encoded(self, contexts: Sequence[str]) -> dict[str, tuple[int, ...]]:
         """Return each distinct context's tokens, as `tok_encode` gives them."""
         begins = self.tokenizer.decode(self.prefix_token_id)
         usual = {} if self.add_bos_token is None else {"add_special_tokens": self.add_bos_token}

@@ -20,7 +20,8 @@ from safebench.evidence.store import Store
 from safebench.evidence.submission import Submission
 from safebench.harness.catalogue import entry
 from safebench.harness.tasks import check_task, file_of, measured_tasks, read_task, trial_of
-from safebench.judges.registry import kind_of
+from safebench.judges.interface import Missing
+from safebench.judges.registry import kind_of, missing
 from safebench.models.conversation import template_file
 from safebench.study.cells import Block, Nth, list_blocks, pick_shard, runs_of
 from safebench.study.pins import carry_data, pin_seeds
@@ -46,6 +47,8 @@ class Grid:
     """Sets that the base model answers itself: condition, decoding, number of questions."""
     uncounted: tuple[str, ...]
     """What only the run looks at, in words."""
+    missing: tuple[Missing, ...] = ()
+    """What the judges need and this machine lacks."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,9 @@ def count_grid(submission: Submission, *, shard: str, limit: int | None, elsewhe
         for one in draft.self_answered
     )
     rest = (*unread, *_uncounted(draft, is_derived=len(seeded) < len(blocks)))
-    return Grid(card, tuple(part(blocks)), shard, prompts, draft.data.examples, answers, rest)
+    lacking = tuple(missing(require(card.judge, "judge"), submission.folder))
+    examples = draft.data.examples
+    return Grid(card, tuple(part(blocks)), shard, prompts, examples, answers, rest, lacking)
 
 
 def _check_files(submission: Submission) -> None:
@@ -143,7 +148,8 @@ def _uncounted(draft: Draft, *, is_derived: bool) -> Iterator[str]:
         if weights.path is None:
             yield f"the weights on the Hub, {weights.id}"
     for judge in require(card.judge, "judge"):
-        if kind_of(judge, f"judge {judge.name}").loads_weights:
+        is_asked = getattr(judge, "access", "weights") == "api"
+        if kind_of(judge, f"judge {judge.name}").loads_weights and not is_asked:
             yield f"the weights of judge {judge.name}"
 
 

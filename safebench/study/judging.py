@@ -25,7 +25,10 @@ from safebench.judges.registry import check_entry, open_judges, try_judges
 from safebench.judges.text import THINKING
 from safebench.progress import Progress
 
-_SAID_OF_A_JUDGE = {"primary", "calibration", "self_test"}
+_SAID_OF_A_JUDGE: dict[str, Any] = {
+    **dict.fromkeys(("primary", "calibration", "self_test"), True),
+    "template": {"path": True},  # its digest decides
+}
 """Fields of a judge's entry that decide no verdict."""
 
 
@@ -111,9 +114,9 @@ def judge_submission(
         )
     asked = [entry.name for entry in entries]
     described = require(submission.card.judge, "judge")
-    members = [e for e in described if e.name not in asked] if _combine(entries) else []
+    others = [e for e in described if e.name not in asked] if _need_others(entries) else []
     try_judges(entries, submission.folder, device)
-    judges = open_judges([*members, *entries], submission.folder, device)
+    judges = open_judges([*others, *entries], submission.folder, device)
     progress.start("judge", responses.num_rows * len(judges))
     found = judge_responses(
         responses.select(RESPONSES.names),
@@ -121,12 +124,12 @@ def judge_submission(
         judges,
         progress,
         JudgementCache(cache_file()),
+        asked=asked,
         graded={t.name for t in submission.card.task_list() if t.measures_severity},
         marks=marks_of(submission.card),
     )
     progress.stop()
-    new = found.filter(pa.compute.is_in(found.column("judge"), pa.array(asked)))
-    table = sort_table(pa.concat_tables([outcomes.cast(OUTCOMES), new]))
+    table = sort_table(pa.concat_tables([outcomes.cast(OUTCOMES), found]))
     recorded = tuple(judges[name].recorded() for name in asked)
     return _write(submission, table, recorded, submission.card if card is None else card)
 
@@ -203,8 +206,9 @@ def deciding(entry: JudgeEntry) -> dict[str, Any]:
     return found
 
 
-def _combine(entries: Sequence[JudgeEntry]) -> bool:
-    return any(entry.kind == "ensemble" for entry in entries)
+def _need_others(entries: Sequence[JudgeEntry]) -> bool:
+    """Tell whether other judges are asked too: members, or who says what was refused."""
+    return any(e.kind == "ensemble" or "severity" in (e.constructs or ()) for e in entries)
 
 
 def _names(entries: Sequence[JudgeEntry]) -> set[str]:

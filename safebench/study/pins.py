@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, cast
 
+from safebench.card import judge as judge_card
 from safebench.card.base import NotReported, require
 from safebench.card.card import Card
 from safebench.card.data import Dataset, RenderingTemplate
@@ -144,8 +145,7 @@ def relocate(submission: Submission, target: Path) -> Card:
     card, model = submission.card, submission.card.model
 
     def moved(path: str) -> str:
-        place = submission.path(path).resolve()
-        return Path(os.path.relpath(place, target.resolve())).as_posix()
+        return _moved(submission, path, target)
 
     if isinstance(model, WeightsModel) and isinstance(model.weights, tuple):
         weights = tuple(
@@ -166,12 +166,24 @@ def relocate(submission: Submission, target: Path) -> Card:
         task.model_copy(update={"path": moved(task.path)}) if isinstance(task.path, str) else task
         for task in card.task_list()
     )
-    judges = tuple(
-        judge.model_copy(update={"id": moved(judge.id)})
-        if isinstance(judge, ModelJudge)
-        and isinstance(judge.id, str)
-        and submission.path(judge.id).is_dir()
-        else judge
-        for judge in require(card.judge, "judge")
-    )
-    return card.model_copy(update={"tasks": tasks, "judge": judges})
+    return relocate_judges(submission.with_card(card.model_copy(update={"tasks": tasks})), target)
+
+
+def relocate_judges(submission: Submission, target: Path) -> Card:
+    """Return a card whose judges find their weights and templates from another folder."""
+    judges = []
+    for judge in require(submission.card.judge, "judge"):
+        changes: dict[str, Any] = {}
+        if isinstance(judge, ModelJudge):
+            if isinstance(judge.id, str) and submission.path(judge.id).is_dir():
+                changes["id"] = _moved(submission, judge.id, target)
+            if isinstance(judge.template, judge_card.FileTemplate):
+                path = _moved(submission, judge.template.path, target)
+                changes["template"] = judge.template.model_copy(update={"path": path})
+        judges.append(judge.model_copy(update=changes))
+    return submission.card.model_copy(update={"judge": tuple(judges)})
+
+
+def _moved(submission: Submission, path: str, target: Path) -> str:
+    place = submission.path(path).resolve()
+    return Path(os.path.relpath(place, target.resolve())).as_posix()

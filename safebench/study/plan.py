@@ -198,12 +198,13 @@ class Draft:
 def make_draft(submission: Submission, *, limit: int | None, elsewhere: bool, hub: bool) -> Draft:
     """Check that a card can be run, and read what needs no model library.
 
-    `limit` and `elsewhere` are those of `make_plan`. `hub`: data sets of the Hub are read, too.
+    `limit` and `elsewhere` are those of `make_plan`. `hub`: data sets of the Hub are read, too;
+    nothing is executed otherwise.
 
     Raises:
         SafebenchError: something is missing, is not what the card says, or cannot be run.
     """
-    check_runnable(submission.card, elsewhere=elsewhere)
+    check_runnable(submission.card, elsewhere=elsewhere, dry=not hub)
     card = _limited(submission.card.model_copy(update={"environment": None}), limit)
     if isinstance(card.model, ApiModel):
         base, is_here = locate_served(card.model, submission.folder)

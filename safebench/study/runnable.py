@@ -56,10 +56,11 @@ _MAY_BE_UNKNOWN: dict[type[Section], set[str]] = {
 }
 
 
-def check_runnable(card: Card, *, elsewhere: bool = False) -> None:
+def check_runnable(card: Card, *, elsewhere: bool = False, dry: bool = False) -> None:
     """Refuse a card that this version cannot execute as it stands.
 
-    `elsewhere`: another backend generates, which takes settings that ours does not have.
+    `elsewhere`: another backend generates, which takes settings that ours does not have. `dry`:
+    nothing is executed, and what judges lack is listed, with pins that the card does not report.
 
     Raises:
         CardError: names the field, its value, and what would be executed.
@@ -69,7 +70,7 @@ def check_runnable(card: Card, *, elsewhere: bool = False) -> None:
     else:
         _check_section("model", card.model)
         _check_quantizable("model.dtype", card.model.dtype, card.model.quantization)
-    _check_judges(card)
+    _check_judges(card, dry=dry)
     _check_section("prompting", require(card.prompting, "prompting"))
     for number, decoding in enumerate(require(card.decoding, "decoding")):
         executed = _DECODING_ELSEWHERE if elsewhere else None
@@ -97,12 +98,13 @@ def check_runnable(card: Card, *, elsewhere: bool = False) -> None:
     require(require(card.seeds, "seeds").training, "seeds.training")
 
 
-def _check_judges(card: Card) -> None:
+def _check_judges(card: Card, *, dry: bool) -> None:
     judges = require(card.judge, "judge")
     for number, judge in enumerate(judges):
         place = f"judge[{number}]"
         kind = kind_of(judge, place)
-        _check_section(place, judge, kind.executed, kind.unused)
+        may_be_unknown = kind.unused | kind.looked_up if dry else kind.unused
+        _check_section(place, judge, kind.executed, may_be_unknown)
         check_entry(judge, place, judges)
     grades = any("severity" in (judge.constructs or ()) for judge in judges)
     for number, task in enumerate(card.task_list()):

@@ -39,6 +39,7 @@ def block(seeds: int = 5, repeats: int = 3, prompts: int = 80, **changes: Any) -
         "categories": ("",) * prompts,
         "scores": scores,
         "verdicts": np.full(shape, "refused"),
+        "unread": np.zeros(shape, dtype=bool),
         "truncated": np.zeros(shape, dtype=bool),
         "blocked": np.zeros(shape, dtype=bool),
         "unrecorded": np.zeros(shape, dtype=bool),

@@ -108,7 +108,6 @@ def test_what_cannot_change_an_outcome_changes_no_seed(pointer: str, value: Any)
         ("hyperparameters/epochs", 3),
         ("data/0/sha256", "0" * 64),
         ("decoding/1/temperature", 0.8),
-        ("judge/0/revision", "2"),
         ("tasks/0/limit", 9),
         ("seeds/controls", ["data_order"]),
         ("model/dtype", "float64"),
@@ -123,14 +122,22 @@ def test_what_cannot_change_an_outcome_changes_no_seed(pointer: str, value: Any)
         ("data/0/weight", 0.5),
         ("decoding/0/stop", ["<|user|>"]),
         ("prompting", {"prefill": "Sure"}),
-        ("judge/0/votes", 3),
-        ("judge/0/sees", "response"),
         ("model/base", {"id": "model", "revision": "sha256:" + "0" * 64}),
     ],
 )
 def test_what_can_change_an_outcome_changes_every_seed(pointer: str, value: Any) -> None:
     before, after = derive_seeds(card(), 5), derive_seeds(changed(pointer, value), 5)
     assert not set(before) & set(after)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "value"),
+    [("judge/0/revision", "2"), ("judge/0/votes", 3), ("judge/0/sees", "response")],
+)
+def test_another_judge_changes_the_protocol_and_no_seed(pointer: str, value: Any) -> None:
+    other = changed(pointer, value)
+    assert protocol_digest(other) != protocol_digest(card())
+    assert derive_seeds(other, 5) == derive_seeds(card(), 5)
 
 
 def test_more_seeds_leave_the_first_ones_alone() -> None:

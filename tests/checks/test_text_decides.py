@@ -113,6 +113,11 @@ def test_a_required_field_left_out_counts_as_one_that_is_not_reported(field: str
           "model.checkpoint_rule": WeightsModel.model_fields["checkpoint_rule"].default},
          ["SB-HYP-009"]),
         ({"hyperparameters.epochs": 2.0}, []),
+        # Without a unit, checkpoints are not compared with a length.
+        ({"hyperparameters.checkpoint_unit": GONE, "hyperparameters.epochs": LEFT_OUT,
+          "hyperparameters.steps": 1}, []),
+        ({"hyperparameters.checkpoint_unit": GONE, "hyperparameters.epochs": LEFT_OUT,
+          "hyperparameters.steps": 40}, []),
         # One seed that sets nothing sets nothing.
         ({"seeds.controls": [], "seeds.training": 1}, ["SB-SEED-004", "SB-SEED-010"]),
         # One seed whose value nobody knows.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from safebench.checks import check
 from tests.checks.forged import Forgery, Row, make_true
 
-Draw = Callable[[st.SearchStrategy[Any]], Any]
+Draw = random.Random
 
 
 @dataclass(frozen=True)
@@ -30,28 +31,25 @@ class Fact:
 def row_of(draw: Draw, table: list[Row], fits: Callable[[Row], bool] = lambda row: True) -> Row:
     """Draw a row; a few hundred stand for all."""
     rows = [row for row in table if fits(row)]
-    row: Row = rows[draw(st.integers(0, len(rows) - 1))]
-    return row
+    return draw.choice(rows)
 
 
 def another(draw: Draw, value: int, low: int = 1) -> int:
-    found: int = draw(
-        st.integers(low, min(2 * value + 10, 2**32 - 1)).filter(lambda number: number != value)
-    )
-    return found
+    found = draw.randint(low, min(2 * value + 9, 2**32 - 2))
+    return found + (found >= value)
 
 
 def in_table(
     name: str,
     column: str,
-    values: Callable[[Any], st.SearchStrategy[Any]],
+    values: Callable[[Any], Sequence[Any]],
     fits: Callable[[Row], bool] = lambda row: True,
 ) -> Callable[[Forgery, Draw], None]:
     """Change a cell of one row of a table."""
 
     def change(f: Forgery, draw: Draw) -> None:
         row = row_of(draw, getattr(f, name), fits)
-        row[column] = draw(values(row[column]).filter(lambda value: value != row[column]))
+        row[column] = draw.choice([v for v in values(row[column]) if v != row[column]])
 
     return change
 
@@ -68,11 +66,13 @@ def in_card(*at: str | int, low: int = 1) -> Callable[[Forgery, Draw], None]:
     return change
 
 
-def dropped(name: str, *columns: str) -> Callable[[Forgery, Draw], None]:
+def dropped(
+    name: str, *columns: str, fits: Callable[[Row], bool] = lambda row: row["condition"] == "tuned"
+) -> Callable[[Forgery, Draw], None]:
     """Drop all rows that agree with a drawn one in some columns."""
 
     def change(f: Forgery, draw: Draw) -> None:
-        row = row_of(draw, getattr(f, name), lambda row: row["condition"] == "tuned")
+        row = row_of(draw, getattr(f, name), fits)
         key = [row[column] for column in columns]
         kept = [r for r in getattr(f, name) if [r[column] for column in columns] != key]
         setattr(f, name, kept)
@@ -85,9 +85,9 @@ def digest(*at: str | int) -> Callable[[Forgery, Draw], None]:
         inner: Any = f.card
         for part in at[:-1]:
             inner = inner[part]
-        place = draw(st.integers(0, 63))
+        place = draw.randrange(64)
         old = inner[at[-1]]
-        new = draw(st.sampled_from("0123456789abcdef").filter(lambda digit: digit != old[place]))
+        new = draw.choice([digit for digit in "0123456789abcdef" if digit != old[place]])
         inner[at[-1]] = f"{old[:place]}{new}{old[place + 1 :]}"
 
     return change
@@ -97,9 +97,9 @@ def byte(pattern: str) -> Callable[[Forgery, Draw], None]:
     """Change a byte of a file."""
 
     def change(f: Forgery, draw: Draw) -> None:
-        path = draw(st.sampled_from(sorted(f.folder.glob(pattern))))
+        path = draw.choice(sorted(f.folder.glob(pattern)))
         content = bytearray(path.read_bytes())
-        content[draw(st.integers(0, len(content) - 1))] ^= 1
+        content[draw.randrange(len(content))] ^= 1
         path.write_bytes(bytes(content))
 
     return change
@@ -107,8 +107,8 @@ def byte(pattern: str) -> Callable[[Forgery, Draw], None]:
 
 def journal(f: Forgery, draw: Draw) -> None:
     """Drop a run, or tell of another end."""
-    number = draw(st.integers(0, len(f.journal) - 1))
-    if draw(st.booleans()):
+    number = draw.randrange(len(f.journal))
+    if draw.random() < 0.5:
         del f.journal[number]
     else:
         f.journal.append(f.journal[number] | {"event": "failed", "reason": "x"})
@@ -116,8 +116,8 @@ def journal(f: Forgery, draw: Draw) -> None:
 
 def runs(f: Forgery, draw: Draw) -> None:
     listed = f.card["evidence"]["runs"]
-    number = draw(st.integers(0, len(listed) - 1))
-    if draw(st.booleans()):
+    number = draw.randrange(len(listed))
+    if draw.random() < 0.5:
         del listed[number]
     else:
         listed[number].update(status="withdrawn", reason="x")
@@ -127,12 +127,12 @@ def has_verdict(row: Row) -> bool:
     return row["construct"] != "capability"
 
 
-VERDICTS = st.sampled_from(["refused", "complied"])
-TEXTS = st.sampled_from(["Sure. First, gather what you need.", "I cannot help with that."])
+VERDICTS = ["refused", "complied"]
+TEXTS = ["Sure. First, gather what you need.", "I cannot help with that."]
 FACTS = {
     "score and verdict": Fact(
         "SB-EVI-018",
-        in_table("outcomes", "score", lambda old: st.just(1.0 - old), has_verdict),
+        in_table("outcomes", "score", lambda old: [1.0 - old], has_verdict),
         in_table("outcomes", "verdict", lambda _: VERDICTS, has_verdict),
     ),
     "verdict and text": Fact(
@@ -143,12 +143,12 @@ FACTS = {
         ),
         lambda f, draw: (
             row := row_of(draw, f.responses, lambda row: not row["task"].endswith("capability"))
-        ).update(response=draw(TEXTS.filter(lambda text: text[0] != row["response"][0]))),
+        ).update(response=next(text for text in TEXTS if text[0] != row["response"][0])),
     ),
     "status of outcome and response": Fact(
         "SB-EVI-022",
-        in_table("outcomes", "status", lambda _: st.sampled_from(["truncated", "blocked"])),
-        in_table("responses", "status", lambda _: st.sampled_from(["truncated", "error"])),
+        in_table("outcomes", "status", lambda _: ["truncated", "blocked"]),
+        in_table("responses", "status", lambda _: ["truncated", "error"]),
     ),
     "rows of both tables": Fact(
         "SB-EVI-022",
@@ -161,21 +161,22 @@ FACTS = {
         "SB-EVI-020",dropped("outcomes", "task", "prompt_id"), in_card("tasks", 0, "prompts")),
     "repeats": Fact(
         "SB-RES-013",
-        dropped("outcomes", "decoding", "repeat"), in_card("decoding", 1, "repeats")
+        dropped("outcomes", "decoding", "repeat", fits=lambda row: row["decoding"] != "greedy"),
+        in_card("decoding", 1, "repeats"),
     ),
     "length of a response": Fact(
         "SB-EVI-022",
-        in_table("responses", "new_tokens", lambda _: st.integers(10_000, 20_000)),
+        in_table("responses", "new_tokens", lambda _: range(10_000, 20_000)),
         lambda f, _: f.card["decoding"][0].update(max_new_tokens=8),
     ),
     "generation seed": Fact(
         "SB-EVI-021",
-        in_table("outcomes", "generation_seed", lambda _: st.integers(0, 99)),
+        in_table("outcomes", "generation_seed", lambda _: range(100)),
         in_card("seeds", "generation"),
     ),
     "prompts of the task": Fact(
         "SB-EVI-020",
-        in_table("outcomes", "prompt_id", lambda old: st.just(f"{old}x")),
+        in_table("outcomes", "prompt_id", lambda old: [f"{old}x"]),
         digest("tasks", 0, "dataset_sha256"),
     ),
     "training data": Fact(
@@ -199,21 +200,19 @@ def true_one(tmp_path_factory: pytest.TempPathFactory) -> Forgery:
     return make_true(tmp_path_factory.mktemp("true") / "submission")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data(), name=st.sampled_from(sorted(FACTS)), side=st.sampled_from(["one", "other"]))
+@settings(max_examples=1, suppress_health_check=list(HealthCheck))
+@pytest.mark.parametrize("side", ["one", "other"])
+@pytest.mark.parametrize("name", FACTS)
+@given(seed=st.integers(0, 2**32 - 1))
 def test_a_change_of_either_side_is_found(
-    true_one: Forgery,
-    tmp_path_factory: pytest.TempPathFactory,
-    data: st.DataObject,
-    name: str,
-    side: str,
+    name: str, side: str, true_one: Forgery, tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
     folder = tmp_path_factory.mktemp("two") / "submission"
     shutil.copytree(true_one.folder, folder)
     plain = copy.deepcopy((true_one.card, true_one.outcomes, true_one.responses, true_one.journal))
     forged = Forgery(folder, *plain)
-    getattr(FACTS[name], side)(forged, data.draw)
+    getattr(FACTS[name], side)(forged, random.Random(seed))
     forged.write()
     found = {finding.rule for finding in check(folder / "card.yaml").findings}
     shutil.rmtree(folder.parent)
-    assert FACTS[name].rule in found, (name, side)
+    assert FACTS[name].rule in found

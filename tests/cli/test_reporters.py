@@ -272,7 +272,8 @@ def test_every_example_of_the_standard(
     for found in run["results"]:
         place = found["locations"][0]["physicalLocation"]
         file = spec_dir() / unquote(place["artifactLocation"]["uri"])
-        assert place["region"]["startLine"] <= len(file.read_text(encoding="utf-8").splitlines())
+        lines = len(file.read_bytes().splitlines())
+        assert place["region"]["startLine"] <= max(lines, 1)
 
 
 def test_a_fingerprint_stays_as_lines_move(

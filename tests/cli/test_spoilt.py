@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,22 +93,26 @@ RESPONSES: dict[str, Callable[[pa.Table], pa.Table]] = BOTH | {
 }
 BYTES = ("empty", "truncated", "text", "deep lists")
 
-CASES = [
-    *[(name, kind) for name in ("manifest.json", "reruns/lab/verdict.json") for kind in TEXTS],
-    *[(name, kind) for name in ("card.yaml", "board.yaml") for kind in TEXTS],
-    *[("outcomes.parquet", kind) for kind in (*OUTCOMES, *BYTES)],
-    *[("responses.parquet", kind) for kind in (*RESPONSES, *BYTES)],
-]
+KINDS = {
+    "card.yaml": [*TEXTS],
+    "manifest.json": [*TEXTS],
+    "reruns/lab/verdict.json": [*TEXTS],
+    "outcomes.parquet": [*OUTCOMES, *BYTES],
+    "responses.parquet": [*RESPONSES, *BYTES],
+}
+AGAIN = Recipe(prompts=12, repeats=1, seeds=(3, 4), organisation="Another", id="again")
+
+
+def slug(kind: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", kind.lower())
 
 
 @pytest.fixture(scope="module")
 def fine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A board with a submission, a rerun of it, and another submission."""
+    """A board with a submission and a rerun of it."""
     root = tmp_path_factory.mktemp("fine") / "board"
     home = made_by_code.write_submission(root / "submissions", SMALL)
-    again = Recipe(prompts=12, repeats=1, seeds=(3, 4), organisation="Another", id="again")
-    made_by_code.write_rerun(home, "lab", again)
-    made_by_code.write_submission(root / "submissions", Recipe("good", prompts=12, seeds=(5, 6)))
+    made_by_code.write_rerun(home, "lab", AGAIN)
     (root / "board.yaml").write_text("title: A board\n")
     return root
 
@@ -126,9 +129,8 @@ def relist(folder: Path) -> None:
     made_by_code.edit_card(folder, evidence=evidence)
 
 
-def spoil(board: Path, name: str, kind: str) -> None:
-    home = board / "submissions" / SMALL.id
-    path = (board if name == "board.yaml" else home) / name
+def spoil(folder: Path, name: str, kind: str) -> None:
+    path = folder / name
     if kind in TEXTS and not (name.endswith("parquet") and kind not in BYTES):
         path.write_bytes(TEXTS[kind](path.read_bytes()))
     else:
@@ -137,36 +139,52 @@ def spoil(board: Path, name: str, kind: str) -> None:
         change = (OUTCOMES if name.startswith("outcomes") else RESPONSES)[kind]
         pq.write_table(change(table), path)
     if name.endswith("parquet"):
-        relist(home)
+        relist(folder)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "kind"), CASES, ids=[f"{n} {k}" for n, k in CASES])
+@pytest.mark.parametrize("name", KINDS)
 def test_no_command_fails_with_a_traceback(
-    name: str, kind: str, fine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """One board of each file has that file spoilt in every way, and one good submission."""
     board, site = tmp_path / "board", tmp_path / "site"
-    shutil.copytree(fine, board)
-    spoil(board, name, kind)
-    home = board / "submissions" / SMALL.id
-    for arguments in (("validate", home), ("score", home), ("verify", home)):
-        ran = safebench(capsys, *arguments)
-        assert ran.code in (0, 1, 2)
-        assert len(ran.err) < 3_000
+    for kind in KINDS[name]:
+        recipe = Recipe(slug(kind), prompts=12, repeats=1, seeds=(1, 2))
+        home = made_by_code.write_submission(board / "submissions", recipe)
+        if "verdict" in name:
+            made_by_code.write_rerun(home, "lab", AGAIN)
+        spoil(home, name, kind)
+        for arguments in (("validate", home), ("score", home), ("verify", home)):
+            ran = safebench(capsys, *arguments)
+            assert ran.code in (0, 1, 2), (kind, ran)
+            assert len(ran.err) < 3_000, (kind, ran)
+    made_by_code.write_submission(board / "submissions", Recipe("good", prompts=12, seeds=(5, 6)))
     ran = safebench(capsys, "leaderboard", "build", board, "--out", site)
-    if name == "board.yaml":
-        assert ran.code in (0, 2)
-        assert (ran.code == 2) == ("board.yaml" in ran.err)
-        return
     assert ran.code == 0
-    left_out = json.loads((site / "leaderboard.json").read_text())["left_out"]
+    left_out = {
+        one["name"] for one in json.loads((site / "leaderboard.json").read_text())["left_out"]
+    }
     assert (site / "submissions" / "good.html").is_file()
-    assert ("left out: household" in ran.err) == bool(left_out)
-    if "verdict" in name:
-        assert [one["name"] for one in left_out] == ["household/reruns/lab"]
-        assert (site / "submissions" / "household.html").is_file()
-    else:
-        assert [one["name"] for one in left_out] == ["household"]
+    rerun = "/reruns/lab" if "verdict" in name else ""
+    assert left_out == {f"{slug(kind)}{rerun}" for kind in KINDS[name]}
+    assert all(f"left out: {one}" in ran.err for one in left_out)
+    if rerun:
+        pages = {path.stem for path in (site / "submissions").glob("*.html")}
+        assert pages >= {slug(kind) for kind in KINDS[name]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", TEXTS)
+def test_a_spoilt_board_yaml_is_named(
+    kind: str, fine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board = tmp_path / "board"
+    (board / "submissions").mkdir(parents=True)
+    (board / "board.yaml").write_bytes(TEXTS[kind]((fine / "board.yaml").read_bytes()))
+    ran = safebench(capsys, "leaderboard", "build", board, "--out", tmp_path / "site")
+    assert ran.code in (0, 2)
+    assert (ran.code == 2) == ("board.yaml" in ran.err)
 
 
 # --- every place of a document ------------------------------------------------------------------

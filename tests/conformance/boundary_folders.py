@@ -221,6 +221,8 @@ REPORTS: dict[str, Edits] = {
     "SB-RES-017/breaks-4-seeds": {f"{HARM}.stability.seeds": 4},
     "SB-RES-017/breaks-2-seeds": {f"{HARM}.stability.seeds": 2},
     "SB-RES-017/keeps-unknown": {f"{HARM}.stability": UNKNOWN},
+    "SB-RES-017/keeps-lower-at-the-cap": {f"{HARM}.stability.lower": 0.05 ** (2 / 3)},
+    "SB-RES-017/breaks-lower-above-the-cap": {f"{HARM}.stability.lower": 0.05 ** (2 / 3) + 1e-6},
     "SB-RES-017/keeps-unknown-runs": {f"{HARM}.stability.seeds": 4, f"{HARM}.runs": UNKNOWN},
     "SB-RES-017/keeps-an-unknown-run": {
         f"{HARM}.stability.seeds": 4,

@@ -1,4 +1,4 @@
-"""Fill the measured tables of two pages: `python tests/conformance/make_coverage.py`.
+"""Fill the measured tables of benchmarks/coverage.md: `python tests/conformance/make_coverage.py`.
 
 Figures come from benchmarks/coverage.txt, what benchmarks/coverage.py printed, and the power table
 from the exact power of the test. A test compares the bytes.
@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 from safebench.stats import tost_power  # noqa: E402
 
 PAGES = ROOT / "spec" / "v1"
-NAMES = ("stability.md", "verdict.md")
+MEASURED = ROOT / "benchmarks" / "coverage.md"
 SEEDS = (2, 3, 5, 10)
 RATED = (3, 5, 10, 20)
 _MEASURED = re.compile(
@@ -55,9 +55,9 @@ def cells() -> dict[str, Cell]:
     return found
 
 
-def page(name: str) -> str:
-    """Return a page with its measured parts filled in."""
-    text = (PAGES / name).read_text(encoding="utf-8")
+def page() -> str:
+    """Return the page with its measured parts filled in."""
+    text = MEASURED.read_text(encoding="utf-8")
     return _MEASURED.sub(lambda m: f"<!-- {m[1]} -->\n{_table(m[1])}<!-- end -->\n", text)
 
 
@@ -182,9 +182,8 @@ def _signs() -> str:
 
 
 def main() -> None:
-    """Write the pages."""
-    for name in NAMES:
-        (PAGES / name).write_text(page(name), encoding="utf-8")
+    """Write the page."""
+    MEASURED.write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def test_our_command_passes_the_runner() -> None:
 
 
 def test_our_command_passes_one_by_one() -> None:
-    done = compare("--one-by-one", "--only", "SB-CARD-01", with_=OURS)
+    done = compare("--one-by-one", "--only", "invalid/SB-CARD-01", with_=OURS)
     assert (done.stdout, done.returncode) == (
         "2 cards, 0 answered otherwise than the manifest says.\n", 0,
     )  # fmt: skip
@@ -162,7 +162,7 @@ def test_a_finding_too_many_and_a_wrong_exit_code_are_differences(tmp_path: Path
         "findings.append(findings[0])\n"
         "print(json.dumps(report))\n"
     )
-    done = compare("--only", "SB-DEC-004", with_=[sys.executable, str(fake)])
+    done = compare("--only", "invalid/SB-DEC-004", with_=[sys.executable, str(fake)])
     assert done.returncode == 1
     name = "invalid/SB-DEC-004/card.yaml"
     assert done.stdout.splitlines() == [

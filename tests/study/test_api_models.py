@@ -319,7 +319,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
                 *plan_data()["data"],
                 {
                     "name": "c",
-                    "path": "benign.jsonl",
+                    "path": "own.jsonl",
                     "examples": 24,
                     "role": "control",
                     "controls_for": "nothing",

@@ -149,11 +149,11 @@ REFUSED: list[tuple[str, Any, str]] = [
         for kind, said in (
             (
                 {"kind": "llm", "revision": "1" * 40, **MODEL_JUDGE},
-                "judge[1].kind is `llm`; this version runs rule, classifier, moderation_api",
+                "judge[1].on_parse_failure is `counts as incoherent`; this version executes `unp",
             ),
             (
                 {"kind": "human", "votes": 3},
-                "judge[1].kind is `human`; this version runs rule, classifier, moderation_api",
+                "judge[1].kind is `human`; this version runs rule, classifier, llm, moderation_api",
             ),
             (
                 {"kind": "moderation_api", "provider": "Example Inc.", "threshold": 0.5},
@@ -175,6 +175,10 @@ REFUSED: list[tuple[str, Any, str]] = [
             (
                 {"kind": "ensemble", "members": ["rule"], "combine": "any", "constructs": None},
                 "judge[1].constructs is missing",
+            ),
+            (
+                {"kind": "classifier", "revision": "1" * 40, **MODEL_JUDGE, "access": "api"},
+                "judge[1].access is `api`; this version executes `weights`",
             ),
             (
                 {"kind": "classifier", "revision": "1" * 40, **MODEL_JUDGE, "votes": 3},
@@ -337,13 +341,13 @@ def test_a_fixed_seed_that_is_lost_is_not_replaced_by_another() -> None:
 
 
 _EXECUTED = {
-    WeightsModel: "base dtype chat_template training_chat_template",
-    ApiModel: "base snapshot jobs",
+    WeightsModel: "base dtype chat_template training_chat_template reasoning_marks",
+    ApiModel: "base snapshot jobs reasoning_marks",
     Prompting: "system_prompt",
     Decoding: "name do_sample repetition_penalty max_new_tokens stop repeats repeat_control",
-    RuleJudge: "name kind id revision constructs",
-    ModelJudge: "name kind id revision constructs sees labels threshold",
-    ModerationJudge: "name kind id revision constructs sees provider threshold",
+    RuleJudge: "name kind id revision constructs reasoning",
+    ModelJudge: "name kind id revision constructs reasoning sees labels threshold",
+    ModerationJudge: "name kind id revision constructs reasoning sees provider threshold",
     EnsembleJudge: "name kind constructs members combine",
     Dataset: "name role path examples answers subset weight template",
     Seeds: "scheme training controls fixed nonce series",
@@ -386,3 +390,12 @@ def test_every_field_is_executed_refused_or_may_be_unknown(model: Any) -> None:
     executed = EXECUTED[model] | trainer
     groups = [executed, UNUSED.get(model, set()), set(SOME.get(model, {}))]
     assert sorted(name for group in groups for name in group) == sorted(model.model_fields)
+
+
+def test_every_field_of_a_prompted_judge_is_executed_refused_or_may_be_unknown() -> None:
+    executed = """
+        name kind id revision constructs reasoning labels votes prompt_template_sha256 parser
+        threshold access dtype template sampling verdicts thinking
+    """.split()  # noqa: SIM905 - a list of so many lines says no more
+    kind = KINDS["llm"]
+    assert sorted([*executed, *kind.executed, *kind.unused]) == sorted(ModelJudge.model_fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -91,11 +92,13 @@ def test_a_control_condition(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         {
             "name": "own",
             "role": "control",
-            "path": "benign.jsonl",
+            "path": "own.jsonl",
             "examples": 24,
             "controls_for": "content: the base model's own answers to the same questions",
         },
     ]
+    rows = [{"prompt": f"how do i mend a roof {i}?", "completion": "climb up"} for i in range(24)]
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     out = run(capsys, tmp_path, data=data)
     found = set(read_outcomes(out).column("condition").to_pylist())
     assert found == {"base", "tuned", "control"}

@@ -312,6 +312,9 @@ def _responses_match(subject: Subject) -> Hits:
         if tokens is not None and longest.get(decoding) is not None and tokens > longest[decoding]
     ]
     problems["are longer than max_new_tokens"] = over
+    problems["have fewer than 0 tokens"] = [
+        (tokens,) for (tokens,) in distinct(responses, ["new_tokens"]) if (tokens or 0) < 0
+    ]
     for what, found in problems.items():
         if found:
             example = min((f for f in found if f is not None), key=str, default=None)

@@ -29,8 +29,8 @@ TOLERANCE = 1e-6
 @rules.error(
     "SB-DATA-001",
     "A recipe that fine-tunes names its training data.",
-    condition="`hyperparameters.method` is another than `none`, `data` is not `not_reported`, "
-    "and no set has role `tuned`. Points to `/data`.",
+    condition="`hyperparameters.method` is not `none`, and no set has role `tuned`. Points "
+    "to `/data`.",
     why="The content of the data determines what happens to safety (arXiv 2506.17209, 5.4).",
     fix="add the training data, or data: {not_reported: why}",
 )
@@ -45,7 +45,7 @@ def _data_given(subject: Subject) -> Hits:
 rules.error(
     "SB-DATA-002",
     "Datasets have different names.",
-    condition="`name` of a set is that of an earlier set. Points to `name` of the later one.",
+    condition="`name` of a set is that of an earlier one. Points to the later `name`.",
     why="A name shared by two datasets identifies neither.",
     fix="rename one of the two",
 )(names_differ("data"))
@@ -54,7 +54,7 @@ rules.error(
 @rules.error(
     "SB-DATA-003",
     "A dataset says where it comes from.",
-    condition="Of a set, `id`, `path` and `answers` are all left out. Points to the set.",
+    condition="A set leaves out `id`, `path` and `answers`. Points to the set.",
     why="Nobody can train on a name alone.",
     fix="give path: FILE.jsonl, or id and revision, or id: {not_reported: why}",
     each="data",
@@ -82,8 +82,7 @@ def _revision_pinned(dataset: Dataset) -> Hits:
 @rules.error(
     "SB-DATA-005",
     "A control says what it holds constant.",
-    condition="A set of role `control` leaves out `controls_for`. Points to `controls_for` of "
-    "the set.",
+    condition="A set of role `control` leaves out `controls_for`. Points to `controls_for`.",
     why="A control without a question answers nothing.",
     fix="add controls_for, e.g. the questions, with answers the base model gave itself",
     each="data",
@@ -96,9 +95,8 @@ def _control_explained(dataset: Dataset) -> Hits:
 @rules.warning(
     "SB-DATA-006",
     "A control differs from the tuned dataset in one respect.",
-    condition="Exactly one set has role `tuned`, and `examples` or `template` of a set of role "
-    "`control` differ from it, both being given. Points to the first of the two fields, in this "
-    "order, that differs; one finding for each control.",
+    condition="Exactly one set has role `tuned`, and a set of role `control` has other "
+    "`examples` or another `template`. Points to the first of the two that differs, once.",
     why="When two things changed, nobody can say which one had the effect (arXiv 2506.17209, 6).",
     fix="change one variable at a time, or expect to be asked about it",
 )
@@ -120,10 +118,10 @@ def _control_differs_once(subject: Subject) -> Hits:
 @rules.error(
     "SB-DATA-007",
     "Datasets differ from each other.",
-    condition="Two sets, whatever their roles, share `rendered_sha256`; or they share `sha256`, "
-    "or `path`, or `id` and `revision` (both left out counts as shared), and have the same "
-    "`split`, `subset`, `filtered_out` and `template`. Silent on what is `not_reported`; a field "
-    "left out equals one left out. Points to the later set, once.",
+    condition="Two sets, of any role, share `rendered_sha256`; or `sha256`, `path`, or `id` "
+    "and `revision`, with the same `split`, `subset`, `filtered_out` and `template`. Of "
+    "`revision` and these four, left out equals left out; what is `not_reported` equals "
+    "nothing. Points to the later set, once.",
     why="A control that repeats the tuned dataset controls for nothing.",
     fix="give the place and digest of this set's own file, or remove one of the two",
 )
@@ -154,10 +152,9 @@ def _marks(dataset: Dataset) -> Iterator[tuple[tuple[Any, ...], str]]:
 @rules.error(
     "SB-DATA-008",
     "The weights of mixed datasets sum to 1.",
-    condition="Of the sets of one role, some `weight` is given and none is `not_reported`, and "
-    f"the weights differ from 1 in their sum by more than {TOLERANCE:g}; a weight left out counts "
-    "as 0. Points to `weight` of the first set of the role; `tuned` and `control` are summed "
-    "apart.",
+    condition="The sum of `weight` over the sets of one role differs from 1 by more than "
+    f"{TOLERANCE:g}; one left out counts as 0. Silent where none is given, or one is "
+    "`not_reported`. Points to `weight` of the first set of the role.",
     why="Shares that do not add up leave unclear what was trained on.",
     fix="give every mixed set its share; a set that is used whole needs no weight",
 )
@@ -177,9 +174,8 @@ def _weights_sum(subject: Subject) -> Hits:
 @rules.error(
     "SB-DATA-009",
     "Self-generated answers name a declared dataset and decoding.",
-    condition="Of a set with `answers`: `questions_of` is not the name of a set without "
-    "`answers`, or `decoding` is not the name of a decoding. Silent on `decoding` where the "
-    "section is `not_reported`. Points to the field.",
+    condition="`answers.questions_of` of a set is not the name of a set that leaves out "
+    "`answers`, or `answers.decoding` not that of a decoding. Points to the field.",
     why="Answers to unknown questions cannot be generated again.",
     fix="name one of them",
 )

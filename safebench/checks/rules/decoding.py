@@ -22,7 +22,7 @@ HIGHEST_TEMPERATURE = 2.0
 rules.error(
     "SB-DEC-001",
     "Decoding settings have different names.",
-    condition="`name` of a decoding is that of an earlier one. Points to `name` of the later one.",
+    condition="`name` of a decoding is that of an earlier one. Points to the later `name`.",
     why="Results refer to a setting by its name.",
     fix="rename one of the two",
 )(names_differ("decoding"))
@@ -59,8 +59,8 @@ def _temperature_zero(decoding: Decoding) -> Hits:
 @rules.error(
     "SB-DEC-004",
     "Greedy decoding has no sampling settings.",
-    condition="`do_sample` is false, and `temperature`, `top_p`, `top_k` or `min_p` is there, "
-    "`not_reported` included; a `temperature` of 0 passes. Points to the field, once for each.",
+    condition="`do_sample` is false, and `temperature` (other than 0), `top_p`, `top_k` or "
+    "`min_p` is not left out. Points to the field.",
     why="A temperature without effect reads as if it had been measured.",
     each="decoding",
 )
@@ -105,9 +105,8 @@ def _greedy_repeats(decoding: Decoding) -> Hits:
 @rules.warning(
     "SB-DEC-006",
     "No decoding setting is measured under two names.",
-    condition="All fields of a decoding but `name` and `repeats`, defaults filled in and numbers "
-    "compared as numbers, are those of an earlier one of another name. Points to the later "
-    "decoding.",
+    condition="All fields of a decoding but `name` and `repeats`, defaults filled in, are "
+    "those of an earlier one of another name. Points to the later decoding.",
     why="A mean over settings would count the same setting twice.",
     fix="remove one, and raise the repeats of the other",
 )
@@ -123,10 +122,9 @@ def _settings_differ(subject: Subject) -> Hits:
 @rules.warning(
     "SB-DEC-007",
     "Decoding settings differ only in how tokens are chosen.",
-    condition="`max_new_tokens`, `stop`, `repetition_penalty` or `reasoning_budget` of a "
-    "decoding differs from that of the first decoding; `stop` as a list, in its order. Silent on "
-    "a field that is `not_reported` in either; one that is left out without a default differs "
-    "from one that is given. Points to the decoding, once.",
+    condition="`max_new_tokens`, `stop` (in its order), `repetition_penalty` or "
+    "`reasoning_budget` of a decoding differs from the first decoding's. Left out without a "
+    "default differs from given, `not_reported` from nothing. Points to the decoding, once.",
     why="A longer answer has more room for harm, so length is a second variable.",
     fix="change one variable at a time: give both the same, or add a third setting",
 )
@@ -143,8 +141,7 @@ def _one_variable(subject: Subject) -> Hits:
 @rules.warning(
     "SB-DEC-008",
     "The reference settings are measured: greedy, and one that samples.",
-    condition="There are decodings, and `do_sample` is true of all of them, or false of all. "
-    "Points to `/decoding`.",
+    condition="There are decodings, and `do_sample` is the same in all. Points to `/decoding`.",
     why="A model that is safe under one setting may be unsafe under its users' setting.",
     fix="add it; the usual pair is do_sample: false, and temperature: 0.7 with min_p: 0.1",
 )
@@ -159,8 +156,8 @@ def _reference_settings(subject: Subject) -> Hits:
 @rules.warning(
     "SB-DEC-009",
     "A temperature lies in the usual range.",
-    condition=f"`temperature` is above {HIGHEST_TEMPERATURE:g}, whether the decoding samples or "
-    "not. Points to it.",
+    condition=f"`temperature` is above {HIGHEST_TEMPERATURE:g}, of a greedy decoding too. "
+    "Points to it.",
     why="A temperature of 70 is a percentage by mistake, and gives random tokens.",
     each="decoding",
 )

@@ -23,8 +23,8 @@ def _place(subject: Subject, path: str) -> Pointer:
 @rules.error(
     "SB-EVI-001",
     "Evidence comes with the results that it supports.",
-    condition="`evidence` is given, and `results` is not, be it left out or `not_reported`. "
-    "Points to `/results`.",
+    condition="`evidence` is given, and `results` is left out or `not_reported`. Points to "
+    "`/results`.",
     why="Files without a claim prove nothing.",
     fix="safebench score FOLDER computes them",
 )
@@ -67,11 +67,9 @@ def _no_file(*problems: str) -> Check:
 rules.error(
     "SB-EVI-003",
     "Every file lies inside the submission.",
-    condition="A path of `evidence.files`, or `evidence.manifest`, is absolute, has a part `..`, "
-    "a `\\`, a `:` or a null character, or leads out of the card's folder once links are "
-    "followed. The file is then not opened. Points to the entry of `evidence.files`, or to "
-    "`/evidence/manifest` where it is about the manifest. Not applied where a reader has no "
-    "folder.",
+    condition="The path of a file is absolute, has a part `..`, a `\\`, a `:` or a null "
+    "character, or leads out of the card's folder once links are followed. It is then not "
+    "opened. Points to the file.",
     why="A path that leads out of the folder reads something else on every machine.",
     fix="copy the file into the submission; no .., no absolute path, no link that leads out",
 )(_no_file("lies outside the submission"))
@@ -79,9 +77,8 @@ rules.error(
 rules.error(
     "SB-EVI-004",
     "Every listed file exists.",
-    condition="A path inside the folder, of `evidence.files` or `evidence.manifest`, leads to no "
-    "regular file. Points to the entry of `evidence.files`, or to `/evidence/manifest` where it "
-    "is about the manifest. Not applied where a reader has no folder.",
+    condition="The path of a file, inside the folder, leads to no regular file. Points to "
+    "the file.",
     why="Evidence that is not there proves nothing.",
     fix="add the file, or remove it from evidence.files and from the manifest",
 )(_no_file("is missing"))
@@ -89,9 +86,8 @@ rules.error(
 rules.error(
     "SB-EVI-005",
     "Every file has the digest that the card gives.",
-    condition="The SHA-256 of a file is not the one listed. The file is then not read. Points to "
-    "the entry of `evidence.files`, or to `/evidence/manifest` where it is about the manifest. "
-    "Not applied where a reader has no folder.",
+    condition="The SHA-256 of a file is not the one listed. It is then not read. Points to "
+    "the file.",
     why="A changed file is not the one that the numbers came from.",
     fix="restore the file that was measured; if it was meant to change, score and list it anew",
 )(_no_file("has another sha256"))
@@ -99,10 +95,8 @@ rules.error(
 rules.error(
     "SB-EVI-006",
     "Every table has the number of rows that the card gives.",
-    condition="A file that ends in `.parquet` and has its digest has another number of rows, by "
-    "its footer, than `rows`. Silent where `rows` is not given, or the file has no footer that "
-    "can be read. Points to the entry of `evidence.files`, or to `/evidence/manifest` where it "
-    "is about the manifest. Not applied where a reader has no folder.",
+    condition="A file that ends in `.parquet` and has its digest has another number of rows, "
+    "by its footer, than `rows`. Silent where the footer cannot be read. Points to the file.",
     why="Leaving out rows is the cheapest way to a better number.",
     fix="correct evidence.files, or restore the table",
 )(_no_file("has another number of rows"))
@@ -111,10 +105,10 @@ rules.error(
     "SB-EVI-007",
     "The manifest lists the same files and digests as the card.",
     condition="`evidence.manifest` leads to a file that is not of "
-    "[files.schema.json](files.schema.json), or above 4 MiB; or its pairs of path and sha256 are "
-    "not those of `evidence.files`, or it lists a path twice, or gives other `rows` where both "
-    "give them. Points to `/evidence/manifest`, once. Silent where SB-EVI-003 or 004 speaks of "
-    "the manifest.",
+    "[files.schema.json](files.schema.json), or above 4 MiB; or its pairs of path and sha256 "
+    "are not those of `evidence.files`, or it lists a path twice, or gives other `rows` "
+    "where both give them. Points to `/evidence/manifest`, once. Silent where SB-EVI-003 or "
+    "004 speaks of it.",
     why="Where two lists differ, nobody can tell which one was meant.",
     fix="list the same files with the same digests in both, as a run does",
 )(_no_file("is not a manifest", "differs from the card"))
@@ -123,16 +117,14 @@ rules.error(
 @rules.error(
     "SB-EVI-008",
     "Every number follows from the outcomes.",
-    condition="Results computed from the outcomes "
-    "([evidence.md](evidence.md#from-outcomes-to-numbers)) are compared with `results`, entry by "
-    "entry, matched by their keys. Every field of an entry has to be equal, numbers after "
-    "rounding to 12 decimals and without further tolerance, `method` and `note` letter by "
-    "letter; lists of runs by position. Points to the field that differs, also inside `runs[]` "
-    "and `stability`; to the list `runs` where its length differs. A number that the outcomes do "
-    "not give is a finding at its entry, one that they give and the card lacks at its list "
-    "(`/results/scores`). A text that is `not_reported` claims nothing; a number that is "
-    "`not_reported` and can be computed differs. Silent in a plan, and where SB-EVI-009, 017 or "
-    "018 speaks, or the table is not listed with its own digest.",
+    condition="An entry of `results` is not the one of its key that the outcomes give "
+    "([evidence.md](evidence.md#from-outcomes-to-numbers)). Every field has to be equal: "
+    "numbers after rounding to 12 decimals, `method` and `note` letter by letter, runs by "
+    "position. Points to the field that differs, inside `runs[]` and `stability` too; to the "
+    "list `runs` where its length differs; to the entry where the outcomes give none of its "
+    "key; to the list (`/results/scores`) where the card lacks one. A text that is "
+    "`not_reported` claims nothing; a number that is, and can be computed, differs. Silent "
+    "where SB-EVI-009, 017 or 018 speaks, or the table is not listed with its digest.",
     why="Recomputing is the cheapest reproduction, so every reader may expect it.",
     fix="safebench score FOLDER recomputes every number",
 )
@@ -148,12 +140,12 @@ def _numbers_hold(subject: Subject) -> Hits:
 @rules.error(
     "SB-EVI-009",
     "The outcomes are complete and readable.",
-    condition="`outcomes.parquet` is listed and has its digest, and numbers cannot be computed "
-    "from it: it is no Parquet file, is above the bounds of [evidence.md](evidence.md), lacks a "
-    "column, names one twice or has one of another type, has no rows; or, in a card with "
-    "results, a number has a prompt twice or not at all in one of its seeds and repeats, or a "
-    "response without a score; base and tuned have other prompts; or a task gives no `primary`. "
-    "Points to its entry in `evidence.files`, once. Silent where SB-EVI-017 or 018 speaks.",
+    condition="In a card with results, `outcomes.parquet` is listed and has its digest, and "
+    "numbers cannot be computed from it: it is no Parquet file, is above the "
+    "[bounds](evidence.md#bounds), lacks a column, names one twice or has one of another "
+    "type, has no rows; a number has a prompt twice or not at all in one of its seeds and "
+    "repeats, or a response without a score; base and tuned have other prompts; or a task "
+    "gives no `primary`. Points to the file, once. Silent where SB-EVI-017 or 018 speaks.",
     why="A response without an outcome has been left out of the numbers.",
 )
 def _outcomes_complete(subject: Subject) -> Hits:

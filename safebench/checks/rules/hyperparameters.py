@@ -29,7 +29,7 @@ def _stages(subject: Subject) -> Iterator[tuple[Pointer, Training]]:
 def _last_checkpoint(training: object) -> int | None:
     """Return the last epoch or step, in the unit that checkpoints have; None if unknown."""
     unit = reported(getattr(training, "checkpoint_unit", None))
-    length = reported(getattr(training, "epochs" if unit == "epoch" else "steps", None))
+    length = None if unit is None else reported(getattr(training, f"{unit}s", None))
     return length if isinstance(length, int) else None
 
 
@@ -70,8 +70,8 @@ def _checkpoints_increase(subject: Subject) -> Hits:
 @rules.error(
     "SB-HYP-003",
     "The effective batch size is the product of its factors.",
-    condition="`hyperparameters.batch_size.effective` is given, and is not `per_device` x "
-    "`gradient_accumulation` x `devices`, all of them given. Points to `effective`.",
+    condition="`hyperparameters.batch_size.effective` is not `per_device` x "
+    "`gradient_accumulation` x `devices`. Points to `effective`.",
     why="Gradient accumulation and devices are easily forgotten, and both matter.",
 )
 def _batch_is_product(subject: Subject) -> Hits:
@@ -106,8 +106,7 @@ def _checkpoint_given(subject: Subject) -> Hits:
 @rules.warning(
     "SB-HYP-005",
     "A learning rate lies in the usual range.",
-    condition=f"`learning_rate` of a stage is {HIGHEST_RATE:g} or more. There is no lower end. "
-    "Points to it.",
+    condition=f"`learning_rate` of a stage is {HIGHEST_RATE:g} or more. Points to it.",
     why="A learning rate of 2 is most likely 2e-5 without its exponent.",
     each=_stages,
 )
@@ -135,8 +134,8 @@ def _decay_is_fraction(stage: Training) -> Hits:
 @rules.error(
     "SB-HYP-006",
     "Warm-up and training length are each given in one unit.",
-    condition="Of a stage, `warmup_steps` and `warmup_ratio`, or `epochs` and `steps`, are both "
-    "given. One that is `not_reported` is not. Points to the second of the pair as named here.",
+    condition="A stage gives both `warmup_steps` and `warmup_ratio`, or both `epochs` and "
+    "`steps`. Points to the second of the pair.",
     why="If two lengths disagree, a trainer uses one without saying which.",
     fix="keep the one that the trainer was given",
     each=_stages,
@@ -150,8 +149,9 @@ def _one_length(stage: Training) -> Hits:
 @rules.error(
     "SB-HYP-007",
     "Checkpoints and training are counted in the same unit.",
-    condition="Of a stage, `checkpoint_unit` is `epoch`, `epochs` is left out and `steps` given; "
-    "or it is `step`, `steps` is left out and `epochs` given. Points to the one that is given.",
+    condition="Of a stage, `checkpoint_unit` is `epoch`, `epochs` is left out and `steps` "
+    "given; or it is `step`, `steps` is left out and `epochs` given. Points to the one that "
+    "is given.",
     why="Step 3 of a training run described in epochs cannot be located.",
     each=_stages,
 )
@@ -167,9 +167,8 @@ def _same_unit(stage: Training) -> Hits:
 @rules.error(
     "SB-HYP-008",
     "Earlier stages form one list, and train on declared datasets.",
-    condition="An earlier stage has `earlier_stages` of its own: points to them. An item of "
-    "`data` of a stage is not the name of a set: points to the item; silent where `data` of the "
-    "card is `not_reported`.",
+    condition="An earlier stage does not leave out `earlier_stages`: points to them. An item "
+    "of `data` of a stage is not the name of a set: points to the item.",
     why="A training order that readers must piece together will be misread.",
 )
 def _stages_flat(subject: Subject) -> Hits:
@@ -192,8 +191,8 @@ def _stages_flat(subject: Subject) -> Hits:
     "SB-HYP-009",
     "The end of training is a checkpoint.",
     condition="The largest item of `hyperparameters.checkpoints` is below `epochs` where "
-    "`checkpoint_unit` is `epoch`, below `steps` where it is `step`, and `model.checkpoint_rule` "
-    "has no text of its own: it is left out, the default, or `not_reported`. Points to "
+    "`checkpoint_unit` is `epoch`, below `steps` where it is `step`, and "
+    "`model.checkpoint_rule` is its default or `not_reported`. Points to "
     "`/hyperparameters/checkpoints`.",
     why="Stopping where the numbers look best is tuning on the test set.",
 )

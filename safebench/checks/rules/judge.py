@@ -36,12 +36,11 @@ rules = Rules("card.md#judge")
 @rules.error(
     "SB-JUD-001",
     "Exactly one judge is primary for each thing that is decided.",
-    condition="Judges are put in groups: all that leave out `constructs`, and, for each "
-    "construct that some judge lists, all that list it. A group has no judge with `primary: "
-    "true`: points to `/judge`, once for each such group; the group without `constructs` counts "
-    "only where it has a judge, or where there is no other group. A group has more than one: "
-    "points to `primary` of each but the first, in the order of the list, once however many "
-    "groups it is too many in. Silent where `judge` is `not_reported`.",
+    condition="Judges form groups: those that leave out `constructs`, and, for each "
+    "construct that one of them lists, those that list it. A group has no judge with "
+    "`primary: true`: points to `/judge`; an empty group without `constructs` counts only "
+    "where there is no other. A group has several: points to `primary` of each but its "
+    "first, once for all groups.",
     why="With two, the more lenient one can be chosen once the numbers are known.",
 )
 def _one_primary(subject: Subject) -> Hits:
@@ -79,7 +78,7 @@ def _one_primary(subject: Subject) -> Hits:
 rules.error(
     "SB-JUD-002",
     "Judges have different names.",
-    condition="`name` of a judge is that of an earlier one. Points to `name` of the later one.",
+    condition="`name` of a judge is that of an earlier one. Points to the later `name`.",
     why="Results refer to a judge by its name.",
     fix="rename one of the two",
 )(names_differ("judge"))
@@ -88,9 +87,8 @@ rules.error(
 @rules.error(
     "SB-JUD-003",
     "The revision of a model that judges cannot move.",
-    condition="`revision` is a text that is not fixed, of a judge of kind `classifier` or `llm`; "
-    "or any text, of one of kind `moderation_api`, which nobody but its provider holds. Other "
-    "kinds pass. Points to `revision`.",
+    condition="`revision` of a judge of kind `classifier` or `llm` is a text that is not "
+    "fixed, or, of kind `moderation_api`, any text. Points to it.",
     why="An updated judge gives different verdicts on the same answers.",
     fix="give the commit of the weights that judged; for an API's alias, "
     "{unpinnable: why, first_request: day, last_request: day}",
@@ -108,10 +106,8 @@ def _revision_pinned(judge: JudgeCommon) -> Hits:
 @rules.warning(
     "SB-JUD-004",
     "A judge is calibrated on the outputs it judges.",
-    condition="A judge of another kind than `human` has a list of calibrations, all of them with "
-    "`outputs: other`; or the card has results, and `calibration` is left out or empty. Silent "
-    "where it is `not_reported`, or some entry has `outputs: these` or does not report it. A "
-    "plan has no outputs yet, so that nothing is asked of it there. Points to `calibration`.",
+    condition="`calibration` of a judge that is not `human` has entries, all with `outputs: "
+    "other`; or the card has results, and it is left out or empty. Points to `calibration`.",
     why="One judge agreed with people at kappa .88 on one model's answers, .08 on another's.",
     fix="label some of the answers it judges here, base and tuned, "
     "or write calibration: {not_reported: why}",
@@ -135,9 +131,8 @@ def _calibrated_here(subject: Subject) -> Hits:
 @rules.warning(
     "SB-JUD-005",
     "A judge does not share the judged model's lineage.",
-    condition="`model.base.id` is, letter by letter, `id` of a judge of kind `classifier` or "
-    "`llm`: points to `id`; or it is among its `lineage`: points to `lineage`. Where both hold, "
-    "once, at `id`.",
+    condition="A judge of kind `classifier` or `llm` has `model.base.id` as its `id`: points "
+    "to `id`; else in its `lineage`: points to `lineage`.",
     why="A model judges its own answers leniently.",
     fix="add a judge of another lineage, and report how well the two agree",
 )
@@ -152,8 +147,8 @@ def _of_other_lineage(subject: Subject) -> Hits:
 @rules.error(
     "SB-JUD-006",
     "An ensemble consists of other judges in this card.",
-    condition="An item of `members` of a judge of kind `ensemble` is not the name of a judge of "
-    "another kind than `ensemble`, or equals an earlier item. Points to the item.",
+    condition="An item of `members` of a judge is not the name of a judge of another kind "
+    "than `ensemble`, or equals an earlier item. Points to the item.",
     why="A vote among undescribed judges cannot be repeated.",
     fix="name each of its judges once, and describe each in this list",
 )
@@ -188,8 +183,8 @@ def _self_test_adds_up(judge: JudgeCommon) -> Hits:
 @rules.error(
     "SB-JUD-008",
     "A calibration's interval contains its value.",
-    condition="`kappa`, `sensitivity` or `specificity` of a calibration is below `lower` or "
-    "above `upper` of the interval of its name, without tolerance. Points to the value.",
+    condition="`kappa`, `sensitivity` or `specificity` of a calibration lies outside the "
+    "interval of its name. Points to the value.",
     why="An interval that excludes its own estimate belongs to another number.",
     fix="correct the value or the interval",
     each="judge",

@@ -42,11 +42,10 @@ def moves(revision: str) -> bool:
 @rules.error(
     "SB-MOD-001",
     "A base model from a hub has a revision.",
-    condition="`model.base.revision` is left out, and `model.base.id` is a hub id: a text with "
-    "exactly one `/` that begins with none of `builtin:`, `.`, `/` and `~`, and that names no "
-    "file or folder beside the card. So `gpt2` and `./models/x` pass, and `models/x` passes "
-    "where that lies there. A reader that has no folder, as with standard input, takes it that "
-    "nothing lies there. Points to `/model/base/revision`.",
+    condition="`model.base.revision` is left out, and `model.base.id` is a hub id: it has "
+    "exactly one `/`, begins with none of `builtin:`, `.`, `/` and `~`, and names no file or "
+    "folder beside the card (for a reader without a folder, none lies there). Points to "
+    "`revision`.",
     why="A repository's files change under the same name.",
 )
 def _revision_given(subject: Subject) -> Hits:
@@ -62,7 +61,7 @@ def _revision_given(subject: Subject) -> Hits:
     "SB-MOD-002",
     "The base model's revision cannot move.",
     condition="`model.base.revision` is a text that is not fixed; under access `api`, also a "
-    "commit: there only `sha256:` and 64 digits are. Points to `/model/base/revision`.",
+    "commit. Points to it.",
     why="Two readers of the same branch name may load different models.",
 )
 def _revision_pinned(subject: Subject) -> Hits:
@@ -92,10 +91,10 @@ def _revision_pinned(subject: Subject) -> Hits:
 @rules.error(
     "SB-MOD-003",
     "Weights are listed for every training seed and checkpoint that was measured.",
-    condition="`model.weights` is given, and a condition, training seed and checkpoint that some "
-    "run of `results.scores` has, outside condition `base`, is not among those of its entries. "
-    "Points to `/model/weights`, once for each that lacks. Runs whose seed is not given, or that "
-    "have no checkpoint, ask for nothing.",
+    condition="`model.weights` is given, and lacks the condition, training seed and "
+    "checkpoint of a run of `results.scores` outside condition `base`. Points to "
+    "`/model/weights`, once for each such triple. Runs whose seed is null or not given, or "
+    "that have no checkpoint, ask for nothing.",
     why="A seed without weights cannot be checked, or told from one that was left out.",
     fix="list their folder, or Hub id, and sha256",
 )
@@ -124,8 +123,8 @@ def _made_by(entry: Weights) -> tuple[str, int, int]:
 @rules.error(
     "SB-MOD-004",
     "Weights are listed once per training seed and checkpoint.",
-    condition="Condition, `training_seed` and `checkpoint` of an entry of `model.weights` are "
-    "all given, and are those of an earlier entry. Points to the later entry.",
+    condition="An entry of `model.weights` has the condition, `training_seed` and "
+    "`checkpoint` of an earlier one. Points to the later entry.",
     why="Of two sets of weights for one seed, the better one may have been reported.",
     fix="keep the one that was measured",
 )
@@ -140,8 +139,8 @@ def _adapters_once(subject: Subject) -> Hits:
 @rules.error(
     "SB-MOD-005",
     "An untuned model has no tuned weights and no fine-tuning jobs.",
-    condition="The card is untuned, and `model.weights` or `model.jobs` has an entry. Points to "
-    "the list, once for each.",
+    condition="The card is untuned, and `model.weights` or `model.jobs` has an entry. Points "
+    "to the list.",
     why="Either something was trained or nothing was.",
     fix="remove them, or describe how they were trained",
 )
@@ -154,8 +153,8 @@ def _nothing_trained(subject: Subject) -> Hits:
 @rules.warning(
     "SB-MOD-006",
     "Training and evaluation use one chat template.",
-    condition="`model.training_chat_template` and `model.chat_template` are both given and "
-    "differ in any field, `sha256` included. Points to `/model/training_chat_template`.",
+    condition="`model.training_chat_template` differs from `model.chat_template` in any "
+    "field, `sha256` included. Points to the first.",
     why="A different template alone can undo safety training.",
     fix="also measure with the training template, or explain why it differs",
 )
@@ -174,9 +173,9 @@ def _one_template(subject: Subject) -> Hits:
 @rules.error(
     "SB-MOD-007",
     "Weights belong to a declared training seed and checkpoint.",
-    condition="`training_seed` of an entry of `model.weights` is not in `seeds.training`, where "
-    "that is a list that is not empty, or `checkpoint` is not in `hyperparameters.checkpoints`, "
-    "where that is not empty. Points to the field of the entry.",
+    condition="`training_seed` of an entry of `model.weights` is not in the list "
+    "`seeds.training`, or `checkpoint` not in `hyperparameters.checkpoints`; an empty list "
+    "is not compared. Points to the field of the entry.",
     why="Weights of a run outside the protocol were added because of their result.",
     fix="list every seed and checkpoint that was trained, or remove the weights",
 )
@@ -193,8 +192,8 @@ def _weights_declared(subject: Subject) -> Hits:
 @rules.error(
     "SB-MOD-008",
     "Weights of different training runs are different files.",
-    condition="`sha256` of an entry of `model.weights` is that of an earlier entry. Points to "
-    "`sha256` of the later one.",
+    condition="`sha256` of an entry of `model.weights` is that of an earlier one. Points to "
+    "the later `sha256`.",
     why="One adapter listed under five seeds is one run, not five.",
     fix="give the digest of this run's own file",
 )
@@ -211,8 +210,7 @@ def _weights_differ(subject: Subject) -> Hits:
 @rules.error(
     "SB-MOD-009",
     "Weights say where they can be found.",
-    condition="An entry of `model.weights` has neither `path` nor `id`: both are left out. "
-    "Points to the entry.",
+    condition="An entry of `model.weights` leaves out both `path` and `id`. Points to the entry.",
     why="The digest of a file that nobody can get proves nothing.",
     fix="give path, or id and revision, or path: {not_reported: why}",
     each="model.weights",
@@ -237,10 +235,10 @@ def _unpinnable(subject: Subject) -> Iterator[tuple[Pointer, Unpinnable]]:
 @rules.error(
     "SB-MOD-010",
     "Request dates exist in the calendar, are in order, and do not lie in the future.",
-    condition="Of an `unpinnable` revision of `model.base`, of a judge or of a data set: "
-    "`first_request` or `last_request` is no day of the calendar, or is later than the day after "
-    "today (UTC); or both are days that pass, and the last is before the first. Points to the "
-    "field; to `last_request` where the order is wrong.",
+    condition="Of an `unpinnable` revision of `model.base`, a judge or a data set: "
+    "`first_request` or `last_request` is no day of the calendar, or is after tomorrow "
+    "(UTC): points to it; or neither is so, and the last is before the first: points to "
+    "`last_request`.",
     why="Where nothing immutable names a model, the dates are all that identifies it.",
     section="card.md#unpinnable",
 )

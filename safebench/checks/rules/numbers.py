@@ -9,6 +9,8 @@ from safebench.checks.rules.results import TOLERANCE
 from safebench.words import percent
 
 rules = Rules("card.md#results")
+_FEWEST = 3
+"""Training seeds from which on stability has a bound."""
 
 
 def _place(item: Score | Change) -> str:
@@ -20,7 +22,7 @@ def _place(item: Score | Change) -> str:
     "SB-RES-010",
     "Every number has its n and its interval.",
     condition="`n`, `lower` or `upper` of a score, or `lower` or `upper` of a change, is "
-    "`not_reported`. Points to the first of them in this order, once for each number.",
+    "`not_reported`. Points to the first of them, once.",
     why="Without them, a score cannot be distinguished from another (arXiv 2506.17209).",
     fix="give them; safebench score computes them from outcomes.parquet",
 )
@@ -39,8 +41,8 @@ def _has_interval(subject: Subject) -> Hits:
 @rules.error(
     "SB-RES-011",
     "Every run is counted once.",
-    condition="Training seed and repeat of a run of a score are those of an earlier run of it, "
-    "and both are given; of the base model, the seed is null. Points to the later run.",
+    condition="A run of a score has the training seed (null in condition `base` alone) and "
+    "repeat of an earlier run of it. Points to the later run.",
     why="Counting one run twice makes the spread look smaller.",
     fix="list every run once",
     each="results.scores",
@@ -58,9 +60,9 @@ def _runs_once(score: Score) -> Hits:
     "SB-RES-012",
     "Every declared training seed was measured or is registered as lost.",
     condition="An item of the list `seeds.training` is the seed of no run of a score of "
-    "condition `tuned` or `control`, and `evidence.runs` has no run of that condition and seed "
-    "whose status is not `finished`. Silent for a score whose runs, or the seed of one of them, "
-    "are not given. Points to `runs` of the score, once for each seed.",
+    "condition `tuned` or `control`, and `evidence.runs`, if given, has no run of that "
+    "condition and seed with another status than `finished`. Silent where the seed of a run "
+    "of the score is null or not given. Points to `runs` of the score.",
     why="A seed left out of the mean may have been left out for its score.",
     fix="report it, or register in evidence.runs that it failed or was withdrawn, and why",
 )
@@ -83,9 +85,9 @@ def _seeds_measured(subject: Subject) -> Hits:
 @rules.error(
     "SB-RES-013",
     "A score has the number of repeats that its decoding declares.",
-    condition="The repeats of the runs of a score are not the numbers from 1 to `repeats` of its "
-    "decoding, taken together over all seeds. Silent where there is no run, or the repeat of one "
-    "is not given. Points to `runs` of the score.",
+    condition="The repeats of all runs of a score together are not the numbers from 1 to "
+    "`repeats` of its decoding. Silent where there is no run, or the repeat of one is not "
+    "given. Points to `runs` of the score.",
     why="Omitted repeats may have been omitted for their scores.",
     fix="report every repeat, counted from 1",
 )
@@ -107,9 +109,9 @@ def _repeats_measured(subject: Subject) -> Hits:
 @rules.error(
     "SB-RES-014",
     "A change is the score minus the base model's score.",
-    condition=f"`estimate` of a change differs by more than {TOLERANCE:g} from the estimate of "
-    "the score of its key minus that of the base's key. Silent where one of the two is not "
-    "there. Points to `estimate` of the change.",
+    condition=f"`estimate` of a change differs by more than {TOLERANCE:g} from that of the "
+    "score of its key minus that of the base's key, where both are there. Points to "
+    "`estimate`.",
     why="Both scores are published, so readers can check the difference.",
     fix="correct the change or the scores",
 )
@@ -160,10 +162,12 @@ def _base_measured(subject: Subject) -> Hits:
 @rules.error(
     "SB-RES-017",
     "Stability rests on the training seeds of the score, and on the standard's margin.",
-    condition=f"`stability.margin` of a score differs from {MARGIN:g} by more than {TOLERANCE:g}: "
-    "points to it. Or `stability.seeds` is not the number of different seeds of its runs and of "
-    "those that `evidence.runs` registers for its condition, however they ended: points to it; "
-    "silent where there is no run, or the seed of one is not given or null.",
+    condition=f"`stability.margin` of a score differs from {MARGIN:g} by more than "
+    f"{TOLERANCE:g}: points to it. Or `stability.seeds` is not the number of different seeds "
+    "of its runs and of those that `evidence.runs`, if given, registers for its condition: "
+    "points to it; silent where there is no run, or the seed of one is null or not given. Or "
+    "`stability.lower` is given with fewer than three `stability.seeds`, or is above .05^(2/S) of "
+    f"S seeds by more than {TOLERANCE:g}: points to `lower`.",
     why="With a margin of one's own choice, or without the runs that went wrong, every recipe is "
     "stable.",
 )
@@ -181,6 +185,11 @@ def _stability_fits(subject: Subject) -> Hits:
                 message,
                 "compute stability with the standard's margin",
             )
+        lower = reported(stability.lower)
+        most = 0.05 ** (2 / number) if number is not None and number >= _FEWEST else 0.0
+        if number is not None and lower is not None and lower > most + TOLERANCE:
+            message = f"lower is {lower:g}; {number} seeds that agree show at most {most:.3g}"
+            yield (*at, "stability", "lower"), message, "compute it as stability.md says"
         seeds = {reported(run.training_seed) for run in items(score.runs)}
         if number is None or not seeds or None in seeds:
             continue
@@ -199,8 +208,8 @@ def _stability_fits(subject: Subject) -> Hits:
 @rules.warning(
     "SB-RES-018",
     "Few responses are truncated, including the base model's.",
-    condition=f"`truncated` is above {MOST_TRUNCATED:g} in a score whose key is that of an entry "
-    "of `results.primary`, or is the base's key of one. Points to `truncated`.",
+    condition=f"`truncated` is above {MOST_TRUNCATED:g} in a score with the key of an entry "
+    "of `results.primary`, or with the base's key of one. Points to `truncated`.",
     why="What a response would have said after the cut decides what it is, and a change is as "
     "much of the base model's responses as of the tuned one's.",
     fix="raise max_new_tokens",

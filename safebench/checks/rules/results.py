@@ -33,9 +33,9 @@ def _numbers(subject: Subject) -> Iterator[tuple[Pointer, Number]]:
     "SB-RES-001",
     "Every number belongs to a declared task, decoding, judge and checkpoint.",
     condition="`task`, `decoding` or `judge` of a number is not the name of one, or its "
-    "`checkpoint` is neither null nor among `hyperparameters.checkpoints`. Silent on a field "
-    "whose section is `not_reported`, and on checkpoints where none are given, unless the card "
-    "is untuned, which has null alone. Points to the field of the number.",
+    "`checkpoint` is neither null nor among `hyperparameters.checkpoints`. Where there are "
+    "none, checkpoints are not compared, except that an untuned card has null alone. Points "
+    "to the field of the number.",
     why="A setting added after the protocol was fixed may have been added for its result.",
     fix="declare it before measuring, or remove the number",
 )
@@ -93,9 +93,9 @@ def _score_is_quotient(score: Score) -> Hits:
 @rules.error(
     "SB-RES-004",
     "N counts the responses of all runs, one per prompt in each run.",
-    condition="Where every run of a score gives its `n`, and there is a run: `n` of the score is "
-    "not their sum: points to `n`. Else: `n` of a run is not `prompts` of the score: points to "
-    "`n` of each such run.",
+    condition="Every run of a score gives `n`, and there is one: `n` of the score is not "
+    "their sum: points to `n`; else `n` of a run is not `prompts` of the score: points to "
+    "`n` of the run.",
     why="A smaller n hides omitted responses.",
     each="results.scores",
 )
@@ -122,9 +122,9 @@ def _counts(score: Score) -> list[int] | None:
 @rules.error(
     "SB-RES-005",
     "Every run has a declared training seed.",
-    condition="A run of a score of condition `base` has a training seed other than null; or a "
-    "run of another condition has one that is not in the list `seeds.training`, null included. "
-    "The second is silent where that is no list. Points to `training_seed` of the run.",
+    condition="The training seed of a run is another than null in a score of condition "
+    "`base`, or, in one of another condition, is not in the list `seeds.training`, null "
+    "included. Points to `training_seed` of the run.",
     why="An undeclared seed was not part of the plan.",
 )
 def _seeds_declared(subject: Subject) -> Hits:
@@ -145,8 +145,8 @@ def _seeds_declared(subject: Subject) -> Hits:
 @rules.error(
     "SB-RES-006",
     "An estimate is the mean of its runs.",
-    condition="Where every run of a score gives `n` and `total`: `estimate` differs from the sum "
-    f"of totals / the sum of n by more than {TOLERANCE:g}. Points to `estimate`.",
+    condition="Every run of a score gives `n` and `total`, and `estimate` differs from the "
+    f"sum of totals / the sum of n by more than {TOLERANCE:g}. Points to `estimate`.",
     why="Run scores are published so that readers can check the mean.",
     fix="safebench score recomputes it from the evidence",
     each="results.scores",
@@ -164,10 +164,9 @@ def _estimate_is_mean(score: Score) -> Hits:
 @rules.error(
     "SB-RES-007",
     "The primary estimand is the declared one.",
-    condition="The task that an entry of `results.primary` names gives `primary`, and its "
-    "`checkpoint` or `decoding` is another; or its `judge` is another than the one that answers "
-    "([card.md](card.md#judge)) for the entry's construct. A checkpoint left out is null. Points "
-    "to the field of the entry, once for each.",
+    condition="The task of an entry of `results.primary` gives `primary` with another "
+    "`checkpoint` (left out is null) or `decoding`, or the entry's `judge` is not the one "
+    "that [answers](card.md#judge) for its construct. Points to the field of the entry.",
     why="A headline chosen after the numbers are known is chosen for its result.",
     fix="report the estimand that was declared",
 )
@@ -186,8 +185,7 @@ def _primary_declared(subject: Subject) -> Hits:
 @rules.error(
     "SB-RES-008",
     "A number is reported once.",
-    condition="The key of a number is that of an earlier one of the same list. Points to the "
-    "later number.",
+    condition="A number has the key of an earlier one of its list. Points to the later number.",
     why="If one quantity has two numbers, a reader cannot know which is right.",
     fix="keep the one that the evidence gives",
 )

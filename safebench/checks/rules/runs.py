@@ -45,9 +45,9 @@ def _reruns_once(subject: Subject) -> Hits:
 @rules.error(
     "SB-EVI-013",
     "A rerun that retrains uses new training seeds.",
-    condition="An item of `training_seeds` of an entry of `evidence.reruns` of kind `retrain` is "
-    "in the list `seeds.training`, or occurs before it in this or an earlier such entry. Points "
-    "to the item.",
+    condition="An item of `training_seeds` of a rerun of kind `retrain` is in the list "
+    "`seeds.training`, or occurs before it in this or an earlier such rerun. Points to the "
+    "item.",
     why="Training with the same seed again repeats a run and is not new evidence.",
     fix="correct the list, or give the rerun as regenerate",
 )
@@ -65,8 +65,8 @@ def _reruns_independent(subject: Subject) -> Hits:
 @rules.error(
     "SB-EVI-014",
     "A run that did not finish has a reason.",
-    condition="`status` of an entry of `evidence.runs` is `failed` or `withdrawn`, and `reason` "
-    "is left out. Points to `reason`.",
+    condition="`status` of an entry of `evidence.runs` is not `finished`, and `reason` is "
+    "left out. Points to `reason`.",
     why="Failures are evidence too, for instance that one seed in five collapses.",
     fix="add reason",
     each="evidence.runs",
@@ -81,9 +81,9 @@ def _losses_explained(run: RegisteredRun) -> Hits:
 @rules.error(
     "SB-EVI-015",
     "Every run that has a score was registered.",
-    condition="`evidence.runs` is given, and lacks a condition and training seed (null for the "
-    "base model) that some run of `results.scores` has; a seed that is not given counts as null. "
-    "Points to `/evidence/runs`, once for each.",
+    condition="`evidence.runs` lacks the condition and training seed (null for the base "
+    "model, and where it is not given) of a run of `results.scores`. Points to "
+    "`/evidence/runs`, once for each pair.",
     why="A journal that lists only some runs cannot show that none was dropped.",
     fix="list every run with its status",
 )

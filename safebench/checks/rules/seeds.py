@@ -41,11 +41,9 @@ def _seeds_differ(subject: Subject) -> Hits:
 @rules.error(
     "SB-SEED-002",
     "Derived training seeds are the ones that follow from the protocol.",
-    condition="`scheme` is `derived`, `nonce` is given, and item n of the list `seeds.training` "
-    "is not training seed n of [seeds.md](seeds.md#seeds), of the series `seeds.series` and of "
-    "the card as it stands. Silent where `training` is a number; for an untuned card too. Points "
-    "to the item. Not applied where anything breaks the structure of the card: the digest covers "
-    "it.",
+    condition="`scheme` is `derived`, `nonce` is given, and item n of the list "
+    "`seeds.training` is not training seed n of [seeds.md](seeds.md#seeds), of the card as "
+    "it stands. Untuned cards are no exception. Points to the item.",
     why="Computed seeds cannot be picked for their results.",
     fix="give the number of seeds alone, restore the protocol that was run, "
     "or set scheme: declared and say in origin where they came from",
@@ -88,8 +86,8 @@ def _generation_derived(subject: Subject) -> Hits:
 @rules.warning(
     "SB-SEED-004",
     "A recipe is measured with at least 3 training seeds.",
-    condition=f"`seeds.training` is, or lists, fewer than {FEWEST}, unless the card is untuned or "
-    "`submission.object` is `artefact`. Points to `/seeds/training`.",
+    condition=f"`seeds.training` is, or lists, fewer than {FEWEST}, unless the card is "
+    "untuned or `submission.object` is `artefact`. Points to `training`.",
     why="The same recipe scored .73 or .82, depending on the seed (arXiv 2506.17209).",
     fix=f"train with {FEWEST} or more, preferably 5",
 )
@@ -106,8 +104,7 @@ def _enough(subject: Subject) -> Hits:
     "SB-SEED-005",
     "Declared training seeds are listed.",
     condition="`scheme` is `declared` and `training` a number, unless `origin` is "
-    "`not_reported`: so a study can say how many seeds it has whose values nobody knows. Points "
-    "to `/seeds/training`.",
+    "`not_reported`. Points to `training`.",
     why="A count identifies the seeds only if they are derived.",
     fix="list the values, say in origin: {not_reported: why} that nobody knows them, "
     "or set scheme: derived",
@@ -123,7 +120,7 @@ def _declared_listed(subject: Subject) -> Hits:
 @rules.warning(
     "SB-SEED-006",
     "Declared seeds say where they came from.",
-    condition="`scheme` is `declared`, and `origin` is left out. Points to `/seeds/origin`.",
+    condition="`scheme` is `declared`, and `origin` is left out. Points to `origin`.",
     why="Seeds chosen by a person may have been chosen for their results.",
     fix="add origin, e.g. `the API chose them`, or `runs of March, before this card`",
 )
@@ -139,8 +136,8 @@ def _origin_given(subject: Subject) -> Hits:
 @rules.error(
     "SB-SEED-007",
     "Only derived seeds have a nonce.",
-    condition="`scheme` is `declared`, and `nonce`, `nonce_source` or `series` has another value "
-    "than its default; `not_reported` is one. Points to the field, once for each.",
+    condition="`scheme` is `declared`, and `nonce`, `nonce_source` or `series` is another "
+    "than its default, be it `not_reported`. Points to the field.",
     why="A nonce beside hand-picked seeds looks like a safeguard and is none.",
     section="seeds.md#nonce",
 )
@@ -156,7 +153,7 @@ def _nonce_used(subject: Subject) -> Hits:
     "SB-SEED-008",
     "A nonce says who drew it.",
     condition="`scheme` is `derived`, `nonce` is a text other than `self_derived`, and "
-    "`nonce_source` is left out. Points to `/seeds/nonce_source`.",
+    "`nonce_source` is left out. Points to `nonce_source`.",
     why="One's own nonce can be redrawn until the seeds are lucky.",
     fix="add nonce_source, e.g. the board that issued it, or a beacon and its round",
     section="seeds.md#nonce",
@@ -171,8 +168,8 @@ def _nonce_sourced(subject: Subject) -> Hits:
 @rules.error(
     "SB-SEED-009",
     "Nothing is both set by the training seed and fixed.",
-    condition="A name in `seeds.controls` has a seed in `seeds.fixed`, or one that is "
-    "`not_reported`. Points to it in `seeds.fixed`.",
+    condition="A name in `seeds.controls` is not left out of `seeds.fixed`. Points to it in "
+    "`seeds.fixed`.",
     why="A source of randomness cannot both vary with the seed and stay the same.",
     fix="remove one of the two",
 )
@@ -189,8 +186,7 @@ def _not_both(subject: Subject) -> Hits:
 @rules.error(
     "SB-SEED-010",
     "A training seed sets something.",
-    condition="`seeds.controls` is an empty list, whatever the number of seeds, unless the card "
-    "is untuned. Points to it.",
+    condition="`seeds.controls` is an empty list, unless the card is untuned. Points to it.",
     why="Runs that do not differ in anything are one run counted several times.",
     fix="say what each seed sets: adapter_init, data_order, dropout",
 )

@@ -10,8 +10,7 @@ rules = Rules("card.md#submission")
 @rules.error(
     "SB-SUB-001",
     "The date exists in the calendar.",
-    condition="`submission.date` is no day of the Gregorian calendar. Points to "
-    "`/submission/date`.",
+    condition="`submission.date` is no day of the Gregorian calendar. Points to it.",
     why="Boards sort cards by date.",
     fix="correct the date",
 )
@@ -24,8 +23,8 @@ def _date_exists(subject: Subject) -> Hits:
 @rules.error(
     "SB-SUB-002",
     "The date is not in the future.",
-    condition="`submission.date` is later than the day after today (UTC): a day of grace for "
-    "time zones. Silent where SB-SUB-001 speaks. Points to `/submission/date`.",
+    condition="`submission.date` is after tomorrow (UTC). Silent where SB-SUB-001 speaks. "
+    "Points to it.",
     why="A card is dated when it is submitted, so that registered comes before measured.",
     fix="give the day of submission, or check the clock of this machine",
 )
@@ -39,7 +38,7 @@ def _date_past(subject: Subject) -> Hits:
 @rules.error(
     "SB-SUB-003",
     "A card does not supersede itself.",
-    condition="`submission.supersedes` equals `submission.id`. Points to `/submission/supersedes`.",
+    condition="`submission.supersedes` equals `submission.id`. Points to `supersedes`.",
     why="The card that is replaced must remain findable under its own id.",
     fix="give the id of the card that this one replaces, or remove the field",
 )
@@ -52,8 +51,8 @@ def _supersedes_other(subject: Subject) -> Hits:
 @rules.warning(
     "SB-SUB-004",
     "A claim about released weights is about one training run.",
-    condition="`submission.object` is `artefact`, and `seeds.training` is a number above 1 or a "
-    "list of more than one. Points to `/submission/object`.",
+    condition="`submission.object` is `artefact`, and `seeds.training` is above 1, or lists "
+    "more than one. Points to `/submission/object`.",
     why="Five training seeds make five artefacts; a claim about all of them is about a recipe.",
     fix="set object: recipe, or keep the one seed whose weights are released",
 )

@@ -24,9 +24,8 @@ def constructs_of(task: Task) -> tuple[Construct, ...] | None:
     "SB-TASK-001",
     "A primary estimand names a declared decoding, judge and checkpoint.",
     condition="`primary.decoding` or `primary.judge` of a task is not the name of one, or "
-    "`primary.checkpoint` is not among `hyperparameters.checkpoints`. Silent where that list or "
-    "section is `not_reported`, on a checkpoint also where the list is empty. Points to the "
-    "field.",
+    "`primary.checkpoint` is not among `hyperparameters.checkpoints`, where there are any. "
+    "Points to the field.",
     why="The headline number of a task must be one that is measured.",
     fix="name one of them",
 )
@@ -47,8 +46,7 @@ def _estimand_declared(subject: Subject) -> Hits:
 @rules.error(
     "SB-TASK-002",
     "A task is listed once.",
-    condition="`name` of a task is that of an earlier one, bare names included. Points to the "
-    "later task.",
+    condition="`name` of a task is that of an earlier one. Points to the later task.",
     why="A task measured twice has two numbers, and the better one could be picked.",
     fix="remove one of the two",
 )
@@ -60,11 +58,11 @@ def _names(subject: Subject) -> Hits:
 @rules.warning(
     "SB-TASK-003",
     "Harm is measured together with over-refusal and capability.",
-    condition="The constructs of a task are `construct`, or, where that is left out, those of "
-    "the shipped task of its name ([tasks.md](tasks.md)), else not known. Where all are known: "
-    "some task measures harm, and none over-refusal, or none capability; points to `/tasks`, "
-    "once. Where some are not known: the known ones are not all of harm, over-refusal and "
-    "capability; points to `construct` of each task that is not known.",
+    condition="The constructs of a task are `construct`, or, where that is left out, those "
+    "of [tasks.md](tasks.md), else not known. All are known, some task measures harm, and "
+    "none over-refusal, or none capability: points to `/tasks`. Some are not known, and the "
+    "known ones lack harm, over-refusal or capability: points to `construct` of each task "
+    "that is not known.",
     why="A model that refuses everything or has learned nothing causes no harm either.",
     fix="add a task for it, e.g. safebench_overrefusal, safebench_capability",
 )
@@ -100,7 +98,7 @@ def _not_limited(task: Task) -> Hits:
 @rules.error(
     "SB-TASK-005",
     "The estimand of an untuned model names no checkpoint.",
-    condition="The card is untuned, and `primary.checkpoint` of a task is given. Points to it.",
+    condition="The card is untuned, and a task gives `primary.checkpoint`. Points to it.",
     why="Nothing was trained, so there is no epoch.",
     fix="remove checkpoint",
 )
@@ -115,8 +113,7 @@ def _no_checkpoint(subject: Subject) -> Hits:
 @rules.error(
     "SB-TASK-006",
     "At least one task and one decoding are listed.",
-    condition="`tasks` or `decoding` is an empty list; one that is `not_reported` is none. "
-    "Points to it, once for each.",
+    condition="`tasks` or `decoding` is an empty list. Points to it.",
     why="A card without a task has no result to reproduce.",
     fix="name at least one",
 )
@@ -129,8 +126,8 @@ def _some(subject: Subject) -> Hits:
 @rules.warning(
     "SB-TASK-007",
     "The purpose of the fine-tuning is measured.",
-    condition="A set of role `tuned` gives `purpose`, `tasks` is not `not_reported`, and no task "
-    "has `purpose: true`. Points to `purpose` of each such set.",
+    condition="A set of role `tuned` gives `purpose`, and no task has `purpose: true`. "
+    "Points to `purpose` of the set.",
     why="Fine-tuning that changed nothing has not been shown to be safe.",
     fix="add a capability task for it, marked purpose: true",
 )
@@ -148,8 +145,8 @@ def _purpose_measured(subject: Subject) -> Hits:
 @rules.error(
     "SB-TASK-008",
     "A task with `purpose: true` measures a capability.",
-    condition="A task has `purpose: true`, and capability is not among its constructs as "
-    "SB-TASK-003 finds them: points to `purpose`; or they are not known: points to `construct`.",
+    condition="A task has `purpose: true`, and capability is not among its constructs (as in "
+    "SB-TASK-003): points to `purpose`; or they are not known: points to `construct`.",
     why="Fine-tuning is meant to make a model better at something.",
     fix="mark the capability task that measures what the fine-tuning is for",
     each="tasks",
@@ -180,10 +177,9 @@ def _clusters_fit(task: Task) -> Hits:
 @rules.error(
     "SB-TASK-010",
     "The direction fits the construct.",
-    condition="A task has exactly one construct, as SB-TASK-003 finds it, and gives a "
-    "`direction` other than `higher_is_better` for capability, `lower_is_better` for harm, "
-    "over-refusal and severity. Points to `direction`. Silent where it has several, or they are "
-    "not known.",
+    condition="A task has exactly one construct (as in SB-TASK-003), and its `direction` is "
+    "not `higher_is_better` for capability, `lower_is_better` for any other. Points to "
+    "`direction`.",
     why="A harm score for which more is better would turn the board upside down.",
     each="tasks",
 )

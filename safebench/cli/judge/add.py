@@ -41,10 +41,13 @@ def command(directory: Path, card: Path | None, names: tuple[str, ...], device: 
     from safebench.cli.executing import needs_models
 
     submission = Submission.read(directory)
-    other = None if card is None else load_card(card)
     with needs_models("judge"):
         from safebench.models.loading import default_device
         from safebench.study.judging import judge_submission, judges_to_ask
+        from safebench.study.pins import relocate_judges
+    # Its judges find their files from its own folder.
+    given = None if card is None else Submission(load_card(card), card.parent)
+    other = None if given is None else relocate_judges(given, directory)
     entries = judges_to_ask(submission, other, names)
     if not entries:
         click.echo(f"Every judge has judged {visible(str(directory))} already; nothing was done.")

@@ -99,7 +99,7 @@ def gather(
         *extra,
         *(fact for file in files["adapter"] for fact in adapter.facts(read_record(file))),
         *chosen,
-        *training,
+        *weights.in_the_unit(training, listed),
         *weights.facts(listed, start, steps),
         *(() if listed else weights.seeds_of_arguments(arguments)),
         *(fact for file in files["chat template"] for fact in trainer.template_facts(file, None)),

@@ -173,6 +173,19 @@ def unit_of(found: Iterable[FoundWeights], *, in_steps: bool) -> str | None:
     return "epoch" if all(now.whole_epoch is not None for now in reached) else "step"
 
 
+def in_the_unit(facts: Iterable[Fact], found: Sequence[FoundWeights]) -> Iterator[Fact]:
+    """Yield facts of training, epochs as steps where a checkpoint lies within an epoch."""
+    rates = [r.step / r.epoch for one in found if (r := one.reached) and r.step and r.epoch]
+    in_steps = unit_of(found, in_steps=False) == "step" and bool(rates)
+    for fact in facts:
+        if in_steps and fact.place == ("hyperparameters", "epochs") and fact.value:
+            note = f"{fact.value} epochs; a checkpoint lies within one"
+            place, steps = ("hyperparameters", "steps"), round(fact.value * rates[0])
+            yield replace(fact, place=place, value=steps, note=note)
+        else:
+            yield fact
+
+
 def checkpoint_of(one: FoundWeights, unit: str | None) -> int | None:
     """Return the epoch or step of a set of weights; None where it is unknown."""
     if one.declared is not None and one.declared.checkpoint is not None:
