@@ -22,6 +22,7 @@ from safebench.importing.draft.start import RULE
 from safebench.judges.cache import JudgementCache, cache_file
 from safebench.judges.interface import Judge
 from safebench.judges.labels import COLUMNS, Label, read_labels, together
+from safebench.judges.prompted.presets import presets
 from safebench.judges.registry import kind_of, open_judges
 from safebench.judges.text import THINKING
 from safebench.judges.trained import entry_of, is_trained
@@ -148,12 +149,15 @@ def given_judge(name: str, card: Path | None) -> tuple[Path | None, Submission |
         return file, submission, find_judge(submission.card, name)
     if name == RULE["name"]:
         return None, None, TypeAdapter(JudgeEntry).validate_python(RULE)
+    if name in presets():
+        return None, None, presets()[name].judge()
     if is_trained(Path(name)):
         entry = entry_of(Path(name), Path(name).resolve().name)
         return None, None, entry.model_copy(update={"id": name})
     raise CardError(
         f"there is no judge {name} without a card",
-        fix="give --card CARD whose judge it is; `rule` and the folder of a trained one need none",
+        fix="give --card CARD whose judge it is; `rule`, those that `safebench judges` lists, and "
+        "the folder of a trained one need none",
     )
 
 
