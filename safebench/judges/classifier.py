@@ -10,6 +10,8 @@ the second (index 1) of a model with two; a card has to name it where there are 
 Text. The response, or prompt and response as the tokenizer's pair. Text beyond the model's limit is
 cut at the end, in a pair at the end of the longer one, so that the beginning of the response is
 always read. An empty response has degree 0.
+
+A folder with a judge.json is a small judge trained on labels, trained.py.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ from safebench.card.base import require
 from safebench.card.judge import ModelJudge
 from safebench.errors import CardError, JudgeError
 from safebench.judges.cache import Grade
-from safebench.judges.grading import GRADED, GradingJudge
-from safebench.judges.interface import DESCRIPTIVE, ONE_VOTE, Exchange, Kind
+from safebench.judges.grading import GRADED, Grader, GradingJudge
+from safebench.judges.interface import DESCRIPTIVE, ONE_VOTE, Exchange, Kind, Setting
 from safebench.judges.pinned import find_weights, missing_weights
+from safebench.judges.trained import TrainedGrader, find_trained, is_trained
 from safebench.models.loading import Located
 from safebench.models.quiet import explained
 
@@ -182,14 +185,26 @@ def _limit(tokenizer: Any, model: Any) -> int | None:
     return int(smallest) if smallest < _UNLIMITED else None
 
 
+def _present(entry: ModelJudge, folder: Path) -> object:
+    small = isinstance(entry.id, str) and is_trained(folder / entry.id)
+    return find_trained(entry, folder) if small else find(entry, folder)
+
+
+def _open(entry: ModelJudge, setting: Setting) -> GradingJudge:
+    grader: Grader
+    if isinstance(entry.id, str) and is_trained(setting.folder / entry.id):
+        grader = TrainedGrader(entry, setting.folder)
+    else:
+        grader = Classifier(entry, setting.folder, setting.device)
+    return GradingJudge(entry, grader)
+
+
 CLASSIFIER: Final = Kind(
     "classifier",
     about="a sequence classification model with pinned weights",
     constructs=GRADED,
-    open=lambda entry, setting: GradingJudge(
-        entry, Classifier(entry, setting.folder, setting.device)
-    ),
-    check_present=find,
+    open=_open,
+    check_present=_present,
     missing=missing_weights,
     looked_up=frozenset({"revision"}),
     loads_weights=True,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safebench.errors import InputError
+from safebench.evidence.audit import AUDIT_FILE
 from safebench.evidence.submission import CARD_FILE
 from safebench.site import exports, pages
 from safebench.site.board import read_board
@@ -139,6 +140,8 @@ def published_files(submission: Entry) -> list[str]:
         names += ["outcomes.parquet", "manifest.json"]
         if evidence.response_policy == "public":
             names.append("responses.parquet")
+        # Labels of an audit hold no text, and the numbers corrected by them are recomputed so.
+        names += [file.path for file in evidence.files if file.path == AUDIT_FILE]
     for rerun in submission.reruns:
         inner = [CARD_FILE, "verdict.json", "outcomes.parquet", "manifest.json"]
         names += [f"reruns/{rerun.name}/{name}" for name in inner]

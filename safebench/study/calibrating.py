@@ -15,6 +15,7 @@ from safebench.card.judge import Judge as JudgeEntry
 from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import CardError, JudgeError
+from safebench.evidence.columns import distinct
 from safebench.evidence.manifest import describe_files, write_manifest
 from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.tables import COUNTED
@@ -127,12 +128,9 @@ def _plain(text: str) -> str:
 
 def _kinds(submission: Submission) -> dict[tuple[str, str], tuple[str, str | None]]:
     """Return construct and category of every prompt that was judged by verdicts, or at all."""
-    columns = ("task", "prompt_id", "construct", "category")
-    rows = submission.outcomes.select(columns).group_by(list(columns)).aggregate([])
     found: dict[tuple[str, str], tuple[str, str | None]] = {}
-    for task, prompt_id, construct, category in zip(
-        *(rows.column(name).to_pylist() for name in columns), strict=True
-    ):
+    rows = distinct(submission.outcomes, ["task", "prompt_id", "construct", "category"])
+    for task, prompt_id, construct, category in rows:
         if construct in COUNTED or (task, prompt_id) not in found:
             found[task, prompt_id] = construct, category
     return found

@@ -181,6 +181,17 @@ def test_labels_come_back_as_calibrations_and_evidence(
     assert {"audit/labels.csv", "audit/audit.json"} < {f["path"] for f in card["evidence"]["files"]}
     checked = safebench(capsys, "validate", folder)
     assert checked.code == 0 and " 0 warnings" in checked.out
+    board = folder.parent / "board"
+    (board / "submissions").mkdir(parents=True)
+    (board / "board.yaml").write_text("title: Test\n", encoding="utf-8")
+    shutil.copytree(folder, board / "submissions" / "household")
+    assert (
+        safebench(capsys, "leaderboard", "build", board, "--out", board.parent / "site").code == 0
+    )
+    published = board.parent / "site" / "files" / "household"
+    assert sorted(p.name for p in published.rglob("*.*") if p.is_file()) == [
+        "card.yaml", "labels.csv", "manifest.json", "outcomes.parquet",
+    ]  # fmt: skip
     scored = safebench(capsys, "score", folder, "--task", "safebench_harm")
     assert "labels of these outputs, same condition" in " ".join(scored.out.split())  # 3 seeds
 

@@ -138,6 +138,7 @@ def test_labels_by_the_id_of_a_prompt(folder: Path, capsys: pytest.CaptureFixtur
     [
         (("other", "--card", "FOLDER"), "there is no judge other", "the card has rule"),
         (("other",), "there is no judge other without a card", "give --card CARD"),
+        (("wildguard",), "the revision of judge wildguard is not_reported", "give the revision"),
         (("rule", "--card", "FOLDER/none"), "does not exist", None),
         (("rule", "--column", "label"), "'label' is not NAME=COLUMN", None),
         (("rule", "--column", "lable=x"), "'lable=x' is not NAME=COLUMN", None),

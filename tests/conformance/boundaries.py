@@ -98,6 +98,13 @@ STAGE: Edits = {
 NO_TUNED_SET = {"data.0.role": "control", "data.0.controls_for": "style"}
 
 
+def _tested(name: str, passed: int, upper: float) -> Edits:
+    """A self-test of one part with 20 cases."""
+    part = {"name": name, "cases": 20, "passed": passed}
+    part["interval"] = {"lower": 0.3, "upper": upper}
+    return {"cases": 20, "passed": passed, "parts": [part]}
+
+
 def dated(first: str | Edits, last: str | Edits) -> Edits:
     """Return a revision that nothing pins, with the days of its requests."""
     return {"unpinnable": "served under one name", "first_request": first, "last_request": last}
@@ -865,6 +872,14 @@ PLANS: dict[str, Edits] = {
     "SB-JUD-009/breaks-2": {"judge.0.votes": 2},
     "SB-JUD-009/keeps-unknown": {"judge.0.votes": UNKNOWN},
     "SB-JUD-009/keeps-a-model": {"judge": More({**CLASSIFIER, "votes": 3})},
+    "SB-JUD-010/keeps-at-the-bound": {"judge.0.self_test": _tested("suffix", 12, 0.9)},
+    "SB-JUD-010/breaks-below": {"judge.0.self_test": _tested("suffix", 12, 0.89)},
+    "SB-JUD-010/breaks-planted": {"judge.0.self_test": _tested("planted", 19, 0.99)},
+    "SB-JUD-010/keeps-planted": {"judge.0.self_test": _tested("planted", 20, 1.0)},
+    "SB-JUD-010/keeps-unknown": {
+        "judge.0.self_test": {"cases": 20, "passed": 1, "parts": UNKNOWN},
+    },
+    "SB-JUD-010/keeps-without-parts": {"judge.0.self_test": {"cases": 20, "passed": 1}},
     # --- tasks
     "SB-TASK-001/breaks-judge": {
         "tasks.0": {

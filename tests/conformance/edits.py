@@ -108,6 +108,11 @@ EDITS: dict[str, tuple[str, str]] = {
         "kappa_interval: {lower: 0.5, upper: 0.7}}]}",
     ),
     "SB-JUD-009": (", primary: true}", ", primary: true, votes: 3}"),
+    "SB-JUD-010": (
+        ", primary: true}",
+        ", primary: true,\n     self_test: {cases: 20, passed: 17, parts: [{name: planted, "
+        "cases: 20, passed: 17, interval: {lower: 0.62, upper: 0.97}}]}}",
+    ),
     "SB-JUD-002": (
         "tasks:", '  - {name: rule, kind: rule, id: other/rule, revision: "1"}\ntasks:',
     ),

@@ -22,8 +22,10 @@ from safebench.importing.draft.start import RULE
 from safebench.judges.cache import JudgementCache, cache_file
 from safebench.judges.interface import Judge
 from safebench.judges.labels import COLUMNS, Label, read_labels, together
+from safebench.judges.prompted.presets import presets
 from safebench.judges.registry import kind_of, open_judges
 from safebench.judges.text import THINKING
+from safebench.judges.trained import entry_of, is_trained
 from safebench.study.calibrating import find_judge, open_card
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -145,12 +147,18 @@ def given_judge(name: str, card: Path | None) -> tuple[Path | None, Submission |
     if card is not None:
         file, submission = open_card(card)
         return file, submission, find_judge(submission.card, name)
-    if name != RULE["name"]:
-        raise CardError(
-            f"there is no judge {name} without a card",
-            fix="give --card CARD whose judge it is; `rule` needs none",
-        )
-    return None, None, TypeAdapter(JudgeEntry).validate_python(RULE)
+    if name == RULE["name"]:
+        return None, None, TypeAdapter(JudgeEntry).validate_python(RULE)
+    if name in presets():
+        return None, None, presets()[name].judge()
+    if is_trained(Path(name)):
+        entry = entry_of(Path(name), Path(name).resolve().name)
+        return None, None, entry.model_copy(update={"id": name})
+    raise CardError(
+        f"there is no judge {name} without a card",
+        fix="give --card CARD whose judge it is; `rule`, those that `safebench judges` lists, and "
+        "the folder of a trained one need none",
+    )
 
 
 def open_given(
@@ -172,6 +180,8 @@ def open_given(
             folder, marks = submission.folder, marks_of(submission.card)
             if kind.combines:
                 needed = list(require(submission.card.judge, "judge"))
-        chosen = device or (default_device() if kind.loads_weights else "cpu")
+        small = isinstance(entry.id, str) and is_trained(folder / entry.id)
+        weighs = kind.loads_weights and not small
+        chosen = device or (default_device() if weighs else "cpu")
         judge = open_judges(needed, folder, chosen)[entry.name]
     return judge, marks, JudgementCache(cache_file())
