@@ -202,10 +202,15 @@ REPORTS: dict[str, Callable[[Data], None]] = {
     ),
     "SB-RES-011": _third_party(_listed_twice),
     "SB-RES-012": _third_party(
-        lambda card: _shrink(
-            lambda run: run["training_seed"] != _first_seed(card),
-            condition="tuned", task="example_harm", decoding="t07",
-        )(card)
+        lambda card: (
+            _shrink(
+                lambda run: run["training_seed"] != _first_seed(card),
+                condition="tuned", task="example_harm", decoding="t07",
+            )(card),
+            _score(card, condition="tuned", task="example_harm", decoding="t07")["stability"].update(
+                lower=None, lower_if_normal=None
+            ),
+        )
     ),
     "SB-RES-013": _third_party(
         _shrink(

@@ -146,15 +146,15 @@ def test_a_stability_without_a_pair_of_seeds_is_shown_with_its_bound(tmp_path: P
     results = results_of(tmp_path, recipe)
     for score in results["scores"]:
         if score["stability"]:
-            score["stability"].update(lower=0.5, lower_if_normal=0.93, pairs_within=None, pairs=0)
+            score["stability"].update(lower=0.13, lower_if_normal=0.93, pairs_within=None, pairs=0)
     index, page, _ = built(
         tmp_path, recipe, submission=third_party(recipe), results=results, evidence=None
     )
-    assert '<span class="big">.50</span><span class="sub">.93 if seeds spread normally' in page
-    assert '.50</span><span class="sub">.93 if normal</span>' in index
+    assert '<span class="big">.13</span><span class="sub">.93 if seeds spread normally' in page
+    assert '.13</span><span class="sub">.93 if normal</span>' in index
     with (tmp_path / "site" / "leaderboard.csv").open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
-    assert (row["stability_lower"], row["stability_lower_if_normal"]) == ("0.5", "0.93")
+    assert (row["stability_lower"], row["stability_lower_if_normal"]) == ("0.13", "0.93")
     assert "% of pairs of seeds within" not in page.replace("&nbsp;", " ")
 
 
