@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Generic, TypeVar
 
+_REMEMBERED: Final = 1 << 16
+T = TypeVar("T")
 _TYPOGRAPHY = str.maketrans("‘’‛ʼ´“”„«»–\u00a0", "'''''\"\"\"\"\"- ", "\u200b\ufeff") | {
     ord("…"): "...",
     ord("—"): " - ",
@@ -15,17 +19,46 @@ _ROLE = re.compile(
 )
 _LEADING = re.compile(r"^[\s>*_#\-\"'~=]+")
 _QUOTED = re.compile(r'"[^"\n]{1,400}"')
+_CAN_NOT = re.compile(r"\bcan not\b", re.I)
+_CONTRACTED = re.compile(r"'|nt|im", re.I)
 _CONTRACTIONS = (
     (re.compile(r"\b(can|could|would|should|do|does|did|is|are|was|were|wo)nt\b", re.I), r"\1n't"),
-    (re.compile(r"\b(?:can not|can't|cant)\b", re.I), "cannot"),
+    (re.compile(r"\b(?:can't|cant)\b", re.I), "cannot"),
     (re.compile(r"\bwon't\b", re.I), "will not"),
     (re.compile(r"\b(\w+)n't\b", re.I), r"\1 not"),
     (re.compile(r"\bim\b", re.I), "i is"),
-    (re.compile(r"\bi am\b", re.I), "i is"),
     (re.compile(r"\b(i|it|that|there|he|she|we|they|you)'(?:m|s|re)\b", re.I), r"\1 is"),
 )
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]*_]*\s+|\n+|(?<=[。！？])")
+"""Contractions without a space, in all of which `_CONTRACTED` is found."""
+_I_AM = re.compile(r"\bi am\b", re.I)
+_I_AM_NEEDS = ("i am", "ı am", "\u0307 am")
+"""What a lower-case text has where it finds something: "İ" becomes two characters."""
+_CLOSED = re.compile(r"([.!?])[\"')\]*_]+(?=\s)")
+_ENDS = tuple((mark, f"{mark}\n") for mark in (". ", "! ", "? ", "。", "！", "？"))
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
+
+
+class ByPiece(dict[str, T], Generic[T]):
+    """What a function says of a piece of text, remembered: texts are made of the same few words."""
+
+    def __init__(self, function: Callable[[str], T]) -> None:
+        """Remember nothing yet."""
+        self._function = function
+
+    def __missing__(self, piece: str) -> T:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[piece] = found = self._function(piece)
+        return found
+
+    def of(self, pieces: Iterable[str]) -> Iterator[T]:
+        """Return what is said of each piece."""
+        return map(self.__getitem__, pieces)
+
+
+def pieces(text: str) -> list[str]:
+    """Return a text cut at its spaces and around its new lines; `" ".join` is nearly the text."""
+    return text.replace("\n", " \n ").split(" ")
 
 
 THINKING = ("<think>", "</think>")
@@ -51,36 +84,59 @@ def is_unfinished(response: str, marks: tuple[str, str] = THINKING) -> bool:
 
 def plain(text: str) -> str:
     """Return a text with one kind of quote, dash and space, in Unicode's compatibility form."""
+    if text.isascii():
+        return text
     return unicodedata.normalize("NFKC", text.translate(_TYPOGRAPHY)).translate(_TYPOGRAPHY)
 
 
 def without_code(text: str, filler: str = " ") -> str:
     """Return a text without code blocks and inline code."""
-    return _CODE.sub(filler, text)
+    return _CODE.sub(filler, text) if "`" in text else text
 
 
 def unwrapped(text: str) -> str:
     """Return a text without a role prefix, leading markdown, or quotes around all of it."""
-    text = _ROLE.sub("", text.strip())
-    inner = text.strip()
+    inner = _behind(_ROLE, text.strip()).strip()
     if len(inner) > 1 and inner[0] == inner[-1] == '"' and '"' not in inner[1:-1]:
         return inner[1:-1].strip()
     if inner.startswith('"') and inner.count('"') % 2 == 0:
         return inner  # it opens with a quotation, which is not the speaker's own voice
-    return _LEADING.sub("", inner)
+    return _behind(_LEADING, inner)
+
+
+def _behind(opening: re.Pattern[str], text: str) -> str:
+    found = opening.match(text)
+    return text[found.end() :] if found else text
 
 
 def without_quotations(text: str) -> str:
     """Return a text with each quotation blanked: a quoted refusal is not a refusal."""
-    return _QUOTED.sub(' "~" ', text)
+    return _QUOTED.sub(' "~" ', text) if '"' in text else text
 
 
 def expanded(text: str) -> str:
     """Return a text in lower case, contractions written out ("can't", "can not": "cannot")."""
-    for pattern, replacement in _CONTRACTIONS:
-        text = pattern.sub(replacement, text)
-    text = re.sub(r"\*\*|__|#+ ?|(?<=\S)[*_]+|[*_]+(?=\S)", "", text)
-    return re.sub(r"[^\S\n]+", " ", text).lower()
+    lowered = text.lower()
+    if "can not" in lowered:
+        text = _CAN_NOT.sub("cannot", text)
+    text = " ".join(_IN_FULL.of(pieces(text))).replace(" \n ", "\n")
+    if any(need in lowered for need in _I_AM_NEEDS):
+        text = _I_AM.sub("i is", text)
+    if "*" in text or "_" in text or "#" in text:
+        text = re.sub(r"\*\*|__|#+ ?|(?<=\S)[*_]+|[*_]+(?=\S)", "", text)
+    if "  " in text or not text.replace("\n", "").isprintable():  # a space alone is printable
+        text = re.sub(r"[^\S\n]+", " ", text)
+    return text.lower()
+
+
+def _in_full(piece: str) -> str:
+    if _CONTRACTED.search(piece):
+        for pattern, replacement in _CONTRACTIONS:
+            piece = pattern.sub(replacement, piece)
+    return piece
+
+
+_IN_FULL = ByPiece(_in_full)
 
 
 def spoken(response: str) -> str:
@@ -89,8 +145,11 @@ def spoken(response: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences and lines of a text, without empty ones."""
-    return [part.strip() for part in _SENTENCE_END.split(text) if part and part.strip()]
+    """Return the sentences and lines of a `spoken` text, without empty ones."""
+    text = _CLOSED.sub(r"\1", text)
+    for end, ended in _ENDS:
+        text = text.replace(end, ended)
+    return [part for line in text.split("\n") if (part := line.strip())]
 
 
 def words(text: str) -> list[str]:

@@ -207,9 +207,10 @@ REPORTS: dict[str, Callable[[Data], None]] = {
                 lambda run: run["training_seed"] != _first_seed(card),
                 condition="tuned", task="example_harm", decoding="t07",
             )(card),
-            _score(card, condition="tuned", task="example_harm", decoding="t07")["stability"].update(
-                lower=None, lower_if_normal=None
-            ),
+            _set(
+                lambda c: _score(c, condition="tuned", task="example_harm", decoding="t07"
+                                 )["stability"], lower=None, lower_if_normal=None,
+            )(card),
         )
     ),
     "SB-RES-013": _third_party(
