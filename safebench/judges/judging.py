@@ -16,6 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from safebench.card.base import NotReported
+from safebench.card.card import Card
 from safebench.card.task import Construct
 from safebench.evidence.columns import encoded
 from safebench.evidence.tables import OUTCOMES, RESPONSES, sort_table
@@ -29,6 +31,12 @@ _COPIED = [name for name in OUTCOMES.names if name in RESPONSES.names]
 Documents = Mapping[tuple[str, str], Mapping[str, Any]]
 """What a prompt is, by task and id: prompt, construct, category, target."""
 Ints = npt.NDArray[np.int64]
+
+
+def marks_of(card: Card) -> tuple[str, str]:
+    """Return what stands around the reasoning of a card's model."""
+    given = card.model.reasoning_marks
+    return THINKING if given is None or isinstance(given, NotReported) else given
 
 
 def judge_responses(

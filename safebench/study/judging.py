@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from safebench.card.base import NotReported, Unpinnable, require
+from safebench.card.base import Unpinnable, require
 from safebench.card.card import Card
 from safebench.card.differences import protocol_differences
 from safebench.card.io import dump_card
@@ -20,9 +20,8 @@ from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.tables import OUTCOMES, OUTCOMES_FILE, RESPONSES, sort_table, write_table
 from safebench.harness.tasks import documents_by_prompt, file_of, read_task
 from safebench.judges.cache import JudgementCache, cache_file
-from safebench.judges.judging import Documents, judge_responses
+from safebench.judges.judging import Documents, judge_responses, marks_of
 from safebench.judges.registry import check_entry, open_judges, try_judges
-from safebench.judges.text import THINKING
 from safebench.progress import Progress
 
 _SAID_OF_A_JUDGE: dict[str, Any] = {
@@ -30,12 +29,6 @@ _SAID_OF_A_JUDGE: dict[str, Any] = {
     "template": {"path": True},  # its digest decides
 }
 """Fields of a judge's entry that decide no verdict."""
-
-
-def marks_of(card: Card) -> tuple[str, str]:
-    """Return what stands around the reasoning of a card's model."""
-    given = card.model.reasoning_marks
-    return THINKING if given is None or isinstance(given, NotReported) else given
 
 
 def judges_to_ask(

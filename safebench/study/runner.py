@@ -23,6 +23,7 @@ from safebench.evidence.store import Store, disk_full
 from safebench.evidence.tables import RESPONSES, make_table
 from safebench.files import replace_file
 from safebench.harness.evaluate import LESS_MEMORY, Prompt, Response, build_prompts, generate
+from safebench.judges.judging import marks_of
 from safebench.judges.registry import try_judges
 from safebench.judges.text import is_unfinished
 from safebench.models.interface import Engine, PlacedWeights
@@ -32,7 +33,6 @@ from safebench.progress import Progress
 from safebench.study.api_models import RequestDays, is_dated
 from safebench.study.cells import Block, runs_of
 from safebench.study.engines import Settings, environment_of, make_engine
-from safebench.study.judging import marks_of
 from safebench.study.plan import Plan
 from safebench.study.submission import write_submission
 from safebench.study.weights import Checkpoints

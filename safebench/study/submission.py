@@ -21,13 +21,12 @@ from safebench.evidence.submission import CARD_FILE
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, sort_table, write_table
 from safebench.harness.tasks import documents_by_prompt
 from safebench.judges.cache import JudgementCache, cache_file
-from safebench.judges.judging import judge_responses
+from safebench.judges.judging import judge_responses, marks_of
 from safebench.judges.registry import open_judges
 from safebench.models.weights import weights_sha256
 from safebench.progress import Progress
 from safebench.study.api_models import with_request_days
 from safebench.study.cells import Block, runs_of, weights_folder
-from safebench.study.judging import marks_of
 from safebench.study.plan import Plan
 
 

@@ -331,8 +331,11 @@ def _responses_match(subject: Subject) -> Hits:
     fix=_RESTORE,
 )
 def _verdicts_are_the_judges(subject: Subject) -> Hits:
+    from safebench.judges.judging import marks_of
     from safebench.judges.rule import rule_of
+    from safebench.judges.text import answer_of
 
+    marks = marks_of(subject.card)
     responses, outcomes = _table(subject, RESPONSES_FILE), _table(subject, OUTCOMES_FILE)
     if responses is None or outcomes is None:
         return
@@ -349,6 +352,7 @@ def _verdicts_are_the_judges(subject: Subject) -> Hits:
             rule = rule_of(str(judge.id), str(judge.revision))
         except JudgeError:
             continue  # another rule says that nobody knows it
+        whole = judge.reasoning == "shown"
         wrong, first = 0, ""
         for row, count, verdict, score in _judged(outcomes, judge.name, texts):
             (task_name, prompt_id, construct), (prompt, response) = row
@@ -358,7 +362,7 @@ def _verdicts_are_the_judges(subject: Subject) -> Hits:
             decided = rule(
                 construct,
                 document["prompt"] if document else prompt,
-                response or "",
+                response or "" if whole else answer_of(response or "", marks),
                 (document["target"] or None) if document else None,
             )
             if (decided.verdict, decided.score) != (verdict, score):

@@ -175,7 +175,7 @@ def open_given(
 
         needed, folder, marks = [entry], Path(), THINKING
         if submission is not None:
-            from safebench.study.judging import marks_of
+            from safebench.judges.judging import marks_of
 
             folder, marks = submission.folder, marks_of(submission.card)
             if kind.combines:
