@@ -292,6 +292,17 @@ NEVER_ABSENT = {
     "ChatTemplateFromTokenizer": {"source"},
     "ChatTemplateFromFile": {"source"},
     "NoChatTemplate": {"source"},
+    # What a program measures and writes whole.
+    "SelfTestPart": {"name", "cases", "passed", "interval"},
+    "JudgeSampling": {"max_new_tokens", "temperature", "top_p", "seed"},
+    **{
+        name: {"prompt", "response", "system", "chat", "source"} | more
+        for name, more in (
+            ("FileTemplate", {"path"}),
+            ("DistributionTemplate", {"distribution", "version", "file", "symbol"}),
+            ("OwnTemplate", {"arguments"}),
+        )
+    },
 }
 
 

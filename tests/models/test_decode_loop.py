@@ -316,7 +316,7 @@ def test_contexts_are_encoded_as_by_lm_eval(folder: Path) -> None:
     texts = ["a fence", "<s>a fence", "ünïcode ☃", " lead", "a fence"]
     for add in (None, True, False):
         lm.add_bos_token = add
-        found = lm._encoded(texts)
+        found = lm.encoded(texts)
         assert [list(found[t]) for t in texts] == [lm.tok_encode(t) for t in texts]
 
 
