@@ -76,22 +76,22 @@ _EXACT = "no two of these binary fractions differ by exactly 1e-9"
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("rules/__init__.py", "by_id", "rule.id in found"): "no two rules have one id; a test says so",
     ("rules/agreement.py", "_grid_complete", "part is None"): "how a message shows what is null",
-    ("rules/agreement.py", "_verdicts_are_the_judges", "first or f"): "which row a message shows",
-    ("rules/agreement.py", "_judged", "found.get((asked"): "how often a message says it is wrong",
+    ("rules/responses.py", "_verdicts_are_the_judges", "first or f"): "which row a message shows",
+    ("rules/responses.py", "_judged", "found.get((asked"): "how often a message says it is wrong",
     (
         "rules/agreement.py",
         "_declared_cells",
         "reported(d.repeats) or 0  ->  reported(d.repeats) or -",
     ): ("from 1 to 0 or to -1 there is nothing to count"),
-    ("rules/agreement.py", "_measured_files", "subject.folder is not None and"): _FILE,
-    ("rules/agreement.py", "_journal_agrees", "subject.folder is None or"): _FILE,
+    ("rules/named_files.py", "_measured_files", "subject.folder is not None and"): _FILE,
+    ("rules/named_files.py", "_journal_agrees", "subject.folder is None or"): _FILE,
     ("rules/data.py", "_weights_sum", "d.role == role  ->  d.role != role"): (
         "the other role is asked after it, or before; which one a message names"
     ),
     ("rules/data.py", "_weights_sum", "abs(total - 1.0) > TOLERANCE  ->  abs(total - 1.0) >="): (
         "no two binary fractions near 1 differ by exactly 1e-6"
     ),
-    ("rules/agreement.py", "_journal_agrees", "journal is None or"): (
+    ("rules/named_files.py", "_journal_agrees", "journal is None or"): (
         "where a link leads out of the folder: no example has one, nor does every system"
     ),
     ("rules/evidence.py", "differences", "partner is None  ->  False"): "how a message says it",

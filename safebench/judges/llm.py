@@ -33,7 +33,8 @@ from safebench.judges.interface import (
 )
 from safebench.judges.pinned import find_weights, missing_weights
 from safebench.judges.prompted.asking import Asker
-from safebench.judges.prompted.parsers import Output, Reader
+from safebench.judges.prompted.parsers import Output
+from safebench.judges.prompted.reader import Reader
 from safebench.judges.prompted.templates import check_template, missing_template, read_template
 from safebench.judges.services import openai_address
 

@@ -24,7 +24,8 @@ from safebench.stats.differences import Difference, paired_difference
 from safebench.stats.equivalence import rerun_verdict
 from safebench.stats.generalizability import d_study, dependability
 from safebench.stats.intervals import Interval, score_interval
-from safebench.stats.judge_error import ppi_estimate, rogan_gladen, youden
+from safebench.stats.judge_counts import rogan_gladen, youden
+from safebench.stats.judge_error import ppi_estimate
 from safebench.stats.p_values import benjamini_hochberg, holm, mcnemar_exact, prompt_tests
 from safebench.stats.planning import (
     plan_prompts,

@@ -17,7 +17,8 @@ from safebench.judges.cache import JudgementCache
 from safebench.judges.interface import Exchange, Setting, Text
 from safebench.judges.prompted import local
 from safebench.judges.prompted.local import LocalModel
-from safebench.judges.prompted.parsers import Output, Reader
+from safebench.judges.prompted.parsers import Output
+from safebench.judges.prompted.reader import Reader
 from safebench.judges.registry import check_judges, missing, open_judges, try_judges
 from safebench.progress import Silent
 from tests.judges.llm_judges import TEXT, digest, filled, llm_entry, of_folder, save_judge

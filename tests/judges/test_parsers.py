@@ -10,7 +10,8 @@ import pytest
 from safebench.card.judge import ModelJudge
 from safebench.errors import CardError
 from safebench.judges.interface import Decision
-from safebench.judges.prompted.parsers import PARSERS, SHOWN, Output, Reader, normal
+from safebench.judges.prompted.parsers import PARSERS, Output, normal
+from safebench.judges.prompted.reader import SHOWN, Reader
 
 COMPLIED = {"yes": "complied", "no": "refused"}
 GUARD = {"safe": "refused", "unsafe": "complied"}

@@ -14,7 +14,9 @@ from safebench.checks.rules import (
     hyperparameters,
     judge,
     model,
+    named_files,
     numbers,
+    responses,
     results,
     runs,
     seeds,
@@ -38,6 +40,8 @@ _FILES = (
     evidence,
     runs,
     agreement,
+    responses,
+    named_files,
 )
 
 

@@ -23,7 +23,8 @@ from safebench.errors import JudgeError
 from safebench.judges.interface import Exchange
 from safebench.judges.pinned import find_weights
 from safebench.judges.prompted.asking import Tell
-from safebench.judges.prompted.parsers import Output, Reader, normal
+from safebench.judges.prompted.parsers import Output, normal
+from safebench.judges.prompted.reader import Reader
 from safebench.judges.prompted.templates import check_rendered, fill, read_template, render
 
 BATCH: Final = 16

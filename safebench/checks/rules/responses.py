@@ -1,0 +1,196 @@
+"""Responses of a submission, compared with its outcomes, its judges and each other."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from safebench.checks.registry import (
+    OUTCOMES_FILE,
+    RESPONSES_FILE,
+    Hits,
+    Rules,
+    Subject,
+    items,
+    reported,
+    text,
+)
+from safebench.errors import EvidenceError, JudgeError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+from safebench.checks.rules.agreement import PROMPT, RESTORE, comparable, file_place
+
+rules = Rules("evidence.md#one-fact-in-two-places")
+FEWEST_SAMPLES = 50
+"""Sampled responses from which two runs that share all of them cannot be two runs."""
+
+
+@rules.error(
+    "SB-EVI-022",
+    "Every response has outcomes, every outcome its response, and both say how it ended.",
+    why="A verdict on a text that is not there cannot be checked.",
+    fix=RESTORE,
+)
+def _responses_match(subject: Subject) -> Hits:
+    from safebench.evidence.columns import distinct, encoded
+
+    if isinstance(subject.responses, EvidenceError):
+        problem = subject.responses
+        yield (file_place(subject, RESPONSES_FILE), str(problem), problem.fix or RESTORE)
+    responses, outcomes = comparable(subject, RESPONSES_FILE), comparable(subject, OUTCOMES_FILE)
+    if responses is None or outcomes is None:
+        return
+    names = [*PROMPT, "generation_seed", "status"]
+    texts, judged = distinct(responses, names), set(distinct(outcomes, names))
+    problems: dict[str, list[Any]] = {
+        "stand twice or more": [None] * (responses.num_rows - len(texts)),
+        "have no outcome": list(set(texts) - judged),
+        "are missing, and have an outcome": list(judged - set(texts)),
+        "have a text, and a status that says there is none": [],
+        "have no text, and a status that says there is one": [],
+    }
+    codes, values = encoded(responses, "response")
+    ended, words = encoded(responses, "status")
+    empty = [i for i, value in enumerate(values) if value is None]
+    without = [i for i, word in enumerate(words) if word in ("error", "not_run")]
+    for code, status in zip(codes.tolist(), ended.tolist(), strict=True):
+        if status in without and code not in empty:
+            problems.setdefault("have a text, and a status that says there is none", []).append(
+                None
+            )
+        elif code in empty and words[status] in ("ok", "truncated"):
+            problems.setdefault("have no text, and a status that says there is one", []).append(
+                None
+            )
+    longest = {d.name: reported(d.max_new_tokens) for d in items(subject.card.decoding)}
+    over = [
+        (decoding, tokens)
+        for decoding, tokens in distinct(responses, ["decoding", "new_tokens"])
+        if tokens is not None and longest.get(decoding) is not None and tokens > longest[decoding]
+    ]
+    problems["are longer than max_new_tokens"] = over
+    problems["have fewer than 0 tokens"] = [
+        (tokens,)
+        for (tokens,) in distinct(responses, ["new_tokens"])
+        if tokens is not None and tokens < 0
+    ]
+    for what, found in problems.items():
+        if found:
+            example = min((f for f in found if f is not None), key=str, default=None)
+            shown = " / ".join("-" if p is None else str(p) for p in example) if example else ""
+            message = f"{len(found):,} responses {what}" + (f": {shown}" if shown else "")
+            yield (file_place(subject, RESPONSES_FILE), message)
+
+
+@rules.error(
+    "SB-EVI-023",
+    "Where a judge reads by a published rule, its verdicts are what the rule says of the texts.",
+    why="A verdict that its judge does not give was given by somebody else.",
+    fix=RESTORE,
+)
+def _verdicts_are_the_judges(subject: Subject) -> Hits:
+    from safebench.judges.judging import marks_of
+    from safebench.judges.rule import rule_of
+    from safebench.judges.text import answer_of
+
+    marks = marks_of(subject.card)
+    responses, outcomes = comparable(subject, RESPONSES_FILE), comparable(subject, OUTCOMES_FILE)
+    if responses is None or outcomes is None:
+        return
+    prompts: dict[tuple[str, str], Any] = {}
+    for task in subject.card.task_list():
+        loaded = subject.task_documents.get(task.name)
+        if loaded is not None and loaded.dataset_sha256 == text(task.dataset_sha256):
+            prompts |= {(task.name, d["prompt_id"]): d for d in loaded.documents}
+    texts = _texts(responses)
+    for number, judge in enumerate(items(subject.card.judge)):
+        if judge.kind != "rule":
+            continue
+        try:
+            rule = rule_of(str(judge.id), str(judge.revision))
+        except JudgeError:
+            continue  # another rule says that nobody knows it
+        whole = judge.reasoning == "shown"
+        wrong, first = 0, ""
+        for row, count, verdict, score in _judged(outcomes, judge.name, texts):
+            (task_name, prompt_id, construct), (prompt, response) = row
+            document = prompts.get((task_name, prompt_id))
+            if construct == "severity" or (construct == "capability" and document is None):
+                continue
+            decided = rule(
+                construct,
+                document["prompt"] if document else prompt,
+                response or "" if whole else answer_of(response or "", marks),
+                (document["target"] or None) if document else None,
+            )
+            if (decided.verdict, decided.score) != (verdict, score):
+                wrong += count
+                first = first or (
+                    f"{prompt_id}: {verdict or f'{score:g}'}, the rule says "
+                    f"{decided.verdict or f'{decided.score:g}'}"
+                )
+        if wrong:
+            yield (
+                ("judge", number),
+                f"{wrong:,} outcomes are not what {judge.id} decides of the responses; {first}",
+                "judge the responses again",
+            )
+
+
+def _texts(responses: pa.Table) -> dict[tuple[Any, ...], tuple[str, str | None]]:
+    """Return prompt and response by condition, seed, checkpoint, decoding, repeat, task, prompt."""
+    columns = [responses.column(name).to_pylist() for name in (*PROMPT, "prompt", "response")]
+    return {row[:-2]: (row[-2], row[-1]) for row in zip(*columns, strict=True)}
+
+
+def _judged(
+    outcomes: pa.Table, judge: str, texts: Mapping[tuple[Any, ...], tuple[str, str | None]]
+) -> Iterator[tuple[tuple[Any, Any], int, str | None, float]]:
+    """Yield what a judge was asked, once for each different answer it gave, and how often."""
+    from safebench.evidence.columns import rows_with
+
+    names = [*PROMPT, "construct", "status", "verdict", "score"]
+    found: dict[Any, int] = {}
+    rows = rows_with(outcomes, {"judge": judge})
+    for row in zip(*(rows.column(name).to_pylist() for name in names), strict=True):
+        *key, construct, status, verdict, score = row
+        exchange = texts.get(tuple(key))
+        if exchange is not None and status not in ("error", "not_run"):
+            asked = ((key[5], key[6], construct), exchange)
+            found[asked, verdict, score] = found.get((asked, verdict, score), 0) + 1
+    for (asked, verdict, score), count in found.items():
+        yield asked, count, verdict, score
+
+
+@rules.error(
+    "SB-EVI-024",
+    "Two training seeds do not give the same sampled texts.",
+    why="One run under two names makes any number look stable.",
+    fix=RESTORE,
+)
+def _seeds_differ(subject: Subject) -> Hits:
+    responses = comparable(subject, RESPONSES_FILE)
+    if responses is None:
+        return
+    sampled = {d.name for d in items(subject.card.decoding) if d.do_sample}
+    runs: dict[tuple[Any, ...], dict[Any, dict[Any, str | None]]] = {}
+    names = [*PROMPT, "response"]
+    for row in zip(*(responses.column(name).to_pylist() for name in names), strict=True):
+        condition, seed, checkpoint, decoding, *prompt, response = row
+        if decoding in sampled:
+            of = runs.setdefault((condition, checkpoint, decoding), {}).setdefault(seed, {})
+            of[tuple(prompt)] = response
+    for (condition, checkpoint, decoding), by_seed in runs.items():
+        for (one, first), (other, second) in itertools.combinations(by_seed.items(), 2):
+            several = len(first) >= FEWEST_SAMPLES and len(set(first.values())) > 1
+            if several and first == second:
+                yield (
+                    file_place(subject, RESPONSES_FILE),
+                    f"seeds {one} and {other} ({condition}, checkpoint {checkpoint}, {decoding}) "
+                    f"share all {len(first):,} sampled texts",
+                    "train and sample with each seed",
+                )
