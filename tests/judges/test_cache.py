@@ -94,7 +94,9 @@ def test_processes_that_append_at_once_lose_nothing(tmp_path: Path) -> None:
     found = JudgementCache(path)
     keys = [f"{name}-{i}-{j}" for name in ("a", "b") for i in range(300) for j in range(5)]
     assert all(found.get(key) == Grade(0.5) for key in keys)
-    assert len(path.read_bytes().splitlines()) == len(keys) + 1
+    # Both may have ended the torn line before either wrote: an empty line keeps nothing.
+    written = [line for line in path.read_bytes().splitlines() if line]
+    assert len(written) == len(keys) + 1
 
 
 def entry(**changes: Any) -> Any:
