@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -12,6 +13,8 @@ from safebench.evidence.submission import Submission
 from safebench.evidence.tables import RESPONSES, RESPONSES_FILE, read_table
 
 _COLUMNS = ["task", "prompt_id", "prompt"]
+_PLACE = ["condition", "training_seed", "checkpoint", "decoding", "repeat", "task", "prompt_id"]
+_TEXT = ["prompt", "response"]
 
 
 def differing_prompts(
@@ -44,6 +47,25 @@ def is_copy(original: Submission, rerun: Submission, key: PlaceKey) -> bool | No
         if not runs or any(None in run.values() for run in runs):
             return None
     return all(run in first for run in second)
+
+
+def responses_by_place(
+    original: Submission, rerun: Submission
+) -> list[tuple[dict[str, Any], dict[str, Any]]] | None:
+    """Return the responses that both sides have at one place of the grid, the original's first.
+
+    Each is a row with its place, `prompt` and `response`, in the rerun's order. None
+    where either side does not carry its responses, or withholds them.
+    """
+    tables = [_read(one.path(RESPONSES_FILE), [*_PLACE, *_TEXT]) for one in (original, rerun)]
+    if tables[0] is None or tables[1] is None:
+        return None
+    first, second = (table.to_pylist() for table in tables if table is not None)
+    if any(row["response"] is None for row in (*first, *second)):
+        return None
+    by_place = {tuple(row[name] for name in _PLACE): row for row in first}
+    pairs = ((by_place.get(tuple(row[name] for name in _PLACE)), row) for row in second)
+    return [(old, new) for old, new in pairs if old is not None]
 
 
 def _runs(path: Path, key: PlaceKey) -> list[dict[str, str | None]]:

@@ -2,68 +2,118 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
-from safebench.analysis.same_text import is_copy
+import numpy as np
+
+from safebench.analysis.flips import arm, find_flips
+from safebench.analysis.same_text import is_copy, responses_by_place
 from safebench.card.base import require
+from safebench.card.card import Card
 from safebench.card.differences import environment_differences
-from safebench.card.digest import protocol_digest
 from safebench.card.results import MARGIN, PlaceKey, PrimaryEstimand, base_key, find, key_of
 from safebench.errors import CardError, EvidenceError
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.submission import Submission
 from safebench.evidence.tables import OUTCOMES_FILE
-from safebench.evidence.verdicts import ChangeVerdictRow, RerunReport, ScoreVerdict, Side, Word
-from safebench.stats import change_verdict, rerun_verdict
-from safebench.words import kept
+from safebench.evidence.verdicts import (
+    Agreement,
+    ChangeVerdictRow,
+    Kind,
+    Look,
+    PromptFlip,
+    RerunReport,
+    ResponsesCompared,
+    ScoreVerdict,
+    Word,
+    side_of,
+)
+from safebench.stats import change_verdict, cohen_kappa, replication_interval, rerun_verdict
+from safebench.stats.arms import FEWEST_PROMPTS
+from safebench.words import kept, number
 
 Pair = tuple[OutcomeArray, OutcomeArray]
 """Outcomes of the original and of the rerun."""
+ALPHA = 0.05
+"""One-sided level of each of the two tests, where the number of seeds was fixed beforehand."""
+
+
+LARGEST_GAP = 0.5
+"""Logits: the same weights on another processor, in any precision, part by less."""
 
 
 def compare(
-    original: Submission, rerun: Submission, *, reported: RerunReport | None = None
+    original: Submission,
+    rerun: Submission,
+    kind: Kind = "retrain",
+    *,
+    alpha: float = ALPHA,
+    looks: Sequence[Look] = (),
+    gaps: Mapping[str, ResponsesCompared] = MappingProxyType({}),
+    reported: RerunReport | None = None,
 ) -> RerunReport:
     """Compare a rerun with what it repeats, primary estimand by primary estimand.
 
-    `reported`: an earlier comparison that saw the responses, where they are withheld here.
+    Args:
+        original: What was repeated.
+        rerun: The repetition, of the same prompts or of a sample of them.
+        kind: What was repeated; of `retrain` the training seeds are new, of others the same.
+        alpha: One-sided level of the tests.
+        looks: Earlier looks of a sequential rerun.
+        gaps: What is known of greedy responses that differ, by decoding.
+        reported: An earlier comparison that saw the responses, where they are withheld here.
 
     Raises:
-        EvidenceError: a primary estimand lacks outcomes on one side, or the prompts differ.
+        EvidenceError: a primary estimand lacks outcomes on one side, or the prompts or the training
+            seeds are not those of such a rerun.
     """
     results = original.card.given_results
     if results is None:
         raise CardError("the original has no results to compare with")
+    test = _Test(kind, alpha)
+    _check_seeds(original.card, rerun.card, kind)
     verdicts, changes = [], []
+    flips: list[PromptFlip] = []
     for estimand in results.primary:
         key = key_of(estimand)
-        pair = _pick(original, key), _pick(rerun, key)
-        if set(pair[0].prompts) != set(pair[1].prompts):
-            raise EvidenceError(f"{estimand.task}: the rerun has other prompts")
-        copied = is_copy(original, rerun, key)
+        pair = _pair(original, rerun, key)
+        copied = is_copy(original, rerun, key) if kind == "retrain" else None
         for verdict in reported.verdicts if reported is not None and copied is None else ():
             if (verdict.task, verdict.construct) == (key.task, key.construct):
                 copied = verdict.identical
         veto = _Veto(_trial(original, rerun, key.task), copied)
-        verdicts.append(_score_verdict(estimand, pair, veto))
+        verdicts.append(_score_verdict(estimand, pair, veto, test))
+        flips += _flips(estimand, pair)
         if estimand.checkpoint is not None:
-            base = base_key(estimand)
-            bases = _pick(original, base), _pick(rerun, base)
-            changes.append(_change_row(estimand, bases, pair, veto))
-    seeds = cast(
-        "tuple[int, ...]", require(require(rerun.card.seeds, "seeds").training, "seeds.training")
-    )
+            bases = _pair(original, rerun, base_key(estimand))
+            changes.append(_change_row(estimand, bases, pair, veto, test))
+    environment = tuple(environment_differences(original.card, rerun.card))
+    if reported is not None:
+        gaps = {found.decoding: found for found in reported.responses}
+    responses = tuple(_responses(original, rerun, gaps)) if kind == "regenerate" else ()
+    generation = _generation(original.card, rerun.card) if kind == "regenerate" else None
+    agreement = tuple(_agreements(original, rerun)) if kind != "retrain" else ()
+    against = tuple(_contradictions(generation, environment, responses))
     return RerunReport(
-        kind="retrain",
-        original=_side(original),
-        rerun=_side(rerun),
-        planned_seeds=len(seeds),
+        kind=kind,
+        original=side_of(original),
+        rerun=side_of(rerun),
+        planned_seeds=len(_seeds(rerun.card)),
         checkpoint_unit=cast("Literal['epoch', 'step']", original.card.checkpoint_unit),
         verdicts=tuple(verdicts),
         changes=tuple(changes),
-        overall=_overall([v.verdict for v in verdicts]),
-        environment_differences=tuple(environment_differences(original.card, rerun.card)),
+        overall="not_reproduced" if against else _overall([v.verdict for v in verdicts]),
+        environment_differences=environment,
+        generation=generation,
+        nonce=next((t.sample.nonce for t in rerun.card.task_list() if t.sample is not None), None),
+        agreement=agreement,
+        responses=responses,
+        flips=tuple(flips),
+        contradictions=against,
+        looks=tuple(looks),
     )
 
 
@@ -72,6 +122,34 @@ def _overall(words: list[Word]) -> Word:
     if "not_reproduced" in words:
         return "not_reproduced"
     return words[0] if len(set(words)) == 1 else "inconclusive"
+
+
+def _seeds(card: Card) -> tuple[int, ...]:
+    """Return the training seeds of a card that was executed; an untuned model has none."""
+    given = require(require(card.seeds, "seeds").training, "seeds.training")
+    return given if isinstance(given, tuple) else ()
+
+
+def _check_seeds(original: Card, rerun: Card, kind: Kind) -> None:
+    """Check that the training seeds are those of such a rerun."""
+    if not original.is_tuned:
+        return
+    shared = set(_seeds(original)) & set(_seeds(rerun))
+    if kind == "retrain" and shared:
+        raise EvidenceError(
+            f"the rerun has training seeds of the original: {sorted(shared)[0]}",
+            fix="retrain with new seeds, or call it `regenerate`",
+        )
+    if kind != "retrain" and set(_seeds(rerun)) - shared:
+        raise EvidenceError(
+            f"the rerun has training seeds that the original has not, and is called `{kind}`",
+            fix="call it `retrain`",
+        )
+
+
+def _generation(original: Card, rerun: Card) -> Literal["original", "new"]:
+    same = require(original.seeds, "seeds").generation == require(rerun.seeds, "seeds").generation
+    return "original" if same else "new"
 
 
 def _pick(submission: Submission, key: PlaceKey) -> OutcomeArray:
@@ -84,9 +162,51 @@ def _pick(submission: Submission, key: PlaceKey) -> OutcomeArray:
     return found
 
 
+def _pair(original: Submission, rerun: Submission, key: PlaceKey) -> Pair:
+    """Return both sides at a key, the original cut to the prompts that a sample drew."""
+    old, new = _pick(original, key), _pick(rerun, key)
+    sampled = any(t.name == key.task and t.sample for t in rerun.card.task_list())
+    if set(old.prompts) != set(new.prompts):
+        if not sampled or not set(new.prompts) < set(old.prompts):
+            raise EvidenceError(f"{key.task}: the rerun has other prompts")
+        old = old.only(prompts=new.prompts)
+    return old, new
+
+
+def _same_runs(pair: Pair) -> Pair | None:
+    """Return both sides at the training seeds of the rerun; None where repeats differ."""
+    old, new = pair
+    if old.seeds != new.seeds:
+        old = old.only(seeds=new.seeds)
+    return (old, new) if old.scores.shape == new.scores.shape else None
+
+
 def _trial(original: Submission, rerun: Submission, name: str) -> str | None:
-    """Return which prompts a task was limited to on either side, if it was."""
-    return original.card.trials.get(name) or rerun.card.trials.get(name)
+    """Return which first prompts a task was limited to on either side, if it was."""
+    tasks = (task for card in (original.card, rerun.card) for task in card.task_list())
+    return next((t.trial for t in tasks if t.name == name and isinstance(t.limit, int)), None)
+
+
+@dataclass(frozen=True)
+class _Test:
+    """How two sides are compared."""
+
+    kind: Kind
+    alpha: float
+
+    def sides(self, pair: Pair) -> tuple[Any, Any, bool]:
+        """Return the outcomes that are compared, and whether they are paired by training seed."""
+        if self.kind != "retrain" and len(pair[1].seeds) > 1:
+            old, new = _same_runs(pair) or pair
+            return old.scores, new.scores, old.seeds == new.seeds
+        if pair[0].seeds == (None,):  # of an artefact, repeats are what varies
+            return arm(pair[0]), arm(pair[1]), False
+        return pair[0].scores, pair[1].scores, False
+
+    def is_exact(self, pair: Pair) -> bool:
+        """Whether the same cells were repeated, and every outcome is the same."""
+        same = _same_runs(pair) if self.kind != "retrain" else None
+        return same is not None and bool(np.array_equal(same[0].scores, same[1].scores))
 
 
 @dataclass(frozen=True)
@@ -108,29 +228,40 @@ class _Veto:
         return cast("Word", verdict), reason
 
 
+_EXACT = "every outcome is that of the original; it says nothing of other seeds."
+
+
 def _place(estimand: PrimaryEstimand) -> dict[str, Any]:
     """Return what a row of the verdict is about."""
     names = ("task", "construct", "checkpoint", "decoding", "judge")
     return {name: getattr(estimand, name) for name in names}
 
 
-def _score_verdict(estimand: PrimaryEstimand, pair: Pair, veto: _Veto) -> ScoreVerdict:
+def _score_verdict(estimand: PrimaryEstimand, pair: Pair, veto: _Veto, test: _Test) -> ScoreVerdict:
     """Test equivalence over training seeds; a seed's score is its mean over repeats."""
-    old, new = pair
-    found = rerun_verdict(old.scores, new.scores, margin=MARGIN)
-    word, reason = veto.apply(found.verdict, found.reason)
+    old, new, paired = test.sides(pair)
+    found = rerun_verdict(old, new, margin=MARGIN, alpha=test.alpha, paired=paired)
+    wide = rerun_verdict(old, new, margin=MARGIN, alpha=0.025, paired=paired)
+    verdict, reason = found.verdict, found.reason
+    if test.is_exact(pair) and len(pair[1].prompts) >= FEWEST_PROMPTS:
+        verdict, reason = "reproduced", _EXACT
+    word, reason = veto.apply(verdict, reason)
     return ScoreVerdict(
         **_place(estimand),
-        original_estimate=kept(float(old.scores.mean())),
-        rerun_estimate=kept(float(new.scores.mean())),
-        original_seeds=len(old.seeds),
-        rerun_seeds=len(new.seeds),
-        prompts=len(new.prompts),
+        original_estimate=kept(float(np.mean(old))),
+        rerun_estimate=kept(float(np.mean(new))),
+        original_seeds=max(1, len(old)),
+        rerun_seeds=max(1, len(new)),
+        prompts=len(pair[1].prompts),
         trial=veto.trial,
         identical=veto.identical,
         difference_points=kept(found.difference_points),
-        lower_points=None if found.lower_points is None else kept(found.lower_points),
-        upper_points=None if found.upper_points is None else kept(found.upper_points),
+        lower_points=_kept(found.lower_points),
+        upper_points=_kept(found.upper_points),
+        confidence=kept(found.confidence),
+        lower_95_points=_kept(wide.lower_points),
+        upper_95_points=_kept(wide.upper_points),
+        predicted=_predicted(old, len(new), found.floor) if not paired else None,
         margin_points=kept(found.margin_points),
         seeds_needed=found.seeds_needed,
         prompts_needed=found.prompts_needed,
@@ -139,12 +270,26 @@ def _score_verdict(estimand: PrimaryEstimand, pair: Pair, veto: _Veto) -> ScoreV
     )
 
 
+def _kept(value: float | None) -> float | None:
+    return None if value is None else kept(value)
+
+
+def _predicted(old: Any, runs: int, floor: float | None) -> tuple[float, float] | None:
+    scores = np.asarray(old).reshape(len(old), -1).mean(axis=1)
+    if scores.size < 2:
+        return None
+    found = replication_interval(scores, runs, sigma_floor=floor or 0.0)
+    return kept(found.lower_points), kept(found.upper_points)
+
+
 def _change_row(
-    estimand: PrimaryEstimand, bases: Pair, tuned: Pair, veto: _Veto
+    estimand: PrimaryEstimand, bases: Pair, tuned: Pair, veto: _Veto, test: _Test
 ) -> ChangeVerdictRow:
     for base, block in zip(bases, tuned, strict=True):
         if base.prompts != block.prompts:
             raise EvidenceError(f"{block.task}: base and tuned have different prompts")
+    if test.kind != "retrain":
+        tuned = _same_runs(tuned) or tuned
     found = change_verdict(
         bases[0].scores[0],
         tuned[0].scores.mean(axis=1),
@@ -152,23 +297,99 @@ def _change_row(
         tuned[1].scores.mean(axis=1),
         margin=MARGIN,
     )
-    word, reason = veto.apply(found.verdict, found.reason)
+    words = found.verdict, found.sign_verdict, found.size_verdict
+    reason = found.reason
+    if test.is_exact(bases) and test.is_exact(tuned) and len(tuned[1].prompts) >= FEWEST_PROMPTS:
+        words, reason = ("reproduced", "reproduced", "reproduced"), _EXACT
+    word, reason = veto.apply(words[0], reason)
     return ChangeVerdictRow(
         **_place(estimand),
         original_estimate=kept(found.original.estimate_points),
         rerun_estimate=kept(found.rerun.estimate_points),
-        sign=veto.apply(found.sign_verdict)[0],
-        size=veto.apply(found.size_verdict)[0],
+        sign=veto.apply(words[1])[0],
+        size=veto.apply(words[2])[0],
         verdict=word,
         reason=reason,
     )
 
 
-def _side(submission: Submission) -> Side:
-    card = submission.card
-    return Side(
-        id=card.submission.id,
-        organisation=card.submission.organisation,
-        protocol=protocol_digest(card),
-        outcomes_sha256=submission.outcomes_sha256,
-    )
+def _flips(estimand: PrimaryEstimand, pair: Pair) -> Iterator[PromptFlip]:
+    """Yield the prompts that changed beyond chance."""
+    found = find_flips(*pair, most=len(pair[0].prompts))
+    for flip in found.largest:
+        if flip.p_adjusted <= found.level:
+            yield PromptFlip(
+                task=estimand.task,
+                construct=estimand.construct,
+                prompt_id=flip.prompt_id,
+                original=flip.a,
+                rerun=flip.b,
+                p_adjusted=flip.p_adjusted,
+            )
+
+
+def _agreements(original: Submission, rerun: Submission) -> Iterator[Agreement]:
+    """Compare outcome by outcome, over all cells that both sides have."""
+    found: dict[tuple[str, Any, str], list[Pair]] = {}
+    for block in rerun.blocks:
+        key = key_of(block)
+        if find(original.blocks, key) is not None:
+            pair = _same_runs(_pair(original, rerun, key))
+            if pair is not None:
+                found.setdefault((block.task, block.construct, block.judge), []).append(pair)
+    for (task, construct, judge), pairs in sorted(found.items()):
+        equal = sum(int((old.scores == new.scores).sum()) for old, new in pairs)
+        words = [
+            np.concatenate([side.verdicts.ravel() for side in sides])
+            for sides in zip(*pairs, strict=True)
+        ]
+        several = all(words[0] != "") and len({*words[0].tolist(), *words[1].tolist()}) > 1
+        yield Agreement(
+            task=task,
+            construct=construct,
+            judge=judge,
+            outcomes=sum(new.scores.size for _, new in pairs),
+            equal=equal,
+            kappa=_kept(cohen_kappa(words[0], words[1]).estimate) if several else None,
+        )
+
+
+def _responses(
+    original: Submission, rerun: Submission, gaps: Mapping[str, ResponsesCompared]
+) -> Iterator[ResponsesCompared]:
+    """Count equal responses by decoding; only the rerun itself could measure logit gaps."""
+    pairs = responses_by_place(original, rerun)
+    if pairs is None:
+        yield from gaps.values()
+        return
+    for decoding in sorted({str(new["decoding"]) for _, new in pairs}):
+        of_it = [(old, new) for old, new in pairs if new["decoding"] == decoding]
+        known = gaps.get(decoding)
+        yield ResponsesCompared(
+            decoding=decoding,
+            responses=len(of_it),
+            equal=sum(old["response"] == new["response"] for old, new in of_it),
+            gaps=known.gaps if known else 0,
+            median_gap=known.median_gap if known else None,
+        )
+
+
+def _contradictions(
+    generation: str | None, environment: tuple[str, ...], responses: tuple[ResponsesCompared, ...]
+) -> Iterator[str]:
+    """Yield what cannot be if the original's card is true."""
+    for found in responses if generation == "original" else ():
+        differing = found.responses - found.equal
+        text = (
+            f"{number(differing)} of {number(found.responses)} responses of {found.decoding} differ"
+        )
+        if found.median_gap is not None and found.median_gap > LARGEST_GAP:
+            yield (
+                f"{text}, where they part by {found.median_gap:.2f} logits (median), which is no "
+                "rounding: the card does not describe what generated them"
+            )
+        elif not environment and differing > found.responses / 2:
+            yield (
+                f"{text}, with the same weights, seeds and software: the card does not describe "
+                "what generated them"
+            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from safebench.card.base import IsoDate, Name, NotReported, Reported, Section, Text
+from safebench.card.base import IsoDate, Name, NotReported, Reported, Section, Sha256, Text
 
 
 class Submitter(Section):
@@ -16,6 +16,15 @@ class Submitter(Section):
     """The organisation, if it is not the name; a rerun by another one counts for more."""
     contact: Reported[Text]
     """An address at which questions are answered."""
+
+
+class Repeats(Section):
+    """What a rerun repeats; it measures the primary estimands alone unless it says more."""
+
+    protocol: Sha256
+    """Protocol digest of the original."""
+    kind: Literal["rejudge", "regenerate", "retrain"]
+    """What was done again: the judging, the generating, or the fine-tuning."""
 
 
 class SubmissionInfo(Section):
@@ -35,6 +44,8 @@ class SubmissionInfo(Section):
     """Whether the submitter made the model, or describes somebody else's work."""
     supersedes: Reported[Name] | None = None
     """Id of the card that this one replaces."""
+    repeats: Repeats | None = None
+    """Of a rerun: what it repeats. Absent is an original."""
     object: Literal["recipe", "artefact"] = "recipe"
     """Whether the claim is about the procedure (seeds vary) or about released weights."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from collections.abc import Iterable
 from typing import Literal
 
 from safebench.card.base import (
@@ -38,6 +41,35 @@ class Estimand(Section):
     """Name of a judge; of what it does not decide, the primary judge answers."""
 
 
+def drawn(protocol: str, nonce: str, what: str, ids: Iterable[str], count: int) -> set[str]:
+    """Return `count` of the ids, drawn by a protocol digest and a nonce that nobody chose.
+
+    Those with the smallest HMAC-SHA256: key is the nonce in UTF-8, the message
+    `safebench/1 PROTOCOL WHAT ID`.
+    """
+
+    def rank(name: str) -> str:
+        message = f"safebench/1 {protocol} {what} {name}".encode()
+        return hmac.new(nonce.encode(), message, hashlib.sha256).hexdigest()
+
+    return set(sorted(ids, key=rank)[:count])
+
+
+class PromptSample(Section):
+    """Prompts that a rerun drew, so that neither side chose them (spec/v1/seeds.md)."""
+
+    prompts: Positive
+    """How many were drawn."""
+    nonce: Text
+    """Random text, drawn by the rerun after the original was published."""
+    protocol: Sha256
+    """Protocol digest of the original."""
+
+    def taken(self, task: str, prompts: Iterable[str]) -> set[str]:
+        """Return which of a task's prompts are drawn."""
+        return drawn(self.protocol, self.nonce, f"prompt {task}", prompts, self.prompts)
+
+
 class Task(Section):
     """One set of prompts and what is counted on it."""
 
@@ -69,6 +101,8 @@ class Task(Section):
     """Only this many prompts were used, the first ones: a trial, not a result."""
     available: Reported[Positive] | None = None
     """Number of prompts that a trial chose its first ones from; filled by a run."""
+    sample: PromptSample | None = None
+    """Prompts that a rerun drew at random instead of asking them all."""
     primary: Reported[Estimand] | None = None
     """The pre-declared estimand: by default last checkpoint, first decoding, primary judge."""
 
@@ -81,7 +115,9 @@ class Task(Section):
     @property
     def trial(self) -> str | None:
         """What a trial was limited to, `first 40 of 313 prompts`; None for the whole task."""
+        whole = f" of {self.available:,}" if isinstance(self.available, int) else ""
+        if self.sample is not None:
+            return f"{self.sample.prompts:,}{whole} prompts, drawn at random"
         if not isinstance(self.limit, int):
             return None
-        whole = f" of {self.available:,}" if isinstance(self.available, int) else ""
         return f"first {self.limit:,}{whole} prompts"

@@ -175,10 +175,11 @@ class Subject:
             if shipped_file(task.name) is None:
                 continue
             try:  # a path means nothing to a task that carries its own prompts
-                loaded = read_task(task.name, limit=limit)
+                part: dict[str, Any] = {"limit": limit, "sample": task.sample}
+                loaded = read_task(task.name, **part)
                 if path is not None and (loaded is None or loaded.is_published):
                     file = self.beside(path)
-                    loaded = None if file is None else read_task(task.name, file=file, limit=limit)
+                    loaded = None if file is None else read_task(task.name, file=file, **part)
                 found[task.name] = loaded
             except SafebenchError:
                 continue  # a copy that cannot be read is no evidence against the submission

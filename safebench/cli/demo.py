@@ -15,7 +15,8 @@ from safebench.card.measured import complete_results
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.executing import needs_models
-from safebench.cli.rerun import print_report, repeat
+from safebench.cli.rerun import repeat
+from safebench.cli.rerun_report import print_report
 from safebench.cli.summary import print_summary
 from safebench.errors import RunError
 from safebench.evidence.submission import Submission

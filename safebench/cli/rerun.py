@@ -1,32 +1,25 @@
-"""`safebench rerun`: repeat a submission and print a verdict."""
+"""`safebench rerun`: repeat a submission, or say what that would cost, and print a verdict."""
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
-from rich.console import Console
 
 from safebench.card.base import NotReported
-from safebench.card.card import Card
 from safebench.card.submission import Submitter
 from safebench.cli import options
-from safebench.cli.console import TerminalProgress, print_wrapped, printer
+from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.executing import load_sound_card, needs_models
-from safebench.cli.tables import columns, print_cells
-from safebench.errors import CardError, RunError
+from safebench.cli.rerun_report import print_report
+from safebench.errors import RunError
 from safebench.evidence.submission import CARD_FILE, Submission
-from safebench.evidence.verdicts import RerunReport, ScoreVerdict, write_report
-from safebench.words import (
-    checkpoint,
-    construct_name,
-    count,
-    plain,
-    proportion,
-    signed,
-    signed_interval,
-)
+from safebench.evidence.verdicts import Kind, RerunReport, write_report
+
+if TYPE_CHECKING:
+    from safebench.study.rerun import Extent, Repetition
 
 EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3, "no_verdict": 3}
 
@@ -34,17 +27,43 @@ EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3, "no_verdict": 3
 @click.command(name="rerun")
 @click.argument("submission", type=click.Path(path_type=Path))
 @click.option(
+    "--kind",
+    type=click.Choice(get_args(Kind)),
+    help="What to repeat, from cheap to dear: the numbers from the outcomes; the verdicts of every "
+    "judge on the responses; the responses from the trained weights; the fine-tuning with new "
+    "training seeds. Without it, what each would cost here is printed.",
+)
+@click.option(
     "--out",
-    required=True,
     type=options.FOLDER,
     help="Folder to write the rerun to, itself a submission: a new one, or that of an interrupted "
-    "rerun.",
+    "rerun. `recompute` writes its report alone, and needs none.",
 )
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
-    help="Number of new training seeds, fixed before the rerun begins. Default: as many as in the "
-    "original.",
+    help="Number of training seeds, fixed before the rerun begins: new ones to fine-tune with, or "
+    "how many of the original's to take. Default: as many as in the original.",
+)
+@click.option(
+    "--subset",
+    "fraction",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    help="Share of the prompts, and of the original's training seeds, to draw at random, so that "
+    "neither side chooses them. Never fewer than 50 prompts and 3 seeds.",
+)
+@click.option(
+    "--nonce",
+    help="Random text that the draw follows from, to repeat a draw. Default: a new one, which the "
+    "report names.",
+)
+@click.option(
+    "--generation",
+    type=click.Choice(["original", "new"]),
+    default="original",
+    show_default=True,
+    help="Sampling noise of --kind regenerate: the original's, which should give the same bytes, "
+    "or new noise, which shows what sampling alone changes.",
 )
 @click.option(
     "--everything",
@@ -72,8 +91,12 @@ def command(
     ctx: click.Context,
     /,
     submission: Path,
-    out: Path,
+    kind: Kind | None,
+    out: Path | None,
     seeds: int | None,
+    fraction: float | None,
+    nonce: str | None,
+    generation: str,
     everything: bool,
     base: Path | None,
     name: str,
@@ -81,43 +104,110 @@ def command(
     contact: str | None,
     **settings: Any,
 ) -> None:
-    """Fine-tune SUBMISSION's recipe with new training seeds, measure it, and compare.
+    """Repeat SUBMISSION, compare, and print a verdict on each primary estimand.
 
-    The verdict is an equivalence test on each primary estimand, with the standard's margin. A trial
-    (made with `run --limit`) and a study with fewer than 50 prompts get no verdict.
+    The report is written to OUT as verdict.json and as report.html, a page that prints well. The
+    verdict is an equivalence test with the standard's margin. A trial (made with `run --limit`) and
+    a study with fewer than 50 prompts get no verdict.
 
     \b
-    Exit codes: 0 reproduced; 1 not reproduced; 3 inconclusive or no verdict;
-                2 the rerun could not be done.
+    Exit codes: 0 reproduced, or costs were printed; 1 not reproduced;
+                3 inconclusive or no verdict; 2 the rerun could not be done.
     """
+    if kind is None:
+        from safebench.cli.rerun_costs import print_costs
+
+        original = Submission(load_sound_card(submission / CARD_FILE), submission)
+        print_costs(original, seeds=seeds, fraction=fraction, base=base, **settings)
+        return
+    _check_options(kind, out, seeds=seeds, fraction=fraction, nonce=nonce, generation=generation)
+    if kind == "recompute":
+        from safebench.checks.recompute import recompute
+
+        original = Submission.read(submission)
+        report = recompute(original)
+        _finish(ctx, report, original, out)
+        return
+    from safebench.study.rerun import Extent
+
     original = Submission(load_sound_card(submission / CARD_FILE), submission)
     submitter = Submitter(
         name=name,
         organisation=organisation or NotReported(not_reported="rerun without --organisation"),
         contact=contact or NotReported(not_reported="rerun without --contact"),
     )
+    assert out is not None  # noqa: S101 - checked above
+    drawn = _nonce(nonce, out) if fraction is not None else ""
+    extent = Extent(seeds, fraction, drawn, new_noise=generation == "new")
     with TerminalProgress() as progress:
         report = repeat(
             original,
             out,
             submitter,
             progress,
-            seeds=seeds,
+            kind=kind,
+            extent=extent,
             everything=everything,
             base=base,
             **settings,
         )
+    _finish(ctx, report, original, out)
+
+
+def _check_options(kind: Kind, out: Path | None, **given: Any) -> None:
+    """Check that the options belong to the kind; raises RunError."""
+    if out is None and kind != "recompute":
+        raise RunError(f"--kind {kind} needs a folder to write to", fix="give --out DIR")
+    used = {
+        "recompute": (),
+        "rejudge": ("seeds", "fraction", "nonce"),
+        "regenerate": ("seeds", "fraction", "nonce", "generation"),
+        "retrain": ("seeds", "fraction", "nonce"),
+    }[kind]
+    names = {"fraction": "subset"}
+    for name, value in given.items():
+        if value not in (None, "original") and name not in used:
+            raise RunError(
+                f"--{names.get(name, name)} has no meaning for --kind {kind}", fix="leave it out"
+            )
+    if given["nonce"] is not None and given["fraction"] is None:
+        raise RunError("--nonce without --subset draws nothing", fix="give --subset FRACTION")
+
+
+def _nonce(given: str | None, out: Path) -> str:
+    """Return the nonce of a draw: the one given, that of a rerun begun here, or a new one."""
+    from safebench.evidence.store import Store
+
+    if given is not None:
+        return given
+    store = Store(out)
+    begun = None
+    if store.is_finished:
+        begun = Submission.read(out).card
+    elif store.work.is_dir():
+        try:
+            begun = store.claim().card
+        except RunError:  # a rejudgement, or something else, which says so itself
+            begun = None
+    tasks = begun.task_list() if begun is not None else ()
+    found = next((task.sample.nonce for task in tasks if task.sample is not None), None)
+    return found or secrets.token_hex(16)
+
+
+def _finish(
+    ctx: click.Context, report: RerunReport, original: Submission, out: Path | None
+) -> None:
+    """Print a report, write it where there is a folder, and exit with its code."""
     print_report(printer(), report)
-    click.echo(f"\nWrote {out / 'verdict.json'}.")
+    if out is not None:
+        from safebench.site.rerun_page import rerun_page
+
+        out.mkdir(parents=True, exist_ok=True)
+        write_report(report, out)
+        page = out / "report.html"
+        page.write_bytes(rerun_page(report, original.card))
+        click.echo(f"\nWrote {out / 'verdict.json'} and {page}.")
     ctx.exit(EXIT[report.overall])
-
-
-def _seed_count(card: Card) -> int:
-    """Return the number of training seeds of a card."""
-    seeds = card.seeds
-    if isinstance(seeds, NotReported) or isinstance(seeds.training, NotReported):
-        raise CardError("the card reports no training seeds", fix="give their number by --seeds")
-    return seeds.training if isinstance(seeds.training, int) else len(seeds.training)
 
 
 def repeat(
@@ -126,79 +216,45 @@ def repeat(
     submitter: Submitter,
     progress: TerminalProgress,
     *,
-    seeds: int | None = None,
+    kind: Repetition = "retrain",
+    extent: Extent | None = None,
     everything: bool = False,
     base: Path | None = None,
     **settings: Any,
 ) -> RerunReport:
-    """Execute a rerun into a folder and write its verdict.
+    """Execute a rerun into a folder and return its report, which is written there too.
 
-    `seeds`: how many new ones, by default as many as in the original; `base`: folder of the base
-    model, where it is not in the submission; `settings`: of `Settings`.
+    `extent`: how much is repeated, all by default; `base`: folder of the base model, where it is
+    not in the submission; `settings`: of `Settings`.
     """
+    from safebench.analysis.verdict import compare
+    from safebench.study.rerun import Extent, primary_blocks, rerun_card
+
+    card = rerun_card(original, kind, submitter, extent or Extent(), base)
+    if kind == "rejudge":
+        from safebench.study.rejudging import rejudge
+
+        done = rejudge(original, card, out, progress, settings.get("device") or "cpu")
+        report = compare(original, Submission(done, out), kind)
+        write_report(report, out)
+        return report
     with needs_models("rerun"):
-        from safebench.analysis.verdict import compare
         from safebench.cli.run import describe
         from safebench.study.engines import Settings
         from safebench.study.execute import execute, finished_earlier
+        from safebench.study.gaps import measure_gaps
         from safebench.study.plan import make_plan
-        from safebench.study.rerun import primary_blocks, rerun_card
-    protocol = original.with_card(
-        rerun_card(original, seeds or _seed_count(original.card), submitter, base)
-    )
-    is_needed = primary_blocks(original.card)
-    plan = make_plan(protocol, out, *(() if everything else (is_needed,)))
+    protocol = original.with_card(card)
+    plan = make_plan(protocol, out, *(() if everything else (primary_blocks(original.card),)))
     progress.say("rerun " + describe(plan))
-    before = finished_earlier(plan, out)
-    outcome = before or execute(plan, out, Settings(**settings), progress)
+    chosen = Settings(**settings)
+    outcome = finished_earlier(plan, out) or execute(plan, out, chosen, progress)
     if outcome.card is None:
         raise RunError(f"{out}: the rerun is not finished", fix="run the same command again")
-    report = compare(original, Submission(outcome.card, out))
+    rerun = Submission(outcome.card, out)
+    gaps = {}
+    if kind == "regenerate" and not (extent or Extent()).new_noise:
+        gaps = measure_gaps(original, rerun, plan, chosen)
+    report = compare(original, rerun, kind, gaps=gaps)
     write_report(report, out)
     return report
-
-
-def print_report(console: Console, report: RerunReport) -> None:
-    """Print verdicts with the numbers behind them."""
-    rows = [
-        (
-            _label(row, report.checkpoint_unit),
-            f"{proportion(row.original_estimate)} ({count(row.original_seeds, 'seed')})",
-            f"{proportion(row.rerun_estimate)} ({count(row.rerun_seeds, 'seed')})",
-            _difference(row),
-            proportion(row.margin_points, 3),
-            plain(row.verdict),
-        )
-        for row in report.verdicts
-    ]
-    heads = columns("", "reported", "here", "difference [90 % interval]", "margin", "verdict")
-    print_cells(console, heads, rows)
-    for row in report.verdicts:
-        print_wrapped(console, f"  {construct_name(row.construct)}", row.reason, 16)
-    console.print("\n[bold]Change from base[/bold]")
-    for change in report.changes:
-        text = (
-            f"{signed(change.original_estimate)} reported, {signed(change.rerun_estimate)} here: "
-            f"{plain(change.verdict)}; {change.reason}"
-        )
-        print_wrapped(console, f"  {construct_name(change.construct)}", text, 16)
-    differences = "; ".join(report.environment_differences) or "none"
-    console.print(f"\nEnvironment differences: {differences}", markup=False)
-    console.print(f"Overall: [bold]{plain(report.overall)}[/bold]")
-
-
-def _difference(row: ScoreVerdict) -> str:
-    if row.lower_points is None or row.upper_points is None:
-        return f"{signed(row.difference_points)} [not measured]"
-    bounds = signed_interval(row.lower_points, row.upper_points)
-    return f"{signed(row.difference_points)} {bounds}"
-
-
-def _label(row: ScoreVerdict, unit: str) -> str:
-    parts = (
-        construct_name(row.construct),
-        checkpoint(row.checkpoint, unit),
-        row.decoding,
-    )
-    trial = f" ({row.trial})" if row.trial else ""
-    return ", ".join(part for part in parts if part) + trial

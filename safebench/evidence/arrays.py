@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -47,6 +48,24 @@ class OutcomeArray:
     """The same shape."""
     unrecorded: npt.NDArray[np.bool_]
     """The same shape: whether the sampler did not keep how the response ended."""
+
+    def only(
+        self,
+        *,
+        seeds: Collection[int | None] | None = None,
+        prompts: Collection[str] | None = None,
+    ) -> OutcomeArray:
+        """Return the part of these training seeds and prompts, in the order it has here."""
+        s = [i for i, seed in enumerate(self.seeds) if seeds is None or seed in seeds]
+        p = [i for i, name in enumerate(self.prompts) if prompts is None or name in prompts]
+        laid = ("scores", "verdicts", "unread", "truncated", "blocked", "unrecorded")
+        return replace(
+            self,
+            seeds=tuple(self.seeds[i] for i in s),
+            prompts=tuple(self.prompts[i] for i in p),
+            categories=tuple(self.categories[i] for i in p),
+            **{name: getattr(self, name)[s][..., p] for name in laid},
+        )
 
     def with_unread(self, score: float) -> Floats:
         """Return the scores with this one wherever the judge gave no verdict."""

@@ -9,14 +9,19 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from safebench.card.base import Name, Positive, Section, Sha256, TaskName, Text
+from safebench.card.digest import protocol_digest
 from safebench.card.task import Construct
 from safebench.errors import EvidenceError
 from safebench.evidence.documents import read_json
+from safebench.evidence.submission import Submission
 from safebench.files import replace_file
 
 VERDICT_FILE = "verdict.json"
 
 Word = Literal["reproduced", "not_reproduced", "inconclusive", "no_verdict"]
+Kind = Literal["recompute", "rejudge", "regenerate", "retrain"]
+"""What was repeated, from cheap to dear: the numbers from the outcomes, the verdicts of judges from
+the responses, the responses from the trained weights, or the fine-tuning."""
 
 
 class Side(Section):
@@ -30,6 +35,17 @@ class Side(Section):
     """Protocol digest."""
     outcomes_sha256: Sha256
     """Digest of its outcomes.parquet."""
+
+
+def side_of(submission: Submission) -> Side:
+    """Return what identifies a submission in a report."""
+    card = submission.card
+    return Side(
+        id=card.submission.id,
+        organisation=card.submission.organisation,
+        protocol=protocol_digest(card),
+        outcomes_sha256=submission.outcomes_sha256,
+    )
 
 
 class _Row(Section):
@@ -71,6 +87,14 @@ class ScoreVerdict(_Row):
     """Lower end of the 90 % interval, proportion; null when no spread was measured."""
     upper_points: float | None
     """Upper end of the 90 % interval, proportion; null when no spread was measured."""
+    confidence: float = 0.9
+    """Of that interval; higher where seeds were added until it was settled."""
+    lower_95_points: float | None = None
+    """Lower end of the 95 % interval, proportion; null when no spread was measured."""
+    upper_95_points: float | None = None
+    """Upper end of the 95 % interval, proportion; null when no spread was measured."""
+    predicted: tuple[float, float] | None = None
+    """Where the original alone puts the rerun's score, at 95 %; null where one run says nothing."""
     margin_points: float
     """The margin at the original's score, proportion."""
     seeds_needed: Positive | None
@@ -102,18 +126,77 @@ class ChangeVerdictRow(_Row):
     """Why, in a sentence."""
 
 
+class Agreement(Section):
+    """How often both sides decided alike, of responses with the same place in the grid."""
+
+    task: TaskName
+    """Name of the task."""
+    construct: Construct  # type: ignore[assignment]
+    """What it measures."""
+    judge: Name
+    """Name of the judge."""
+    outcomes: Positive
+    """Outcomes compared."""
+    equal: int
+    """How many have the same score."""
+    kappa: float | None
+    """Cohen's kappa of the verdicts; null where there are none, or all are the same."""
+
+
+class ResponsesCompared(Section):
+    """Responses of a regeneration beside the original's, text by text."""
+
+    decoding: Name
+    """Name of the decoding."""
+    responses: Positive
+    """Responses compared."""
+    equal: int
+    """How many are the same, byte for byte."""
+    gaps: int = 0
+    """Of the others, how many were looked at where they part; greedy ones alone."""
+    median_gap: float | None = None
+    """Median of the logit gap there: the rerun's token minus the original's, by the rerun's model;
+    null where none was looked at."""
+
+
+class PromptFlip(Section):
+    """A prompt whose rate differs between the sides by more than runs differ anyway."""
+
+    task: TaskName
+    """Name of the task."""
+    construct: Construct  # type: ignore[assignment]
+    """What it measures."""
+    prompt_id: Text
+    """Id of the prompt."""
+    original: float
+    """Rate of the original, a proportion."""
+    rerun: float
+    """Rate of the rerun, a proportion."""
+    p_adjusted: float
+    """P value, adjusted over the task's prompts (Benjamini-Hochberg)."""
+
+
+class Look(Section):
+    """One look of a sequential rerun."""
+
+    seeds: Positive
+    """New training seeds at this look."""
+    overall: Word
+    """The verdict then."""
+
+
 class RerunReport(Section):
     """Everything a rerun found."""
 
     schema_version: Literal["safebench/verdict/1"] = "safebench/verdict/1"
     """Format of this file."""
-    kind: Literal["retrain"]
-    """What was repeated: `retrain` trains anew with new training seeds."""
+    kind: Kind
+    """What was repeated."""
     original: Side
     """The submission that was repeated."""
     rerun: Side
     """The repetition."""
-    planned_seeds: Positive
+    planned_seeds: int
     """Training seeds fixed before the rerun began."""
     checkpoint_unit: Literal["epoch", "step"]
     """What checkpoints are counted in."""
@@ -125,6 +208,22 @@ class RerunReport(Section):
     """`reproduced` only if every primary estimand is."""
     environment_differences: tuple[Text, ...]
     """What differs between the two environments, one line each."""
+    generation: Literal["original", "new"] | None = None
+    """Of kind `regenerate`: whether the original's sampling noise was drawn again, or new one."""
+    nonce: Text | None = None
+    """What a drawn sample of prompts and seeds follows from; null where nothing was drawn."""
+    agreement: tuple[Agreement, ...] = ()
+    """By judge, task and construct, over all cells that both sides have."""
+    responses: tuple[ResponsesCompared, ...] = ()
+    """Of kind `regenerate`, by decoding; none where either side lacks the responses."""
+    flips: tuple[PromptFlip, ...] = ()
+    """Prompts of the primary estimands that changed beyond chance."""
+    numbers: int | None = None
+    """Of kind `recompute`: numbers of the card that were computed again."""
+    contradictions: tuple[Text, ...] = ()
+    """What cannot be if the card is true, one line each; any of them makes `not_reproduced`."""
+    looks: tuple[Look, ...] = ()
+    """Looks of a rerun that added seeds until it was settled, by its registered schedule."""
 
 
 def write_report(report: RerunReport, folder: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from safebench.card.base import NotReported, require
 from safebench.card.card import Card
 from safebench.card.pinned import check_same
-from safebench.card.task import METRICS, Construct, Estimand, Task
+from safebench.card.task import METRICS, Construct, Estimand, PromptSample, Task
 from safebench.errors import CardError, TaskError
 from safebench.evidence.scoring import final_checkpoint
 from safebench.evidence.submission import Submission
@@ -71,6 +71,7 @@ def load_task(
     file: Path | None = None,
     revision: str | None = None,
     limit: int | None = None,
+    sample: PromptSample | None = None,
 ) -> LoadedTask:
     """Load a task, from a local copy of its published file where one is given.
 
@@ -84,12 +85,16 @@ def load_task(
         if "dataset_id" in options and "file" not in options:
             commit = revision or hub_commit(options["dataset_id"], options["local_variable"])
             options["revision"] = commit
-        found = _read(name, version, options, limit)
+        found = _read(name, version, options, limit, sample)
         return replace(found, task=_for_lm_eval(found))
 
 
 def read_task(
-    name: str, *, file: Path | None = None, limit: int | None = None
+    name: str,
+    *,
+    file: Path | None = None,
+    limit: int | None = None,
+    sample: PromptSample | None = None,
 ) -> LoadedTask | None:
     """Return a task without lm-eval's part, or None where its documents take the Hub or lm-eval.
 
@@ -100,7 +105,7 @@ def read_task(
     if "dataset_id" in options and ("file" not in options or options.get("layout") == "lm_eval"):
         return None
     with raised_as(TaskError, f"task {name!r} cannot be loaded"):
-        return _read(name, version, options, limit)
+        return _read(name, version, options, limit, sample)
 
 
 def _settings(name: str, file: Path | None) -> tuple[str, dict[str, Any]]:
@@ -120,9 +125,18 @@ def _settings(name: str, file: Path | None) -> tuple[str, dict[str, Any]]:
     return str((config.get("metadata") or {}).get("version", "unversioned")), options
 
 
-def _read(name: str, version: str, options: dict[str, Any], limit: int | None) -> LoadedTask:
+def _read(
+    name: str,
+    version: str,
+    options: dict[str, Any],
+    limit: int | None,
+    sample: PromptSample | None,
+) -> LoadedTask:
     everything = documents_of(options)
     documents = tuple(everything[:limit])
+    if sample is not None:
+        taken = sample.taken(name, (str(d["prompt_id"]) for d in documents))
+        documents = tuple(d for d in documents if str(d["prompt_id"]) in taken)
     lines = "".join(
         json.dumps([d["prompt_id"], d["construct"], d["prompt"], d["target"]], ensure_ascii=False)
         + "\n"
@@ -181,6 +195,7 @@ def pin_tasks(submission: Submission) -> tuple[Card, tuple[LoadedTask, ...]]:
             file=file_of(task, number, submission.folder),
             revision=task.dataset_revision if isinstance(task.dataset_revision, str) else None,
             limit=require(task.limit, f"tasks[{number}].limit"),
+            sample=task.sample,
         )
         check_task(number, task, found)
         pinned.append(pinned_task(task, found, default))

@@ -184,6 +184,25 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             raise ModelError("a prompt has no tokens", fix="leave empty prompts out of the task")
         return found
 
+    def gap(self, context: str, first: str, second: str) -> float | None:
+        """Return by how many logits the second response leads where the two part.
+
+        Both are read back as tokens; None where they have the same, though not the same text.
+        """
+        prompt = self.encoded([context])[context]
+        both = [
+            [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.eot_token_id]
+            for text in (first, second)
+        ]
+        parting = [(i, a, b) for i, (a, b) in enumerate(zip(*both, strict=False)) if a != b]
+        if not parting:
+            return None
+        place, a, b = parting[0]
+        tokens = torch.tensor([[*prompt, *both[0][:place]]], device=self.device)
+        with torch.no_grad():
+            logits = self._model(tokens).logits[0, -1].double()
+        return float(logits[b] - logits[a])
+
     def _generate(
         self, jobs: list[Job], settings: dict[str, Any], done: dict[int, Generated]
     ) -> None:

@@ -115,7 +115,7 @@ def _prompts(submission: Submission) -> tuple[tuple[Task, ...], dict[str, int], 
     for number, task in enumerate(measured_tasks(submission.card)):
         file = file_of(task, number, submission.folder)
         limit = require(task.limit, f"tasks[{number}].limit")
-        found = read_task(task.name, file=file, limit=limit)
+        found = read_task(task.name, file=file, limit=limit, sample=task.sample)
         if found is not None:
             check_task(number, task, found)
             tasks.append(task.model_copy(update=trial_of(task, found)))

@@ -113,7 +113,7 @@ def judge_submission(
     progress.start("judge", responses.num_rows * len(judges))
     found = judge_responses(
         responses.select(RESPONSES.names),
-        _documents(submission, responses, entries),
+        documents_of(submission, responses, entries),
         judges,
         progress,
         JudgementCache(cache_file()),
@@ -161,7 +161,7 @@ def _write(
     return card
 
 
-def _documents(
+def documents_of(
     submission: Submission, responses: pa.Table, entries: Sequence[JudgeEntry]
 ) -> Documents:
     """Return what each prompt is: as it was judged before, and right answers from the task."""

@@ -1,59 +1,92 @@
-"""Repeating a submission with new training seeds, and the verdict on what came out."""
+"""What is repeated of a submission, as a plan: with its weights, or with new training seeds."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Literal, cast
 
 from safebench.card.base import require
 from safebench.card.card import Card
 from safebench.card.data import RenderingTemplate
+from safebench.card.digest import generation_seed, protocol_digest
 from safebench.card.model import ApiModel, ChatTemplateFromFile
 from safebench.card.pinned import update
-from safebench.card.submission import Submitter
+from safebench.card.submission import Repeats, Submitter
+from safebench.card.task import PromptSample, Task, drawn
 from safebench.errors import CardError
 from safebench.evidence.submission import Submission
 from safebench.files import inside
+from safebench.stats.arms import FEWEST_PROMPTS
 from safebench.study.cells import BlockFilter
 from safebench.tuning.registry import trained
 
+Repetition = Literal["rejudge", "regenerate", "retrain"]
+"""The kinds of rerun that make a submission of their own."""
+_FEWEST_SEEDS: Final = 3
+"""Training seeds that a sample draws at least, where there are as many."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much of a submission is repeated."""
+
+    seeds: int | None = None
+    """Training seeds: new ones to fine-tune with, or how many of the original's; its own number
+    where this is None."""
+    fraction: float | None = None
+    """Share of the prompts and of the original's training seeds that is drawn; all where None."""
+    nonce: str = ""
+    """Random text that the draw follows from."""
+    new_noise: bool = False
+    """Whether sampled responses are generated with another generation seed."""
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether prompts are drawn."""
+        return self.fraction is not None
+
 
 def rerun_card(
-    submission: Submission, seeds: int, submitter: Submitter, base: Path | None = None
+    submission: Submission,
+    kind: Repetition,
+    submitter: Submitter,
+    extent: Extent,
+    base: Path | None = None,
 ) -> Card:
-    """Return the protocol of a submission as a plan with new training seeds.
+    """Return the protocol of a submission as a plan to repeat it.
 
     A task's local file outside the submission is not read: the task's own source, or the local
     copy that its environment variable names, takes its place, and its digest is checked.
 
     Args:
         submission: What is repeated.
-        seeds: How many.
+        kind: `retrain` takes new training seeds, `regenerate` the original's weights, `rejudge` its
+            responses.
         submitter: Who repeats it.
+        extent: How much of it.
         base: The folder of its base model on this machine, where the submission does not hold it.
 
     Raises:
-        CardError: it cannot be repeated: nothing was trained, it has no results, or it names files
-            outside the submission.
+        CardError: it cannot be repeated: nothing was trained, it has no results or no weights, or
+            it names files outside the submission.
     """
     if base is not None:
         placed = update(submission.card, model={"base": {"id": str(base.resolve())}})
         submission = submission.with_card(placed)
-    _check_repeatable(submission, base_is_given=base is not None)
+    _check_repeatable(submission, kind, base_is_given=base is not None)
     original, folder = submission.card, submission.folder
+    digest = protocol_digest(original)
     tasks = tuple(
         task.model_copy(update={"path": None})
         if isinstance(task.path, str) and inside(folder, task.path) is None
         else task
         for task in original.task_list()
     )
-    data = tuple(
-        # What the base model answers itself, it answers anew.
-        d.model_copy(update={"path": None, "sha256": None, "rendered_sha256": None})
-        if d.answers is not None
-        else d
-        for d in require(original.data, "data")
-    )
+    if extent.fraction is not None:
+        tasks = tuple(_drawn_task(task, digest, extent) for task in tasks)
     card = update(
         original,
         submission={
@@ -61,36 +94,106 @@ def rerun_card(
             "title": f"Rerun of: {original.submission.id}",
             "submitter": submitter,
             "supersedes": None,
-        },
-        model={"weights": None},
-        seeds={
-            "scheme": "derived",
-            "training": seeds,
-            "generation": None,
-            "series": "rerun",
-            "origin": None,
+            "repeats": Repeats(protocol=digest, kind=kind),
         },
     )
     measured = dict.fromkeys(("environment", "results", "evidence"))
-    return card.model_copy(update={"data": data, "tasks": tasks, **measured})
+    card = card.model_copy(update={"tasks": tasks, **measured})
+    return _trained_anew(card, extent) if kind == "retrain" else _same_weights(card, digest, extent)
 
 
-def _check_repeatable(submission: Submission, *, base_is_given: bool) -> None:
+def _drawn_task(task: Task, digest: str, extent: Extent) -> Task:
+    """Return a task of which prompts are drawn; at least as many as a verdict needs."""
+    whole = int(require(task.prompts, f"tasks ({task.name}).prompts") or 0)
+    count = min(whole, max(FEWEST_PROMPTS, math.ceil(whole * (extent.fraction or 1))))
+    sample = PromptSample(prompts=count, nonce=extent.nonce, protocol=digest)
+    filled = ("dataset_sha256", "prompts", "available")  # of the drawn ones, by the run
+    return task.model_copy(update={"sample": sample, **dict.fromkeys(filled)})
+
+
+def _trained_anew(card: Card, extent: Extent) -> Card:
+    data = tuple(
+        # What the base model answers itself, it answers anew.
+        d.model_copy(update={"path": None, "sha256": None, "rendered_sha256": None})
+        if d.answers is not None
+        else d
+        for d in require(card.data, "data")
+    )
+    seeds = {
+        "scheme": "derived",
+        "training": extent.seeds or len(_seeds_of(card)),
+        "generation": None,
+        "series": "rerun",
+        "origin": None,
+    }
+    card = update(card, model={"weights": None}, seeds=seeds)
+    return card.model_copy(update={"data": data})
+
+
+def _same_weights(card: Card, digest: str, extent: Extent) -> Card:
+    """Return a card whose training seeds, and their weights, are the original's, or some of them.
+
+    Drawn are at least three, where there are as many: fewer show no spread.
+    """
+    seeds = _seeds_of(card)
+    count = len(seeds) if extent.seeds is None else min(extent.seeds, len(seeds))
+    if extent.fraction is not None:
+        count = min(count, max(_FEWEST_SEEDS, math.ceil(len(seeds) * extent.fraction)))
+    names = drawn(digest, extent.nonce, "run", map(str, seeds), count)
+    kept = tuple(seed for seed in seeds if str(seed) in names) if extent.is_drawn else seeds[:count]
+    generation = require(require(card.seeds, "seeds").generation, "seeds.generation")
+    if extent.new_noise:
+        generation = generation_seed(update(card, seeds={"series": "rerun"}))
+    declared = {
+        "scheme": "declared",
+        "training": kept,
+        "generation": generation,
+        "nonce": "self_derived",
+        "nonce_source": None,
+        "series": "original",
+        "origin": "those of the original",
+    }
+    card = update(card, seeds=declared)
+    if isinstance(card.model, ApiModel) or not card.is_tuned:
+        return card
+    listed = require(card.model.weights, "model.weights") or ()
+    return update(card, model={"weights": tuple(w for w in listed if w.training_seed in kept)})
+
+
+def _seeds_of(card: Card) -> tuple[int, ...]:
+    """Return the training seeds of a card that was executed; an untuned model has none."""
+    given = require(require(card.seeds, "seeds").training, "seeds.training")
+    if isinstance(given, int):
+        raise CardError("the card gives the number of its training seeds, and not the seeds")
+    return cast("tuple[int, ...]", given)
+
+
+def _check_repeatable(submission: Submission, kind: Repetition, *, base_is_given: bool) -> None:
     """Check that a submission can be repeated here; raises CardError."""
     original, folder = submission.card, submission.folder
-    if isinstance(original.model, ApiModel) and original.is_tuned:
-        raise CardError(
-            "model.access is `api`: what its provider fine-tuned cannot be retrained here",
-            fix="have the provider fine-tune with new seeds, execute that card (safebench run), "
-            "and compare the two: safebench compare DIR DIR",
-        )
-    if trained(original) is None:
-        raise CardError("nothing was fine-tuned, so there is nothing to retrain")
     if original.given_results is None:
         raise CardError(
             "the card has no results to compare with", fix="execute it first: safebench run"
         )
     require(original.seeds, "seeds")
+    if kind == "rejudge":
+        return
+    if kind == "retrain":
+        if isinstance(original.model, ApiModel) and original.is_tuned:
+            raise CardError(
+                "model.access is `api`: what its provider fine-tuned cannot be retrained here",
+                fix="have the provider fine-tune with new seeds, execute that card (safebench "
+                "run), and compare the two: safebench compare DIR DIR",
+            )
+        if trained(original) is None:
+            raise CardError(
+                "nothing was fine-tuned, so there is nothing to retrain",
+                fix="repeat the generation: --kind regenerate",
+            )
+    elif not isinstance(original.model, ApiModel) and original.is_tuned:
+        _check_weights(submission)
+    if isinstance(original.model, ApiModel):
+        return
     for pointer, path, what in _files(original):
         if inside(folder, path) is None:
             raise CardError(
@@ -102,6 +205,23 @@ def _check_repeatable(submission: Submission, *, base_is_given: bool) -> None:
         raise CardError(
             f"model.base.id {name!r} leaves the submission",
             fix="say where the base model is on this machine, with --model; its digest is checked",
+        )
+
+
+def _check_weights(submission: Submission) -> None:
+    """Check that the weights of every run are in the submission, or have an address."""
+    listed = require(submission.card.loadable_model.weights, "model.weights") or ()
+    absent = [
+        str(weights.path)
+        for weights in listed
+        if (isinstance(weights.path, str) and inside(submission.folder, weights.path) is None)
+        or (isinstance(weights.path, str) and not submission.path(weights.path).is_dir())
+    ]
+    if absent or not listed:
+        what = f"{len(absent)} of {len(listed)}, the first {absent[0]}" if absent else "none listed"
+        raise CardError(
+            f"the weights are not in the submission ({what})",
+            fix="ask its authors for adapters/, or fine-tune anew: --kind retrain",
         )
 
 

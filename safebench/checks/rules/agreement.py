@@ -123,7 +123,8 @@ def _declared_cells(subject: Subject, *, bases: bool) -> Iterator[tuple[Any, ...
         for d in items(subject.card.decoding)
         for repeat in range(1, (reported(d.repeats) or 0) + 1)
     ]
-    if getattr(subject.card.seeds, "series", "original") == "rerun":
+    is_rerun = getattr(subject.card.seeds, "series", "original") == "rerun"
+    if is_rerun or subject.card.submission.repeats is not None:
         primaries = [reported(task.primary) for task in subject.card.task_list()]
         named = {(p.decoding, p.checkpoint) for p in primaries if p is not None}
         decodings = [d for d in decodings if any(d[0] == name for name, _ in named)]
@@ -161,7 +162,7 @@ def _declared_judgements(
         constructs = constructs_of(task) or ()
         for construct in constructs:
             deciding = [name for *what, name in measured if what == [task.name, construct]]
-            if task.limit and len(constructs) > 1 and not deciding:
+            if task.trial and len(constructs) > 1 and not deciding:
                 continue
             for judge in items(subject.card.judge):
                 decides = DEFAULT_CONSTRUCTS if judge.constructs is None else judge.constructs

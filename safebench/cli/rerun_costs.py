@@ -1,0 +1,68 @@
+"""What `safebench rerun` prints without --kind: what each rerun costs here, and can show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from safebench.analysis.rerun_facts import SHOWS
+from safebench.card.submission import Submitter
+from safebench.cli.console import print_wrapped, printer
+from safebench.cli.tables import columns, print_cells
+from safebench.errors import SafebenchError
+from safebench.evidence.submission import Submission
+from safebench.words import number
+
+if TYPE_CHECKING:
+    from safebench.study.rerun import Repetition
+
+_KINDS: tuple[Repetition, ...] = ("rejudge", "regenerate", "retrain")
+
+
+def print_costs(
+    original: Submission,
+    *,
+    seeds: int | None,
+    fraction: float | None,
+    base: Path | None,
+    **settings: Any,
+) -> None:
+    """Print one row for each kind, and below it what is not here."""
+    from safebench.study.rerun import Extent
+    from safebench.study.rerun_costs import Cost, cost_of
+
+    somebody = Submitter(name="not given", organisation="not given", contact="not given")
+    extent = Extent(seeds, fraction, nonce="a draw of this size")
+    costs: dict[str, Cost | SafebenchError] = {}
+    for kind in _KINDS:
+        try:
+            costs[kind] = cost_of(original, kind, somebody, extent, base, settings)
+        except SafebenchError as problem:
+            costs[kind] = problem
+    console = printer()
+    cells = [("recompute", "0", "0", "0", "seconds")]
+    for name, cost in costs.items():
+        cells.append(
+            (name, "-", "-", "-", "cannot be done here")
+            if isinstance(cost, SafebenchError)
+            else (
+                name,
+                number(cost.judgements),
+                number(cost.responses),
+                f"{cost.fine_tunings} x {number(cost.updates)}" if cost.fine_tunings else "0",
+                cost.time,
+            )
+        )
+    heads = columns("kind", numbers=("judgements", "responses", "updates", "time here"))
+    print_cells(console, heads, cells)
+    console.print()
+    for name, shows in SHOWS.items():
+        print_wrapped(console, f"  {name}", shows, 14)
+        found = costs.get(name)
+        if isinstance(found, SafebenchError):
+            print_wrapped(console, "", str(found), 14)
+        for line in () if found is None or isinstance(found, SafebenchError) else found.missing:
+            print_wrapped(console, "", f"not here: {line}", 14)
+    click.echo(f"\nThen: safebench rerun {original.folder} --kind KIND --out DIR")
