@@ -200,6 +200,7 @@ def test_the_looks_at_a_rerun_that_adds_seeds() -> None:
         design = sequential_design(int(original), paired=kind == "regenerate")
         assert design.looks == tuple(map(int, looks.split()))
         assert design.alpha == float(alpha)
+    assert fewest_prompts(3, 0.05, alpha=0.015) == 113  # as the text says
     for seeds, words, expected in table_of_verdicts("next")[2:]:
         found = sequential_design(5).next_look(int(seeds), words.split())
         assert found == (None if expected == "none" else int(expected)), words
