@@ -17,8 +17,11 @@ chance marks none of some 500 cells).
   verdict    `rerun_verdict` at alpha = .05: how often wrong at a shift of exactly the margin, how
              often right at none, beside the exact power of the t test (`tost_power`); run scores
              normal on phi, then outcomes of 50 to 450 prompts whose score is rare, common or
-             usual and whose seeds hardly differ, not at all, or much; unequal arms; regenerated;
-             the prediction interval of `replication_interval` beside it
+             usual and whose seeds hardly differ, not at all, or much; unequal arms; the
+             prediction interval of `replication_interval` beside it
+  regenerate the same of the same trained models, sampled again
+  sequential the same where seeds are added by `sequential_design` until it is settled; the mean
+             number of seeds beside the power; how often the change from base has a wrong sign
   judge      95 % interval of a score that a judge that errs gave: `rogan_gladen` with labels of
              other responses, half of them positive, and `ppi_estimate` with an audit of these, Se
              and Sp in the line; truth: the mean over all prompts and seeds; beside it the coverage
@@ -35,32 +38,26 @@ Every cell has a generator of its own, so that --only prints the same figures.
 from __future__ import annotations
 
 import argparse
-import math
-import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
+import reruns
 import worlds
-from worlds import FAMILY, LARGE, NO_SEEDS, SMALL, Change, World
+from lines import SEED, Line, generator, line
+from worlds import FAMILY, LARGE, SMALL, Change, World
 
 from safebench.stats import (
     change_verdict,
     flip_rate,
     paired_difference,
-    phi_inverse,
-    pooled_sigma,
     ppi_estimate,
-    rerun_verdict,
     rogan_gladen,
     score_interval,
     stability,
-    tost_power,
 )
-from safebench.stats.equivalence import arms_of_rerun
 
-SEED = 20260
 BLOCK = 250
 SEEDS = (2, 3, 5, 10)
 RATED = (3, 5, 10, 20)
@@ -85,61 +82,6 @@ COLLAPSING = {
     for name, of in (("loud", "collapse"), ("quiet", "quiet collapse"))
     for percent in (5, 20)
 }
-#: Worlds in which runs agree though they need not: prompts that never change, prompts that are all
-#: alike, events that are rare or nearly sure; and the usual ones.
-FEW = {
-    "usual": World(0.3),
-    "large seed effect": World(0.3, seeds=LARGE),
-    "prompts alike": World(0.3, worlds.ALIKE, NO_SEEDS, 0.0),
-    "prompts fixed": World(0.2, worlds.QUIET, NO_SEEDS, 0.0),
-    "rare": World(0.01),
-    "rare, prompts alike": World(0.01, worlds.ALIKE, NO_SEEDS, 0.0),
-    "nearly sure": World(0.99, worlds.ALIKE, NO_SEEDS, 0.0),
-    "collapse": World(0.3, seeds=worlds.COLLAPSE),
-}
-PROMPTS = (50, 100, 230, 450)
-
-
-@dataclass(frozen=True)
-class Line:
-    """One figure: a share of replicates beside what it should be."""
-
-    what: str
-    share: float
-    error: float
-    nominal: float | None  # None: no promise
-    at_least: bool  # a coverage (else: a rate of errors, at most)
-    note: str
-
-    @property
-    def missed(self) -> bool:
-        """Whether the share is on the wrong side of the nominal value."""
-        if self.nominal is None:
-            return False
-        short = self.nominal - self.share if self.at_least else self.share - self.nominal
-        return short > 3 * self.error
-
-    def text(self) -> str:
-        """Return the line of the table."""
-        sign = ">=" if self.at_least else "<="
-        nominal = "" if self.nominal is None else f"{sign} {self.nominal:.3f}"
-        mark = "MISSED" if self.missed else ""
-        share = f"{self.share:.3f} +-{self.error:.3f}"
-        return f"{self.what:<70} {share}  {nominal:<8} {mark:<6}  {self.note}".rstrip()
-
-
-def line(
-    what: str, hits: list[bool], nominal: float | None, note: str, at_least: bool = True
-) -> Line:
-    """Return the line of one cell; the error is taken at the nominal share where that is larger."""
-    share, n = float(np.mean(hits)), len(hits)
-    spread = max(share * (1 - share), 0.0 if nominal is None else nominal * (1 - nominal))
-    return Line(what, share, math.sqrt(spread / n), nominal, at_least, note)
-
-
-def generator(what: str) -> np.random.Generator:
-    """Return the generator of one cell."""
-    return np.random.default_rng([SEED, zlib.crc32(what.encode())])
 
 
 def draws(
@@ -270,151 +212,6 @@ def _pairs(
         yield from zip(a, b, strict=True)
 
 
-ARMS = ((2, 2), (3, 1), (3, 3), (5, 3), (5, 5), (10, 10))
-
-
-def verdict(n: int) -> Iterator[Line]:
-    """Errors and power of rerun_verdict: run scores normal on phi, then scores of prompts."""
-    for sigma, (first, second) in product((0.02, 0.04, 0.078), ARMS):
-        what = f"phi normal, SD {sigma}, {first} and {second} seeds"
-        exact = [tost_power(sigma, MARGIN, first, second, theta=t) for t in (MARGIN, 0.0)]
-        yield from _verdict_lines(what, n, _normal(sigma, first, second), exact)
-    for sigma, seeds in product((0.02, 0.04), (3, 5)):
-        what = f"phi normal, SD {sigma}, paired, {seeds} seeds"
-        yield from _verdict_lines(what, n, _normal(sigma, seeds, seeds), None, paired=True)
-    for (name, world), prompts, seeds in product(FEW.items(), PROMPTS, SEEDS):
-        yield from _outcome_lines(name, world, prompts, (seeds, seeds), n)
-    for (name, world), prompts, arms in product(FEW.items(), (100, 450), ((5, 3), (10, 3))):
-        yield from _outcome_lines(name, world, prompts, arms, n)
-    for prompts, seeds in product((100, 450), (3, 5)):
-        yield from _outcome_lines("usual", FEW["usual"], prompts, (seeds, seeds), n, paired=True)
-    yield from _unequal_spreads(n)
-    yield from _pooled(n)
-    yield from _until_settled(n)
-    yield from _predicted(n)
-
-
-def _outcome_lines(
-    name: str, world: World, prompts: int, arms: tuple[int, int], n: int, paired: bool = False
-) -> Iterator[Line]:
-    """Errors and power where the prompts are fixed, and flips are told by the outcomes.
-
-    The second study lies higher by exactly the margin, or the first one does.
-    """
-    move = worlds.shift_for(world, prompts, MARGIN)
-    how = ", paired" if paired else ""
-    what = f"verdict    {name}, P={prompts}, {arms[0]} and {arms[1]} seeds{how}"
-    rng = generator(what)
-    for shifts in ((0.0, move), (move, 0.0), (0.0, 0.0)):
-        words = []
-        for start in range(0, n, BLOCK):
-            size = min(BLOCK, n - start)
-            old, new = (
-                world.outcomes(rng, size, seeds, prompts, fixed=True, shift=shift)[:, :, 0]
-                for seeds, shift in zip(arms, shifts, strict=True)
-            )
-            words += [_decided(a, b, paired) for a, b in zip(old, new, strict=True)]
-        way = ", downwards" if shifts[0] else ""
-        yield from _word_lines(what + way, words, shifts != (0.0, 0.0))
-
-
-def _word_lines(what: str, words: list[str], shifted: bool, note: str = "") -> Iterator[Line]:
-    """Errors where the second study is shifted by the margin, the power where it is not."""
-    right = [word == "reproduced" for word in words]
-    if not shifted:
-        yield line(f"{what}: power", right, None, note)
-        return
-    wrong = [word == "not_reproduced" for word in words]
-    yield line(f"{what}: false reproduced", right, 0.05, note, False)
-    yield line(f"{what}: false not_reproduced", wrong, 0.05, "", False)
-
-
-def _decided(old: np.ndarray, new: np.ndarray, paired: bool = False) -> str:
-    """The word of `rerun_verdict`, without its power and its reason."""
-    return arms_of_rerun(old, new, paired, None, None).decide(MARGIN, 0.05)[0]
-
-
-def _unequal_spreads(n: int) -> Iterator[Line]:
-    """Arms of which one spreads three or five times as much as the other."""
-    for ratio, (first, second) in product((3, 5), ((2, 2), (3, 3), (5, 5), (10, 3), (3, 10))):
-        what = f"phi normal, SD 0.02 and {0.02 * ratio:g}, {first} and {second} seeds"
-        yield from _verdict_lines(what, n, _normal(0.02, first, second, ratio), None)
-
-
-def _pooled(n: int) -> Iterator[Line]:
-    """One original run, its spread taken from three studies of three runs, with and without df."""
-    sigma = 0.04
-    for label in ("df given", "taken as exact"):
-        what = f"verdict    1 original, 3 new, sigma of 3 x 3 runs, {label}: false reproduced"
-        rng, hits = generator("pooled"), []
-        for _ in range(n):
-            shapes = ((3, 3), 0.0), (1, 0.0), (3, MARGIN)
-            groups, old, new = (
-                phi_inverse(math.pi / 2 + shift + sigma * rng.standard_normal(shape))
-                for shape, shift in shapes
-            )
-            found = pooled_sigma(groups)
-            df = found.df if label == "df given" else math.inf
-            result = rerun_verdict(old, new, pooled_sigma=found.estimate, pooled_df=df)
-            hits.append(result.verdict == "reproduced")
-        yield line(what, hits, 0.05, "", False)
-
-
-def _until_settled(n: int) -> Iterator[Line]:
-    """What the rule of a fixed number of new seeds prevents: adding them until it is settled."""
-    what = "verdict    SD 0.04, 5 old, new seeds added one by one from 2 to 10: false reproduced"
-    old, new = _normal(0.04, 5, 10)(generator(what), n, True)
-    hits = []
-    for a, b in zip(old, new, strict=True):
-        tried = (_decided(a, b[:size]) for size in range(2, 11))
-        hits.append(next((word for word in tried if word != "inconclusive"), "") == "reproduced")
-    yield line(what, hits, None, "promised of a fixed number")
-
-
-def _predicted(n: int) -> Iterator[Line]:
-    """How often the rerun lies within the prediction interval, and is called reproduced."""
-    sigma = 0.06
-    for points, (first, second) in product((0, 10), ((3, 1), (3, 3), (5, 5))):
-        what = f"verdict    SD 3 points, shift {points}, {first} and {second} seeds: predicted"
-        rng = generator(what)
-        old = phi_inverse(math.pi / 2 + sigma * rng.standard_normal((n, first)))
-        centre = 2 * math.asin(math.sqrt(0.5 + points / 100))
-        new = phi_inverse(centre + sigma * rng.standard_normal((n, second)))
-        found = [rerun_verdict(a, b) for a, b in zip(old, new, strict=True)]
-        share = np.mean([f.verdict == "reproduced" for f in found])
-        inside = [bool(f.within_prediction) for f in found]
-        yield line(what, inside, None if points else 0.95, f"reproduced {share:.3f}")
-
-
-Draw = Callable[[np.random.Generator, int, bool], tuple[np.ndarray, np.ndarray]]
-
-
-def _normal(sigma: float, first: int, second: int, ratio: float = 1.0) -> Draw:
-    """Scores near .5 whose phi is normal; the second study is shifted by the margin, or not.
-
-    `ratio`: how many times as much the second one spreads.
-    """
-
-    def draw(rng: np.random.Generator, n: int, shifted: bool) -> tuple[np.ndarray, np.ndarray]:
-        centre = math.pi / 2
-        old = centre + sigma * rng.standard_normal((n, first))
-        new = centre + shifted * MARGIN + ratio * sigma * rng.standard_normal((n, second))
-        return np.asarray(phi_inverse(old)), np.asarray(phi_inverse(new))
-
-    return draw
-
-
-def _verdict_lines(
-    what: str, n: int, draw: Draw, exact: list[float] | None, paired: bool = False
-) -> Iterator[Line]:
-    rng = generator(what)
-    for shifted in (True, False):
-        old, new = draw(rng, n, shifted)
-        words = [_decided(a, b, paired) for a, b in zip(old, new, strict=True)]
-        note = "" if exact is None else f"exact {exact[0 if shifted else 1]:.3f}"
-        yield from _word_lines(f"verdict    {what}", words, shifted, note)
-
-
 def sign(n: int) -> Iterator[Line]:
     """Errors of change_verdict in the sign, from per-prompt outcomes and from run scores."""
     changes = {
@@ -463,7 +260,9 @@ PARTS = {
     "stability": stable,
     "change": change,
     "judge": judged,
-    "verdict": verdict,
+    "verdict": reruns.verdict,
+    "regenerate": reruns.regenerate,
+    "sequential": reruns.sequential,
     "sign": sign,
 }
 

@@ -164,6 +164,7 @@ def mean_score(pmf: np.ndarray) -> float:
     return float(pmf @ np.arange(pmf.size) / (pmf.size - 1))
 
 
+@cache
 def shift_for(world: World, prompts: int, gap: float) -> float:
     """Return the move of mu that changes the mean phi(score) of a run by exactly `gap`."""
 

@@ -39,6 +39,7 @@ from safebench.stats.planning import (
 )
 from safebench.stats.ranks import moderated_variances, rank_intervals
 from safebench.stats.replication import pooled_sigma, replication_interval
+from safebench.stats.sequential import SequentialDesign, sequential_design
 from safebench.stats.stability import Stability, stability
 from safebench.stats.tails import cvar, score_tolerance_bound
 from safebench.stats.transforms import cohens_h, margin_points, phi, phi_inverse
@@ -50,6 +51,7 @@ __all__ = [
     "Difference",
     "FlipRate",
     "Interval",
+    "SequentialDesign",
     "Stability",
     "VarianceComponents",
     "balanced_bounds",
@@ -86,6 +88,7 @@ __all__ = [
     "rogan_gladen",
     "score_interval",
     "score_tolerance_bound",
+    "sequential_design",
     "share",
     "sigma_from_points",
     "sigma_upper",

@@ -160,9 +160,9 @@ def rerun_verdict(
     is given. How often it errs: spec/v1/verdict.md.
 
     Several reruns of one protocol are pooled on both sides: concatenate the runs of all originals
-    and of all reruns, their number fixed beforehand; adding runs until the verdict settles raises
-    the error from alpha = .05 to .12. Where their means differ, for known reasons, take only the
-    spread from all of them, with `pooled_sigma(groups)`.
+    and of all reruns. Where their means differ, for known reasons, take only the spread from all of
+    them, with `pooled_sigma(groups)`. Their number is fixed beforehand, or seeds are added by
+    `sequential_design`, at its `alpha`; adding them at .05 until the verdict settles errs in .12.
     """
     margin = between("margin", margin, 0, math.inf)
     alpha = between("alpha", alpha, 0, 0.5)

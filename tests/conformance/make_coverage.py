@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +22,7 @@ MEASURED = ROOT / "benchmarks" / "coverage.md"
 SEEDS = (2, 3, 5, 10)
 RATED = (3, 5, 10, 20)
 _MEASURED = re.compile(
-    r"<!-- (coverage \w+|power|predicted|errors|few|signs) -->\n.*?<!-- end -->\n", re.S
+    r"<!-- ((?:coverage|errors|few) \w+|power|predicted|signs|ends) -->\n.*?<!-- end -->\n", re.S
 )
 _LINE = re.compile(r"(\w+) +(.+?) +(\d\.\d{3}) \+-\d\.\d{3}(?: +[<>]= \S+)?(?: +(MISSED))? *(.*)")
 ARMS = {(3, 1): "3 old, 1 new", (3, 3): "3 and 3", (5, 3): "5 old, 3 new", (5, 5): "5 and 5",
@@ -62,12 +63,11 @@ def page() -> str:
 
 
 def _table(name: str) -> str:
-    if name.startswith("coverage "):
-        return _coverage(name.partition(" ")[2])
-    makers = {
-        "power": _power, "predicted": _predicted, "errors": _errors, "few": _few, "signs": _signs,
-    }  # fmt: skip
-    return makers[name]()
+    kind, _, part = name.partition(" ")
+    if part:
+        return {"coverage": _coverage, "errors": _errors, "few": _few}[kind](part)
+    makers = {"power": _power, "predicted": _predicted, "signs": _signs, "ends": _ends}
+    return makers[kind]()
 
 
 def _rows(head: list[str], rows: list[list[str]]) -> str:
@@ -133,37 +133,45 @@ def _predicted() -> str:
     return _rows(head, rows)
 
 
-def _errors() -> str:
+def _errors(part: str) -> str:
     """Return a line for each kind of study that has no prompts of its own."""
     table = cells()
     rows = []
+    head = ["", "false `reproduced`", "false `not_reproduced`", "power"]
     for key, cell in table.items():
         label = cell.label.removesuffix(": false reproduced")
-        if cell.part == "verdict" and label != cell.label and "P=" not in label:
+        if cell.part == part and label != cell.label and "P=" not in label:
             start = key.removesuffix("false reproduced")
             other = [table.get(start + kind) for kind in ("false not_reproduced", "power")]
             rows.append([label, cell.text, *(c.text if c else "" for c in other)])
-    return _rows(["", "false `reproduced`", "false `not_reproduced`", "power"], rows)
+            if part == "sequential":
+                rows[-1].append(other[1].note.removeprefix("seeds ") if other[1] else "")
+    return _rows([*head, *(["new seeds"] if part == "sequential" else [])], rows)
 
 
-def _few() -> str:
+def _few(part: str) -> str:
     """Return the largest errors over all worlds and both directions, by prompts and arms."""
     found: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in cells().values():
-        match = re.fullmatch(
-            r"(.+), P=(\d+), (\d+ and \d+) seeds(, paired)?(?:, downwards)?: (.+)", cell.label
-        )
-        if cell.part == "verdict" and match and (match[5] != "power" or match[1] == "usual"):
-            arms = f"{match[3].split()[0]}, regenerate" if match[4] else match[3]
-            found.setdefault((match[5], match[2], arms), []).append(cell)
+        match = re.fullmatch(r"(.+), P=(\d+), (.+?)(?: seeds)?(?:, downwards)?: (.+)", cell.label)
+        if cell.part == part and match and (match[4] != "power" or match[1] == "usual"):
+            found.setdefault((match[4], match[2], match[3]), []).append(cell)
     columns = list(dict.fromkeys(key[2] for key in found))
+    counts = list(dict.fromkeys(key[1] for key in found))
     rows = []
-    for kind in ("false reproduced", "false not_reproduced", "power"):
-        for prompts in dict.fromkeys(key[1] for key in found):
-            here = (found.get((kind, prompts, arms), []) for arms in columns)
-            worst = (max(c, key=lambda c: c.share).text if c else "" for c in here)
-            shown = kind.replace("false ", "false `") + "`" * kind.startswith("false")
-            rows.append([f"{shown}, {prompts} prompts", *worst])
+    for kind, prompts in product(("false reproduced", "false not_reproduced", "power"), counts):
+        here = (found.get((kind, prompts, arms), []) for arms in columns)
+        worst = (max(c, key=lambda c: c.share).text if c else "" for c in here)
+        shown = kind.replace("false ", "false `") + "`" * kind.startswith("false")
+        rows.append([f"{shown}, {prompts} prompts", *worst])
+    if part == "regenerate":
+        key = "regenerate large seed effect, P={}, {} seeds: power"
+        for prompts in counts:
+            power = (cells()[key.format(prompts, seeds)] for seeds in columns)
+            rows.append([f"seeds that spread much, {prompts} prompts", *(c.text for c in power)])
+    for prompts in counts if part == "sequential" else ():
+        power = (found["power", prompts, arms][0] for arms in columns)
+        rows.append([f"new seeds, {prompts} prompts", *(c.note.split()[1] for c in power)])
     return _rows(["seeds", *columns], rows)
 
 
@@ -179,6 +187,16 @@ def _signs() -> str:
         for label, row in found.items()
     ]
     return _rows(["", "2 seeds", "3 seeds", "5 seeds"], rows)
+
+
+def _ends() -> str:
+    """Return how often the change has a sign where a rerun ends that added seeds."""
+    found: dict[str, list[str]] = {}
+    for cell in cells().values():
+        match = re.fullmatch(r"no change, (SD .+), (\d+) old: wrong sign", cell.label)
+        if match:
+            found.setdefault(match[1], []).append(cell.text)
+    return _rows(["", *(f"{old} old" for old in (3, 5, 10))], [[k, *v] for k, v in found.items()])
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from safebench.stats import (
     pooled_sigma,
     replication_interval,
     rerun_verdict,
+    sequential_design,
     stability,
 )
 from safebench.stats.stability import agreement_bound
@@ -39,7 +40,7 @@ INPUTS: dict[str, tuple[Any, list[str], list[str]]] = {
     "verdict": (
         rerun_verdict,
         ["original_runs", "rerun_runs"],
-        ["paired", "pooled_sigma", "pooled_df", "n_prompts", "flip_upper"],
+        ["paired", "pooled_sigma", "pooled_df", "n_prompts", "flip_upper", "alpha"],
     ),
     "pooled": (pooled_sigma, ["groups"], []),
     "prediction": (replication_interval, ["original_runs", "n_rerun"], []),
@@ -161,15 +162,16 @@ def test_verdict_examples_by_the_formulas(kind: str, body: str) -> None:
         parts = [v / n for v, n in zip(spreads, sizes, strict=True)]
         df = sum(parts) ** 2 / sum(v**2 / (n - 1) for v, n in zip(parts, sizes, strict=True))
     floor = min(1, float(given["flip_upper"]) / (2 * p * (1 - p))) / prompts
-    widening = (stats.t.ppf(0.95, df) / stats.norm.ppf(0.95)) ** 2
+    alpha = float(given.get("alpha", 0.05))
+    widening = (stats.t.isf(alpha, df) / stats.norm.isf(alpha)) ** 2
     worth = [n / max(v * widening, floor) for v, n in zip(spreads, sizes, strict=True)]
 
     def on_phi(quantiles: list[float]) -> np.ndarray:
         return np.asarray(2 * np.arcsin(np.sqrt(quantiles)))
 
     pairs = list(zip(worth, means, strict=True))
-    low = on_phi([stats.beta.ppf(0.05, n * m, n * (1 - m) + 1) for n, m in pairs])
-    high = on_phi([stats.beta.ppf(0.95, n * m + 1, n * (1 - m)) for n, m in pairs])
+    low = on_phi([stats.beta.ppf(alpha, n * m, n * (1 - m) + 1) for n, m in pairs])
+    high = on_phi([stats.beta.isf(alpha, n * m + 1, n * (1 - m)) for n, m in pairs])
     m1, m2 = on_phi(means)
     ends = {
         "lower": m2 - m1 - math.hypot(m2 - low[1], high[0] - m1),
@@ -186,11 +188,26 @@ def test_verdict_examples_by_the_formulas(kind: str, body: str) -> None:
         assert agrees(found, given[name]), (name, found)
 
 
-def test_the_fewest_prompts_of_a_verdict() -> None:
+def table_of_verdicts(name: str) -> list[list[str]]:
     text = (PAGES / "verdict.md").read_text(encoding="utf-8")
-    body = re.search(r"<!-- fewest -->\n(.*?)<!-- end -->", text, re.S)
+    body = re.search(rf"<!-- {name} -->\n(.*?)<!-- end -->", text, re.S)
     assert body
-    head, _, *lines = (line.strip("| ").split(" | ") for line in body[1].splitlines())
+    return [line.strip("| ").split(" | ") for line in body[1].splitlines()]
+
+
+def test_the_looks_at_a_rerun_that_adds_seeds() -> None:
+    for original, kind, looks, alpha in table_of_verdicts("looks")[2:]:
+        design = sequential_design(int(original), paired=kind == "regenerate")
+        assert design.looks == tuple(map(int, looks.split()))
+        assert design.alpha == float(alpha)
+    assert fewest_prompts(3, 0.05, alpha=0.015) == 113  # as the text says
+    for seeds, words, expected in table_of_verdicts("next")[2:]:
+        found = sequential_design(5).next_look(int(seeds), words.split())
+        assert found == (None if expected == "none" else int(expected)), words
+
+
+def test_the_fewest_prompts_of_a_verdict() -> None:
+    head, _, *lines = table_of_verdicts("fewest")
     for label, *prompts in lines:
         seeds = int(label.split()[0])
         assert [fewest_prompts(seeds, float(score)) for score in head[1:]] == [*map(int, prompts)]
@@ -292,7 +309,19 @@ def test_the_errors_that_verdict_names_are_measured() -> None:
     assert f"taken as exact ({largest('verdict', 'taken as exact')})" in text
     assert f"until the verdict is settled ({largest('verdict', 'one by one')})" in text
     assert f"two seeds that spread much ({largest('sign no change, large', 'S=2,')})" in text
+    every = largest("sequential SD 0.04, 5 old, every look at .05")
+    assert f"with every look at .05, false `reproduced` would come to {every}" in text
+    shares = {key: f"{100 * float(cell.share):.0f} %" for key, cell in cells().items()}
+    added = "sequential phi normal, SD 0.04, {} old: power"
+    five, three = (cells()[added.format(old)].note.split()[1] for old in (5, 3))
+    assert f"in {shares[added.format(5)]} of studies, after {five} new seeds" in text
+    assert f"with three, in {shares[added.format(3)]}, after {three}." in text
+    again = "regenerate usual, P={} seeds: power"
+    many, more, few = (shares[again.format(size)] for size in ("450, 3", "450, 5", "100, 5"))
+    assert f"in {many} of studies with three models, in {more} with five" in text
+    assert f"on 100 prompts in {few} with five" in text
     for key in (key for key, cell in cells().items() if cell.missed):
+        assert not key.startswith(("sequential", "regenerate")), key
         if key.startswith("verdict "):
             assert "SD 0.02 and 0." in key or "taken as exact" in key, key
         if key.startswith("sign no change"):

@@ -7,22 +7,29 @@ import os
 import re
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from safebench.stats.equivalence import arms_of_rerun
+
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 TRUTH = re.compile(r"^(.+?) +\d\.\d{3} \+-.*?(truth -?\d\.\d{3}|exact \d\.\d{3}|$)")
 
 
-@pytest.fixture(scope="module")
-def worlds() -> ModuleType:
+def benchmark(name: str) -> ModuleType:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(BENCHMARKS))
-        return importlib.import_module("worlds")
+        return importlib.import_module(name)
+
+
+@pytest.fixture(scope="module")
+def worlds() -> ModuleType:
+    return benchmark("worlds")
 
 
 def described(table: str) -> list[tuple[str, str]]:
@@ -84,3 +91,23 @@ def test_a_change_has_the_means_it_says(worlds: ModuleType) -> None:
     a, b = world.outcomes(np.random.default_rng(2), 3000, 2, 30, 1)
     assert a.mean() == pytest.approx(0.2, abs=0.012)
     assert b.mean() == pytest.approx(0.35, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("arms", "paired"), [((8, 8), False), ((5, 12), False), ((12, 12), True)], ids=str
+)
+def test_verdicts_of_many_replicates_are_those_of_each(arms: tuple[int, int], paired: bool) -> None:
+    reruns, rng, seen = benchmark("reruns"), np.random.default_rng(3), set()
+    for name, shift in product(("usual", "rare, prompts alike", "large seed effect"), (0, 0.3, 3)):
+        world = reruns.FEW[name]
+        old, new = (
+            world.outcomes(rng, 4, seeds, 200, fixed=True, shift=move)[:, :, 0]
+            for seeds, move in zip(arms, (0, shift), strict=True)
+        )
+        old[0] = new[0] = False  # no spread
+        words = reruns.words_of(old, new, 0.015, paired)
+        for word, a, b in zip(words, old, new, strict=True):
+            one = arms_of_rerun(a, b, paired, None, None)
+            assert word == one.decide(reruns.MARGIN, 0.015)[0]
+        seen |= set(words.tolist())
+    assert seen == {"reproduced", "not_reproduced", "inconclusive"}
