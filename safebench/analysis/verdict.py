@@ -31,7 +31,13 @@ from safebench.evidence.verdicts import (
     Word,
     side_of,
 )
-from safebench.stats import change_verdict, cohen_kappa, replication_interval, rerun_verdict
+from safebench.stats import (
+    SequentialDesign,
+    change_verdict,
+    cohen_kappa,
+    replication_interval,
+    rerun_verdict,
+)
 from safebench.stats.arms import FEWEST_PROMPTS
 from safebench.words import kept, number
 
@@ -50,7 +56,7 @@ def compare(
     rerun: Submission,
     kind: Kind = "retrain",
     *,
-    alpha: float = ALPHA,
+    design: SequentialDesign | None = None,
     looks: Sequence[Look] = (),
     gaps: Mapping[str, ResponsesCompared] = MappingProxyType({}),
     reported: RerunReport | None = None,
@@ -61,8 +67,9 @@ def compare(
         original: What was repeated.
         rerun: The repetition, of the same prompts or of a sample of them.
         kind: What was repeated; of `retrain` the training seeds are new, of others the same.
-        alpha: One-sided level of the tests.
-        looks: Earlier looks of a sequential rerun.
+        design: When a rerun that adds seeds is looked at, and how strictly; None where the number
+            of seeds was fixed beforehand.
+        looks: Its earlier looks.
         gaps: What is known of greedy responses that differ, by decoding.
         reported: An earlier comparison that saw the responses, where they are withheld here.
 
@@ -73,7 +80,7 @@ def compare(
     results = original.card.given_results
     if results is None:
         raise CardError("the original has no results to compare with")
-    test = _Test(kind, alpha)
+    test = _Test(kind, ALPHA if design is None else design.alpha)
     _check_seeds(original.card, rerun.card, kind)
     verdicts, changes = [], []
     flips: list[PromptFlip] = []
@@ -97,6 +104,9 @@ def compare(
     generation = _generation(original.card, rerun.card) if kind == "regenerate" else None
     agreement = tuple(_agreements(original, rerun)) if kind != "retrain" else ()
     against = tuple(_contradictions(generation, environment, responses))
+    overall: Word = "not_reproduced" if against else _overall([v.verdict for v in verdicts])
+    if design is not None:
+        looks = (*looks, Look(seeds=len(_seeds(rerun.card)), overall=overall))
     return RerunReport(
         kind=kind,
         original=side_of(original),
@@ -105,7 +115,7 @@ def compare(
         checkpoint_unit=cast("Literal['epoch', 'step']", original.card.checkpoint_unit),
         verdicts=tuple(verdicts),
         changes=tuple(changes),
-        overall="not_reproduced" if against else _overall([v.verdict for v in verdicts]),
+        overall=overall,
         environment_differences=environment,
         generation=generation,
         nonce=next((t.sample.nonce for t in rerun.card.task_list() if t.sample is not None), None),
@@ -113,6 +123,8 @@ def compare(
         responses=responses,
         flips=tuple(flips),
         contradictions=against,
+        alpha=test.alpha,
+        schedule=None if design is None else design.looks,
         looks=tuple(looks),
     )
 
@@ -296,6 +308,7 @@ def _change_row(
         bases[1].scores[0],
         tuned[1].scores.mean(axis=1),
         margin=MARGIN,
+        confidence=1 - test.alpha,
     )
     words = found.verdict, found.sign_verdict, found.size_verdict
     reason = found.reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,13 +15,16 @@ from safebench.card.measured import complete_results
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.executing import needs_models
-from safebench.cli.rerun import repeat
+from safebench.cli.rerun import repeat, write_pages
 from safebench.cli.rerun_report import print_report
 from safebench.cli.summary import print_summary
 from safebench.errors import RunError
 from safebench.evidence.submission import Submission
 from safebench.resources import demo_dir
 from safebench.words import count, kilobytes
+
+if TYPE_CHECKING:
+    from safebench.study.rerun import Repetition
 
 MARK = ".safebench-demo"
 THREADS = 1  # the embedded model is too small to split: more threads only wait for each other
@@ -43,8 +46,9 @@ def command(out: Path, **settings: Any) -> None:
     \b
     1. Fine-tunes with 5 seeds; measures harm, over-refusal and capability before and after.
     2. Validates the card it filled in.
-    3. Repeats the study with new seeds and prints a reproduction verdict.
-    4. Builds a leaderboard site.
+    3. Generates its responses again, and prints a reproduction verdict.
+    4. Fine-tunes again with new seeds, and says what they can and cannot settle.
+    5. Builds a leaderboard site.
 
     The embedded model shows the method; it says nothing about any real model.
     """
@@ -111,23 +115,24 @@ def _validate(submission: Path) -> None:
 
 
 def _rerun(submission: Path, progress: TerminalProgress, settings: dict[str, Any]) -> None:
-    _heading(3, "Repeat it with new training seeds: does it reproduce?")
     original = Submission.read(submission)
-    report = repeat(
-        original,
-        submission / "reruns" / "first",
-        require(original.card.submission.submitter, "submission.submitter"),
-        progress,
-        threads=THREADS,
-        **settings,
+    submitter = require(original.card.submission.submitter, "submission.submitter")
+    steps: tuple[tuple[Repetition, str], ...] = (
+        ("regenerate", "Ask its trained models again: do the same responses come out?"),
+        ("retrain", "Repeat it with new training seeds: is it the recipe, or its seeds?"),
     )
-    print_report(printer(), report)
+    for kind, heading in steps:
+        _heading(3 if kind == "regenerate" else 4, heading)
+        out = submission / "reruns" / kind
+        report = repeat(original, out, submitter, progress, kind=kind, threads=THREADS, **settings)
+        write_pages(report, original, out)
+        print_report(printer(), report)
 
 
 def _site(board: Path, site: Path) -> Path:
     from safebench.site import build
 
-    _heading(4, "Publish it")
+    _heading(5, "Publish it")
     built = build(board, site)
     click.echo(f"{count(built.files, 'file')}, {kilobytes(built.size)}, in {site}")
     return built.index

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from safebench.card.base import NotReported
+from safebench.card.card import Card
 from safebench.card.submission import Submitter
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, printer
@@ -17,8 +19,11 @@ from safebench.cli.rerun_report import print_report
 from safebench.errors import RunError
 from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.verdicts import Kind, RerunReport, write_report
+from safebench.files import replace_file
+from safebench.stats import sequential_design
 
 if TYPE_CHECKING:
+    from safebench.study.cells import BlockFilter
     from safebench.study.rerun import Extent, Repetition
 
 EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3, "no_verdict": 3}
@@ -41,9 +46,11 @@ EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3, "no_verdict": 3
 )
 @click.option(
     "--seeds",
-    type=click.IntRange(min=1),
+    metavar="N|auto",
     help="Number of training seeds, fixed before the rerun begins: new ones to fine-tune with, or "
-    "how many of the original's to take. Default: as many as in the original.",
+    "how many of the original's to take. With `auto`, retraining adds seeds until the verdict is "
+    "settled, by the standard's schedule and with its stricter tests. Default: as many as in the "
+    "original.",
 )
 @click.option(
     "--subset",
@@ -93,7 +100,7 @@ def command(
     submission: Path,
     kind: Kind | None,
     out: Path | None,
-    seeds: int | None,
+    seeds: str | None,
     fraction: float | None,
     nonce: str | None,
     generation: str,
@@ -114,11 +121,12 @@ def command(
     Exit codes: 0 reproduced, or costs were printed; 1 not reproduced;
                 3 inconclusive or no verdict; 2 the rerun could not be done.
     """
+    count, is_sequential = _seeds(seeds, kind)
     if kind is None:
         from safebench.cli.rerun_costs import print_costs
 
         original = Submission(load_sound_card(submission / CARD_FILE), submission)
-        print_costs(original, seeds=seeds, fraction=fraction, base=base, **settings)
+        print_costs(original, seeds=count, fraction=fraction, base=base, **settings)
         return
     _check_options(kind, out, seeds=seeds, fraction=fraction, nonce=nonce, generation=generation)
     if kind == "recompute":
@@ -138,7 +146,7 @@ def command(
     )
     assert out is not None  # noqa: S101 - checked above
     drawn = _nonce(nonce, out) if fraction is not None else ""
-    extent = Extent(seeds, fraction, drawn, new_noise=generation == "new")
+    extent = Extent(count, fraction, drawn, new_noise=generation == "new")
     with TerminalProgress() as progress:
         report = repeat(
             original,
@@ -147,11 +155,26 @@ def command(
             progress,
             kind=kind,
             extent=extent,
+            until_settled=is_sequential,
             everything=everything,
             base=base,
             **settings,
         )
     _finish(ctx, report, original, out)
+
+
+def _seeds(given: str | None, kind: Kind | None) -> tuple[int | None, bool]:
+    """Read --seeds: a number, or `auto`; raises RunError."""
+    if given is None:
+        return None, False
+    if given == "auto" and kind == "retrain":
+        return None, True
+    if not given.isdecimal() or int(given) < 1:
+        raise RunError(
+            f"--seeds {given!r} is no number of seeds",
+            fix="give a number of 1 or more, or `auto` with --kind retrain",
+        )
+    return int(given), False
 
 
 def _check_options(kind: Kind, out: Path | None, **given: Any) -> None:
@@ -200,14 +223,20 @@ def _finish(
     """Print a report, write it where there is a folder, and exit with its code."""
     print_report(printer(), report)
     if out is not None:
-        from safebench.site.rerun_page import rerun_page
-
-        out.mkdir(parents=True, exist_ok=True)
-        write_report(report, out)
-        page = out / "report.html"
-        page.write_bytes(rerun_page(report, original.card))
+        page = write_pages(report, original, out)
         click.echo(f"\nWrote {out / 'verdict.json'} and {page}.")
     ctx.exit(EXIT[report.overall])
+
+
+def write_pages(report: RerunReport, original: Submission, out: Path) -> Path:
+    """Write verdict.json and report.html; return the page's path."""
+    from safebench.site.rerun_page import rerun_page
+
+    out.mkdir(parents=True, exist_ok=True)
+    write_report(report, out)
+    page = out / "report.html"
+    replace_file(page, rerun_page(report, original.card))
+    return page
 
 
 def repeat(
@@ -218,43 +247,53 @@ def repeat(
     *,
     kind: Repetition = "retrain",
     extent: Extent | None = None,
+    until_settled: bool = False,
     everything: bool = False,
     base: Path | None = None,
     **settings: Any,
 ) -> RerunReport:
-    """Execute a rerun into a folder and return its report, which is written there too.
+    """Execute a rerun into a folder and return its report.
 
-    `extent`: how much is repeated, all by default; `base`: folder of the base model, where it is
+    `extent`: how much is repeated, all by default; `until_settled`: whether retraining adds seeds
+    by the standard's schedule; `base`: folder of the base model, where it is
     not in the submission; `settings`: of `Settings`.
     """
     from safebench.analysis.verdict import compare
-    from safebench.study.rerun import Extent, primary_blocks, rerun_card
+    from safebench.study.rerun import Extent, primary_blocks, rerun_card, seeds_of
 
-    card = rerun_card(original, kind, submitter, extent or Extent(), base)
+    extent = extent or Extent()
+    card = rerun_card(original, kind, submitter, extent, base)
     if kind == "rejudge":
         from safebench.study.rejudging import rejudge
 
         done = rejudge(original, card, out, progress, settings.get("device") or "cpu")
-        report = compare(original, Submission(done, out), kind)
-        write_report(report, out)
-        return report
+        return compare(original, Submission(done, out), kind)
     with needs_models("rerun"):
         from safebench.cli.run import describe
         from safebench.study.engines import Settings
         from safebench.study.execute import execute, finished_earlier
         from safebench.study.gaps import measure_gaps
-        from safebench.study.plan import make_plan
-    protocol = original.with_card(card)
-    plan = make_plan(protocol, out, *(() if everything else (primary_blocks(original.card),)))
-    progress.say("rerun " + describe(plan))
+        from safebench.study.plan import Plan, make_plan
+        from safebench.study.sequential import retrain_until_settled
     chosen = Settings(**settings)
-    outcome = finished_earlier(plan, out) or execute(plan, out, chosen, progress)
-    if outcome.card is None:
-        raise RunError(f"{out}: the rerun is not finished", fix="run the same command again")
-    rerun = Submission(outcome.card, out)
-    gaps = {}
-    if kind == "regenerate" and not (extent or Extent()).new_noise:
-        gaps = measure_gaps(original, rerun, plan, chosen)
-    report = compare(original, rerun, kind, gaps=gaps)
-    write_report(report, out)
-    return report
+    keep: BlockFilter = (lambda block: True) if everything else primary_blocks(original.card)
+
+    def work(plan: Plan) -> Card:
+        progress.say("rerun " + describe(plan))
+        outcome = finished_earlier(plan, out) or execute(plan, out, chosen, progress)
+        if outcome.card is None:
+            raise RunError(f"{out}: the rerun is not finished", fix="run the same command again")
+        return outcome.card
+
+    if until_settled:
+
+        def card_with(seeds: int) -> Card:
+            return rerun_card(original, kind, submitter, replace(extent, seeds=seeds), base)
+
+        design = sequential_design(len(seeds_of(original.card)))
+        return retrain_until_settled(original, card_with, out, design, work, keep)
+    plan = make_plan(original.with_card(card), out, keep)
+    rerun = Submission(work(plan), out)
+    is_same = kind == "regenerate" and not extent.new_noise
+    gaps = measure_gaps(original, rerun, plan, chosen) if is_same else {}
+    return compare(original, rerun, kind, gaps=gaps)

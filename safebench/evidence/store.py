@@ -114,6 +114,10 @@ class Store:
                 if stale.is_file():
                     stale.unlink()
 
+    def begin_again(self, claim: Claim) -> None:
+        """Mark the folder of a finished submission as that of an unfinished run."""
+        replace_file(self.work / _CLAIM, _bytes(claim.as_json()))
+
     def claim(self) -> Claim:
         """Return what an unfinished folder is for; raises RunError."""
         path = self.work / _CLAIM

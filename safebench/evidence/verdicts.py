@@ -84,11 +84,11 @@ class ScoreVerdict(_Row):
     difference_points: float
     """Rerun minus original, proportion."""
     lower_points: float | None
-    """Lower end of the 90 % interval, proportion; null when no spread was measured."""
+    """Lower end of the interval, proportion; null when no spread was measured."""
     upper_points: float | None
-    """Upper end of the 90 % interval, proportion; null when no spread was measured."""
+    """Upper end of the interval, proportion; null when no spread was measured."""
     confidence: float = 0.9
-    """Of that interval; higher where seeds were added until it was settled."""
+    """Confidence of the interval: .9 where the number of seeds was fixed, .97 under four looks."""
     lower_95_points: float | None = None
     """Lower end of the 95 % interval, proportion; null when no spread was measured."""
     upper_95_points: float | None = None
@@ -222,8 +222,12 @@ class RerunReport(Section):
     """Of kind `recompute`: numbers of the card that were computed again."""
     contradictions: tuple[Text, ...] = ()
     """What cannot be if the card is true, one line each; any of them makes `not_reproduced`."""
+    alpha: float = 0.05
+    """One-sided level of the tests; lower where seeds were added until it was settled."""
+    schedule: tuple[Positive, ...] | None = None
+    """Numbers of seeds at which such a rerun was to be looked at; null where it was fixed."""
     looks: tuple[Look, ...] = ()
-    """Looks of a rerun that added seeds until it was settled, by its registered schedule."""
+    """The looks that were taken, the last of them the one at which it ended."""
 
 
 def write_report(report: RerunReport, folder: Path) -> None:

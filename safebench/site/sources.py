@@ -17,6 +17,7 @@ from safebench.checks import CheckedCard, check
 from safebench.errors import InputError, SafebenchError
 from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.verdicts import RerunReport, read_report
+from safebench.stats import sequential_design
 
 SUBMISSIONS, RERUNS = "submissions", "reruns"
 _TOLERANCE = 1e-9
@@ -136,13 +137,39 @@ def _checked(place: Path) -> tuple[Card, CheckedCard]:
 def _rerun(original: Submission, folder: Path, _: list[LeftOut]) -> Rerun:
     card, report = _checked(folder)
     reported = read_report(folder)
-    again = compare(original, Submission(card, folder), reported=reported)
+    if reported.kind == "recompute":
+        raise Doubtful("verdict.json is of kind recompute, which makes no submission of its own")
+    design = sequential_design(reported.verdicts[0].original_seeds) if reported.schedule else None
+    again = compare(
+        original,
+        Submission(card, folder),
+        reported.kind,
+        design=design,
+        looks=reported.looks[:-1],
+        reported=reported,
+    )
+    said = reported.model_dump(mode="json", exclude_unset=True)
     differing = _differences(
-        "verdict.json", *(one.model_dump(mode="json") for one in (reported, again))
+        "verdict.json", said, _same_fields(said, again.model_dump(mode="json"))
     )
     if differing:
         raise Doubtful(*differing)
     return Rerun(card, folder, report, again)
+
+
+def _same_fields(reported: Any, recomputed: Any) -> Any:
+    """Return what was recomputed without fields that an older program did not report."""
+    if isinstance(reported, dict) and isinstance(recomputed, dict):
+        return {
+            name: _same_fields(value, recomputed[name])
+            for name, value in reported.items()
+            if name in recomputed
+        }
+    if isinstance(reported, list) and isinstance(recomputed, list):
+        if len(reported) != len(recomputed):
+            return recomputed
+        return [_same_fields(a, b) for a, b in zip(reported, recomputed, strict=True)]
+    return recomputed
 
 
 def _differences(place: str, reported: Any, recomputed: Any) -> list[str]:

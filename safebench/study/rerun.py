@@ -121,7 +121,7 @@ def _trained_anew(card: Card, extent: Extent) -> Card:
     )
     seeds = {
         "scheme": "derived",
-        "training": extent.seeds or len(_seeds_of(card)),
+        "training": extent.seeds or len(seeds_of(card)),
         "generation": None,
         "series": "rerun",
         "origin": None,
@@ -135,7 +135,7 @@ def _same_weights(card: Card, digest: str, extent: Extent) -> Card:
 
     Drawn are at least three, where there are as many: fewer show no spread.
     """
-    seeds = _seeds_of(card)
+    seeds = seeds_of(card)
     count = len(seeds) if extent.seeds is None else min(extent.seeds, len(seeds))
     if extent.fraction is not None:
         count = min(count, max(_FEWEST_SEEDS, math.ceil(len(seeds) * extent.fraction)))
@@ -160,7 +160,7 @@ def _same_weights(card: Card, digest: str, extent: Extent) -> Card:
     return update(card, model={"weights": tuple(w for w in listed if w.training_seed in kept)})
 
 
-def _seeds_of(card: Card) -> tuple[int, ...]:
+def seeds_of(card: Card) -> tuple[int, ...]:
     """Return the training seeds of a card that was executed; an untuned model has none."""
     given = require(require(card.seeds, "seeds").training, "seeds.training")
     if isinstance(given, int):

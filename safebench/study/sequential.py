@@ -1,0 +1,88 @@
+"""A rerun that adds training seeds in groups until its verdict is settled, by a fixed schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from safebench.analysis.verdict import compare
+from safebench.card.base import require
+from safebench.card.card import Card
+from safebench.errors import RunError
+from safebench.evidence.journal import Journal
+from safebench.evidence.store import Store
+from safebench.evidence.submission import Submission
+from safebench.evidence.verdicts import Look, RerunReport
+from safebench.stats import SequentialDesign
+from safebench.study.cells import BlockFilter
+from safebench.study.extend import extend
+from safebench.study.plan import Plan, make_plan
+
+Work = Callable[[Plan], Card]
+"""Executes a plan into its folder, or returns what was finished there earlier."""
+
+
+def retrain_until_settled(
+    original: Submission,
+    card_with: Callable[[int], Card],
+    out: Path,
+    design: SequentialDesign,
+    work: Work,
+    keep: BlockFilter,
+) -> RerunReport:
+    """Retrain with 3, 5, 8 and 12 new seeds until the verdict is settled; return the last report.
+
+    The schedule is noted in the journal before anything is fine-tuned, and every look after it was
+    taken (spec/v1/verdict.md, "Adding seeds until it is settled"). A rerun that was cut short goes
+    on where it was. It ends early where no number of seeds could settle it on these prompts.
+
+    Args:
+        original: What is repeated.
+        card_with: Gives the plan's card with so many new seeds.
+        out: The rerun's folder.
+        design: `sequential_design(...)`.
+        work: Executes a plan.
+        keep: Tells which blocks are needed.
+    """
+    journal, store = Journal(out), Store(out)
+    seeds = _reached(store) or design.looks[0]
+    looks = [
+        Look(seeds=event["seeds"], overall=event["overall"])
+        for event in journal.read()
+        if event["event"] == "look" and event["seeds"] < seeds
+    ]
+    while True:
+        plan = make_plan(original.with_card(card_with(seeds)), out, keep)
+        if store.is_finished and _seeds(Submission.read(out).card) < seeds:
+            extend(Submission.read(out), plan)
+        card = work(plan)
+        report = compare(original, Submission(card, out), design=design, looks=looks)
+        if not any(e["event"] == "look" and e["seeds"] == seeds for e in journal.read()):
+            schedule = {"schedule": list(design.looks), "alpha": design.alpha}
+            journal.note("look", seeds=seeds, overall=report.overall, **schedule)
+        following = design.next_look(seeds, [row.verdict for row in report.verdicts])
+        if following is None or _is_hopeless(report):
+            return report
+        looks, seeds = list(report.looks), following
+
+
+def _is_hopeless(report: RerunReport) -> bool:
+    """Whether what is not settled cannot be: too few prompts, whatever the number of seeds."""
+    return all(
+        row.prompts_needed is not None for row in report.verdicts if row.verdict == "inconclusive"
+    )
+
+
+def _reached(store: Store) -> int | None:
+    """Return the number of seeds that the folder's rerun is at; None where it holds none."""
+    if store.is_finished:
+        return _seeds(Submission.read(store.folder).card)
+    try:
+        return _seeds(store.claim().card)
+    except RunError:  # a new folder, or one that the run itself refuses
+        return None
+
+
+def _seeds(card: Card) -> int:
+    training = require(require(card.seeds, "seeds").training, "seeds.training")
+    return len(training) if isinstance(training, tuple) else int(str(training))
