@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from safebench.evidence.verdicts import RerunReport
-from safebench.words import construct_name, count, number, plain, proportion
+from safebench.words import construct_name, count, number, plain, proportion, rounded
 
 SHOWS = {
     "recompute": "The card's numbers follow from its outcomes; how those came about is not asked.",
@@ -31,7 +31,7 @@ def facts(report: RerunReport) -> Iterator[str]:
         if found.median_gap is not None:
             text += (
                 f"; {number(found.gaps)} others part where the model here prefers its token by "
-                f"{found.median_gap:.4f} logits (median)"
+                f"{rounded(found.median_gap, 4)} logits (median)"
             )
         yield text + "."
     for agreed in report.agreement:

@@ -39,7 +39,7 @@ from safebench.stats import (
     rerun_verdict,
 )
 from safebench.stats.arms import FEWEST_PROMPTS
-from safebench.words import kept, number
+from safebench.words import kept, number, rounded
 
 Pair = tuple[OutcomeArray, OutcomeArray]
 """Outcomes of the original and of the rerun."""
@@ -47,8 +47,9 @@ ALPHA = 0.05
 """One-sided level of each of the two tests, where the number of seeds was fixed beforehand."""
 
 
-LARGEST_GAP = 0.5
-"""Logits: the same weights on another processor, in any precision, part by less."""
+LARGEST_GAP = {"float32": 0.01}
+"""Logits: the same weights part by less on another processor, by the type they compute in."""
+_COARSE_GAP = 0.5
 
 
 def compare(
@@ -103,7 +104,7 @@ def compare(
     responses = tuple(_responses(original, rerun, gaps)) if kind == "regenerate" else ()
     generation = _generation(original.card, rerun.card) if kind == "regenerate" else None
     agreement = tuple(_agreements(original, rerun)) if kind != "retrain" else ()
-    against = tuple(_contradictions(generation, environment, responses))
+    against = tuple(_contradictions(rerun.card, generation, environment, responses))
     overall: Word = "not_reproduced" if against else _overall([v.verdict for v in verdicts])
     if design is not None:
         looks = (*looks, Look(seeds=len(_seeds(rerun.card)), overall=overall))
@@ -388,18 +389,22 @@ def _responses(
 
 
 def _contradictions(
-    generation: str | None, environment: tuple[str, ...], responses: tuple[ResponsesCompared, ...]
+    card: Card,
+    generation: str | None,
+    environment: tuple[str, ...],
+    responses: tuple[ResponsesCompared, ...],
 ) -> Iterator[str]:
     """Yield what cannot be if the original's card is true."""
+    largest = LARGEST_GAP.get(str(getattr(card.model, "dtype", "")), _COARSE_GAP)
     for found in responses if generation == "original" else ():
         differing = found.responses - found.equal
         text = (
             f"{number(differing)} of {number(found.responses)} responses of {found.decoding} differ"
         )
-        if found.median_gap is not None and found.median_gap > LARGEST_GAP:
+        if found.median_gap is not None and found.median_gap > largest:
             yield (
-                f"{text}, where they part by {found.median_gap:.2f} logits (median), which is no "
-                "rounding: the card does not describe what generated them"
+                f"{text}, where they part by {rounded(found.median_gap, 2)} logits (median), which "
+                "is no rounding: the card does not describe what generated them"
             )
         elif not environment and differing > found.responses / 2:
             yield (

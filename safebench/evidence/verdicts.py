@@ -153,10 +153,10 @@ class ResponsesCompared(Section):
     equal: int
     """How many are the same, byte for byte."""
     gaps: int = 0
-    """Of the others, how many were looked at where they part; greedy ones alone."""
+    """Of the others, how many were looked at where they part."""
     median_gap: float | None = None
-    """Median of the logit gap there: the rerun's token minus the original's, by the rerun's model;
-    null where none was looked at."""
+    """Median of how far the rerun's token leads there, by the weights and settings of the card:
+    logits, or, of a sampled response, logits / T plus noise. Null where none was looked at."""
 
 
 class PromptFlip(Section):

@@ -112,7 +112,7 @@ def generate(
         ModelError: the model failed on a prompt.
     """
     repeats = int(require(decoding.repeats, "decoding.repeats"))
-    settings = _settings(decoding)
+    settings = generation_settings(decoding)
     requests = [
         Instance(
             "generate_until",
@@ -158,7 +158,8 @@ def _arranged(repeat: int, prompts: int, batch_size: int) -> Arrangement:
     return Arrangement(max(1, min(batch_size, prompts) // repeat), shuffled=repeat)
 
 
-def _settings(decoding: Decoding) -> dict[str, Any]:
+def generation_settings(decoding: Decoding) -> dict[str, Any]:
+    """Return lm-eval's generation arguments of a decoding."""
     settings: dict[str, Any] = {
         "until": list(require(decoding.stop, "decoding.stop")),
         "do_sample": decoding.do_sample,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
@@ -28,7 +28,15 @@ from safebench.models.loading import (
     load_base,
 )
 from safebench.models.quiet import quiet
-from safebench.models.sampling import Sampling, Stream
+from safebench.models.sampling import (
+    Sampling,
+    Stream,
+    choose,
+    filtered,
+    gumbel_noise,
+    penalised,
+    sequences,
+)
 from safebench.models.slot_cache import bare, is_plain
 from safebench.models.weights import with_adapter
 
@@ -184,10 +192,15 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             raise ModelError("a prompt has no tokens", fix="leave empty prompts out of the task")
         return found
 
-    def gap(self, context: str, first: str, second: str) -> float | None:
-        """Return by how many logits the second response leads where the two part.
+    def gap(
+        self, context: str, first: str, second: str, settings: Mapping[str, Any], key: int
+    ) -> float | None:
+        """Return by how much the second response's token leads where the two part.
 
-        Both are read back as tokens; None where they have the same, though not the same text.
+        Logits of the weights in place, or what a sampled token is chosen by: logits / T with the
+        filters, plus the noise of `key`. Infinite where the filters removed the first response's
+        token. Both are read back as tokens; None where they have the same, or where the weights
+        choose another than the second: its text has other tokens than were generated.
         """
         prompt = self.encoded([context])[context]
         both = [
@@ -197,11 +210,23 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         parting = [(i, a, b) for i, (a, b) in enumerate(zip(*both, strict=False)) if a != b]
         if not parting:
             return None
-        place, a, b = parting[0]
-        tokens = torch.tensor([[*prompt, *both[0][:place]]], device=self.device)
-        with torch.no_grad():
-            logits = self._model(tokens).logits[0, -1].double()
-        return float(logits[b] - logits[a])
+        step, a, b = parting[0]
+        tokens = torch.tensor([[*prompt, *both[0][:step]]], device=self.device)
+        sampling = Sampling.of(settings)
+        with torch.inference_mode():
+            logits = self._model(tokens).logits[:, -1].float()
+            if sampling.repetition_penalty != 1.0:
+                seen = torch.zeros_like(logits, dtype=torch.bool).scatter_(1, tokens, value=True)
+                logits = penalised(logits, seen, sampling.repetition_penalty)
+            keys = torch.tensor([key], device=self.device)
+            if int(choose(logits, keys, step, sampling)) != b:
+                return None  # the text has other tokens than were generated
+            scores, pair = logits.double(), torch.tensor([a, b], device=self.device)
+            if sampling.temperature:
+                s, g = sequences(keys, step)
+                scores = filtered(logits, sampling).double()
+                scores[:, pair] += gumbel_noise(s, g, pair)
+        return float(scores[0, b] - scores[0, a])
 
     def _generate(
         self, jobs: list[Job], settings: dict[str, Any], done: dict[int, Generated]

@@ -16,7 +16,7 @@ from safebench.card.measured import MeasuredResults
 from safebench.card.submission import Submitter
 from safebench.errors import CardError
 from safebench.evidence.submission import Submission
-from safebench.study.rerun import rerun_card
+from safebench.study.rerun import Extent, rerun_card
 from tests.plans import plan_data
 
 SOMEBODY = Submitter(name="Somebody", organisation="Another lab", contact="a@example.org")
@@ -30,7 +30,7 @@ def report(**changes: Any) -> Card:
 
 def test_same_protocol_new_seeds_other_submitter(tmp_path: Path) -> None:
     original = report()
-    card = rerun_card(Submission(original, tmp_path), 4, SOMEBODY)
+    card = rerun_card(Submission(original, tmp_path), "retrain", SOMEBODY, Extent(seeds=4))
     assert protocol_digest(card) == protocol_digest(original)
     assert card.seeds.training == 4
     assert not set(derive_seeds(card, 4)) & set(derive_seeds(original, 4))
@@ -41,7 +41,9 @@ def test_same_protocol_new_seeds_other_submitter(tmp_path: Path) -> None:
 
 def test_declared_seeds_become_derived_ones(tmp_path: Path) -> None:
     seeds = {"scheme": "declared", "training": [1, 2], "generation": 3, "controls": []}
-    card = rerun_card(Submission(report(seeds=seeds), tmp_path), 2, SOMEBODY)
+    card = rerun_card(
+        Submission(report(seeds=seeds), tmp_path), "retrain", SOMEBODY, Extent(seeds=2)
+    )
     assert (card.seeds.scheme, card.seeds.series, card.seeds.generation) == (
         "derived",
         "rerun",
@@ -53,14 +55,14 @@ def test_declared_seeds_become_derived_ones(tmp_path: Path) -> None:
 def test_training_data_outside_the_submission_are_not_read(path: str, tmp_path: Path) -> None:
     data = [{"name": "benign", "path": path, "examples": 24}]
     with pytest.raises(CardError, match="leaves the submission"):
-        rerun_card(Submission(report(data=data), tmp_path), 2, SOMEBODY)
+        rerun_card(Submission(report(data=data), tmp_path), "retrain", SOMEBODY, Extent(seeds=2))
 
 
 def test_a_chat_template_outside_the_submission_is_not_read(tmp_path: Path) -> None:
     template = {"source": "file", "path": "/etc/hostname"}
     model = {"base": {"id": "model"}, "chat_template": template}
     with pytest.raises(CardError, match="leaves the submission"):
-        rerun_card(Submission(report(model=model), tmp_path), 2, SOMEBODY)
+        rerun_card(Submission(report(model=model), tmp_path), "retrain", SOMEBODY, Extent(seeds=2))
 
 
 JUDGE = {
@@ -98,14 +100,16 @@ def test_nothing_outside_the_submission_is_opened(name: str, path: str, tmp_path
     (home / "link").symlink_to(tmp_path / "secret")
     (home / "folder/config.json").symlink_to(tmp_path / "secret")
     with pytest.raises(CardError, match=f"{path!r} leaves the submission"):
-        rerun_card(Submission(report(**NAMES[name](path)), home), 2, SOMEBODY)
+        rerun_card(
+            Submission(report(**NAMES[name](path)), home), "retrain", SOMEBODY, Extent(seeds=2)
+        )
 
 
 def test_the_base_model_may_lie_where_the_person_says(tmp_path: Path) -> None:
     base = {"id": "../theirs", "revision": "sha256:" + "0" * 64}
     model = {"base": base, "chat_template": {"source": "none"}}
     original = Submission(report(model=model), tmp_path)
-    card = rerun_card(original, 2, SOMEBODY, tmp_path / "mine")
+    card = rerun_card(original, "retrain", SOMEBODY, Extent(seeds=2), tmp_path / "mine")
     assert card.model.base.id == str(tmp_path / "mine")
     assert protocol_digest(card) == protocol_digest(original.card)
 
@@ -116,18 +120,23 @@ def test_prompts_outside_the_submission_come_from_their_own_source(tmp_path: Pat
         {"name": "safebench_xstest", "path": "../elsewhere.csv"},
         {"name": "safebench_strongreject", "path": "own.csv"},
     ]
-    card = rerun_card(Submission(report(tasks=tasks), tmp_path), 2, SOMEBODY)
+    card = rerun_card(
+        Submission(report(tasks=tasks), tmp_path), "retrain", SOMEBODY, Extent(seeds=2)
+    )
     assert [task.path for task in card.task_list()] == [None, "own.csv"]
 
 
 def test_what_cannot_be_repeated(tmp_path: Path) -> None:
     with pytest.raises(CardError, match="nothing was fine-tuned"):
         rerun_card(
-            Submission(report(hyperparameters={"method": "none"}, data=[]), tmp_path), 2, SOMEBODY
+            Submission(report(hyperparameters={"method": "none"}, data=[]), tmp_path),
+            "retrain",
+            SOMEBODY,
+            Extent(seeds=2),
         )
     plan = report().model_copy(update={"results": None})
     with pytest.raises(CardError, match="no results to compare with"):
-        rerun_card(Submission(plan, tmp_path), 2, SOMEBODY)
+        rerun_card(Submission(plan, tmp_path), "retrain", SOMEBODY, Extent(seeds=2))
 
 
 def test_environments_are_compared_line_by_line() -> None:
