@@ -15,6 +15,7 @@ from safebench.errors import CardError, JudgeError
 from safebench.evidence.tables import Unread
 from safebench.judges.classifier import CLASSIFIER
 from safebench.judges.ensemble import ENSEMBLE
+from safebench.judges.human import HUMAN
 from safebench.judges.interface import (
     DEFAULT_CONSTRUCTS,
     Exchange,
@@ -31,7 +32,7 @@ from safebench.progress import Silent
 
 _RULE: Final = replace(RULE, about="reads the text by published patterns; needs nothing")
 KINDS: Final[dict[str, Kind]] = {
-    kind.name: kind for kind in (_RULE, CLASSIFIER, LLM, MODERATION, ENSEMBLE)
+    kind.name: kind for kind in (_RULE, CLASSIFIER, LLM, MODERATION, HUMAN, ENSEMBLE)
 }
 
 
@@ -118,7 +119,8 @@ _PLANTED: Final = tuple(
 def try_judges(entries: Sequence[JudgeEntry], folder: Path, device: str = "cpu") -> None:
     """Open every judge of a card, ask it about two planted responses, and close it again.
 
-    One at a time, so that never more than one holds memory. An ensemble asks nobody itself.
+    One at a time, so that never more than one holds memory. An ensemble asks nobody itself, and
+    labels of people are read alone.
 
     Raises:
         CardError, JudgeError, ModelError: as `open_judges`, and where neither output can be read.
@@ -130,6 +132,8 @@ def try_judges(entries: Sequence[JudgeEntry], folder: Path, device: str = "cpu")
         if kind.combines:
             continue
         judge = kind.open(entry, setting)
+        if kind.asks_people:
+            continue  # opened, so that its labels are read; of planted responses it has none
         judge.begin(_PLANTED, np.ones(len(_PLANTED), dtype=np.int64), Silent(), None)
         for construct in kind.constructs:
             if construct == "capability" or not judge.decides(construct):

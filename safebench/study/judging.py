@@ -20,6 +20,7 @@ from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.tables import OUTCOMES, OUTCOMES_FILE, RESPONSES, sort_table, write_table
 from safebench.harness.tasks import documents_by_prompt, file_of, read_task
 from safebench.judges.cache import JudgementCache, cache_file
+from safebench.judges.interface import DEFAULT_CONSTRUCTS
 from safebench.judges.judging import Documents, judge_responses, marks_of
 from safebench.judges.registry import check_entry, open_judges, try_judges
 from safebench.progress import Progress
@@ -27,6 +28,7 @@ from safebench.progress import Progress
 _SAID_OF_A_JUDGE: dict[str, Any] = {
     **dict.fromkeys(("primary", "calibration", "self_test"), True),
     "template": {"path": True},  # its digest decides
+    "sheets": {"__all__": {"path": True}},
 }
 """Fields of a judge's entry that decide no verdict."""
 
@@ -131,8 +133,16 @@ def _write(
     submission: Submission, outcomes: pa.Table, added: tuple[JudgeEntry, ...], wanted: Card
 ) -> Card:
     folder, before = submission.folder, submission.card
-    judges = tuple(e for e in require(before.judge, "judge") if e.name not in _names(added))
-    primary = {entry.name: entry.primary for entry in require(wanted.judge, "judge")}
+    given = {entry.name: entry for entry in require(wanted.judge, "judge")}
+    judges = tuple(
+        # What is left out may be written out now, for another judge that decides a part of it.
+        entry.model_copy(update={"constructs": given[entry.name].constructs})
+        if entry.name in given and deciding(given[entry.name]) == deciding(entry)
+        else entry
+        for entry in require(before.judge, "judge")
+        if entry.name not in _names(added)
+    )
+    primary = {name: entry.primary for name, entry in given.items()}
     judges = tuple(
         entry.model_copy(update={"primary": primary.get(entry.name, wanted is before)})
         if entry.primary
@@ -196,6 +206,7 @@ def deciding(entry: JudgeEntry) -> dict[str, Any]:
     found = entry.model_dump(mode="json", exclude_none=True, exclude=_SAID_OF_A_JUDGE)
     if isinstance(entry.revision, Unpinnable):
         found["revision"] = "unpinnable"
+    found["constructs"] = sorted(entry.constructs or DEFAULT_CONSTRUCTS)
     return found
 
 

@@ -170,6 +170,11 @@ def open_given(
         CardError, JudgeError, ModelError: it cannot be used as it stands.
     """
     kind = kind_of(entry, f"judge {entry.name}")
+    if kind.asks_people:
+        raise CardError(
+            f"judge {entry.name} is people, who are not asked about other responses",
+            fix="name another judge",
+        )
     with needs_models("judge"):
         from safebench.models.loading import default_device
 
