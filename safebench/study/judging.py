@@ -12,7 +12,7 @@ from safebench.card.card import Card
 from safebench.card.differences import protocol_differences
 from safebench.card.io import dump_card
 from safebench.card.judge import Judge as JudgeEntry
-from safebench.errors import CardError, RunError
+from safebench.errors import CardError, EvidenceError, JudgeError, RunError
 from safebench.evidence.journal import JOURNAL_FILE, Journal
 from safebench.evidence.manifest import describe_files, write_manifest
 from safebench.evidence.scoring import compute_results
@@ -124,9 +124,37 @@ def judge_submission(
         marks=marks_of(submission.card),
     )
     progress.stop()
+    found = _where_labelled(found, {e.name for e in entries if e.kind == "human"})
     table = sort_table(pa.concat_tables([outcomes.cast(OUTCOMES), found]))
     recorded = tuple(judges[name].recorded() for name in asked)
     return _write(submission, table, recorded, submission.card if card is None else card)
+
+
+def _where_labelled(rows: pa.Table, people: Collection[str]) -> pa.Table:
+    """Return outcomes without those of people where a whole run has none of their labels.
+
+    An audit is of some checkpoints and decodings, and a number is of every run of one.
+
+    Raises:
+        JudgeError: nothing is left of a judge.
+    """
+    if not people:
+        return rows
+    place = ["judge", "task", "construct", "condition", "checkpoint", "decoding"]
+    columns = [rows.column(n).to_pylist() for n in (*place, "training_seed", "repeat", "score")]
+    given: dict[tuple[Any, ...], set[Any]] = {}
+    runs: dict[tuple[Any, ...], set[Any]] = {}
+    for *key, seed, repeat, score in zip(*columns, strict=True):
+        runs.setdefault(tuple(key), set()).add((seed, repeat))
+        if score is not None:
+            given.setdefault(tuple(key), set()).add((seed, repeat))
+    whole = {key for key in runs if key[0] not in people or given.get(key) == runs[key]}
+    for name in sorted({key[0] for key in runs} - {key[0] for key in whole}):
+        raise JudgeError(
+            f"judge {name}: there is no checkpoint and decoding of which every run has a label",
+            fix="have more responses labelled: `safebench judge audit DIR --n N` draws them",
+        )
+    return rows.filter(pa.array([key in whole for key in zip(*columns[: len(place)], strict=True)]))
 
 
 def _write(
@@ -158,6 +186,12 @@ def _write(
     card = card.model_copy(update={"results": compute_results(card, outcomes)})
     evidence = card.given_evidence
     paths = {OUTCOMES_FILE, *(file.path for file in evidence.files)} if evidence else set()
+    for path in sorted(paths - {OUTCOMES_FILE}):  # before anything is written
+        if not (folder / path).is_file():
+            raise EvidenceError(
+                f"{folder / path}: is listed as evidence, and is not there",
+                fix="restore the file: nothing was written",
+            )
     journal = Journal(folder)
     if (folder / JOURNAL_FILE).is_file():
         journal.note("judged", judges=[entry.name for entry in added])

@@ -147,6 +147,37 @@ def test_labels_that_cannot_be_used_change_nothing(
     assert caught.value.fix and (folder / "outcomes.parquet").read_bytes() == before
 
 
+@pytest.mark.parametrize("kept", ["tuned", "none"])
+def test_people_have_rows_where_every_run_has_labels(folder: Path, kept: str) -> None:
+    """An audit is of the primary numbers; the other places of the grid have no labels."""
+    table = Submission.read(folder).responses
+    assert table is not None
+    rows = [row for row in table.to_pylist() if row["task"] == "safebench_harm"]
+    shared = {(r["prompt"], r["response"]) for r in rows if r["condition"] != "tuned"}
+    of_tuned = [r for r in rows if (r["prompt"], r["response"]) not in shared]
+    seeds = {row["training_seed"] for row in rows if row["condition"] == "tuned"}
+    wanted = seeds if kept == "tuned" else {min(seeds)}
+    chosen = [row for row in of_tuned if row["training_seed"] in wanted]
+    if kept == "none":  # a text that other seeds gave, too, is a label of theirs
+        others = {
+            (r["prompt"], r["response"]) for r in of_tuned if r["training_seed"] not in wanted
+        }
+        chosen = [row for row in chosen if (row["prompt"], row["response"]) not in others]
+    entry = people(folder, labelled(chosen, "complied", "refused"), primary=True)
+    card = with_judges(folder, entry)
+    if kept == "none":
+        with pytest.raises(JudgeError, match="no checkpoint and decoding of which every run"):
+            judged(folder, card)
+        return
+    judged(folder, card)
+    conditions = {
+        row["condition"]
+        for row in Submission.read(folder).outcomes.to_pylist()
+        if row["judge"] == "people"
+    }
+    assert conditions == {"tuned"}
+
+
 def test_labels_of_other_responses_are_said_to_be_so(folder: Path) -> None:
     sheet = [{"prompt": "What?", "response": "Nothing.", "label": "refused"}]
     with pytest.raises(JudgeError, match="none of its labels is of a response"):
