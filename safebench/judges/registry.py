@@ -28,7 +28,7 @@ from safebench.judges.interface import (
 from safebench.judges.llm import LLM
 from safebench.judges.moderation import MODERATION
 from safebench.judges.rule import RULE
-from safebench.progress import Silent
+from safebench.progress import Progress, Silent
 
 _RULE: Final = replace(RULE, about="reads the text by published patterns; needs nothing")
 KINDS: Final[dict[str, Kind]] = {
@@ -116,7 +116,22 @@ _PLANTED: Final = tuple(
 """What every judge is asked before anything is spent; one of the two has to be readable."""
 
 
-def try_judges(entries: Sequence[JudgeEntry], folder: Path, device: str = "cpu") -> None:
+class _Planted(Silent):
+    """Says what planted responses cost; they are no step of a run."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def say(self, text: str) -> None:
+        self._progress.say(f"tried first: {text}")
+
+
+def try_judges(
+    entries: Sequence[JudgeEntry],
+    folder: Path,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> None:
     """Open every judge of a card, ask it about two planted responses, and close it again.
 
     One at a time, so that never more than one holds memory. An ensemble asks nobody itself, and
@@ -126,7 +141,7 @@ def try_judges(entries: Sequence[JudgeEntry], folder: Path, device: str = "cpu")
         CardError, JudgeError, ModelError: as `open_judges`, and where neither output can be read.
     """
     check_keys(entries)
-    setting = Setting(folder, device)
+    setting, said = Setting(folder, device), _Planted(progress or Silent())
     for entry in entries:
         kind = kind_of(entry, f"judge {entry.name}")
         if kind.combines:
@@ -134,7 +149,7 @@ def try_judges(entries: Sequence[JudgeEntry], folder: Path, device: str = "cpu")
         judge = kind.open(entry, setting)
         if kind.asks_people:
             continue  # opened, so that its labels are read; of planted responses it has none
-        judge.begin(_PLANTED, np.ones(len(_PLANTED), dtype=np.int64), Silent(), None)
+        judge.begin(_PLANTED, np.ones(len(_PLANTED), dtype=np.int64), said, None)
         for construct in kind.constructs:
             if construct == "capability" or not judge.decides(construct):
                 continue

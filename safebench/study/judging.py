@@ -110,7 +110,7 @@ def judge_submission(
     asked = [entry.name for entry in entries]
     described = require(submission.card.judge, "judge")
     others = [e for e in described if e.name not in asked] if _need_others(entries) else []
-    try_judges(entries, submission.folder, device)
+    try_judges(entries, submission.folder, device, progress)
     judges = open_judges([*others, *entries], submission.folder, device)
     progress.start("judge", responses.num_rows * len(judges))
     found = judge_responses(

@@ -33,7 +33,8 @@ CARD = click.option(
     "--card",
     metavar="CARD",
     type=click.Path(path_type=Path, exists=True),
-    help="The judge's card, or the folder of its submission: what is found is written into it.",
+    help="The judge's card, or the folder of its submission: what is found is written into "
+    "it, without comments that it may have.",
 )
 
 
