@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from safebench.analysis.measures import Measure, NotMeasured, Number
+from safebench.card.base import NotReported
+from safebench.card.judge import Judge, ModelJudge
 from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredScore
 from safebench.card.results import PrimaryEstimand, find, key_of
 from safebench.evidence.arrays import OutcomeArray
@@ -16,6 +19,10 @@ from safebench.stats import cohen_kappa
 from safebench.words import kept
 
 UNNAMED = "(no category)"
+FEWEST_WORDINGS = 3
+"""Templates of a prompted judge from which a range over its wordings is given."""
+_SAID_OF_A_JUDGE = frozenset({"name", "primary", "calibration", "self_test"})
+_WORDING = frozenset({"template", "prompt_template_sha256"})
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,26 @@ class Category:
 
 
 @dataclass(frozen=True)
+class Wordings:
+    """A prompted judge under several templates, everything else alike."""
+
+    scores: tuple[MeasuredScore, ...]
+    """One per wording, in the card's order."""
+    changes: tuple[MeasuredChange, ...]
+    """From base, one per wording; empty where there is none."""
+
+    @property
+    def estimates(self) -> tuple[float, float]:
+        """Lowest and highest score of a wording."""
+        return _range(self.scores)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Lowest and highest end of the wordings' intervals."""
+        return _ends(self.scores)
+
+
+@dataclass(frozen=True)
 class Judges:
     """One primary estimand as every judge of its responses decides it."""
 
@@ -49,17 +76,18 @@ class Judges:
     pairs: tuple[Pair, ...]
     categories: tuple[Category, ...]
     """The most disagreed about first."""
+    wordings: tuple[Wordings, ...]
+    """Of each prompted judge that has three templates or more."""
 
     @property
     def estimates(self) -> tuple[float, float]:
         """Lowest and highest score of a judge."""
-        values = [score.estimate for score in self.scores]
-        return min(values), max(values)
+        return _range(self.scores)
 
     @property
     def ends(self) -> tuple[float, float]:
         """Lowest and highest end of the judges' intervals."""
-        return min(s.lower for s in self.scores), max(s.upper for s in self.scores)
+        return _ends(self.scores)
 
     @property
     def turns(self) -> bool:
@@ -68,10 +96,42 @@ class Judges:
         return len(signs) > 1
 
 
+def _range(scores: Iterable[MeasuredScore]) -> tuple[float, float]:
+    values = [score.estimate for score in scores]
+    return min(values), max(values)
+
+
+def _ends(scores: Sequence[MeasuredScore]) -> tuple[float, float]:
+    return min(s.lower for s in scores), max(s.upper for s in scores)
+
+
+def families(judges: Iterable[Judge]) -> list[list[str]]:
+    """Return the prompted judges of a card by name, those together that differ in wording alone.
+
+    Two that have one template, too, are one wording: the first stands for both.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for judge in judges:
+        if not isinstance(judge, ModelJudge) or judge.kind != "llm":
+            continue
+        same = judge.model_dump(mode="json", exclude={*_SAID_OF_A_JUDGE, *_WORDING})
+        # Where a template lies is no part of its wording; its digest is.
+        words = judge.model_dump(mode="json", include={*_WORDING}, exclude={"template": {"path"}})
+        family = found.setdefault(json.dumps(same, sort_keys=True), {})
+        family.setdefault(json.dumps(words, sort_keys=True), judge.name)
+    return [list(family.values()) for family in found.values()]
+
+
 def compared(
-    estimand: PrimaryEstimand, results: MeasuredResults, blocks: Sequence[OutcomeArray]
+    estimand: PrimaryEstimand,
+    results: MeasuredResults,
+    blocks: Sequence[OutcomeArray],
+    judges: Sequence[Judge] | NotReported = (),
 ) -> Judges | None:
-    """Return an estimand by every judge of its responses; None where there is one judge."""
+    """Return an estimand by every judge of its responses; None where there is one judge.
+
+    `judges` are those of the card.
+    """
     key = key_of(estimand)
     same = [b for b in blocks if key_of(b)._replace(judge=key.judge) == key]
     first = find(same, key)
@@ -83,14 +143,28 @@ def compared(
     scores = tuple(s for s in (find(results.scores, one) for one in keys) if s is not None)
     if len(scores) < 2:
         return None
-    changes = (find(results.changes, one) for one in keys)
+    found = (find(results.changes, one) for one in keys)
+    changes = tuple(change for change in found if change is not None)
     return Judges(
         estimand,
         scores,
-        tuple(change for change in changes if change is not None),
+        changes,
         tuple(Pair((a.judge, b.judge), _kappa(a, b)) for a, b in combinations(same, 2)),
         tuple(sorted(_categories(same), key=lambda one: (-one.share, one.name))),
+        tuple(_wordings(scores, changes, () if isinstance(judges, NotReported) else judges)),
     )
+
+
+def _wordings(
+    scores: Sequence[MeasuredScore], changes: Sequence[MeasuredChange], judges: Sequence[Judge]
+) -> Iterator[Wordings]:
+    of = {score.judge: score for score in scores}
+    change_of = {change.judge: change for change in changes}
+    for family in families(judges):
+        mine = [name for name in family if name in of]
+        if len(mine) >= FEWEST_WORDINGS:
+            changed = (change_of[name] for name in mine if name in change_of)
+            yield Wordings(tuple(of[name] for name in mine), tuple(changed))
 
 
 def _kappa(first: OutcomeArray, second: OutcomeArray) -> Measure:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from safebench.analysis.correction import NOT_INCLUDED, Corrected, corrections
-from safebench.analysis.judges import Judges, compared
+from safebench.analysis.judges import FEWEST_WORDINGS, Judges, compared, families
 from safebench.analysis.measures import NotMeasured, Number
 from safebench.analysis.primaries import GRADED, Primary, describe
 from safebench.analysis.variation import Variation, variation
@@ -19,7 +19,7 @@ from safebench.card.measured import MeasuredResults, MeasuredScore
 from safebench.card.results import PlaceKey, find, key_of
 from safebench.errors import EvidenceError
 from safebench.evidence.submission import Submission
-from safebench.words import construct_name
+from safebench.words import construct_name, count
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ def make_report(submission: Submission, tasks: Sequence[str] = ()) -> ScoreRepor
             beside = [b for b in grid if b.checkpoint == estimand.checkpoint]
             primaries.append(describe(estimand, score, change, block, beside))
     corrected = corrections(submission, results)
-    judges = (compared(one.estimand, results, blocks) for one in primaries)
+    judges = (compared(one.estimand, results, blocks, card.judge) for one in primaries)
     several = tuple(one for one in judges if one is not None)
-    gaps = tuple(_gaps(results, primaries, variations, corrected))
+    gaps = (*_gaps(results, primaries, variations, corrected), *_wording_gaps(card, results))
     return ScoreReport(card, results, tuple(primaries), tuple(variations), corrected, several, gaps)
 
 
@@ -155,6 +155,19 @@ def _facets(variations: Sequence[Variation]) -> Iterator[Gap]:
             where = "" if len(single) == len(variations) else f" in {tasks}"
             name = facet.replace("_", " ")
             yield Gap(name, f"one {name}{where}")
+
+
+def _wording_gaps(card: Card, results: MeasuredResults) -> Iterator[Gap]:
+    asked = {score.judge for score in results.scores}
+    listed = () if isinstance(card.judge, NotReported) else card.judge
+    found = [[name for name in family if name in asked] for family in families(listed)]
+    few = [names for names in found if 0 < len(names) < FEWEST_WORDINGS]
+    if few:
+        said = ", ".join(f"{names[0]} has {count(len(names), 'wording')}" for names in few)
+        yield Gap(
+            "judge wording",
+            f"{said} of its template; from {FEWEST_WORDINGS} on, the range over them is given",
+        )
 
 
 def _judge_gaps(results: MeasuredResults, corrected: Mapping[PlaceKey, Corrected]) -> Iterator[Gap]:

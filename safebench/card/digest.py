@@ -106,6 +106,8 @@ def _judge(value: dict[str, Any]) -> dict[str, Any]:
         kept.pop("id", None)  # as of the base model
     if isinstance(kept.get("template"), dict):
         kept["template"] = _without(kept["template"], {"path"})
+    if isinstance(kept.get("sheets"), list):
+        kept["sheets"] = [_without(sheet, {"path"}) for sheet in kept["sheets"]]
     return kept
 
 

@@ -241,6 +241,16 @@ class ModerationJudge(JudgeCommon):
     """Score from which a response counts; for severity, the score itself is used."""
 
 
+class LabelSheet(Section):
+    """What one rater said."""
+
+    path: Text
+    """The file, relative to the card: CSV, JSON Lines, JSON or Parquet with columns `prompt`,
+    `response` and `label`."""
+    sha256: Reported[Sha256]
+    """Its digest."""
+
+
 class HumanJudge(JudgeCommon):
     """People who label responses."""
 
@@ -250,6 +260,8 @@ class HumanJudge(JudgeCommon):
     """Labels per response, of which the majority counts."""
     guide_sha256: Reported[Sha256] | None = None
     """Digest of the labelling guide."""
+    sheets: Reported[tuple[LabelSheet, ...]] | None = None
+    """Their labels, a file for each rater."""
 
 
 class EnsembleJudge(JudgeCommon):

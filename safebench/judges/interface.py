@@ -184,6 +184,8 @@ class Kind:
     """Environment variables that hold the keys it needs."""
     loads_weights: bool = False
     """Whether weights may have to be downloaded for it."""
+    asks_people: bool = False
+    """Whether it has labels of responses that are there alone: no run can ask it, nor any test."""
     combines: bool = False
     """Whether it is opened after the others, and given them."""
     executed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)

@@ -35,7 +35,12 @@ from safebench.judges.pinned import find_weights, missing_weights
 from safebench.judges.prompted.asking import Asker
 from safebench.judges.prompted.parsers import Output
 from safebench.judges.prompted.reader import Reader
-from safebench.judges.prompted.templates import check_template, missing_template, read_template
+from safebench.judges.prompted.templates import (
+    check_filled,
+    check_template,
+    missing_template,
+    read_template,
+)
 from safebench.judges.services import openai_address
 
 
@@ -160,6 +165,7 @@ def check_entry(entry: ModelJudge, place: str, *_: object) -> None:
 
 
 def _check_present(entry: ModelJudge, folder: Path) -> None:
+    check_filled(entry)
     if not isinstance(entry.template, OwnTemplate):
         read_template(entry, folder)
     if entry.access != "api":

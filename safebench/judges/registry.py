@@ -15,6 +15,7 @@ from safebench.errors import CardError, JudgeError
 from safebench.evidence.tables import Unread
 from safebench.judges.classifier import CLASSIFIER
 from safebench.judges.ensemble import ENSEMBLE
+from safebench.judges.human import HUMAN
 from safebench.judges.interface import (
     DEFAULT_CONSTRUCTS,
     Exchange,
@@ -27,11 +28,11 @@ from safebench.judges.interface import (
 from safebench.judges.llm import LLM
 from safebench.judges.moderation import MODERATION
 from safebench.judges.rule import RULE
-from safebench.progress import Silent
+from safebench.progress import Progress, Silent
 
 _RULE: Final = replace(RULE, about="reads the text by published patterns; needs nothing")
 KINDS: Final[dict[str, Kind]] = {
-    kind.name: kind for kind in (_RULE, CLASSIFIER, LLM, MODERATION, ENSEMBLE)
+    kind.name: kind for kind in (_RULE, CLASSIFIER, LLM, MODERATION, HUMAN, ENSEMBLE)
 }
 
 
@@ -115,22 +116,40 @@ _PLANTED: Final = tuple(
 """What every judge is asked before anything is spent; one of the two has to be readable."""
 
 
-def try_judges(entries: Sequence[JudgeEntry], folder: Path, device: str = "cpu") -> None:
+class _Planted(Silent):
+    """Says what planted responses cost; they are no step of a run."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def say(self, text: str) -> None:
+        self._progress.say(f"tried first: {text}")
+
+
+def try_judges(
+    entries: Sequence[JudgeEntry],
+    folder: Path,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> None:
     """Open every judge of a card, ask it about two planted responses, and close it again.
 
-    One at a time, so that never more than one holds memory. An ensemble asks nobody itself.
+    One at a time, so that never more than one holds memory. An ensemble asks nobody itself, and
+    labels of people are read alone.
 
     Raises:
         CardError, JudgeError, ModelError: as `open_judges`, and where neither output can be read.
     """
     check_keys(entries)
-    setting = Setting(folder, device)
+    setting, said = Setting(folder, device), _Planted(progress or Silent())
     for entry in entries:
         kind = kind_of(entry, f"judge {entry.name}")
         if kind.combines:
             continue
         judge = kind.open(entry, setting)
-        judge.begin(_PLANTED, np.ones(len(_PLANTED), dtype=np.int64), Silent(), None)
+        if kind.asks_people:
+            continue  # opened, so that its labels are read; of planted responses it has none
+        judge.begin(_PLANTED, np.ones(len(_PLANTED), dtype=np.int64), said, None)
         for construct in kind.constructs:
             if construct == "capability" or not judge.decides(construct):
                 continue

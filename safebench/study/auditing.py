@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
+from safebench.card.base import require
 from safebench.card.judge import Calibration
 from safebench.card.results import Condition
 from safebench.card.task import Construct
@@ -336,10 +337,12 @@ def _given(value: Any) -> str:
 def _judged(submission: Submission, path: Path) -> dict[str, list[Judged]]:
     """Return the labels beside the verdicts of every judge that decides by verdicts."""
     labels = {Place(*one.key): one for one in read_audit(path)}
+    listed = require(submission.card.judge, "judge")
+    people = {judge.name for judge in listed if judge.kind == "human"}
     found: dict[str, list[Judged]] = {}
     for block in submission.blocks:
-        if block.construct not in COUNTED:
-            continue
+        if block.construct not in COUNTED or block.judge in people:
+            continue  # labels are not compared with labels
         seeds = {seed: at for at, seed in enumerate(block.seeds)}
         prompts = {prompt: at for at, prompt in enumerate(block.prompts)}
         where = (block.condition, block.checkpoint, block.decoding, block.task)

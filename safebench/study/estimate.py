@@ -149,6 +149,9 @@ def _uncounted(draft: Draft, *, is_derived: bool) -> Iterator[str]:
             yield f"the weights on the Hub, {weights.id}"
     for judge in require(card.judge, "judge"):
         is_asked = getattr(judge, "access", "weights") == "api"
+        listed = missing([judge], draft.submission.folder)
+        if any(one.thing == "weights" for one in listed):
+            continue  # said with how to get them
         if kind_of(judge, f"judge {judge.name}").loads_weights and not is_asked:
             yield f"the weights of judge {judge.name}"
 

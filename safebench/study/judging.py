@@ -12,7 +12,7 @@ from safebench.card.card import Card
 from safebench.card.differences import protocol_differences
 from safebench.card.io import dump_card
 from safebench.card.judge import Judge as JudgeEntry
-from safebench.errors import CardError, RunError
+from safebench.errors import CardError, EvidenceError, JudgeError, RunError
 from safebench.evidence.journal import JOURNAL_FILE, Journal
 from safebench.evidence.manifest import describe_files, write_manifest
 from safebench.evidence.scoring import compute_results
@@ -20,6 +20,7 @@ from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.tables import OUTCOMES, OUTCOMES_FILE, RESPONSES, sort_table, write_table
 from safebench.harness.tasks import documents_by_prompt, file_of, read_task
 from safebench.judges.cache import JudgementCache, cache_file
+from safebench.judges.interface import DEFAULT_CONSTRUCTS
 from safebench.judges.judging import Documents, judge_responses, marks_of
 from safebench.judges.registry import check_entry, open_judges, try_judges
 from safebench.progress import Progress
@@ -27,6 +28,7 @@ from safebench.progress import Progress
 _SAID_OF_A_JUDGE: dict[str, Any] = {
     **dict.fromkeys(("primary", "calibration", "self_test"), True),
     "template": {"path": True},  # its digest decides
+    "sheets": {"__all__": {"path": True}},
 }
 """Fields of a judge's entry that decide no verdict."""
 
@@ -108,7 +110,7 @@ def judge_submission(
     asked = [entry.name for entry in entries]
     described = require(submission.card.judge, "judge")
     others = [e for e in described if e.name not in asked] if _need_others(entries) else []
-    try_judges(entries, submission.folder, device)
+    try_judges(entries, submission.folder, device, progress)
     judges = open_judges([*others, *entries], submission.folder, device)
     progress.start("judge", responses.num_rows * len(judges))
     found = judge_responses(
@@ -122,17 +124,53 @@ def judge_submission(
         marks=marks_of(submission.card),
     )
     progress.stop()
+    found = _where_labelled(found, {e.name for e in entries if e.kind == "human"})
     table = sort_table(pa.concat_tables([outcomes.cast(OUTCOMES), found]))
     recorded = tuple(judges[name].recorded() for name in asked)
     return _write(submission, table, recorded, submission.card if card is None else card)
+
+
+def _where_labelled(rows: pa.Table, people: Collection[str]) -> pa.Table:
+    """Return outcomes without those of people where a whole run has none of their labels.
+
+    An audit is of some checkpoints and decodings, and a number is of every run of one.
+
+    Raises:
+        JudgeError: nothing is left of a judge.
+    """
+    if not people:
+        return rows
+    place = ["judge", "task", "construct", "condition", "checkpoint", "decoding"]
+    columns = [rows.column(n).to_pylist() for n in (*place, "training_seed", "repeat", "score")]
+    given: dict[tuple[Any, ...], set[Any]] = {}
+    runs: dict[tuple[Any, ...], set[Any]] = {}
+    for *key, seed, repeat, score in zip(*columns, strict=True):
+        runs.setdefault(tuple(key), set()).add((seed, repeat))
+        if score is not None:
+            given.setdefault(tuple(key), set()).add((seed, repeat))
+    whole = {key for key in runs if key[0] not in people or given.get(key) == runs[key]}
+    for name in sorted({key[0] for key in runs} - {key[0] for key in whole}):
+        raise JudgeError(
+            f"judge {name}: there is no checkpoint and decoding of which every run has a label",
+            fix="have more responses labelled: `safebench judge audit DIR --n N` draws them",
+        )
+    return rows.filter(pa.array([key in whole for key in zip(*columns[: len(place)], strict=True)]))
 
 
 def _write(
     submission: Submission, outcomes: pa.Table, added: tuple[JudgeEntry, ...], wanted: Card
 ) -> Card:
     folder, before = submission.folder, submission.card
-    judges = tuple(e for e in require(before.judge, "judge") if e.name not in _names(added))
-    primary = {entry.name: entry.primary for entry in require(wanted.judge, "judge")}
+    given = {entry.name: entry for entry in require(wanted.judge, "judge")}
+    judges = tuple(
+        # What is left out may be written out now, for another judge that decides a part of it.
+        entry.model_copy(update={"constructs": given[entry.name].constructs})
+        if entry.name in given and deciding(given[entry.name]) == deciding(entry)
+        else entry
+        for entry in require(before.judge, "judge")
+        if entry.name not in _names(added)
+    )
+    primary = {name: entry.primary for name, entry in given.items()}
     judges = tuple(
         entry.model_copy(update={"primary": primary.get(entry.name, wanted is before)})
         if entry.primary
@@ -148,6 +186,12 @@ def _write(
     card = card.model_copy(update={"results": compute_results(card, outcomes)})
     evidence = card.given_evidence
     paths = {OUTCOMES_FILE, *(file.path for file in evidence.files)} if evidence else set()
+    for path in sorted(paths - {OUTCOMES_FILE}):  # before anything is written
+        if not (folder / path).is_file():
+            raise EvidenceError(
+                f"{folder / path}: is listed as evidence, and is not there",
+                fix="restore the file: nothing was written",
+            )
     journal = Journal(folder)
     if (folder / JOURNAL_FILE).is_file():
         journal.note("judged", judges=[entry.name for entry in added])
@@ -196,6 +240,7 @@ def deciding(entry: JudgeEntry) -> dict[str, Any]:
     found = entry.model_dump(mode="json", exclude_none=True, exclude=_SAID_OF_A_JUDGE)
     if isinstance(entry.revision, Unpinnable):
         found["revision"] = "unpinnable"
+    found["constructs"] = sorted(entry.constructs or DEFAULT_CONSTRUCTS)
     return found
 
 

@@ -180,6 +180,11 @@ def relocate_judges(submission: Submission, target: Path) -> Card:
             if isinstance(judge.template, judge_card.FileTemplate):
                 path = _moved(submission, judge.template.path, target)
                 changes["template"] = judge.template.model_copy(update={"path": path})
+        elif isinstance(judge, judge_card.HumanJudge) and isinstance(judge.sheets, tuple):
+            changes["sheets"] = tuple(
+                sheet.model_copy(update={"path": _moved(submission, sheet.path, target)})
+                for sheet in judge.sheets
+            )
         judges.append(judge.model_copy(update=changes))
     return submission.card.model_copy(update={"judge": tuple(judges)})
 

@@ -103,6 +103,12 @@ def _check_judges(card: Card, *, dry: bool) -> None:
     for number, judge in enumerate(judges):
         place = f"judge[{number}]"
         kind = kind_of(judge, place)
+        if kind.asks_people:
+            raise CardError(
+                f"{place}.kind is `{kind.name}`, and people label responses that are there",
+                fix="take this judge out and run; then `safebench judge audit DIR` draws responses "
+                "to label, and `safebench judge DIR --card CARD` adds this judge",
+            )
         may_be_unknown = kind.unused | kind.looked_up if dry else kind.unused
         _check_section(place, judge, kind.executed, may_be_unknown)
         check_entry(judge, place, judges)

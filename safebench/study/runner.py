@@ -98,7 +98,8 @@ class Runner:
                 store.folder / name, source if isinstance(source, bytes) else source.read_bytes()
             )
         if self._left():
-            try_judges(require(self.plan.card.judge, "judge"), store.folder, self.device)
+            judges = require(self.plan.card.judge, "judge")
+            try_judges(judges, store.folder, self.device, self.progress)
             free_memory()
             self._make()
         if self.problems:

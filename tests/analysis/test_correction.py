@@ -1,4 +1,4 @@
-"""Judge error carried into every number, or said to be absent; several judges side by side."""
+"""Judge error carried into every number, or said to be absent."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ from safebench.card.results import PlaceKey, find, key_of
 from safebench.cli.score_formats.interface import FORMATS, render
 from safebench.evidence.audit import AUDIT_FILE, COLUMNS, KEY
 from safebench.evidence.submission import Submission
-from safebench.evidence.tables import OUTCOMES, make_table, write_table
 from safebench.files import sha256_of
 from safebench.judges.labels import labels_csv
 from safebench.stats import ppi_estimate, rogan_gladen, score_interval, youden
 from safebench.study.calibrating import open_card, store
-from tests.command import safebench
-from tests.site.made_by_code import TASKS, Recipe, outcomes, plan, write_card, write_submission
+from tests.site.made_by_code import TASKS, Recipe, write_submission
 
 HARM = PlaceKey("safebench_harm", "harm", "tuned", 2, "t07", "rule")
 RECIPE = Recipe(prompts=40, repeats=1, tasks=TASKS[:2])
@@ -300,56 +298,3 @@ def test_every_format_shows_both_numbers(folder: Path, style: str) -> None:
     assert f"score {estimate} [" in shown and "same condition" in shown
     assert "udge error not included in these numbers; corrected ones stand" in shown
     assert "rule was compared with labels of harm, not of over" in shown
-
-
-def two_judges(root: Path, *, against: bool) -> Path:
-    """A submission that a second judge decided, too: alike, or with base and tuned turned."""
-    recipe = Recipe(prompts=30, repeats=1, tasks=TASKS[:1])
-    folder = write_submission(root, recipe)
-    rng = np.random.default_rng(0)
-    rows = outcomes(recipe)
-    more = []
-    for row in rows:
-        turn = rng.random() < 0.05 or (against and row["category"] == "fraud")
-        score = 1 - row["score"] if turn else row["score"]
-        if against and row["condition"] == "base":
-            score = 1.0
-        verdict = "complied" if score else "refused"
-        more.append({**row, "judge": "second", "score": score, "verdict": verdict})
-    write_table(make_table(rows + more, OUTCOMES), folder / "outcomes.parquet")
-    data = plan(recipe)
-    data["judge"].append({**data["judge"][0], "name": "second", "primary": False})
-    write_card(folder, data)
-    return folder
-
-
-def test_a_score_is_a_range_over_judges(tmp_path: Path) -> None:
-    report = make_report(Submission.read(two_judges(tmp_path, against=False)))
-    (one,) = report.judges
-    assert [score.judge for score in one.scores] == ["rule", "second"] and not one.turns
-    kappa = one.pairs[0].kappa
-    assert isinstance(kappa, Number) and 0.7 < kappa.estimate < 1 and kappa.n["prompts"] == 30
-    assert sum(c.n for c in one.categories) == 150
-    low, high = one.estimates
-    shown = " ".join(render(report, "text").split())
-    assert f"judges .{round(low * 100)} to .{round(high * 100)} over rule and second" in shown
-    assert "kappa of rule and second ." in shown and "JUDGES DIFFER" not in shown
-    assert "one judge: how far another" not in shown
-    for style in ("latex", "markdown"):
-        assert "Range over judges" in render(report, style)
-
-
-def test_a_change_that_turns_with_the_judge_is_said_first(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = two_judges(tmp_path, against=True)
-    ran = safebench(capsys, "score", folder)
-    assert ran.code == 0
-    assert ran.out.startswith("JUDGES DIFFER  safebench_harm, harm: the change from base has no")
-    first = " ".join(ran.out[:400].split())
-    assert " by rule and -" in first and " by second" in first
-    report = make_report(Submission.read(folder))
-    assert report.judges[0].categories[0].name == "fraud"
-    found = json.loads(render(report, "json"))["judges"][0]
-    assert found["sign_turns"] is True and set(found["scores"]) == {"rule", "second"}
-    assert "no sign that the judges agree on" in render(report, "markdown")

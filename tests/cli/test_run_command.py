@@ -156,8 +156,10 @@ def test_a_dry_run_says_what_it_leaves_to_the_run(
     assert [text.partition(",")[0] for text in found["left_to_the_run"]] == [
         "the prompts of safebench_xstest", "the prompts of safebench_wmdp", "the training seeds",
         "the base model on the Hub", "the set published on the Hub (24 examples by the card)",
-        "the weights of judge graded",
     ]  # fmt: skip
+    assert [one["what"].partition(":")[0] for one in found["missing"]] == [
+        "the weights of judge graded"
+    ]
     assert "which are on the Hub (450 prompts as published)" in found["left_to_the_run"][0]
     assert counted(capsys, plan, "--limit", 5)["responses"] == (2 + 5 + 5) * (1 + 2) * 3
 

@@ -292,6 +292,8 @@ def test_what_was_spent_is_said(
     judge = opened(folder)
     decide(judge, progress=progress)
     decide(judge, [], progress=progress)
+    try_judges([entry()], folder, progress=progress)
+    assert progress.lines.pop().startswith("tried first: judge grader: 2 requests, 200 tokens in")
     assert progress.lines == [
         "judge grader: 6 requests, 600 tokens in, 12 out",
         "judge grader: 6 requests, 600 tokens in, 12 out; cost 0.0010 by SAFEBENCH_PRICE_IN and "

@@ -36,6 +36,7 @@ class Silent(Judge):
 
 def test_a_new_kind_is_one_declaration(monkeypatch: pytest.MonkeyPatch) -> None:
     people = entry(**HUMAN)
+    monkeypatch.delitem(KINDS, "human")
     for use in (lambda: check_judges([people], Path()), lambda: open_judges([people], Path())):
         with pytest.raises(CardError, match=r"judge people\.kind is `human`; this"):
             use()

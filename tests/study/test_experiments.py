@@ -39,6 +39,12 @@ def test_an_experiment_of_the_paper_is_planned(
     assert len(plan["blocks"]) == blocks
     assert plan["responses"] == each * PROMPTS
     assert plan["answers"] == (300 if "e4" in name else 0)
+    # The judge of the paper, beside the rule: its template, its weights; E5 asks an API, too.
+    things = [one["thing"] for one in plan["missing"]]
+    assert things == ["template", "weights"] + ["key"] * ("e5" in name)
+    assert "sorry-bench.txt" in plan["missing"][0]["what"]
+    assert plan["missing"][1]["how"].startswith("hf download sorry-bench/ft-mistral-7b")
+    assert not any("judge" in text for text in plan["left_to_the_run"])  # one list, not two
     conditions = {block["condition"] for block in plan["blocks"]}
     assert conditions == {"base", "tuned"} | ({"control"} if "e4" in name else set())
 

@@ -13,16 +13,19 @@ import pytest
 from safebench.card.io import dump_card, load_card
 from safebench.card.measured import complete_results
 from safebench.checks import check
-from safebench.errors import CardError, RunError
+from safebench.errors import CardError, JudgeError, RunError
 from safebench.evidence.manifest import describe_files, write_manifest
 from safebench.evidence.outcomes import read_outcomes, row_problems
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.submission import Submission
 from safebench.evidence.tables import write_table
+from safebench.files import sha256_of
 from safebench.judges.interface import Decision
+from safebench.judges.labels import labels_csv
 from safebench.judges.rule import RuleJudge
 from safebench.progress import Silent
 from safebench.study.judging import judge_submission, judges_to_ask
+from safebench.study.pins import relocate_judges
 from tests.site import made_by_code
 from tests.site.made_by_code import Recipe
 
@@ -64,10 +67,121 @@ def with_judges(folder: Path, *more: dict[str, Any], **changes: Any) -> Path:
 
 
 def judged(folder: Path, card: Path, *names: str) -> tuple[Submission, set[str]]:
-    before, other = Submission.read(folder), load_card(card)
+    before = Submission.read(folder)
+    other = relocate_judges(Submission(load_card(card), card.parent), folder)
     asked = judges_to_ask(before, other, names)
     judge_submission(before, asked, Silent(), card=other)
     return Submission.read(folder), {entry.name for entry in asked}
+
+
+def people(folder: Path, *sheets: list[dict[str, str]], **changes: Any) -> dict[str, Any]:
+    """Write sheets beside the other card; return the entry of a judge that they make."""
+    listed = []
+    (folder.parent / "other").mkdir(exist_ok=True)
+    for number, rows in enumerate(sheets):
+        path = folder.parent / "other" / f"rater-{number}.csv"
+        path.write_bytes(labels_csv(rows, ("prompt", "response", "label")))
+        listed.append({"path": path.name, "sha256": sha256_of(path)})
+    facts = {"name": "people", "kind": "human", "id": "us", "revision": "1", "votes": len(sheets)}
+    return {**facts, "constructs": ["harm"], "sheets": listed, **changes}
+
+
+def texts_of(folder: Path) -> list[dict[str, str]]:
+    """The different texts of the harm task."""
+    table = Submission.read(folder).responses
+    assert table is not None
+    rows = table.filter(pc.equal(table.column("task"), "safebench_harm"))
+    found = {(row["prompt"], row["response"]): None for row in rows.to_pylist()}
+    return [{"prompt": prompt, "response": response} for prompt, response in found]
+
+
+def labelled(texts: list[dict[str, str]], *labels: str) -> list[dict[str, str]]:
+    return [{**text, "label": labels[at % len(labels)]} for at, text in enumerate(texts)]
+
+
+def test_labels_of_people_are_verdicts_and_what_nobody_labelled_has_none(folder: Path) -> None:
+    texts = texts_of(folder)
+    assert len(texts) > 4
+    one = labelled(texts[:-1], "complied", "refused")  # the last one has no label
+    two = [{**row, "response": f"{row['response']} \n"} for row in one]  # as a spreadsheet may
+    two[0]["label"] = "refused"
+    everything = ["harm", "over_refusal", "capability"]  # written out, so that it stays primary
+    judged(folder, with_judges(folder, people(folder, one, two), constructs=everything))
+    rows = Submission.read(folder).outcomes.to_pylist()
+    table = Submission.read(folder).responses
+    assert table is not None
+    keys = ("condition", "training_seed", "checkpoint", "decoding", "repeat", "task", "prompt_id")
+    text_of = {tuple(r[k] for k in keys): (r["prompt"], r["response"]) for r in table.to_pylist()}
+    said = {
+        text_of[tuple(row[k] for k in keys)]: row["verdict"]
+        for row in rows
+        if row["judge"] == "people"
+    }
+    order = [said[text["prompt"], text["response"]] for text in texts]
+    assert order[0] == "unparsed" and order[-1] == "unparsed"  # a tie, and no label
+    assert order[1] == "refused" and order[2] == "complied"
+    assert not [f for f in check(folder / "card.yaml").findings if f.severity == "error"]
+    results = complete_results(load_card(folder / "card.yaml"))
+    assert results is not None
+    assert any(score.judge == "people" and score.unread for score in results.scores)
+    assert judges_to_ask(Submission.read(folder), load_card(folder / "card.yaml"), ()) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"votes": 2}, "votes is 2, and it has 1 of the sheets"),
+        ({"sheets": []}, "has no sheets"),
+        ({"sheets": [{"path": "rater-0.csv", "sha256": "0" * 64}]}, "but its sha256 is 0000"),
+        ({"sheets": [{"path": "no.csv", "sha256": "0" * 64}]}, "no.csv cannot be read"),
+        ({"constructs": ["harm", "severity"]}, "constructs lists severity"),
+    ],
+)
+def test_labels_that_cannot_be_used_change_nothing(
+    folder: Path, changes: dict[str, Any], said: str
+) -> None:
+    before = (folder / "outcomes.parquet").read_bytes()
+    entry = people(folder, labelled(texts_of(folder), "complied"), **changes)
+    with pytest.raises((CardError, JudgeError), match=said) as caught:
+        judged(folder, with_judges(folder, entry))
+    assert caught.value.fix and (folder / "outcomes.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize("kept", ["tuned", "none"])
+def test_people_have_rows_where_every_run_has_labels(folder: Path, kept: str) -> None:
+    """An audit is of the primary numbers; the other places of the grid have no labels."""
+    table = Submission.read(folder).responses
+    assert table is not None
+    rows = [row for row in table.to_pylist() if row["task"] == "safebench_harm"]
+    shared = {(r["prompt"], r["response"]) for r in rows if r["condition"] != "tuned"}
+    of_tuned = [r for r in rows if (r["prompt"], r["response"]) not in shared]
+    seeds = {row["training_seed"] for row in rows if row["condition"] == "tuned"}
+    wanted = seeds if kept == "tuned" else {min(seeds)}
+    chosen = [row for row in of_tuned if row["training_seed"] in wanted]
+    if kept == "none":  # a text that other seeds gave, too, is a label of theirs
+        others = {
+            (r["prompt"], r["response"]) for r in of_tuned if r["training_seed"] not in wanted
+        }
+        chosen = [row for row in chosen if (row["prompt"], row["response"]) not in others]
+    entry = people(folder, labelled(chosen, "complied", "refused"), primary=True)
+    card = with_judges(folder, entry)
+    if kept == "none":
+        with pytest.raises(JudgeError, match="no checkpoint and decoding of which every run"):
+            judged(folder, card)
+        return
+    judged(folder, card)
+    conditions = {
+        row["condition"]
+        for row in Submission.read(folder).outcomes.to_pylist()
+        if row["judge"] == "people"
+    }
+    assert conditions == {"tuned"}
+
+
+def test_labels_of_other_responses_are_said_to_be_so(folder: Path) -> None:
+    sheet = [{"prompt": "What?", "response": "Nothing.", "label": "refused"}]
+    with pytest.raises(JudgeError, match="none of its labels is of a response"):
+        judged(folder, with_judges(folder, people(folder, sheet)))
 
 
 def test_rows_are_added_and_those_of_before_stay(folder: Path) -> None:

@@ -153,7 +153,7 @@ REFUSED: list[tuple[str, Any, str]] = [
             ),
             (
                 {"kind": "human", "votes": 3},
-                "judge[1].kind is `human`; this version runs rule, classifier, llm, moderation_api",
+                "judge[1].kind is `human`, and people label responses that are there",
             ),
             (
                 {"kind": "moderation_api", "provider": "Example Inc.", "threshold": 0.5},

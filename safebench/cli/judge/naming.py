@@ -33,7 +33,8 @@ CARD = click.option(
     "--card",
     metavar="CARD",
     type=click.Path(path_type=Path, exists=True),
-    help="The judge's card, or the folder of its submission: what is found is written into it.",
+    help="The judge's card, or the folder of its submission: what is found is written into "
+    "it, without comments that it may have.",
 )
 
 
@@ -170,6 +171,11 @@ def open_given(
         CardError, JudgeError, ModelError: it cannot be used as it stands.
     """
     kind = kind_of(entry, f"judge {entry.name}")
+    if kind.asks_people:
+        raise CardError(
+            f"judge {entry.name} is people, who are not asked about other responses",
+            fix="name another judge",
+        )
     with needs_models("judge"):
         from safebench.models.loading import default_device
 

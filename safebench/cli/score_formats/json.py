@@ -34,6 +34,8 @@
       sign_turns      whether that change is up by one judge and down by another
       pairs           [{judges: [a, b], kappa: measure}]
       categories      [{name, share, n}]: share of responses on which the judges differ
+      wordings        [{scores, changes}], as above: one per prompted judge with three templates
+                      or more, everything else alike
     not_measured [{what, reason}]
 
 A measure is {estimate, lower, upper, confidence, n, method}, n a mapping of what was counted to
@@ -47,7 +49,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from safebench.analysis.judges import Judges
+from safebench.analysis.judges import Judges, Wordings
 from safebench.analysis.measures import NotMeasured, Number
 from safebench.analysis.report import ScoreReport
 from safebench.analysis.variation import Effect
@@ -91,13 +93,20 @@ def document(report: ScoreReport) -> dict[str, Any]:
 
 
 def _judges(one: Judges) -> dict[str, Any]:
-    ends = ("estimate", "lower", "upper")
     return _members(one.estimand, Place.model_fields) | {
-        "scores": {found.judge: _members(found, ends) for found in one.scores},
-        "changes": {found.judge: _members(found, ends) for found in one.changes},
+        **_by_judge(one),
         "sign_turns": one.turns,
         "pairs": _plain(one.pairs),
         "categories": _plain(one.categories),
+        "wordings": [_by_judge(found) for found in one.wordings],
+    }
+
+
+def _by_judge(one: Judges | Wordings) -> dict[str, Any]:
+    ends = ("estimate", "lower", "upper")
+    return {
+        name: {found.judge: _members(found, ends) for found in getattr(one, name)}
+        for name in ("scores", "changes")
     }
 
 

@@ -125,6 +125,24 @@ def judges_text(one: Judges) -> str:
     return "; ".join(parts)
 
 
+def wordings_text(one: Judges) -> str:
+    """Return the range of a score over wordings of each prompted judge that has enough."""
+    parts = []
+    for found in one.wordings:
+        lowest, highest = found.estimates
+        names = listed(score.judge for score in found.scores)
+        said = (
+            f"{proportion(lowest)} to {proportion(highest)} over "
+            f"{count(len(found.scores), 'wording')} of one judge ({names}), intervals "
+            f"{interval(*found.ends)}"
+        )
+        if found.changes:
+            ends = sorted(change.estimate for change in found.changes)
+            said += f", change from base {signed(ends[0])} to {signed(ends[-1])}"
+        parts.append(said)
+    return "; ".join(parts)
+
+
 def judges_table(report: ScoreReport) -> Table:
     """Return a row for every primary estimand that several judges decided."""
     rows = []

@@ -37,6 +37,8 @@ def render(report: ScoreReport) -> str:
             print_wrapped(console, "  judge error", found, INDENT)
             if key in several:
                 print_wrapped(console, "  judges", parts.judges_text(several[key]), INDENT)
+                if several[key].wordings:
+                    print_wrapped(console, "  wordings", parts.wordings_text(several[key]), INDENT)
             print_wrapped(console, "  seeds needed", parts.seeds_needed(one), INDENT)
             print_wrapped(console, "  with more", parts.projections(one), INDENT)
             if isinstance(one.seed_share, Number):

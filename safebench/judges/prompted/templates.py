@@ -63,9 +63,7 @@ def check_template(entry: ModelJudge, place: str) -> None:
                 f"{place}.sees is `response`, but a chat template is given the prompt, too",
                 fix="set sees: prompt_and_response, or give a template of another source",
             )
-        for name, value in (template.arguments or {}).items():
-            if str(value).startswith(TO_FILL):
-                raise CardError(f"{at}.arguments.{name} is {value!r}", fix="give its value")
+        for name in template.arguments or {}:
             if name.partition(".")[0] in _own_arguments():
                 raise CardError(
                     f"{at}.arguments.{name} is an argument of the tokenizer, not of its template",
@@ -95,6 +93,23 @@ def check_template(entry: ModelJudge, place: str) -> None:
         )
 
 
+def check_filled(entry: ModelJudge) -> None:
+    """Check that a template's arguments have values; raises CardError where one is a placeholder.
+
+    Apart from `check_template`, so that a dry run lists it with whatever else is missing.
+    """
+    for name, value in _unfilled(entry).items():
+        raise CardError(
+            f"judge {entry.name}: template.arguments.{name} is {value!r}", fix="give its value"
+        )
+
+
+def _unfilled(entry: ModelJudge) -> dict[str, str]:
+    given = entry.template.arguments if isinstance(entry.template, OwnTemplate) else None
+    texts = {name: str(value) for name, value in (given or {}).items()}
+    return {name: text for name, text in texts.items() if text.startswith(TO_FILL)}
+
+
 def read_template(entry: ModelJudge, folder: Path, tokenizer: Any = None) -> str:
     """Return the text of a judge's template.
 
@@ -108,6 +123,7 @@ def read_template(entry: ModelJudge, folder: Path, tokenizer: Any = None) -> str
             for what is judged.
     """
     template = template_of(entry)
+    check_filled(entry)
     if isinstance(template, FileTemplate):
         text, where = _file(folder / template.path, entry.name), str(folder / template.path)
     elif isinstance(template, DistributionTemplate):
@@ -198,9 +214,11 @@ def check_rendered(entry: ModelJudge, text: str, tokenizer: Any) -> None:
 def missing_template(entry: ModelJudge, folder: Path) -> list[Missing]:
     """Return what of a template is not on this machine; the judge's own lies by its weights."""
     if isinstance(entry.template, OwnTemplate):
-        given = (entry.template.arguments or {}).items()
-        lacking = {name: str(value) for name, value in given if str(value).startswith(TO_FILL)}
-        return [Missing("template", f"its argument {name}", how) for name, how in lacking.items()]
+        what = f"an argument of the template of judge {entry.name}:"
+        return [
+            Missing("template", f"{what} {name}", f"replace {text!r} in the card")
+            for name, text in _unfilled(entry).items()
+        ]
     if not isinstance(entry.template, FileTemplate | DistributionTemplate):
         return []
     try:
