@@ -118,9 +118,8 @@ def test_nothing_is_generated_without_the_system_prompt(llama: Path, template: s
         assert all(SYSTEM in str(prompt.context) for prompt in found)
     tokenizer.chat_template = template
     assert len(prompts(engine, chat=True, system_prompt=None)) == 2
-    with pytest.raises(
-        TaskError, match=r"the system prompt 'Answer in one short sentence\.' is not"
-    ):
+    lost = r"the system prompt 'Answer in one short sentence\.' is not|System role not supported"
+    with pytest.raises(TaskError, match=lost):
         prompts(engine, chat=True, system_prompt=SYSTEM)
     tokenizer.chat_template = "{{ messages[0].content }}"
     with pytest.raises(SafebenchError, match=r"harm-001: the task's prompt '.*' is not in what"):
