@@ -35,10 +35,10 @@ class ChatTemplateCommon(Section):
     """What a template is given beside the conversation."""
 
     date: Reported[IsoDate] | None = None
-    """Day that the template is told where it asks for the date, YYYY-MM-DD, at 00:00."""
+    """Day that the template is told where it asks for the date, YYYY-MM-DD. Not with `none`."""
     arguments: Reported[Settings] | None = None
     """Further values by the name that the template reads, such as `enable_thinking`; `a.b` is the
-    key `b` of a mapping `a`."""
+    key `b` of a mapping `a`. Not with `none`."""
 
 
 class ChatTemplateFromTokenizer(ChatTemplateCommon):
