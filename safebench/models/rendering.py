@@ -62,6 +62,8 @@ class _Worker:
             return answer
 
     def _started(self) -> subprocess.Popen[str]:
+        if self._process is not None and self._process.poll() is not None:
+            self._stop()
         if self._process is None or self._owner != os.getpid():
             script = Path(__file__).with_name("template_worker.py")
             self._process = subprocess.Popen(
