@@ -94,6 +94,9 @@ def _template(here: Both) -> None:
     if here.pair == (None, None) or not here.both_reported():
         return
     sources, digests = each(here.pair, "source"), each(here.pair, "sha256")
+    if "none" not in sources:
+        for name in ("date", "arguments"):
+            compare(here.under(name))
     other_model = any(found.name == "model.base" for found in here.notes.variables)
     own = other_model and sources == ("tokenizer", "tokenizer")
     if own or (are_texts(digests) and digests[0] == digests[1]):

@@ -30,7 +30,15 @@ DATA_FIELDS = (
     "rendered_sha256",
 )
 _TASK_FIELDS = ("name", "version", "dataset_sha256", "limit")
-MODEL_FIELDS = ("access", "provider", "snapshot", "moderation", "dtype", "quantization")
+MODEL_FIELDS = (
+    "access",
+    "provider",
+    "snapshot",
+    "moderation",
+    "template_arguments",
+    "dtype",
+    "quantization",
+)
 _EXACT = 2**53 - 1
 NOT_CAUSAL = {
     "decoding": {"repeats", "repeat_control"},

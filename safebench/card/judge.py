@@ -9,6 +9,7 @@ from pydantic import Field
 from safebench.card.base import (
     Count,
     Interval,
+    IsoDate,
     Name,
     NotNegative,
     Positive,
@@ -107,6 +108,8 @@ class TemplateCommon(Section):
     chat: bool = True
     """Whether the filled template is sent as a message of the user, in the chat template of the
     judge; the text alone otherwise."""
+    date: IsoDate | None = None
+    """Day that the chat template is told where it asks for the date, YYYY-MM-DD, at 00:00."""
 
 
 class FileTemplate(TemplateCommon):

@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from safebench.card.base import (
+    IsoDate,
     Positive,
     Reported,
     Revision,
     Section,
     Seed,
+    Settings,
     Sha256,
     Text,
 )
@@ -29,7 +31,17 @@ class WeightsRef(Section):
     """40-digit commit on the Hub, or `sha256:` and the digest of local files; filled by a run."""
 
 
-class ChatTemplateFromTokenizer(Section):
+class ChatTemplateCommon(Section):
+    """What a template is given beside the conversation."""
+
+    date: Reported[IsoDate] | None = None
+    """Day that the template is told where it asks for the date, YYYY-MM-DD. Not with `none`."""
+    arguments: Reported[Settings] | None = None
+    """Further values by the name that the template reads, such as `enable_thinking`; `a.b` is the
+    key `b` of a mapping `a`. Not with `none`."""
+
+
+class ChatTemplateFromTokenizer(ChatTemplateCommon):
     """The template that the tokenizer carries."""
 
     source: Literal["tokenizer"]
@@ -38,7 +50,7 @@ class ChatTemplateFromTokenizer(Section):
     """Digest of the template's text; filled by a run."""
 
 
-class ChatTemplateFromFile(Section):
+class ChatTemplateFromFile(ChatTemplateCommon):
     """A template in a file of its own."""
 
     source: Literal["file"]
@@ -133,6 +145,9 @@ class ApiModel(Section):
     """Fine-tuning jobs by training seed; absent when nothing was tuned."""
     moderation: Reported[Text]
     """What filters prompts or answers in between; `none` where nothing does."""
+    template_arguments: Reported[Settings] | None = None
+    """What the server is asked to give its chat template, as `chat_template_kwargs`; whether the
+    template reads it cannot be seen."""
     reasoning_marks: Reported[tuple[Text, Text]] | None = None
     """Marks around the reasoning in its responses; `<think>` and `</think>` if left out."""
     checkpoint_rule: Reported[Text] = "fixed beforehand: the primary estimand names it"

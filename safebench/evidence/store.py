@@ -1,7 +1,8 @@
 """A run's folder: what is finished, who is at work, and which card it is for.
 
 Responses are committed in whole blocks of cells (written, synced, renamed), so that a crash loses
-at most the block in flight. What only an unfinished run needs lies in `.work`.
+at most the block in flight. What only an unfinished run needs lies in `.work`. Finished work is
+sealed (`seals.py`), and what is not whole when a run goes on is made again.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from safebench.errors import RunError
 from safebench.evidence.claim import Claim, differing
 from safebench.evidence.journal import Journal
 from safebench.evidence.lock import LockedError, VanishedError, holder, locked
+from safebench.evidence.seals import Seals
 from safebench.evidence.submission import CARD_FILE
-from safebench.evidence.tables import RESPONSES, read_table, write_table
+from safebench.evidence.tables import RESPONSES, read_table, table_bytes
 from safebench.files import replace_file
 
 _WORK = ".work"
@@ -41,6 +43,7 @@ class Store:
         self.folder = folder
         self.work = folder / _WORK
         self.journal = Journal(folder)
+        self.seals = Seals(folder, self.work)
 
     @contextmanager
     def opened(self, claim: Claim) -> Iterator[None]:
@@ -104,15 +107,44 @@ class Store:
             )
 
     def _claim(self, claim: Claim) -> None:
-        if (self.work / _CLAIM).is_file():
+        path = self.work / _CLAIM
+        is_new = not path.is_file()
+        self.seals.begin(claim.card)
+        if not is_new and self._is_readable():
             self._check_same(claim)
+        elif self.seals.is_anothers():
+            raise RunError(
+                f"{path}: is damaged, and no work in {self.folder} is this card's and whole",
+                fix="give the card that the folder was begun with, or another --out",
+            )
         else:
             self._check_free()
-            replace_file(self.work / _CLAIM, _bytes(claim.as_json()))
-        for place in (self.folder, self.folder / "data", self.work, self.work / "responses"):
+            replace_file(path, _bytes(claim.as_json()))
+        folders = (self.folder, self.folder / "data", self.work)
+        for place in (*folders, self.work / "responses", self.work / "seals"):
             for stale in place.glob(".*.*"):  # what replace_file had begun when it was killed
                 if stale.is_file():
                     stale.unlink()
+        if not is_new:
+            self._remove_broken()
+
+    def _is_readable(self) -> bool:
+        """Tell whether an unfinished folder still says what it is for; seals say it as well."""
+        try:
+            self.claim()
+        except RunError:
+            return False
+        return True
+
+    def _remove_broken(self) -> None:
+        """Remove finished work that is damaged, or is another card's; it is made again."""
+        for path in self.seals.broken():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            name = path.relative_to(self.folder).as_posix()
+            self.journal.note("problem", what=name, reason="damaged; it is made again")
 
     def begin_again(self, claim: Claim) -> None:
         """Mark the folder of a finished submission as that of an unfinished run."""
@@ -131,7 +163,7 @@ class Store:
             raise RunError(
                 f"{self.folder}: holds no unfinished run", fix="give the folder of `safebench run`"
             ) from problem
-        except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
             raise RunError(
                 f"{path}: not written by a run", fix="give another --out, or remove the folder"
             ) from problem
@@ -174,7 +206,9 @@ class Store:
             if name in both:
                 merged[name] = min(before[name], environment[name])
         if merged != before:
-            replace_file(self.work / _ENVIRONMENT, _bytes(merged))
+            path, content = self.work / _ENVIRONMENT, _bytes(merged)
+            self.seals.put(path, content)
+            replace_file(path, content)
 
     def forget_environment(self) -> None:
         """Forget the environment of an attempt that produced nothing; the next may differ."""
@@ -183,7 +217,10 @@ class Store:
     def environment(self) -> dict[str, Any]:
         """Return the environment recorded so far."""
         path = self.work / _ENVIRONMENT
-        return dict(json.loads(path.read_bytes())) if path.is_file() else {}
+        try:
+            return dict(json.loads(path.read_bytes())) if path.is_file() else {}
+        except (ValueError, TypeError, RecursionError):  # damaged: recorded again
+            return {}
 
     def path(self, block: str) -> Path:
         """Return where a block's responses are, or will be."""
@@ -195,7 +232,9 @@ class Store:
 
     def commit(self, block: str, responses: pa.Table) -> None:
         """Commit a block's responses."""
-        write_table(responses, self.path(block))
+        content = table_bytes(responses)
+        self.seals.put(self.path(block), content)
+        replace_file(self.path(block), content)
 
     def load(self, block: str) -> pa.Table:
         """Return a committed block's responses."""

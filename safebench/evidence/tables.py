@@ -87,6 +87,11 @@ def sort_table(table: pa.Table) -> pa.Table:
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a table as Parquet, all at once or not at all; text is text, coded or not."""
+    replace_file(path, table_bytes(table))
+
+
+def table_bytes(table: pa.Table) -> bytes:
+    """Return a table as Parquet; text is text, coded or not."""
     plain = [
         f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f
         for f in table.schema
@@ -94,7 +99,7 @@ def write_table(table: pa.Table, path: Path) -> None:
     table = table.cast(pa.schema(plain))
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", write_statistics=False, store_schema=True)
-    replace_file(path, sink.getvalue().to_pybytes())
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def read_table(path: Path, schema: pa.Schema, *, coded: bool = False) -> pa.Table:

@@ -67,9 +67,44 @@ def build_prompts(
             )
         for instance in sorted(loaded.task.instances, key=lambda i: int(i.doc_id)):
             prompt = Prompt(loaded.name, dict(instance.doc), instance.args[0])
-            _check_sent(prompt, str(loaded.task.doc_to_text(instance.doc)), system_prompt)
+            asked = str(loaded.task.doc_to_text(instance.doc))
+            _check_sent(prompt, asked, system_prompt)
+            _check_nothing_more(prompt, asked, system_prompt, engine if chat else None)
             found.append(prompt)
     return found
+
+
+def _check_nothing_more(
+    prompt: Prompt, asked: str, system_prompt: str | None, engine: Engine | None
+) -> None:
+    """Check that a prompt is what the card alone makes of the task's own prompt.
+
+    A task's YAML may add a description, examples or the beginning of an answer, of which the card
+    says nothing. `engine` lays out conversations; None where there is no chat.
+
+    Raises:
+        TaskError: something else is sent, too.
+    """
+    texts = [("system", system_prompt)] if system_prompt else []
+    messages = [{"role": role, "content": text} for role, text in [*texts, ("user", asked)]]
+    alone: Any = " ".join(message["content"] for message in messages if message["content"])
+    if engine is not None:
+        alone = engine.apply_chat_template(messages, add_generation_prompt=True)
+    # White space does not count: lm-eval puts none between a system prompt and a text.
+    if _words(alone).replace(" ", "") != _words(prompt.context).replace(" ", ""):
+        raise TaskError(
+            f"task {prompt.task}, prompt {prompt.document.get('prompt_id')}: the card makes "
+            f"{_words(alone)[-200:]!r} of it, but {_words(prompt.context)[-200:]!r} would be sent",
+            fix="take out of the task's YAML what the card does not say: description, num_fewshot, "
+            "fewshot_config, gen_prefix",
+        )
+
+
+def _words(context: Any) -> str:
+    """Return what is sent as text with single spaces, each message by its role."""
+    if not isinstance(context, Conversation):
+        return plain(str(context))
+    return plain("\n".join(f"{m.get('role')}: {m.get('content')}" for m in context.messages))
 
 
 def _check_sent(prompt: Prompt, asked: str, system_prompt: str | None) -> None:

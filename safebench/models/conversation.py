@@ -2,13 +2,18 @@
 
 A template may refuse a role, and one that knows no `system` may pass over it in silence; lm-eval
 then leaves the message out, and the responses are those of a run without it. So what was to be sent
-is looked for in what was sent.
+is looked for in what was sent. The day that a template writes, and what it is given beside the
+messages, are the card's: `bind` gives them to every call of a tokenizer's `apply_chat_template`,
+whichever library makes it, and bounds what the template may spend.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,12 +21,25 @@ from safebench.card.base import NotReported, require
 from safebench.card.card import Card
 from safebench.card.model import ChatTemplateFromFile, ChatTemplateFromTokenizer, NoChatTemplate
 from safebench.card.pinned import check_same, update
-from safebench.errors import CardError
+from safebench.errors import CardError, SafebenchError
+from safebench.models.quiet import raised_as
+from safebench.models.rendering import TemplateFailedError, names_read, try_chat
 
 LEFT_OUT = "take prompting.system_prompt out of the card, or give a template that has a place for \
 it (model.chat_template: {source: file, path: ...})"
 """What helps where a template has no place for a system prompt."""
+PLACE = "model.chat_template"
+"""Where a card says which template it is."""
 _PROBE = "What is the capital of France?"
+_CLOCK = "strftime_now"
+_DATES = "dates_of_the_card"
+_TOLD = f"{{% macro {_CLOCK}(format) %}}{{{{ {_DATES}[format] }}}}{{% endmacro %}}\n"
+"""Goes before a template that asks for the date; the line's end is not part of its text."""
+_ALWAYS = frozenset(
+    f"messages tools documents add_generation_prompt raise_exception range namespace dict {_CLOCK}"
+    " bos_token eos_token pad_token unk_token sep_token cls_token mask_token".split()
+)
+"""Names that a template may read without an argument of the card."""
 _MAX_BYTES = 2**20
 
 Template = ChatTemplateFromTokenizer | ChatTemplateFromFile
@@ -56,6 +74,8 @@ def require_system_prompt(tokenizer: Any, system_prompt: str | None) -> None:
     ]
     try:
         text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except SafebenchError:
+        raise
     except Exception as problem:  # a template raises whatever its language lets it
         raise CardError(
             f"prompting.system_prompt is given, but the chat template refuses it: {problem}",
@@ -69,9 +89,140 @@ def require_system_prompt(tokenizer: Any, system_prompt: str | None) -> None:
         )
 
 
+@dataclass
+class _Bound:
+    """A tokenizer's `apply_chat_template`, with what the card says of its template."""
+
+    tokenizer: Any
+    place: str
+    date: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, conversation: Any, *rest: Any, **named: Any) -> Any:
+        """Render as the tokenizer's class does, once that is known to stay within bounds."""
+        named = {**self.arguments, **named}
+        several = bool(conversation) and isinstance(conversation[0], list | tuple)
+        text, told = self._text(named), dict[str, str]()
+        for messages in conversation if several else [conversation]:
+            if text is not None:
+                told |= try_chat(text, self._values(messages, named), self.place, self.date)
+        if text is not None and told:
+            # transformers hands a template plain data alone, and its own clock.
+            named |= {"chat_template": _TOLD + text, _DATES: told}
+        own = type(self.tokenizer).apply_chat_template
+        return own(self.tokenizer, conversation, *rest, **named)
+
+    def _text(self, named: Mapping[str, Any]) -> str | None:
+        text = named.get("chat_template") or self.tokenizer.chat_template
+        if text and not isinstance(text, str):
+            text = self.tokenizer.get_chat_template()
+        return text or None  # where there is none, the tokenizer says so
+
+    def _values(self, messages: Iterable[Mapping[str, Any]], named: Any) -> dict[str, Any]:
+        """Return what a template is given, as transformers gives it."""
+        return {
+            "messages": [{k: v for k, v in one.items() if v is not None} for one in messages],
+            "tools": named.get("tools"),
+            "documents": None,
+            "add_generation_prompt": False,
+            **getattr(self.tokenizer, "special_tokens_map", {}),
+            **{name: value for name, value in named.items() if name not in taken_arguments()},
+        }
+
+
+def _require_conversation(tokenizer: Any) -> None:
+    """Check that a template renders a question, before anything is spent."""
+    messages = [{"role": "user", "content": _PROBE}]
+    with raised_as(CardError, f"{PLACE}: the template cannot render a question"):
+        tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+
+
+def bind(
+    tokenizer: Any,
+    place: str,
+    *,
+    date: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> None:
+    """Have a tokenizer render its chat template as a card says, in every library that asks it.
+
+    Args:
+        tokenizer: Changed in place.
+        place: Where the card says what follows, for messages.
+        date: Day that the template is told, YYYY-MM-DD, at 00:00; one that asks is refused without.
+        arguments: Further values that it is given, as the card has them: `a.b` is in a mapping.
+
+    Raises:
+        CardError: the date is none, or the template never reads it or an argument.
+    """
+    given = nested(arguments or {})
+    text = tokenizer.chat_template
+    if (date or given) and isinstance(text, str):
+        _check_read(text, place, date, given)
+    tokenizer.apply_chat_template = _Bound(tokenizer, place, date, given)
+
+
+def _check_read(text: str, place: str, date: str | None, given: Mapping[str, Any]) -> None:
+    try:
+        names = names_read(text, place)
+    except TemplateFailedError as problem:
+        raise CardError(f"{place}: no Jinja template: {problem}", fix="correct it") from problem
+    if date is not None:
+        try:
+            datetime.fromisoformat(date)
+        except ValueError:
+            raise CardError(f"{place}.date is {date}: no such day", fix="give a day") from None
+        if _CLOCK not in names:
+            raise CardError(
+                f"{place}.date is {date}, but the template never asks for the date",
+                fix="take the date out of the card",
+            )
+    for name in given:
+        if name in taken_arguments():
+            raise CardError(
+                f"{place}.arguments.{name} is an argument of the tokenizer, not of its template",
+                fix="leave it out",
+            )
+        if name not in names:
+            read = ", ".join(sorted(set(names) - _ALWAYS)) or "none"
+            raise CardError(
+                f"{place}.arguments.{name} is given, but the template never reads it",
+                fix=f"take it out of the card; arguments that this template reads: {read}",
+            )
+
+
+def nested(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments as a template is given them: `a.b` is the key `b` of a mapping `a`."""
+    made: dict[str, Any] = {}
+    for name, value in arguments.items():
+        *outer, last = name.split(".")
+        at = made
+        for key in outer:
+            at = at.setdefault(key, {})
+        at[last] = value
+    return made
+
+
+def taken_arguments() -> frozenset[str]:
+    """Return the names that `apply_chat_template` takes for itself."""
+    try:
+        from transformers import PreTrainedTokenizerBase
+    except ImportError:  # then nothing is executed either
+        return frozenset()
+    taken = inspect.signature(PreTrainedTokenizerBase.apply_chat_template).parameters
+    return frozenset(taken) - {"add_generation_prompt", "documents", "kwargs"}
+
+
+def bind_template(tokenizer: Any, template: Template, place: str) -> None:
+    """Bind a tokenizer to what a card says of its template; raises CardError as `bind` does."""
+    date = require(template.date, f"{place}.date")
+    arguments = require(template.arguments, f"{place}.arguments")
+    bind(tokenizer, place, date=date, arguments=arguments)
+
+
 def pin_template(card: Card, folder: Path, tokenizer: Any) -> tuple[Card, bool]:
     """Give the tokenizer the card's chat template; tell whether there is one."""
-    pointer = "model.chat_template"
+    pointer = PLACE
     template = cast(
         "Template | NoChatTemplate", require(card.loadable_model.chat_template, pointer)
     )
@@ -81,6 +232,8 @@ def pin_template(card: Card, folder: Path, tokenizer: Any) -> tuple[Card, bool]:
         path = template_file(template.path, folder, pointer)
         tokenizer.chat_template = path.read_text(encoding="utf-8")
     digest = template_digest(tokenizer, template, pointer)
+    bind_template(tokenizer, template, pointer)
+    _require_conversation(tokenizer)
     require_system_prompt(tokenizer, card.system_prompt)
     return update(card, model={"chat_template": {"sha256": digest}}), True
 

@@ -88,6 +88,8 @@ class EngineSpec:
     batch_size: int = 1
     names: Mapping[int | None, str] = field(default_factory=dict)
     """A provider's names of the base model (key None) and the tuned ones, by training seed."""
+    template_arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What a server that applies its own chat template is asked to give it."""
     served: bool = False
     """Whether the model exists behind a server only."""
     dtype: str = "float32"

@@ -69,6 +69,12 @@ class LmEvalEngine(NamedEngine):
             self._class = _watched(self._class, self._replies)
         super().__init__(spec, args, seeded=spec.name in _SEEDED)
         self.takes_chat = "chat" in spec.name or spec.name in _LITELLM
+        if spec.template_arguments and (spec.served or self.takes_chat):
+            raise ModelError(
+                f"backend {spec.name} cannot send arguments of a chat template: "
+                f"{', '.join(spec.template_arguments)}",
+                fix="use local-chat-completions, or take them out of the card",
+            )
         if self.is_server:
             self.batch_size = positive(self.args, "num_concurrent", 1)
         self.lm: Any = None
@@ -82,6 +88,15 @@ class LmEvalEngine(NamedEngine):
     def apply_chat_template(self, messages: Any, add_generation_prompt: bool = True) -> Any:
         """Return messages as the class in place lays them out."""
         self.start()
+        if self.spec.tokenizer is not None and not self.takes_chat:
+            # The base model's carries the template, the day and the arguments of the card; the
+            # class has a tokenizer of its own, and arguments that the card does not say.
+            return self.spec.tokenizer.apply_chat_template(
+                messages,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                continue_final_message=not add_generation_prompt,
+            )
         made = self.lm.apply_chat_template(messages, add_generation_prompt=add_generation_prompt)
         if isinstance(made, JsonChatStr):
             return Conversation(tuple(json.loads(made.prompt)))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from safebench.errors import ModelError
 from safebench.files import sha256_of_folder
+from safebench.models.conversation import bind
 from safebench.models.quiet import explained, first_line
 from safebench.resources import builtin_model_dir
 
@@ -94,7 +95,7 @@ def _folder(model_id: str, beside: Path) -> Path | None:
 
 
 def load_tokenizer(located: Located) -> Any:
-    """Load a tokenizer that pads on the left.
+    """Load a tokenizer that pads on the left, and renders its chat template within bounds.
 
     Raises:
         ModelError: it cannot be loaded.
@@ -110,6 +111,7 @@ def load_tokenizer(located: Located) -> Any:
             raise ModelError(f"tokenizer of {located.source!r} has neither pad nor eos token")
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
+    bind(tokenizer, f"the chat template of {located.source}")
     return tokenizer
 
 

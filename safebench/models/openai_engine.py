@@ -115,6 +115,12 @@ class OpenAIEngine(NamedEngine):
         self.api = _APIS[spec.name]
         super().__init__(spec, self._with_defaults(spec), seeded=True)
         self.takes_chat = self.api.chat
+        if spec.template_arguments and spec.served and not self.takes_chat:
+            raise ModelError(
+                f"backend {spec.name} applies no chat template: nothing would be given "
+                f"{', '.join(spec.template_arguments)}",
+                fix="use local-chat-completions, or take them out of the card",
+            )
         self.batch_size = positive(self.args, "num_concurrent", 1)
         self.attempts = positive(self.args, "max_retries", ATTEMPTS)
         self.timeout = positive(self.args, "timeout", REPLY_SECONDS)
@@ -131,7 +137,9 @@ class OpenAIEngine(NamedEngine):
         self.start()
         if not self._tokenized:
             return Conversation(tuple(messages))
-        return self._tokenizer.apply_chat_template(
+        # The base model's carries the template, the day and the arguments of the card.
+        tokenizer = self.spec.tokenizer or self._tokenizer
+        return tokenizer.apply_chat_template(
             messages,
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
@@ -251,6 +259,8 @@ class OpenAIEngine(NamedEngine):
             body["stop"] = stop[:4] if self.api.chat else stop
         if isinstance(request.context, Conversation):
             body["messages"] = [dict(message) for message in request.context.messages]
+            if self.spec.template_arguments:
+                body["chat_template_kwargs"] = dict(self.spec.template_arguments)
         elif self._tokenized:
             body["prompt"] = [self._encode(request.context)]
         else:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from safebench.card.base import NotReported, Section, require
-from safebench.card.model import ApiModel, WeightsModel
+from safebench.card.model import ApiModel, ChatTemplateFromFile, WeightsModel
 from safebench.card.results import Environment
 from safebench.errors import ModelError, RunError
 from safebench.models.arguments import parse_backend_args
+from safebench.models.conversation import PLACE, nested
 from safebench.models.interface import Engine, EngineSpec
 from safebench.models.registry import OURS, open_engine
 from safebench.study.api_models import names_of
@@ -72,7 +73,10 @@ def make_engine(plan: Plan, settings: Settings, device: str) -> Engine:
         )
     if isinstance(model, ApiModel):
         spec = replace(spec, names=names_of(model), served=True)
+    spec = replace(spec, template_arguments=_template_arguments(model))
     engine = open_engine(spec)
+    if engine.takes_chat:
+        _check_templated_there(model, engine)
     if spec.served and not engine.is_server:
         raise ModelError(
             f"model.access is `api`, and the backend {settings.backend} asks no HTTP server "
@@ -81,6 +85,35 @@ def make_engine(plan: Plan, settings: Settings, device: str) -> Engine:
             "or openai-chat-completions",
         )
     return engine
+
+
+def _template_arguments(model: ApiModel | WeightsModel) -> dict[str, Any]:
+    """Return what a card gives the chat template, as a server is asked to give it."""
+    given: Any
+    if isinstance(model, ApiModel):
+        given, place = model.template_arguments, "model.template_arguments"
+    else:
+        given, place = getattr(model.chat_template, "arguments", None), f"{PLACE}.arguments"
+    return nested(require(given, place) or {})
+
+
+def _check_templated_there(model: ApiModel | WeightsModel, engine: Engine) -> None:
+    """Refuse what a card says of a template that the server applies, where nothing can send it.
+
+    Raises:
+        RunError: the template is a file of the card's, or is told a day.
+    """
+    template = getattr(model, "chat_template", None)
+    for said, what in (
+        (isinstance(template, ChatTemplateFromFile), "is a file"),
+        (getattr(template, "date", None) is not None, "has a date"),
+    ):
+        if said:
+            raise RunError(
+                f"model.chat_template {what}, but the backend {engine.name} sends conversations: "
+                "its server applies a template and a clock of its own",
+                fix="use local-completions, for which the template is applied here",
+            )
 
 
 def environment_of(engine: Engine, declared: Environment | None = None) -> dict[str, Any]:

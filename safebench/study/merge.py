@@ -52,6 +52,7 @@ def merge(shards: Sequence[Path], out: Path, progress: Progress) -> RunResult:
                     fix="make all shards on machines with the same software and devices",
                 ) from problem
             _copy(store.work / "responses", target.work / "responses")
+            _copy(store.work / "seals", target.work / "seals")
             _copy(store.folder / "adapters", out / "adapters")
             _copy(store.folder / "data", out / "data")
         _join_journals(stores, target.journal)
@@ -76,10 +77,13 @@ def _check_whole(stores: list[Store], claims: list[Claim]) -> None:
             for name, size in claim.blocks.items()
             if not store.has(name) and (size.condition, size.training_seed) not in lost
         ]
+        store.seals.begin(claim.card)
+        missing += [path.name for path in store.seals.broken()]
         if missing:
             raise RunError(
                 f"{store.folder}: shard {claim.shard} is not finished: "
-                f"{len(missing)} of {len(claim.blocks)} blocks are missing, the first {missing[0]}",
+                f"{len(missing)} of {len(claim.blocks)} blocks are missing or damaged, the first "
+                f"{missing[0]}",
                 fix="run the shard's command again, then merge",
             )
     numbers = [int(claim.shard.partition("/")[0]) for claim in claims]

@@ -97,7 +97,7 @@ class Runner:
             replace_file(
                 store.folder / name, source if isinstance(source, bytes) else source.read_bytes()
             )
-        if self._left():
+        if self._left() or self.checkpoints.is_incomplete() or not store.environment():
             judges = require(self.plan.card.judge, "judge")
             try_judges(judges, store.folder, self.device, self.progress)
             free_memory()
@@ -140,7 +140,7 @@ class Runner:
                 "batch_size": self.settings.batch_size,
             }
         )
-        if isinstance(self.plan.card.model, ApiModel):
+        if isinstance(self.plan.card.model, ApiModel) or not self._left():
             self.engine.start()  # a wrong argument is reported once, not for every model
         self.checkpoints.copy_listed()
         self.checkpoints.write_answers(self._left())
@@ -154,7 +154,12 @@ class Runner:
         """Return the blocks that are to be made now."""
         lost, has = self.store.journal.lost(), self.store.has
         return [
-            b for b in self.plan.blocks if b.run not in lost and self.only(b) and not has(b.name)
+            b
+            for b in self.plan.blocks
+            if b.run not in lost
+            and self.only(b)
+            # Responses whose weights were damaged are made again with them.
+            and (not has(b.name) or self.checkpoints.is_missing(b))
         ]
 
     def _has_made_anything(self) -> bool:

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from safebench.card.base import require
@@ -46,20 +47,33 @@ class Checkpoints:
         self.plan, self.store, self.progress = plan, store, progress
         self._device, self._engine, self._attempt = device, engine, attempt
 
+    def _listed(self) -> dict[Path, Path]:
+        """Return the adapters that the card lists and the submission has not: place, origin."""
+        found = {}
+        for (condition, seed, checkpoint), listed in self.plan.weights.items():
+            if listed.form == "adapter" and listed.folder is not None and seed is not None:
+                folder = weights_folder(self.store.folder, condition, seed)
+                found[folder / f"checkpoint-{checkpoint}"] = listed.folder
+        return {place: origin for place, origin in found.items() if not place.is_dir()}
+
+    def is_incomplete(self) -> bool:
+        """Tell whether files are gone that finished work was made with."""
+        gone = (a for a in self.plan.self_answered if not (self.store.folder / a.path).is_file())
+        return bool(self._listed()) or any(self._has_tuned(a.dataset.role) for a in gone)
+
+    def _has_tuned(self, condition: str) -> bool:
+        return any((self.store.folder / "adapters").glob(f"{condition}-seed-*"))
+
     def copy_listed(self) -> None:
         """Copy the adapters that the card lists into the submission; whole models stay."""
-        for (condition, seed, checkpoint), listed in self.plan.weights.items():
-            if listed.form != "adapter" or listed.folder is None or seed is None:
-                continue
-            target = weights_folder(self.store.folder, condition, seed) / f"checkpoint-{checkpoint}"
-            if target.is_dir():
-                continue
+        for target, origin in self._listed().items():
             scratch = self.store.work / "given"
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
             for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
-                shutil.copyfile(listed.folder / name, scratch / name)
+                shutil.copyfile(origin / name, scratch / name)
             sync_tree(scratch)
+            self.store.seals.put(target, scratch)
             target.parent.mkdir(parents=True, exist_ok=True)
             scratch.rename(target)
             sync_folder(target.parent)
@@ -69,9 +83,10 @@ class Checkpoints:
         tuning = {b.condition for b in left if self.is_missing(b)}
         for answered in self.plan.self_answered:
             role = answered.dataset.role
+            is_there = (self.store.folder / answered.path).is_file()
+            if not is_there and (role in tuning or self._has_tuned(role)):
+                self._answer(answered)
             if role in tuning:
-                if not (self.store.folder / answered.path).is_file():
-                    self._answer(answered)
                 rows = self.plan.rows_of(answered, self.store.folder)
                 self.plan.rows.setdefault(role, []).extend(rows)
 
@@ -117,7 +132,9 @@ class Checkpoints:
                 f"data ({name}).sha256 is {declared}, but the answers given here have {digest}",
                 fix="remove the value to train on the answers of this machine",
             )
-        replace_file(self.store.folder / answered.path, content)
+        path = self.store.folder / answered.path
+        self.store.seals.put(path, content)
+        replace_file(path, content)
 
     def _context(self, question: Any, engine: Engine) -> Any:
         """Return a question as the model is given it; one that is text is rendered already."""
@@ -181,6 +198,7 @@ class Checkpoints:
         finally:
             self.progress.stop()
             free_memory()
+        self.store.seals.put(folder, scratch)
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch.rename(folder)
         sync_folder(folder.parent)

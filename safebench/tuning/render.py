@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from safebench.card.base import require
 from safebench.card.data import RenderingTemplate
 from safebench.card.model import ChatTemplateFromFile, NoChatTemplate, WeightsModel
-from safebench.errors import CardError, TuningError
-from safebench.models.conversation import missing_from, plain, template_digest, template_file
+from safebench.errors import CardError, SafebenchError, TuningError
+from safebench.models.conversation import (
+    bind_template,
+    missing_from,
+    plain,
+    template_digest,
+    template_file,
+)
 from safebench.models.loading import load_tokenizer, locate
+from safebench.models.rendering import TemplateFailedError, names_read, render
 from safebench.tuning.examples import Example, text_of
 from safebench.tuning.interface import Rows
 
@@ -29,7 +33,7 @@ _UNKNOWN_ROLE = "leave out a role that it does not know (often `system`), or giv
 class FileTemplate:
     """A Jinja template that renders the prompt of an example; its completion stays as it is."""
 
-    template: Template
+    template: str
     path: Path
     sha256: str
 
@@ -52,17 +56,15 @@ def read_template(
             f"{pointer}.sha256 is not that of {path}, which is {digest}",
             fix="use the file that the card was made with, or give its actual digest",
         )
-    # Training text is not HTML: nothing is escaped.
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
-    )
     try:
-        return FileTemplate(environment.from_string(content.decode()), path, digest)
-    except (UnicodeDecodeError, TemplateError, RecursionError) as problem:
+        text = content.decode()
+        names_read(text, str(path), chat=False)
+    except (UnicodeDecodeError, TemplateFailedError) as problem:
         raise CardError(
             f"{pointer}.path: {path}: not a Jinja template in UTF-8 ({problem})",
             fix="correct the template",
         ) from problem
+    return FileTemplate(text, path, digest)
 
 
 def as_rows(
@@ -105,10 +107,9 @@ def _rendered(example: Example, template: FileTemplate) -> str:
     prompt, completion = example.pair
     values = {**example.fields, "prompt": prompt, "completion": completion}
     try:
-        text = template.template.render(values)
+        text = render(template.template, values, where=str(template.path))
         text.encode()
-    # A template can do whatever Jinja's language can, and fail in as many ways.
-    except Exception as problem:
+    except (TemplateFailedError, UnicodeEncodeError) as problem:
         raise TuningError(
             f"{example.where}: {template.path} cannot render this example: {problem}",
             fix="use only columns that every example has",
@@ -145,7 +146,9 @@ def _conversation(messages: list[dict[str, str]], tokenizer: Any, number: int) -
         )
     try:
         text = str(tokenizer.apply_chat_template(messages, tokenize=False))
-    except Exception as problem:  # as above
+    except SafebenchError:
+        raise
+    except Exception as problem:  # a template raises whatever its language lets it
         raise TuningError(
             f"the chat template cannot render training example {number}: {problem}",
             fix=_UNKNOWN_ROLE,
@@ -191,4 +194,6 @@ def training_tokenizer(model: WeightsModel, folder: Path, tokenizer: Any) -> tup
         revision = model.base.revision if isinstance(model.base.revision, str) else None
         own = load_tokenizer(locate(require(model.base.id, "model.base.id"), revision, folder))
         training.chat_template = own.chat_template
-    return training, template_digest(training, template, pointer)
+    digest = template_digest(training, template, pointer)
+    bind_template(training, template, pointer)
+    return training, digest

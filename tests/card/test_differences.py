@@ -79,6 +79,16 @@ def named(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
         ),
         (("model", "dtype"), "bfloat16", "model.dtype float32 -> bfloat16"),
         (("model", "base", "id"), "other", "model.base model -> other"),
+        (
+            ("model", "chat_template", "date"),
+            "2026-11-27",
+            "model.chat_template.date absent -> 2026-11-27",
+        ),
+        (
+            ("model", "chat_template", "arguments"),
+            {"enable_thinking": False},
+            "model.chat_template.arguments absent -> enable_thinking false",
+        ),
         (("data", 0, "template"), "plain", "data.benign.template chat -> plain"),
         (
             ("data", 0),

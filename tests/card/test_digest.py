@@ -111,6 +111,8 @@ def test_what_cannot_change_an_outcome_changes_no_seed(pointer: str, value: Any)
         ("tasks/0/limit", 9),
         ("seeds/controls", ["data_order"]),
         ("model/dtype", "float64"),
+        ("model/chat_template", {"source": "tokenizer", "date": "2026-11-27"}),
+        ("model/chat_template", {"source": "tokenizer", "arguments": {"enable_thinking": False}}),
         ("seeds/fixed", {"dropout": 1}),
         ("hyperparameters/lora/rslora", True),
         ("hyperparameters/method", "dora"),

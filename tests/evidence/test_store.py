@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -82,15 +83,96 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_damaged_claim_is_named(tmp_path: Path) -> None:
-    with Store(tmp_path / "out").opened(claim()):
-        pass
-    (tmp_path / "out" / ".work" / "run.json").write_text('{"card": {}, "blocks": [1]}')
-    with (
-        pytest.raises(RunError, match=r"run.json: not written by a run"),
-        Store(tmp_path / "out").opened(claim()),
-    ):
-        pass
+def empty(content: bytes) -> bytes:
+    return b""
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+DAMAGES = (empty, cut, flipped)
+RUN = ".work/run.json"
+KEPT = {
+    ".work/responses/base--greedy.parquet": ".work/responses/base--greedy.parquet",
+    "adapters/tuned-seed-1/checkpoint-1/adapter_model.safetensors": "adapters/tuned-seed-1",
+    "adapters/tuned-seed-2/checkpoint-1/adapter_model.safetensors": (
+        "adapters/tuned-seed-2/checkpoint-1"
+    ),
+    "data/own.jsonl": "data/own.jsonl",
+    ".work/environment.json": ".work/environment.json",
+}
+"""What an unfinished run keeps, a file of each kind, and what is made again as one with it."""
+
+
+def begun(folder: Path) -> Store:
+    """Return an unfinished run's folder that holds all that one may hold."""
+    store = Store(folder)
+    with store.opened(claim()):
+        for name, unit in KEPT.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"0123456789")
+            store.seals.put(folder / unit, folder / unit)
+    return store
+
+
+def after(folder: Path, **other: Any) -> list[str]:
+    """Return what of it is there once the run goes on."""
+    with Store(folder).opened(claim(**other)):
+        return [name for name in KEPT if (folder / name).is_file()]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", KEPT)
+def test_what_is_damaged_is_removed_alone(tmp_path: Path, name: str, damage: Any) -> None:
+    begun(tmp_path / "out")
+    path = tmp_path / "out" / name
+    path.write_bytes(damage(path.read_bytes()))
+    assert after(tmp_path / "out") == [other for other in KEPT if other != name]
+    noted = [e["what"] for e in Store(tmp_path / "out").journal.read() if e["event"] == "problem"]
+    assert noted == [KEPT[name]]
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, None])
+@pytest.mark.parametrize("name", list(KEPT)[:3])
+def test_what_has_no_seal_of_its_own_is_removed(tmp_path: Path, name: str, damage: Any) -> None:
+    store = begun(tmp_path / "out")
+    (seal,) = (p for p in (store.work / "seals").iterdir() if unquote(p.stem) == f"/{KEPT[name]}")
+    if damage is None:
+        seal.unlink()
+    else:
+        seal.write_bytes(damage(seal.read_bytes()))
+    assert after(tmp_path / "out") == [other for other in KEPT if other != name]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"card": {}, "blocks": [1]}', b"[" * 100_000])
+def test_a_damaged_claim_is_written_again_for_the_same_card_alone(
+    tmp_path: Path, content: bytes
+) -> None:
+    begun(tmp_path / "out")
+    (tmp_path / "out" / RUN).write_bytes(content)
+    with pytest.raises(RunError, match=r"run\.json: is damaged"):
+        after(tmp_path / "out", decoding=plan_data()["decoding"][:1])
+    assert after(tmp_path / "out") == list(KEPT)
+    assert Store(tmp_path / "out").claim().is_same_work(claim())
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"7"])
+def test_a_damaged_environment_is_recorded_again(tmp_path: Path, content: bytes) -> None:
+    store = Store(tmp_path / "out")
+    with store.opened(claim()):
+        store.check_environment({"threads": 1})
+    (store.work / "environment.json").write_bytes(content)
+    assert store.environment() == {}
+    with store.opened(claim()):
+        store.check_environment({"threads": 2})
+    assert store.environment() == {"threads": 2}
 
 
 def test_a_block_is_there_or_not(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from safebench.errors import InteropError
 from safebench.importing.draft.start import CardBasics
@@ -175,6 +176,26 @@ def test_a_chat_template_and_a_system_prompt(tmp_path: Path) -> None:
     assert said["model", "chat_template", "sha256"] == digest
     assert said["prompting", "system_prompt"] == "Be kind."
     assert draft(tmp_path).report.errors == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"enable_thinking": False}, {"enable_thinking": False}),
+        ("pretrained=a/b,enable_thinking=False", {"enable_thinking": False}),
+        ({"chat_template_args": {"effort": "low", "tools": []}}, {"effort": "low"}),
+    ],
+)
+def test_what_a_chat_template_was_given(
+    tmp_path: Path, arguments: Any, said: dict[str, Any]
+) -> None:
+    config = {"model": "hf", "model_args": arguments}
+    results(tmp_path, chat_template="t", chat_template_sha="0" * 64, config=config)
+    place = ("model", "chat_template", "arguments")
+    found = values(read(tmp_path))
+    assert {p[3]: value for p, value in found.items() if p[:3] == place} == said
+    written = yaml.safe_load(draft(tmp_path).text)
+    assert written["model"]["chat_template"]["arguments"] == said
 
 
 def test_a_template_that_the_tokenizer_has_and_nobody_applied(tmp_path: Path) -> None:

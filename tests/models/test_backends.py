@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from safebench.card.card import Card
 from safebench.card.decoding import Decoding
 from safebench.card.results import Environment
-from safebench.errors import MissingDependencyError, ModelError
+from safebench.errors import MissingDependencyError, ModelError, RunError
 from safebench.harness.evaluate import Response, build_prompts, generate
 from safebench.harness.tasks import load_task
 from safebench.models.arguments import parse_backend_args
@@ -22,6 +25,7 @@ from safebench.models.registry import open_engine
 from safebench.models.sampling import Stream
 from safebench.models.transformers_engine import HfEngine
 from safebench.resources import builtin_model_dir
+from safebench.study.engines import Settings, make_engine
 from tests.models.serving import (
     Served,
     chat_reply,
@@ -29,6 +33,7 @@ from tests.models.serving import (
     recording,
     transformers_server,
 )
+from tests.plans import plan_data
 
 BASE = PlacedWeights("base", None, None, "base", None)
 TUNED = PlacedWeights("tuned", 3, 2, "adapter", Path("adapters/tuned-seed-3"))
@@ -597,3 +602,49 @@ def test_one_line_serves_every_form(weights: PlacedWeights, wanted: dict[str, st
     with engine.using(weights):
         pass
     assert given == [{**wanted, "batch_size": 1}]
+
+
+# The chat template's arguments, and what the card says of a template
+
+
+def test_a_server_is_sent_the_arguments_of_its_template() -> None:
+    with recording(lambda body, n: (200, chat_reply("ok"))) as server:
+        answers(api(server.url, template_arguments={"enable_thinking": False}), count=1)
+        answers(api(server.url), count=1)
+    sent = [body.get("chat_template_kwargs") for body in server.bodies]
+    assert sent == [{"enable_thinking": False}, None]
+
+
+@pytest.mark.parametrize("name", ["local-completions", "anthropic-chat"])
+def test_arguments_that_cannot_be_sent_are_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+    args = {"base_url": "http://127.0.0.1:1/v1/completions", "model": "m"}
+    with pytest.raises(ModelError, match="enable_thinking"):
+        named(name, args, served=True, template_arguments={"enable_thinking": False})
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ({"source": "file", "path": "t.jinja"}, "is a file"),
+        ({"source": "tokenizer", "date": "2026-11-27"}, "has a date"),
+        ({"source": "tokenizer", "arguments": {"enable_thinking": False}}, None),
+        ({"source": "none"}, None),
+    ],
+)
+def test_a_server_cannot_be_told_a_template_or_a_day(
+    template: dict[str, Any], said: str | None
+) -> None:
+    model = {"base": {"id": "builtin:tiny-chat"}, "chat_template": template}
+    card = Card.model_validate_json(json.dumps(plan_data(model=model)))
+    plan: Any = SimpleNamespace(card=card, base=Located("b", None, ""), tokenizer=None)
+    url = "base_url=http://127.0.0.1:1/v1/chat/completions"
+    settings = Settings(backend="local-chat-completions", backend_args=url)
+    if said is None:
+        engine: Any = make_engine(plan, settings, "cpu")
+        assert engine.spec.template_arguments == template.get("arguments", {})
+        return
+    with pytest.raises(RunError, match=said):
+        make_engine(plan, settings, "cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,50 @@ def prompts(engine: Any, **how: Any) -> list[Any]:
     return build_prompts(engine, [load_task("safebench_harm", limit=2)], **how)
 
 
+class Layout:
+    """What lays prompts out, without a model."""
+
+    tokenizer_name = ""
+
+    def __init__(self, *, server: bool) -> None:
+        self._server = server
+
+    def apply_chat_template(self, messages: Any, add_generation_prompt: bool = True) -> Any:
+        if self._server:
+            return Conversation(tuple(messages))
+        ending = "<|bot|>" if add_generation_prompt else ""
+        return "".join(f"<|{m['role']}|>{m['content']}" for m in messages) + ending
+
+
+ADDED = {
+    "description": "Be brief.\n",
+    "num_fewshot": 1,
+    "gen_prefix": "Sure, here is",
+    "doc_to_text": "{{ prompt }}",  # what it is already
+}
+"""Settings of a task's YAML that shape a prompt."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", [None, SYSTEM])
+@pytest.mark.parametrize("layout", ["text", "template", "server"])
+@pytest.mark.parametrize("setting", ADDED)
+def test_nothing_is_sent_that_the_card_does_not_say(
+    setting: str, layout: str, system: str | None
+) -> None:
+    loaded = load_task("safebench_harm", limit=3)
+    loaded.task.set_config("fewshot_split", "test")
+    loaded.task.set_config(setting, ADDED[setting])
+    engine: Any = Layout(server=layout == "server")
+    build = partial(build_prompts, engine, [loaded], chat=layout != "text", system_prompt=system)
+    if setting == "doc_to_text":
+        assert len(build()) == 3
+        return
+    with pytest.raises(TaskError) as refused:
+        build()
+    assert setting in str(refused.value.fix), str(refused.value)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("template", [RAISING, IGNORING])
 def test_nothing_is_generated_without_the_system_prompt(llama: Path, template: str) -> None:
@@ -118,9 +163,8 @@ def test_nothing_is_generated_without_the_system_prompt(llama: Path, template: s
         assert all(SYSTEM in str(prompt.context) for prompt in found)
     tokenizer.chat_template = template
     assert len(prompts(engine, chat=True, system_prompt=None)) == 2
-    with pytest.raises(
-        TaskError, match=r"the system prompt 'Answer in one short sentence\.' is not"
-    ):
+    lost = r"the system prompt 'Answer in one short sentence\.' is not|System role not supported"
+    with pytest.raises(TaskError, match=lost):
         prompts(engine, chat=True, system_prompt=SYSTEM)
     tokenizer.chat_template = "{{ messages[0].content }}"
     with pytest.raises(SafebenchError, match=r"harm-001: the task's prompt '.*' is not in what"):

@@ -342,7 +342,7 @@ def test_a_fixed_seed_that_is_lost_is_not_replaced_by_another() -> None:
 
 _EXECUTED = {
     WeightsModel: "base dtype chat_template training_chat_template reasoning_marks",
-    ApiModel: "base snapshot jobs reasoning_marks",
+    ApiModel: "base snapshot jobs reasoning_marks template_arguments",
     Prompting: "system_prompt",
     Decoding: "name do_sample repetition_penalty max_new_tokens stop repeats repeat_control",
     RuleJudge: "name kind id revision constructs reasoning",

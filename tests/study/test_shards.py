@@ -135,7 +135,7 @@ def test_what_cannot_be_merged(done: Path, tmp_path: Path, capsys: Capture) -> N
     assert "shard 2/2 is given twice" in refused(first, second, second)
     unfinished = copied(second, tmp_path / "unfinished")
     next((unfinished / ".work" / "responses").glob("*.parquet")).unlink()
-    assert "shard 2/2 is not finished: 1 of 2 blocks are missing, the first" in refused(
+    assert "shard 2/2 is not finished: 1 of 2 blocks are missing or damaged, the first" in refused(
         first, unfinished
     )
     fifth = shards(done, 5)[0]
@@ -167,6 +167,9 @@ def test_shards_of_other_libraries_are_not_mixed(
     content = json.loads(path.read_text())
     content["libraries"]["transformers"] = "4.0.0"
     path.write_text(json.dumps(content))
+    store = Store(other)
+    store.seals.begin(store.claim().card)
+    store.seals.put(path, path)
     ran = joined(capsys, (first, other), tmp_path / "out")
     assert ran.code == 2
     assert f"error: {other}: was begun in another environment (transformers " in ran.err

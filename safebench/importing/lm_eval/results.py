@@ -195,10 +195,24 @@ def _chat_template(record: Record) -> Iterator[Fact]:
     if digest is not None:
         yield record.fact((*place, "source"), "chat_template_sha", "tokenizer")
         yield record.fact((*place, "sha256"), "chat_template_sha", digest)
+        yield from _template_arguments(record.at("config"), place)
     elif record.data.get("chat_template") != "":
         note = "null: none was applied"
         yield record.fact((*place, "source"), "chat_template", "none", note=note)
     # else a server was sent chats, and rendered them itself
+
+
+def _template_arguments(config: Record, place: Place) -> Iterator[Fact]:
+    """Yield what lm-eval gave a chat template beside the messages."""
+    arguments = config.arguments("model_args")
+    given = arguments.get("chat_template_args")
+    found = dict(given) if isinstance(given, dict) else {}
+    thinking = {"true": True, "false": False}.get(str(arguments.get("enable_thinking")).lower())
+    if thinking is not None:
+        found["enable_thinking"] = thinking
+    for name, value in found.items():
+        if isinstance(value, bool | int | float | str):
+            yield config.fact((*place, "arguments", str(name)), "model_args", value)
 
 
 def _prompting(record: Record) -> Iterator[Fact]:

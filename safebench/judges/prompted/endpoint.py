@@ -25,7 +25,13 @@ from safebench.errors import InputError, JudgeError, MissingDependencyError
 from safebench.judges.interface import Exchange
 from safebench.judges.prompted.asking import Tell
 from safebench.judges.prompted.parsers import Output
-from safebench.judges.prompted.templates import check_rendered, fill, read_template, render
+from safebench.judges.prompted.templates import (
+    bind_judge,
+    check_rendered,
+    fill,
+    read_template,
+    render,
+)
 from safebench.judges.services import (
     KEY,
     MAX_WAIT,
@@ -228,7 +234,9 @@ def _tokenizer_of(entry: ModelJudge, folder: Path) -> Any:
     from safebench.judges.pinned import find_weights
     from safebench.models.loading import load_tokenizer
 
-    return load_tokenizer(find_weights(entry, folder)[0])
+    tokenizer = load_tokenizer(find_weights(entry, folder)[0])
+    bind_judge(entry, tokenizer)
+    return tokenizer
 
 
 def _pause(state: Any) -> float:

@@ -25,7 +25,13 @@ from safebench.judges.pinned import find_weights
 from safebench.judges.prompted.asking import Tell
 from safebench.judges.prompted.parsers import Output, normal
 from safebench.judges.prompted.reader import Reader
-from safebench.judges.prompted.templates import check_rendered, fill, read_template, render
+from safebench.judges.prompted.templates import (
+    bind_judge,
+    check_rendered,
+    fill,
+    read_template,
+    render,
+)
 
 BATCH: Final = 16
 """Texts read at once; a constant, so that no setting of a run reaches the answers."""
@@ -58,6 +64,7 @@ class LocalModel:
         self._located, config = find_weights(entry, folder)
         _check_causal(entry, config)
         self._tokenizer = load_tokenizer(self._located)
+        bind_judge(entry, self._tokenizer)
         self._template = read_template(entry, folder, self._tokenizer)
         check_rendered(entry, self._template, self._tokenizer)
         self._label_tokens: list[list[int]] = []

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import inspect
 import re
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
@@ -21,7 +20,7 @@ from safebench.card.base import NotReported, require
 from safebench.card.judge import DistributionTemplate, FileTemplate, ModelJudge, OwnTemplate
 from safebench.errors import CardError, JudgeError
 from safebench.judges.interface import Exchange, Missing
-from safebench.models.conversation import missing_from
+from safebench.models.conversation import bind, missing_from, nested, taken_arguments
 from safebench.models.interface import Conversation
 from safebench.models.quiet import raised_as
 
@@ -64,7 +63,7 @@ def check_template(entry: ModelJudge, place: str) -> None:
                 fix="set sees: prompt_and_response, or give a template of another source",
             )
         for name in template.arguments or {}:
-            if name.partition(".")[0] in _own_arguments():
+            if name.partition(".")[0] in taken_arguments():
                 raise CardError(
                     f"{at}.arguments.{name} is an argument of the tokenizer, not of its template",
                     fix="give what the template's text uses",
@@ -181,17 +180,19 @@ def render(entry: ModelJudge, tokenizer: Any, asked: Conversation | str) -> str:
     """
     if isinstance(asked, str):
         return asked
-    arguments: dict[str, Any] = {"add_generation_prompt": True}
-    template = template_of(entry)
-    for name, value in (getattr(template, "arguments", None) or {}).items():
-        *outer, last = name.split(".")
-        at = arguments
-        for key in outer:
-            at = at.setdefault(key, {})
-        at[last] = value
+    arguments = nested(getattr(template_of(entry), "arguments", None) or {})
+    arguments.setdefault("add_generation_prompt", True)
     with raised_as(JudgeError, f"judge {entry.name}: its chat template", fix="see `template`"):
         messages = [dict(message) for message in asked.messages]
         return str(tokenizer.apply_chat_template(messages, tokenize=False, **arguments))
+
+
+def bind_judge(entry: ModelJudge, tokenizer: Any) -> None:
+    """Give a judge's tokenizer the day and the arguments of the card; raises CardError."""
+    template = template_of(entry)
+    arguments = template.arguments if isinstance(template, OwnTemplate) else None
+    place = f"the template of judge {entry.name}"
+    bind(tokenizer, place, date=template.date, arguments=arguments)
 
 
 def check_rendered(entry: ModelJudge, text: str, tokenizer: Any) -> None:
@@ -226,16 +227,6 @@ def missing_template(entry: ModelJudge, folder: Path) -> list[Missing]:
     except (CardError, JudgeError) as problem:
         return [Missing("template", str(problem), problem.fix or "")]
     return []
-
-
-def _own_arguments() -> set[str]:
-    """Return the names that `apply_chat_template` takes for itself."""
-    try:
-        from transformers import PreTrainedTokenizerBase
-    except ImportError:  # then nothing is executed either
-        return set()
-    taken = inspect.signature(PreTrainedTokenizerBase.apply_chat_template).parameters
-    return set(taken) - {"add_generation_prompt", "documents", "kwargs"}
 
 
 def _file(path: Path, name: str) -> str:
