@@ -35,6 +35,7 @@ COMMANDS = {
     "leaderboard": "Build the static board from submissions.",
     "pack": "Write a submission as one archive.",
     "unpack": "Unpack an archive, and verify the submission in it.",
+    "redact": "Replace a submission's texts by commitments that a secret opens.",
     "export": "Write a submission in another format.",
     "schema": "Print the card's JSON Schema.",
 }
