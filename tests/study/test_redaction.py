@@ -15,7 +15,8 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,6 +30,7 @@ from safebench.evidence.commitments import Salts, commit, read_commitments, read
 from safebench.evidence.submission import Submission
 from safebench.evidence.tables import OUTCOMES, make_table, read_responses, write_table
 from safebench.files import sha256_of
+from safebench.site.publish import published_files
 from safebench.study.redaction import redact
 from tests.checks import forged
 from tests.command import safebench
@@ -96,6 +98,12 @@ def test_what_is_there(home: Path) -> None:
     lines = (home / "public/journal.jsonl").read_text().splitlines()
     events = [json.loads(line)["event"] for line in lines]
     assert set(events) == {"registered"}
+
+
+def test_a_board_publishes_the_commitments(home: Path) -> None:
+    submission = Submission.read(home / "public")
+    entry = SimpleNamespace(card=submission.card, folder=submission.folder, reruns=())
+    assert {"commitments.parquet", "audit/labels.csv"} <= set(published_files(cast("Any", entry)))
 
 
 def published(folder: Path) -> Iterator[bytes]:
