@@ -28,6 +28,7 @@ Column = Literal["prompt", "response"]
 TEXTS: Final[tuple[Column, ...]] = ("prompt", "response")
 _DOMAIN: Final = b"safebench commitments v1\n"
 _DIGITS: Final = 64
+_as_json: Final = json.JSONEncoder(ensure_ascii=False).encode  # made once: there are many places
 
 
 class Salts:
@@ -39,7 +40,7 @@ class Salts:
 
     def of(self, column: Column, key: tuple[Any, ...]) -> bytes:
         """Return the salt (32 bytes) of a text; `key`: its row's values of `audit.KEY`."""
-        place = json.dumps([column, *key], ensure_ascii=False)
+        place = _as_json([column, *key])
         return hmac.digest(self._key, place.encode(), "sha256")
 
 

@@ -32,7 +32,7 @@ from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_man
 from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.tables import OUTCOMES, OUTCOMES_FILE, RESPONSES_FILE, write_table
 from safebench.evidence.verdicts import VERDICT_FILE
-from safebench.files import folder_at_once, replace_file, sha256_of
+from safebench.files import folder_at_once, inside, replace_file, sha256_of
 from safebench.rows import read_rows
 
 _LABELS = frozenset(["refused", "partial", "complied", "incoherent", "0", "1", ""])
@@ -142,14 +142,15 @@ def _write_tables(submission: Submission, new: Path, secret: bytes) -> int:
 
 def _write_beside(folder: Path, new: Path) -> None:
     """Write how runs ended, and a rerun's verdict: what problems say may quote a text."""
-    if (folder / JOURNAL_FILE).is_file():
+    journal, verdict = inside(folder, JOURNAL_FILE), inside(folder, VERDICT_FILE)
+    if journal is not None and journal.is_file():
         fields = ("time", "event", "condition", "training_seed", "reason")
         events = (e for e in Journal(folder).read() if e["event"] in ENDS)
         lines = (json.dumps({f: e[f] for f in fields if f in e}) + "\n" for e in events)
         replace_file(new / JOURNAL_FILE, "".join(lines).encode())
-    if (folder / VERDICT_FILE).is_file():
-        read_json(folder / VERDICT_FILE, "verdict")  # of the schema, which has no texts
-        shutil.copyfile(folder / VERDICT_FILE, new / VERDICT_FILE)
+    if verdict is not None and verdict.is_file():
+        read_json(verdict, "verdict")  # of the schema, which has no texts
+        shutil.copyfile(verdict, new / VERDICT_FILE)
 
 
 def _write_card(submission: Submission, evidence: Evidence, new: Path, names: list[str]) -> None:

@@ -269,6 +269,7 @@ SPOILT: dict[str, Callable[[Any], object]] = {
     "another prompt": lambda o: o["rows"][1]["prompt"].update(text="x"),
     "another row": lambda o: o["rows"][1].update(row=8),
     "no response": lambda o: o["rows"][1].update(response=None),
+    "half a character": lambda o: o["rows"][1]["response"].update(text="\ud800"),
 }
 
 
@@ -279,6 +280,13 @@ def test_a_false_opening_is_found(
     found = check_opening(home / "public", written(opening, tmp_path, SPOILT[what]))
     assert found.rows == 2 and found.problems
     assert all("is not what was committed" in problem for problem in found.problems)
+
+
+def test_a_whole_number_may_have_a_point(
+    home: Path, opening: dict[str, Any], tmp_path: Path
+) -> None:
+    path = written(opening, tmp_path, lambda o: o["rows"][1].update(row=7.0))
+    assert check_opening(home / "public", path).problems == ()
 
 
 UNREAD: dict[str, Callable[[Any], object]] = {
