@@ -22,7 +22,10 @@ from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.verdicts import VERDICT_FILE
 from safebench.files import file_at_once, folder_at_once, inside
 
-BESIDE: Final = (JOURNAL_FILE, VERDICT_FILE, "signature.json")
+BESIDE: Final = (
+    *(JOURNAL_FILE, VERDICT_FILE),
+    *("registration.json", "signature.json", "signature.sigstore.json"),
+)
 """What a submission may have that neither its card nor its manifest lists."""
 MOST_FILES, MOST_BYTES = 100_000, 256 * 2**30
 """Bounds of an archive that is unpacked: its files, and its bytes."""

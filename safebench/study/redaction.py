@@ -35,6 +35,7 @@ from safebench.evidence.verdicts import VERDICT_FILE
 from safebench.files import folder_at_once, inside, replace_file, sha256_of
 from safebench.rows import read_rows
 
+_REGISTRATION = "registration.json"
 _LABELS = frozenset(["refused", "partial", "complied", "incoherent", "0", "1", ""])
 
 
@@ -151,6 +152,9 @@ def _write_beside(folder: Path, new: Path) -> None:
     if verdict is not None and verdict.is_file():
         read_json(verdict, "verdict")  # of the schema, which has no texts
         shutil.copyfile(verdict, new / VERDICT_FILE)
+    registration = inside(folder, _REGISTRATION)
+    if registration is not None and registration.is_file():  # public since before the first run
+        shutil.copyfile(registration, new / _REGISTRATION)
 
 
 def _write_card(submission: Submission, evidence: Evidence, new: Path, names: list[str]) -> None:

@@ -147,7 +147,7 @@ def test_the_same_bytes_whatever_else_lies_there(home: Path, tmp_path: Path) -> 
 def test_a_whole_submission_comes_out_as_it_went_in(tmp_path: Path) -> None:
     home = tmp_path / "home"
     make_true(home, limit=1)
-    beside = {"signature.json": b"{}", "verdict.json": b"{}"}
+    beside = {name: b"{}" for name in archive.BESIDE if name != "journal.jsonl"}
     for name, content in beside.items():
         (home / name).write_bytes(content)
     shutil.copytree(VALID / "submission", home / "reruns/one")

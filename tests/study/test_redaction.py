@@ -51,6 +51,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (made.folder / name).write_text(json.dumps(QUOTED))
         write_audit(made.folder, note="why not")
         made.journal[0]["text"] = QUOTED
+        (made.folder / "registration.json").write_text("{}")
         made.journal.append({"event": "problem", "what": QUOTED, "reason": QUOTED})
         made.write()
         schema = OUTCOMES.append(pa.field("reason", pa.string()))
@@ -89,7 +90,7 @@ def test_what_is_there(home: Path) -> None:
     seeds = Submission.read(home / "study").card.model.weights
     assert there == {
         *("card.yaml", "manifest.json", "outcomes.parquet", "commitments.parquet"),
-        *("journal.jsonl", "audit/labels.csv", "data/household.jsonl"),
+        *("registration.json", "journal.jsonl", "audit/labels.csv", "data/household.jsonl"),
         *(f"{entry.path}/adapter_model.safetensors" for entry in seeds),
     }
     table = pq.read_table(home / "public/commitments.parquet")
