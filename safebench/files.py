@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 _IS_WINDOWS = os.name == "nt"
 """Windows opens no folder as a file, and syncs only files that are open for writing."""
@@ -16,11 +17,18 @@ _IS_WINDOWS = os.name == "nt"
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that a reader, or a crash, sees all of it or none."""
+    with file_at_once(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def file_at_once(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to write that becomes `path` when the block ends, and goes away if it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)

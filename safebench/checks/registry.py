@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from safebench.harness.tasks import LoadedTask
 
 OUTCOMES_FILE, RESPONSES_FILE = "outcomes.parquet", "responses.parquet"
-"""As in `safebench.evidence.tables`, which loads pyarrow."""
+COMMITMENTS_FILE = "commitments.parquet"
+"""As in `safebench.evidence.tables` and `commitments`, which load pyarrow."""
 GROUPS = {
     "READ": "Reading",
     "CARD": "Structure and version",
@@ -164,6 +165,11 @@ class Subject:
         return self._table(RESPONSES_FILE)
 
     @cached_property
+    def commitments(self) -> pa.Table | EvidenceError | None:
+        """The commitments in the place of responses, as `responses` says."""
+        return self._table(COMMITMENTS_FILE)
+
+    @cached_property
     def task_documents(self) -> dict[str, LoadedTask | None]:
         """The tasks by name, those whose own prompts can be had without a network."""
         from safebench.harness.task_yaml import shipped_file
@@ -188,11 +194,12 @@ class Subject:
     def _table(self, name: str) -> pa.Table | EvidenceError | None:
         if self.folder is None or not self.is_intact(name):
             return None
+        from safebench.evidence.commitments import COMMITMENTS
         from safebench.evidence.tables import OUTCOMES, RESPONSES, read_table
 
-        schema = OUTCOMES if name == OUTCOMES_FILE else RESPONSES
+        of = {OUTCOMES_FILE: OUTCOMES, RESPONSES_FILE: RESPONSES, COMMITMENTS_FILE: COMMITMENTS}
         try:
-            return read_table(self.folder / name, schema, coded=True)
+            return read_table(self.folder / name, of[name], coded=True)
         except EvidenceError as problem:
             return problem
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safebench.checks.findings import Finding
-from safebench.checks.registry import OUTCOMES_FILE, RESPONSES_FILE, Subject
+from safebench.checks.registry import COMMITMENTS_FILE, OUTCOMES_FILE, RESPONSES_FILE, Subject
 from safebench.checks.report import check
 from safebench.errors import CardError, EvidenceError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from safebench.card.results import Results
     from safebench.evidence.outcomes import RowProblem
 
@@ -68,12 +70,24 @@ class _Streamed(Subject):
     @cached_property
     def responses(self) -> EvidenceError | None:
         """Why the responses cannot be read, if they cannot."""
-        from safebench.evidence.tables import RESPONSES, read_pieces
+        from safebench.evidence.tables import RESPONSES
 
-        if self.folder is None or not self.is_intact(RESPONSES_FILE):
+        return self._unreadable(RESPONSES_FILE, RESPONSES)
+
+    @cached_property
+    def commitments(self) -> EvidenceError | None:
+        """Why the commitments cannot be read, if they cannot."""
+        from safebench.evidence.commitments import COMMITMENTS
+
+        return self._unreadable(COMMITMENTS_FILE, COMMITMENTS)
+
+    def _unreadable(self, name: str, schema: pa.Schema) -> EvidenceError | None:
+        from safebench.evidence.tables import read_pieces
+
+        if self.folder is None or not self.is_intact(name):
             return None
         try:
-            for _ in read_pieces(self.folder / RESPONSES_FILE, RESPONSES, rows_at_once=2**14):
+            for _ in read_pieces(self.folder / name, schema, rows_at_once=2**14):
                 pass
         except EvidenceError as problem:
             return problem

@@ -33,6 +33,9 @@ COMMANDS = {
     "rerun": "Repeat a submission and print a reproduction verdict.",
     "compare": "Compare two submissions on the prompts they share.",
     "leaderboard": "Build the static board from submissions.",
+    "pack": "Write a submission as one archive.",
+    "unpack": "Unpack an archive, and verify the submission in it.",
+    "redact": "Replace a submission's texts by commitments that a secret opens.",
     "export": "Write a submission in another format.",
     "schema": "Print the card's JSON Schema.",
 }
@@ -70,8 +73,8 @@ def cli() -> None:
     """An executable reporting card for the safety of fine-tuned language models.
 
     \b
-    Exit codes: 0 done; 1 `validate` or `verify` found errors, or `rerun` did not reproduce;
-                2 the command failed; 3 `rerun` is inconclusive or has no verdict.
+    Exit codes: 0 done; 1 `validate`, `verify` or `unpack` found errors, or `rerun` did not
+                reproduce; 2 the command failed; 3 `rerun` is inconclusive or has no verdict.
     """
 
 

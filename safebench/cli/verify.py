@@ -3,38 +3,53 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from safebench.checks.verify import Verified
-from safebench.cli import options
+from safebench.cli import opening, options
 from safebench.errors import visible
 from safebench.words import count, number
+
+if TYPE_CHECKING:
+    from safebench.checks.opening import Opened
 
 
 @click.command(name="verify")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@opening.options
 @options.output_format
 @click.pass_context
-def command(context: click.Context, folder: Path, style: str) -> None:
+def command(context: click.Context, /, folder: Path, style: str, **openings: Any) -> None:
     """Check the evidence of a submission: files, digests, manifest and every single row.
 
     Tables are read in pieces, so that ten million rows take less than a gibibyte of memory. No
     number is recomputed, and nothing is compared across rows: `safebench validate` does both.
 
+    Where a submission was redacted, its commitments can be opened: all of them, with --secret and
+    --texts; some of them to somebody else, with --open; or by that person, with --opening.
+
     \b
-    Exit codes: 0 no errors; 1 errors were found; 2 the card cannot be read.
+    Exit codes: 0 no errors; 1 errors were found; 2 the card, or what opens commitments, cannot be
+                read.
     """
     from safebench.checks.verify import verify
     from safebench.evidence.submission import CARD_FILE
 
     card = folder / CARD_FILE
     verified = verify(card)
-    _print_json(verified) if style == "json" else _print_text(verified, card)
-    context.exit(1 if verified.findings else 0)
+    opened = opening.check_commitments(folder, **openings)
+    if style == "json":
+        _print_json(verified, opened)
+    else:
+        _print_text(verified, card)
+        if opened is not None:
+            opening.print_text(opened)
+    context.exit(1 if verified.findings or (opened is not None and opened.problems) else 0)
 
 
-def _print_json(verified: Verified) -> None:
+def _print_json(verified: Verified, opened: Opened | None) -> None:
     from safebench.cli.console import print_json
 
     members = ("rule", "pointer", "line", "column", "message", "fix")
@@ -45,6 +60,7 @@ def _print_json(verified: Verified) -> None:
             "files": verified.files,
             "rows": verified.rows,
             "findings": found,
+            **({} if opened is None else {"opened": opening.as_json(opened)}),
         }
     )
 

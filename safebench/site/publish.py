@@ -12,6 +12,7 @@ from pathlib import Path
 
 from safebench.errors import InputError
 from safebench.evidence.audit import AUDIT_FILE
+from safebench.evidence.commitments import COMMITMENTS_FILE
 from safebench.evidence.submission import CARD_FILE
 from safebench.site import exports, pages
 from safebench.site.board import read_board
@@ -140,8 +141,10 @@ def published_files(submission: Entry) -> list[str]:
         names += ["outcomes.parquet", "manifest.json"]
         if evidence.response_policy == "public":
             names.append("responses.parquet")
-        # Labels of an audit hold no text, and the numbers corrected by them are recomputed so.
-        names += [file.path for file in evidence.files if file.path == AUDIT_FILE]
+        # Labels of an audit hold no text, and the numbers corrected by them are recomputed so;
+        # commitments are there to be published, before anybody asks for a text.
+        open_to_all = (AUDIT_FILE, COMMITMENTS_FILE)
+        names += [file.path for file in evidence.files if file.path in open_to_all]
     for rerun in submission.reruns:
         inner = [CARD_FILE, "verdict.json", "outcomes.parquet", "manifest.json"]
         names += [f"reruns/{rerun.name}/{name}" for name in inner]

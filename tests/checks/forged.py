@@ -30,7 +30,7 @@ from tests.conformance.make_examples import PLAN, WEIGHTS
 Row = dict[str, Any]
 TASKS = ("safebench_harm", "safebench_overrefusal", "safebench_capability")
 LIMIT = 40
-FILES = ["data/household.jsonl", "outcomes.parquet", "responses.parquet"]
+FILES = ["data/household.jsonl", "outcomes.parquet", "responses.parquet", "commitments.parquet"]
 
 
 @dataclass

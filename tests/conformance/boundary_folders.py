@@ -7,6 +7,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from safebench.evidence.commitments import COMMITMENTS, Salts, commit
+from safebench.evidence.tables import RESPONSES, make_table
+from safebench.files import sha256_of
 from tests.checks.forged import Forgery, Row
 from tests.conformance.boundaries import (
     ARTEFACT,
@@ -851,6 +854,40 @@ def _unreadable_outcomes(f: Forgery) -> None:
 
 
 AFTERWARDS["SB-EVI-022/keeps-unreadable-outcomes"] = _unreadable_outcomes
+
+# --- commitments
+SECRET = bytes(range(32))
+"""That of the examples, which everybody may know."""
+
+
+def _committed(change: Callable[[list[Row]], object] = list, *, texts: bool = False) -> Change:
+    """Return a change that puts commitments, changed, in the place of texts, or beside them."""
+
+    def changed(f: Forgery) -> None:
+        salts = Salts(SECRET, sha256_of(f.folder / "outcomes.parquet"))
+        rows = commit(make_table(f.responses, RESPONSES), salts).to_pylist()
+        change(rows)
+        f.write_table("commitments", make_table(rows, COMMITMENTS))
+        if not texts:
+            f.responses.clear()
+            (f.folder / "responses.parquet").unlink()
+
+    return changed
+
+
+FOLDERS["SB-EVI-022/keeps-commitments"] = _committed()
+FOLDERS["SB-EVI-022/breaks-commitments-beside-texts"] = _committed(texts=True)
+FOLDERS["SB-EVI-022/breaks-a-commitment-left-out"] = _committed(lambda rows: rows.pop())
+FOLDERS["SB-EVI-022/breaks-commitments-twice"] = _committed(lambda rows: rows.append(rows[0]))
+FOLDERS["SB-EVI-022/breaks-null-for-a-commitment"] = _committed(
+    lambda rows: rows[5].update(response=None)
+)
+FOLDERS["SB-EVI-022/breaks-a-text-among-commitments"] = _committed(
+    lambda rows: rows[5].update(response="I cannot help with that.")
+)
+FOLDERS["SB-EVI-022/breaks-capital-digits"] = _committed(
+    lambda rows: rows[5].update(prompt=rows[5]["prompt"].upper())
+)
 
 # --- verdicts
 _each(

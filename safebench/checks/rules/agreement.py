@@ -46,7 +46,7 @@ def file_place(subject: Subject, path: str) -> Pointer:
 
 def comparable(subject: Subject, name: str) -> pa.Table | None:
     """Return a table that can be compared; None where another rule says why it cannot."""
-    table = subject.outcomes if name == OUTCOMES_FILE else subject.responses
+    table = getattr(subject, name.removesuffix(".parquet"))
     return None if isinstance(table, EvidenceError) or subject.row_problems else table
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from safebench.checks.registry import (
+    COMMITMENTS_FILE,
     OUTCOMES_FILE,
     RESPONSES_FILE,
     Hits,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 from safebench.checks.rules.agreement import PROMPT, RESTORE, comparable, file_place
 
 rules = Rules("evidence.md#one-fact-in-two-places")
+_DIGEST = re.compile("[0-9a-f]{64}")
 FEWEST_SAMPLES = 50
 """Sampled responses from which two runs that share all of them cannot be two runs."""
 
@@ -36,54 +39,81 @@ FEWEST_SAMPLES = 50
     fix=RESTORE,
 )
 def _responses_match(subject: Subject) -> Hits:
+    for name in (RESPONSES_FILE, COMMITMENTS_FILE):
+        read = getattr(subject, name.removesuffix(".parquet"))
+        if isinstance(read, EvidenceError):
+            yield (file_place(subject, name), str(read), read.fix or RESTORE)
+        table, outcomes = comparable(subject, name), comparable(subject, OUTCOMES_FILE)
+        if table is None or outcomes is None:
+            continue
+        problems = _against_outcomes(table, outcomes)
+        if name == RESPONSES_FILE:
+            problems |= _lengths(subject, table)
+        else:
+            problems |= _no_commitments(table)
+            if comparable(subject, RESPONSES_FILE) is not None:
+                problems["stand beside their texts, in responses.parquet"] = [None]
+        for what, found in problems.items():
+            if found:
+                example = min((f for f in found if f is not None), key=str, default=None)
+                shown = " / ".join("-" if p is None else str(p) for p in example or ())
+                message = f"{len(found):,} responses {what}" + (f": {shown}" if shown else "")
+                yield (file_place(subject, name), message)
+
+
+def _against_outcomes(table: pa.Table, outcomes: pa.Table) -> dict[str, list[Any]]:
+    """Return the rows that differ from the outcomes, by what is wrong with them."""
     from safebench.evidence.columns import distinct, encoded
 
-    if isinstance(subject.responses, EvidenceError):
-        problem = subject.responses
-        yield (file_place(subject, RESPONSES_FILE), str(problem), problem.fix or RESTORE)
-    responses, outcomes = comparable(subject, RESPONSES_FILE), comparable(subject, OUTCOMES_FILE)
-    if responses is None or outcomes is None:
-        return
     names = [*PROMPT, "generation_seed", "status"]
-    texts, judged = distinct(responses, names), set(distinct(outcomes, names))
-    problems: dict[str, list[Any]] = {
-        "stand twice or more": [None] * (responses.num_rows - len(texts)),
+    texts, judged = distinct(table, names), set(distinct(outcomes, names))
+    codes, values = encoded(table, "response")
+    ended, words = encoded(table, "status")
+    pairs = [
+        (values[code] is None, words[status])
+        for code, status in zip(codes.tolist(), ended.tolist(), strict=True)
+    ]
+    return {
+        "stand twice or more": [None] * (table.num_rows - len(texts)),
         "have no outcome": list(set(texts) - judged),
         "are missing, and have an outcome": list(judged - set(texts)),
-        "have a text, and a status that says there is none": [],
-        "have no text, and a status that says there is one": [],
+        "have a text, and a status that says there is none": [
+            None for empty, status in pairs if status in ("error", "not_run") and not empty
+        ],
+        "have no text, and a status that says there is one": [
+            None for empty, status in pairs if status in ("ok", "truncated") and empty
+        ],
     }
-    codes, values = encoded(responses, "response")
-    ended, words = encoded(responses, "status")
-    empty = [i for i, value in enumerate(values) if value is None]
-    without = [i for i, word in enumerate(words) if word in ("error", "not_run")]
-    for code, status in zip(codes.tolist(), ended.tolist(), strict=True):
-        if status in without and code not in empty:
-            problems.setdefault("have a text, and a status that says there is none", []).append(
-                None
-            )
-        elif code in empty and words[status] in ("ok", "truncated"):
-            problems.setdefault("have no text, and a status that says there is one", []).append(
-                None
-            )
+
+
+def _lengths(subject: Subject, responses: pa.Table) -> dict[str, list[Any]]:
+    from safebench.evidence.columns import distinct
+
     longest = {d.name: reported(d.max_new_tokens) for d in items(subject.card.decoding)}
-    over = [
+    counted = [
         (decoding, tokens)
         for decoding, tokens in distinct(responses, ["decoding", "new_tokens"])
-        if tokens is not None and longest.get(decoding) is not None and tokens > longest[decoding]
+        if tokens is not None
     ]
-    problems["are longer than max_new_tokens"] = over
-    problems["have fewer than 0 tokens"] = [
-        (tokens,)
-        for (tokens,) in distinct(responses, ["new_tokens"])
-        if tokens is not None and tokens < 0
-    ]
-    for what, found in problems.items():
-        if found:
-            example = min((f for f in found if f is not None), key=str, default=None)
-            shown = " / ".join("-" if p is None else str(p) for p in example) if example else ""
-            message = f"{len(found):,} responses {what}" + (f": {shown}" if shown else "")
-            yield (file_place(subject, RESPONSES_FILE), message)
+    return {
+        "are longer than max_new_tokens": [
+            (decoding, tokens)
+            for decoding, tokens in counted
+            if longest.get(decoding) is not None and tokens > longest[decoding]
+        ],
+        "have fewer than 0 tokens": list({(tokens,) for _, tokens in counted if tokens < 0}),
+    }
+
+
+def _no_commitments(table: pa.Table) -> dict[str, list[Any]]:
+    from safebench.evidence.columns import encoded
+
+    found = []
+    for column in ("prompt", "response"):
+        codes, values = encoded(table, column)
+        wrong = {n for n, v in enumerate(values) if v is not None and not _DIGEST.fullmatch(v)}
+        found += [None for code in codes.tolist() if code in wrong]
+    return {"have something else than a commitment": found}
 
 
 @rules.error(
