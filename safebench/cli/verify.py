@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,7 +21,9 @@ def command(context: click.Context, folder: Path, style: str) -> None:
     """Check the evidence of a submission: files, digests, manifest and every single row.
 
     Tables are read in pieces, so that ten million rows take less than a gibibyte of memory. No
-    number is recomputed, and nothing is compared across rows: `safebench validate` does both.
+    number is recomputed, and nothing is compared across rows: `safebench validate` does both. Where
+    the submission is signed, it is said by which key or identity, and a wrong signature is an
+    error.
 
     \b
     Exit codes: 0 no errors; 1 errors were found; 2 the card cannot be read.
@@ -45,8 +48,21 @@ def _print_json(verified: Verified) -> None:
             "files": verified.files,
             "rows": verified.rows,
             "findings": found,
+            "signature": None if verified.signature is None else _signed(verified),
         }
     )
+
+
+def _signed(verified: Verified) -> dict[str, Any]:
+    signature = verified.signature
+    assert signature is not None  # noqa: S101 - the caller has asked
+    names = ("algorithm", "identity", "issuer", "date")
+    return {
+        "key": signature.fingerprint,
+        **{name: getattr(signature, name) for name in names},
+        **signature.signer.model_dump(),
+        "is_checked": verified.unchecked is None,
+    }
 
 
 def _print_text(verified: Verified, card: Path) -> None:
@@ -58,3 +74,16 @@ def _print_text(verified: Verified, card: Path) -> None:
     click.echo(
         visible(f"{count(len(verified.files), 'file')} listed; {rows or 'no table'}; {found}.")
     )
+    if verified.signature is not None:
+        click.echo(visible(_who(verified)))
+
+
+def _who(verified: Verified) -> str:
+    signature = verified.signature
+    assert signature is not None  # noqa: S101 - the caller has asked
+    signer, key = signature.signer, f"key {signature.fingerprint}"
+    if signature.algorithm == "sigstore":
+        key = f"identity {signature.identity}, vouched for by {signature.issuer}; {key}"
+    day = f" on {signature.date}" if signature.date else ""
+    held = "Signed" if verified.unchecked is None else f"Not checked: {verified.unchecked}. Signed"
+    return f"{held}{day} by {signer.name}, {signer.organisation}, as they state it; {key}."

@@ -67,6 +67,7 @@ def rerun_card(
             "scheme": "derived",
             "training": seeds,
             "generation": None,
+            "registration": None,
             "series": "rerun",
             "origin": None,
         },
