@@ -153,7 +153,7 @@ def registration_of(submission: Submission) -> Files:
     Raises:
         CardError: the card is not what was registered.
     """
-    if getattr(submission.card.seeds, "registration", None) is None:
+    if not isinstance(getattr(submission.card.seeds, "registration", None), str):
         return {}
     path = submission.path(REGISTRATION_FILE)
     for pointer, message in protocol_departures(submission.card, read_registration(path)):
