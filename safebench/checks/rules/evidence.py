@@ -222,7 +222,7 @@ def _shown(value: Any) -> str:
     "`/evidence/manifest`.",
     why="A signature over other bytes says that somebody changed them.",
     fix="restore the files that were signed, or have whoever answers for them sign again",
-    section="signatures.md",
+    section="signatures.md#signaturejson",
 )
 def _signature_holds(subject: Subject) -> Hits:
     from safebench.evidence.signature import check_signature
