@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from safebench.card.base import Positive, Reported, Section, Seed, Text
+from safebench.card.base import Positive, Reported, Section, Seed, Sha256, Text
 
 Controlled = Literal["adapter_init", "data_order", "dropout"]
 
@@ -37,6 +37,8 @@ class Seeds(Section):
     """Public value drawn after registration; `self_derived` when there is none."""
     nonce_source: Reported[Text] | None = None
     """Who drew the nonce, and when: a board, or a beacon and its round."""
+    registration: Reported[Sha256] | None = None
+    """Digest of registration.json beside the card, in which a board issued the nonce."""
     series: Literal["original", "rerun"] = "original"
     """Which series of derived seeds: the submitter's own, or a rerun's."""
     origin: Reported[Text] | None = None

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 from safebench.checks.findings import Finding
 from safebench.checks.registry import COMMITMENTS_FILE, OUTCOMES_FILE, RESPONSES_FILE, Subject
 from safebench.checks.report import check
-from safebench.errors import CardError, EvidenceError
+from safebench.errors import CardError, EvidenceError, MissingDependencyError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from safebench.card.results import Results
     from safebench.evidence.outcomes import RowProblem
+    from safebench.evidence.signature import Signature
 
-STREAMED = frozenset(f"SB-EVI-{number:03}" for number in (3, 4, 5, 6, 7, 9, 10, 17, 18, 22))
-"""Rules that look at a file as bytes, or at its rows one by one; the last two at whether their
-table can be read."""
+STREAMED = frozenset(f"SB-EVI-{number:03}" for number in (3, 4, 5, 6, 7, 9, 10, 17, 18, 22, 28))
+"""Rules that look at a file as bytes, or at its rows one by one; 9 and 22 at whether their table
+can be read."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Verified:
     """Rows of each of its tables, as the card says."""
     findings: tuple[Finding, ...]
     """Errors alone, in the order of the card."""
+    signature: Signature | None
+    """Who signed, where somebody did; it holds unless a finding says otherwise."""
+    unchecked: str | None
+    """Why the signature could not be checked here."""
 
 
 class _Streamed(Subject):
@@ -107,4 +112,16 @@ def verify(card: Path) -> Verified:
         raise CardError(f"{card}: has no evidence", fix="give the folder of a submission")
     files = evidence.files if evidence is not None else ()
     rows = {file.path: file.rows for file in files if isinstance(file.rows, int)}
-    return Verified(tuple(file.path for file in files), rows, errors)
+    signature, unchecked = _signature(card.parent)
+    return Verified(tuple(file.path for file in files), rows, errors, signature, unchecked)
+
+
+def _signature(folder: Path) -> tuple[Signature | None, str | None]:
+    from safebench.evidence.signature import check_signature, read_signature
+
+    try:
+        return check_signature(folder), None
+    except MissingDependencyError as problem:
+        return read_signature(folder), str(problem)
+    except EvidenceError:
+        return None, None  # a finding says why

@@ -39,10 +39,11 @@ def command() -> None:
 def build(context: click.Context, folder: Path, out: Path, *, strict: bool) -> None:
     """Build a site from DIR/submissions.
 
-    DIR may also hold board.yaml (title, description, url). Every submission is checked and every
-    number is recomputed from its evidence first. One that cannot be read, or whose check fails, is
-    left out, and named on the first page. The old site stays as it is until the new one is
-    complete. The site consists of plain files, for any web host.
+    DIR may also hold board.yaml (title, description, url, signers). Every submission is checked and
+    every number is recomputed from its evidence first. One that cannot be read, or whose check
+    fails, is left out, and named on the first page. What is published is added to DIR/log.jsonl,
+    and what was published before and is not there any more is named. The old site stays as it is
+    until the new one is complete. The site consists of plain files, for any web host.
 
     \b
     Exit codes: 0 built; 1 nothing was published, because of --strict; 2 the build failed.

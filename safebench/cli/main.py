@@ -24,6 +24,8 @@ COMMANDS = {
     "import": "Turn runs made elsewhere into a submission.",
     "validate": "Check cards and their evidence; explain each problem.",
     "verify": "Check evidence of any size, file by file and row by row.",
+    "sign": "Sign a submission, or make a key to sign with.",
+    "register": "Register a protocol before it is run, or issue the nonce for one.",
     "rules": "List the rules of the standard, or explain some of them.",
     "tasks": "List the tasks, with what each measures, its size and its source.",
     "judges": "List judges, or explain one and print its entry for a card.",

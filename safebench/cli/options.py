@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,6 +52,34 @@ threads = click.option(
     type=click.IntRange(min=1),
     help="CPU threads per operation. Default: PyTorch's choice.",
 )
+key = click.option(
+    "--key",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Private Ed25519 key to sign with, in PEM. The passphrase of an encrypted key comes from "
+    "SAFEBENCH_KEY_PASSPHRASE.",
+)
+
+
+def signer(command: Command) -> Command:
+    """Add the options that say who signs, and when."""
+    for option in (
+        click.option("--date", callback=_day, help="Day of signing, YYYY-MM-DD. Default: none."),
+        click.option("--organisation", help="Organisation of whoever signs."),
+        click.option("--name", help="Name of the person or laboratory that signs."),
+    ):
+        command = option(command)
+    return command
+
+
+def _day(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        found = None if value is None else datetime.date.fromisoformat(value).isoformat()
+    except ValueError:
+        found = None
+    if found != value:
+        raise click.BadParameter(f"{value!r} is no day YYYY-MM-DD.", context, parameter)
+    return value
 
 
 def card_basics(command: Command) -> Command:

@@ -25,7 +25,9 @@ def command(context: click.Context, /, folder: Path, style: str, **openings: Any
     """Check the evidence of a submission: files, digests, manifest and every single row.
 
     Tables are read in pieces, so that ten million rows take less than a gibibyte of memory. No
-    number is recomputed, and nothing is compared across rows: `safebench validate` does both.
+    number is recomputed, and nothing is compared across rows: `safebench validate` does both. Where
+    the submission is signed, it is said by which key or identity, and a wrong signature is an
+    error.
 
     Where a submission was redacted, its commitments can be opened: all of them, with --secret and
     --texts; some of them to somebody else, with --open; or by that person, with --opening.
@@ -60,9 +62,22 @@ def _print_json(verified: Verified, opened: Opened | None) -> None:
             "files": verified.files,
             "rows": verified.rows,
             "findings": found,
+            "signature": None if verified.signature is None else _signed(verified),
             **({} if opened is None else {"opened": opening.as_json(opened)}),
         }
     )
+
+
+def _signed(verified: Verified) -> dict[str, Any]:
+    signature = verified.signature
+    assert signature is not None  # noqa: S101 - the caller has asked
+    names = ("algorithm", "identity", "issuer", "date")
+    return {
+        "key": signature.fingerprint,
+        **{name: getattr(signature, name) for name in names},
+        **signature.signer.model_dump(),
+        "is_checked": verified.unchecked is None,
+    }
 
 
 def _print_text(verified: Verified, card: Path) -> None:
@@ -74,3 +89,16 @@ def _print_text(verified: Verified, card: Path) -> None:
     click.echo(
         visible(f"{count(len(verified.files), 'file')} listed; {rows or 'no table'}; {found}.")
     )
+    if verified.signature is not None:
+        click.echo(visible(_who(verified)))
+
+
+def _who(verified: Verified) -> str:
+    signature = verified.signature
+    assert signature is not None  # noqa: S101 - the caller has asked
+    signer, key = signature.signer, f"key {signature.fingerprint}"
+    if signature.algorithm == "sigstore":
+        key = f"identity {signature.identity}, vouched for by {signature.issuer}; {key}"
+    day = f" on {signature.date}" if signature.date else ""
+    held = "Signed" if verified.unchecked is None else f"Not checked: {verified.unchecked}. Signed"
+    return f"{held}{day} by {signer.name}, {signer.organisation}, as they state it; {key}."

@@ -1,4 +1,4 @@
-"""board.yaml: what the board is called."""
+"""board.yaml: what the board is called, and whose keys it knows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from safebench.card.base import Section
+from safebench.card.base import Section, Sha256
 from safebench.card.read import load_document
 from safebench.card.schema import DIALECT
 from safebench.errors import InputError
 from safebench.evidence.documents import check_schema
+from safebench.evidence.signature import Signer
 from safebench.words import number
 
 BOARD_FILE = "board.yaml"
@@ -27,6 +28,12 @@ class Board(Section):
     """A few sentences below it, plain text."""
     url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)] | None = None
     """Where the board's own repository or policy is found."""
+    signers: dict[Sha256, Signer] = Field(
+        default_factory=dict,
+        max_length=500,
+        json_schema_extra={"additionalProperties": False},
+    )
+    """Whose keys the board knows: fingerprint of a key -> name and organisation."""
 
 
 def read_board(folder: Path) -> Board:

@@ -17,7 +17,9 @@ from safebench.card.measured import (
 )
 from safebench.card.results import PlaceKey, base_key, find, key_of
 from safebench.card.task import Task
+from safebench.site.board import Board
 from safebench.site.sources import Entry
+from safebench.site.standing import Standing, standing_of
 from safebench.words import NOT_MEASURED, count, method_name
 
 #: Fewer training seeds than this and an entry is listed but never compared.
@@ -30,7 +32,7 @@ class RerunBadge:
 
     word: str  # reproduced, not_reproduced, inconclusive, no_verdict, mixed
     count: int
-    elsewhere: int  # how many were made by another organisation
+    elsewhere: int  # how many another organisation signed, by the keys that the board lists
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class BoardRow:
     unit: str = "epoch"  # what checkpoints are counted in
     trials: Mapping[str, str] = field(default_factory=dict)  # task -> first 40 of 313 prompts
     corrected: Mapping[PlaceKey, Corrected] = field(default_factory=dict)  # for judge error
+    standing: Standing = field(default_factory=Standing)  # what reruns and signatures show
 
     @property
     def ranked(self) -> bool:
@@ -90,8 +93,9 @@ class RowGroup:
     rows: tuple[BoardRow, ...]
 
 
-def make_row(submission: Entry) -> BoardRow:
-    """Return the row of a submission."""
+def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
+    """Return the row of a submission; `standing`: what a board that lists keys says of it."""
+    standing = standing or standing_of(submission, Board(), ())
     card, report = submission.card, submission.report
     results = complete_results(card)
     harm = primary(results, "harm")
@@ -114,10 +118,11 @@ def make_row(submission: Entry) -> BoardRow:
         over_refusal=primary(results, "over_refusal"),
         capability=primary(results, "capability"),
         seeds=seeds_of(harm),
-        level=report.level,
+        level=level_on_board(report.level, standing),
         reported=reported,
         required=required,
-        rerun=_badge(submission),
+        rerun=_badge(submission, standing),
+        standing=standing,
         group=_group(card, harm),
         backed=card.given_evidence is not None,
         partly=frozenset(
@@ -157,16 +162,19 @@ def seeds_of(score: MeasuredScore | None) -> int:
     return len({r.training_seed for r in score.runs} - {None}) if score else 0
 
 
-def _badge(submission: Entry) -> RerunBadge | None:
+def level_on_board(level: str, standing: Standing) -> str:
+    """Return the level of a card whose reruns are known: the last one is a board's to give."""
+    return "reproduced" if level == "replicated" and standing.is_reproduced else level
+
+
+def _badge(submission: Entry, standing: Standing) -> RerunBadge | None:
     if not submission.reruns:
         return None
-    verdicts = {r.verdict.overall for r in submission.reruns}
-    elsewhere = sum(
-        r.verdict.rerun.organisation != r.verdict.original.organisation for r in submission.reruns
-    )
-    return RerunBadge(
-        verdicts.pop() if len(verdicts) == 1 else "mixed", len(submission.reruns), elsewhere
-    )
+    pairs = list(zip(submission.reruns, standing.not_counted, strict=True))
+    verdicts: set[str] = {rerun.verdict.overall for rerun, why in pairs if why}
+    verdicts |= {standing.pooled} if standing.pooled else set()
+    elsewhere = sum(maker.who == "independent" for maker in standing.makers)
+    return RerunBadge(verdicts.pop() if len(verdicts) == 1 else "mixed", len(pairs), elsewhere)
 
 
 def _group(card: Card, harm: MeasuredScore | None) -> tuple[str, str]:

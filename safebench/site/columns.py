@@ -260,7 +260,8 @@ COLUMNS = (
             "<em>Declared</em>: all are there. <em>Evidenced</em>: every number was recomputed "
             "from attached outcomes. <em>Replicated</em>: at least three training seeds, harm with "
             "over-refusal and capability, reference decodings, a calibrated judge. "
-            "<em>Reproduced</em>: another organisation repeated it with the same result."
+            "<em>Reproduced</em>: another organisation repeated it with the same result, and "
+            "signed that with a key that this board lists."
         ),
         json={
             "level": "level",
@@ -282,9 +283,14 @@ COLUMNS = (
             "inside the margin, <em>not reproduced</em> when it lies outside, else <em>inconclusive"
             "</em>. Few seeds or few prompts that happen to agree make it long; a trial, fewer "
             "than 50 prompts, or responses that are the original's to the byte have <em>no verdict"
-            "</em>. “Elsewhere” counts those by another organisation, as the cards name themselves."
+            "</em>. “Elsewhere” counts those that another organisation signed with a key "
+            "that this board lists; what cards say of themselves does not count."
         ),
-        json={"reruns": "rerun"},
+        json={
+            "reruns": "rerun",
+            "rerun_makers": lambda row: [maker.who for maker in row.standing.makers],
+            "seeds_from": "standing.seeds",
+        },
         csv={"rerun_verdict": "rerun.word"},
     ),
 )

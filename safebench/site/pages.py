@@ -80,16 +80,29 @@ class Pages:
         left_out: Sequence[LeftOut] = (),
     ) -> str:
         """Return the first page: `downloads` maps a file's name to its sha256."""
-        total = sum(len(group.rows) for group in groups)
-        names = [one.name for one in left_out]
         return self._render(
-            "index.html", groups=groups, total=total, downloads=downloads, left_out=names, root=""
+            "index.html",
+            groups=groups,
+            total=sum(len(group.rows) for group in groups),
+            downloads=downloads,
+            left_out=[one.name for one in left_out if not one.is_gone],
+            gone=[one.name for one in left_out if one.is_gone],
+            root="",
         )
 
     def submission(self, submission: Entry, row: BoardRow, files: dict[str, str]) -> str:
         """Return the page of a submission: `files` maps published names to their sha256."""
+        report = submission.report
+        missing = (
+            (row.standing.missing,) if report.level == "replicated" else report.missing_for_next
+        )
         return self._render(
-            "submission.html", **_context(submission), row=row, files=files, root="../"
+            "submission.html",
+            **_context(submission),
+            row=row,
+            missing=[item for item in missing if item],
+            files=files,
+            root="../",
         )
 
     def _render(self, template: str, **context: Any) -> str:

@@ -11,17 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safebench.errors import InputError
+from safebench.evidence import board_log
 from safebench.evidence.audit import AUDIT_FILE
 from safebench.evidence.commitments import COMMITMENTS_FILE
+from safebench.evidence.registration import REGISTRATION_FILE
+from safebench.evidence.signature import SIGNATURE_FILE
+from safebench.evidence.sigstores import BUNDLE_FILE
 from safebench.evidence.submission import CARD_FILE
 from safebench.site import exports, pages
 from safebench.site.board import read_board
 from safebench.site.board_rows import RowGroup, group_rows, make_row
 from safebench.site.sources import Entry, LeftOut, read_submissions
+from safebench.site.standing import log_entries, standing_of
 from safebench.words import count
 
 MARKER, SUMS = ".safebench-site", "SHA256SUMS"
 _MARK = "safebench leaderboard site, format 1\n"
+_ANSWERED_FOR = (SIGNATURE_FILE, BUNDLE_FILE, REGISTRATION_FILE)
 _STATIC = Path(__file__).resolve().parent / "static"
 
 
@@ -62,9 +68,16 @@ def build(source: Path, out: Path, *, strict: bool = False) -> Built:
     _may_write(source, out)
     board = read_board(source)
     submissions, left_out = read_submissions(source)
+    there = log_entries(submissions)
+    gone = board_log.gone(_known_log(source, out), there)
+    said = {one.name for one in left_out}  # what does not hold is there, and named already
+    left_out += [
+        LeftOut(line.id, (_gone_words(line),), is_gone=True) for line in gone if line.id not in said
+    ]
     if strict and left_out:
         raise LeftOutError(left_out)
-    rows = {submission.id: make_row(submission) for submission in submissions}
+    standings = {one.id: standing_of(one, board, gone) for one in submissions}
+    rows = {one.id: make_row(one, standings[one.id]) for one in submissions}
     groups = group_rows(rows.values())
     ordered = [row for group in groups for row in group.rows]
     writer = pages.Pages(board)
@@ -78,6 +91,9 @@ def build(source: Path, out: Path, *, strict: bool = False) -> Built:
                 "leaderboard.json", exports.to_json(board, ordered, left_out)
             ),
         }
+        if board_log.append(source, there):  # before it is published: what was shown can be missed
+            log = (source / board_log.LOG_FILE).read_bytes()
+            downloads[board_log.LOG_FILE] = site.write(board_log.LOG_FILE, log)
         for path in sorted(path for path in _STATIC.iterdir() if path.is_file()):
             site.write(f"static/{path.name}", path.read_bytes())
         site.write("index.html", writer.index(groups, downloads, left_out).encode())
@@ -103,6 +119,26 @@ def build(source: Path, out: Path, *, strict: bool = False) -> Built:
         size=site.size,
         left_out=tuple(left_out),
     )
+
+
+def _known_log(source: Path, out: Path) -> tuple[board_log.LogLine, ...]:
+    """Return the board's log, which begins with the one that was published last.
+
+    Raises:
+        InputError: it does not, or is damaged.
+    """
+    lines = board_log.read_log(source)
+    published = board_log.read_log(out)
+    if lines[: len(published)] != published:
+        raise InputError(
+            f"{source / board_log.LOG_FILE}: does not begin with the log that {out} publishes",
+            fix=f"copy {out / board_log.LOG_FILE} there: lines are only ever added to a log",
+        )
+    return lines
+
+
+def _gone_words(line: board_log.LogLine) -> str:
+    return f"erased: a {line.kind} with content {line.content[:16]} was published, and is not there"
 
 
 class _Writer:
@@ -141,12 +177,13 @@ def published_files(submission: Entry) -> list[str]:
         names += ["outcomes.parquet", "manifest.json"]
         if evidence.response_policy == "public":
             names.append("responses.parquet")
+        names += _ANSWERED_FOR
         # Labels of an audit hold no text, and the numbers corrected by them are recomputed so;
         # commitments are there to be published, before anybody asks for a text.
         open_to_all = (AUDIT_FILE, COMMITMENTS_FILE)
         names += [file.path for file in evidence.files if file.path in open_to_all]
     for rerun in submission.reruns:
-        inner = [CARD_FILE, "verdict.json", "outcomes.parquet", "manifest.json"]
+        inner = [CARD_FILE, "verdict.json", "outcomes.parquet", "manifest.json", *_ANSWERED_FOR]
         names += [f"reruns/{rerun.name}/{name}" for name in inner]
     return [name for name in names if (submission.folder / name).is_file()]
 

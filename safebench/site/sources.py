@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from safebench.analysis.verdict import compare
 from safebench.card.card import Card
 from safebench.checks import CheckedCard, check
 from safebench.errors import InputError, SafebenchError
+from safebench.evidence.signature import Signature, check_signature
 from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.verdicts import RerunReport, read_report
 from safebench.stats import sequential_design
@@ -28,8 +29,20 @@ _Read = TypeVar("_Read")
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
 
 
+class _Signed(Submission):
+    """A submission on a board."""
+
+    @cached_property
+    def signature(self) -> Signature | None:
+        """Who signed it, which was checked; None where nobody did.
+
+        Raises EvidenceError where it does not hold, MissingDependencyError where that is unknown.
+        """
+        return None if self.card.given_evidence is None else check_signature(self.folder)
+
+
 @dataclass(frozen=True, eq=False)
-class Rerun(Submission):
+class Rerun(_Signed):
     """A repetition of a submission, itself a submission, with the verdict it came to."""
 
     report: CheckedCard
@@ -42,7 +55,7 @@ class Rerun(Submission):
 
 
 @dataclass(frozen=True, eq=False)
-class Entry(Submission):
+class Entry(_Signed):
     """A submission that may be published, as it was checked."""
 
     report: CheckedCard
@@ -62,6 +75,8 @@ class LeftOut:
     """Where it lies below submissions/: `household`, `household/reruns/lab-b`."""
     problems: tuple[str, ...]
     """One line each."""
+    is_gone: bool = False
+    """Whether it is no folder, but one that the board's log says was there."""
 
 
 class Doubtful(Exception):  # noqa: N818 - no error: it ends the reading of one folder
@@ -122,7 +137,9 @@ def _read(place: Path, left_out: list[LeftOut]) -> Entry:
         _ = submission.outcomes  # the check reads them only where the card has results
     root = place / RERUNS
     reruns = _each(root, partial(_rerun, submission), left_out) if root.is_dir() else ()
-    return Entry(card, place, report, tuple(reruns))
+    entry = Entry(card, place, report, tuple(reruns))
+    _ = entry.signature  # one that cannot be checked here is no reason to call it unsigned
+    return entry
 
 
 def _checked(place: Path) -> tuple[Card, CheckedCard]:
@@ -134,7 +151,7 @@ def _checked(place: Path) -> tuple[Card, CheckedCard]:
     return report.card, report
 
 
-def _rerun(original: Submission, folder: Path, _: list[LeftOut]) -> Rerun:
+def _rerun(original: Submission, folder: Path, left_out: list[LeftOut]) -> Rerun:
     card, report = _checked(folder)
     reported = read_report(folder)
     if reported.kind == "recompute":
@@ -154,7 +171,9 @@ def _rerun(original: Submission, folder: Path, _: list[LeftOut]) -> Rerun:
     )
     if differing:
         raise Doubtful(*differing)
-    return Rerun(card, folder, report, again)
+    rerun = Rerun(card, folder, report, again)
+    _ = rerun.signature
+    return rerun
 
 
 def _same_fields(reported: Any, recomputed: Any) -> Any:

@@ -17,6 +17,11 @@ from safebench.card.model import ApiModel, ChatTemplateFromFile, WeightsModel
 from safebench.card.pinned import check_same, update
 from safebench.card.training import NoTraining
 from safebench.errors import CardError
+from safebench.evidence.registration import (
+    REGISTRATION_FILE,
+    protocol_departures,
+    read_registration,
+)
 from safebench.evidence.submission import Submission
 from safebench.files import sha256_of
 from safebench.tuning.interface import Recipe
@@ -138,6 +143,25 @@ def pin_seeds(card: Card) -> Card:
                 fix="give the number of seeds alone, or set scheme: declared",
             )
     return update(card, seeds=filled)
+
+
+def registration_of(submission: Submission) -> Files:
+    """Return the registration that a submission carries, if it has one, of a card with all digests.
+
+    A registration of another protocol is found here, and not when the results are in.
+
+    Raises:
+        CardError: the card is not what was registered.
+    """
+    if not isinstance(getattr(submission.card.seeds, "registration", None), str):
+        return {}
+    path = submission.path(REGISTRATION_FILE)
+    for pointer, message in protocol_departures(submission.card, read_registration(path)):
+        raise CardError(
+            f"{'.'.join(pointer)}: {message}",
+            fix="run the plan as it was registered; for a trial, take nonce and registration out",
+        )
+    return {REGISTRATION_FILE: path}
 
 
 def relocate(submission: Submission, target: Path) -> Card:

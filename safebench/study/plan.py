@@ -24,7 +24,14 @@ from safebench.models.loading import Located, load_tokenizer, locate
 from safebench.models.weights import card_weights
 from safebench.study.api_models import locate_served, weights_of_jobs
 from safebench.study.cells import Block, list_blocks, pick_shard
-from safebench.study.pins import Files, carry_data, pin_data, pin_seeds, relocate
+from safebench.study.pins import (
+    Files,
+    carry_data,
+    pin_data,
+    pin_seeds,
+    registration_of,
+    relocate,
+)
 from safebench.study.runnable import check_runnable
 from safebench.tuning.examples import Examples, read_examples
 from safebench.tuning.registry import trained
@@ -166,6 +173,7 @@ def make_plan(
             card, training, files = pin_data(submission.with_card(card), draft.data, tokenizer)
     card, tasks = pin_tasks(submission.with_card(card))
     submission = submission.with_card(pin_seeds(card))
+    files |= registration_of(submission)
     blocks = [block for block in list_blocks(submission.card) if keep(block)]
     return Plan(
         card=relocate(submission, out),

@@ -123,6 +123,7 @@ def _trained_anew(card: Card, extent: Extent) -> Card:
         "scheme": "derived",
         "training": extent.seeds or len(seeds_of(card)),
         "generation": None,
+        "registration": None,
         "series": "rerun",
         "origin": None,
     }
@@ -150,6 +151,7 @@ def _same_weights(card: Card, digest: str, extent: Extent) -> Card:
         "generation": generation,
         "nonce": "self_derived",
         "nonce_source": None,
+        "registration": None,
         "series": "original",
         "origin": "those of the original",
     }

@@ -52,7 +52,7 @@ _MAY_BE_UNKNOWN: dict[type[Section], set[str]] = {
         "purpose",
     },
     BatchSize: {"effective"},
-    Seeds: {"generation", "nonce_source", "origin"},
+    Seeds: {"generation", "nonce_source", "registration", "origin"},
 }
 
 

@@ -22,6 +22,7 @@ from tests.conformance.boundaries import (
     More,
 )
 from tests.conformance.edits import COMMIT, OTHER, WEIGHTS
+from tests.conformance.signed import spoil_signature, write_registered, write_signed
 
 # Where the report's numbers stand: base and tuned, greedy first.
 HARM_BASE, REFUSAL_BASE, ABLE_BASE, HARM, REFUSAL, ABLE, HARM_BASE_T07, HARM_T07 = (
@@ -1079,6 +1080,35 @@ FOLDERS["SB-EVI-027/breaks-a-loss-of-the-card-alone"] = lambda f: f.card["eviden
 _edit("SB-EVI-027/keeps-unknown-runs", lambda c: c["evidence"].update(runs=UNKNOWN))
 FOLDERS["SB-EVI-027/keeps-a-loss-of-both"] = _ended("failed", reason="collapsed")
 AFTERWARDS["SB-EVI-027/keeps-no-journal"] = _without("journal.jsonl")
+
+
+# --- signatures, and what was registered
+def _afterwards(name: str, change: Callable[..., None], **changes: Any) -> None:
+    def changed(f: Forgery) -> None:
+        f.write()
+        change(f.folder, **changes)
+
+    AFTERWARDS[name] = changed
+
+
+_OTHERS = {"signer": {"name": "B. Person", "organisation": "Another Lab"}}
+_afterwards("SB-EVI-028/keeps-signed", write_signed)
+_afterwards("SB-EVI-028/breaks-another-name", spoil_signature, **_OTHERS)
+_afterwards("SB-EVI-028/breaks-another-day", spoil_signature, date="2026-01-03")
+_afterwards("SB-EVI-028/breaks-another-key", spoil_signature, public_key=WEIGHTS)
+_afterwards("SB-EVI-028/breaks-no-signature", spoil_signature, signature=None)
+_afterwards("SB-EVI-028/breaks-not-of-its-schema", spoil_signature, algorithm="rsa")
+_afterwards("SB-SEED-011/keeps-registered", write_registered)
+_afterwards("SB-SEED-011/breaks-a-request", write_registered, signature=None)
+_afterwards("SB-SEED-011/breaks-another-key", write_registered, public_key=WEIGHTS)
+_afterwards("SB-SEED-011/breaks-not-of-its-schema", write_registered, seeds=0)
+_afterwards("SB-SEED-012/breaks-another-nonce", write_registered, nonce=WEIGHTS)
+_afterwards("SB-SEED-012/breaks-fewer-seeds", write_registered, seeds=4)
+_afterwards(
+    "SB-SEED-012/breaks-another-protocol", write_registered, generation=WEIGHTS, protocol=WEIGHTS
+)
+_afterwards("SB-SEED-012/breaks-another-estimand", write_registered, primary=[])
+_afterwards("SB-SEED-013/breaks-another-judge", write_registered, protocol="0" * 64)
 
 # --- what asks for evidence elsewhere
 FOLDERS["SB-RES-012/keeps-registered-as-lost"] = _ended("failed", reason="collapsed")

@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,12 @@ from safebench.card.results import Evidence, EvidenceFile, RegisteredRun  # noqa
 from safebench.card.schema import schema_text  # noqa: E402
 from safebench.card.task import METRICS, Construct  # noqa: E402
 from safebench.errors import SafebenchError  # noqa: E402
+from safebench.evidence.board_log import log_schema  # noqa: E402
 from safebench.evidence.manifest import describe_files, write_manifest  # noqa: E402
 from safebench.evidence.outcomes import read_outcomes  # noqa: E402
+from safebench.evidence.registration import REGISTRATION_FILE, registration_schema  # noqa: E402
 from safebench.evidence.scoring import compute_results  # noqa: E402
+from safebench.evidence.signature import signature_schema  # noqa: E402
 from safebench.evidence.tables import OUTCOMES, RESPONSES, make_table, write_table  # noqa: E402
 from safebench.evidence.verdicts import verdict_schema  # noqa: E402
 from safebench.files import replace_file  # noqa: E402
@@ -41,6 +45,7 @@ from safebench.site.board import board_schema  # noqa: E402
 from tests.conformance.edits import COMMIT, EDITS, WEIGHTS  # noqa: E402
 from tests.conformance.make_manifest import write_manifest as write_answers  # noqa: E402
 from tests.conformance.runner import ARGUMENTS, GOLDEN, INVALID, VALID, run  # noqa: E402
+from tests.conformance.signed import NONCE, edit_signed, write_registered  # noqa: E402
 
 PLAN = (VALID / "minimal-plan.yaml").read_text(encoding="utf-8")
 SUBMISSION = VALID / "submission"
@@ -363,6 +368,9 @@ def _outcomes_unlisted(folder: Path) -> None:
 
 # rule -> change of the submission's files
 FOLDERS: dict[str, Callable[[Path], None]] = {
+    "SB-SEED-011": lambda folder: _edit(folder, lambda c: c["seeds"].update(registration=WEIGHTS)),
+    "SB-SEED-012": partial(write_registered, seeds=5),
+    "SB-SEED-013": partial(write_registered, protocol=WEIGHTS),
     "SB-EVI-003": _outside,
     "SB-EVI-004": _missing,
     "SB-EVI-005": _changed,
@@ -383,6 +391,7 @@ FOLDERS: dict[str, Callable[[Path], None]] = {
     "SB-EVI-025": _another_digest,
     "SB-EVI-026": _elsewhere,
     "SB-EVI-027": _another_journal,
+    "SB-EVI-028": edit_signed,
 }
 
 
@@ -406,10 +415,22 @@ def _write_files(folder: Path, files: tuple[EvidenceFile, ...]) -> None:
 # --- the submission that the others are changes of ---------------------------------------------
 
 
-def make_submission(folder: Path) -> None:
-    """Write a small submission: 3 seeds, 2 checkpoints, 2 decodings, 3 tasks of 10 prompts."""
+def make_submission(folder: Path, register: Callable[[Card], bytes] | None = None) -> None:
+    """Write a small submission: 3 seeds, 2 checkpoints, 2 decodings, 3 tasks of 10 prompts.
+
+    `register` returns a registration of the card, whose nonce its seeds follow from.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     card = _filled()
+    if register is not None:
+        content = register(card)
+        replace_file(folder / REGISTRATION_FILE, content)
+        drawn = {
+            "nonce": NONCE,
+            "nonce_source": "a board, 2026-01-01",
+            "registration": hashlib.sha256(content).hexdigest(),
+        }
+        card = card.model_copy(update={"seeds": card.seeds.model_copy(update=drawn)})
     seeds = derive_seeds(card, 3)
     generation = generation_seed(card)
     card = card.model_copy(
@@ -523,7 +544,14 @@ def _verdict(construct: str, yes: bool) -> str | None:
     return "complied" if yes == (construct == "harm") else "refused"
 
 
-SCHEMAS = {"verdict": verdict_schema, "board": board_schema, "answers": answers_schema}
+SCHEMAS = {
+    "verdict": verdict_schema,
+    "board": board_schema,
+    "answers": answers_schema,
+    "signature": signature_schema,
+    "registration": registration_schema,
+    "log": log_schema,
+}
 """Schemas that are generated from models, beside the card's."""
 
 # --- writing -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from safebench.card.base import NotReported, Section
 from safebench.card.document import Pointer
 from safebench.card.results import Results, key_of
 from safebench.checks.registry import OUTCOMES_FILE, Check, Hits, Rules, Subject
-from safebench.errors import EvidenceError
+from safebench.errors import EvidenceError, MissingDependencyError
 
 rules = Rules("card.md#evidence")
 
@@ -210,3 +210,29 @@ def _shown(value: Any) -> str:
     if isinstance(value, Section):
         return "not_reported" if isinstance(value, NotReported) else "a mapping"
     return value if isinstance(value, str) else repr(value)
+
+
+@rules.error(
+    "SB-EVI-028",
+    "A signature is of these files.",
+    condition="`signature.json` beside a card with `evidence` is not of "
+    "[signature.schema.json](signature.schema.json), or names another digest of `card.yaml`, "
+    "`manifest.json` or `verdict.json` than that of the file, or is not that of its key or "
+    "identity. A signature of sigstore is passed over where it cannot be checked. Points to "
+    "`/evidence/manifest`.",
+    why="A signature over other bytes says that somebody changed them.",
+    fix="restore the files that were signed, or have whoever answers for them sign again",
+    section="signatures.md#signaturejson",
+)
+def _signature_holds(subject: Subject) -> Hits:
+    from safebench.evidence.signature import check_signature
+
+    if subject.folder is None or subject.card.given_evidence is None:
+        return
+    try:
+        check_signature(subject.folder)
+    except MissingDependencyError:
+        return
+    except EvidenceError as problem:
+        if (subject.folder / "manifest.json").is_file():  # else SB-EVI-004 speaks
+            yield ("evidence", "manifest"), str(problem).replace(f"{subject.folder}/", "")

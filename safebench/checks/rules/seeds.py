@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from safebench.card.base import NotReported
-from safebench.card.digest import derive_seeds, generation_seed
+from safebench.card.digest import derive_seeds, generation_seed, protocol_digest
 from safebench.card.seeds import Seeds
 from safebench.checks.registry import Hits, Rules, Subject, duplicates, reported
+from safebench.errors import EvidenceError
+from safebench.evidence.registration import (
+    REGISTRATION_FILE,
+    Registration,
+    departures,
+    read_registration,
+)
+from safebench.files import sha256_of
 from safebench.words import count
 
 rules = Rules("card.md#seeds")
@@ -135,14 +143,15 @@ def _origin_given(subject: Subject) -> Hits:
 @rules.error(
     "SB-SEED-007",
     "Only derived seeds have a nonce.",
-    condition="`scheme` is `declared`, and `nonce`, `nonce_source` or `series` is another "
-    "than its default, be it `not_reported`. Points to the field.",
+    condition="`scheme` is `declared`, and `nonce`, `nonce_source`, `registration` or `series` is "
+    "another than its default, be it `not_reported`. Points to the field.",
     why="A nonce beside hand-picked seeds looks like a safeguard and is none.",
     section="seeds.md#nonce",
 )
 def _nonce_used(subject: Subject) -> Hits:
     seeds = _seeds(subject, "declared")
-    for field in ("nonce", "nonce_source", "series") if seeds else ():
+    fields = ("nonce", "nonce_source", "registration", "series")
+    for field in fields if seeds else ():
         if getattr(seeds, field) != Seeds.model_fields[field].default:
             message = f"scheme is declared, so {field} has no effect"
             yield ("seeds", field), message, f"remove {field}, or set scheme: derived"
@@ -192,3 +201,73 @@ def _not_both(subject: Subject) -> Hits:
 def _sets_something(subject: Subject) -> Hits:
     if not subject.is_untuned and getattr(subject.card.seeds, "controls", None) == ():
         yield ("seeds", "controls"), "training seeds that set nothing give one run, however many"
+
+
+def _registration(subject: Subject) -> Registration | EvidenceError | None:
+    """Return the registration of derived seeds, or why it cannot be read; None without one."""
+    seeds = _seeds(subject, "derived")
+    said = reported(seeds.registration) if seeds else None
+    if said is None or subject.folder is None:
+        return None
+    path = subject.beside(REGISTRATION_FILE)
+    if path is None or not path.is_file():
+        return EvidenceError(f"there is no {REGISTRATION_FILE} beside the card")
+    found = sha256_of(path)
+    if found != said:
+        return EvidenceError(f"{REGISTRATION_FILE} has sha256 {found}, expected {said}")
+    try:
+        return read_registration(path)
+    except EvidenceError as problem:
+        return EvidenceError(str(problem).replace(str(path), REGISTRATION_FILE))
+
+
+@rules.error(
+    "SB-SEED-011",
+    "A registration lies beside the card, and its signature holds.",
+    condition="`scheme` is `derived`, `seeds.registration` is given, and `registration.json` "
+    "beside the card is missing, has another SHA-256, is not of "
+    "[registration.schema.json](registration.schema.json), has a null among `nonce`, "
+    "`registrar`, `public_key` and `signature`, or is not signed by its key. Points to "
+    "`registration`.",
+    why="A registration that nobody can check is a claim.",
+    fix="put the file that the board returned beside the card, and give its SHA-256",
+    section="seeds.md#registration",
+)
+def _registration_holds(subject: Subject) -> Hits:
+    problem = _registration(subject)
+    if isinstance(problem, EvidenceError):
+        yield ("seeds", "registration"), str(problem)
+
+
+@rules.error(
+    "SB-SEED-012",
+    "A card keeps to what was registered.",
+    condition="Where a registration holds (SB-SEED-011): `seeds.nonce` is another, or the number "
+    "of training seeds is; in a card with results also where the generation digest is another, "
+    "or the set of `primary` of the tasks is. Points to `nonce`, `training`, `registration`, "
+    "`/tasks`.",
+    why="What was changed after registration may have been changed for its results.",
+    fix="restore what was registered, or register the changed plan and run that",
+    section="seeds.md#registration",
+)
+def _registration_kept(subject: Subject) -> Hits:
+    registration = _registration(subject)
+    if isinstance(registration, Registration):
+        yield from departures(subject.card, registration)
+
+
+@rules.warning(
+    "SB-SEED-013",
+    "The judges are those that were registered.",
+    condition="Of a card with results, the generation digest is the registered one, and the "
+    "protocol digest is another. Points to `/judge`.",
+    why="A judge chosen after the responses were seen may have been chosen for its verdicts.",
+    fix="judge with what was registered too, and name that judge in `primary`",
+    section="seeds.md#registration",
+)
+def _judges_registered(subject: Subject) -> Hits:
+    registration = _registration(subject)
+    if isinstance(registration, Registration) and subject.card.given_results is not None:
+        kept = not any(at[-1] == "registration" for at, _ in departures(subject.card, registration))
+        if kept and protocol_digest(subject.card) != registration.protocol:
+            yield ("judge",), "a judge was added or changed after the protocol was registered"
