@@ -15,12 +15,12 @@ from safebench.stats import rerun_verdict
 
 
 def pooled_words(
-    original: Submission, reruns: Sequence[Submission], *, paired: bool
+    original: Submission, reruns: Sequence[Submission], *, paired: bool, alpha: float
 ) -> dict[tuple[str, str], Word]:
     """Return the verdict of each primary estimand, by task and construct, on all runs together.
 
     `paired`: the reruns sampled the original's own models again, and are compared with them one by
-    one. The reruns were each compared with the original before: they have its prompts.
+    one. `alpha`: the strictest level of any of them. The reruns were each compared with the original before: they have its prompts.
     """
     results = original.card.given_results
     found: dict[tuple[str, str], Word] = {}
@@ -37,7 +37,7 @@ def pooled_words(
             shared = [seed for seed in old.seeds if seed in seeds]
             first = first[[old.seeds.index(seed) for seed in shared]]
             scores = scores[[seeds.index(seed) for seed in shared]]
-        verdict = rerun_verdict(first, scores, margin=MARGIN, paired=paired)
+        verdict = rerun_verdict(first, scores, margin=MARGIN, alpha=alpha, paired=paired)
         found[key.task, key.construct] = cast("Word", verdict.verdict)
     return found
 

@@ -123,6 +123,8 @@ def _reason(entry: Entry, rerun: Rerun, maker: Maker) -> str:
         return maker.who
     if verdict.kind != kind:
         return f"its kind is {verdict.kind}, not {kind}"
+    if verdict.nonce is not None:
+        return "a sample of the prompts"
     if verdict.rerun.protocol != verdict.original.protocol:
         return "another protocol"
     if kind == "retrain" and _seeds(entry) & _seeds(rerun):
@@ -141,10 +143,13 @@ def _pooled(entry: Entry, counted: Sequence[Rerun]) -> Word | None:
     if not counted:
         return None
     paired = needed_kind(entry) == "regenerate"
+    if any(rerun.verdict.contradictions for rerun in counted):
+        return "not_reproduced"
     if len(counted) == 1:
         words = {row.verdict for row in counted[0].verdict.verdicts}
     else:
-        words = set(pooled_words(entry, counted, paired=paired).values())
+        alpha = min(rerun.verdict.alpha for rerun in counted)
+        words = set(pooled_words(entry, counted, paired=paired, alpha=alpha).values())
     if "not_reproduced" in words:
         return "not_reproduced"
     return words.pop() if len(words) == 1 else "inconclusive"

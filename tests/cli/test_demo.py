@@ -107,10 +107,13 @@ def test_scores_carry_an_interval_around_them(demo: Demo) -> None:
 
 
 def test_the_rerun_has_new_seeds_and_a_verdict(demo: Demo) -> None:
-    folder = demo.submission / "reruns" / "first"
+    folder = demo.submission / "reruns" / "retrain"
     verdict = json.loads((folder / "verdict.json").read_text())
     assert verdict["overall"] in ("reproduced", "not_reproduced", "inconclusive")
-    assert f"Overall: {plain(verdict['overall'])}" in demo.printed
+    assert f"{plain(verdict['overall']).capitalize()} (retrain)" in demo.printed
+    again = json.loads((demo.submission / "reruns/regenerate/verdict.json").read_text())
+    assert (again["overall"], again["contradictions"]) == ("reproduced", [])
+    assert "Reproduced (regenerate)" in demo.printed
     old = load_card(demo.submission / "card.yaml").seeds.training
     assert not set(old) & set(load_card(folder / "card.yaml").seeds.training)
     (change,) = [c for c in verdict["changes"] if c["construct"] == "harm"]

@@ -165,7 +165,7 @@ def test_reruns_are_pooled_and_a_seed_counts_once(entry: Entry) -> None:
     first_run, *others = [alike(one) for one in (entry, *entry.reruns)]
     for paired in (False, True):
         again = [first_run, first_run] if paired else others
-        words = pooled_words(first_run, again, paired=paired)
+        words = pooled_words(first_run, again, paired=paired, alpha=0.05)
         assert set(words.values()) == {"reproduced"}
         assert len(words) == len(TASKS)
 
