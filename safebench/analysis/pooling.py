@@ -20,7 +20,8 @@ def pooled_words(
     """Return the verdict of each primary estimand, by task and construct, on all runs together.
 
     `paired`: the reruns sampled the original's own models again, and are compared with them one by
-    one. `alpha`: the strictest level of any of them. The reruns were each compared with the original before: they have its prompts.
+    one. `alpha`: the strictest level of any of them. The reruns were each compared with the
+    original before: they have its prompts.
     """
     results = original.card.given_results
     found: dict[tuple[str, str], Word] = {}

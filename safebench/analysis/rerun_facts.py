@@ -18,6 +18,12 @@ SHOWS = {
 
 def facts(report: RerunReport) -> Iterator[str]:
     """Yield what was found beside the verdicts, a sentence each."""
+    if report.original.outcomes_sha256 is None:
+        yield (
+            "The original carries no outcomes: its numbers cannot be recomputed, its responses "
+            "cannot be judged again, and which prompts changed is not known. It was compared by "
+            "what it reports."
+        )
     if report.numbers is not None:
         yield f"{count(report.numbers, 'number')} of the card computed again from its outcomes."
     if report.nonce is not None:

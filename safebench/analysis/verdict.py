@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
 import numpy as np
 
-from safebench.analysis.flips import arm, find_flips
-from safebench.analysis.same_text import is_copy, responses_by_place
+from safebench.analysis.agreement import (
+    Pair,
+    agreements_of,
+    contradictions_of,
+    flips_of,
+    pair_of,
+    responses_of,
+    same_runs,
+)
+from safebench.analysis.flips import arm
+from safebench.analysis.reported import compare_reported
+from safebench.analysis.same_text import is_copy
 from safebench.card.base import require
 from safebench.card.card import Card
 from safebench.card.differences import environment_differences
-from safebench.card.results import MARGIN, PlaceKey, PrimaryEstimand, base_key, find, key_of
+from safebench.card.results import MARGIN, PrimaryEstimand, base_key, key_of
 from safebench.errors import CardError, EvidenceError
-from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.submission import Submission
 from safebench.evidence.tables import OUTCOMES_FILE
 from safebench.evidence.verdicts import (
-    Agreement,
     ChangeVerdictRow,
     Kind,
     Look,
@@ -34,22 +42,14 @@ from safebench.evidence.verdicts import (
 from safebench.stats import (
     SequentialDesign,
     change_verdict,
-    cohen_kappa,
     replication_interval,
     rerun_verdict,
 )
 from safebench.stats.arms import FEWEST_PROMPTS
-from safebench.words import kept, number, rounded
+from safebench.words import kept
 
-Pair = tuple[OutcomeArray, OutcomeArray]
-"""Outcomes of the original and of the rerun."""
 ALPHA = 0.05
 """One-sided level of each of the two tests, where the number of seeds was fixed beforehand."""
-
-
-LARGEST_GAP = {"float32": 0.01}
-"""Logits: the same weights part by less on another processor, by the type they compute in."""
-_COARSE_GAP = 0.5
 
 
 def compare(
@@ -83,28 +83,32 @@ def compare(
         raise CardError("the original has no results to compare with")
     test = _Test(kind, ALPHA if design is None else design.alpha)
     _check_seeds(original.card, rerun.card, kind)
-    verdicts, changes = [], []
+    verdicts: list[ScoreVerdict] = []
+    changes: list[ChangeVerdictRow] = []
     flips: list[PromptFlip] = []
-    for estimand in results.primary:
+    has_outcomes = original.path(OUTCOMES_FILE).is_file()
+    if not has_outcomes:
+        verdicts, changes = compare_reported(results, rerun, test.alpha)
+    for estimand in results.primary if has_outcomes else ():
         key = key_of(estimand)
-        pair = _pair(original, rerun, key)
+        pair = pair_of(original, rerun, key)
         copied = is_copy(original, rerun, key) if kind == "retrain" else None
         for verdict in reported.verdicts if reported is not None and copied is None else ():
             if (verdict.task, verdict.construct) == (key.task, key.construct):
                 copied = verdict.identical
         veto = _Veto(_trial(original, rerun, key.task), copied)
         verdicts.append(_score_verdict(estimand, pair, veto, test))
-        flips += _flips(estimand, pair)
+        flips += flips_of(estimand, pair)
         if estimand.checkpoint is not None:
-            bases = _pair(original, rerun, base_key(estimand))
+            bases = pair_of(original, rerun, base_key(estimand))
             changes.append(_change_row(estimand, bases, pair, veto, test))
     environment = tuple(environment_differences(original.card, rerun.card))
     if reported is not None:
         gaps = {found.decoding: found for found in reported.responses}
-    responses = tuple(_responses(original, rerun, gaps)) if kind == "regenerate" else ()
+    responses = tuple(responses_of(original, rerun, gaps)) if kind == "regenerate" else ()
     generation = _generation(original.card, rerun.card) if kind == "regenerate" else None
-    agreement = tuple(_agreements(original, rerun)) if kind != "retrain" else ()
-    against = tuple(_contradictions(rerun.card, generation, environment, responses))
+    agreement = tuple(agreements_of(original, rerun)) if kind != "retrain" else ()
+    against = tuple(contradictions_of(rerun.card, generation, environment, responses))
     overall: Word = "not_reproduced" if against else _overall([v.verdict for v in verdicts])
     if design is not None:
         looks = (*looks, Look(seeds=len(_seeds(rerun.card)), overall=overall))
@@ -134,12 +138,12 @@ def _overall(words: list[Word]) -> Word:
     """Return the verdict on all primary estimands: reproduced only where each of them is."""
     if "not_reproduced" in words:
         return "not_reproduced"
-    return words[0] if len(set(words)) == 1 else "inconclusive"
+    return words[0] if len(set(words)) == 1 else "inconclusive" if words else "no_verdict"
 
 
 def _seeds(card: Card) -> tuple[int, ...]:
-    """Return the training seeds of a card that was executed; an untuned model has none."""
-    given = require(require(card.seeds, "seeds").training, "seeds.training")
+    """Return the training seeds of a card; none where it is untuned, or does not report them."""
+    given = getattr(card.seeds, "training", None)
     return given if isinstance(given, tuple) else ()
 
 
@@ -165,35 +169,6 @@ def _generation(original: Card, rerun: Card) -> Literal["original", "new"]:
     return "original" if same else "new"
 
 
-def _pick(submission: Submission, key: PlaceKey) -> OutcomeArray:
-    found = find(submission.blocks, key)
-    if found is None:
-        raise EvidenceError(
-            f"{submission.path(OUTCOMES_FILE)}: no outcomes of "
-            f"{'/'.join(str(part) for part in key)}"
-        )
-    return found
-
-
-def _pair(original: Submission, rerun: Submission, key: PlaceKey) -> Pair:
-    """Return both sides at a key, the original cut to the prompts that a sample drew."""
-    old, new = _pick(original, key), _pick(rerun, key)
-    sampled = any(t.name == key.task and t.sample for t in rerun.card.task_list())
-    if set(old.prompts) != set(new.prompts):
-        if not sampled or not set(new.prompts) < set(old.prompts):
-            raise EvidenceError(f"{key.task}: the rerun has other prompts")
-        old = old.only(prompts=new.prompts)
-    return old, new
-
-
-def _same_runs(pair: Pair) -> Pair | None:
-    """Return both sides at the training seeds of the rerun; None where repeats differ."""
-    old, new = pair
-    if old.seeds != new.seeds:
-        old = old.only(seeds=new.seeds)
-    return (old, new) if old.scores.shape == new.scores.shape else None
-
-
 def _trial(original: Submission, rerun: Submission, name: str) -> str | None:
     """Return which first prompts a task was limited to on either side, if it was."""
     tasks = (task for card in (original.card, rerun.card) for task in card.task_list())
@@ -210,7 +185,7 @@ class _Test:
     def sides(self, pair: Pair) -> tuple[Any, Any, bool]:
         """Return the outcomes that are compared, and whether they are paired by training seed."""
         if self.kind != "retrain" and len(pair[1].seeds) > 1:
-            old, new = _same_runs(pair) or pair
+            old, new = same_runs(pair) or pair
             return old.scores, new.scores, old.seeds == new.seeds
         if pair[0].seeds == (None,):  # of an artefact, repeats are what varies
             return arm(pair[0]), arm(pair[1]), False
@@ -218,7 +193,7 @@ class _Test:
 
     def is_exact(self, pair: Pair) -> bool:
         """Whether the same cells were repeated, and every outcome is the same."""
-        same = _same_runs(pair) if self.kind != "retrain" else None
+        same = same_runs(pair) if self.kind != "retrain" else None
         return same is not None and bool(np.array_equal(same[0].scores, same[1].scores))
 
 
@@ -302,7 +277,7 @@ def _change_row(
         if base.prompts != block.prompts:
             raise EvidenceError(f"{block.task}: base and tuned have different prompts")
     if test.kind != "retrain":
-        tuned = _same_runs(tuned) or tuned
+        tuned = same_runs(tuned) or tuned
     found = change_verdict(
         bases[0].scores[0],
         tuned[0].scores.mean(axis=1),
@@ -325,89 +300,3 @@ def _change_row(
         verdict=word,
         reason=reason,
     )
-
-
-def _flips(estimand: PrimaryEstimand, pair: Pair) -> Iterator[PromptFlip]:
-    """Yield the prompts that changed beyond chance."""
-    found = find_flips(*pair, most=len(pair[0].prompts))
-    for flip in found.largest:
-        if flip.p_adjusted <= found.level:
-            yield PromptFlip(
-                task=estimand.task,
-                construct=estimand.construct,
-                prompt_id=flip.prompt_id,
-                original=flip.a,
-                rerun=flip.b,
-                p_adjusted=flip.p_adjusted,
-            )
-
-
-def _agreements(original: Submission, rerun: Submission) -> Iterator[Agreement]:
-    """Compare outcome by outcome, over all cells that both sides have."""
-    found: dict[tuple[str, Any, str], list[Pair]] = {}
-    for block in rerun.blocks:
-        key = key_of(block)
-        if find(original.blocks, key) is not None:
-            pair = _same_runs(_pair(original, rerun, key))
-            if pair is not None:
-                found.setdefault((block.task, block.construct, block.judge), []).append(pair)
-    for (task, construct, judge), pairs in sorted(found.items()):
-        equal = sum(int((old.scores == new.scores).sum()) for old, new in pairs)
-        words = [
-            np.concatenate([side.verdicts.ravel() for side in sides])
-            for sides in zip(*pairs, strict=True)
-        ]
-        several = all(words[0] != "") and len({*words[0].tolist(), *words[1].tolist()}) > 1
-        yield Agreement(
-            task=task,
-            construct=construct,
-            judge=judge,
-            outcomes=sum(new.scores.size for _, new in pairs),
-            equal=equal,
-            kappa=_kept(cohen_kappa(words[0], words[1]).estimate) if several else None,
-        )
-
-
-def _responses(
-    original: Submission, rerun: Submission, gaps: Mapping[str, ResponsesCompared]
-) -> Iterator[ResponsesCompared]:
-    """Count equal responses by decoding; only the rerun itself could measure logit gaps."""
-    pairs = responses_by_place(original, rerun)
-    if pairs is None:
-        yield from gaps.values()
-        return
-    for decoding in sorted({str(new["decoding"]) for _, new in pairs}):
-        of_it = [(old, new) for old, new in pairs if new["decoding"] == decoding]
-        known = gaps.get(decoding)
-        yield ResponsesCompared(
-            decoding=decoding,
-            responses=len(of_it),
-            equal=sum(old["response"] == new["response"] for old, new in of_it),
-            gaps=known.gaps if known else 0,
-            median_gap=known.median_gap if known else None,
-        )
-
-
-def _contradictions(
-    card: Card,
-    generation: str | None,
-    environment: tuple[str, ...],
-    responses: tuple[ResponsesCompared, ...],
-) -> Iterator[str]:
-    """Yield what cannot be if the original's card is true."""
-    largest = LARGEST_GAP.get(str(getattr(card.model, "dtype", "")), _COARSE_GAP)
-    for found in responses if generation == "original" else ():
-        differing = found.responses - found.equal
-        text = (
-            f"{number(differing)} of {number(found.responses)} responses of {found.decoding} differ"
-        )
-        if found.median_gap is not None and found.median_gap > largest:
-            yield (
-                f"{text}, where they part by {rounded(found.median_gap, 2)} logits (median), which "
-                "is no rounding: the card does not describe what generated them"
-            )
-        elif not environment and differing > found.responses / 2:
-            yield (
-                f"{text}, with the same weights, seeds and software: the card does not describe "
-                "what generated them"
-            )

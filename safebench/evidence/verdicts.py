@@ -14,6 +14,7 @@ from safebench.card.task import Construct
 from safebench.errors import EvidenceError
 from safebench.evidence.documents import read_json
 from safebench.evidence.submission import Submission
+from safebench.evidence.tables import OUTCOMES_FILE
 from safebench.files import replace_file
 
 VERDICT_FILE = "verdict.json"
@@ -33,18 +34,18 @@ class Side(Section):
     """Who made it."""
     protocol: Sha256
     """Protocol digest."""
-    outcomes_sha256: Sha256
-    """Digest of its outcomes.parquet."""
+    outcomes_sha256: Sha256 | None
+    """Digest of its outcomes.parquet; null where it carries none."""
 
 
 def side_of(submission: Submission) -> Side:
     """Return what identifies a submission in a report."""
-    card = submission.card
+    card, has_outcomes = submission.card, submission.path(OUTCOMES_FILE).is_file()
     return Side(
         id=card.submission.id,
         organisation=card.submission.organisation,
         protocol=protocol_digest(card),
-        outcomes_sha256=submission.outcomes_sha256,
+        outcomes_sha256=submission.outcomes_sha256 if has_outcomes else None,
     )
 
 

@@ -166,7 +166,10 @@ def seeds_of(card: Card) -> tuple[int, ...]:
     """Return the training seeds of a card that was executed; an untuned model has none."""
     given = require(require(card.seeds, "seeds").training, "seeds.training")
     if isinstance(given, int):
-        raise CardError("the card gives the number of its training seeds, and not the seeds")
+        raise CardError(
+            "the card gives the number of its training seeds, and not the seeds",
+            fix="retrain, with --kind retrain and --seeds N",
+        )
     return cast("tuple[int, ...]", given)
 
 
@@ -252,7 +255,8 @@ def primary_blocks(original: Card) -> BlockFilter:
     """Return a function that tells whether a block is needed for the primary estimands."""
     results = original.given_results
     needed: set[tuple[str, int | None, str]] = set()
-    for estimand in results.primary if results is not None else ():
+    scores = results.scores if results is not None else ()
+    for estimand in (results.primary if results is not None else ()) or scores:
         needed.add((estimand.condition, estimand.checkpoint, estimand.decoding))
         needed.add(("base", None, estimand.decoding))
     return lambda block: (block.condition, block.checkpoint, block.decoding) in needed
