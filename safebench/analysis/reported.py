@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from safebench.card.base import NotReported
 from safebench.card.results import MARGIN, Results, Score, base_key, find, key_of
 from safebench.evidence.submission import Submission
 from safebench.evidence.verdicts import ChangeVerdictRow, ScoreVerdict, Word
@@ -30,7 +31,7 @@ def compare_reported(
     scores, changes = [], []
     for score in results.scores:
         runs, block = _runs(score), find(rerun.blocks, key_of(score))
-        if score.condition == "base" or block is None or not runs:
+        if score.condition != "tuned" or block is None or not runs:
             continue
         here = block.scores.reshape(len(block.seeds), -1).mean(axis=1)
         prompts = len(block.prompts)
@@ -44,9 +45,18 @@ def compare_reported(
 
 
 def _runs(score: Score) -> list[float]:
-    """Return the run scores that are reported, or else the one estimate."""
-    runs = score.runs if isinstance(score.runs, tuple) else ()
-    found = [run.score for run in runs if isinstance(run.score, float)]
+    """Return one score for each training seed that is reported, or else the one estimate.
+
+    Repeats of a seed are averaged: they show nothing of how far seeds spread.
+    """
+    by_seed: dict[object, list[float]] = {}
+    for number, run in enumerate(score.runs if isinstance(score.runs, tuple) else ()):
+        seed = run.training_seed
+        if isinstance(run.score, float):
+            by_seed.setdefault(
+                f"unknown {number}" if isinstance(seed, NotReported) else seed, []
+            ).append(run.score)
+    found = [float(np.mean(scores)) for scores in by_seed.values()]
     return found or [value for value in (score.estimate,) if isinstance(value, float)]
 
 

@@ -51,8 +51,8 @@ def facts(report: RerunReport) -> Iterator[str]:
             low, high = (proportion(end) for end in row.predicted)
             inside = row.predicted[0] <= row.rerun_estimate <= row.predicted[1]
             yield (
-                f"From the original alone, {construct_name(row.construct)} was to lie in "
-                f"[{low}, {high}] (95 %): {proportion(row.rerun_estimate)} does"
+                f"From the original alone, {construct_name(row.construct)} ({row.decoding}) was to "
+                f"lie in [{low}, {high}] (95 %): {proportion(row.rerun_estimate)} does"
                 f"{'' if inside else ' not'}."
             )
     if report.flips:
@@ -63,10 +63,12 @@ def facts(report: RerunReport) -> Iterator[str]:
         yield f"Look at {count(look.seeds, 'new seed')}: {plain(look.overall)}."
     for row in report.verdicts:
         if row.verdict == "inconclusive" and row.seeds_needed is not None:
-            cells = row.seeds_needed * row.prompts
+            lacking = max(0, row.seeds_needed - row.rerun_seeds)
             yield (
-                f"To settle {construct_name(row.construct)}: {count(row.seeds_needed, 'seed')} on "
-                f"each side, that is {number(cells)} responses to these prompts at every repeat."
+                f"To settle {construct_name(row.construct)} ({row.decoding}): "
+                f"{count(row.seeds_needed, 'seed')} on each side. Here that is "
+                f"{count(lacking, 'seed')} more, with {number(lacking * row.prompts)} responses at every "
+                f"repeat; the original has {number(row.original_seeds)}."
             )
     if report.kind in ("regenerate", "retrain"):
         differences = "; ".join(report.environment_differences) or "none"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 
 from safebench.analysis.rerun_facts import SHOWS, facts
 from safebench.cli.console import print_wrapped
 from safebench.cli.tables import columns, print_cells
-from safebench.evidence.verdicts import RerunReport, ScoreVerdict
+from safebench.evidence.verdicts import ChangeVerdictRow, RerunReport, ScoreVerdict
 from safebench.words import (
     checkpoint,
     construct_name,
@@ -35,7 +37,7 @@ def print_report(console: Console, report: RerunReport) -> None:
             f"{signed(change.original_estimate)} reported, {signed(change.rerun_estimate)} here: "
             f"{plain(change.verdict)}; {change.reason}"
         )
-        print_wrapped(console, f"  {construct_name(change.construct)}", text, 16)
+        print_wrapped(console, f"  {_short(change, report.changes)}", text, 16)
     console.print()
     for line in facts(report):
         print_wrapped(console, "", line, 0)
@@ -58,7 +60,16 @@ def _print_scores(console: Console, report: RerunReport) -> None:
     heads = columns("", "reported", "here", interval, "margin", "verdict")
     print_cells(console, heads, rows)
     for row in report.verdicts:
-        print_wrapped(console, f"  {construct_name(row.construct)}", row.reason, 16)
+        print_wrapped(console, f"  {_short(row, report.verdicts)}", row.reason, 16)
+
+
+def _short(
+    row: ScoreVerdict | ChangeVerdictRow, rows: Sequence[ScoreVerdict | ChangeVerdictRow]
+) -> str:
+    """Return what a row is about, with its decoding where several have its construct."""
+    name = construct_name(row.construct)
+    several = sum(other.construct == row.construct for other in rows) > 1
+    return f"{name}, {row.decoding} " if several else name
 
 
 def _difference(row: ScoreVerdict) -> str:

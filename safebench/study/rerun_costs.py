@@ -19,8 +19,10 @@ from safebench.judges.registry import missing
 from safebench.study.estimate import Estimate, count_grid, estimate
 from safebench.study.rerun import Extent, Repetition, primary_blocks, rerun_card
 
-_PROMPTS, _UPDATES = 16, 2
-"""Responses, and updates of a fine-tuning, that a probe times."""
+_PROMPTS = 16
+"""Responses that a probe times."""
+_UPDATES = (1, 4)
+"""Updates of two short fine-tunings: the first shows what beginning costs."""
 
 
 @dataclass(frozen=True)
@@ -116,23 +118,26 @@ def _probe(protocol: Submission, found: Estimate, settings: dict[str, Any]) -> f
         seconds = (time.monotonic() - began) / len(some) * found.responses
         recipe = trained(plan.card)
         if found.fine_tunings and isinstance(recipe, Training):
-            short = {"steps": _UPDATES, "epochs": None, "checkpoints": (_UPDATES,)}
-            job = partial(Job, base=plan.base, rows=next(iter(plan.rows.values())), seed=0)
-            began = time.monotonic()
-            trainer_of(recipe).train(
-                job(
-                    recipe=recipe.model_copy(update={**short, "checkpoint_unit": "step"}),
-                    tokenizer=plan.training_tokenizer,
-                    controls=(),
-                    fixed={},
-                    base_name="probe",
-                    out=scratch / "trained",
-                    device=device,
-                    progress=lambda at, loss: None,
+            some_rows = next(iter(plan.rows.values()))
+            job = partial(Job, base=plan.base, rows=some_rows, seed=0, tokenizer=plan.tokenizer)
+            taken = []
+            for updates in _UPDATES:
+                short = {"steps": updates, "epochs": None, "checkpoints": (updates,)}
+                began = time.monotonic()
+                trainer_of(recipe).train(
+                    job(
+                        recipe=recipe.model_copy(update={**short, "checkpoint_unit": "step"}),
+                        controls=(),
+                        fixed={},
+                        base_name="probe",
+                        out=scratch / f"trained-{updates}",
+                        device=device,
+                        progress=lambda at, loss: None,
+                    )
                 )
-            )
-            each = (time.monotonic() - began) / _UPDATES
-            seconds += each * found.updates * found.fine_tunings
+                taken.append(time.monotonic() - began)
+            more = max(0.0, taken[1] - taken[0]) / (_UPDATES[1] - _UPDATES[0])
+            seconds += (taken[0] + more * found.updates) * found.fine_tunings
         return seconds
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
