@@ -67,8 +67,8 @@ def facts(report: RerunReport) -> Iterator[str]:
             yield (
                 f"To settle {construct_name(row.construct)} ({row.decoding}): "
                 f"{count(row.seeds_needed, 'seed')} on each side. Here that is "
-                f"{count(lacking, 'seed')} more, with {number(lacking * row.prompts)} responses at every "
-                f"repeat; the original has {number(row.original_seeds)}."
+                f"{count(lacking, 'seed')} more, with {number(lacking * row.prompts)} responses at "
+                f"every repeat; the original has {number(row.original_seeds)}."
             )
     if report.kind in ("regenerate", "retrain"):
         differences = "; ".join(report.environment_differences) or "none"
