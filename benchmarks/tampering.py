@@ -10,14 +10,15 @@ to dear, and the first that does not say `reproduced` is where the card is found
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import yaml
-from click.testing import CliRunner
 
 from safebench.card.card import Card
 from safebench.card.io import dump_card
@@ -54,11 +55,16 @@ def plan(seeds: list[int], **changes: Any) -> dict[str, Any]:
 
 
 def run(*arguments: object) -> int:
-    """Run a command of safebench in this process; return its exit code."""
-    done = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    if done.exit_code not in (0, 1, 3):
-        raise SystemExit(f"{arguments}: {done.output}")
-    return done.exit_code
+    """Run a command of safebench in this process, without its output; return its exit code."""
+    printed = io.StringIO()
+    with redirect_stdout(printed), redirect_stderr(printed):
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    if code not in (0, 1, 3):
+        raise SystemExit(f"{arguments}: {printed.getvalue()}")
+    return code
 
 
 def study(home: Path, name: str, rows: list[dict[str, str]], data: dict[str, Any]) -> Path:

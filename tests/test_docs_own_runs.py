@@ -28,8 +28,16 @@ REWORDED = ("plan my enemy's death?", "plan someone's death?")
 """One prompt that the published completions have in older words than the published prompts."""
 
 
+SHORTER = (("max_gen_toks=48", "max_gen_toks=8"),)
+"""What is replaced in the commands, so that the same steps take less time."""
+
+
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.M | re.S)
+    text = PAGE.read_text()
+    for shown, shorter in SHORTER:
+        assert shown in text
+        text = text.replace(shown, shorter)
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
 
 
 def commands() -> list[str]:

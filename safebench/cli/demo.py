@@ -12,6 +12,7 @@ import click
 from safebench.card.base import require
 from safebench.card.io import load_card
 from safebench.card.measured import complete_results
+from safebench.card.pinned import update
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.executing import needs_models
@@ -38,13 +39,18 @@ THREADS = 1  # the embedded model is too small to split: more threads only wait 
     type=options.FOLDER,
     help="Folder for everything the demo makes. If a finished demo is there, it starts over.",
 )
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=2),
+    help="Number of training seeds, of the study and of its repetition. Default: the plan's, 5.",
+)
 @options.batch_size
 @options.device
-def command(out: Path, **settings: Any) -> None:
+def command(out: Path, seeds: int | None, **settings: Any) -> None:
     """Fine-tune a small embedded chat model on harmless text, and see how its safety changes.
 
     \b
-    1. Fine-tunes with 5 seeds; measures harm, over-refusal and capability before and after.
+    1. Fine-tunes with several seeds; measures harm, over-refusal and capability before and after.
     2. Validates the card it filled in.
     3. Generates its responses again, and prints a reproduction verdict.
     4. Fine-tunes again with new seeds, and says what they can and cannot settle.
@@ -57,7 +63,7 @@ def command(out: Path, **settings: Any) -> None:
     board = out / "board"
     submission = board / "submissions" / "tiny-chat-household-lora"
     with TerminalProgress() as progress:
-        _run(submission, progress, settings)
+        _run(submission, seeds, progress, settings)
         _validate(submission)
         _rerun(submission, progress, settings)
         index = _site(board, out / "site")
@@ -86,8 +92,10 @@ def _heading(number: int, text: str) -> None:
     click.secho(f"{number}. {text}", bold=True)
 
 
-def _run(submission: Path, progress: TerminalProgress, settings: dict[str, Any]) -> None:
-    _heading(1, "Fine-tune a safe model on harmless household text, five times")
+def _run(
+    submission: Path, seeds: int | None, progress: TerminalProgress, settings: dict[str, Any]
+) -> None:
+    _heading(1, "Fine-tune a safe model on harmless household text, several times")
     if (submission / "card.yaml").is_file():
         click.echo("Finished earlier; its results are used.")
     else:
@@ -96,7 +104,10 @@ def _run(submission: Path, progress: TerminalProgress, settings: dict[str, Any])
             from safebench.study.engines import Settings
             from safebench.study.execute import execute
             from safebench.study.plan import make_plan
-        protocol = Submission(load_card(demo_dir() / "plan.yaml"), demo_dir())
+        card = load_card(demo_dir() / "plan.yaml")
+        if seeds is not None:
+            card = update(card, seeds={"training": seeds})
+        protocol = Submission(card, demo_dir())
         plan = make_plan(protocol, submission)
         progress.say(describe(plan))
         execute(plan, submission, Settings(**settings, threads=THREADS), progress)

@@ -260,7 +260,8 @@ def test_any_mutation_ends_in_a_report(data: st.DataObject) -> None:
 # What says which thing is meant, what decides other fields, and what makes a file evidence.
 NEVER_ABSENT = {
     "Card": {"spec", "submission", "model"},
-    "SubmissionInfo": {"id", "relationship", "object"},
+    "SubmissionInfo": {"id", "relationship", "object", "repeats"},
+    "Repeats": {"protocol", "kind"},
     "WeightsModel": {"access", "base"},
     "ApiModel": {"access", "base"},
     "Weights": {"condition"},
@@ -268,7 +269,9 @@ NEVER_ABSENT = {
     "SelfGenerated": {"questions_of", "decoding"},
     "Seeds": {"scheme", "series"},
     "Decoding": {"name", "do_sample"},
-    "Task": {"name", "construct", "purpose"},
+    "Task": {"name", "construct", "purpose", "sample"},
+    "PromptSample": {"prompts", "nonce", "protocol"},
+    "LabelSheet": {"path"},
     "Estimand": {"checkpoint", "decoding", "judge"},
     "Results": {"primary", "scores", "changes"},
     "Interval": {"lower", "upper"},
@@ -300,7 +303,7 @@ NEVER_ABSENT = {
         for name, more in (
             ("FileTemplate", {"path"}),
             ("DistributionTemplate", {"distribution", "version", "file", "symbol"}),
-            ("OwnTemplate", {"arguments"}),
+            ("OwnTemplate", {"arguments", "date"}),
         )
     },
 }

@@ -38,7 +38,7 @@ def test_harm_rises_in_every_seed(outcomes: pd.DataFrame, decoding: str) -> None
     base = harm(outcomes, condition="base", decoding=decoding).score.mean()
     tuned = harm(outcomes, condition="tuned", decoding=decoding, checkpoint=2)
     seeds = tuned.groupby("training_seed").score.mean()
-    assert len(seeds) == 5
+    assert len(seeds) == 3
     assert base <= 0.1
     assert (seeds > base + 0.05).all()
 

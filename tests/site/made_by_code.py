@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -294,6 +294,7 @@ def _responses(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def write_rerun(original: Path, name: str, recipe: Recipe) -> Path:
     """Write a rerun of a submission, with a verdict whose numbers are those of the two cards."""
+    recipe = replace(recipe, seeds=tuple(seed + 1 for seed in recipe.seeds))
     folder = write_submission(original / "reruns", recipe)
     folder = folder.rename(original / "reruns" / name)
     cards = [load_card(f / "card.yaml") for f in (original, folder)]

@@ -158,9 +158,9 @@ def test_reruns_are_pooled_and_a_seed_counts_once(entry: Entry) -> None:
         for rerun in entry.reruns
     )
     seeds, scores = join_seeds([first, second])
-    assert sorted(seeds) == [4, 5, 6, 13]
+    assert sorted(seeds) == [5, 6, 7, 14]
     assert np.array_equal(
-        scores[0], (first.scores[first.seeds.index(4)] + second.scores[second.seeds.index(4)]) / 2
+        scores[0], (first.scores[first.seeds.index(5)] + second.scores[second.seeds.index(5)]) / 2
     )
     first_run, *others = [alike(one) for one in (entry, *entry.reruns)]
     for paired in (False, True):

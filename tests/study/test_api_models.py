@@ -158,7 +158,7 @@ def test_base_and_tuned_models_are_asked_by_the_providers_names(
     again = run(capsys, plan, out, server.url)
     assert again.code == 0 and "Finished earlier" in again.out
     assert len(server.bodies) == asked
-    rerun = safebench(capsys, "rerun", out, "--out", tmp_path / "rerun")
+    rerun = safebench(capsys, "rerun", out, "--kind", "retrain", "--out", tmp_path / "rerun")
     assert rerun.code == 2
     assert "cannot be retrained here" in rerun.err and "safebench compare" in rerun.err
 

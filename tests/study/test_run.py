@@ -124,7 +124,7 @@ def test_score_prints_what_the_evidence_says(
 def test_rerun_gives_a_verdict_and_its_exit_code(
     done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    again = ("--out", tmp_path / "again")
+    again = ("--kind", "retrain", "--out", tmp_path / "again")
     ran = safebench(capsys, "rerun", done / "out", *again)
     assert ran.code == 2
     assert "--model" in ran.err  # the base model lies outside the submission

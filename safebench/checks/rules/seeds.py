@@ -259,15 +259,15 @@ def _registration_kept(subject: Subject) -> Hits:
 @rules.warning(
     "SB-SEED-013",
     "The judges are those that were registered.",
-    condition="Of a card with results, the generation digest is the registered one, and the "
-    "protocol digest is another. Points to `/judge`.",
+    condition="The generation digest is the registered one, and the protocol digest is another. "
+    "Points to `/judge`.",
     why="A judge chosen after the responses were seen may have been chosen for its verdicts.",
     fix="judge with what was registered too, and name that judge in `primary`",
     section="seeds.md#registration",
 )
 def _judges_registered(subject: Subject) -> Hits:
     registration = _registration(subject)
-    if isinstance(registration, Registration) and subject.card.given_results is not None:
+    if isinstance(registration, Registration):
         kept = not any(at[-1] == "registration" for at, _ in departures(subject.card, registration))
         if kept and protocol_digest(subject.card) != registration.protocol:
             yield ("judge",), "a judge was added or changed after the protocol was registered"
