@@ -146,7 +146,7 @@ def report(outcome: RunResult, out: Path, shard: str, *, again: bool = False) ->
     click.echo(f"\n{'Finished earlier' if again else 'Wrote'}: {out / 'card.yaml'}.")
     # Only what is trained here is trained again.
     is_trained = outcome.card.model.access == "weights" and outcome.card.is_tuned
-    then = f"rerun {out} --out DIR" if is_trained else f"score {out}"
+    then = f"rerun {out}" if is_trained else f"score {out}"
     click.echo(f"Next: safebench validate {out} · safebench {then}")
 
 
