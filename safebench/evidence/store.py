@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from safebench.errors import RunError
 from safebench.evidence.claim import Claim, differing
-from safebench.evidence.journal import Journal
+from safebench.evidence.journal import JOURNAL_FILE, Journal
 from safebench.evidence.lock import LockedError, VanishedError, holder, locked
 from safebench.evidence.seals import Seals
 from safebench.evidence.submission import CARD_FILE
@@ -100,7 +100,7 @@ class Store:
                 f"{self.folder}: already holds a finished submission",
                 fix=f"{_LOOK}, or give another --out",
             )
-        if any(p.name not in (_LOCK, _WORK) for p in self.folder.iterdir()):
+        if any(p.name not in (_LOCK, _WORK, JOURNAL_FILE) for p in self.folder.iterdir()):
             raise RunError(
                 f"{self.folder}: is not empty and holds no unfinished run",
                 fix="give --out a new folder",

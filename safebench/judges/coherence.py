@@ -22,14 +22,14 @@ than English.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from itertools import chain
+from itertools import chain, pairwise
+from operator import eq
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from safebench.judges.text import ByPiece, pieces, plain, unwrapped, without_code, word_set, words
 
@@ -47,6 +47,7 @@ the words."""
 _SHORT: Final = 24
 """Up to this many words one impossible pair is enough: a typing slip in a short text counts."""
 _CHARACTERS_READ: Final = 8000
+_MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
 
 _FRAGMENT: Final = word_set(
     "the an of to and or for with but at by from as that is are was be your my if into than"
@@ -107,15 +108,21 @@ _SHAPES = ByPiece(_piece_shape)
 def _repeats(words: bytes) -> bool:
     """Tell whether words are repeated as they are in a loop, or in a text of few stretches.
 
-    A loop says at least three words in a row again, in a longer text six or eight. Of sequences of
-    four, three less are there before.
+    A loop says at least three words in a row again, in a longer text six or eight, and soon. Of
+    sequences of four, three less are there before; in a text of few stretches, half are.
     """
     count = len(words) // 2
     if count < 12:
         return count - len(set(memoryview(words).cast("H"))) >= 3
-    fours = np.sort(np.ndarray(count - 3, "<u8", words, strides=(2,)))
-    again = np.count_nonzero(fours[1:] == fours[:-1])
-    return bool(again >= (3 if count < 35 else 5))
+    fours = np.ndarray(count - 3, "<u8", words, strides=(2,))
+    ordered, more = np.sort(fours), 2 if count < 35 else 4
+    again = np.count_nonzero(ordered[1:] == ordered[:-1])
+    if again <= more:
+        return False
+    longer = fours[:-more] * _MIXED + fours[more:]
+    order = longer.argsort(kind="stable")
+    soon = (np.diff(order) <= _MAX_PERIOD) & (np.diff(longer[order]) == 0)
+    return bool(again * 2 > count - 3 or soon.any())
 
 
 def _glitched(prose: str, shape: _Shape) -> str | None:
@@ -281,8 +288,8 @@ def misspelt(word: str) -> bool:
     """Tell whether a lower-case word has a triple of letters that no common English word has."""
     if not _LOWER.fullmatch(word):
         return False
-    bounded = f"_{word}_"
-    return any(bounded[i : i + 3] not in _triples() for i in range(len(word)))
+    bounded, known = f"_{word}_", _triples()
+    return any(bounded[i : i + 3] not in known for i in range(len(word)))
 
 
 def _odd(token: str) -> bool:
@@ -314,17 +321,17 @@ def _impossible(tokens: list[str]) -> list[str]:
 
 def _may_clash(shape: _Shape) -> bool:
     """Tell whether a pair may be impossible: a word is doubled, a pair listed, or a case bad."""
-    words = np.frombuffer(shape.words, "<u2")
-    if (words[1:] == words[:-1]).any():
-        return True
-    tokens = np.frombuffer(shape.tokens, "u1")
-    pairs = _pairs()[np.ndarray(max(len(tokens) - 1, 0), "<u2", shape.tokens, strides=(1,))]
-    return bool((pairs & _CLASH).any() or (pairs[:-1] & _follows()[tokens[2:]]).any())
+    tokens, words = shape.tokens, memoryview(shape.words).cast("H")
+    clashing, badly_cased = _listed()
+    return (
+        not clashing.isdisjoint(pairwise(tokens))
+        or any(map(eq, words, words[1:]))
+        or badly_cased.search(tokens) is not None
+    )
 
 
 _SORTS: Final = ("0", "plain", "x")
-"""One of each sort of tokens that are not listed: cased or marks, in lower case, short."""
-_CLASH, _CASE = 1, 2
+"""One of each sort of tokens that no table lists: mark, number or name; plain; plain and short."""
 
 
 @cache
@@ -336,28 +343,28 @@ def _numbers() -> dict[str, int]:
 
 
 def _number(token: str) -> int:
-    plain = _plain(token) and (1 if len(token) > 1 and token not in _ABBREVIATIONS else 2)
-    return _numbers().get(token, plain)
+    sort = _plain(token) and (1 if len(token) > 1 and token not in _ABBREVIATIONS else 2)
+    return _numbers().get(token, sort)
 
 
 @cache
-def _pairs() -> npt.NDArray[np.uint8]:
-    """Return, for two bytes of tokens side by side, whether they clash or the case may be bad."""
-    found = np.zeros((256, 256), np.uint8)  # [second, first], as in a number of two bytes
-    for one, first in _numbers().items():
-        for other, second in _numbers().items():
-            found[second, first] = (one not in _SORTS and _clash(one, other, "")) * _CLASH
-            found[second, first] |= _bad_case(one, other, "plain") * _CASE
-    return found.ravel()
+def _listed() -> tuple[frozenset[tuple[int, int]], re.Pattern[bytes]]:
+    """Return, of the numbers of tokens, the pairs that clash and what finds a bad case."""
+    numbers = _numbers().items()
 
+    def those(wanted: Callable[[str], bool]) -> bytes:
+        found = bytes(number for token, number in numbers if wanted(token))
+        return b"[" + re.escape(found) + b"]"
 
-@cache
-def _follows() -> npt.NDArray[np.uint8]:
-    """Return, for a token's byte, whether a bad case shows before it."""
-    found = np.zeros(256, np.uint8)
-    for token, number in _numbers().items():
-        found[number] = _plain(token) * _CASE
-    return found
+    clashing = frozenset(
+        (first, second)
+        for one, first in numbers
+        for other, second in numbers
+        if one not in _SORTS and _clash(one, other, "")
+    )
+    ended = those(lambda before: _bad_case(before, ".", "plain")) + those(set(".?!").__contains__)
+    inside = those(_plain) + those(_CAPITAL_INSIDE.__contains__)
+    return clashing, re.compile(b"(?:" + ended + b"|" + inside + b")" + those(_plain))
 
 
 def _foreign(text: str, shown: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
 _REMEMBERED: Final = 1 << 16
@@ -33,6 +34,8 @@ _CONTRACTIONS = (
 _I_AM = re.compile(r"\bi am\b", re.I)
 _I_AM_NEEDS = ("i am", "ı am", "\u0307 am")
 """What a lower-case text has where it finds something: "İ" becomes two characters."""
+_SPACES = ("  ", *"\t\x0b\x0c\r\x1c\x1d\x1e\x1f")
+"""What there is to be made one space of, in ASCII."""
 _CLOSED = re.compile(r"([.!?])[\"')\]*_]+(?=\s)")
 _ENDS = tuple((mark, f"{mark}\n") for mark in (". ", "! ", "? ", "。", "！", "？"))
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
@@ -56,6 +59,7 @@ class ByPiece(dict[str, T], Generic[T]):
         return map(self.__getitem__, pieces)
 
 
+@lru_cache(2)
 def pieces(text: str) -> list[str]:
     """Return a text cut at its spaces and around its new lines; `" ".join` is nearly the text."""
     return text.replace("\n", " \n ").split(" ")
@@ -124,7 +128,7 @@ def expanded(text: str) -> str:
         text = _I_AM.sub("i is", text)
     if "*" in text or "_" in text or "#" in text:
         text = re.sub(r"\*\*|__|#+ ?|(?<=\S)[*_]+|[*_]+(?=\S)", "", text)
-    if "  " in text or not text.replace("\n", "").isprintable():  # a space alone is printable
+    if not text.isascii() or any(map(text.__contains__, _SPACES)):
         text = re.sub(r"[^\S\n]+", " ", text)
     return text.lower()
 

@@ -51,6 +51,10 @@ def retrain_until_settled(
         for event in journal.read()
         if event["event"] == "look" and event["seeds"] < seeds
     ]
+    schedule = {"schedule": list(design.looks), "alpha": design.alpha}
+    if not any(event["event"] == "sequential" for event in journal.read()):
+        out.mkdir(parents=True, exist_ok=True)
+        journal.note("sequential", **schedule)
     while True:
         plan = make_plan(original.with_card(card_with(seeds)), out, keep)
         if store.is_finished and _seeds(Submission.read(out).card) < seeds:
@@ -58,8 +62,7 @@ def retrain_until_settled(
         card = work(plan)
         report = compare(original, Submission(card, out), design=design, looks=looks)
         if not any(e["event"] == "look" and e["seeds"] == seeds for e in journal.read()):
-            schedule = {"schedule": list(design.looks), "alpha": design.alpha}
-            journal.note("look", seeds=seeds, overall=report.overall, **schedule)
+            journal.note("look", seeds=seeds, overall=report.overall)
         following = design.next_look(seeds, [row.verdict for row in report.verdicts])
         if following is None or _is_hopeless(report):
             return report

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from safebench.judges.rule import judge_text, patterns
+from safebench.judges import rule as rule_module
+from safebench.judges.rule import Asked, decisions, judge_text, patterns, rule_of
 from safebench.judges.screen import Screen, needed
 from safebench.judges.text import sentences, spoken
 
@@ -69,3 +70,18 @@ def test_the_published_completions_are_judged_as_ever(shared_data: Path) -> None
         check(completion)
     judged = repr([judge_text(*pair) for pair in pairs])
     assert hashlib.sha256(judged.encode()).hexdigest() == PUBLISHED
+
+
+def test_processes_decide_what_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Asked] = [
+        ("harm", f"how do i {i}?", f"i cannot help with {i}. however, step {i}: go" * (i % 3), None)
+        for i in range(700)
+    ]
+    known = rule_of("safebench/refusal-rule", "1")
+    alone = [one for chunk in decisions(known, asked) for one in chunk]
+    monkeypatch.setattr(rule_module, "_MANY", 500)
+    assert [
+        one for chunk in decisions(known, asked) for one in chunk
+    ] == alone  # pytest is not ours
+    monkeypatch.setattr(rule_module, "_is_our_command", lambda: True)
+    assert [one for chunk in decisions(known, asked) for one in chunk] == alone

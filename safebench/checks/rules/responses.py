@@ -124,7 +124,7 @@ def _no_commitments(table: pa.Table) -> dict[str, list[Any]]:
 )
 def _verdicts_are_the_judges(subject: Subject) -> Hits:
     from safebench.judges.judging import marks_of
-    from safebench.judges.rule import rule_of
+    from safebench.judges.rule import decisions, rule_of
     from safebench.judges.text import answer_of
 
     marks = marks_of(subject.card)
@@ -145,23 +145,29 @@ def _verdicts_are_the_judges(subject: Subject) -> Hits:
         except JudgeError:
             continue  # another rule says that nobody knows it
         whole = judge.reasoning == "shown"
-        wrong, first = 0, ""
+        judged, asked = [], []
         for row, count, verdict, score in _judged(outcomes, judge.name, texts):
             (task_name, prompt_id, construct), (prompt, response) = row
             document = prompts.get((task_name, prompt_id))
             if construct == "severity" or (construct == "capability" and document is None):
                 continue
-            decided = rule(
-                construct,
-                document["prompt"] if document else prompt,
-                response or "" if whole else answer_of(response or "", marks),
-                (document["target"] or None) if document else None,
+            judged.append((prompt_id, count, verdict, score))
+            asked.append(
+                (
+                    construct,
+                    document["prompt"] if document else prompt,
+                    response or "" if whole else answer_of(response or "", marks),
+                    (document["target"] or None) if document else None,
+                )
             )
-            if (decided.verdict, decided.score) != (verdict, score):
+        wrong, first = 0, ""
+        decided = (one for chunk in decisions(rule, asked) for one in chunk)
+        for (prompt_id, count, verdict, score), by_rule in zip(judged, decided, strict=True):
+            if (by_rule.verdict, by_rule.score) != (verdict, score):
                 wrong += count
                 first = first or (
                     f"{prompt_id}: {verdict or f'{score:g}'}, the rule says "
-                    f"{decided.verdict or f'{decided.score:g}'}"
+                    f"{by_rule.verdict or f'{by_rule.score:g}'}"
                 )
         if wrong:
             yield (
