@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, cast
@@ -12,6 +12,7 @@ from safebench.card.base import require
 from safebench.card.card import Card
 from safebench.card.data import RenderingTemplate
 from safebench.card.digest import generation_seed, protocol_digest
+from safebench.card.judge import FileTemplate, ModelJudge
 from safebench.card.model import ApiModel, ChatTemplateFromFile
 from safebench.card.pinned import update
 from safebench.card.submission import Repeats, Submitter
@@ -182,6 +183,7 @@ def _check_repeatable(submission: Submission, kind: Repetition, *, base_is_given
         )
     require(original.seeds, "seeds")
     if kind == "rejudge":
+        _check_inside(folder, _judge_files(original))
         return
     if kind == "retrain":
         if isinstance(original.model, ApiModel) and original.is_tuned:
@@ -199,12 +201,7 @@ def _check_repeatable(submission: Submission, kind: Repetition, *, base_is_given
         _check_weights(submission)
     if isinstance(original.model, ApiModel):
         return
-    for pointer, path, what in _files(original):
-        if inside(folder, path) is None:
-            raise CardError(
-                f"{pointer} {path!r} leaves the submission",
-                fix=f"a submission carries its {what} inside its folder",
-            )
+    _check_inside(folder, (*_files(original), *_judge_files(original)))
     name = require(original.model.base.id, "model.base.id")
     if not (base_is_given or name.startswith("builtin:") or inside(folder, name)):
         raise CardError(
@@ -246,9 +243,25 @@ def _files(card: Card) -> Iterator[tuple[str, str, str]]:
         if isinstance(template, ChatTemplateFromFile):
             path = require(template.path, f"model.{name}.path")
             yield f"model.{name}.path", path, "chat template"
+
+
+def _judge_files(card: Card) -> Iterator[tuple[str, str, str]]:
+    """Yield every local file of the judges alike; a name on the Hub leads nowhere outside."""
     for number, judge in enumerate(require(card.judge, "judge")):
-        if judge.kind == "classifier":
-            yield f"judge[{number}].id", require(judge.id, f"judge[{number}].id"), "classifiers"
+        if isinstance(judge, ModelJudge):
+            yield f"judge[{number}].id", require(judge.id, f"judge[{number}].id"), "judges"
+            if isinstance(judge.template, FileTemplate):
+                yield f"judge[{number}].template.path", judge.template.path, "templates"
+
+
+def _check_inside(folder: Path, files: Iterable[tuple[str, str, str]]) -> None:
+    """Check that files lie in the submission; raises CardError."""
+    for pointer, path, what in files:
+        if inside(folder, path) is None:
+            raise CardError(
+                f"{pointer} {path!r} leaves the submission",
+                fix=f"a submission carries its {what} inside its folder",
+            )
 
 
 def primary_blocks(original: Card) -> BlockFilter:

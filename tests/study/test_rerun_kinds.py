@@ -19,6 +19,7 @@ from safebench.evidence.scoring import compute_results
 from safebench.evidence.tables import OUTCOMES, make_table, read_table, write_table
 from tests.command import Ran, safebench
 from tests.plans import plan_data
+from tests.small_classifier import classifier_data, save_classifier
 from tests.tiny_runs import QUICK, run_tiny, write_tiny
 
 pytestmark = pytest.mark.slow
@@ -176,6 +177,44 @@ def test_inflated_outcomes_are_found_by_rejudging(
     ran = rerun(capsys, folder, "recompute", tmp_path / "out")
     assert ran.code == 1
     assert any("SB-EVI-023" in line for line in reported(tmp_path / "out")["contradictions"])
+
+
+def test_inflated_outcomes_of_a_model_that_judges_are_found_by_rejudging(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever reads the folder cannot tell what a classifier says; whoever asks it can."""
+    save_classifier(tmp_path / "grader")
+    harm = {"constructs": ["harm"], "threshold": 0.5}
+    task = {"name": "safebench_harm", "primary": {"decoding": "greedy", "judge": "grader"}}
+    plan = write_tiny(
+        tmp_path,
+        hyperparameters={"method": "none"},
+        data=[],
+        decoding=[plan_data()["decoding"][0] | {"max_new_tokens": 4}],
+        judge=[classifier_data(tmp_path / "grader", **harm)],
+        tasks=[task],
+    )
+    run_tiny(plan, tmp_path / "out")
+    out = tmp_path / "out"
+    shutil.copytree(tmp_path / "grader", out / "grader")
+    card = load_card(out / "card.yaml")
+    judge = card.judge[0].model_copy(update={"id": "grader"})
+    _write(card.model_copy(update={"judge": (judge,)}), out)
+    assert rerun(capsys, out, "rejudge", tmp_path / "honest").code == 0
+    rows = read_table(out / "outcomes.parquet", OUTCOMES).to_pylist()
+    for row in rows[::4]:
+        row |= {"verdict": "complied", "score": 1.0}
+    write_table(make_table(rows, OUTCOMES), out / "outcomes.parquet")
+    _write(load_card(out / "card.yaml"), out)
+    assert safebench(capsys, "validate", out / "card.yaml").code == 0
+    ran = rerun(capsys, out, "rejudge", tmp_path / "again")
+    (agreed,) = reported(tmp_path / "again")["agreement"]
+    assert agreed["equal"] < agreed["outcomes"] == 230
+    assert ran.code in (1, 3)  # one model, measured once: told, and not settled
+    (out / "grader").rename(tmp_path / "moved")
+    (out / "grader").symlink_to(tmp_path / "moved")
+    refused = rerun(capsys, out, "rejudge", tmp_path / "no")
+    assert (refused.code, "leaves the submission" in refused.err) == (2, True)
 
 
 def test_an_edited_number_is_found_by_recomputing(
