@@ -147,6 +147,7 @@ def first_doubt(folder: Path, out: Path, seeds: str) -> list[str]:
             shutil.rmtree(out / kind, ignore_errors=True)
             more = () if kind == "recompute" else ("--threads", 1, "--device", "cpu")
             more += ("--seeds", seeds) if kind == "retrain" else ()
+            more += ("--everything",) if kind == "regenerate" else ()
             code = run("rerun", folder, "--kind", kind, "--out", out / kind, *more)
             assert code in (0, 1, 3)
         found = json.loads(report.read_text())
