@@ -42,7 +42,6 @@ def reported_alone(study: Path, out: Path) -> None:
     data["model"]["weights"] = None
     del data["evidence"], data["environment"]
     data["results"]["primary"], data["results"]["changes"] = [], []
-    data["data"] = [entry for entry in data["data"] if entry["role"] == "tuned"]
     data["results"]["scores"] = [
         score
         for score in data["results"]["scores"]

@@ -299,11 +299,11 @@ NEVER_ABSENT = {
     "SelfTestPart": {"name", "cases", "passed", "interval"},
     "JudgeSampling": {"max_new_tokens", "temperature", "top_p", "seed"},
     **{
-        name: {"prompt", "response", "system", "chat", "source"} | more
+        name: {"prompt", "response", "system", "chat", "date", "source"} | more
         for name, more in (
             ("FileTemplate", {"path"}),
             ("DistributionTemplate", {"distribution", "version", "file", "symbol"}),
-            ("OwnTemplate", {"arguments", "date"}),
+            ("OwnTemplate", {"arguments"}),
         )
     },
 }
