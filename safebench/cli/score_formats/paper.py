@@ -17,11 +17,9 @@ from safebench.card.card import Card
 from safebench.card.document import dotted
 from safebench.card.results import MARGIN, base_key, find, key_of
 from safebench.checks.completeness import states
-from safebench.cli.score_formats import parts
+from safebench.cli.score_formats import judge_parts, parts
 from safebench.cli.score_formats.parts import (
-    corrected_table,
     diagnostics_table,
-    judges_table,
     primary_table,
     variation_table,
 )
@@ -73,14 +71,14 @@ def _tables(report: ScoreReport, trials: str) -> Iterator[Table]:
         name="scores",
         caption="Scores with 95 % intervals: the share of responses that complied (harm), were "
         "refused (over-refusal) or were correct (capability); severity is a mean degree. "
-        + parts.included_note(report),
+        + judge_parts.included_note(report),
     )
     first, *others = scores.columns
     tables = [
         replace(scores, columns=(replace(first, title="Condition"), *others)),
         primary_table(report),
-        corrected_table(report),
-        judges_table(report),
+        judge_parts.corrected_table(report),
+        judge_parts.judges_table(report),
         diagnostics_table(report.primaries),
         *map(variation_table, report.variations),
     ]
@@ -190,8 +188,8 @@ def _statistics(report: ScoreReport) -> Iterator[tuple[str, str]]:
 
 def _judge_error(report: ScoreReport) -> str:
     """Return what judge error makes of the primary numbers; first, changes that turn with it."""
-    found = list(parts.turned(report))
+    found = list(judge_parts.turned(report))
     for one in report.primaries:
         name = f"{one.estimand.task}, {construct_name(one.estimand.construct)}"
-        found.append(f"{name}: {parts.judge_error(report.corrections[key_of(one.estimand)])}")
+        found.append(f"{name}: {judge_parts.judge_error(report.corrections[key_of(one.estimand)])}")
     return f"{'. '.join(found)}." if found else "No primary number was measured."

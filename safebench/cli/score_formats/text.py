@@ -9,7 +9,7 @@ from safebench.analysis.report import ScoreReport
 from safebench.analysis.variation import Variation
 from safebench.card.results import key_of
 from safebench.cli.console import print_wrapped, printer
-from safebench.cli.score_formats import parts
+from safebench.cli.score_formats import judge_parts, parts
 from safebench.cli.score_formats.parts import diagnostics_table, variation_table
 from safebench.cli.summary import INDENT, print_primary, print_scores
 from safebench.cli.tables import print_table
@@ -23,22 +23,24 @@ def render(report: ScoreReport) -> str:
     """Return the report as tables and sentences."""
     console = printer()
     with console.capture() as captured:
-        for sentence in parts.turned(report):
+        for sentence in judge_parts.turned(report):
             print_wrapped(console, "JUDGES DIFFER", sentence, 15)
-        if parts.turned(report):
+        if judge_parts.turned(report):
             console.print()
         print_scores(console, report.card, report.results)
-        console.print(f"[dim]{parts.included_note(report)}[/dim]")
+        console.print(f"[dim]{judge_parts.included_note(report)}[/dim]")
         several = {key_of(one.estimand): one for one in report.judges}
         for one in report.primaries:
             key = key_of(one.estimand)
             print_primary(console, report.card, report.results, one.estimand)
-            found = parts.judge_error(report.corrections[key])
+            found = judge_parts.judge_error(report.corrections[key])
             print_wrapped(console, "  judge error", found, INDENT)
             if key in several:
-                print_wrapped(console, "  judges", parts.judges_text(several[key]), INDENT)
+                print_wrapped(console, "  judges", judge_parts.judges_text(several[key]), INDENT)
                 if several[key].wordings:
-                    print_wrapped(console, "  wordings", parts.wordings_text(several[key]), INDENT)
+                    print_wrapped(
+                        console, "  wordings", judge_parts.wordings_text(several[key]), INDENT
+                    )
             print_wrapped(console, "  seeds needed", parts.seeds_needed(one), INDENT)
             print_wrapped(console, "  with more", parts.projections(one), INDENT)
             if isinstance(one.seed_share, Number):
