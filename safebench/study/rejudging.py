@@ -12,9 +12,8 @@ import pyarrow.compute as pc
 from safebench.card.base import NotReported, require
 from safebench.card.card import Card
 from safebench.card.io import dump_card
-from safebench.card.judge import Judge as JudgeEntry
 from safebench.card.task import Task
-from safebench.errors import JudgeError, RunError
+from safebench.errors import RunError
 from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_manifest
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.submission import CARD_FILE, Submission
@@ -22,7 +21,7 @@ from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES, RESPONSES_FILE, 
 from safebench.harness.tasks import file_of, read_task
 from safebench.judges.cache import JudgementCache
 from safebench.judges.judging import judge_responses, marks_of
-from safebench.judges.registry import missing, open_judges, try_judges
+from safebench.judges.registry import open_judges, try_judges
 from safebench.progress import Progress
 from safebench.study.judging import documents_of
 
@@ -55,8 +54,7 @@ def rejudge(original: Submission, card: Card, out: Path, progress: Progress, dev
         )
     if out.is_dir() and any(path.name != _WORK for path in out.iterdir()):
         raise RunError(f"{out}: is not empty", fix="give another folder with --out")
-    entries = tuple(e for e in require(card.judge, "judge") if e.kind != "human")
-    _check_asked(original, entries)
+    entries = require(card.judge, "judge")
     card = card.model_copy(update={"tasks": tuple(_filled(card, original.folder))})
     responses = _of_card(responses.select(RESPONSES.names), card)
     try_judges(entries, original.folder, device)
@@ -76,24 +74,6 @@ def rejudge(original: Submission, card: Card, out: Path, progress: Progress, dev
     done = _write(original, card.model_copy(update={"judge": asked}), out, (responses, outcomes))
     shutil.rmtree(out / _WORK, ignore_errors=True)
     return done
-
-
-def _check_asked(original: Submission, entries: tuple[JudgeEntry, ...]) -> None:
-    """Check that what decides the primary estimands can be asked here; raises JudgeError."""
-    lacking = missing(entries, original.folder)
-    if lacking:
-        raise JudgeError(
-            "; ".join(one.what for one in lacking),
-            fix="; ".join(dict.fromkeys(one.how for one in lacking)),
-        )
-    results = original.card.given_results
-    named = {estimand.judge for estimand in results.primary} if results is not None else set()
-    people = sorted(named - {entry.name for entry in entries})
-    if people:
-        raise JudgeError(
-            f"primary estimands are decided by people ({', '.join(people)})",
-            fix="let people label a sample again: safebench judge audit",
-        )
 
 
 def _filled(card: Card, folder: Path) -> Iterator[Task]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal, cast
 
@@ -20,12 +21,14 @@ from safebench.card.task import PromptSample, Task, drawn
 from safebench.errors import CardError
 from safebench.evidence.submission import Submission
 from safebench.files import inside
+from safebench.judges.registry import missing
 from safebench.stats.arms import FEWEST_PROMPTS
 from safebench.study.cells import BlockFilter
 from safebench.tuning.registry import trained
 
 Repetition = Literal["rejudge", "regenerate", "retrain"]
 """The kinds of rerun that make a submission of their own."""
+_PACKAGES: Final = ("torch", "transformers", "lm_eval", "peft", "trl")
 _FEWEST_SEEDS: Final = 3
 """Training seeds that a sample draws at least, where there are as many."""
 
@@ -99,7 +102,9 @@ def rerun_card(
         },
     )
     measured = dict.fromkeys(("environment", "results", "evidence"))
-    card = card.model_copy(update={"tasks": tasks, **measured})
+    # People are not asked again.
+    judges = tuple(entry for entry in require(card.judge, "judge") if entry.kind != "human")
+    card = card.model_copy(update={"tasks": tasks, "judge": judges, **measured})
     return _trained_anew(card, extent) if kind == "retrain" else _same_weights(card, digest, extent)
 
 
@@ -175,55 +180,84 @@ def seeds_of(card: Card) -> tuple[int, ...]:
 
 
 def _check_repeatable(submission: Submission, kind: Repetition, *, base_is_given: bool) -> None:
-    """Check that a submission can be repeated here; raises CardError."""
-    original, folder = submission.card, submission.folder
-    if original.given_results is None:
+    """Check that a submission can be repeated here; raises CardError with all that is missing."""
+    if submission.card.given_results is None:
         raise CardError(
             "the card has no results to compare with", fix="execute it first: safebench run"
         )
-    require(original.seeds, "seeds")
-    if kind == "rejudge":
-        _check_inside(folder, _judge_files(original))
-        return
-    if kind == "retrain":
-        if isinstance(original.model, ApiModel) and original.is_tuned:
-            raise CardError(
-                "model.access is `api`: what its provider fine-tuned cannot be retrained here",
-                fix="have the provider fine-tune with new seeds, execute that card (safebench "
-                "run), and compare the two: safebench compare DIR DIR",
-            )
-        if trained(original) is None:
-            raise CardError(
-                "nothing was fine-tuned, so there is nothing to retrain",
-                fix="repeat the generation: --kind regenerate",
-            )
-    elif not isinstance(original.model, ApiModel) and original.is_tuned:
-        _check_weights(submission)
-    if isinstance(original.model, ApiModel):
-        return
-    _check_inside(folder, (*_files(original), *_judge_files(original)))
-    name = require(original.model.base.id, "model.base.id")
-    if not (base_is_given or name.startswith("builtin:") or inside(folder, name)):
+    require(submission.card.seeds, "seeds")
+    found = list(_obstacles(submission, kind, base_is_given=base_is_given))
+    if found:
         raise CardError(
-            f"model.base.id {name!r} leaves the submission",
-            fix="say where the base model is on this machine, with --model; its digest is checked",
+            "; ".join(what for what, _ in found), fix="; ".join(dict.fromkeys(f for _, f in found))
         )
 
 
-def _check_weights(submission: Submission) -> None:
-    """Check that the weights of every run are in the submission, or have an address."""
+def _obstacles(
+    submission: Submission, kind: Repetition, *, base_is_given: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield what is in the way of a rerun, and what removes it; nothing is loaded or asked."""
+    card, folder = submission.card, submission.folder
+    yield from _outside(folder, _judge_files(card))
+    judges = [e for e in require(card.judge, "judge") if e.kind != "human"]
+    yield from ((one.what, one.how) for one in missing(judges, folder))
+    results = card.given_results
+    named = {estimand.judge for estimand in results.primary} if results is not None else set()
+    people = sorted(named - {entry.name for entry in judges})
+    if people:
+        yield (
+            f"primary estimands are decided by people ({', '.join(people)})",
+            "let people label a sample of it: safebench judge audit",
+        )
+    if kind == "rejudge":
+        return
+    absent = [name for name in _PACKAGES if find_spec(name) is None]
+    if absent:
+        yield f"needs {', '.join(absent)}, not installed", "pip install 'safebench[run]'"
+    if isinstance(card.model, ApiModel):
+        if kind == "retrain" and card.is_tuned:
+            yield (
+                "model.access is `api`: what its provider fine-tuned cannot be retrained here",
+                "have the provider fine-tune with new seeds, execute that card (safebench run), "
+                "and compare the two: safebench compare DIR DIR",
+            )
+        return
+    if kind == "retrain" and trained(card) is None:
+        yield (
+            "nothing was fine-tuned, so there is nothing to retrain",
+            "repeat the generation: --kind regenerate",
+        )
+    elif kind == "regenerate" and card.is_tuned:
+        yield from _absent_weights(submission)
+    yield from _outside(folder, _files(card))
+    if kind == "retrain":
+        for pointer, path, what in _files(card):
+            if inside(folder, path) is not None and not submission.path(path).is_file():
+                yield (
+                    f"{pointer}: {path}, the {what}, is not there",
+                    "ask the submission's authors for its files",
+                )
+    name = require(card.model.base.id, "model.base.id")
+    if not (base_is_given or name.startswith("builtin:") or inside(folder, name)):
+        yield (
+            f"model.base.id {name!r} leaves the submission",
+            "say where the base model is on this machine, with --model; its digest is checked",
+        )
+
+
+def _absent_weights(submission: Submission) -> Iterator[tuple[str, str]]:
     listed = require(submission.card.loadable_model.weights, "model.weights") or ()
+    paths = [weights.path for weights in listed if isinstance(weights.path, str)]
     absent = [
-        str(weights.path)
-        for weights in listed
-        if (isinstance(weights.path, str) and inside(submission.folder, weights.path) is None)
-        or (isinstance(weights.path, str) and not submission.path(weights.path).is_dir())
+        path
+        for path in paths
+        if inside(submission.folder, path) is None or not submission.path(path).is_dir()
     ]
     if absent or not listed:
         what = f"{len(absent)} of {len(listed)}, the first {absent[0]}" if absent else "none listed"
-        raise CardError(
+        yield (
             f"the weights are not in the submission ({what})",
-            fix="ask its authors for adapters/, or fine-tune anew: --kind retrain",
+            "ask its authors for adapters/, or fine-tune anew: --kind retrain",
         )
 
 
@@ -254,13 +288,13 @@ def _judge_files(card: Card) -> Iterator[tuple[str, str, str]]:
                 yield f"judge[{number}].template.path", judge.template.path, "templates"
 
 
-def _check_inside(folder: Path, files: Iterable[tuple[str, str, str]]) -> None:
-    """Check that files lie in the submission; raises CardError."""
+def _outside(folder: Path, files: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield the files that do not lie in the submission: nothing else is opened."""
     for pointer, path, what in files:
         if inside(folder, path) is None:
-            raise CardError(
+            yield (
                 f"{pointer} {path!r} leaves the submission",
-                fix=f"a submission carries its {what} inside its folder",
+                f"a submission carries its {what} inside its folder",
             )
 
 

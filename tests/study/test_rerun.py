@@ -23,6 +23,11 @@ SOMEBODY = Submitter(name="Somebody", organisation="Another lab", contact="a@exa
 NOTHING = MeasuredResults(primary=(), scores=(), changes=())
 
 
+@pytest.fixture(autouse=True)
+def _training_data(tmp_path: Path) -> None:
+    (tmp_path / "benign.jsonl").write_text("")
+
+
 def report(**changes: Any) -> Card:
     card = Card.model_validate_json(json.dumps(plan_data(**changes)))
     return card.model_copy(update={"results": NOTHING})
@@ -137,6 +142,24 @@ def test_what_cannot_be_repeated(tmp_path: Path) -> None:
     plan = report().model_copy(update={"results": None})
     with pytest.raises(CardError, match="no results to compare with"):
         rerun_card(Submission(plan, tmp_path), "retrain", SOMEBODY, Extent(seeds=2))
+
+
+def test_all_that_is_missing_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "benign.jsonl").unlink()
+    monkeypatch.setattr("safebench.study.rerun.find_spec", lambda name: None)
+    model = {"base": {"id": "../theirs"}, "chat_template": {"source": "none"}}
+    original = Submission(report(model=model, judge=[JUDGE | {"id": "../grader"}]), tmp_path)
+    with pytest.raises(CardError) as raised:
+        rerun_card(original, "retrain", SOMEBODY, Extent(seeds=2))
+    for what in (
+        "judge[0].id '../grader' leaves the submission",
+        "needs torch, transformers, lm_eval, peft, trl",
+        "benign.jsonl, the training data, is not there",
+        "model.base.id '../theirs' leaves the submission",
+    ):
+        assert what in str(raised.value)
 
 
 def test_environments_are_compared_line_by_line() -> None:
