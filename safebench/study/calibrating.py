@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from safebench.evidence.columns import distinct
 from safebench.evidence.manifest import describe_files, write_manifest
 from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.tables import COUNTED
+from safebench.files import replace_file
 from safebench.judges.calibration import Outputs, with_calibrations
 from safebench.judges.labels import Label
 
@@ -164,7 +166,13 @@ def store(
 def write_judges(
     file: Path, submission: Submission, judges: tuple[JudgeEntry, ...], *added: str
 ) -> Card:
-    """Write a card with other entries of its judges; the arguments are those of `store`."""
+    """Write a card with other entries of its judges; the arguments are those of `store`.
+
+    Comments cannot be carried over: a card that has some is kept beside it, as FILE.bak.
+    """
+    before = file.read_bytes()
+    if re.search(rb"(?:^|\s)#", before):
+        replace_file(file.with_name(f"{file.name}.bak"), before)
     card = submission.card.model_copy(update={"judge": judges})
     evidence = card.given_evidence
     if added and evidence is not None:

@@ -79,8 +79,11 @@ def test_labels_of_its_responses_are_kept_in_the_card(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = labels(folder, of_responses(folder))
+    commented = b"# why this card is here\n" + (folder / "card.yaml").read_bytes()
+    (folder / "card.yaml").write_bytes(commented)
     ran = calibrate(capsys, "rule", "--labels", path, "--card", folder, "--drawn", "chosen")
     assert (ran.code, ran.err) == (0, "")
+    assert (folder / "card.yaml.bak").read_bytes() == commented
     assert "harm, labels of this submission's responses" in ran.out
     assert "All of them are responses of the submission.\nWrote" in ran.out
     entries = read_yaml(folder)["judge"][0]["calibration"]

@@ -34,7 +34,7 @@ CARD = click.option(
     metavar="CARD",
     type=click.Path(path_type=Path, exists=True),
     help="The judge's card, or the folder of its submission: what is found is written into "
-    "it, without comments that it may have.",
+    "it. A card with comments, which are lost in it, is kept beside it as FILE.bak.",
 )
 
 
