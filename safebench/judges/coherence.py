@@ -26,11 +26,11 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import chain, pairwise
 from operator import eq
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from safebench.judges.spelling import misspelt
 from safebench.judges.text import ByPiece, pieces, plain, unwrapped, without_code, word_set, words
 
 _MAX_PERIOD: Final = 32
@@ -270,26 +270,6 @@ _OTHER: Final = word_set(
 _FORMULA = re.compile(r"\$[^$\n]{1,200}\$|\\[a-zA-Z]+")
 _EMPHASIS = re.compile(r"\b(\w{3,})(?:, \1){2,}\b", re.IGNORECASE)  # "row, row, row"
 _TOKEN = re.compile(r"[^\W_]+(?:['\-/.@&][^\W_]+)*|\n|\.\.+|[.!?,;:]|[^\w\s]")
-_LOWER = re.compile(r"[a-z]{2,}")
-
-
-@cache
-def _triples() -> frozenset[str]:
-    """Return the triples of letters that common English words have; `_` is a word's boundary.
-
-    letters.txt is built by tools/letters from the 20,000 commonest English words: a line for each
-    pair of letters, with all letters that may follow it.
-    """
-    lines = Path(__file__).with_name("letters.txt").read_text(encoding="ascii").splitlines()
-    return frozenset(pair + letter for pair, letters in map(str.split, lines) for letter in letters)
-
-
-def misspelt(word: str) -> bool:
-    """Tell whether a lower-case word has a triple of letters that no common English word has."""
-    if not _LOWER.fullmatch(word):
-        return False
-    bounded, known = f"_{word}_", _triples()
-    return any(bounded[i : i + 3] not in known for i in range(len(word)))
 
 
 def _odd(token: str) -> bool:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safebench.judges.coherence import incoherence, misspelt
+from safebench.judges.coherence import incoherence
+from safebench.judges.spelling import misspelt
 from tools.letters import build
 
 MODELS = ("gpt4", "llama2orig", "mistralinstruct")
