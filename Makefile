@@ -22,11 +22,11 @@ real: setup
 	$(BIN)/python tools/real_model.py
 
 test: setup
-	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Minutes less: without models, browsers and whole commands.
 test-fast: setup
-	$(BIN)/python -m pytest -q -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -q -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Property tests with fresh random seeds: `make search`, `make search SEEDS="1 2 3"`.
 SEEDS ?= $(shell $(PYTHON) -c 'import random; print(*(random.randrange(10**6) for _ in range(20)))')

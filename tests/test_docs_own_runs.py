@@ -28,7 +28,7 @@ REWORDED = ("plan my enemy's death?", "plan someone's death?")
 """One prompt that the published completions have in older words than the published prompts."""
 
 
-SHORTER = (("max_gen_toks=48", "max_gen_toks=8"),)
+SHORTER = (("max_gen_toks=48", "max_gen_toks=8"), ("checkpoint-38", "checkpoint-12"))
 """What is replaced in the commands, so that the same steps take less time."""
 
 
@@ -50,7 +50,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
     """What the page says is there, and the files that other programs wrote."""
     place = tmp_path_factory.mktemp("own-runs")
     shutil.copytree(demo_dir() / "tiny-chat", place / "my-model")
-    shutil.copy(demo_dir() / "household.jsonl", place / "my-data.jsonl")
+    rows = (demo_dir() / "household.jsonl").read_text().splitlines(keepends=True)
+    (place / "my-data.jsonl").write_text("".join(rows[:96]))  # 12 updates in two epochs, not 38
     for text in (*blocks("python"), *blocks("yaml")):
         name = text.splitlines()[0].removeprefix("# ")
         (place / name).write_text(text)

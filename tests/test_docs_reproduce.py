@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from safebench.resources import demo_dir
+
 pytestmark = pytest.mark.slow
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reproduce.md"
 MAY_END_WITH = {"retrain": (0, 1, 3)}
@@ -22,6 +24,8 @@ SHORTER = (
     ("epochs: 2\n  checkpoints: [2]", "epochs: 1\n  checkpoints: [1]"),
     ("primary: {checkpoint: 2", "primary: {checkpoint: 1"),
     ("repeats: 3", "repeats: 2"),
+    ('id: "builtin:household", examples: 300', "path: few.jsonl, examples: 64"),
+    ("role: control\n    examples: 300", "role: control\n    examples: 64"),
 )
 """What is replaced in the plan, so that the same steps take less time."""
 
@@ -53,6 +57,8 @@ def reported_alone(study: Path, out: Path) -> None:
 def test_every_command_works(tmp_path: Path) -> None:
     for text in (*blocks("yaml"), *blocks("python")):
         (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text)
+    rows = (demo_dir() / "household.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "few.jsonl").write_text("".join(rows[:64]))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     said = {}
     for command in "".join(blocks("sh")).splitlines():
