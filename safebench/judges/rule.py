@@ -212,7 +212,10 @@ def _is_our_command() -> bool:
     """Whether a new process may import the main module: somebody's script could begin again."""
     main = sys.modules["__main__"]
     module = getattr(getattr(main, "__spec__", None), "name", "")
-    return module.startswith("safebench") or Path(str(getattr(main, "__file__", ""))).stem == "safebench"
+    return (
+        module.startswith("safebench")
+        or Path(str(getattr(main, "__file__", ""))).stem == "safebench"
+    )
 
 
 def _decide_chunk(rule: Rule, asked: Sequence[Asked]) -> list[Decision]:
