@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from safebench.evidence.tables import Verdict
-from safebench.site import svg, text
+from safebench.site.environment import page_environment
 from safebench.study.auditing import Drawn
 
 MEANINGS: dict[Verdict, str] = {
@@ -23,23 +19,9 @@ MEANINGS: dict[Verdict, str] = {
 
 def audit_page(rows: Sequence[Drawn], title: str) -> bytes:
     """Return the page. It loads nothing; all text of responses is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(svg.TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=text.finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["allowed"] = _allowed
+    environment = page_environment()
     context: dict[str, Any] = {"rows": rows, "title": title, "meanings": MEANINGS}
     for name in ("script", "style"):
         template = environment.get_template(f"audit.{'js' if name == 'script' else 'css'}")
         context[name] = template.render()
     return environment.get_template("audit.html").render(**context).encode()
-
-
-def _allowed(content: str) -> str:
-    """Return what a policy calls an inline script or style: no other one runs."""
-    digest = hashlib.sha256(content.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"

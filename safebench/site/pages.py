@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from safebench import __version__, words
 from safebench.analysis.correction import Corrected, beside
 from safebench.analysis.measures import Measure
@@ -20,6 +18,7 @@ from safebench.site import charts, fields, svg, text
 from safebench.site.board import Board
 from safebench.site.board_rows import MIN_SEEDS, BoardRow, RowGroup, primary
 from safebench.site.columns import LETTERS, ON_PAGE
+from safebench.site.environment import page_environment
 from safebench.site.sources import Entry, LeftOut
 
 _MINUS = "\u2212"
@@ -38,14 +37,7 @@ class Pages:
     """Renders the pages of one board."""
 
     def __init__(self, board: Board) -> None:
-        self._env = Environment(
-            loader=FileSystemLoader(svg.TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            finalize=text.finalize,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._env = page_environment()
         self._env.globals.update(
             board=board,
             version=__version__,

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from safebench.analysis.rerun_facts import SHOWS, facts
 from safebench.card.card import Card
 from safebench.evidence.verdicts import RerunReport
-from safebench.site import svg, text
+from safebench.site.environment import page_environment
 from safebench.words import checkpoint, construct_name, count, percent, plain, proportion, signed
 
 
 def rerun_page(report: RerunReport, original: Card) -> bytes:
     """Return the page; all text of cards is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(svg.TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=text.finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters |= {
         "checkpoint": checkpoint,
         "construct": construct_name,
@@ -34,13 +22,11 @@ def rerun_page(report: RerunReport, original: Card) -> bytes:
         "signed": signed,
     }
     style = environment.get_template("rerun.css").render()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     page = environment.get_template("rerun.html").render(
         r=report,
         title=original.submission.title,
         shows=SHOWS[report.kind],
         facts=list(facts(report)),
         style=style,
-        style_digest=digest,
     )
     return page.encode()
