@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import os
+import shlex
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +33,31 @@ def safebench(capsys: pytest.CaptureFixture[str], *arguments: object) -> Ran:
     printed = capsys.readouterr()
     assert "Traceback" not in printed.err
     return Ran(int(ended.value.code or 0), printed.out, printed.err)
+
+
+def run_shown(command: str, folder: Path) -> Ran:
+    """Run a command that a page shows, in a folder.
+
+    A plain one of ours runs in this process, since starting Python and torch takes most of the time
+    of a small command; whatever takes a shell gets one.
+    """
+    words = shlex.split(command)
+    if words[0] != "safebench" or "$(" in command:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PATH": path},
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+    out, err, before = io.StringIO(), io.StringIO(), Path.cwd()
+    os.chdir(folder)
+    try:
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+            main(words[1:])
+    finally:
+        os.chdir(before)
+    return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())

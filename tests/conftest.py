@@ -131,7 +131,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Demo:
 
 def _run_demo(where: Path) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "safebench.cli.main", "demo", "--seeds", "3"],
+        [sys.executable, "-m", "safebench.cli.main", "demo", "--quick"],
         cwd=where,
         capture_output=True,
         text=True,

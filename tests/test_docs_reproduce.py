@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from safebench.resources import demo_dir
+from tests.command import run_shown
 
 pytestmark = pytest.mark.slow
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reproduce.md"
@@ -59,23 +57,15 @@ def test_every_command_works(tmp_path: Path) -> None:
         (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text)
     rows = (demo_dir() / "household.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "few.jsonl").write_text("".join(rows[:64]))
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     said = {}
     for command in "".join(blocks("sh")).splitlines():
         if " reported " in command:
             reported_alone(tmp_path / "paper", tmp_path / "reported")
-        done = subprocess.run(
-            ["/bin/sh", "-c", command],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PATH": path},
-        )
+        done = run_shown(command, tmp_path)
         allowed = next((c for name, c in MAY_END_WITH.items() if name in command), (0,))
-        assert done.returncode in allowed, f"{command}\n{done.stdout[-3000:]}\n{done.stderr}"
-        assert "Traceback" not in done.stderr
-        said[command] = done.stdout
+        assert done.code in allowed, f"{command}\n{done.out[-3000:]}\n{done.err}"
+        assert "Traceback" not in done.err
+        said[command] = done.out
     answers = said["python five.py paper"]
     assert re.findall(r"^E\d", answers, re.M) == ["E1", "E2", "E3", "E4", "E5"]
     shown = re.sub(r"\d", "0", PAGE.read_text())

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from safebench.harness.tasks import load_task
+from tests.command import run_shown
 from tests.conftest import Demo
 from tests.importing.made import adapter, arguments, results, state
 from tests.plans import plan_data
@@ -90,21 +88,11 @@ def test_every_command_works(folder: Path) -> None:
     assert [c for c in shown if c.startswith("make")] == ["make demo", "make test"]
     run = [c for c in shown if not c.startswith("make")]
     assert len(run) >= 8
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for command in run:
-        done = subprocess.run(
-            ["/bin/sh", "-c", command],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PATH": path},
-        )
+        done = run_shown(command, folder)
         allowed = next((c for name, c in MAY_END_WITH.items() if f" {name} " in command), (0,))
-        assert done.returncode in allowed, (
-            f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
-        )
-        assert "Traceback" not in done.stderr, command
+        assert done.code in allowed, f"{command}\n{done.out[-2000:]}\n{done.err[-2000:]}"
+        assert "Traceback" not in done.err, command
 
 
 def test_links_lead_somewhere() -> None:

@@ -40,13 +40,13 @@ THREADS = 1  # the embedded model is too small to split: more threads only wait 
     help="Folder for everything the demo makes. If a finished demo is there, it starts over.",
 )
 @click.option(
-    "--seeds",
-    type=click.IntRange(min=2),
-    help="Number of training seeds, of the study and of its repetition. Default: the plan's, 5.",
+    "--quick",
+    is_flag=True,
+    help="Take three seeds, the last checkpoint alone and no repeats: about two minutes.",
 )
 @options.batch_size
 @options.device
-def command(out: Path, seeds: int | None, **settings: Any) -> None:
+def command(out: Path, quick: bool, **settings: Any) -> None:
     """Fine-tune a small embedded chat model on harmless text, and see how its safety changes.
 
     \b
@@ -63,7 +63,7 @@ def command(out: Path, seeds: int | None, **settings: Any) -> None:
     board = out / "board"
     submission = board / "submissions" / "tiny-chat-household-lora"
     with TerminalProgress() as progress:
-        _run(submission, seeds, progress, settings)
+        _run(submission, quick, progress, settings)
         _validate(submission)
         _rerun(submission, progress, settings)
         index = _site(board, out / "site")
@@ -93,7 +93,7 @@ def _heading(number: int, text: str) -> None:
 
 
 def _run(
-    submission: Path, seeds: int | None, progress: TerminalProgress, settings: dict[str, Any]
+    submission: Path, quick: bool, progress: TerminalProgress, settings: dict[str, Any]
 ) -> None:
     _heading(1, "Fine-tune a safe model on harmless household text, several times")
     if (submission / "card.yaml").is_file():
@@ -105,8 +105,11 @@ def _run(
             from safebench.study.execute import execute
             from safebench.study.plan import make_plan
         card = load_card(demo_dir() / "plan.yaml")
-        if seeds is not None:
-            card = update(card, seeds={"training": seeds})
+        if quick:
+            decodings = require(card.decoding, "decoding")
+            card = update(card, seeds={"training": 3}, hyperparameters={"checkpoints": (2,)})
+            once = tuple(one.model_copy(update={"repeats": 1}) for one in decodings)
+            card = card.model_copy(update={"decoding": once})
         protocol = Submission(card, demo_dir())
         plan = make_plan(protocol, submission)
         progress.say(describe(plan))

@@ -57,15 +57,34 @@ _OF_REPORTS = ("model", "environment", "results", "evidence")
 
 
 def places(name: str) -> list[Pointer]:
-    """The nodes of an example that are changed one by one."""
-    found = nodes(DATA[name])
-    return [p for p in found if name != "report" or p[0] in _OF_REPORTS]
+    """The nodes of an example that are changed one by one; none that an earlier one has alike."""
+    return _PLACES[name]
+
+
+def _new_places() -> dict[str, list[Pointer]]:
+    found: dict[str, list[Pointer]] = {}
+    seen: set[Any] = set()
+    for name, data in DATA.items():
+        found[name] = []
+        for pointer in nodes(data):
+            holder = parent(data, pointer)
+            fields = holder if isinstance(holder, dict) else {}
+            way = tuple("*" if isinstance(part, int) else part for part in pointer)
+            decided = tuple(str(fields.get(key)) for key in sorted(DECIDERS))
+            alike = (way, type(holder[pointer[-1]]), decided)
+            if alike not in seen and (name != "report" or pointer[0] in _OF_REPORTS):
+                seen.add(alike)
+                found[name].append(pointer)
+    return found
 
 
 def parent(data: Any, pointer: Pointer) -> Any:
     for part in pointer[:-1]:
         data = data[part]
     return data
+
+
+_PLACES = _new_places()
 
 
 def changed(name: str, pointer: Pointer) -> tuple[Any, Any]:

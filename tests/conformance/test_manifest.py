@@ -121,10 +121,13 @@ def compare(*arguments: str, with_: list[str]) -> subprocess.CompletedProcess[st
 
 
 def test_our_command_passes_the_runner() -> None:
-    done = compare(with_=OURS)
-    assert done.stdout == (
-        f"{len(ENTRIES)} cards, 0 answered otherwise than the manifest says.\n"
-    ), done.stderr
+    # What our reader answers to all of them is held against the manifest above, without a command.
+    some = [entry for entry in ENTRIES if "invalid/" in entry["file"]]
+    done = compare("--only", "invalid/", with_=OURS)
+    assert len(some) > 100
+    assert done.stdout == (f"{len(some)} cards, 0 answered otherwise than the manifest says.\n"), (
+        done.stderr
+    )
     assert done.returncode == 0
 
 
