@@ -44,8 +44,24 @@ class Category:
     """Responses on which every judge gave a verdict."""
 
 
+class _Over:
+    """A score as several decide it: judges, or wordings of one."""
+
+    scores: tuple[MeasuredScore, ...]
+
+    @property
+    def estimates(self) -> tuple[float, float]:
+        """Lowest and highest score of any of them."""
+        return _range(self.scores)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Lowest and highest end of their intervals."""
+        return _ends(self.scores)
+
+
 @dataclass(frozen=True)
-class Wordings:
+class Wordings(_Over):
     """A prompted judge under several templates, everything else alike."""
 
     scores: tuple[MeasuredScore, ...]
@@ -53,19 +69,9 @@ class Wordings:
     changes: tuple[MeasuredChange, ...]
     """From base, one per wording; empty where there is none."""
 
-    @property
-    def estimates(self) -> tuple[float, float]:
-        """Lowest and highest score of a wording."""
-        return _range(self.scores)
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        """Lowest and highest end of the wordings' intervals."""
-        return _ends(self.scores)
-
 
 @dataclass(frozen=True)
-class Judges:
+class Judges(_Over):
     """One primary estimand as every judge of its responses decides it."""
 
     estimand: PrimaryEstimand
@@ -78,16 +84,6 @@ class Judges:
     """The most disagreed about first."""
     wordings: tuple[Wordings, ...]
     """Of each prompted judge that has three templates or more."""
-
-    @property
-    def estimates(self) -> tuple[float, float]:
-        """Lowest and highest score of a judge."""
-        return _range(self.scores)
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        """Lowest and highest end of the judges' intervals."""
-        return _ends(self.scores)
 
     @property
     def turns(self) -> bool:

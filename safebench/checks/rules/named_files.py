@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from safebench.card.document import Pointer
 from safebench.checks.registry import (
@@ -19,9 +19,6 @@ from safebench.checks.registry import (
 from safebench.checks.rules.agreement import RESTORE
 from safebench.errors import EvidenceError, SafebenchError
 from safebench.files import inside
-
-if TYPE_CHECKING:
-    pass
 
 rules = Rules("evidence.md#one-fact-in-two-places")
 
