@@ -71,7 +71,7 @@ def test_running(
         for _, *arguments in shown:
             place = [a.replace(SERVER, server.url) for a in arguments]
             if place[0] == "withdraw":
-                place[place.index("--seed") + 1] = str(seed)
+                place[place.index("--training-seed") + 1] = str(seed)
             if "--backend" in place and "--dry-run" not in place:
                 place += ["--limit", "2"]
             ran = safebench(capsys, *place)

@@ -13,7 +13,7 @@ from safebench.exporting.interface import FORMATS, Options, formats_with, write_
 from safebench.words import count
 
 _MOST_SHOWN = 8
-_HELP = """Write the submission in FOLDER as FORMAT, and list what that format cannot hold.
+_HELP = """Write SUBMISSION as FORMAT, and list what that format cannot hold.
 
 \b
 {formats}
@@ -28,10 +28,14 @@ def _for(option: str) -> str:
 
 @click.command(name="export", help=_HELP)
 @click.argument("format_", metavar="FORMAT", type=click.Choice(list(FORMATS)))
-@click.argument("folder", type=shared.EXISTING_FOLDER)
+@click.argument("folder", metavar="SUBMISSION", type=shared.EXISTING_FOLDER)
 @click.option("--out", required=True, type=shared.FOLDER, help="New folder to write to.")
 @click.option("--card-url", metavar="URL", help=f"Public address of the card. {_for('card_url')}")
-@click.option("--seed", type=int, help=f"Training seed whose numbers are written. {_for('seed')}")
+@click.option(
+    "--training-seed",
+    type=int,
+    help=f"Training seed whose numbers are written. {_for('training_seed')}",
+)
 @click.option(
     "--checkpoint",
     type=click.IntRange(min=1),

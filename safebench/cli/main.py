@@ -64,6 +64,7 @@ def _print_version(context: click.Context, _: click.Parameter, is_set: bool) -> 
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(
+    "-V",
     "--version",
     is_flag=True,
     expose_value=False,
@@ -76,7 +77,10 @@ def cli() -> None:
 
     \b
     Exit codes: 0 done; 1 `validate`, `verify` or `unpack` found errors, or `rerun` did not
-                reproduce; 2 the command failed; 3 `rerun` is inconclusive or has no verdict.
+                reproduce; 2 the command failed; 3 `rerun` is inconclusive or has no verdict;
+                130 interrupted.
+
+    Completion of commands and options by the Tab key: docs/command-line.md.
     """
 
 

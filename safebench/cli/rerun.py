@@ -90,9 +90,15 @@ EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3, "no_verdict": 3
     "differs from the original's.",
 )
 @click.option("--contact", help="Address for questions about the rerun.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print what the rerun would cost here, timed by a short probe; nothing else is run.",
+)
 @options.batch_size
 @options.device
 @options.threads
+@options.quiet
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -109,6 +115,7 @@ def command(
     name: str,
     organisation: str | None,
     contact: str | None,
+    dry_run: bool,
     **settings: Any,
 ) -> None:
     """Repeat SUBMISSION, compare, and print a verdict on each primary estimand.
@@ -122,11 +129,11 @@ def command(
                 3 inconclusive or no verdict; 2 the rerun could not be done.
     """
     count, is_sequential = _seeds(seeds, kind)
-    if kind is None:
+    if kind is None or dry_run:
         from safebench.cli.rerun_costs import print_costs
 
         original = Submission(load_sound_card(submission / CARD_FILE), submission)
-        print_costs(original, seeds=count, fraction=fraction, base=base, **settings)
+        print_costs(original, kind, seeds=count, fraction=fraction, base=base, **settings)
         return
     _check_options(kind, out, seeds=seeds, fraction=fraction, nonce=nonce, generation=generation)
     if kind == "recompute":

@@ -16,6 +16,7 @@ from safebench.evidence.submission import Submission
 from safebench.words import number
 
 if TYPE_CHECKING:
+    from safebench.evidence.verdicts import Kind
     from safebench.study.rerun import Repetition
 
 _KINDS: tuple[Repetition, ...] = ("rejudge", "regenerate", "retrain")
@@ -23,26 +24,28 @@ _KINDS: tuple[Repetition, ...] = ("rejudge", "regenerate", "retrain")
 
 def print_costs(
     original: Submission,
+    kind: Kind | None,
     *,
     seeds: int | None,
     fraction: float | None,
     base: Path | None,
     **settings: Any,
 ) -> None:
-    """Print one row for each kind, and below it what is not here."""
+    """Print one row for the kind, or for each, and below it what is not here."""
     from safebench.study.rerun import Extent
     from safebench.study.rerun_costs import Cost, cost_of
 
     somebody = Submitter(name="not given", organisation="not given", contact="not given")
     extent = Extent(seeds, fraction, nonce="a draw of this size")
     costs: dict[str, Cost | SafebenchError] = {}
-    for kind in _KINDS:
-        try:
-            costs[kind] = cost_of(original, kind, somebody, extent, base, settings)
-        except SafebenchError as problem:
-            costs[kind] = problem
+    for one in _KINDS:
+        if kind in (None, one):
+            try:
+                costs[one] = cost_of(original, one, somebody, extent, base, settings)
+            except SafebenchError as problem:
+                costs[one] = problem
     console = printer()
-    cells = [("recompute", "0", "0", "0", "seconds")]
+    cells = [("recompute", "0", "0", "0", "seconds")] if kind in (None, "recompute") else []
     for name, cost in costs.items():
         cells.append(
             (name, "-", "-", "-", "cannot be done here")
@@ -59,10 +62,12 @@ def print_costs(
     print_cells(console, heads, cells)
     console.print()
     for name, shows in SHOWS.items():
+        if kind not in (None, name):
+            continue
         print_wrapped(console, f"  {name}", shows, 14)
         found = costs.get(name)
         if isinstance(found, SafebenchError):
             print_wrapped(console, "", str(found), 14)
         for line in () if found is None or isinstance(found, SafebenchError) else found.missing:
             print_wrapped(console, "", f"not here: {line}", 14)
-    click.echo(f"\nThen: safebench rerun {original.folder} --kind KIND --out DIR")
+    click.echo(f"\nThen: safebench rerun {original.folder} --kind {kind or 'KIND'} --out DIR")

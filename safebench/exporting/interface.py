@@ -28,7 +28,7 @@ class Options:
     """The format's name, for a module that writes several."""
     card_url: str | None = None
     """Where the card can be read."""
-    seed: int | None = None
+    training_seed: int | None = None
     """The training seed whose numbers are written; those of the recipe as a whole if None."""
     checkpoint: int | None = None
     """The checkpoint whose numbers are written; that of the primary estimands if None."""
@@ -70,7 +70,7 @@ FORMATS = {
     "hub": Format(
         "hub",
         ".eval_results and model-index for a model card on the Hub",
-        frozenset({"card_url", "seed", "checkpoint"}),
+        frozenset({"card_url", "training_seed", "checkpoint"}),
     ),
     "croissant": Format(
         "croissant", "a description of the evidence tables as a data set", frozenset({"card_url"})

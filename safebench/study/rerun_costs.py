@@ -18,6 +18,7 @@ from safebench.evidence.submission import Submission
 from safebench.judges.registry import missing
 from safebench.study.estimate import Estimate, count_grid, estimate
 from safebench.study.rerun import Extent, Repetition, primary_blocks, rerun_card
+from safebench.words import duration
 
 _PROMPTS = 16
 """Responses that a probe times."""
@@ -84,10 +85,7 @@ def _time(protocol: Submission, found: Estimate, settings: dict[str, Any]) -> st
         seconds = _probe(protocol, found, settings)
     except ImportError:
         return "not measured: needs pip install 'safebench[run]'"
-    if seconds < 90:
-        return f"about {max(1, round(seconds))} s"
-    minutes = seconds / 60
-    return f"about {minutes:.0f} min" if minutes < 90 else f"about {minutes / 60:.1f} h"
+    return f"about {duration(seconds)}"
 
 
 def _probe(protocol: Submission, found: Estimate, settings: dict[str, Any]) -> float:
