@@ -17,6 +17,7 @@ from safebench.errors import SafebenchError, visible
 COMMANDS = {
     "demo": "Watch fine-tuning lower safety on an embedded model.",
     "doctor": "Say what this machine can run, and how to get what it cannot.",
+    "new": "Write the folder of a new study, with a plan that can be run.",
     "init": "Draft a card from adapters, trainer output and lm-eval results.",
     "run": "Execute a card: fine-tune, generate, judge, score.",
     "status": "Show the progress of a run.",
