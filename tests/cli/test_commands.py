@@ -130,7 +130,18 @@ def imported(program: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "name",
-    ["init", "new", "validate", "rules", "score", "compare", "leaderboard", "schema", "export", "tasks"],
+    [
+        "init",
+        "new",
+        "validate",
+        "rules",
+        "score",
+        "compare",
+        "leaderboard",
+        "schema",
+        "export",
+        "tasks",
+    ],
 )
 def test_light_commands_need_no_model_libraries(name: str) -> None:
     assert not imported(f"from safebench.cli.main import load; load({name!r})") & set(HEAVY)
