@@ -5,6 +5,7 @@ The studies that `run` would write are made beforehand: other tests run it.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -58,3 +59,36 @@ def test_every_variable_of_the_environment_is_listed() -> None:
     assert {name for name in used if not name.endswith(("_FILE", "_"))} <= set(
         re.findall(r"\w+", text)
     )
+
+
+DESCRIBES = {
+    *("format", "spec", "submission", "primary", "results", "scores", "reason", "what", "total"),
+    *("task", "construct", "condition", "checkpoint", "decoding", "judge", "training_seed"),
+    *(
+        "repeat",
+        "repeats",
+        "decodings",
+        "answers",
+        "levels",
+        "effect",
+        "fixed",
+        "variance",
+        "prompt",
+    ),
+    *("confidence", "power", "se", "seeds_lower", "seeds_upper", "diagnostics", "change"),
+}
+"""Names in the JSON of `score` that say what a number is about, or are parts of one."""
+
+
+def names_in(data: object) -> set[str]:
+    if isinstance(data, dict):
+        return set(data).union(*map(names_in, data.values()))
+    return set().union(*map(names_in, data)) if isinstance(data, list) else set()
+
+
+def test_every_number_is_explained(folder: Path) -> None:
+    ran = run_shown("safebench score my-study --json", folder)
+    text = (ROOT / "docs" / "numbers.md").read_text()
+    explained = set(re.findall(r"`(\w+)`", text))
+    shown = {name for name in names_in(json.loads(ran.out)) if not name.startswith("safebench_")}
+    assert shown - DESCRIBES <= explained

@@ -15,11 +15,11 @@ from safebench.evidence.submission import Submission
 from safebench.study.estimate import Estimate
 from safebench.words import duration
 
-_PROMPTS = 16
-"""Responses that are timed."""
-_TOKENS = 32
+_PROMPTS, _FEW_PROMPTS = 16, 8
+"""Responses that are timed, and where the probe is to be short."""
+_TOKENS = 16
 """Their length where the probe is to be short."""
-_UPDATES = (1, 4)
+_UPDATES, _FEW_UPDATES = (1, 4), (1, 2)
 """Updates of two short fine-tunings: the first shows what beginning costs."""
 
 
@@ -67,7 +67,8 @@ def _probe(
             prompts = build_prompts(
                 engine, plan.tasks, chat=plan.chat, system_prompt=plan.card.system_prompt
             )
-            some = prompts[:: max(1, len(prompts) // _PROMPTS)][:_PROMPTS]
+            most = _FEW_PROMPTS if is_short else _PROMPTS
+            some = prompts[:: max(1, len(prompts) // most)][:most]
             began = time.monotonic()
             stream = Stream(0, "base", None, None, decoding.name)
             generate(engine, some, decoding, stream, batch_size=len(some), on_batch=lambda _: None)
@@ -77,7 +78,8 @@ def _probe(
             some_rows = next(iter(plan.rows.values()))
             job = partial(Job, base=plan.base, rows=some_rows, seed=0, tokenizer=plan.tokenizer)
             taken = []
-            for updates in _UPDATES:
+            few, many = _FEW_UPDATES if is_short else _UPDATES
+            for updates in (few, many):
                 short = {"steps": updates, "epochs": None, "checkpoints": (updates,)}
                 began = time.monotonic()
                 trainer_of(recipe).train(
@@ -92,7 +94,7 @@ def _probe(
                     )
                 )
                 taken.append(time.monotonic() - began)
-            more = max(0.0, taken[1] - taken[0]) / (_UPDATES[1] - _UPDATES[0])
+            more = max(0.0, taken[1] - taken[0]) / (many - few)
             seconds += (taken[0] + more * found.updates) * found.fine_tunings
         return seconds
     finally:
