@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,7 +56,8 @@ def on_files(files: Files, config: Any) -> Files:
         "stats": [f"safebench.stats.{name}" for name in stats.__all__],
     }
     text = {key: "\n\n".join(f"::: {name}" for name in names) for key, names in named.items()}
-    commands = "\n".join(["# Commands", *_helps(cli, click.Context(cli, info_name="safebench"))])
+    context = click.Context(cli, info_name="safebench", **cli.context_settings)
+    commands = "\n".join(["# Commands", *_helps(cli, context)])
     made = {"commands": commands, "python": _PYTHON.format(**text)}
     pages += [File.generated(config, f"reference/{name}.md", content=made[name]) for name in made]
     return Files([*pages, *theme])
@@ -71,6 +73,14 @@ def _helps(command: click.Command, context: click.Context) -> Iterator[str]:
                 yield from _helps(inner, click.Context(inner, context, name))
 
 
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """Refuse a page that would fetch anything from elsewhere."""
+    foreign = re.search(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=\"?(?:https?:)?//", output)
+    if foreign:
+        raise PluginError(f"{page.file.src_uri}: {foreign[0]} ... is fetched from elsewhere")
+    return output
+
+
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Put files that a page links to beside it, and name folders; what is absent stays an error."""
 
@@ -81,7 +91,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
             return found[0]
         name = path.relative_to(ROOT).as_posix()
         if path.is_dir():
-            return found[0] if picture else f"{text} (`{name}/`)"
+            shown = f"`{name}/`"
+            return found[0] if picture else shown if text in name else f"{text} ({shown})"
         if files.get_file_from_path(name) is None:
             files.append(File(name, str(ROOT), config.site_dir, config.use_directory_urls))
         return found[0]

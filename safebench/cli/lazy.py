@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-_EXIT_CODES = "Exit codes: 0 done; 2 the command failed."
+_EXIT_CODES = "Exit codes: 0 done; 2 the command failed; 130 interrupted."
 
 
 class LazyGroup(click.Group):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import click
 
 from safebench.analysis.rerun_facts import SHOWS
 from safebench.card.submission import Submitter
-from safebench.cli.console import print_wrapped, printer
+from safebench.cli.console import print_json, print_wrapped, printer
 from safebench.cli.tables import columns, print_cells
 from safebench.errors import SafebenchError
 from safebench.evidence.submission import Submission
@@ -18,6 +19,7 @@ from safebench.words import number
 if TYPE_CHECKING:
     from safebench.evidence.verdicts import Kind
     from safebench.study.rerun import Repetition
+    from safebench.study.rerun_costs import Cost
 
 _KINDS: tuple[Repetition, ...] = ("rejudge", "regenerate", "retrain")
 
@@ -26,6 +28,7 @@ def print_costs(
     original: Submission,
     kind: Kind | None,
     *,
+    style: str,
     seeds: int | None,
     fraction: float | None,
     base: Path | None,
@@ -33,7 +36,7 @@ def print_costs(
 ) -> None:
     """Print one row for the kind, or for each, and below it what is not here."""
     from safebench.study.rerun import Extent
-    from safebench.study.rerun_costs import Cost, cost_of
+    from safebench.study.rerun_costs import cost_of
 
     somebody = Submitter(name="not given", organisation="not given", contact="not given")
     extent = Extent(seeds, fraction, nonce="a draw of this size")
@@ -44,6 +47,9 @@ def print_costs(
                 costs[one] = cost_of(original, one, somebody, extent, base, settings)
             except SafebenchError as problem:
                 costs[one] = problem
+    if style == "json":
+        print_json({name: _plain(cost) for name, cost in costs.items()})
+        return
     console = printer()
     cells = [("recompute", "0", "0", "0", "seconds")] if kind in (None, "recompute") else []
     for name, cost in costs.items():
@@ -71,3 +77,9 @@ def print_costs(
         for line in () if found is None or isinstance(found, SafebenchError) else found.missing:
             print_wrapped(console, "", f"not here: {line}", 14)
     click.echo(f"\nThen: safebench rerun {original.folder} --kind {kind or 'KIND'} --out DIR")
+
+
+def _plain(cost: Cost | SafebenchError) -> dict[str, Any]:
+    if isinstance(cost, SafebenchError):
+        return {"cannot": str(cost), "fix": cost.fix}
+    return asdict(cost)
