@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +18,11 @@ from safebench.evidence.submission import Submission
 from safebench.importing.draft.draft import Draft
 from safebench.importing.draft.start import CardBasics
 from safebench.importing.draft.study import PLAN, TASKS, Answers, write_study
+from safebench.judges.pinned import cached_commit
 from safebench.words import count, number
+
+if TYPE_CHECKING:
+    from safebench.study.estimate import Grid
 
 _ASKED = {
     "model": "Model: a folder, or owner/name@COMMIT of the Hub",
@@ -133,15 +139,40 @@ def _costs(folder: Path, draft: Draft, device: str | None, *, probe: bool) -> It
             f"{count(found.updates, 'update')}, {count(found.responses, 'response')}, at most "
             f"{number(found.new_tokens)} new tokens"
         )
-        waits = ", ".join(grid.uncounted[1:]) or ", ".join(one.what for one in grid.missing)
-        if not probe or waits:
-            reason = f"needs {waits}" if waits else "--no-probe"
+        absent = [*_on_the_hub(grid, protocol), *(one.what for one in grid.missing)]
+        if not probe or absent:
+            reason = f"not here: {'; '.join(absent)}" if absent else "--no-probe"
             yield f"Time here: not measured ({reason})"
         else:
             click.echo("Timing a little of it ...", err=True)
-            yield f"Time here: {time_here(protocol, found, {'device': device}, is_short=True)}"
+            with _offline():
+                yield f"Time here: {time_here(protocol, found, {'device': device}, is_short=True)}"
     except SafebenchError as problem:
         yield f"Time here: not measured ({problem})"
+
+
+def _on_the_hub(grid: Grid, protocol: Submission) -> Iterator[str]:
+    """Yield what a run would load from the Hub; the seeds, which it only derives, aside."""
+    base = protocol.card.model.base
+    is_here = isinstance(base.revision, str) and cached_commit(str(base.id), base.revision)
+    for what in grid.uncounted:
+        is_base = what.startswith("the base model")
+        if not what.startswith("the training seeds") and not (is_base and is_here):
+            yield what
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Keep the libraries from the network: nobody asked for it here."""
+    before = os.environ.get("HF_HUB_OFFLINE")
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HF_HUB_OFFLINE"]
+        else:
+            os.environ["HF_HUB_OFFLINE"] = before
 
 
 def _next(folder: Path, draft: Draft) -> Iterator[str]:

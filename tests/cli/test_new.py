@@ -81,6 +81,7 @@ def test_a_base_model_without_a_template_and_without_training(here: Path, capsys
     chosen = ("--method", "none", "--tasks", "safebench_harm,safebench_capability")
     ran = safebench(capsys, "new", "study", "--model", "model", *chosen, *WHO, "--no-probe")
     assert ran.code == 0
+    assert "--no-probe" in ran.out
     made = plan()
     assert made["model"]["chat_template"]["source"] == "none" and "data" not in made
     assert made["tasks"] == ["safebench_harm", "safebench_capability"]
@@ -102,7 +103,9 @@ def test_a_model_of_the_hub_is_pinned_to_the_copy_that_is_here(
     copy.mkdir(parents=True)
     (copy / "model.safetensors").touch()
     write_model(copy, {"dtype": "float16"})
-    assert safebench(capsys, "new", "study", "--model", "owner/name", "--no-probe").code == 0
+    monkeypatch.setattr("safebench.study.probe.time_here", lambda *_, **__: "at most 3.5 h")
+    asked = ("new", "study", "--model", "owner/name", "--data", "mine.jsonl", *WHO)
+    assert "at most 3.5 h" in safebench(capsys, *asked).out
     assert plan()["model"]["base"] == {"id": "owner/name", "revision": "a" * 40}
     assert plan()["model"]["dtype"] == "float16"
 
@@ -140,3 +143,12 @@ def test_the_embedded_model_needs_no_files_of_ones_own(capsys: Capture) -> None:
     said = ("--model", "builtin:tiny-chat", "--data", data, *WHO, "--no-probe")
     assert safebench(capsys, "new", "study", *said).code == 0
     assert "Level: declared" in safebench(capsys, "validate", "study").out
+
+
+def test_nothing_is_timed_that_a_run_would_load(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SAFEBENCH_XSTEST_FILE", raising=False)
+    said = ("--model", "model", "--data", "mine.jsonl", "--tasks", "safebench_xstest", *WHO)
+    ran = safebench(capsys, "new", "study", *said)
+    assert ran.code == 0 and "not measured (not here: the prompts of safebench_xstest" in ran.out
