@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import click
 import pytest
 
 from safebench.cli.main import COMMANDS, cli
+from tests.checks.forged import make_true
 from tests.command import safebench
 
 HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "lm_eval", "pandas")
@@ -182,3 +184,16 @@ def test_without_the_model_libraries_the_remedy_is_named(
     ran = safebench(capsys, "run", demo_dir() / "plan.yaml", "--out", tmp_path / "out")
     assert ran.code == 2
     assert "pip install 'safebench[run]'" in ran.err
+
+
+def test_a_rerun_says_its_costs_and_its_verdict_to_a_program(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_true(tmp_path / "study", limit=1)
+    ran = safebench(capsys, "rerun", tmp_path / "study", "--kind", "rejudge", "--dry-run", "--json")
+    found = json.loads(ran.out)
+    assert ran.code == 0 and list(found) == ["rejudge"]
+    assert found["rejudge"]["judgements"] > 0 and found["rejudge"]["time"] == "seconds"
+    again = safebench(capsys, "rerun", tmp_path / "study", "--kind", "recompute", "--json")
+    assert json.loads(again.out)["kind"] == "recompute"
+    assert not list(tmp_path.glob("study/**/verdict.json"))
