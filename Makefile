@@ -44,7 +44,7 @@ mutants: setup
 
 # The documentation site, in build/site; a broken link is an error.
 docs: setup
-	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/mkdocs build --strict
 
 check: setup docs
 	$(BIN)/ruff check .
