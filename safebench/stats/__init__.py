@@ -37,7 +37,7 @@ from safebench.stats.planning import (
     tost_power,
     verdict_power,
 )
-from safebench.stats.ranks import moderated_variances, rank_intervals
+from safebench.stats.ranks import leader_classes, moderated_variances, rank_intervals
 from safebench.stats.replication import pooled_sigma, replication_interval
 from safebench.stats.sequential import SequentialDesign, sequential_design
 from safebench.stats.stability import Stability, stability
@@ -69,6 +69,7 @@ __all__ = [
     "largest_mean",
     "margin_points",
     "mcnemar_exact",
+    "leader_classes",
     "moderated_variances",
     "paired_difference",
     "phi",
