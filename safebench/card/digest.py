@@ -15,7 +15,6 @@ import rfc8785
 from safebench.card.base import require
 from safebench.card.card import Card
 from safebench.card.results import HasPlace
-from safebench.card.task import Task
 
 Role = Literal["training", "generation"]
 
@@ -147,17 +146,18 @@ def generation_digest(card: Card) -> str:
 def measurement_digest(card: Card, place: HasPlace) -> str:
     """Return the SHA-256 of all that one number was measured by, and nothing of what was measured.
 
-    Task, prompts, construct, decoding, judge and prompting; no model, no training, no names that a
-    submitter chooses. Numbers of two cards are read against each other where it is the same, so
-    that nobody climbs a board by declaring the kinder decoding. Repeats are not part of it: they
-    make a number surer and no other.
+    Prompts (the task's name where their digest is not reported), construct, decoding, judge and
+    prompting; no model, no training, no names that a submitter chooses. Numbers of two cards are
+    read against each other where it is the same, so that nobody climbs a board by declaring the
+    kinder decoding. Repeats are not part of it: they make a number surer and no other.
     """
     plain = card.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     decodings = {d["name"]: d for d in _items(plain.get("decoding"))}
     judges = {j["name"]: j for j in _items(plain.get("judge"))}
-    task = next((t for t in card.task_list() if t.name == place.task), Task(name=place.task))
+    task = next((t for t in card.task_list() if t.name == place.task), None)
+    prompts = None if task is None else task.dataset_sha256
     measured = {
-        "task": task.model_dump(mode="json", include=set(_TASK_FIELDS) - {"limit"}),
+        "task": {"dataset_sha256": prompts} if isinstance(prompts, str) else {"name": place.task},
         "construct": place.construct,
         "decoding": _without(decodings.get(place.decoding, {}), {"name", *NOT_CAUSAL["decoding"]}),
         "judge": _judged_by(place.judge, judges),

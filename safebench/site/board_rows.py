@@ -25,7 +25,8 @@ from safebench.evidence.scoring import block_flips
 from safebench.site.board import Board
 from safebench.site.sources import Entry
 from safebench.site.standing import Standing, standing_of
-from safebench.stats import flip_floor, phi
+from safebench.stats import phi
+from safebench.stats.arms import flip_floor
 from safebench.words import NOT_MEASURED, count, method_name, setting
 
 #: Fewer training seeds than this and an entry is listed but never compared.

@@ -83,7 +83,7 @@ class Ordered:
             return ""
         parts = {
             "worse": "made the model less safe",
-            "no_change": "changed nothing within the margin",
+            "no_change": "changed nothing beyond the margin",
             "better": "made it safer",
             "cannot_tell": "cannot be told from one that changes nothing",
         }
@@ -120,10 +120,8 @@ def _family(members: Sequence[BoardRow]) -> Family:
         ReadAs(word, tuple(row for row in placed if row.reading and row.reading.word == word))
         for word in READ_AS
     )
-    first = by_id[0]
-    return Family(
-        first.family.digest, first.family.words, first.artefact, tuple(s for s in sections if s.rows)
-    )
+    first, filled = by_id[0], tuple(section for section in sections if section.rows)
+    return Family(first.family.digest, first.family.words, first.artefact, filled)
 
 
 def _unlike(rows: Sequence[BoardRow]) -> frozenset[str]:

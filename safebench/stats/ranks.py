@@ -145,7 +145,8 @@ def leader_classes(
         raise StatsError(f"scores has shape {values.shape}, not (n,)")
     n = values.size
     board, order = _best_first(values if higher_is_better else -values, variances, df)
-    limits = _Limits(_sidak(n, 1 - between("confidence", confidence, 0, 1)), board.largest_inverse_df)
+    critical = _sidak(n, 1 - between("confidence", confidence, 0, 1))
+    limits = _Limits(critical, board.largest_inverse_df)
     classes = np.ones(n, dtype=np.int64)
     leader = 0
     while leader + 1 < n:

@@ -190,7 +190,7 @@ def test_a_judge_that_no_revision_names_is_called_so(tmp_path: Path) -> None:
     )
     assert "not reported: the paper does not say" in page
     assert "the provider updates it under one name" in page
-    heading = entry["measured_alike"]["heading"]  # type: ignore[index]
+    heading = entry["family"]["words"]  # type: ignore[index]
     assert heading.endswith("judged by lab/moderation (revision cannot be pinned)")
     assert "not reported" not in index
 

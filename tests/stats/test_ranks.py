@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from safebench.errors import StatsError
-from safebench.stats import _maxt, moderated_variances, rank_intervals, ranks
+from safebench.stats import _maxt, leader_classes, moderated_variances, rank_intervals, ranks
 
 
 @st.composite
@@ -198,3 +198,25 @@ def test_moderated_variances():
 def test_refuses(arguments, message):
     with pytest.raises(StatsError, match=message):
         rank_intervals(*arguments)
+
+
+@settings(max_examples=40)
+@given(boards(), st.sampled_from([None, 2, 9]), st.data())
+def test_a_class_holds_those_that_are_not_separated_from_its_leader(board, df, data):
+    scores, variances = board
+    found = leader_classes(scores, variances, df)
+    ranked = rank_intervals(scores, variances, df, method="sidak")
+    assert set(found) == set(range(1, found.max() + 1))
+    assert (np.diff(found[np.argsort(-scores, kind="stable")]) >= 0).all()
+    assert (found <= ranked.rank).all()  # a class begins with an entry
+    assert (found == 1)[ranked.lower == 1].sum() >= (found == 1).sum() > 0
+    order = np.array(data.draw(st.permutations(range(scores.size))))
+    assert (leader_classes(scores[order], variances[order], df) == found[order]).all()
+    assert (leader_classes(-scores, variances, df, higher_is_better=False) == found).all()
+
+
+def test_classes_do_not_chain():
+    scores = np.arange(10) / 10  # neighbours are not separated, the ends are
+    variances = np.full(10, 0.05**2)
+    assert set(rank_intervals(scores, variances).groups) == {1}
+    assert list(leader_classes(scores, variances)) == [4, 3, 3, 3, 2, 2, 2, 1, 1, 1]
