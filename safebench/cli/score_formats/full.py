@@ -1,4 +1,4 @@
-"""Text for people: the primary numbers first, then what varies, then what is not measured."""
+"""Text for people, in full: the primary numbers, what varies, what is not measured."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from safebench.analysis.variation import Variation
 from safebench.card.results import key_of
 from safebench.cli.console import print_wrapped, printer
 from safebench.cli.score_formats import judge_parts, parts
-from safebench.cli.score_formats.parts import diagnostics_table, variation_table
+from safebench.cli.score_formats.parts import diagnostics_table, reading_text, variation_table
 from safebench.cli.summary import INDENT, print_primary, print_scores
 from safebench.cli.tables import print_table
+from safebench.errors import visible
 from safebench.words import construct_name, count, percent
 
 _COLUMNS = 3
@@ -33,6 +34,8 @@ def render(report: ScoreReport) -> str:
         for one in report.primaries:
             key = key_of(one.estimand)
             print_primary(console, report.card, report.results, one.estimand)
+            if key in report.readings:
+                print_wrapped(console, "  read as", reading_text(report.readings[key]), INDENT)
             found = judge_parts.judge_error(report.corrections[key])
             print_wrapped(console, "  judge error", found, INDENT)
             if key in several:
@@ -54,6 +57,11 @@ def render(report: ScoreReport) -> str:
                 print_table(console, table)
         for variation in report.variations:
             _variation(console, variation)
+        if report.doubts:
+            console.print("\n[bold]doubts[/bold], and how far each could move a primary number")
+        for doubt in report.doubts:
+            text = visible(doubt.text) + (f" ({doubt.remedy})" if doubt.remedy else "")
+            print_wrapped(console, f"  {parts.doubt_size(doubt):>4}", text, 8)
         if report.not_measured:
             console.print("\n[bold]not measured[/bold]")
         for gap in report.not_measured:
