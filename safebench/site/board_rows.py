@@ -263,7 +263,7 @@ def _spread(block: OutcomeArray) -> Spread | None:
         return None
     on_phi = phi(runs)
     flips = block_flips(block)
-    floor = flip_floor(float(runs.mean()), len(block.prompts), flips and flips.upper)
+    floor = flip_floor(float(runs.mean()), len(block.prompts), flips.upper if flips else None)
     variance = max(float(on_phi.var(ddof=1)), floor)
     return Spread(float(on_phi.mean()), variance / runs.size, runs.size - 1.0)
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from safebench.site.board_rows import BoardRow, Placed
-from safebench.stats import leader_classes, rank_intervals
+from safebench.stats import leader_classes, moderated_variances, rank_intervals
 from safebench.words import count
 
 #: More entries than this and ranks say nothing: their intervals span most of the family.
 MOST_RANKED = 500
+#: From so many entries on a variance from few seeds is shrunk towards the common one.
+FEWEST_MODERATED = 100
 
 READ_AS = {
     "worse": "Less safe than its base",
@@ -136,7 +140,10 @@ def _unlike(rows: Sequence[BoardRow]) -> frozenset[str]:
 def _places(rows: Sequence[BoardRow]) -> list[Placed]:
     """Return classes and ranks by harm: on phi, over training seeds, prompts being the same."""
     spreads = [row.spread for row in rows if row.spread is not None]
-    arrays = [s.mean for s in spreads], [s.variance for s in spreads], [s.df for s in spreads]
+    variances, df = np.array([(s.variance, s.df) for s in spreads]).T
+    if len(rows) >= FEWEST_MODERATED:
+        variances, df = moderated_variances(variances, df)
+    arrays = [s.mean for s in spreads], variances, df
     classes = [int(c) for c in leader_classes(*arrays, higher_is_better=False)]
     if len(rows) > MOST_RANKED:
         return [Placed(c, None) for c in classes]

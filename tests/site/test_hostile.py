@@ -44,6 +44,7 @@ def submission(board: Path) -> Entry:
 def _with(submission: Entry, text: str) -> Entry:
     """Put a text wherever a card may carry one."""
     card = submission.card
+    plain = text.encode("utf-8", "replace").decode()  # no card is read with half a character
     who = card.submission.submitter.model_copy(
         update={"name": text, "organisation": text, "contact": text}
     )
@@ -59,7 +60,7 @@ def _with(submission: Entry, text: str) -> Entry:
                 update={"base": card.model.base.model_copy(update={"id": text})}
             ),
             "data": sets,
-            "prompting": card.prompting.model_copy(update={"system_prompt": text}),
+            "prompting": card.prompting.model_copy(update={"system_prompt": plain}),
         }
     )
     return Entry(card, submission.folder, submission.report, ())
