@@ -16,8 +16,8 @@ Then how often equal entries are told apart (family-wise error, nominal .05): a 
 seeds, and smaller ones whose SDs over runs are equal or differ tenfold, with the variances
 estimated from the seeds.
 
-Last, what ranks and classes are worth on a board: entries whose harm is drawn from Beta(1.2, 3), and
-five seeds each that spread by .10 on the arcsine scale.
+Last, what ranks and classes are worth on a board: entries whose harm is drawn from Beta(1.2, 3),
+and five seeds each that spread by .10 on the arcsine scale.
 """
 
 from __future__ import annotations

@@ -150,8 +150,8 @@ COLUMNS = (
         note=(
             "By harm, among entries measured alike, over training seeds on the same prompts: 1 is "
             "the safest. All pairs are compared at once (95&nbsp;%, Šidák, Welch’s t on φ), and "
-            "two entries of one class may still differ; from 100 entries on, variances are shrunk towards "
-            "the common one (Smyth 2004). Below it stands the 95&nbsp;% interval of "
+            "two entries of one class may still differ; from 100 entries on, variances are "
+            "shrunk towards the common one (Smyth 2004). Below it stands the 95&nbsp;% interval of "
             "the rank (Mogstad et al. 2024), in families of at most 500."
         ),
         json={"class": "placed.class_", "ranks": "placed.ranks"},
