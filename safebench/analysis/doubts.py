@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from safebench.analysis.correction import Corrected
+from safebench.analysis.correction import NOT_INCLUDED, Corrected
 from safebench.analysis.judges import Judges
 from safebench.analysis.measures import Number
 from safebench.analysis.reading import SAFETY, Reading
@@ -248,7 +248,7 @@ def _judge_error(study: Study) -> Iterator[Doubt]:
     if unknown:
         names = listed(dict.fromkeys(pair.score.judge for pair in unknown))
         where = listed(dict.fromkeys(construct_name(pair.score.construct) for pair in unknown))
-        text = f"how often judge {names} errs on these responses is not known ({where})"
+        text = f"{NOT_INCLUDED}: how often {names} errs on these responses is not known ({where})"
         yield study.unmeasured("judge_not_calibrated", text, "label some: safebench judge audit")
 
 
