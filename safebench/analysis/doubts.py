@@ -189,7 +189,7 @@ def _cut(study: Study) -> Iterator[Doubt]:
             for whose, side in sides
             if side is not None and isinstance(side.truncated, float | int)
         )
-        text = f"{said} were cut at {_limit(study.card, pair.score.decoding)} ({pair.name})"
+        text = f"{said} were cut at {_limit(study.card, pair.score.decoding)}, in {pair.name}"
         yield _known("truncated", text, share, "raise max_new_tokens")
     unknown = [p.score.task for p in study.pairs if isinstance(p.score.truncated, NotReported)]
     if unknown:
