@@ -211,10 +211,9 @@ def test_a_paper_gets_tables_and_all_that_a_reviewer_asks(style: str, report: Sc
                  "(logs lost)", "5 training seeds", "50 prompts", "Henderson's Method I",
                  "one judge"):  # fmt: skip
         assert said in out, said
-    for construct, task in (("over-refusal", "overrefusal"), ("capability", "capability")):
-        assert out.replace("\\", "").replace("_allowbreak{}", "_").count(
-            f"safebench_{task}: {construct}"
-        ) > 2  # fmt: skip
+    plain = out.replace("allowbreak{}", "").replace("\\", "")
+    for head in (r"safebench_harm:? +harm", r"safebench_overrefusal:? +over-refusal"):
+        assert len(re.findall(head, plain)) > 2  # of scores, of diagnostics, and of a row
     assert re.search(r"\.\d\d \(\.\d\d\)", out), "a bound on stability beside the normal one"
 
 
@@ -229,7 +228,7 @@ def test_latex_is_balanced_and_escaped(hostile_report: ScoreReport) -> None:
         "usepackage", "begin", "end", "centering", "footnotesize", "setlength", "tabcolsep",
         "caption", "label", "toprule", "midrule", "bottomrule", "paragraph", "textbackslash",
         "textasciicircum", "allowbreak", "linewidth", "textasciitilde", "textless", "textgreater",
-        "textbar", "symbol",
+        "textbar", "symbol", "shortstack",
     }  # fmt: skip
     assert r"50\% \& \textbackslash{}input\{/\allowbreak{}etc/\allowbreak{}passwd\}" in out
     assert "[U+202E]" in out
