@@ -154,14 +154,15 @@ def _few_seeds(study: Study) -> Iterator[Doubt]:
 
 @_check
 def _trial(study: Study) -> Iterator[Doubt]:
-    shares = {}
+    asked = {pair.score.task for pair in study.pairs}
+    shares = []
     for task in study.card.task_list():
-        if isinstance(task.limit, int) and any(p.score.task == task.name for p in study.pairs):
-            known = isinstance(task.available, int)
-            shares[task.name] = 1 - task.limit / task.available if known else 1.0  # type: ignore[operator]
+        if task.name in asked and isinstance(task.limit, int):
+            whole = task.available
+            shares.append(1 - task.limit / whole if isinstance(whole, int) else 1.0)
     if shares:
         text = "a trial: the first prompts of a task are no sample of the others"
-        yield _known("trial", text, max(shares.values()), "run again without --limit")
+        yield _known("trial", text, max(shares), "run again without --limit")
 
 
 @_check
