@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from safebench.analysis.correction import Corrected
+from safebench.analysis.correction import NOT_INCLUDED, Corrected
 from safebench.analysis.judges import Judges
 from safebench.analysis.measures import Number
 from safebench.analysis.reading import SAFETY, Reading
@@ -154,14 +154,15 @@ def _few_seeds(study: Study) -> Iterator[Doubt]:
 
 @_check
 def _trial(study: Study) -> Iterator[Doubt]:
-    shares = {}
+    asked = {pair.score.task for pair in study.pairs}
+    shares = []
     for task in study.card.task_list():
-        if isinstance(task.limit, int) and any(p.score.task == task.name for p in study.pairs):
-            known = isinstance(task.available, int)
-            shares[task.name] = 1 - task.limit / task.available if known else 1.0  # type: ignore[operator]
+        if task.name in asked and isinstance(task.limit, int):
+            whole = task.available
+            shares.append(1 - task.limit / whole if isinstance(whole, int) else 1.0)
     if shares:
         text = "a trial: the first prompts of a task are no sample of the others"
-        yield _known("trial", text, max(shares.values()), "run again without --limit")
+        yield _known("trial", text, max(shares), "run again without --limit")
 
 
 @_check
@@ -189,7 +190,7 @@ def _cut(study: Study) -> Iterator[Doubt]:
             for whose, side in sides
             if side is not None and isinstance(side.truncated, float | int)
         )
-        text = f"{said} were cut at {_limit(study.card, pair.score.decoding)} ({pair.name})"
+        text = f"{said} were cut at {_limit(study.card, pair.score.decoding)}, in {pair.name}"
         yield _known("truncated", text, share, "raise max_new_tokens")
     unknown = [p.score.task for p in study.pairs if isinstance(p.score.truncated, NotReported)]
     if unknown:
@@ -248,7 +249,7 @@ def _judge_error(study: Study) -> Iterator[Doubt]:
     if unknown:
         names = listed(dict.fromkeys(pair.score.judge for pair in unknown))
         where = listed(dict.fromkeys(construct_name(pair.score.construct) for pair in unknown))
-        text = f"how often judge {names} errs on these responses is not known ({where})"
+        text = f"{NOT_INCLUDED}: how often {names} errs on these responses is not known ({where})"
         yield study.unmeasured("judge_not_calibrated", text, "label some: safebench judge audit")
 
 

@@ -99,9 +99,11 @@ class LoadedSubmission:
             score, place = one.score, one.estimand
             where = "/".join(str(v) for v in (place.condition, place.checkpoint, place.decoding))
             trial = self.card.trials.get(place.task)
+            reading = self.report.readings.get(key_of(place))
             lines.append(
                 f"  {place.task} {place.construct} ({where}): {rounded(score.estimate, 3)} "
                 f"[{rounded(score.lower, 3)}, {rounded(score.upper, 3)}], n = {score.n}"
+                + (f", read as {reading.shown}" if reading is not None else "")
                 + (f", trial: {trial}" if trial else "")
             )
         rows = self._submission.outcomes.num_rows

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
-from safebench.card.measured import MeasuredResults
-from safebench.card.results import HasPlace, PrimaryEstimand, find, key_of
 from safebench.errors import EvidenceError
 from safebench.words import listed, option
+
+if TYPE_CHECKING:  # the help of a command that selects needs no card
+    from safebench.card.measured import MeasuredResults
+    from safebench.card.results import HasPlace, PrimaryEstimand
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Selection:
         scores = tuple(filter(self.holds, results.scores))
         primary = self.estimands(results.primary)
         if self.moved:
+            from safebench.card.results import find, key_of
+
             primary = [one for one in primary if find(scores, key_of(one)) is not None]
         if not scores or not primary:
             chosen = listed(f"{option(name)} {value}" for name, value in self.given())
@@ -71,7 +76,8 @@ class Selection:
                 f"{chosen}: not measured together", fix="leave one of them out, or choose another"
             )
         changes = tuple(filter(self.holds, results.changes))
-        return MeasuredResults(primary=tuple(primary), scores=scores, changes=changes)
+        kept = {"primary": tuple(primary), "scores": scores, "changes": changes}
+        return results.model_copy(update=kept)
 
     def given(self) -> list[tuple[str, str | int]]:
         """Return what was chosen, name and value: `task`, `safebench_harm`; `checkpoint`, `2`."""

@@ -45,7 +45,8 @@ def has_collapsed(tuned_upper: float, base_lower: float, chance: float = 0.0) ->
     """Tell whether a capability has lost more than half of what it was above chance.
 
     The upper end of the tuned model's 95 % interval against the lower end of the base's, both
-    proportions; `chance`: the score that guessing reaches. With `chance` 0 where guessing reaches
-    more, fewer collapses are found, never more.
+    proportions; `chance`: the score that guessing reaches. A base that may be no better than
+    guessing has nothing to lose. With `chance` 0 where guessing reaches more, fewer collapses are
+    found.
     """
-    return tuned_upper < chance + (base_lower - chance) / 2
+    return base_lower > chance and tuned_upper < chance + (base_lower - chance) / 2

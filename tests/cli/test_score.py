@@ -16,6 +16,7 @@ from safebench.card.results import key_of
 from safebench.cli.plotting import write
 from safebench.cli.score_formats.interface import FORMATS, FULL, render
 from safebench.cli.summary import change_text
+from safebench.errors import EvidenceError
 from safebench.evidence.submission import Submission
 from tests.command import safebench
 from tests.site.made_by_code import (
@@ -108,21 +109,23 @@ def test_one_screen_says_what_changed_and_what_could_be_wrong(
 
 
 @pytest.mark.parametrize(
-    ("options", "fix"),
+    ("selection", "said"),
     [
-        (("--decoding", "t9"), "measured are: greedy, t07"),
-        (("--checkpoint", "9"), "measured are: 1, 2"),
-        (("--judge", "llm"), "measured are: rule"),
-        (("--task", "safebench_harm", "--construct", "capability"), "not measured together"),
+        (Selection(decoding="t9"), "decoding 't9' was not measured"),
+        (Selection(checkpoint=9), "checkpoint 9 was not measured"),
+        (Selection(judge="llm"), "judge 'llm' was not measured"),
+        (
+            Selection(tasks=("safebench_harm",), constructs=("capability",)),
+            "--task safebench_harm and --construct capability: not measured together",
+        ),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_was_not_measured_is_told(
-    submission: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], fix: str
+    report: ScoreReport, selection: Selection, said: str
 ) -> None:
-    ran = safebench(capsys, "score", submission, *options)
-    assert (ran.code, ran.out) == (2, "")
-    assert fix in ran.err
+    with pytest.raises(EvidenceError, match=re.escape(said)):
+        selection.of(report.results)
 
 
 def test_another_place_is_no_primary_number(submission: Path) -> None:
@@ -208,10 +211,9 @@ def test_a_paper_gets_tables_and_all_that_a_reviewer_asks(style: str, report: Sc
                  "(logs lost)", "5 training seeds", "50 prompts", "Henderson's Method I",
                  "one judge"):  # fmt: skip
         assert said in out, said
-    for construct, task in (("over-refusal", "overrefusal"), ("capability", "capability")):
-        assert out.replace("\\", "").replace("_allowbreak{}", "_").count(
-            f"safebench_{task}: {construct}"
-        ) > 2  # fmt: skip
+    plain = out.replace("allowbreak{}", "").replace("\\", "")
+    for head in (r"safebench_harm:? +harm", r"safebench_overrefusal:? +over-refusal"):
+        assert len(re.findall(head, plain)) > 2  # of scores, of diagnostics, and of a row
     assert re.search(r"\.\d\d \(\.\d\d\)", out), "a bound on stability beside the normal one"
 
 
@@ -226,7 +228,7 @@ def test_latex_is_balanced_and_escaped(hostile_report: ScoreReport) -> None:
         "usepackage", "begin", "end", "centering", "footnotesize", "setlength", "tabcolsep",
         "caption", "label", "toprule", "midrule", "bottomrule", "paragraph", "textbackslash",
         "textasciicircum", "allowbreak", "linewidth", "textasciitilde", "textless", "textgreater",
-        "textbar", "symbol",
+        "textbar", "symbol", "shortstack",
     }  # fmt: skip
     assert r"50\% \& \textbackslash{}input\{/\allowbreak{}etc/\allowbreak{}passwd\}" in out
     assert "[U+202E]" in out

@@ -15,6 +15,7 @@ from safebench.card.card import Card
 from safebench.card.measured import MeasuredStability
 from safebench.card.results import base_key, find, key_of
 from safebench.cli.console import print_wrapped, screen
+from safebench.cli.score_formats.judge_parts import turned
 from safebench.cli.score_formats.parts import doubt_size
 from safebench.cli.summary import change_text, score_text, trial_text
 from safebench.cli.tables import Row, Table, columns, print_table
@@ -33,6 +34,8 @@ def render(report: ScoreReport) -> str:
         print_wrapped(console, "", visible(headline(report)), 0)
         if trials := trial_text(report.card):
             print_wrapped(console, "TRIAL", trials, _INDENT)
+        for sentence in turned(report):
+            print_wrapped(console, "JUDGES DIFFER", visible(sentence), 15)
         console.print()
         print_table(console, _table(report))
         console.print()
