@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tomllib
 
 import pytest
 
 from safebench.cli import doctor
 from tests.command import safebench
+from tests.conftest import ROOT
 
 Capture = pytest.CaptureFixture[str]
 
@@ -52,3 +54,8 @@ def test_a_hub_that_is_not_reached_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(HfApi, "whoami", unreached)
     (one,) = doctor._hub(asked=True)
     assert not one.is_ready and "no route to the host" in one.state
+
+
+def test_every_extra_is_looked_at() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(project["optional-dependencies"]) - {"dev"} <= set(doctor._EXTRAS)
