@@ -311,7 +311,7 @@ def test_a_prompt_of_another_task_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("judged", "facts", "message"),
     [
-        ({"human": ReportedVerdict("partial")}, (), "nothing says what kind of judge it is"),
+        ({"human": ReportedVerdict("partial")}, (), "nothing says what kind of judge"),
         ({"human": ReportedVerdict(score=0.4)}, human(), "human graded a response '0.4'"),
     ],
 )

@@ -68,6 +68,11 @@ def of_scores(place: Path, *grades: Any) -> Collected:
     return of_table(place, *grades, column="score")
 
 
+def judges(found: Collected) -> set[str]:
+    """Those that reported verdicts."""
+    return {name for one in found.samples for name in one.judged}
+
+
 def taken(place: Path, found: Collected, construct: Any, **changes: Any) -> list[str | None]:
     """The verdicts of the judge that came along, in the order of the prompts."""
     settings = (
@@ -75,9 +80,9 @@ def taken(place: Path, found: Collected, construct: Any, **changes: Any) -> list
         if any(f.place[-1] == "do_sample" for f in found.facts)
         else {"greedy": {"do_sample": False, "max_new_tokens": 8}}
     )
-    request = Request(
-        found, place / "out", constructs={"bench": construct}, settings=settings, **changes
-    )
+    changes.setdefault("judges", dict.fromkeys(judges(found), ("classifier", "x")))
+    constructs = {"bench": construct}
+    request = Request(found, place / "out", constructs=constructs, settings=settings, **changes)
     import_runs(request, Silent())
     rows = read_outcomes(place / "out").to_pylist()
     return [r["verdict"] for r in rows if r["judge"] == "judge"]

@@ -287,7 +287,7 @@ def test_unknown_fields_are_kept(tmp_path: Path) -> None:
     (one,) = found.samples
     assert one.extra["logprobs"] == ["inf"]
     assert one.extra["doc"] == {"x": "nan"}
-    assert one.judged == {}
+    assert one.judged == {"exact_match": ReportedVerdict()}
     assert one.extra["metrics"] == {"none": {"exact_match": "nan"}}
     json.dumps([dict(one.extra), dict(found.extra)], allow_nan=False)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from safebench.importing.facts import INDIRECT, Absent, Fact, short_id, show
+from safebench.importing.facts import INDIRECT, Absent, Fact, show
 from safebench.importing.interface import At, row_error
 from safebench.importing.loaded import LoadedWeights, loaded_by
 from safebench.importing.prompts import SYSTEM
@@ -29,14 +28,8 @@ _IMPORTED = ("task", "task_version", "model", "packages", "scorers")
 """Keys of `eval` that facts were made of in full."""
 
 
-def header_facts(log: Record, task: str, judges: Iterable[str]) -> Iterator[Fact]:
-    """Yield what the header says about the card, except for the decoding.
-
-    Args:
-        log: The log.
-        task: The task's name.
-        judges: Names of the judges whose verdicts the samples have.
-    """
+def header_facts(log: Record, task: str) -> Iterator[Fact]:
+    """Yield what the header says about the card, except for decoding and judges."""
     header = log.at("eval")
     yield header.fact(("tasks", task, "name"), "task", task)
     version = header.data.get("task_version")
@@ -62,7 +55,6 @@ def header_facts(log: Record, task: str, judges: Iterable[str]) -> Iterator[Fact
         if value:
             yield header.fact(("environment", field), key, value, varies=True)
     yield from _system_message(log)
-    yield from _judges(header, str(version or "unversioned"), judges)
 
 
 def _model(header: Record) -> tuple[str, str, str]:
@@ -99,44 +91,6 @@ def intended_prompts(log: Record) -> Iterator[Fact]:
         # the name of a file, or a template to fill in, is not the text that was sent
         if isinstance(text, str) and " " in text.strip() and "{" not in text:
             yield log.fact(SYSTEM, f"plan.steps[{number}].params.template", text)
-
-
-def _judges(header: Record, version: str, names: Iterable[str]) -> Iterator[Fact]:
-    """Yield the entries of judges: scorers in the header, and those that only samples have."""
-    listed = set()
-    for number, scorer in enumerate(header.items("scorers") or []):
-        if isinstance(scorer, dict) and isinstance(scorer.get("name"), str):
-            listed.add(judge_name(scorer["name"]))
-            options = scorer.get("options") or scorer.get("params") or {}
-            key = header.key(f"scorers[{number}]")
-            yield from _judge(scorer["name"], options, version, header.file, key)
-    for name in names:
-        if name not in listed:
-            yield from _judge(name, {}, "unversioned", header.file, "samples[].scores")
-
-
-def judge_name(scorer: str) -> str:
-    """Return the name under which a card lists a scorer."""
-    return short_id(scorer, "scorer")
-
-
-def _judge(scorer: str, options: Any, version: str, file: Path, key: str) -> Iterator[Fact]:
-    grader = options.get("grader_model") or options.get("model")
-    grader = grader.get("model") if isinstance(grader, dict) else grader
-    template = options.get("grader_template") or options.get("template")
-    where = ".options.grader_model"
-    values: dict[str, tuple[Any, str]] = {"name": (judge_name(scorer), ".name")}
-    if not isinstance(grader, str):
-        values |= {"kind": ("rule", ""), "id": (f"inspect/{scorer}", ".name")}
-        values["revision"] = (version, "")
-    else:
-        why = "the log names the model without a revision"
-        values |= {"kind": ("llm", where), "id": (grader, where), "revision": (Absent(why), "")}
-        if isinstance(template, str):
-            digest = hashlib.sha256(template.encode()).hexdigest()
-            values["prompt_template_sha256"] = (digest, ".options.grader_template")
-    for field, (value, place) in values.items():
-        yield Fact(("judge", judge_name(scorer), field), value, file, f"{key}{place}")
 
 
 def decoding_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,13 @@ from safebench.importing.record import plain
 
 _DOC_FIELDS = ("prompt_id", "prompt", "category", "construct", "target")
 """Fields of the documents of safebench's tasks."""
+_RULES = re.compile(
+    r"(acc|accuracy|exact_match|f1|mcc|bleu|chrf|ter|wer|em|rouge\w*?|pass@\d+|math_verify|"
+    r"brier_score|(prompt|inst)_level_(strict|loose)_acc)(_(norm|bytes|all|mutual_info|max|diff|acc))"
+    r"?(,|\Z)|chrf\+\+(,|\Z)"
+)
+"""Metrics that compare texts or likelihoods; others, such as bleurt, may ask a model."""
+_OWN_METRIC = "the results do not say how this metric decides"
 _OF_ARGMAX = "acc"
 """The metric of scored choices that is about the most likely one."""
 _ROLES = frozenset({"system", "user", "assistant"})
@@ -52,6 +60,8 @@ class TaskReader:
     """Metric (and filter) by the name that the card gives it."""
     _unsplit: set[str] = field(default_factory=set)
     """Metrics that are logged once for several repeats."""
+    _no_score: set[str] = field(default_factory=set)
+    """Metrics with a value that is no number from 0 to 1."""
 
     def responses(self, doc: Doc) -> Iterator[Response]:
         """Yield a prompt's responses, by repeat. Raises InteropError."""
@@ -83,7 +93,7 @@ class TaskReader:
             )
 
     def judges(self) -> Iterator[Fact]:
-        """Yield who judged: each reported metric is a rule of lm-eval's."""
+        """Yield who judged: a metric of lm-eval's is a rule, and a task's own may be anything."""
         record, task = self.run.results, self.run.task
         file = self.run.samples if record is None else record.file
         version = record.text("lm_eval_version") if record else None
@@ -96,7 +106,8 @@ class TaskReader:
             revision = Absent("the files do not record the version of lm-eval")
         for name, metric in self._judges.items():
             where = f"results.{task}.{metric}" if record else "metrics"
-            for what, value in {"name": name, "kind": "rule", "id": f"lm-eval/{metric}"}.items():
+            kind: Any = "rule" if _RULES.match(metric) else Absent(_OWN_METRIC)
+            for what, value in {"name": name, "kind": kind, "id": f"lm-eval/{metric}"}.items():
                 yield Fact(("judge", name, what), value, file, where)
             varies = key != "lm_eval_version"
             yield Fact(("judge", name, "revision"), revision, file, key, varies=varies)
@@ -108,6 +119,12 @@ class TaskReader:
             yield (
                 f"{self.run.samples}: lm-eval logs {names} once for all repeats of a prompt, so no "
                 "response has its own verdict; the values are kept in extra"
+            )
+        if self._no_score:
+            names = first_words(sorted(self._no_score))
+            yield (
+                f"{self.run.samples}: values of {names} are no numbers from 0 to 1 and so no "
+                "verdicts; they are kept in extra"
             )
 
     def _about(self, doc: Doc, prompt: str, extra: dict[str, Any]) -> dict[str, Any]:
@@ -134,12 +151,14 @@ class TaskReader:
         found: dict[str, ReportedVerdict] = {}
         for filter_, metrics in doc.metrics.items():
             for metric, value in metrics.items():
-                if not isinstance(value, int | float) or not 0 <= value <= 1:
-                    continue
-                if repeats > 1:
+                missing = value in (None, "nan")  # as `plain` writes NaN
+                if not missing and (not isinstance(value, int | float) or not 0 <= value <= 1):
+                    self._no_score.add(metric)
+                elif repeats > 1:
                     self._unsplit.add(metric)
                 elif self.generated or metric == _OF_ARGMAX:
-                    found[self._judge(metric, filter_)] = ReportedVerdict(score=float(value))
+                    score = None if missing else float(value)
+                    found[self._judge(metric, filter_)] = ReportedVerdict(score=score)
         return found
 
     def _judge(self, metric: str, filter_: str) -> str:

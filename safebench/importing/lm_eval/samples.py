@@ -17,7 +17,8 @@ from typing import IO, Any, cast
 
 from safebench.importing.facts import file_error, first_words, show
 from safebench.importing.interface import At, row_error
-from safebench.importing.record import check_data, parse_json, plain
+from safebench.importing.record import plain
+from safebench.rows import check_data, parse_json
 
 MOST_LINE = 32 * 1024 * 1024
 """Longest line that is read, in bytes."""
