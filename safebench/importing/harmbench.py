@@ -13,6 +13,7 @@ from typing import Any
 
 from safebench.errors import InteropError
 from safebench.importing.facts import Absent, Fact, file_error, show
+from safebench.importing.fields import Field, Fields
 from safebench.importing.interface import (
     At,
     Collected,
@@ -31,7 +32,12 @@ from safebench.rows import read_rows
 TASK = "safebench_harmbench"
 JUDGE = "harmbench"
 _DEFAULT = "default"
-_FIELDS = ("test_case", "generation", "label")
+FIELDS: Fields = {
+    "test_case": Field("evidence", "prompt"),
+    "generation": Field("evidence", "response"),
+    "label": Field("evidence", "verdict: 1 is complied, 0 refused"),
+}
+"""Fields of a completion."""
 _AS_WRITTEN = "give the file as HarmBench wrote it: {behavior id: [{test_case, generation}, ...]}"
 
 
@@ -120,7 +126,7 @@ def _sample(case: Any, at: At, model: ModelKey, decoding: str) -> Response:
         at=at,
         construct="harm",
         judged={} if label is None else {JUDGE: verdict},
-        extra={name: value for name, value in case.items() if name not in _FIELDS},
+        extra={name: value for name, value in case.items() if name not in FIELDS},
     )
 
 

@@ -13,6 +13,8 @@ from safebench.card.task import Construct
 from safebench.errors import InteropError, visible
 from safebench.evidence.tables import Status
 from safebench.importing.facts import Fact, file_error, short_id, show
+from safebench.importing.fields import Field as FieldMeaning
+from safebench.importing.fields import Fields
 from safebench.importing.interface import (
     STATUS_OPTION,
     STATUSES,
@@ -107,6 +109,14 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+_MORE = {
+    "status": "status: a status, or a reason of ending; also `finish_reason`, `stop_reason`",
+    "training_seed": "training_seed; also `seed`",
+    "decoding": "decoding: a name, whose settings stand in --decoding or --card",
+    "target": "target, of another lab's task",
+    "verdict": "verdict, of the judge that --verdicts-by names",
+    "score": "score, of the same; in [0, 1]",
+}
 FIELDS: dict[str, Parser] = {
     "task": _text,
     "prompt": _text,
@@ -127,6 +137,8 @@ FIELDS: dict[str, Parser] = {
     "score": _score,
 }
 """Fields that a column may hold, and how a cell is read."""
+MEANINGS: Fields = {name: FieldMeaning("evidence", _MORE.get(name, name)) for name in FIELDS}
+"""What becomes of them."""
 
 
 def read_responses(

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from safebench.importing.facts import INDIRECT, Absent, Fact, show
+from safebench.importing.fields import without_secrets
+from safebench.importing.inspect.fields import GENERATE, IMPORTED, LOG
 from safebench.importing.interface import At, row_error
 from safebench.importing.loaded import LoadedWeights, loaded_by
 from safebench.importing.prompts import SYSTEM
@@ -18,14 +20,9 @@ _LOCAL = ("hf", "vllm", "sglang", "llama-cpp-python")
 _LOADERS = ("hf", "nnterp", "transformer_lens")
 """Providers that load weights by name; all others ask a server, which may be somebody's own."""
 _DEFAULT = "default"
-_PENALTIES = ("frequency_penalty", "presence_penalty")
-_OF_CALL = ("temperature", "top_p", "top_k", *_PENALTIES, "max_tokens", "stop_seqs", "seed")
-"""Settings of a call that decide a response."""
-_CONNECTION = ("max_retries", "timeout", "max_connections", "attempt_timeout", "cache", "batch")
-_LEFT_OUT = ("seed", "system_message", *_CONNECTION)
-"""Settings that change no response, or that other fields of the card hold."""
-_IMPORTED = ("task", "task_version", "model", "packages", "scorers")
-"""Keys of `eval` that facts were made of in full."""
+_ELSEWHERE = ("seed", "system_message")
+"""Settings that other fields of the card hold."""
+_LEFT_OUT = (*_ELSEWHERE, *(name for name, field in GENERATE.items() if field.fate == "ignored"))
 
 
 def header_facts(log: Record, task: str) -> Iterator[Fact]:
@@ -142,7 +139,7 @@ def decoding_of(
 def _call_settings(calls: Sequence[tuple[At, dict[str, Any]]]) -> dict[str, Any]:
     """Return the settings with which the model was called, as far as the log keeps calls."""
     kept = [
-        (at, {k: v for k, v in settings.items() if k in _OF_CALL and v is not None})
+        (at, {k: v for k, v in settings.items() if _decides(k) and v is not None})
         for at, settings in calls
         if settings
     ]
@@ -151,6 +148,10 @@ def _call_settings(calls: Sequence[tuple[At, dict[str, Any]]]) -> dict[str, Any]
             what = f"the model was called with {show(one)}, and at {kept[0][0]} with {kept[0][1]}"
             raise row_error(at, what, "give a log whose samples were all decoded the same way")
     return kept[0][1] if kept else {}
+
+
+def _decides(setting: str) -> bool:
+    return setting in _ELSEWHERE[:1] or setting not in _LEFT_OUT
 
 
 def _config(log: Record) -> dict[str, Any]:
@@ -162,8 +163,9 @@ def _config(log: Record) -> dict[str, Any]:
 
 def left_over(log: Record) -> dict[str, Any]:
     """Return, under the file's name, everything in the header that no fact was made of."""
-    rest = {k: v for k, v in log.data.items() if k not in ("samples", "reductions")}
-    header = {k: v for k, v in log.at("eval").data.items() if k not in _IMPORTED}
+    left = ("samples", *(name for name, field in LOG.items() if field.fate == "ignored"))
+    rest = {k: v for k, v in log.data.items() if k not in left}
+    header = {k: v for k, v in log.at("eval").data.items() if k not in IMPORTED}
     rest.pop("eval", None)
     rest |= {"eval": header} if header else {}
-    return {log.file.name: rest} if rest else {}
+    return {log.file.name: without_secrets(rest)} if rest else {}

@@ -10,17 +10,13 @@ from typing import Any
 from safebench.errors import InteropError
 from safebench.evidence.tables import Status
 from safebench.importing.facts import Fact, Nothing, first_words, show
+from safebench.importing.inspect.fields import NOT_KEPT
 from safebench.importing.inspect.scorers import judge_name
 from safebench.importing.interface import At, ModelKey, ReportedVerdict, Response, row_error
 from safebench.importing.record import Record
 
 _VALUES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}
 """Correct, incorrect, partially correct, no answer: as Inspect's own value_to_float has them."""
-_FIELDS = (
-    *("id", "epoch", "input", "target", "output", "scores", "score", "error", "messages"),
-    *("invalidation", "model_fallbacks"),
-)
-"""Fields of a sample that are not kept as extra."""
 _MEDIA = ("image", "audio", "video", "document")
 """Parts of a message that are no text and that a model answers."""
 AS_WRITTEN = "give the log as Inspect wrote it"
@@ -84,7 +80,7 @@ def read_sample(
     sent = _sent(sample, at)
     facts = tuple(_prompting(sample, sent, system, turns, at))
     text, status, new_tokens, rest = _output(sample, at, statuses)
-    extra = {key: value for key, value in sample.data.items() if key not in _FIELDS and value}
+    extra = {key: value for key, value in sample.data.items() if key not in NOT_KEPT and value}
     if rest:
         extra["output"] = rest
     judged, scorers, scores = _judged(sample, at, scorer)

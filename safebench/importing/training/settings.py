@@ -7,6 +7,7 @@ import re
 from safebench.importing.fields import Field, Fields, several
 
 _SHAPE = Field("ignored", "the shape of the base model")
+_SET = Field("extra", "where it is not null, false or empty")
 PEFT: Fields = {
     "peft_type": Field("card", "hyperparameters.method, hyperparameters.prompt.kind"),
     "base_model_name_or_path": Field("card", "model.base.id, model.base.revision"),
@@ -34,6 +35,15 @@ PEFT: Fields = {
     "auto_mapping": Field("ignored", "the class of the base model"),
     **several("token_dim num_transformer_submodules num_attention_heads num_layers", _SHAPE),
     "tokenizer_name_or_path": Field("ignored", "the base model's"),
+    **several(
+        "exclude_modules modules_to_save layers_to_transform layers_pattern rank_pattern "
+        "alpha_pattern layer_replication target_parameters trainable_token_indices lora_bias "
+        "ensure_weight_tying use_qalora use_bdlora loftq_config eva_config corda_config "
+        "lora_ga_config velora_config monteclora_config kasa_config arrow_config megatron_config "
+        "alora_invocation_tokens runtime_config encoder_hidden_size prefix_projection init_weights "
+        "tokenizer_kwargs",
+        _SET,
+    ),
 }
 """Fields of `adapter_config.json`."""
 
@@ -82,11 +92,20 @@ ARGUMENTS: Fields = {
     "dataset_text_field": Field("extra", "where it is not text", ("text",)),
     "eos_token": Field("extra", "where it is one", ("<EOS_TOKEN>",)),
     "pad_token": Field("ignored", "padding is masked"),
-    "chat_template_path": Field("extra"),
+    **several(
+        "chat_template_path neftune_noise_alpha optim_target_modules tf32 torch_compile "
+        "use_liger_kernel liger_kernel_config auto_find_batch_size load_best_model_at_end "
+        "metric_for_best_model greater_is_better ignore_data_skip full_determinism "
+        "parallelism_config dataloader_drop_last resume_from_checkpoint trust_remote_code "
+        "router_aux_loss_coef dataset_kwargs shuffle_dataset padding_free",
+        _SET,
+    ),
     **several("output_dir logging_dir run_name project length_column_name label_names", _PLACE),
     **several(
         "report_to disable_tqdm prediction_loss_only include_num_input_tokens_seen debug "
-        "skip_memory_metrics past_index ray_scope remove_unused_columns batch_eval_metrics",
+        "bf16_full_eval fp16_full_eval enable_jit_checkpoint "
+        "restore_callback_states_from_checkpoint skip_memory_metrics past_index ray_scope "
+        "remove_unused_columns batch_eval_metrics",
         _REPORT,
     ),
     **several(
