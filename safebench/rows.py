@@ -189,8 +189,11 @@ def _parsed(text: str, where: str, failure: Failure) -> Any:
         return parse_json(text)
     except ValueError as problem:
         cut = "; the file was cut off here?" if not text.endswith(("}", "}\n", "}\r\n")) else ""
+        what = (
+            f"not JSON ({problem}){cut}" if isinstance(problem, json.JSONDecodeError) else problem
+        )
         raise failure(
-            f"{visible(where)}: not JSON ({problem}){cut}", fix="correct the file, or copy it again"
+            visible(f"{where}: {what}"), fix="correct the file, or copy it again"
         ) from problem
 
 
@@ -199,7 +202,7 @@ def _object(value: Any, at: At, failure: Failure) -> dict[str, Any]:
         try:
             check_data(value)
         except ValueError as problem:
-            fix = "cut the text between characters, or put U+FFFD in place of the half"
+            fix = "correct it; U+FFFD can stand in the place of half a character"
             raise failure(f"{at}: {visible(str(problem))}", fix=fix) from None
         return value
     raise failure(

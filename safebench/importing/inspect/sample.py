@@ -34,6 +34,8 @@ class Sent:
     """Whether this is the call of the model, so that nothing was added afterwards."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings of that call."""
+    model: str | None = None
+    """The model that was called, by its name in the log."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,15 @@ def read_sample(
     sent = Sent() if status == "error" else sent
     about = (one.get("metadata") for one in scores.values())
     grading = any(isinstance(one, dict) and "grading" in one for one in about)
-    return Sample(response, facts, sent, scorers, grading, tuple(_notes(sample, rest)))
+    notes = (*_notes(sample, rest), *_other_model(sent.model, model))
+    return Sample(response, facts, sent, scorers, grading, notes)
+
+
+def _other_model(called: str | None, evaluated: str) -> Iterator[str]:
+    """Yield a note where the model that was called is not that of the header."""
+    names = {(called or evaluated).rpartition("/")[2], evaluated.rpartition("/")[2]}
+    if len(names) > 1:
+        yield f"came from {called}, and the header says {evaluated}"
 
 
 def _check_owner(sample: Record, at: At, model: str) -> None:
@@ -164,12 +174,13 @@ def _sent(sample: Record, at: At) -> Sent:
     call = next(calls, {})
     settings = call.get("config")
     settings = settings if isinstance(settings, dict) else {}
+    model = call.get("model") if isinstance(call.get("model"), str) else None
     said = call.get("input") or _pooled(sample, call.get("input_refs"))
     for messages, whole in ((said, True), (sample.items("messages"), False)):
         turns = _turns(messages, texts, at)
         if any(role == "user" for role, _ in turns):
-            return Sent(turns, whole, settings)
-    return Sent(settings=settings)
+            return Sent(turns, whole, settings, model)
+    return Sent(settings=settings, model=model)
 
 
 def _pooled(sample: Record, places: Any) -> list[Any]:

@@ -32,6 +32,8 @@ _RULES = re.compile(
 )
 """Metrics that compare texts or likelihoods; others, such as bleurt, may ask a model."""
 _OWN_METRIC = "the results do not say how this metric decides"
+_MEDIA = re.compile(r'"type": ?"((?:input_)?(?:image|audio|video|file)(?:_url)?)"')
+"""Parts of a chat's messages that are no text."""
 _OF_ARGMAX = "acc"
 """The metric of scored choices that is about the most likely one."""
 _ROLES = frozenset({"system", "user", "assistant"})
@@ -106,11 +108,14 @@ class TaskReader:
             revision = Absent("the files do not record the version of lm-eval")
         for name, metric in self._judges.items():
             where = f"results.{task}.{metric}" if record else "metrics"
-            kind: Any = "rule" if _RULES.match(metric) else Absent(_OWN_METRIC)
-            for what, value in {"name": name, "kind": kind, "id": f"lm-eval/{metric}"}.items():
+            entry: dict[str, Any] = {"kind": "rule", "id": f"lm-eval/{metric}"}
+            if not _RULES.match(metric):
+                entry = dict.fromkeys(("kind", "id", "revision"), Absent(_OWN_METRIC))
+            for what, value in {"name": name, **entry}.items():
                 yield Fact(("judge", name, what), value, file, where)
-            varies = key != "lm_eval_version"
-            yield Fact(("judge", name, "revision"), revision, file, key, varies=varies)
+            if "revision" not in entry:
+                varies = key != "lm_eval_version"
+                yield Fact(("judge", name, "revision"), revision, file, key, varies=varies)
 
     def remarks(self) -> Iterator[str]:
         """Yield what a person should know about the verdicts."""
@@ -184,7 +189,14 @@ def _generated(doc: Doc) -> _Content:
             raise row_error(doc.at, f"a response is {show(response)}, expected a text", AS_WRITTEN)
     rest = doc.requests[0][2:]
     more = {"arguments": plain(rest)} if rest else {}
-    return _prompt(doc, doc.requests[0][0]), list(doc.answers[0]), more
+    prompt = _prompt(doc, doc.requests[0][0])
+    media = [key for part in rest if isinstance(part, dict) for key in part if part[key]]
+    media += _MEDIA.findall(prompt) if prompt.startswith("[{") else []
+    if media:
+        kinds = first_words(dict.fromkeys(map(str, media)))
+        what = f"its prompt holds more than text ({kinds}), and a card describes text alone"
+        raise row_error(doc.at, what, "leave the task out: name the tasks to import: --only-task")
+    return prompt, list(doc.answers[0]), more
 
 
 def _prompt(doc: Doc, context: Any) -> str:

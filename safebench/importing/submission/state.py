@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -79,15 +80,16 @@ def collected_facts(request: Request) -> list[Fact]:
 def _judges(request: Request, reporting: set[str]) -> Iterator[Fact]:
     """Yield the kinds and ids of judges that options give."""
     for name, (kind, identifier) in request.judges.items():
-        if name not in reporting:
+        parts = sorted(one for one in reporting if one == name or one.startswith(f"{name}."))
+        if not parts:
             raise InteropError(
                 f"--judge {visible(name)}: no judge of that name reported verdicts",
                 fix=f"those that did: {', '.join(sorted(reporting)) or 'none'}",
             )
-        for field, value in (("kind", kind), ("id", identifier)):
+        for part, (field, value) in product(parts, (("kind", kind), ("id", identifier))):
             if value:
                 note = "--judge"
-                yield Fact(("judge", name, field), value, None, note, note, rank=BY_PERSON)
+                yield Fact(("judge", part, field), value, None, note, note, rank=BY_PERSON)
 
 
 def _basics(request: Request, of_person: Sequence[Fact]) -> list[Fact]:

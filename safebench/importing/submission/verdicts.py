@@ -90,10 +90,10 @@ def silent_judges(
                 "count as `unparsed`, and the intervals allow for either verdict"
             )
 
-    def is_silent(fact: Fact) -> bool:
-        return fact.place[0] == "judge" and fact.place[1] in asked and fact.rank != BY_PERSON
-
-    return [fact for fact in facts if not is_silent(fact)], remarks
+    facts = list(facts)
+    in_card = {f.place[1] for f in facts if f.rank == BY_PERSON and f.place[2:] == ("name",)}
+    silent = {("judge", name) for name in asked - in_card}
+    return [fact for fact in facts if fact.place[:2] not in silent], remarks
 
 
 def _has_verdict(one: MatchedResponse, name: str) -> bool:
