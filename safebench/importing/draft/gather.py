@@ -104,12 +104,8 @@ def gather(
         *weights.in_the_unit(training, listed),
         *weights.facts(listed, start, steps),
         *(() if listed else weights.seeds_of_arguments(arguments)),
-        *(fact for file in files["chat template"] for fact in trainer.template_facts(file, None)),
+        *_templates(files, remarks),
     ]
-    in_files = {file.parent for file in files["chat template"]}
-    for file in files["tokenizer"]:
-        if file.parent not in in_files:  # which transformers prefers
-            facts += trainer.template_facts(file, read_record(file))
     facts += _lm_eval(files, remarks)
     remarks.extend(_unread(files, arguments))
     filled = settle(facts, remarks)
@@ -123,6 +119,22 @@ def gather(
     read = (all_ for kind, all_ in files.items() if kind not in ("pickle", "generation config"))
     read_files = tuple(file for all_ in read for file in all_)
     return Gathered(filled, paths, read_files, tuple(dict.fromkeys(remarks)), tuple(listed))
+
+
+def _templates(files: Files, remarks: list[str]) -> Iterator[Fact]:
+    """Yield the chat templates of tokenizers; transformers prefers one in a file of its own."""
+    for file in files["chat template"]:
+        yield from trainer.template_facts(file, None)
+    in_files = {file.parent for file in files["chat template"]}
+    for file in (one for one in files["tokenizer"] if one.parent not in in_files):
+        record = read_record(file)
+        yield from trainer.template_facts(file, record)
+        names = trainer.chat_templates(record)
+        if names and trainer.DEFAULT_TEMPLATE not in names:
+            remarks.append(
+                f"{file} has the chat templates {', '.join(sorted(names))}, and none is called "
+                f"{trainer.DEFAULT_TEMPLATE}: say which was applied in model.chat_template"
+            )
 
 
 def _kept(filled: Mapping[Place, FieldValue]) -> Iterator[str]:

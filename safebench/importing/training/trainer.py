@@ -16,7 +16,8 @@ from safebench.importing.record import Read, Record
 from safebench.importing.training.settings import argument_field
 
 _HYPER = ("hyperparameters",)
-_DEFAULT = "default"
+DEFAULT_TEMPLATE = "default"
+"""Name of the template that is applied, of several."""
 _CLOSE = 0.01  # epochs; a trainer's epoch is a quotient of steps
 _FIELDS: dict[str, tuple[str, Read]] = {
     "optimizer": ("optim", Record.text),
@@ -242,7 +243,7 @@ def best_checkpoint(record: Record) -> str | None:
 def template_facts(file: Path, record: Record | None) -> Iterator[Fact]:
     """Yield a tokenizer's chat template: in a file of its own, or in its configuration `record`.
 
-    Of several templates by name it is the one that is applied: `default`.
+    Of several templates it is the one that is applied.
     """
     place, key = ("model", "chat_template"), "" if record is None else "chat_template"
     if record is None:
@@ -251,12 +252,7 @@ def template_facts(file: Path, record: Record | None) -> Iterator[Fact]:
         text = io.TextIOWrapper(io.BytesIO(raw), "utf-8", "replace").read()
         text = text if len(raw) <= MAX_BYTES else ""
     else:
-        templates = _templates(record)
-        text = templates.get(_DEFAULT, "")
-        if templates and not text:
-            listed = ", ".join(sorted(templates))
-            why = f"the tokenizer has the templates {listed}, and none is called {_DEFAULT}"
-            yield Fact((*place, "source"), Absent(why), file, key, rank=INDIRECT)
+        text = chat_templates(record).get(DEFAULT_TEMPLATE, "")
     if text:
         digest = hashlib.sha256(text.encode()).hexdigest()
         note = "the tokenizer has it; whether it was used is not recorded"
@@ -264,11 +260,11 @@ def template_facts(file: Path, record: Record | None) -> Iterator[Fact]:
         yield Fact((*place, "sha256"), digest, file, key, rank=INDIRECT)
 
 
-def _templates(record: Record) -> dict[str, str]:
+def chat_templates(record: Record) -> dict[str, str]:
     """Return chat templates by name: a text, a list of names and templates, or a mapping."""
     found = record.data.get("chat_template")
     if isinstance(found, str):
-        return {_DEFAULT: found} if found else {}
+        return {DEFAULT_TEMPLATE: found} if found else {}
     if isinstance(found, list):
         named = (one for one in found if isinstance(one, dict))
         found = {str(one.get("name")): one.get("template") for one in named}
