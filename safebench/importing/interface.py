@@ -51,6 +51,8 @@ class ReportedVerdict:
     score was reported."""
     score: float | None = None
     """In [0, 1]; None where only a word was reported."""
+    lower_is_better: bool = False
+    """Whether the format says so of the score."""
 
     @property
     def grade(self) -> str | None:

@@ -39,10 +39,12 @@ def of_inspect(place: Path, *grades: Any, **more: Any) -> Collected:
     return read_inspect(write(place, data), BASE)
 
 
-def of_lm_eval(place: Path, *grades: Any) -> Collected:
+def of_lm_eval(place: Path, *grades: Any, better: dict[str, bool] | None = None) -> Collected:
     """Samples of another lab's task, whose metric is called judge."""
     task = ("bench",)
-    results(place, tasks=task, count=len(grades), results={"bench": {"judge,none": 1.0}})
+    scores = {"bench": {"judge,none": 1.0}}
+    higher = {"bench": better or {}}
+    results(place, tasks=task, count=len(grades), results=scores, higher_is_better=higher)
     rows = [
         row(n, PAIR[n > 0], metrics=["judge"], judge=grade, exact_match=...)
         for n, grade in enumerate(grades)

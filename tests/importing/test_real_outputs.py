@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from safebench.importing.training.settings import PEFT, argument_field
 from tests.importing.made import draft, read, values
 from tests.small_models import CHAT_TEMPLATE, save_llama
 
@@ -201,3 +202,16 @@ def test_results_that_this_lm_eval_writes(model: Path, tmp_path: Path) -> None:
     assert (task["name"], task["limit"]) == ("safebench_harm", 2)
     assert data["environment"]["device"] == "cpu"
     assert str(tmp_path) not in made.text
+
+
+def test_the_tables_know_every_setting_of_the_libraries() -> None:
+    from dataclasses import fields
+
+    from peft import LoraConfig, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
+    from trl import SFTConfig
+
+    kinds = (LoraConfig, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig)
+    known = {field.name for kind in kinds for field in fields(kind)}
+    assert known - set(PEFT) == set()
+    arguments = {field.name for field in fields(SFTConfig) if not field.name.startswith("_")}
+    assert {name for name in arguments if argument_field(name) is None} == set()

@@ -273,3 +273,10 @@ def test_messages_that_events_share_are_put_together(tmp_path: Path) -> None:
     call = {"event": "model", "input": [], "input_refs": [[0, 1], [1, 2]]}
     found = read(tmp_path, log(sample(events=[call], events_data={"messages": pool})))
     assert found.sent[0].turns == (("system", "Be kind."), ("user", "how 1?"))
+
+
+def test_a_metric_of_which_less_is_better_is_no_capability(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    found = of_lm_eval(tmp_path / "in", 0.9, better={"judge": False})
+    with pytest.raises(InteropError, match="lower is better for judge"):
+        taken(tmp_path, found, "capability")

@@ -163,7 +163,9 @@ class TaskReader:
                     self._unsplit.add(metric)
                 elif self.generated or metric == _OF_ARGMAX:
                     score = None if missing else float(value)
-                    found[self._judge(metric, filter_)] = ReportedVerdict(score=score)
+                    better = self.run.of_results("higher_is_better").data.get(metric)
+                    verdict = ReportedVerdict(score=score, lower_is_better=better is False)
+                    found[self._judge(metric, filter_)] = verdict
         return found
 
     def _judge(self, metric: str, filter_: str) -> str:

@@ -246,6 +246,13 @@ def _score(name: str, one: MatchedResponse, reported: ReportedVerdict) -> float:
             "have its judge report a score (in a table, name its column: --column score=COLUMN), "
             f"or leave it out: --leave-out {name}",
         )
+    if reported.lower_is_better:
+        raise row_error(
+            one.sample.at,
+            f"lower is better for {name}, by the results, and of {one.document['construct']} more "
+            "is better",
+            f"leave it out: --leave-out {name}",
+        )
     return reported.score
 
 
