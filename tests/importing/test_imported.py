@@ -322,13 +322,6 @@ def test_verdicts_that_cannot_count(
     assert message in str(refused(tmp_path / "out", samples, facts=facts))
 
 
-def test_a_judge_decides_all_or_nothing(tmp_path: Path) -> None:
-    samples = with_verdicts(sampled([BASE]))
-    samples[1] = replace(samples[1], judged={})
-    problem = refused(tmp_path / "out", samples, facts=human())
-    assert "base-None.jsonl:2: human has no verdict on this response" in str(problem)
-
-
 def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")

@@ -144,7 +144,8 @@ def test_a_folder_that_trl_wrote(
     assert said["model", "chat_template", "sha256"] == template
     paths = [value for place, value in said.items() if place[-1] == "path"]
     assert paths == ["out/checkpoint-3", "out/checkpoint-6"]  # and not their copy in out/
-    assert found.remarks == ()
+    (kept,) = found.remarks  # of all arguments, the one that was set and has no field
+    assert kept.endswith("hyperparameters.extra: neftune_noise_alpha")
     report = draft(tmp_path / "out").report
     assert report.errors == 0
     # Without the arguments, the pickle beside the checkpoints is named and not loaded.
