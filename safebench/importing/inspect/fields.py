@@ -23,7 +23,8 @@ EVAL: Fields = {
     "task_version": Field("card", "tasks[].version"),
     "model": Field("card", "model.base.id, environment.backend"),
     "packages": Field("card", "environment.harness, environment.libraries"),
-    "dataset": Field("card", "tasks[].dataset_id; kept in extra"),
+    "dataset": Field("card", "tasks[].dataset_id, available; kept in extra"),
+    "config": Field("card", "tasks[].limit, where the first samples were run; kept in extra"),
     "model_args": Field("checked", "the weights that were loaded; kept in extra"),
     "model_generate_config": Field("card", "decoding[]; kept in extra"),
     "scorers": Field("card", "judge[], of those that gave scores; kept in extra"),
@@ -31,7 +32,7 @@ EVAL: Fields = {
     **several(
         "eval_set_id eval_id run_id created task_id task_file task_display_name task_registry_name "
         "task_attribs task_args task_args_passed solver solver_args solver_args_passed tags "
-        "sandbox model_base_url config revision metadata viewer metrics",
+        "sandbox model_base_url revision metadata viewer metrics",
         _KEPT,
     ),
 }

@@ -54,6 +54,28 @@ def header_facts(log: Record, task: str) -> Iterator[Fact]:
     yield from _system_message(log)
 
 
+def part_of_dataset(log: Record, task: str, run: int) -> tuple[list[Fact], list[str]]:
+    """Return facts about a run of the first samples alone, or a remark on one of others.
+
+    Args:
+        log: The log.
+        task: The task's name.
+        run: Number of samples that were run.
+    """
+    header = log.at("eval")
+    dataset, config = header.at("dataset"), header.at("config")
+    available = dataset.whole("samples")
+    if available is None or available <= run:
+        return [], []
+    if config.data.get("limit") == run and not (
+        config.data.get("sample_shuffle") or dataset.data.get("shuffled")
+    ):
+        limit = config.fact(("tasks", task, "limit"), "limit", run)
+        return [limit, dataset.fact(("tasks", task, "available"), "samples", available)], []
+    what = f"{log.file}: {run:,} of {available:,} samples were run, and not the first ones"
+    return [], [f"{what}: the card names them by the digest of their prompts alone"]
+
+
 def _model(header: Record) -> tuple[str, str, str]:
     """Return provider, model and adapter; `vllm/BASE:ADAPTER` names an adapter."""
     provider, _, name = (header.text("model") or "").partition("/")

@@ -22,6 +22,7 @@ from safebench.importing.inspect.header import (
     intended_prompts,
     left_over,
     loaded_of,
+    part_of_dataset,
 )
 from safebench.importing.inspect.sample import AS_WRITTEN, Sample, read_sample
 from safebench.importing.inspect.scorers import first_scorer, judge_facts
@@ -188,6 +189,9 @@ def _collected(
     remarks += _notes(log.file, samples)
     header = [*header_facts(log.record, log.task)]
     header += judge_facts(log.record, judges, grading=grading)
+    part, picked = part_of_dataset(log.record, log.task, len(ids))
+    header += part if limit is None or limit >= len(ids) else []
+    remarks += picked
     if any(place == SYSTEM for place, _ in facts):
         # what was sent is better evidence than what was intended
         header = [fact for fact in header if fact.place != SYSTEM]
