@@ -73,6 +73,7 @@ def test_a_scorer_that_left_no_scores_is_no_judge(tmp_path: Path) -> None:
         found = read(tmp_path / "in", log(sample(scores=scores)))
         assert not [fact for fact in found.facts if fact.place[0] == "judge"]
         assert not found.samples[0].judged
+        assert any("no sample has a score of match" in remark for remark in found.remarks)
 
 
 def test_a_judge_of_one_model_alone_is_refused(tmp_path: Path) -> None:

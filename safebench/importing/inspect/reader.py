@@ -14,7 +14,7 @@ from typing import Any
 
 from safebench.errors import MissingDependencyError, visible
 from safebench.evidence.tables import Status
-from safebench.importing.facts import file_error, show
+from safebench.importing.facts import file_error, first_words, show
 from safebench.importing.folders import leads_outside, walk
 from safebench.importing.inspect.header import (
     decoding_of,
@@ -25,7 +25,11 @@ from safebench.importing.inspect.header import (
     part_of_dataset,
 )
 from safebench.importing.inspect.sample import AS_WRITTEN, Sample, read_sample
-from safebench.importing.inspect.scorers import first_scorer, judge_facts
+from safebench.importing.inspect.scorers import (
+    first_scorer,
+    judge_facts,
+    scorers_without_scores,
+)
 from safebench.importing.interface import (
     STATUS_OPTION,
     STATUSES,
@@ -189,6 +193,8 @@ def _collected(
     remarks += _notes(log.file, samples)
     header = [*header_facts(log.record, log.task)]
     header += judge_facts(log.record, judges, grading=grading)
+    if silent := scorers_without_scores(log.record, judges):
+        remarks.append(f"{log.file}: no sample has a score of {first_words(silent)}, so no judge")
     part, picked = part_of_dataset(log.record, log.task, len(ids))
     header += part if limit is None or limit >= len(ids) else []
     remarks += picked

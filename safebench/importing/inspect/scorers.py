@@ -51,6 +51,12 @@ def first_scorer(log: Record) -> str:
     return next(iter(_listed(log)), "scorer")
 
 
+def scorers_without_scores(log: Record, scorers: Mapping[str, str]) -> list[str]:
+    """Return the scorers of a header that no sample has a score of; `scorers` are those it has."""
+    scored = {judge_name(scorer) for scorer in scorers.values()}
+    return [name for name in _listed(log) if name not in scored]
+
+
 def judge_facts(log: Record, scorers: Mapping[str, str], *, grading: bool) -> Iterator[Fact]:
     """Yield the entries of the judges whose verdicts the samples have.
 
