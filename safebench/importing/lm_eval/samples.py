@@ -17,7 +17,9 @@ from typing import IO, Any, cast
 
 from safebench.importing.facts import file_error, first_words, show
 from safebench.importing.interface import At, row_error
-from safebench.importing.record import check_data, parse_json, plain
+from safebench.importing.lm_eval.fields import SAMPLE
+from safebench.importing.record import plain
+from safebench.rows import check_data, parse_json
 
 MOST_LINE = 32 * 1024 * 1024
 """Longest line that is read, in bytes."""
@@ -31,10 +33,8 @@ _CUT = "the run or the copy was interrupted: copy the file again, or run lm_eval
 _MIXED = "two runs are mixed: keep the rows of one"
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
-_FIELDS = frozenset(
-    ["doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"]
-)
-"""Fields of a row that are neither a metric nor kept as extra."""
+_FIELDS = frozenset(SAMPLE)
+"""Fields of a row that are neither a metric nor kept as they are."""
 
 Row = tuple[At, dict[str, Any]]
 
