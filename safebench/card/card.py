@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from safebench.card.base import NotReported, Reported, Section, TaskName, require
+from safebench.card.base import NotReported, Reported, Section, TaskName, Text, require
 from safebench.card.data import Dataset
 from safebench.card.decoding import Decoding, Prompting
 from safebench.card.judge import Judge
@@ -26,6 +26,9 @@ class Card(Section):
 
     spec: Annotated[str, StringConstraints(pattern=r"^safebench/1\.(0|[1-9][0-9]{0,5})$")]
     """Version of the standard, `safebench/1.0`."""
+    unstated: Text | None = None
+    """Why a field that should be given and is left out is `not_reported`, for all of them at once:
+    `the paper does not say`."""
     submission: SubmissionInfo
     """What this card is and who submits it."""
     model: Model
@@ -78,6 +81,20 @@ class Card(Section):
         """The system prompt, which training examples get as well; raises CardError if unknown."""
         return require(
             require(self.prompting, "prompting").system_prompt, "prompting.system_prompt"
+        )
+
+    @property
+    def is_to_be_run(self) -> bool:
+        """Whether it is a plan of one's own: there alone what is left out has a value.
+
+        Whoever measures a released model, an artefact, plans a run too, whoever made the model.
+        """
+        info = self.submission
+        return (
+            (info.relationship == "first_party" or info.object == "artefact")
+            and self.unstated is None
+            and self.results is None
+            and self.evidence is None
         )
 
     @property

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from safebench.card.card import Card
+from safebench.card.completeness import states
 from safebench.card.io import load_document, parse_card, parse_document
+from safebench.card.mandatory import MANDATORY
 from safebench.card.schema import card_schema
 from safebench.checks import LEVELS, CheckedCard, check, check_document, require
-from safebench.checks.completeness import states
 from safebench.checks.levels import level_of
-from safebench.checks.mandatory import MANDATORY
 from tests.conformance.runner import VALID
 
 TODAY = datetime.date(2026, 6, 1)
