@@ -85,7 +85,7 @@ class Card(Section):
 
     @property
     def is_to_be_run(self) -> bool:
-        """Whether it is a plan of one's own: there alone what is left out has a value.
+        """Whether it is a plan of one's own.
 
         Whoever measures a released model, an artefact, plans a run too, whoever made the model.
         """
@@ -96,6 +96,12 @@ class Card(Section):
             and self.results is None
             and self.evidence is None
         )
+
+    @property
+    def is_described(self) -> bool:
+        """Whether it tells of somebody else's work: no default speaks for that."""
+        third = self.submission.relationship == "third_party" and self.evidence is None
+        return self.unstated is not None or (third and not self.is_to_be_run)
 
     @property
     def trials(self) -> dict[str, str]:

@@ -60,7 +60,7 @@ def parse_card(document: Document) -> tuple[Card | None, list[Problem]]:
 
     Data of an older version is migrated first. A field that is missing or wrong is held as
     `not_reported` where the standard allows that, so that everything else can be checked; what a
-    short plan leaves out is filled in, and no default speaks for what nobody is to run. Where
+    short plan leaves out is filled in, and no default speaks for somebody else's work. Where
     nothing around a problem may be absent, the card is None. The document is never changed, and
     problems are at their places in it.
     """

@@ -1,4 +1,4 @@
-"""A default speaks for no paper: what a card leaves out that nobody is to run is not reported."""
+"""A default speaks for nobody else's work: what a card about a paper leaves out is not reported."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from safebench.card.task import Task
 def with_absences(card: Card) -> Card:
     """Return a card in which every mandatory field that it leaves out is `not_reported`.
 
-    A plan that is to be run is returned as it is: there what is left out has its default. So is a
-    field without a default, unless `unstated` gives its reason.
+    One's own card is returned as it is: there what is left out has its default. A field without a
+    default stays left out, unless `unstated` gives its reason.
     """
-    if card.is_to_be_run:
+    if not card.is_described:
         return card
     while True:  # what counts may depend on what is found to be absent
         gaps = {at for state in states(card) if (at := _gap(card, state)) is not None}
@@ -44,25 +44,24 @@ def _gap(card: Card, state: State) -> Pointer | None:
             return None
         value = getattr(holder, part, None)
         if value is None or part not in holder.model_fields_set:
-            marked = _is_marked(card, state, value) and _may_be_absent(type(holder), part)
-            return state.pointer[:length] if marked else None
+            is_given = part in holder.model_fields_set
+            marked = _is_marked(card, state, value, is_given=is_given)
+            return state.pointer[:length] if marked and _may_be(type(holder), part) else None
         holder = value
     return None
 
 
-def _is_marked(card: Card, state: State, value: Any) -> bool:
-    if value is not None:  # a default, which a card that was executed writes out
+def _is_marked(card: Card, state: State, value: Any, *, is_given: bool) -> bool:
+    if value is not None:  # a default
         return not isinstance(value, NotReported)
-    is_described = card.unstated is not None or (
-        card.submission.relationship == "third_party" and card.evidence is None
-    )
-    if state.lost_at is None:  # elsewhere leaving `system_prompt` out says that there is none
-        return is_described and state.pointer[0] == "prompting"
+    if state.lost_at is None:  # leaving `system_prompt` out says of one's own that there is none
+        return state.pointer[0] == "prompting" and not is_given
     return card.unstated is not None
 
 
 @cache
-def _may_be_absent(model: type[Section], field: str) -> bool:
+def _may_be(model: type[Section], field: str) -> bool:
+    """Whether a field may be `not_reported`."""
     found = Shape(model).fields.get(field)
     return found is not None and found.accepts_absence
 

@@ -46,13 +46,12 @@ def _worst(findings: Sequence[Finding]) -> Sequence[Finding]:
 
 
 def _blocks(path: str, findings: Sequence[Finding], lines: tuple[str, ...]) -> Iterator[str]:
-    """Yield each error, and each rule that warns or notes: the first place, then the others."""
+    """Yield each error; notes together, and what warns of the same field of several items."""
     alike: dict[tuple[str, str], list[Finding]] = {}
-    for finding in findings:
-        key = (finding.rule, finding.fix)
-        if finding.severity == "error":
-            key = (finding.pointer, str(len(alike)))
-        alike.setdefault(key, []).append(finding)
+    for number, finding in enumerate(findings):
+        name = "".join(part for part in finding.pointer.split("/") if not part.isdecimal())
+        one = {"error": str(number), "warning": name, "note": ""}[finding.severity]
+        alike.setdefault((finding.rule, one), []).append(finding)
     for first, *others in alike.values():
         block = _finding(path, first, lines)
         if others:
