@@ -198,9 +198,9 @@ def _missing(spot: Spot, document: Document) -> Problem:
 
 def _unknown(spot: Spot, document: Document) -> Problem:
     *above, name = spot.pointer
-    present = get(document.data, above)
-    known = [f for f in spot.owner.model_fields if f not in present]
-    fix, patch = of_unknown(spot.pointer, known, document.data)
+    # What a short plan leaves out is filled in by now, and no less free to be written.
+    known = [f for f in spot.owner.model_fields if (*above, f) not in document.values]
+    fix, patch = of_unknown(spot.pointer, known, document)
     where = f"`{above[-1]}`" if above and isinstance(above[-1], str) else "this mapping"
     message = f"`{name}` is not a field of {where if above else 'a card'}"
     problem = _at(document, UNKNOWN, spot.pointer, message, fix)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from safebench.card.document import Document, Edit, Patch, Pointer, dotted
 from safebench.card.scalars import NotANumberError, resolve
-from safebench.card.shape import Shape, card_shape, get
+from safebench.card.shape import Shape, card_shape
 
 _BOOLEANS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
 # What a mapping is about, where only that one value is given in its place.
@@ -101,7 +101,7 @@ def _as_written(pointer: Pointer, document: Document) -> str | None:
     return document.lines[place.line - 1][place.column - 1 : place.end_column - 1] or None
 
 
-def of_unknown(pointer: Pointer, known: list[str], data: Any) -> Remedy:
+def of_unknown(pointer: Pointer, known: list[str], document: Document) -> Remedy:
     """Return what to do about a field that its mapping does not have; `known`: those left free."""
     name = str(pointer[-1])
     other = _OTHER_WORDS.get(name)
@@ -109,8 +109,8 @@ def of_unknown(pointer: Pointer, known: list[str], data: Any) -> Remedy:
     if guess is not None:
         here = (*pointer[:-1], guess)
         return Remedy(f"did you mean {guess}?", (Edit("move", here, source=pointer),))
-    homes = [at for at in _homes(card_shape(), data, ()) if at[-1] in (name, other)]
-    there = [at for at in homes if not _is_there(data, at)]
+    homes = [at for at in _homes(card_shape(), document.data, ()) if at[-1] in (name, other)]
+    there = [at for at in homes if at not in document.values]
     if homes:
         words = f"it belongs under {' or '.join(dotted(at[:-1]) for at in homes)}"
         moved = (Edit("move", there[0], source=pointer),) if len(homes) == 1 and there else ()
@@ -127,7 +127,3 @@ def _homes(shape: Shape, data: Any, at: Pointer) -> Iterator[Pointer]:
         yield (*at, field)
         if field in data:
             yield from _homes(inside, data[field], (*at, field))
-
-
-def _is_there(data: Any, pointer: Pointer) -> bool:
-    return pointer[-1] in get(data, pointer[:-1])
