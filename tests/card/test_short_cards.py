@@ -49,7 +49,7 @@ def at(card: Card, place: str) -> Any:
 
 
 def test_the_shortest_cards_are_as_short_as_promised() -> None:
-    assert len(SHORT.read_text().splitlines()) <= 12
+    assert len([x for x in SHORT.read_text().splitlines() if not x.startswith("#")]) <= 12
     assert len(PAPER.read_text().splitlines()) <= 40
 
 
