@@ -137,6 +137,8 @@ def _items(report: CheckedCard) -> Iterator[str]:
     for reason, places in reasons.items():
         why = f" (not reported: {reason})" if reason else ""
         yield f"report {', '.join(_by_section(places))}{why}"
+    if report.card is not None and report.card.is_described and report.card.unstated is None:
+        yield 'or say once for all of them, at the top: unstated: "the paper does not say"'
 
 
 def _by_section(places: Sequence[str]) -> list[str]:
