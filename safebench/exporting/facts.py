@@ -79,7 +79,7 @@ def publishes_texts(card: Card) -> bool:
 
 def base_id(card: Card) -> str:
     """Return the name of the base model; `unknown` where it is not reported."""
-    return text(card.model.base.id) or UNKNOWN
+    return card.model.base.name or UNKNOWN
 
 
 def revision_of(card: Card) -> str | None:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
+from typing import Any
 
-import pyarrow as pa
 import torch
 
 from safebench.card.base import require
@@ -33,6 +33,7 @@ from safebench.progress import Progress
 from safebench.study.api_models import RequestDays, is_dated
 from safebench.study.cells import Block, runs_of
 from safebench.study.engines import Settings, environment_of, make_engine
+from safebench.study.extend import earlier_rows
 from safebench.study.plan import Plan
 from safebench.study.submission import write_submission
 from safebench.study.weights import Checkpoints
@@ -124,7 +125,7 @@ class Runner:
         self._engine = None  # judges get its memory
         free_memory()
         card = write_submission(self.plan, store, environment, self.progress, self.device)
-        journal.note("finished")
+        journal.note("finished", plan=self.plan.asked)
         store.finish()
         return RunResult(card, done, cells, lost)
 
@@ -227,9 +228,12 @@ class Runner:
         began = time.monotonic()
         if self._days is not None:
             self._days.begin()
+        kept = earlier_rows(self.store, block, self._prompts, decoding)
+        answered = {(row["task"], row["prompt_id"]) for row in kept}
+        self._report(block.name, len(kept))
         responses = generate(
             self.engine,
-            self._prompts,
+            [p for p in self._prompts if (p.task, str(p.document["prompt_id"])) not in answered],
             decoding,
             Stream(self.plan.generation_seed, *block.weights, block.decoding),
             batch_size=self.engine.batch_size,
@@ -239,11 +243,12 @@ class Runner:
         self._check_engine(self.engine)
         seed = self.plan.generation_seed if decoding.do_sample else None
         marks = marks_of(self.plan.card)
-        self.store.commit(block.name, _rows(block, seed, responses, marks))
+        rows = [*kept, *_rows(block, seed, responses, marks)]
+        self.store.commit(block.name, make_table(rows, RESPONSES))
         self.store.journal.note(
             "block",
             block=block.name,
-            responses=len(responses),
+            responses=len(rows),
             seconds=round(time.monotonic() - began, 3),
         )
         if responses and not any(r.text for r in responses):
@@ -262,24 +267,21 @@ def _rows(
     generation_seed: int | None,
     responses: list[Response],
     marks: tuple[str, str],
-) -> pa.Table:
-    return make_table(
-        [
-            {
-                "condition": block.condition,
-                "training_seed": block.training_seed,
-                "checkpoint": block.checkpoint,
-                "decoding": block.decoding,
-                "repeat": response.repeat,
-                "generation_seed": generation_seed,
-                "task": response.task,
-                "prompt_id": response.document["prompt_id"],
-                "prompt": response.document["prompt"],
-                "response": response.text,
-                "status": "truncated" if is_unfinished(response.text, marks) else response.status,
-                "new_tokens": response.new_tokens,
-            }
-            for response in responses
-        ],
-        RESPONSES,
-    )
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "condition": block.condition,
+            "training_seed": block.training_seed,
+            "checkpoint": block.checkpoint,
+            "decoding": block.decoding,
+            "repeat": response.repeat,
+            "generation_seed": generation_seed,
+            "task": response.task,
+            "prompt_id": response.document["prompt_id"],
+            "prompt": response.document["prompt"],
+            "response": response.text,
+            "status": "truncated" if is_unfinished(response.text, marks) else response.status,
+            "new_tokens": response.new_tokens,
+        }
+        for response in responses
+    ]

@@ -11,13 +11,13 @@ from typing import Any
 
 from safebench.card.base import Section
 from safebench.card.card import SPEC, Card
+from safebench.card.completeness import states
 from safebench.card.document import Pointer
 from safebench.card.io import dotted, parse_card
 from safebench.card.problems import NOT_GIVEN
 from safebench.card.read import parse_document
 from safebench.card.write import field_order
 from safebench.checks import all_rules
-from safebench.checks.completeness import states
 from safebench.checks.registry import Subject
 from safebench.checks.report import CheckedCard, check_document
 from safebench.errors import InteropError, visible
