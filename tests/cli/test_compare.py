@@ -157,7 +157,7 @@ def test_a_folder_that_is_no_submission(
     (tmp_path / "empty").mkdir()
     ran = safebench(capsys, "compare", pair[0], tmp_path / "empty")
     assert ran.code == 2
-    assert "holds no card.yaml" in ran.err
+    assert "empty holds nothing readable" in ran.err
 
 
 def test_nothing_to_compare_says_why(

@@ -17,7 +17,7 @@ from typing import IO, Any, cast
 
 from safebench.importing.facts import file_error, first_words, show
 from safebench.importing.interface import At, row_error
-from safebench.importing.record import check_data, parse_json, plain
+from safebench.importing.record import check_data, is_harmless, parse_json, plain
 
 MOST_LINE = 32 * 1024 * 1024
 """Longest line that is read, in bytes."""
@@ -176,7 +176,8 @@ def _lines(stream: IO[bytes], file: Path) -> Iterator[Row]:
             what = f"the file is larger than {MOST_TOTAL // 1024**3} GiB"
             raise row_error(at, what, "import fewer tasks at once")
         if line.strip(_BLANK + _BOM if number == 1 else _BLANK):
-            yield at, _mapping(_parse(line, at, last=not line.endswith(b"\n")), at)
+            row = _parse(line, at, last=not line.endswith(b"\n"))
+            yield at, row if isinstance(row, dict) and is_harmless(line) else _mapping(row, at)
 
 
 def _parse(raw: bytes, at: At, *, last: bool) -> Any:
