@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,8 +12,8 @@ from safebench.analysis.report import make_report, only
 from safebench.card.measured import complete_results
 from safebench.cli import options
 from safebench.cli.score_formats.interface import FORMATS, render
+from safebench.cli.uncarded import meaning_options, submission_in
 from safebench.errors import visible
-from safebench.evidence.submission import Submission
 
 
 @click.command(name="score")
@@ -29,14 +30,20 @@ from safebench.evidence.submission import Submission
     type=options.FOLDER,
     help="Also draw what varies, the run scores and the seeds needed, as SVG files in this folder.",
 )
-def command(directory: Path, style: str, tasks: tuple[str, ...], plots: Path | None) -> None:
+@meaning_options
+def command(
+    directory: Path, style: str, tasks: tuple[str, ...], plots: Path | None, **choice: Any
+) -> None:
     """Recompute every number of the submission in DIR from its outcomes.parquet.
 
     The report also says what varies most, how many seeds would be needed, and what was not
     measured, and gives diagnostics. The card's own results are not used. Nothing is written except
     the plots.
+
+    DIR may also be runs of one model without a card: an output folder of lm-eval, logs of Inspect,
+    completions of HarmBench, or a table with one response a row (see `safebench compare --help`).
     """
-    report = make_report(Submission.read(directory), tasks)
+    report = make_report(submission_in(directory, choice), tasks)
     click.echo(render(report, style))
     if plots is not None:
         from safebench.site.plots import write_plots

@@ -12,6 +12,7 @@ import click
 from safebench.errors import visible
 
 if TYPE_CHECKING:  # what reads them is loaded only where there are such runs
+    from safebench.evidence.submission import Submission
     from safebench.importing.uncarded.read import Meaning, Uncarded
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -60,6 +61,29 @@ def meaning_of(values: dict[str, Any]) -> Meaning:
         labels=texts.labels("--label", values.pop("label")),
         columns=texts.pairs("--column", values.pop("column"), "FIELD=COLUMN"),
     )
+
+
+def submission_in(path: Path, values: dict[str, Any]) -> Submission:
+    """Return the submission in a folder, or runs of one model without a card read as one.
+
+    `values` are a command's, of which those of `meaning_options` are taken out. What a reader of
+    the numbers should know, and how a card is made of the runs, goes to stderr.
+
+    Raises:
+        SafebenchError: neither can be read.
+    """
+    from safebench.evidence.submission import Submission
+
+    meaning = meaning_of(values)
+    if has_card(path):
+        return Submission.read(path)
+    from safebench.importing.uncarded.read import read_runs
+
+    found = read_runs([path], "base", meaning)
+    for remark in found.remarks:
+        click.echo(f"note: {visible(remark)}", err=True)
+    click.echo(f"no card: to make one,\n  {import_line([found], meaning)}", err=True)
+    return found.submission
 
 
 def import_line(sides: Sequence[Uncarded], meaning: Meaning) -> str:

@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from safebench.analysis.correction import NOT_INCLUDED, corrections, said
@@ -29,6 +28,7 @@ from safebench.evidence.submission import Submission
 from safebench.exporting.every_eval_ever_fields import Json, generation, known, metric, source_data
 from safebench.exporting.facts import (
     UNKNOWN,
+    WITHHELD,
     Estimate,
     Measured,
     base_id,
@@ -40,18 +40,15 @@ from safebench.exporting.facts import (
     revision_of,
     slug,
     text,
+    texts_of,
     weights_of,
 )
 from safebench.exporting.interface import Export, Options
 
 SCHEMA_VERSION = "0.3.0"
 COLLECTION = "safebench"
-WITHHELD = "[withheld: the submission does not publish prompts and responses]"
-"""What is written in place of a text that is not published."""
 _NO_TIME = "0"
 _RECIPE = "recipe"
-_RESPONSE = ("task", "prompt_id", "condition", "training_seed", "checkpoint", "decoding", "repeat")
-"""Columns that tell one response from every other."""
 
 
 def export(submission: Submission, options: Options) -> Export:
@@ -87,7 +84,7 @@ class _Writer:
         self.tasks = {task.name: task for task in card.task_list()}
         self.decodings = {decoding.name: decoding for decoding in items(card.decoding)}
         self.judges = {judge.name: judge for judge in items(card.judge)}
-        self._texts = _texts(submission)
+        self._texts = texts_of(submission)
 
     def write_model(self, model: Measured) -> None:
         """Write what was measured of one model: the mean over its repeats and prompts."""
@@ -304,17 +301,6 @@ def uuid_of(digest: str, name: str) -> str:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _texts(submission: Submission) -> dict[tuple[Any, ...], tuple[str, str | None]]:
-    """Return prompt and response of every response that the submission carries."""
-    if submission.responses is None:
-        return {}
-    columns = []
-    for name in (*_RESPONSE, "prompt", "response"):
-        codes, values = encoded(submission.responses, name)
-        columns.append([values[code] for code in codes])
-    return {row[:-2]: row[-2:] for row in zip(*columns, strict=True)}
 
 
 def _lost(submission: Submission, writer: _Writer) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import get_args
 
 import pyarrow as pa
@@ -50,10 +50,11 @@ def judge_facts(facts: Sequence[Fact], matched: Sequence[MatchedResponse]) -> li
     rule = not asked and bool(_to_judge(matched))
     made: list[Fact] = []
     if rule:
-        values = {**RULE, "sees": "prompt_and_response", "votes": 1, "primary": True}
+        name = rule_name(elsewhere)
+        values = {**RULE, "name": name, "sees": "prompt_and_response", "votes": 1, "primary": True}
         for field, value in values.items():
             note = "asked here" if field == "name" else ""
-            made.append(Fact(("judge", RULE["name"], field), value, None, note=note))
+            made.append(Fact(("judge", name, field), value, None, note=note))
     primary_declared = any(_has(facts, name, "primary") for name in described)
     decided: set[Construct] = set()
     for name, constructs in elsewhere.items():
@@ -76,6 +77,11 @@ def judge_facts(facts: Sequence[Fact], matched: Sequence[MatchedResponse]) -> li
             note = "chosen after the fact: no plan declares it"
             made.append(Fact(("judge", name, "primary"), True, None, note=note))
     return made
+
+
+def rule_name(taken: Container[str]) -> str:
+    """Return the name of the rule judge that is asked here, beside judges of these names."""
+    return RULE["name"] if RULE["name"] not in taken else f"safebench-{RULE['name']}"
 
 
 def _to_judge(matched: Sequence[MatchedResponse]) -> list[tuple[str, Construct]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from safebench.importing.draft.start import RULE, CardBasics, first_facts
 from safebench.importing.draft.tree import decoding_names
 from safebench.importing.facts import Fact, short_id
 from safebench.importing.submission.tasks import MatchedResponse
-from safebench.importing.submission.verdicts import reported_by, reported_outcomes
+from safebench.importing.submission.verdicts import reported_by, reported_outcomes, rule_name
 from safebench.judges.judging import judge_responses
 from safebench.judges.registry import open_judges
 from safebench.progress import Silent
@@ -47,12 +48,16 @@ def submission_of(
         InteropError: two files contradict each other about how the responses were made.
         JudgeError: the rule judge cannot judge.
     """
-    rule = [Fact(("judge", "rule", name), value, None) for name, value in RULE.items()]
+    asked = rule_name({name for one in matched for name in one.sample.judged})
+    rule = [
+        Fact(("judge", asked, field), value, None)
+        for field, value in {**RULE, "name": asked}.items()
+    ]
     base = all(one.sample.model.condition == "base" for one in matched)
     basics = CardBasics(
         id=short_id(path.name, "runs"), title=title, method="none" if base else None
     )
-    described, names = _decodings(list(_of_known_judges(facts)), matched)
+    described, names = _decodings(list(_usable(facts)), matched)
     matched = [one.with_(decoding=names[one.sample.decoding]) for one in matched]
     filled = settle([*first_facts(basics, plan=False), *described, *rule], remarks)
     card = bare_card(filled)
@@ -60,7 +65,7 @@ def submission_of(
     scored = {task for task, _ in judged}
     read = [one for one in matched if _is_for_rule(one, scored)]
     if read:
-        judged |= _by_rule(read, card)
+        judged |= _by_rule(read, card, asked)
         unjudged = dict.fromkeys(one.sample.task for one in read if one.sample.task not in scored)
         remarks += [
             f"{task}: the files hold no verdicts that count, so the rule judge read the responses; "
@@ -77,15 +82,22 @@ def submission_of(
     return Submission.in_memory(_completed(card, matched, judged), path, outcomes, responses)
 
 
-def _of_known_judges(facts: Sequence[Fact]) -> Iterator[Fact]:
-    """Yield facts without those about judges of no known kind, which a card cannot list."""
+def _usable(facts: Sequence[Fact]) -> Iterator[Fact]:
+    """Yield the facts that a card of runs can hold.
+
+    It lists no judge whose kind nothing tells. How many prompts there were is counted here, and may
+    differ between runs.
+    """
     kinds = {
         fact.place[1]
         for fact in facts
         if fact.place[0] == "judge" and fact.place[2] == "kind" and isinstance(fact.value, str)
     }
     for fact in facts:
-        if fact.place[0] != "judge" or fact.place[1] in kinds:
+        if fact.place[0] == "tasks" and fact.place[2] in ("prompts", "limit", "available"):
+            if fact.place[2] != "prompts":
+                yield replace(fact, varies=True)
+        elif fact.place[0] != "judge" or fact.place[1] in kinds:
             yield fact
 
 
@@ -134,15 +146,15 @@ def _is_for_rule(one: MatchedResponse, scored: set[str]) -> bool:
     return construct in COUNTED or (construct == "capability" and unscored)
 
 
-def _by_rule(read: Sequence[MatchedResponse], card: Card) -> _Judged:
-    entries = [judge for judge in items(card.judge) if judge.name == "rule"]
+def _by_rule(read: Sequence[MatchedResponse], card: Card, name: str) -> _Judged:
+    entries = [judge for judge in items(card.judge) if judge.name == name]
     found: _Judged = {}
     for task in dict.fromkeys(one.sample.task for one in read):
         of_task = [one for one in read if one.sample.task == task]
         rows = make_table([_row(one) for one in of_task], RESPONSES)
         documents = {(task, one.document["prompt_id"]): one.document for one in of_task}
         judges = open_judges(entries, Path())
-        found[task, "rule"] = judge_responses(rows, documents, judges, Silent())
+        found[task, name] = judge_responses(rows, documents, judges, Silent())
     return found
 
 
