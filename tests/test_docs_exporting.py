@@ -22,7 +22,7 @@ def test_every_command_works(
     blocks = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.M | re.S)
     shown = [shlex.split(line) for block in blocks for line in block.splitlines()]
     assert {command[2] for command in shown} == {
-        "every-eval-ever", "hub", "croissant", "csv", "parquet",
+        "every-eval-ever", "inspect", "hub", "croissant", "csv", "parquet",
     }  # fmt: skip
     for _, *arguments in shown:
         place = ["101" if before == "--seed" else a

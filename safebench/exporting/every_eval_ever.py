@@ -306,6 +306,8 @@ def _sha256(content: bytes) -> str:
 def _lost(submission: Submission, writer: _Writer) -> Iterator[str]:
     yield "changes from base: the format has scores of single models, and no differences"
     yield "hyperparameters, training data and the scheme of seeds: link the card"
+    yield "what surrounds a prompt (system prompt, examples, attack), environment, calibrations"
+    yield "generation seed and number of tokens of single responses"
     if any(s.bound is not None for s in submission.results.scores):
         yield "bounds, and the shares of incoherent, truncated and blocked responses"
     failed = {"error", "not_run"} & set(encoded(submission.outcomes, "status")[1])

@@ -40,7 +40,6 @@ from safebench.exporting.interface import Export, Options
 Json = dict[str, Any]
 Row = Mapping[str, Any]
 _STOPS = {"ok": "stop", "truncated": "max_tokens", "blocked": "content_filter"}
-_WITHOUT_RESPONSE = ("error", "not_run")
 _OF_CALL = {
     "temperature": "temperature",
     "top_p": "top_p",
@@ -145,7 +144,7 @@ class _Writer:
             "plan": {"name": "plan", "steps": [], "config": config},
             "results": {
                 "total_samples": len(samples),
-                "completed_samples": sum("error" not in sample for sample in samples),
+                "completed_samples": len(samples),
                 "scores": scores,
             },
             "stats": {"started_at": spec["created"], "completed_at": spec["created"]},
@@ -201,33 +200,26 @@ class _Writer:
             first = judged[0]
             prompt, response = self.texts.get(key, (None, None))
             asked = WITHHELD if prompt is None else prompt
+            said = WITHHELD if response is None else response
             messages = [{"role": "user", "content": asked}]
             if self.system is not None:
                 messages.insert(0, {"role": "system", "content": self.system})
-            sample = {
+            answer = {"role": "assistant", "content": said, "source": "generate"}
+            stop = _STOPS.get(first["status"], "unknown")
+            output: Json = {"model": model, "choices": [{"message": answer, "stop_reason": stop}]}
+            tokens = self.tokens.get(key)
+            if tokens is not None:
+                output["usage"] = {"output_tokens": tokens, "total_tokens": tokens}
+            yield {
                 "id": first["prompt_id"],
                 "epoch": first["repeat"],
                 "input": asked,
                 "target": "",
-                "messages": messages,
-                "output": {"model": model, "choices": []},
+                "messages": [*messages, answer],
+                "output": output,
                 "scores": _scores(judged),
                 "metadata": _metadata(first),
             }
-            if first["status"] in _WITHOUT_RESPONSE:
-                message = f"there is no response: {first['status']}"
-                sample["error"] = {"message": message, "traceback": "", "traceback_ansi": ""}
-                yield sample
-                continue
-            said = WITHHELD if response is None else response
-            answer = {"role": "assistant", "content": said, "source": "generate"}
-            stop = _STOPS.get(first["status"], "unknown")
-            sample["messages"] = [*messages, answer]
-            sample["output"]["choices"] = [{"message": answer, "stop_reason": stop}]
-            tokens = self.tokens.get(key)
-            if tokens is not None:
-                sample["output"]["usage"] = {"output_tokens": tokens, "total_tokens": tokens}
-            yield sample
 
 
 def _dashed(name: str) -> str:
@@ -283,10 +275,9 @@ def _scores(judged: Sequence[Row]) -> Json:
         value = verdict if verdict is not None and verdict not in get_args(Unread) else score
         about = {"construct": row["construct"], "score": score, "verdict": verdict}
         about = {name: part for name, part in about.items() if part is not None}
-        if row["status"] not in _WITHOUT_RESPONSE:
-            # NaN is what Inspect writes where a scorer could not score.
-            graded = float("nan") if value is None else value
-            found[row["judge"]] = {"value": graded, "metadata": about}
+        # NaN is what Inspect writes where a scorer could not score.
+        graded = float("nan") if value is None else value
+        found[row["judge"]] = {"value": graded, "metadata": about}
     return found
 
 
@@ -309,7 +300,8 @@ def _result(judge: str, rows: Sequence[Row]) -> Json:
 def _lost(submission: Submission, writer: _Writer) -> Iterator[str]:
     yield "intervals, changes from base and stability: a log is about one run of one model"
     yield "hyperparameters, training data and the scheme of seeds: link the card"
-    yield "right answers and few-shot examples: a submission keeps what was asked, not these"
+    yield "examples, attacks and chat template around a prompt, environment, calibration of judges"
+    yield "right answers (target): a submission keeps what was asked and scored, not these"
     rows = submission.outcomes
     seeds = set(encoded(rows, "generation_seed")[1]) - {None}
     if len(set(encoded(rows, "repeat")[1])) > 1 and seeds:
