@@ -12,7 +12,7 @@ from safebench.analysis.report import make_report, only
 from safebench.card.measured import complete_results
 from safebench.cli import options
 from safebench.cli.score_formats.interface import FORMATS, render
-from safebench.cli.uncarded import meaning_options, submission_in
+from safebench.cli.uncarded import has_card, meaning_options, submission_in
 from safebench.errors import visible
 
 
@@ -43,7 +43,7 @@ def command(
     DIR may also be runs of one model without a card: an output folder of lm-eval, logs of Inspect,
     completions of HarmBench, or a table with one response a row (see `safebench compare --help`).
     """
-    report = make_report(submission_in(directory, choice), tasks)
+    report = make_report(submission_in(directory, {**choice, "tasks": tasks}), tasks)
     click.echo(render(report, style))
     if plots is not None:
         from safebench.site.plots import write_plots
@@ -56,5 +56,5 @@ def command(
             "\nThe card's numbers differ from these: safebench validate lists each one.",
             err=True,
         )
-    if style == "text":
+    if style == "text" and has_card(directory):
         click.echo(f"\nNext: safebench plan {visible(shlex.quote(str(directory)))} --target .05")

@@ -52,7 +52,10 @@ def has_card(path: Path) -> bool:
 
 
 def meaning_of(values: dict[str, Any]) -> Meaning:
-    """Take the values of `meaning_options` out of a command's; raises InteropError."""
+    """Take the values of `meaning_options` out of a command's; raises InteropError.
+
+    The tasks that are selected stay.
+    """
     from safebench.cli import import_texts as texts
     from safebench.importing.uncarded.read import Meaning
 
@@ -60,6 +63,7 @@ def meaning_of(values: dict[str, Any]) -> Meaning:
         measures=cast("Any", texts.constructs("--measures", values.pop("measures"))),
         labels=texts.labels("--label", values.pop("label")),
         columns=texts.pairs("--column", values.pop("column"), "FIELD=COLUMN"),
+        tasks=tuple(values.get("tasks", ())),
     )
 
 

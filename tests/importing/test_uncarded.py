@@ -120,6 +120,15 @@ def test_nothing_is_guessed_about_an_unknown_task(tmp_path: Path) -> None:
     assert {block.construct for block in told.submission.blocks} == {"harm", "severity"}
 
 
+def test_remedies_name_options_that_there_are(tmp_path: Path) -> None:
+    folder = run(tmp_path / "a", None, BASE)
+    next(folder.glob(f"samples_{MATHS}_*")).unlink()
+    with pytest.raises(InteropError, match="its samples are not in") as found:
+        read_runs([folder], "base", Meaning())
+    assert str(found.value.fix).endswith("--task NAME")
+    assert {b.task for b in read_runs([folder], "base", Meaning(tasks=(HARM,))).submission.blocks}
+
+
 def table(folder: Path, name: str, outcomes: list[bool], **more: Any) -> Path:
     rows = [
         {"prompt": f"What of {n}?", "answer": COMPLIES if o else REFUSES, "label": int(o), **more}

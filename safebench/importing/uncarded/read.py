@@ -49,6 +49,8 @@ class Meaning:
     """Verdicts of the standard by the words of judges: `WORD`, or `JUDGE:WORD`."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Columns of a table by the field that each holds."""
+    tasks: tuple[str, ...] = ()
+    """The tasks to read, where a program logs them apart; all of them if empty."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,14 @@ def _collect(
         one.name.removeprefix("--").replace("-", "_"): _UNSET.get(one.kind, lambda: None)()
         for one in reader.options
     }
-    return sources, reader.read(sources, options | {"limit": None})
+    if "only_task" in options:
+        options["only_task"] = meaning.tasks
+    try:
+        return sources, reader.read(sources, options | {"limit": None})
+    except InteropError as problem:
+        # Options of an import: one has another name here, and one means nothing.
+        fix = (problem.fix or "").replace("--only-task", "--task").partition("; or import ")[0]
+        raise InteropError(str(problem), fix=fix) from None
 
 
 def _table(file: Path, model: ModelKey | None, meaning: Meaning) -> Collected:
