@@ -170,10 +170,11 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data = dict(pairs)
-    if len(data) < len(pairs):
-        twice = next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n]))
-        raise ValueError(f"the key {show(twice)} occurs twice in one mapping")
+    data: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in data:
+            raise ValueError(f"the key {show(key)} occurs twice in one mapping")
+        data[key] = value
     return data
 
 
@@ -192,24 +193,12 @@ def check_data(data: Any) -> None:
                 below += zip(value, value, strict=True)  # keys are texts too
             elif isinstance(value, list):
                 below += [(key, item) for item in value]
-            elif (
-                isinstance(value, str)
-                and not value.isascii()
-                and (half := lone_surrogate(value)) is not None
-            ):
+            elif isinstance(value, str) and (half := lone_surrogate(value)):
                 raise ValueError(f"the text at the key {show(key)} {half}")
         if not below:
             return
         level = below
     raise ValueError("it is nested too deeply")
-
-
-def is_harmless(raw: bytes) -> bool:
-    """Whether the bytes of a JSON text show that `check_data` has nothing to find in it.
-
-    Half a character takes an escape, and nesting takes brackets.
-    """
-    return raw.count(b"{") + raw.count(b"[") <= MOST_NESTED and b"\\ud" not in raw.lower()
 
 
 def _mapping(data: Any, file: Path) -> Record:

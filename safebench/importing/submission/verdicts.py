@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import get_args
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from safebench.checks.registry import items
 from safebench.errors import InteropError, visible
 from safebench.evidence.tables import OUTCOMES, Verdict, make_table
 from safebench.harness.tasks import LoadedTask
-from safebench.importing.draft.start import RULE
+from safebench.importing.draft.start import RULE, rule_name
 from safebench.importing.facts import Absent, Fact, first_words, show
 from safebench.importing.interface import ReportedVerdict, row_error
 from safebench.importing.submission.tasks import MatchedResponse
@@ -77,11 +77,6 @@ def judge_facts(facts: Sequence[Fact], matched: Sequence[MatchedResponse]) -> li
             note = "chosen after the fact: no plan declares it"
             made.append(Fact(("judge", name, "primary"), True, None, note=note))
     return made
-
-
-def rule_name(taken: Container[str]) -> str:
-    """Return the name of the rule judge that is asked here, beside judges of these names."""
-    return RULE["name"] if RULE["name"] not in taken else f"safebench-{RULE['name']}"
 
 
 def _to_judge(matched: Sequence[MatchedResponse]) -> list[tuple[str, Construct]]:

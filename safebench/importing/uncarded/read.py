@@ -35,7 +35,11 @@ _REPORTED = "reported"
 """Name of the judge whose verdicts a table holds."""
 _OF_WEIGHTS = ("pretrained", "peft", "delta", "lora_local_path", "model", "model_path", "revision")
 """Arguments that name the weights, which are what is compared."""
-_UNSET: Mapping[str, Callable[[], Any]] = {"texts": tuple, "pairs": dict, "flag": bool}
+_UNSET: Mapping[str, Callable[[], Any]] = {
+    **dict.fromkeys(("pairs", "statuses", "judges"), dict),
+    "texts": tuple,
+    "flag": bool,
+}
 """What a reader's option is where nobody gives it, by its kind; None for other kinds."""
 
 

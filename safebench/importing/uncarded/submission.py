@@ -18,11 +18,11 @@ from safebench.evidence.submission import Submission
 from safebench.evidence.tables import COUNTED, RESPONSES, make_table, sort_table
 from safebench.importing.draft.draft import bare_card
 from safebench.importing.draft.settle import settle
-from safebench.importing.draft.start import RULE, CardBasics, first_facts
+from safebench.importing.draft.start import RULE, CardBasics, first_facts, rule_name
 from safebench.importing.draft.tree import decoding_names
 from safebench.importing.facts import Fact, short_id
 from safebench.importing.submission.tasks import MatchedResponse
-from safebench.importing.submission.verdicts import reported_by, reported_outcomes, rule_name
+from safebench.importing.submission.verdicts import reported_by, reported_outcomes
 from safebench.judges.judging import judge_responses
 from safebench.judges.registry import open_judges
 from safebench.progress import Silent
