@@ -116,9 +116,11 @@ def test_the_way_back(
     tuned = [f"seed={s},checkpoint=2,decoding=t07:logs/tuned-seed-{s}-checkpoint-2" for s in seeds]
     arguments = [a for one in tuned for a in ("--tuned", one)]
     tasks = ("--task", "task_harm=harm", "--task", "task_capability=capability")
+    judge = {"name": "rule", "kind": "rule", "id": "safebench/refusal-rule", "revision": "1"}
+    Path("judges.yaml").write_text(json.dumps({"judge": [judge]}))
     ran = safebench(
         capsys, "import", "inspect", "--base", "decoding=t07:logs/base", *arguments, *tasks,
-        "--out", "two",
+        "--card", "judges.yaml", "--out", "two",
     )  # fmt: skip
     assert ran.code == 0, ran.err
     before, after = (
