@@ -2,9 +2,9 @@
 
     python benchmarks/compare.py
 
-A reads them, judges those of harm by the rule, pairs them and prints. At most 3 s of the
-processor's time. B only parses the same lines with `json` and averages differences with numpy,
-each program started anew; the ratio says what the rest costs. Rounds take turns.
+A reads them, judges those of harm by the rule, pairs them and prints; the aim is 3 s on a machine
+with nothing else to do. B only parses the same lines with `json` and averages differences with
+numpy, each program started anew. At most 15 x B, in the processor's time. Rounds take turns.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.importing.uncarded_made import draws, run  # noqa: E402
 PROMPTS = 2_500
 """Prompts of each of two tasks, answered by a base model and by a tuned one."""
 ROUNDS = 7
-MOST_SECONDS = 3.0
+MOST = 15.0
 #: That of a user's shell, so that bytecode is cached for both sides.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("PYTHONDONT")}
 FLOOR = """
@@ -43,7 +43,7 @@ print(len(means[0]), float((means[1] - means[0]).mean()))
 
 
 def main() -> int:
-    """Measure, print, and return 1 if it takes longer than the bound."""
+    """Measure, print, and return 1 if the ratio is over its bound."""
     print(machine("numpy", "scipy", "pyarrow", "pydantic"))
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -57,10 +57,10 @@ def main() -> int:
         floor = [sys.executable, "-c", FLOOR, str(base), str(tuned)]
         taken = turns(ROUNDS, {"A": partial(_seconds, ours), "B": partial(_seconds, floor)})
     table(taken)
-    least = min(taken["A"])
-    print(f"  A / B: {least / min(taken['B']):.1f}")
-    print("within the bound" if least <= MOST_SECONDS else f"OVER THE BOUND of {MOST_SECONDS} s")
-    return 0 if least <= MOST_SECONDS else 1
+    ratio = min(taken["A"]) / min(taken["B"])
+    print(f"  A / B: {ratio:.1f}")
+    print("within the bound" if ratio <= MOST else f"OVER THE BOUND of {MOST:g}")
+    return 0 if ratio <= MOST else 1
 
 
 def _seconds(command: list[str]) -> float:

@@ -61,6 +61,8 @@ def reader_for(path: Path) -> tuple[str, Path]:
 
 def _kind(file: Path) -> str | None:
     """Return the name of a file's reader; None where there is none."""
+    if not file.is_file():  # a pipe would be waited for
+        return None
     if file.suffix == ".eval":
         return "inspect"
     if _OF_LM_EVAL.match(file.name):
