@@ -31,7 +31,7 @@ def test_every_command_works(
         "every-eval-ever", "inspect", "hub", "croissant", "csv", "parquet",
     }  # fmt: skip
     for _, *arguments in exported:
-        place = ["101" if before == "--seed" else a
+        place = ["101" if before == "--training-seed" else a
                  for before, a in zip(["", *arguments], arguments, strict=False)]  # fmt: skip
         ran = safebench(capsys, *place)
         assert ran.code == 0, (place, ran.err)

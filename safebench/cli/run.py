@@ -61,6 +61,7 @@ _OURS = "hf"
 @options.batch_size
 @options.device
 @options.threads
+@options.quiet
 @click.option("--attention", help="Attention implementation of transformers, e.g. sdpa or eager.")
 @click.option(
     "--backend",

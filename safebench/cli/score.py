@@ -19,7 +19,7 @@ from safebench.evidence.submission import Submission
 
 
 @click.command(name="score")
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="SUBMISSION", type=click.Path(path_type=Path))
 @options.format_option(
     *FORMATS,
     help_="Output format: text for people, json for programs, latex or markdown for the tables and "
@@ -42,7 +42,7 @@ from safebench.evidence.submission import Submission
 )
 @meaning_options
 def command(directory: Path, style: str, full: bool, plots: Path | None, **choice: Any) -> None:
-    """Recompute every number of the submission in DIR from its outcomes.parquet.
+    """Recompute every number of SUBMISSION from its outcomes.parquet.
 
     One screen says what changed from the base model, what that is read as by the rule of
     spec/v1/reading.md, whether another training seed would agree, and what could make the reading

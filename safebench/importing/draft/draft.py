@@ -63,7 +63,8 @@ def make_draft(gathered: Gathered, folder: Path, name: str, *, plan: bool = Fals
     data = _ordered(tree.data, card)
     if isinstance(data["tasks"], list):
         data["tasks"] = [task["name"] if set(task) == {"name"} else task for task in data["tasks"]]
-    text = _header(gathered, name, plan=plan) + commented(data, tree.comments, tree.asides)
+    header = _header(gathered, name, plan=plan, is_complete=not tree.marked)
+    text = header + commented(data, tree.comments, tree.asides)
     report = check_document(parse_document(text.encode(), name), folder)
     mandatory = {state.lost_at for state in report.fields}
     unnamed = ["submission.id"] if data["submission"]["id"] == UNNAMED else []
@@ -162,15 +163,23 @@ def _ordered(data: Any, model: Any) -> Any:
     return data
 
 
-def _header(gathered: Gathered, name: str, *, plan: bool) -> str:
+def _header(gathered: Gathered, name: str, *, plan: bool, is_complete: bool) -> str:
+    what = f"A {'plan: a card' if plan else 'card'} of the standard {SPEC}"
+    source = "The comment behind each value names its source."
+    fill = (
+        f"Replace every {{not_reported: {TO_FILL}: ...}}; where the answer is not known, write why "
+        "instead: {not_reported: REASON}."
+    )
+    is_ready = plan and is_complete
     lines = as_comment(
-        f"A card of the standard {SPEC}, to be completed. The comment behind each value names its "
-        f"source. Replace every {{not_reported: {TO_FILL}: ...}}; where the answer is not known, "
-        "write why instead: {not_reported: REASON}."
+        f"{what} without results. {source}"
+        if is_ready
+        else f"{what}, to be completed. {source} {fill}"
     )
     if plan:
         lines += as_comment("Values marked `default` are the standard's: change what differs.")
-    lines += as_comment(f"What remains to fill in: safebench validate {name}")
+    if not is_ready:
+        lines += as_comment(f"What remains to fill in: safebench validate {name}")
     if gathered.files:
         names = Counter(short_name(file) for file in gathered.files)
         listed = ", ".join(n if count == 1 else f"{n} ({count})" for n, count in names.items())
