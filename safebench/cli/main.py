@@ -35,7 +35,7 @@ COMMANDS = {
     "score": "Recompute a submission's numbers from its evidence.",
     "plan": "Plan how many seeds, repeats and prompts are needed.",
     "rerun": "Repeat a submission and print a reproduction verdict.",
-    "compare": "Compare two submissions on the prompts they share.",
+    "compare": "Compare submissions, or runs without a card, on the prompts they share.",
     "leaderboard": "Build the static board from submissions.",
     "pack": "Write a submission as one archive.",
     "unpack": "Unpack an archive, and verify the submission in it.",

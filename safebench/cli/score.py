@@ -13,6 +13,7 @@ from safebench.analysis.selection import Selection
 from safebench.card.measured import complete_results
 from safebench.cli import options
 from safebench.cli.score_formats.interface import FORMATS, FULL, render
+from safebench.cli.uncarded import has_card, meaning_options, submission_in
 from safebench.errors import SafebenchError, visible
 from safebench.evidence.submission import Submission
 
@@ -39,6 +40,7 @@ from safebench.evidence.submission import Submission
     "a file NAME.pdf, .png or .svg the changes from base and what they are read as, for a paper "
     "(needs the extra `plots`).",
 )
+@meaning_options
 def command(directory: Path, style: str, full: bool, plots: Path | None, **choice: Any) -> None:
     """Recompute every number of SUBMISSION from its outcomes.parquet.
 
@@ -47,10 +49,14 @@ def command(directory: Path, style: str, full: bool, plots: Path | None, **choic
     wrong, that which could move a number most first. The card's own results are not used. Nothing
     is written except the plots.
 
+    DIR may also be runs of one model without a card: an output folder of lm-eval, logs of Inspect,
+    completions of HarmBench, or a table with one response a row (see `safebench compare --help`).
+
     \b
     Exit codes: 0 computed; 2 the submission cannot be read, or nothing such was measured.
     """
-    submission, selection = Submission.read(directory), Selection(**choice)
+    submission = submission_in(directory, choice)
+    selection = Selection(**choice)
     report = make_report(submission, selection)
     style = FULL if full and style == "text" else style
     click.echo(render(report, style))
@@ -64,6 +70,8 @@ def command(directory: Path, style: str, full: bool, plots: Path | None, **choic
             "\nThe card's numbers differ from these: safebench validate lists each one.",
             err=True,
         )
+    if not has_card(directory):
+        return  # how to make a card of it was said
     if style == "text":
         from safebench.cli.score_formats.text import next_steps
 

@@ -178,6 +178,7 @@ def _lost(submission: Submission, options: Options) -> Iterator[str]:
     card = submission.card
     yield "uncertainty: there is no field; intervals are in notes and metric args"
     yield "numbers that are not primary, changes from base, stability: link the card"
+    yield "protocol, single outcomes and responses: link the card"
     if base_is_on_hub(card):
         yield "the base model's revision: base_model is only a name"
     else:

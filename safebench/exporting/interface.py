@@ -80,6 +80,11 @@ FORMATS = {
         "records of every_eval_ever 0.3: a file per model, and one per recipe",
         frozenset({"timestamp", "with_responses"}),
     ),
+    "inspect": Format(
+        "inspect",
+        "logs that `inspect view` opens: one per model, decoding and task",
+        frozenset({"timestamp", "with_responses"}),
+    ),
     "hub": Format(
         "hub",
         ".eval_results and model-index for a model card on the Hub",

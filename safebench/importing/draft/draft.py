@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ from safebench.checks.report import CheckedCard, check_document
 from safebench.errors import InteropError, visible
 from safebench.importing.draft.commented import as_comment, commented, is_absence
 from safebench.importing.draft.gather import Gathered
+from safebench.importing.draft.settle import FieldValue
 from safebench.importing.draft.start import UNNAMED
 from safebench.importing.draft.tree import TO_FILL, TRAINING, Tree, default
-from safebench.importing.facts import short_name, where_read
+from safebench.importing.facts import Place, short_name, where_read
 
 _INSTEAD = {"epochs": "steps", "warmup_steps": "warmup_ratio"}
 """Fields that another one makes unnecessary."""
@@ -73,6 +75,11 @@ def make_draft(gathered: Gathered, folder: Path, name: str, *, plan: bool = Fals
 def draft_card(gathered: Gathered, folder: Path) -> Card:
     """Return the card in what was gathered, before it is written. Raises as `make_draft`."""
     return _complete(gathered, folder, plan=False)[1]
+
+
+def bare_card(filled: Mapping[Place, FieldValue]) -> Card:
+    """Return the card in what is known; everything else is not reported. Raises as `make_draft`."""
+    return _parse(Tree(filled))[0]
 
 
 def _complete(gathered: Gathered, folder: Path, *, plan: bool) -> tuple[Tree, Card]:

@@ -15,7 +15,7 @@ from safebench.checks.registry import items
 from safebench.errors import InteropError, visible
 from safebench.evidence.tables import OUTCOMES, Verdict, make_table
 from safebench.harness.tasks import LoadedTask
-from safebench.importing.draft.start import RULE
+from safebench.importing.draft.start import RULE, rule_name
 from safebench.importing.facts import BY_PERSON, Absent, Fact, first_words, show
 from safebench.importing.interface import ModelKey, ReportedVerdict, row_error
 from safebench.importing.submission.tasks import MatchedResponse
@@ -120,10 +120,11 @@ def judge_facts(
     rule = not asked and bool(_to_judge(matched))
     made: list[Fact] = []
     if rule:
-        values = {**RULE, "sees": "prompt_and_response", "votes": 1, "primary": True}
+        name = rule_name(elsewhere)
+        values = {**RULE, "name": name, "sees": "prompt_and_response", "votes": 1, "primary": True}
         for field, value in values.items():
             note = "asked here" if field == "name" else ""
-            made.append(Fact(("judge", RULE["name"], field), value, None, note=note))
+            made.append(Fact(("judge", name, field), value, None, note=note))
     primary_declared = any(_has(facts, name, "primary") for name in described)
     decided: set[Construct] = set()
     for name, constructs in elsewhere.items():
