@@ -93,6 +93,7 @@ EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3, "no_verdict": 3
 @options.batch_size
 @options.device
 @options.threads
+@options.workers
 @click.pass_context
 def command(
     ctx: click.Context,

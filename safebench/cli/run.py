@@ -56,11 +56,13 @@ _OURS = "hf"
     "--shard",
     default="1/1",
     metavar="i/n",
-    help="Run part i of n of the grid, in a folder of its own. `safebench merge` joins the parts.",
+    help="Run part i of n of the grid, in a folder of its own beside those of the other parts, "
+    "with which it shares fine-tuned weights (.tuned). `safebench merge` joins the parts.",
 )
 @options.batch_size
 @options.device
 @options.threads
+@options.workers
 @click.option("--attention", help="Attention implementation of transformers, e.g. sdpa or eager.")
 @click.option(
     "--backend",
