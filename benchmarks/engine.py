@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import random
 import resource
+import secrets
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,26 +63,6 @@ class Stub:
             raise ValueError(given["fail"])
         time.sleep(given.get("sleep", 0.0))
         return {"unit": unit.name, "process": os.getpid(), "node": os.getppid()}
-
-
-@contextmanager
-def ray_node(address: str, cpus: int = 1) -> Iterator[subprocess.Popen[bytes]]:
-    """Add a node to a cluster on this machine for the time of the block; kill it to lose it."""
-    ray = Path(sys.executable).with_name("ray")
-    command = [ray, "start", "--block", f"--address={address}", f"--num-cpus={cpus}"]
-    quiet = {}
-    node = subprocess.Popen([*map(str, command)], start_new_session=True, **quiet)  # type: ignore[call-overload]
-    try:
-        yield node
-    finally:
-        lose(node)
-
-
-def lose(node: subprocess.Popen[bytes]) -> None:
-    """Kill a node with everything on it, as when its machine is switched off."""
-    if node.poll() is None:
-        os.killpg(node.pid, signal.SIGKILL)
-        node.wait()
 
 
 def overhead(name: str, executor: Executor, wanted: float) -> None:
@@ -191,37 +173,33 @@ def _compare_killed(
         _compare(folder, "killed", wanted, what, "--workers", "3")
         timer.cancel()
         return
-    with _cluster() as (address, nodes):
-        timer = threading.Timer(after, lose, [draw.choice(nodes)])
+    with ray_cluster(3) as cluster:
+        lose = partial(cluster.remove_node, allow_graceful=False)
+        timer = threading.Timer(after, lose, [draw.choice(sorted(cluster.worker_nodes, key=id))])
         timer.start()
         what = f"kill {number + 1}, a node of three after {after:.0f} s"
-        how = ("--executor", "ray", "--address", address)
+        how = ("--executor", "ray", "--address", cluster.address)
         _compare(folder, "killed", wanted, what, *how)
         timer.cancel()
 
 
 @contextmanager
-def _cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """Three nodes of Ray, all on this machine; the first holds the cluster together."""
-    import contextlib
+def ray_cluster(nodes: int) -> Iterator[Any]:
+    """Start nodes of Ray with one CPU each, all on this machine and on its loopback.
 
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on the loopback
-    ray, address = str(Path(sys.executable).with_name("ray")), "127.0.0.1:6399"
-    head = [ray, "start", "--head", "--block", "--port=6399", "--num-cpus=1"]
-    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with contextlib.ExitStack() as stack:
-        first = subprocess.Popen(
-            [*head, "--include-dashboard=false"], start_new_session=True, **quiet
-        )
-        stack.callback(lose, first)
-        until = time.monotonic() + 120
-        while time.monotonic() < until:
-            done = subprocess.run([ray, "health-check", f"--address={address}"], **quiet)
-            if done.returncode == 0:
-                break
-        nodes = [stack.enter_context(ray_node(address)) for _ in range(2)]
-        time.sleep(10)
-        yield address, nodes
+    The first holds the cluster together; `remove_node` of the others loses one.
+    """
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    Ray(Sleeper(), 1, None)  # imports ray as for an instance of its own
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        for _ in range(nodes - 1):
+            cluster.add_node(num_cpus=1)
+        yield cluster
+    finally:
+        cluster.shutdown()
 
 
 def _kill_a_worker(out: Path, draw: random.Random) -> None:

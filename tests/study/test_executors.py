@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.engine import Stub, lose, ray_node
+from benchmarks.engine import Stub, ray_cluster
 from safebench.errors import RunError
 from safebench.study.executors.interface import ATTEMPTS, Ended, Executor, LostError, Unit, perform
 from safebench.study.executors.local import InProcess, Local
@@ -163,28 +164,25 @@ def test_what_is_no_address_of_a_cluster(tmp_path: Path, address: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs pip install 'safebench[ray]'")
 def test_ray(tmp_path: Path) -> None:
     """One start for the whole contract: a node is lost, too, and nothing listens to the outside."""
-    ray = pytest.importorskip("ray", reason="pip install 'safebench[ray]'")
-    with Ray(Stub(tmp_path), 4, None) as executor:
-        context = ray.get_runtime_context()
-        with ray_node(context.gcs_address) as node:
-            until = time.monotonic() + 120
-            while len(ray.nodes()) < 2 and time.monotonic() < until:
-                time.sleep(0.1)
-            outside = [line for line in listening() if "127.0.0.1" not in line]
-            assert not outside, outside
-            units = [Unit("tune", f"n{n}", given={"sleep": 0.5}) for n in range(24)]
-            found, homes = {}, set()
-            for one in perform(executor, units):
-                found[one.unit.name] = one
-                homes.add(one.value["node"])
-                if len(homes) == 2:
-                    lose(node)
-            assert len(homes) == 2
-            assert set(found) == {unit.name for unit in units}
-            assert not [one for one in found.values() if one.problem is not None]
+    with ray_cluster(2) as cluster, Ray(Stub(tmp_path), 4, cluster.address) as executor:
+        assert executor.workers == 2
+        units = [Unit("tune", f"n{n}", given={"sleep": 0.3}) for n in range(12)]
+        found, homes = {}, set()
+        for one in perform(executor, units):
+            found[one.unit.name] = one
+            homes.add(one.value["node"])
+            if len(homes) == 2 and cluster.worker_nodes:
+                cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+        assert len(homes) > 1
+        assert not cluster.worker_nodes
+        assert set(found) == {unit.name for unit in units}
+        assert not [one for one in found.values() if one.problem is not None]
         honours_the_contract(executor, tmp_path)
+        outside = [line for line in listening() if not line.startswith("127.0.0.1")]
+        assert not outside, outside
 
 
 def listening() -> list[str]:

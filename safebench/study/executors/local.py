@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
@@ -14,6 +15,8 @@ from typing import Any
 
 from safebench.study.executors.interface import Ended, Lost, OpenWork, Unit, Work, do
 
+_PATIENCE = 10.0
+"""Seconds for idle workers to end by themselves, which leaves nothing behind."""
 Environment = dict[str, str]
 """Environment variables that a worker has beside those of this process."""
 
@@ -76,11 +79,17 @@ class Local:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Kill the workers: what they have not handed over is done again."""
+        """Kill workers that are at work, whose units are done again; let the others end."""
         for worker in self._running.values():
+            if worker.unit is not None:
+                worker.process.kill()
+            worker.pipe.close()
+        until = time.monotonic() + _PATIENCE
+        for worker in self._running.values():
+            worker.process.join(max(0.0, until - time.monotonic()))
             worker.process.kill()
-        for worker in self._running.values():
             worker.process.join()
+        self._running.clear()
 
     def free(self) -> list[str]:
         """Return the workers without a unit, those first that are running."""
