@@ -43,6 +43,14 @@ class RateColumn(ProgressColumn):
         return Text(rate, style="dim")
 
 
+class TimeLeftColumn(TimeRemainingColumn):
+    """The time that is left, unless the step's note says it: some units take longer than others."""
+
+    def render(self, task: Task) -> Text:
+        """Return the time that a step still takes."""
+        return Text("") if task.description == "units" else super().render(task)
+
+
 class TerminalProgress:
     """Draws steps as bars on stderr; each finished step leaves one line with its time."""
 
@@ -54,7 +62,7 @@ class TerminalProgress:
             TextColumn("{task.percentage:>3.0f} %"),
             RateColumn(),
             TextColumn("{task.fields[note]:<44.44}"),
-            TimeRemainingColumn(compact=True),
+            TimeLeftColumn(compact=True),
             console=self._console,
             transient=True,
             disable=not self._console.is_terminal,

@@ -46,10 +46,11 @@ def execute(
         check_device(settings.device or default_device())
     check_keys(require(plan.card.judge, "judge"))
     store = Store(out)
+    store.seals.begin(plan.card)
+    tuned = shared_weights(store, plan)
+    elsewhere = open_executor(plan, store, settings, tuned)
     with store.opened(claim_of(plan)), _threads(settings.threads):
         try:
-            tuned = shared_weights(store, plan)
-            elsewhere = open_executor(plan, store, settings, tuned)
             store.journal.note(
                 "session",
                 batch_size=settings.batch_size,
