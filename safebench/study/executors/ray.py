@@ -18,12 +18,13 @@ from safebench.errors import MissingDependencyError, RunError
 from safebench.study.executors.interface import Ended, Lost, OpenWork, Unit, Work, do
 
 _ENVIRONMENT: Final = {
+    "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
     # In spite of its name: an own instance listens on the loopback alone, on every system. Ray
     # would listen on all interfaces, or translate 127.0.0.1 into an address that others reach.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
-"""Of an own instance; read when ray is imported. Its authentication is on by default, and stays."""
+"""Of an own instance; read when ray is imported. Its token is a file in the home folder."""
 _LOOK_AGAIN: Final = 1.0
 """Seconds between looks at the nodes there are: some go, others come."""
 _PATIENCE: Final = 60.0
