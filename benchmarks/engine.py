@@ -69,9 +69,11 @@ def overhead(name: str, executor: Executor, wanted: float) -> None:
     """Print what it costs to hand out units that sleep."""
     began = time.monotonic()
     with executor:
-        started = 0.0
-        for number, _ in enumerate(perform(executor, _sleeping(WORKERS, 0.0))):
-            started = time.monotonic() - began if number == WORKERS - 1 else started
+        while len(executor.free()) < WORKERS:
+            executor.wait()
+        for _ in perform(executor, _sleeping(WORKERS, SLEEP)):
+            pass  # a unit for each, so that all have begun
+        started = time.monotonic() - began - SLEEP
         began = time.monotonic()
         done = sum(1 for _ in perform(executor, _sleeping(UNITS, SLEEP)))
         took = time.monotonic() - began
@@ -83,7 +85,7 @@ def overhead(name: str, executor: Executor, wanted: float) -> None:
     efficiency = UNITS * SLEEP / WORKERS / took
     print(
         f"  {name:<6} {done} units in {took:6.1f} s: efficiency {efficiency:.3f} "
-        f"(at least {wanted}); first units after {started:5.1f} s; {rate:,.0f} empty units a "
+        f"(at least {wanted}); all workers begun after {started:5.1f} s; {rate:,.0f} empty units a "
         f"second, driver {before:.0f} MiB and {grown:+.0f} MiB after {many:,} more"
     )
 
@@ -114,12 +116,12 @@ def main() -> None:
     overhead("ray", Ray(Sleeper(), WORKERS, None, on_cpu=True), 0.9)
     print("\n".join(_on_paper()))
     sys.stdout.flush()
-    from benchmarks.interruptions import files_of, grid
-    from tests.plans import write_plan
+    from benchmarks.interruptions import files_of
+    from tests.tiny_runs import write_tiny
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        write_plan(folder, **grid())
+        write_tiny(folder, seeds=1, control=True)
         began = time.monotonic()
         _run(folder, "one")
         length = time.monotonic() - began
@@ -134,6 +136,7 @@ def main() -> None:
         draw = random.Random(SEED)  # noqa: S311 - a seeded draw
         for number in range(KILLS):
             _compare_killed(folder, number, draw, length, wanted)
+        print(f"{KILLS} kills")
 
 
 def _run(folder: Path, out: str, *more: str) -> None:
