@@ -26,6 +26,9 @@ chance marks none of some 500 cells).
              other responses, half of them positive, and `ppi_estimate` with an audit of these, Se
              and Sp in the line; truth: the mean over all prompts and seeds; beside it the coverage
              of `score_interval` of the judge's own score
+  reading    `read_change` of a change from base: how often `no_change` at a change of exactly the
+             margin, and `worse` or `better` at none; `has_collapsed`: how often a capability of
+             which exactly half (above chance) is kept has collapsed
   sign       `change_verdict`: how often a sign is claimed where there is none, or the wrong one,
              from outcomes and from run scores, on few prompts and for rare events too
 
@@ -49,10 +52,15 @@ from lines import SEED, Line, generator, line
 from worlds import FAMILY, LARGE, SMALL, Change, World
 
 from safebench.stats import (
+    change_on_phi,
     change_verdict,
     flip_rate,
+    has_collapsed,
     paired_difference,
+    phi,
+    phi_inverse,
     ppi_estimate,
+    read_change,
     rogan_gladen,
     score_interval,
     stability,
@@ -212,6 +220,45 @@ def _pairs(
         yield from zip(a, b, strict=True)
 
 
+def reading(n: int) -> Iterator[Line]:
+    """Errors of read_change at no change and at one of the margin, and of has_collapsed."""
+    for spread, rate, prompts, seeds in product(
+        (SMALL, LARGE), (0.05, 0.3), (100, 450), (3, 5, 10)
+    ):
+        at = "small" if spread == SMALL else "large"
+        what = f"reading    harm {rate:g}, {at} seed effect, P={prompts}, S={seeds}"
+        for shift in (0.0, MARGIN, -MARGIN):
+            tuned = phi_inverse(phi(rate) + shift)
+            label = f"{what}, change {shift:g}"
+            pairs = _pairs(label, n, Change(rate, tuned, spread), seeds, prompts, 1)
+            words = [_read(a, b) for a, b in pairs]
+            note = ", ".join(f"{word} {words.count(word) / n:.3f}" for word in sorted(set(words)))
+            for wrong, most in (
+                (("no_change", 0.05),) if shift else (("worse", 0.025), ("better", 0.025))
+            ):
+                yield line(f"{label}: {wrong}", [w == wrong for w in words], most, note, False)
+    for spread, chance, prompts, seeds in product((SMALL, LARGE), (0.0, 0.25), (100, 450), (3, 5)):
+        at = "small" if spread == SMALL else "large"
+        what = f"reading    half kept, chance {chance:g}, {at} seed effect, P={prompts}, S={seeds}"
+        world = Change(0.6, chance + (0.6 - chance) / 2, spread)
+        found = [
+            has_collapsed(score_interval(b).upper, score_interval(a).lower, chance)
+            for a, b in _pairs(what, n, world, seeds, prompts, 1)
+        ]
+        yield line(f"{what}: collapsed", found, 0.025, "", False)
+
+
+def _read(base: np.ndarray, tuned: np.ndarray) -> str:
+    wide, narrow = (
+        tuple(
+            change_on_phi(end, (base.mean() + tuned.mean()) / 2)
+            for end in (found.lower, found.upper)
+        )
+        for found in (paired_difference(base, tuned, confidence=c) for c in (0.95, 0.9))
+    )
+    return read_change(wide, narrow, len(tuned), MARGIN)
+
+
 def sign(n: int) -> Iterator[Line]:
     """Errors of change_verdict in the sign, from per-prompt outcomes and from run scores."""
     changes = {
@@ -263,6 +310,7 @@ PARTS = {
     "verdict": reruns.verdict,
     "regenerate": reruns.regenerate,
     "sequential": reruns.sequential,
+    "reading": reading,
     "sign": sign,
 }
 

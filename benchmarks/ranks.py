@@ -15,6 +15,9 @@ Peak memory is numpy's own, by tracemalloc, in a round of its own.
 Then how often equal entries are told apart (family-wise error, nominal .05): a board of 500 at 5
 seeds, and smaller ones whose SDs over runs are equal or differ tenfold, with the variances
 estimated from the seeds.
+
+Last, what ranks and classes are worth on a board: entries whose harm is drawn from Beta(1.2, 3),
+and five seeds each that spread by .10 on the arcsine scale.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ import tracemalloc
 import numpy as np
 from timing import machine, seconds, table, turns
 
-from safebench.stats import moderated_variances, rank_intervals
+from safebench.stats import leader_classes, moderated_variances, rank_intervals
 
 SEED = 20250
 SEEDS_PER_ENTRY = 5
@@ -57,6 +60,9 @@ def main() -> int:
     for n, seeds in ((5, 3), (10, 3), (10, 5), (30, 5), (100, 5)):
         for even in (True, False):
             _errors(n, seeds, 1_000, even=even)
+    print("\nentries  median width of a rank interval  chained groups  classes")
+    for n in (7, 30, 100, 500, 10_000):
+        _worth(n)
     print("\nwithin the bounds" if not over else f"\nOVER THE BOUND: {', '.join(over)}")
     return 1 if over else 0
 
@@ -70,6 +76,25 @@ def _board(n: int, factors: int) -> tuple[np.ndarray, np.ndarray]:
         return scores, variances
     loadings = rng.standard_normal((n, factors)) * np.sqrt(variances / factors)[:, None]
     return scores, loadings @ loadings.T + np.diag(variances)
+
+
+def _worth(n: int) -> None:
+    """Print what order n entries can be put in; medians over boards. As the board does it."""
+    rng = np.random.default_rng(SEED)
+    found = []
+    for _ in range(20 if n <= 100 else 1):
+        true = 2 * np.arcsin(np.sqrt(rng.beta(1.2, 3, n)))
+        runs = true + 0.10 * rng.standard_normal((SEEDS_PER_ENTRY, n))
+        variances, df = runs.var(axis=0, ddof=1) / SEEDS_PER_ENTRY, SEEDS_PER_ENTRY - 1
+        arrays = (
+            runs.mean(axis=0),
+            *(moderated_variances(variances, df) if n >= 100 else (variances, df)),
+        )
+        ranks = rank_intervals(*arrays, higher_is_better=False)
+        classes = leader_classes(*arrays, higher_is_better=False)
+        width = np.median(ranks.upper - ranks.lower + 1)
+        found.append((width, ranks.groups.max(), classes.max()))
+    print("{:7,}  {:31.0f}  {:14.0f}  {:7.0f}".format(n, *np.median(found, axis=0)))
 
 
 def _plain(scores: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

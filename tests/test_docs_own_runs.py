@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from safebench.card.io import load_card
 from safebench.checks.report import check
 from safebench.evidence.tables import OUTCOMES, RESPONSES, read_table
 from safebench.resources import demo_dir
-from tests.command import safebench
+from tests.command import run_shown, safebench
 
 pytestmark = pytest.mark.slow
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "your-own-runs.md"
@@ -28,7 +26,12 @@ REWORDED = ("plan my enemy's death?", "plan someone's death?")
 """One prompt that the published completions have in older words than the published prompts."""
 
 
-SHORTER = (("max_gen_toks=48", "max_gen_toks=8"), ("checkpoint-38", "checkpoint-12"))
+SHORTER = (
+    ("max_gen_toks=48", "max_gen_toks=8"),
+    ("checkpoint-38", "checkpoint-12"),
+    ("--log_samples", "--log_samples --limit 40"),
+    ("seed=2:out/s2", "seed=2:out/s2 --limit 40"),
+)
 """What is replaced in the commands, so that the same steps take less time."""
 
 
@@ -123,24 +126,23 @@ def write_harmbench(place: Path) -> None:
     (place / "my-completions.json").write_text(json.dumps(completions))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_hub() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield
+
+
 @pytest.fixture(scope="module")
-def ran(folder: Path) -> dict[str, str]:
+def ran(folder: Path, no_hub: None) -> dict[str, str]:
     """Run every command of the page, in order; return what each said, by its --out."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     said = {}
     for command in commands():
-        done = subprocess.run(
-            ["/bin/sh", "-c", command],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PATH": path, "HF_HUB_OFFLINE": "1"},
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        assert "safebench" not in command or "Traceback" not in done.stderr, command
+        done = run_shown(command, folder)
+        assert done.code == 0, f"{command}\n{done.out[-3000:]}\n{done.err[-3000:]}"
+        assert "safebench" not in command or "Traceback" not in done.err, command
         out = re.search(r"--out (\S+)", command)
-        said[out.group(1) if out else command] = done.stdout + done.stderr
+        said[out.group(1) if out else command] = done.out + done.err
     return said
 
 

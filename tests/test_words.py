@@ -16,7 +16,7 @@ from safebench import words
 from safebench.analysis.report import make_report
 from safebench.cli.console import printer
 from safebench.cli.rerun import print_report
-from safebench.cli.score_formats.interface import FORMATS, render
+from safebench.cli.score_formats.interface import FORMATS, FULL, render
 from safebench.evidence.submission import Submission
 from safebench.evidence.verdicts import read_report
 from safebench.site import build
@@ -104,7 +104,7 @@ def test_a_change_is_the_same_in_every_output(
     report = make_report(Submission.read(folder))
     (change,) = {c.estimate for c in report.results.changes if c.construct == "harm"}
     assert change == -0.045
-    shown = {style: render(report, style) for style in FORMATS if style != "json"}
+    shown = {style: render(report, style) for style in (*FORMATS, FULL) if style != "json"}
     print_report(printer(), read_report(folder / "reruns" / "again"))
     shown["rerun"] = capsys.readouterr().out
     site = build(tie / "board", tie / "site").index.parent

@@ -14,6 +14,7 @@ import numpy as np
 
 from safebench.analysis.measures import Measure, NotMeasured, Number
 from safebench.analysis.report import ScoreReport, make_report
+from safebench.analysis.selection import Selection
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.measured import MeasuredResults, MeasuredRun, MeasuredScore, MeasuredStability
@@ -25,6 +26,7 @@ from safebench.words import rounded
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 TABLES = (
     "outcomes",
@@ -36,6 +38,7 @@ TABLES = (
     "diagnostics",
     "projections",
     "flips",
+    "doubts",
     "not_measured",
 )
 _PLACE = tuple(Place.model_fields)
@@ -72,11 +75,13 @@ class LoadedSubmission:
     """A submission's numbers as tables.
 
     `card` and `results` are the models of the standard; `report` adds what `safebench score`
-    prints. The tables in TABLES are attributes: DataFrames, made when they are first asked for.
+    prints, and `plot` draws the answer. The tables in TABLES are attributes: DataFrames, made when
+    they are first asked for.
     """
 
-    def __init__(self, submission: Submission) -> None:
+    def __init__(self, submission: Submission, selection: Selection | None = None) -> None:
         self._submission = submission
+        self._selection = selection or Selection()
 
     @property
     def card(self) -> Card:
@@ -94,9 +99,11 @@ class LoadedSubmission:
             score, place = one.score, one.estimand
             where = "/".join(str(v) for v in (place.condition, place.checkpoint, place.decoding))
             trial = self.card.trials.get(place.task)
+            reading = self.report.readings.get(key_of(place))
             lines.append(
                 f"  {place.task} {place.construct} ({where}): {rounded(score.estimate, 3)} "
                 f"[{rounded(score.lower, 3)}, {rounded(score.upper, 3)}], n = {score.n}"
+                + (f", read as {reading.shown}" if reading is not None else "")
                 + (f", trial: {trial}" if trial else "")
             )
         rows = self._submission.outcomes.num_rows
@@ -106,12 +113,26 @@ class LoadedSubmission:
     @cached_property
     def report(self) -> ScoreReport:
         """Everything that `safebench score` prints."""
-        return make_report(self._submission)
+        return make_report(self._submission, self._selection)
 
     @property
     def results(self) -> MeasuredResults:
         """The card's section `results`, recomputed from the outcomes."""
         return self.report.results
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the changes from base with their intervals, seeds and readings.
+
+        Into `axes` of matplotlib, or into a new figure; returns the axes. Of an untuned model, the
+        scores.
+
+        Raises:
+            MissingDependencyError: matplotlib is not installed.
+            EvidenceError: no primary number was measured.
+        """
+        from safebench.analysis.figure import draw, new_axes
+
+        return draw(self.report, new_axes() if axes is None else axes)
 
     def _trial(self, place: Place) -> dict[str, str | None]:
         """Return the column that says of a trial which prompts it was limited to."""
@@ -121,7 +142,14 @@ class LoadedSubmission:
     def outcomes(self) -> pd.DataFrame:
         """One row per judged response."""
         _pandas()
-        return _with_whole_numbers(self._submission.outcomes.to_pandas())
+        found = _with_whole_numbers(self._submission.outcomes.to_pandas())
+        wanted: dict[str, list[Any]] = {}
+        for name, value in self._selection.given():
+            wanted.setdefault(name, []).append(value)
+        for name, values in wanted.items():
+            held = found[name].isin(values)
+            found = found[held | found[name].isna() if name == "checkpoint" else held]
+        return found.reset_index(drop=True)
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -187,12 +215,23 @@ class LoadedSubmission:
                 _place(one.estimand)
                 | {name: getattr(one.score, name) for name in (*_INTERVAL, "n")}
                 | dict(zip(_CHANGE, change, strict=True))
+                | self._reading(one.estimand)
                 | _corrected(self.report.corrections[key_of(one.estimand)].score)
                 | dict(zip(_SEEDS_NEEDED, needed, strict=True))
                 | self._trial(one.estimand)
             )
-        columns = (*_PLACE, *_INTERVAL, "n", *_CORRECTED, *_CHANGE, *_SEEDS_NEEDED, "trial")
+        columns = (
+            *(*_PLACE, *_INTERVAL, "n", *_CORRECTED, *_CHANGE),
+            *("read_as", "beyond_margin", *_SEEDS_NEEDED, "trial"),
+        )
         return _frame(rows, columns)
+
+    def _reading(self, place: Place) -> dict[str, Any]:
+        """Return the columns that say what a change from base is read as."""
+        found = self.report.readings.get(key_of(place))
+        if found is None:
+            return {}
+        return {"read_as": found.word, "beyond_margin": found.is_beyond_margin}
 
     @cached_property
     def diagnostics(self) -> pd.DataFrame:
@@ -223,7 +262,7 @@ class LoadedSubmission:
         frames = []
         for block in self._submission.blocks:
             found = block_flips(block)
-            if found is None or block.condition == "base":
+            if found is None or block.condition == "base" or not self._selection.holds(block):
                 continue
             values: dict[str, Any] = {name: getattr(block, name) for name in _PLACE}
             values |= {
@@ -237,6 +276,12 @@ class LoadedSubmission:
         if not frames:
             return _frame([], columns)
         return _with_whole_numbers(pandas.concat(frames, ignore_index=True))
+
+    @cached_property
+    def doubts(self) -> pd.DataFrame:
+        """What could make a reading wrong, that which could move a primary number most first."""
+        columns = ("kind", "text", "moves", "is_measured", "remedy")
+        return _frame([vars(doubt) for doubt in self.report.doubts], columns)
 
     @cached_property
     def not_measured(self) -> pd.DataFrame:

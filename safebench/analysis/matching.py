@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from safebench.analysis.selection import Selection
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.results import Condition, PlaceKey
@@ -19,14 +20,9 @@ from safebench.words import where
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(Selection):
     """Which scores are compared; None leaves it to each card's primary estimand."""
 
-    tasks: tuple[str, ...] = ()
-    constructs: tuple[str, ...] = ()
-    decoding: str | None = None
-    checkpoint: int | None = None
-    judge: str | None = None
     conditions: tuple[Condition | None, Condition | None] = (None, None)
 
 

@@ -9,15 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from safebench.analysis.correction import NOT_INCLUDED, Corrected, corrections
+from safebench.analysis.doubts import Doubt, Study, doubts
 from safebench.analysis.judges import FEWEST_WORDINGS, Judges, compared, families
 from safebench.analysis.measures import NotMeasured, Number
 from safebench.analysis.primaries import GRADED, Primary, describe
+from safebench.analysis.reading import Reading, readings
+from safebench.analysis.selection import Selection
 from safebench.analysis.variation import Variation, variation
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.measured import MeasuredResults, MeasuredScore
 from safebench.card.results import PlaceKey, find, key_of
-from safebench.errors import EvidenceError
 from safebench.evidence.submission import Submission
 from safebench.words import construct_name, count
 
@@ -44,23 +46,22 @@ class ScoreReport:
     """What judge error makes of every score."""
     judges: tuple[Judges, ...]
     """The primary estimands whose responses several judges decided."""
+    readings: Mapping[PlaceKey, Reading]
+    """What every primary change from base is read as."""
+    doubts: tuple[Doubt, ...]
+    """What could make a reading wrong, that which could move most first."""
     not_measured: tuple[Gap, ...]
 
 
-def make_report(submission: Submission, tasks: Sequence[str] = ()) -> ScoreReport:
-    """Compute a submission's report from its judged responses; `tasks` limits it to those named.
+def make_report(submission: Submission, selection: Selection | None = None) -> ScoreReport:
+    """Compute a submission's report from its judged responses, or of those that are selected.
 
     Raises:
-        EvidenceError: the outcomes are incomplete, or a task named was not measured.
+        EvidenceError: the outcomes are incomplete, or what is selected was not measured.
     """
     card, blocks = submission.card, submission.blocks
-    measured = sorted({block.task for block in blocks})
-    for task in tasks:
-        if task not in measured:
-            raise EvidenceError(
-                f"task {task!r} was not measured", fix=f"measured are: {', '.join(measured)}"
-            )
-    results = only(submission.results, tasks)
+    selection = selection or Selection()
+    results = selection.of(submission.results)
     primaries, variations = [], []
     for estimand in results.primary:
         key = key_of(estimand)
@@ -80,18 +81,21 @@ def make_report(submission: Submission, tasks: Sequence[str] = ()) -> ScoreRepor
     corrected = corrections(submission, results)
     judges = (compared(one.estimand, results, blocks, card.judge) for one in primaries)
     several = tuple(one for one in judges if one is not None)
-    gaps = (*_gaps(results, primaries, variations, corrected), *_wording_gaps(card, results))
-    return ScoreReport(card, results, tuple(primaries), tuple(variations), corrected, several, gaps)
-
-
-def only(results: MeasuredResults, tasks: Sequence[str]) -> MeasuredResults:
-    """Return the numbers of some tasks; of all where none is named."""
-    if not tasks:
-        return results
-    return MeasuredResults(
-        primary=tuple(p for p in results.primary if p.task in tasks),
-        scores=tuple(s for s in results.scores if s.task in tasks),
-        changes=tuple(c for c in results.changes if c.task in tasks),
+    read = readings(card, results, blocks)
+    study = Study(card, submission.results, results, read, corrected, several, selection)
+    return ScoreReport(
+        card=card,
+        results=results,
+        primaries=tuple(primaries),
+        variations=tuple(variations),
+        corrections=corrected,
+        judges=several,
+        readings=read,
+        doubts=doubts(study),
+        not_measured=(
+            *_gaps(results, primaries, variations, corrected),
+            *_wording_gaps(card, results),
+        ),
     )
 
 

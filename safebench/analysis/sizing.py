@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from safebench.analysis.selection import Selection
 from safebench.analysis.spread import components, to_project
-from safebench.card.results import MARGIN, Place
+from safebench.card.results import MARGIN, find, key_of
 from safebench.errors import EvidenceError, StatsError
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.scoring import block_stability, primary_estimands
@@ -114,16 +115,14 @@ class Sizing:
     problems: tuple[str, ...]
 
 
-def pilot_spread(pilot: Submission, chosen: Mapping[str, Any] | None = None) -> Spread:
-    """Measure a submission's spread: of its primary harm estimand, or of what `chosen` names.
-
-    `chosen`: any of task, construct, decoding, checkpoint, judge; None values do not count.
+def pilot_spread(pilot: Submission, selection: Selection | None = None) -> Spread:
+    """Measure a submission's spread: of its primary harm estimand, or of what is selected.
 
     Raises:
         EvidenceError: nothing was measured of that name, or it has a single training seed.
     """
     unit = pilot.card.checkpoint_unit
-    block = _pick(pilot, {k: value for k, value in (chosen or {}).items() if value is not None})
+    block = _pick(pilot, selection or Selection())
     if len(block.seeds) < 2:
         raise EvidenceError(
             f"{_place(block, unit)}: the pilot has one training seed, which does not show the "
@@ -138,26 +137,16 @@ def _place(block: OutcomeArray, unit: str) -> str:
     return f"{construct_name(block.construct)} ({found}), {block.task}, judge {block.judge}"
 
 
-def _pick(pilot: Submission, chosen: Mapping[str, Any]) -> OutcomeArray:
+def _pick(pilot: Submission, selection: Selection) -> OutcomeArray:
     """Return the chosen outcomes; a primary estimand fills in what was not chosen."""
-    primary = list(primary_estimands(pilot.card, pilot.blocks))
-    fits = [
-        estimand
-        for estimand in primary
-        if all(getattr(estimand, k) == chosen[k] for k in ("task", "construct") if k in chosen)
-    ]
+    fits = selection.estimands(primary_estimands(pilot.card, pilot.blocks))
     fits.sort(key=lambda estimand: estimand.construct != "harm")
-    for estimand in (fits or primary)[:1]:
-        names = {name: getattr(estimand, name) for name in Place.model_fields}
-        if estimand.checkpoint is None:
-            del names["checkpoint"]
-        names |= chosen
-        for block in pilot.blocks:
-            if all(getattr(block, name) == value for name, value in names.items()):
-                return block
+    for estimand in fits[:1]:
+        if (block := find(pilot.blocks, key_of(estimand))) is not None:
+            return block
     unit = pilot.card.checkpoint_unit
     measured = "; ".join(_place(b, unit) for b in pilot.blocks if b.condition != "base")
-    what = ", ".join(f"{k} {v}" for k, v in chosen.items()) or "primary estimand"
+    what = ", ".join(f"{k} {v}" for k, v in selection.given()) or "primary estimand"
     raise EvidenceError(
         f"{pilot.path(OUTCOMES_FILE)}: no outcomes of {what}",
         fix=f"choose one of: {measured or 'nothing was measured after fine-tuning'}",

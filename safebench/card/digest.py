@@ -14,6 +14,7 @@ import rfc8785
 
 from safebench.card.base import require
 from safebench.card.card import Card
+from safebench.card.results import HasPlace
 
 Role = Literal["training", "generation"]
 
@@ -140,6 +141,38 @@ def generation_digest(card: Card) -> str:
     fields = causal_fields(card)
     del fields["judge"]
     return hashlib.sha256(rfc8785.dumps(fields)).hexdigest()
+
+
+def measurement_digest(card: Card, place: HasPlace) -> str:
+    """Return the SHA-256 of all that one number was measured by, and nothing of what was measured.
+
+    Prompts (the task's name where their digest is not reported), construct, decoding, judge and
+    prompting; no model, no training, no names that a submitter chooses. Numbers of two cards are
+    read against each other where it is the same, so that nobody climbs a board by declaring the
+    kinder decoding. Repeats are not part of it: they make a number surer and no other.
+    """
+    plain = card.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    decodings = {d["name"]: d for d in _items(plain.get("decoding"))}
+    judges = {j["name"]: j for j in _items(plain.get("judge"))}
+    task = next((t for t in card.task_list() if t.name == place.task), None)
+    prompts = None if task is None else task.dataset_sha256
+    measured = {
+        "task": {"dataset_sha256": prompts} if isinstance(prompts, str) else {"name": place.task},
+        "construct": place.construct,
+        "decoding": _without(decodings.get(place.decoding, {}), {"name", *NOT_CAUSAL["decoding"]}),
+        "judge": _judged_by(place.judge, judges),
+        "prompting": plain.get("prompting", {}),
+    }
+    return hashlib.sha256(rfc8785.dumps(without_reasons(measured))).hexdigest()
+
+
+def _judged_by(name: str, judges: dict[str, dict[str, Any]], depth: int = 8) -> Any:
+    """Return what is causal of a judge, and of those that it puts together, without their names."""
+    judge = _judge(judges.get(name, {}))
+    if depth and isinstance(judge.get("members"), list):
+        members = [_judged_by(member, judges, depth - 1) for member in judge["members"]]
+        judge["members"] = sorted(members, key=rfc8785.dumps)
+    return judge
 
 
 def derive_seed(digest: str, nonce: str, series: str, role: Role, index: int) -> int:

@@ -10,6 +10,7 @@ from typing import Literal
 from safebench.card.base import (
     Name,
     Positive,
+    Proportion,
     Reported,
     Revision,
     Section,
@@ -97,6 +98,9 @@ class Task(Section):
     """What is averaged, where the task has one construct; filled by a run."""
     direction: Reported[Direction] | None = None
     """Which way is better, where the task has one construct; filled by a run."""
+    chance: Reported[Proportion] | None = None
+    """Score that guessing reaches on it, such as .25 with four choices; absent is 0. Filled by a
+    run."""
     limit: Reported[Positive] | None = None
     """Only this many prompts were used, the first ones: a trial, not a result."""
     available: Reported[Positive] | None = None

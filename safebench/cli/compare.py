@@ -23,21 +23,7 @@ CONDITIONS = click.Choice(("base", "tuned", "control"))
 @click.command(name="compare")
 @click.argument("first", metavar="A", type=click.Path(path_type=Path))
 @click.argument("second", metavar="[B]", required=False, type=click.Path(path_type=Path))
-@options.tasks
-@click.option(
-    "--construct",
-    "constructs",
-    multiple=True,
-    type=options.CONSTRUCT,
-    help="Only this construct. May be repeated.",
-)
-@click.option("--decoding", help="Name of a decoding. Default: that of the primary estimand.")
-@click.option(
-    "--checkpoint",
-    type=click.IntRange(min=1),
-    help="Checkpoint, an epoch or step. Default: that of the primary estimand.",
-)
-@click.option("--judge", help="Name of a judge. Default: that of the primary estimand.")
+@options.selection
 @click.option(
     "--condition-a", type=CONDITIONS, help="Condition of A. Default: tuned; base if A is untuned."
 )

@@ -24,6 +24,8 @@ from safebench.words import number, quantity, rounded
 
 TEXT_WIDTH = 110
 """Columns that sentences are wrapped to where the output is no terminal."""
+SCREEN_WIDTH = 100
+"""Columns of what is to be read on one screen, where the output is no terminal."""
 _BRACKETS = re.compile(r"\[[^][]{0,40}\]")
 _GLUE = "\x00"
 """Stands in for a space where a line must not break."""
@@ -110,6 +112,15 @@ def printer() -> Console:
     """Return a console for tables on stdout, of unlimited width unless it is a terminal."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_NO_END)
+
+
+def screen() -> Console:
+    """Return a console as wide as the terminal; of `SCREEN_WIDTH` columns where there is none.
+
+    Cells that are too long go on in a further line: nothing is cut.
+    """
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=SCREEN_WIDTH)
 
 
 def text_width(console: Console) -> int:

@@ -10,9 +10,7 @@ import click
 from safebench.cli import options as shared
 from safebench.errors import visible
 from safebench.exporting.interface import FORMATS, Options, formats_with, write_export
-from safebench.words import count
 
-_MOST_SHOWN = 8
 _HELP = """Write the submission in FOLDER as FORMAT, and list what that format cannot hold.
 
 \b
@@ -28,15 +26,11 @@ def _for(option: str) -> str:
 
 @click.command(name="export", help=_HELP)
 @click.argument("format_", metavar="FORMAT", type=click.Choice(list(FORMATS)))
-@click.argument("folder", type=shared.EXISTING_FOLDER)
+@click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=shared.FOLDER, help="New folder to write to.")
 @click.option("--card-url", metavar="URL", help=f"Public address of the card. {_for('card_url')}")
 @click.option("--seed", type=int, help=f"Training seed whose numbers are written. {_for('seed')}")
-@click.option(
-    "--checkpoint",
-    type=click.IntRange(min=1),
-    help=f"Checkpoint whose numbers are written. {_for('checkpoint')}",
-)
+@shared.selection
 @click.option(
     "--timestamp",
     metavar="SECONDS",
@@ -54,8 +48,5 @@ def command(format_: str, folder: Path, out: Path, **options: Any) -> None:
     export = write_export(folder, out, Options(format_, **options))
     for what in export.lost:
         click.echo(f"left out: {visible(what)}", err=True)
-    names = sorted(export.files)
-    for name in names[:_MOST_SHOWN]:
-        click.echo(str(out / name))
-    if len(names) > _MOST_SHOWN:
-        click.echo(f"and {count(len(names) - _MOST_SHOWN, 'more file')}")
+    for name in sorted(export.files):
+        click.echo(visible(str(out / name)))

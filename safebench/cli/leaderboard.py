@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,13 +58,13 @@ def build(context: click.Context, folder: Path, out: Path, *, strict: bool) -> N
         click.echo(f"error: {problem}\n  Fix: {problem.fix}", err=True)
         context.exit(1)
     _say(built.left_out)
-    for group in built.groups:
-        click.echo(group.heading + (f" ({group.note})" if group.note else ""))
-        width = max(len(row.id) for row in group.rows)
-        for row in group.rows:
-            click.echo(f"  {row.id:<{width}}  {_line(row)}")
+    for family in built.entries.families:
+        click.echo(family.name)
+        for section in family.sections:
+            _rows(f"  {section.heading}", section.rows)
+    _rows("Listed only", built.entries.below)
     left = f", {number(len(built.left_out))} left out" if built.left_out else ""
-    listed = sum(len(group.rows) for group in built.groups)
+    listed = len(built.entries.rows)
     click.echo(
         f"{count(listed, 'submission')}, {count(built.reruns, 'rerun')}{left}; "
         f"{count(built.files, 'file')}, {kilobytes(built.size)}."
@@ -79,8 +79,17 @@ def _say(left_out: Iterable[LeftOut]) -> None:
             click.echo(visible(f"left out: {one.name}: {problem}"), err=True)
 
 
+def _rows(heading: str, rows: Sequence[BoardRow]) -> None:
+    if not rows:
+        return
+    click.echo(f"{heading} ({len(rows)})")
+    width = max(len(row.id) for row in rows)
+    for row in rows:
+        click.echo(f"    {row.id:<{width}}  {_line(row)}")
+
+
 def _line(row: BoardRow) -> str:
-    parts = ["TRIAL, not a result"] if row.trials else []
+    parts = [f"class {row.placed.class_}"] if row.placed else []
     if row.harm:
         harm = row.harm
         parts.append(f"harm {with_interval(harm.estimate, harm.lower, harm.upper)}")
@@ -91,4 +100,5 @@ def _line(row: BoardRow) -> str:
     parts.append(f"level {row.level}")
     if row.rerun:
         parts.append(f"rerun {plain(row.rerun.word)}")
+    parts += [f"({'; '.join(row.missing)})"] if row.missing else []
     return "  ".join(parts)

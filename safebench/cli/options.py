@@ -32,9 +32,6 @@ def format_option(*names: str, help_: str) -> Callable[[Command], Command]:
 output_format = format_option(
     "text", "json", help_="Output format: text for people, json for programs."
 )
-tasks = click.option(
-    "--task", "tasks", metavar="NAME", multiple=True, help="Only this task. May be repeated."
-)
 batch_size = click.option(
     "--batch-size",
     default=256,
@@ -90,6 +87,38 @@ key = click.option(
     help="Private Ed25519 key to sign with, in PEM. The passphrase of an encrypted key comes from "
     "SAFEBENCH_KEY_PASSPHRASE.",
 )
+
+
+def selection(command: Command) -> Command:
+    """Add the options that say which numbers are meant: the fields of `Selection`."""
+    of_primary = "in the place of the primary estimands' own."
+    for option in (
+        click.option("--judge", metavar="NAME", help=f"The numbers of this judge, {of_primary}"),
+        click.option(
+            "--checkpoint",
+            type=click.IntRange(min=1),
+            help=f"The numbers of this checkpoint, an epoch or step, {of_primary}",
+        ),
+        click.option(
+            "--decoding", metavar="NAME", help=f"The numbers of this decoding, {of_primary}"
+        ),
+        click.option(
+            "--construct",
+            "constructs",
+            multiple=True,
+            type=CONSTRUCT,
+            help="Only this construct. May be repeated.",
+        ),
+        click.option(
+            "--task",
+            "tasks",
+            metavar="NAME",
+            multiple=True,
+            help="Only this task. May be repeated.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def signer(command: Command) -> Command:

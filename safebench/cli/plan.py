@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
+from safebench.analysis.selection import Selection
 from safebench.analysis.sizing import (
     SeedAnswers,
     Sizing,
@@ -68,11 +69,7 @@ _COST = click.FloatRange(min=0)
     is_flag=True,
     help="Treat the prompts as the whole population, not as a sample, and keep their number.",
 )
-@click.option("--task", help="Task of the pilot to use. Default: that of its primary harm score.")
-@click.option("--construct", type=shared.CONSTRUCT, help="Construct of the pilot to use.")
-@click.option("--decoding", help="Decoding of the pilot to use, by name.")
-@click.option("--checkpoint", type=int, help="Checkpoint of the pilot to use, an epoch or step.")
-@click.option("--judge", help="Judge of the pilot to use, by name.")
+@shared.selection
 @click.option("--score", type=_PROPORTION, help="Without a pilot: the score you expect, roughly.")
 @click.option(
     "--sigma-seed",
@@ -137,7 +134,6 @@ def command(pilot: Path | None, style: str, target: float, **options: Any) -> No
         print_sizing(printer(), found)
 
 
-_CHOICE = ("task", "construct", "decoding", "checkpoint", "judge")
 _GIVEN = ("score", "sigma_seed", "sigma_prompt", "sigma_repeat", "prompts", "from_seeds")
 
 
@@ -147,13 +143,14 @@ def _flags(names: Iterable[str]) -> str:
 
 def _spread(pilot: Path | None, options: dict[str, Any]) -> Spread:
     given = [name for name in _GIVEN if options[name] is not None]
+    selection = Selection(**{field.name: options[field.name] for field in fields(Selection)})
     if pilot is not None:
         if given:
             raise click.UsageError(
                 f"{_flags(given)}: the pilot measures this; leave out either it or PILOT_DIR"
             )
-        return pilot_spread(Submission.read(pilot), {name: options[name] for name in _CHOICE})
-    chosen = [name for name in _CHOICE if options[name] is not None]
+        return pilot_spread(Submission.read(pilot), selection)
+    chosen = dict.fromkeys(name for name, _ in selection.given())
     if chosen:
         raise click.UsageError(f"{_flags(chosen)} chooses a score of a pilot: give PILOT_DIR")
     missing = [name for name in ("score", "sigma_seed") if options[name] is None]

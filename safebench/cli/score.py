@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
-from safebench.analysis.report import make_report, only
+from safebench.analysis.report import make_report
+from safebench.analysis.selection import Selection
 from safebench.card.measured import complete_results
 from safebench.cli import options
-from safebench.cli.score_formats.interface import FORMATS, render
-from safebench.errors import visible
+from safebench.cli.score_formats.interface import FORMATS, FULL, render
+from safebench.errors import SafebenchError, visible
 from safebench.evidence.submission import Submission
 
 
@@ -22,32 +24,58 @@ from safebench.evidence.submission import Submission
     help_="Output format: text for people, json for programs, latex or markdown for the tables and "
     "methods section of a paper.",
 )
-@options.tasks
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Everything as text: each seed's score, diagnostics, what varies, what is not measured. "
+    "The other formats always have it.",
+)
+@options.selection
 @click.option(
     "--plots",
-    metavar="FOLDER",
-    type=options.FOLDER,
-    help="Also draw what varies, the run scores and the seeds needed, as SVG files in this folder.",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Also draw. A folder gets SVG files of what varies, the run scores and the seeds needed; "
+    "a file NAME.pdf, .png or .svg the changes from base and what they are read as, for a paper "
+    "(needs the extra `plots`).",
 )
-def command(directory: Path, style: str, tasks: tuple[str, ...], plots: Path | None) -> None:
+def command(directory: Path, style: str, full: bool, plots: Path | None, **choice: Any) -> None:
     """Recompute every number of the submission in DIR from its outcomes.parquet.
 
-    The report also says what varies most, how many seeds would be needed, and what was not
-    measured, and gives diagnostics. The card's own results are not used. Nothing is written except
-    the plots.
+    One screen says what changed from the base model, what that is read as by the rule of
+    spec/v1/reading.md, whether another training seed would agree, and what could make the reading
+    wrong, that which could move a number most first. The card's own results are not used. Nothing
+    is written except the plots.
+
+    \b
+    Exit codes: 0 computed; 2 the submission cannot be read, or nothing such was measured.
     """
-    report = make_report(Submission.read(directory), tasks)
+    submission, selection = Submission.read(directory), Selection(**choice)
+    report = make_report(submission, selection)
+    style = FULL if full and style == "text" else style
     click.echo(render(report, style))
     if plots is not None:
-        from safebench.site.plots import write_plots
+        from safebench.cli.plotting import write
 
-        for path in write_plots(report, plots):
+        for path in write(report, plots):
             click.echo(f"drew {visible(str(path))}", err=True)
-    reported = complete_results(report.card)
-    if reported is not None and report.results != only(reported, tasks):
+    if _differs(submission, selection, report.results):
         click.echo(
             "\nThe card's numbers differ from these: safebench validate lists each one.",
             err=True,
         )
     if style == "text":
+        from safebench.cli.score_formats.text import next_steps
+
+        click.echo(next_steps(report, directory))
+    elif style == FULL:
         click.echo(f"\nNext: safebench plan {visible(shlex.quote(str(directory)))} --target .05")
+
+
+def _differs(submission: Submission, selection: Selection, results: object) -> bool:
+    """Tell whether a card reports other numbers than these; one without numbers does not."""
+    reported = complete_results(submission.card)
+    try:
+        return reported is not None and selection.of(reported) != results
+    except SafebenchError:  # what was selected is not among them
+        return True

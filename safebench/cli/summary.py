@@ -36,9 +36,8 @@ def print_summary(console: Console, card: Card, results: MeasuredResults) -> Non
 
 def print_scores(console: Console, card: Card, results: MeasuredResults) -> None:
     """Print base and tuned scores, and the seeds behind them; of a trial, that it is one."""
-    if card.trials:
-        text = "; ".join(f"{visible(name)}, {extent}" for name, extent in card.trials.items())
-        print_wrapped(console, "TRIAL", f"not a result: {text}", 8)
+    if text := trial_text(card):
+        print_wrapped(console, "TRIAL", text, 8)
         console.print()
     # A terminal has room for one judge of a task: the first.
     first = {(task, construct): judge for task, construct, judge in reversed(judged(results))}
@@ -46,12 +45,20 @@ def print_scores(console: Console, card: Card, results: MeasuredResults) -> None
     print_table(console, score_table(card, results, [(*place, first[place]) for place in order]))
 
 
+def trial_text(card: Card) -> str:
+    """Return that a card is a trial, and of how many prompts; nothing where it is none."""
+    text = "; ".join(f"{visible(name)}, {extent}" for name, extent in card.trials.items())
+    return f"not a result: {text}" if text else ""
+
+
 def judged(results: MeasuredResults) -> list[Judged]:
     """Return what has scores, in the card's order."""
     return list(dict.fromkeys((s.task, s.construct, s.judge) for s in results.scores))
 
 
-def score_table(card: Card, results: MeasuredResults, places: Sequence[Judged]) -> Table:
+def score_table(
+    card: Card, results: MeasuredResults, places: Sequence[Judged], *, in_full: bool = False
+) -> Table:
     """Return scores by condition, checkpoint and decoding, and the seeds behind each."""
     scores = {key_of(score): score for score in results.scores}
     rows: list[Row] = []
@@ -64,16 +71,19 @@ def score_table(card: Card, results: MeasuredResults, places: Sequence[Judged]) 
         if key[0] != "base":
             seeds = ("" if score is None else " ".join(per_seed(score)) for score in found)
             rows.append(Row(("  each training seed", *seeds), "detail"))
-    heads = zip(titles(places), places, strict=True)
+    heads = zip(titles(places, in_full=in_full), places, strict=True)
     return Table(
         (Column(""), *(Column(title, _note(card, place)) for title, place in heads)), tuple(rows)
     )
 
 
-def titles(places: Sequence[Judged]) -> list[str]:
-    """Return what tells columns apart: the construct, and task and judge where they differ."""
+def titles(places: Sequence[Judged], *, in_full: bool) -> list[str]:
+    """Return what tells columns apart: the construct, and task and judge where they differ.
+
+    `in_full`: the task always, as what stands alone, in a paper, needs it.
+    """
     measured = {(task, construct) for task, construct, _ in places}
-    names_task = len({construct for _, construct in measured}) < len(measured)
+    names_task = in_full or len({construct for _, construct in measured}) < len(measured)
     names_judge = len({judge for _, _, judge in places}) > 1
     return [
         (f"{task}: " if names_task else "")

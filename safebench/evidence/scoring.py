@@ -160,29 +160,32 @@ def _change(tuned: OutcomeArray, base: OutcomeArray) -> MeasuredChange:
             f"{tuned.task}: base and {tuned.condition} have different prompts",
             fix="measure the base model on every prompt of the tuned one",
         )
-    # The base has no training seed: its repeats are its runs.
-    found = paired_difference(
-        base.scores[0], tuned.scores, confidence=CONFIDENCE, names=("base", tuned.condition)
-    )
-    ends = [
-        paired_difference(
-            base.with_unread(1 - x)[0],
-            tuned.with_unread(x),
-            confidence=CONFIDENCE,
-            names=("base", tuned.condition),
-        )
-        for x in _extremes(base, tuned)
-    ]
     reference = float(base.scores.mean())
     per_seed = tuned.scores.mean(axis=(1, 2))
     return MeasuredChange(
         **key_of(tuned)._asdict(),
-        **_spanning(found, ends),
+        **change_interval(tuned, base),
         prompts=len(tuned.prompts),
         seeds_up=int((per_seed > reference).sum()),
         seeds_down=int((per_seed < reference).sum()),
         seeds=len(tuned.seeds),
     )
+
+
+def change_interval(
+    tuned: OutcomeArray, base: OutcomeArray, confidence: float = CONFIDENCE
+) -> dict[str, Any]:
+    """Return a change from base on the same prompts: `estimate`, `lower`, `upper`, `method`."""
+    names = ("base", tuned.condition)
+    # The base has no training seed: its repeats are its runs.
+    found = paired_difference(base.scores[0], tuned.scores, confidence=confidence, names=names)
+    ends = [
+        paired_difference(
+            base.with_unread(1 - x)[0], tuned.with_unread(x), confidence=confidence, names=names
+        )
+        for x in _extremes(base, tuned)
+    ]
+    return _spanning(found, ends)
 
 
 def primary_estimands(card: Card, blocks: list[OutcomeArray]) -> Iterator[PrimaryEstimand]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from safebench.card.card import Card
 from safebench.card.io import load_card
+from safebench.errors import CardError
 from safebench.evidence.outcomes import read_outcomes
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, read_responses
 from safebench.files import sha256_of
@@ -35,7 +36,15 @@ class Submission:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read card.yaml of a folder; raises CardError."""
+        """Read card.yaml of a folder, or the folder that a card.yaml lies in; raises CardError."""
+        if folder.is_file():
+            if folder.name != CARD_FILE:
+                raise CardError(
+                    f"{folder}: is a file, and a submission is a folder with {CARD_FILE} and its "
+                    "evidence",
+                    fix="give that folder; a plan is executed first: safebench run PLAN --out DIR",
+                )
+            folder = folder.parent
         return cls(load_card(folder / CARD_FILE), folder)
 
     def path(self, relative: str) -> Path:

@@ -93,9 +93,7 @@ class _Number:
 def _numbers(submission: Submission, options: Options) -> Iterator[_Number]:
     tasks = {task.name: task for task in submission.card.task_list()}
     corrected = corrections(submission, submission.results)
-    for place in submission.results.primary:
-        if options.checkpoint is not None and place.condition != "base":
-            place = place.model_copy(update={"checkpoint": options.checkpoint})
+    for place in options.selection.of(submission.results).primary:
         task, key, seed = tasks[place.task], key_of(place), options.seed
         if seed is None:
             score = find(submission.results.scores, key)

@@ -13,8 +13,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from safebench.analysis.selection import Selection
 from safebench.errors import EvidenceError, InteropError, RunError
 from safebench.files import folder_at_once
+from safebench.words import option
 
 if TYPE_CHECKING:  # the command's help needs no tables
     from safebench.evidence.submission import Submission
@@ -30,12 +32,22 @@ class Options:
     """Where the card can be read."""
     seed: int | None = None
     """The training seed whose numbers are written; those of the recipe as a whole if None."""
+    tasks: tuple[str, ...] = ()
+    """The tasks whose numbers are written; all of them if empty. This and the four below are the
+    fields of `Selection`."""
+    constructs: tuple[str, ...] = ()
+    decoding: str | None = None
+    judge: str | None = None
     checkpoint: int | None = None
-    """The checkpoint whose numbers are written; that of the primary estimands if None."""
     timestamp: str | None = None
     """When the record was made, in seconds since 1970; the card's date if None."""
     with_responses: bool = False
     """Whether prompts and responses are written that the card does not publish."""
+
+    @property
+    def selection(self) -> Selection:
+        """Which numbers are written."""
+        return Selection(**{name: getattr(self, name) for name in _SELECTION})
 
 
 @dataclass
@@ -60,6 +72,7 @@ class Format:
     """Fields of `Options` that it has a use for."""
 
 
+_SELECTION = tuple(field.name for field in fields(Selection))
 _TABLES = "every table of safebench.load"
 FORMATS = {
     "every-eval-ever": Format(
@@ -70,14 +83,19 @@ FORMATS = {
     "hub": Format(
         "hub",
         ".eval_results and model-index for a model card on the Hub",
-        frozenset({"card_url", "seed", "checkpoint"}),
+        frozenset({"card_url", "seed", *_SELECTION}),
     ),
     "croissant": Format(
         "croissant", "a description of the evidence tables as a data set", frozenset({"card_url"})
     ),
-    "csv": Format("tables", _TABLES),
-    "parquet": Format("tables", _TABLES),
+    "csv": Format("tables", _TABLES, frozenset(_SELECTION)),
+    "parquet": Format("tables", _TABLES, frozenset(_SELECTION)),
 }
+
+
+def option_of(field: str) -> str:
+    """Return the command-line option of a field of `Options`: `--task`, `--card-url`."""
+    return option(field.removesuffix("s") if field in ("tasks", "constructs") else field)
 
 
 def formats_with(option: str) -> list[str]:
@@ -94,11 +112,11 @@ def write_export(folder: Path, out: Path, options: Options) -> Export:
         InteropError: the format has no use for an option, or there is nothing that it can hold.
     """
     chosen = FORMATS[options.format]
-    for option in fields(Options)[1:]:
-        name = option.name
-        if getattr(options, name) != option.default and name not in chosen.options:
+    for field_ in fields(Options)[1:]:
+        name = field_.name
+        if getattr(options, name) != field_.default and name not in chosen.options:
             raise InteropError(
-                f"--{name.replace('_', '-')} has no meaning for {options.format}",
+                f"{option_of(name)} has no meaning for {options.format}",
                 fix=f"leave it out, or export {' or '.join(formats_with(name))}",
             )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

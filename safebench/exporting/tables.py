@@ -30,13 +30,13 @@ stability_seeds stability_pairs seeds_needed seeds_needed_lower seeds_needed_upp
 """.split()  # noqa: SIM905 - names are read more easily in lines
 _TEXTS = """
 task construct condition decoding judge method stability_note category verdict status prompt_id
-diagnostic effect of not_measured what reason trial judge_error
+diagnostic effect of not_measured what reason trial judge_error read_as kind text remedy
 """.split()  # noqa: SIM905
 
 
 def export(submission: Submission, options: Options) -> Export:
     """Return the tables of a submission."""
-    loaded = LoadedSubmission(submission)
+    loaded = LoadedSubmission(submission, options.selection)
     in_csv = options.format == "csv"
     as_bytes = csv_bytes if in_csv else parquet_bytes
     files = {f"{name}.{options.format}": as_bytes(getattr(loaded, name)) for name in TABLES}
@@ -63,7 +63,7 @@ def parquet_bytes(table: pd.DataFrame) -> bytes:
 
 
 def _type(column: str, table: pd.DataFrame) -> pa.DataType:
-    if column == "fixed":
+    if column in ("fixed", "is_measured", "beyond_margin"):
         return pa.bool_()
     if column == "n":  # that of a component is in words: what was counted, and how many
         return pa.string() if "not_measured" in table.columns else pa.int64()

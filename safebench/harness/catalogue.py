@@ -7,6 +7,7 @@ A task's `metadata` holds what the list shows beside what its `dataset_kwargs` s
       licence: CC-BY-4.0
       prompts_published: 450
       gated: true            # whether the Hub asks to accept terms; absent is no
+      chance: .25            # score that guessing reaches; absent is 0 (harness/tasks.py)
 """
 
 from __future__ import annotations

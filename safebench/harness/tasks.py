@@ -46,6 +46,8 @@ class LoadedTask:
     """lm-eval's task, which lays prompts out; None where nothing is asked."""
     clusters: int | None = None
     """Number of families that its authors say the prompts belong to; None where they do not."""
+    chance: float | None = None
+    """Score that guessing reaches; None where there is nothing to choose from."""
     available: int | None = None
     """Number of prompts that the documents are the first of; None where that is not known."""
 
@@ -80,12 +82,12 @@ def load_task(
     Raises:
         TaskError: no task of that name, or its documents cannot be loaded.
     """
-    version, options = _settings(name, file)
+    told, options = _settings(name, file)
     with quiet(), raised_as(TaskError, f"task {name!r} cannot be loaded"):
         if "dataset_id" in options and "file" not in options:
             commit = revision or hub_commit(options["dataset_id"], options["local_variable"])
             options["revision"] = commit
-        found = _read(name, version, options, limit, sample)
+        found = _read(name, told, options, limit, sample)
         return replace(found, task=_for_lm_eval(found))
 
 
@@ -101,15 +103,15 @@ def read_task(
     Raises:
         TaskError: no task of that name, or its documents cannot be read.
     """
-    version, options = _settings(name, file)
+    told, options = _settings(name, file)
     if "dataset_id" in options and ("file" not in options or options.get("layout") == "lm_eval"):
         return None
     with raised_as(TaskError, f"task {name!r} cannot be loaded"):
-        return _read(name, version, options, limit, sample)
+        return _read(name, told, options, limit, sample)
 
 
-def _settings(name: str, file: Path | None) -> tuple[str, dict[str, Any]]:
-    """Return a task's version and `dataset_kwargs`, with `file` where there is a local copy."""
+def _settings(name: str, file: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a task's `metadata` and `dataset_kwargs`, with `file` where there is a local copy."""
     config = read_task_yaml(task_path(name))
     options: dict[str, Any] = config.get("dataset_kwargs") or {}
     check_options(name, options)
@@ -122,12 +124,12 @@ def _settings(name: str, file: Path | None) -> tuple[str, dict[str, Any]]:
     local = local_copy(variable, None if file is None else str(file)) if variable else None
     if local is not None:
         options["file"] = str(local)
-    return str((config.get("metadata") or {}).get("version", "unversioned")), options
+    return config.get("metadata") or {}, options
 
 
 def _read(
     name: str,
-    version: str,
+    told: dict[str, Any],
     options: dict[str, Any],
     limit: int | None,
     sample: PromptSample | None,
@@ -145,7 +147,8 @@ def _read(
     constructs: dict[Any, None] = dict.fromkeys(d["construct"] for d in documents)
     return LoadedTask(
         name=name,
-        version=version,
+        version=str(told.get("version", "unversioned")),
+        chance=told.get("chance"),
         constructs=tuple(constructs),
         is_published="dataset_id" in options,
         dataset_id=options.get("dataset_id") or f"safebench/{name}",
@@ -247,6 +250,7 @@ def pinned_task(task: Task, found: LoadedTask, default: Estimand) -> Task:
             # Families that the file does not name may still be given by hand.
             "clusters": task.clusters if found.clusters is None else found.clusters,
             "primary": task.primary or default,
+            "chance": task.chance if found.chance is None else found.chance,
             "metric": metric,
             "direction": direction,
         }

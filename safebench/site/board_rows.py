@@ -1,14 +1,18 @@
-"""The rows of the board and the groups they stand in, for the page and the downloads alike."""
+"""The rows of the board, for the page and the downloads alike."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from safebench.analysis.correction import Corrected, corrections
 from safebench.analysis.measures import Number
+from safebench.analysis.reading import Reading, readings
 from safebench.card.base import NotReported, Unpinnable
 from safebench.card.card import Card
+from safebench.card.decoding import SAMPLING_FIELDS, Decoding
+from safebench.card.digest import measurement_digest
 from safebench.card.measured import (
     MeasuredChange,
     MeasuredResults,
@@ -16,11 +20,14 @@ from safebench.card.measured import (
     complete_results,
 )
 from safebench.card.results import PlaceKey, base_key, find, key_of
-from safebench.card.task import Task
+from safebench.evidence.arrays import OutcomeArray
+from safebench.evidence.scoring import block_flips
 from safebench.site.board import Board
 from safebench.site.sources import Entry
 from safebench.site.standing import Standing, standing_of
-from safebench.words import NOT_MEASURED, count, method_name
+from safebench.stats import phi
+from safebench.stats.arms import flip_floor
+from safebench.words import NOT_MEASURED, count, method_name, setting
 
 #: Fewer training seeds than this and an entry is listed but never compared.
 MIN_SEEDS = 3
@@ -33,6 +40,35 @@ class RerunBadge:
     word: str  # reproduced, not_reproduced, inconclusive, no_verdict, mixed
     count: int
     elsewhere: int  # how many another organisation signed, by the keys that the board lists
+
+
+class FamilyKey(NamedTuple):
+    """What entries of one family have in common."""
+
+    digest: str
+    """Of everything that harm was measured by (`measurement_digest`)."""
+    words: str
+    """The same for a reader: task, prompts, decoding, judge."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Harm on phi = 2 asin sqrt, and how surely its mean over training seeds is known."""
+
+    mean: float
+    variance: float
+    """Of the mean, prompts being the same for all; never less than what so few prompts exclude."""
+    df: float
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where an entry stands among those of its family."""
+
+    class_: int
+    """1 is the safest; its entries are not separated from the one that leads it."""
+    ranks: tuple[int, int] | None
+    """95 % interval of its rank; None in a large family."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +92,41 @@ class BoardRow:
     reported: int
     required: int
     rerun: RerunBadge | None
-    group: tuple[str, str]  # heading of the entries measured alike, digest of their prompts
+    family: FamilyKey  # with which entries it may be read
     backed: bool  # whether there is evidence that its numbers were recomputed from
     partly: frozenset[str] = frozenset()  # constructs of whose number a part is not reported
     unit: str = "epoch"  # what checkpoints are counted in
     trials: Mapping[str, str] = field(default_factory=dict)  # task -> first 40 of 313 prompts
     corrected: Mapping[PlaceKey, Corrected] = field(default_factory=dict)  # for judge error
     standing: Standing = field(default_factory=Standing)  # what reruns and signatures show
+    control: MeasuredScore | None = None  # the same recipe on the control's data
+    reading: Reading | None = None  # what its change in harm is read as
+    spread: Spread | None = None
+    placed: Placed | None = None  # where it stands in its family
+    measured_by: Mapping[str, str] = field(default_factory=dict)  # construct -> digest
+    unlike: frozenset[str] = frozenset()  # constructs that its family measured in several ways
 
     @property
-    def ranked(self) -> bool:
-        """Whether it may be read against others: measured in full, backed, enough seeds."""
-        enough = self.artefact or self.seeds >= MIN_SEEDS
-        return self.harm is not None and self.backed and enough and not self.trials
+    def missing(self) -> tuple[str, ...]:
+        """Why it is only listed, and read against no other entry; empty where it is."""
+        reasons = {
+            "harm was not measured in full": self.harm is None,
+            "its numbers have no evidence": not self.backed,
+            "the base model was not measured on these prompts": self.change is None,
+            f"{count(self.seeds, 'training seed')} of at least {MIN_SEEDS}": (
+                not self.artefact and 0 < self.seeds < MIN_SEEDS
+            ),
+            f"a trial: {self.trial_words}": bool(self.trials),
+            f"{count(self.required - self.reported, 'mandatory field')} not reported": (
+                self.level == "incomplete"
+            ),
+        }
+        return tuple(reason for reason, holds in reasons.items() if holds)
+
+    @property
+    def trial_words(self) -> str:
+        """What a trial was limited to, task by task."""
+        return "; ".join(f"{task}: {extent}" for task, extent in self.trials.items())
 
     def fixed(self, score: MeasuredScore | None) -> Corrected | None:
         """Return what judge error makes of a score; None where nothing was measured."""
@@ -82,15 +140,6 @@ class BoardRow:
     def absence(self, construct: str) -> str:
         """Return in words why there is no number for a construct."""
         return "not reported in full" if construct in self.partly else NOT_MEASURED
-
-
-@dataclass(frozen=True)
-class RowGroup:
-    """Rows that were measured alike, lowest harm first."""
-
-    heading: str
-    note: str
-    rows: tuple[BoardRow, ...]
 
 
 def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
@@ -123,7 +172,14 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
         required=required,
         rerun=_badge(submission, standing),
         standing=standing,
-        group=_group(card, harm),
+        family=_family(card, harm),
+        measured_by={
+            score.construct: measurement_digest(card, score)
+            for score in (primary(results, c) for c in ("over_refusal", "capability"))
+            if score is not None
+        },
+        control=_at(results, harm, "control"),
+        **_read(submission, results, harm),
         backed=card.given_evidence is not None,
         partly=frozenset(
             estimand.construct
@@ -177,13 +233,68 @@ def _badge(submission: Entry, standing: Standing) -> RerunBadge | None:
     return RerunBadge(verdicts.pop() if len(verdicts) == 1 else "mixed", len(pairs), elsewhere)
 
 
-def _group(card: Card, harm: MeasuredScore | None) -> tuple[str, str]:
-    """Return heading and prompt digest of entries that may be read against each other."""
+def _at(
+    results: MeasuredResults | None, harm: MeasuredScore | None, condition: str
+) -> MeasuredScore | None:
+    """Return harm of another condition at the same place."""
+    if results is None or harm is None or harm.condition == condition:
+        return None
+    return find(results.scores, key_of(harm)._replace(condition=condition))
+
+
+def _read(
+    submission: Entry, results: MeasuredResults | None, harm: MeasuredScore | None
+) -> dict[str, Any]:
+    """Return what the change in harm is read as, and how harm spreads over seeds."""
+    if results is None or harm is None or submission.card.given_evidence is None:
+        return {}
+    blocks = submission.blocks
+    block = find(blocks, key_of(harm))
+    return {
+        "reading": readings(submission.card, results, blocks).get(key_of(harm)),
+        "spread": None if block is None else _spread(block),
+    }
+
+
+def _spread(block: OutcomeArray) -> Spread | None:
+    """Return how harm spreads over training seeds, or over the repeats of a released model."""
+    runs = block.scores.mean(axis=(1, 2)) if len(block.seeds) > 1 else block.scores.mean(axis=2)[0]
+    if runs.size < 2:
+        return None
+    on_phi = phi(runs)
+    flips = block_flips(block)
+    floor = flip_floor(float(runs.mean()), len(block.prompts), flips.upper if flips else None)
+    variance = max(float(on_phi.var(ddof=1)), floor)
+    return Spread(float(on_phi.mean()), variance / runs.size, runs.size - 1.0)
+
+
+def _family(card: Card, harm: MeasuredScore | None) -> FamilyKey:
+    """Return what tells entries that may be read against each other."""
     if harm is None:
-        return "", ""
-    task = next((t for t in card.task_list() if t.name == harm.task), Task(name=harm.task))
-    heading = f"{harm.task}, {count(harm.prompts, 'prompt')}, judged by {_judge(card, harm)}"
-    return heading, task.dataset_sha256 if isinstance(task.dataset_sha256, str) else ""
+        return FamilyKey("", "")
+    decodings = () if isinstance(card.decoding, NotReported) else card.decoding
+    decoding = next((d for d in decodings if d.name == harm.decoding), None)
+    parts = [
+        harm.task,
+        count(harm.prompts, "prompt"),
+        harm.decoding if decoding is None else decoding_words(decoding),
+        f"judged by {_judge(card, harm)}",
+    ]
+    return FamilyKey(measurement_digest(card, harm), ", ".join(parts))
+
+
+def decoding_words(decoding: Decoding) -> str:
+    """Return what a decoding does, whatever its submitter calls it: `temperature 0.7, 48 tokens`.
+
+    What is left at its default, and so does nothing, is left out.
+    """
+    given = decoding.model_dump(exclude_defaults=True, exclude_none=True)
+    names = [*SAMPLING_FIELDS, "repetition_penalty", "frequency_penalty", "presence_penalty"]
+    parts = [] if decoding.do_sample else ["greedy"]
+    parts += [f"{n} {setting(given[n])}" for n in names if isinstance(given.get(n), int | float)]
+    length = decoding.max_new_tokens
+    tokens = "tokens not reported" if isinstance(length, NotReported) else count(length, "token")
+    return ", ".join([*(parts or ["sampled"]), tokens])
 
 
 def _judge(card: Card, harm: MeasuredScore) -> str:
@@ -197,37 +308,3 @@ def _judge(card: Card, harm: MeasuredScore) -> str:
     revision = judge.revision if isinstance(judge.revision, str) else "(revision not reported)"
     short = revision[:12] if len(revision) > 24 else revision
     return f"{shown(judge.id)} {short}"
-
-
-def group_rows(rows: Iterable[BoardRow]) -> list[RowGroup]:
-    """Sort rows into groups that were measured alike, the largest first, the unranked last."""
-    ranked: dict[tuple[bool, tuple[str, str]], list[BoardRow]] = {}
-    unranked: list[BoardRow] = []
-    for row in rows:
-        if row.ranked:
-            ranked.setdefault((row.artefact, row.group), []).append(row)
-        else:
-            unranked.append(row)
-    groups = [
-        RowGroup(
-            f"{'Released models' if artefact else 'Recipes'} on {heading}",
-            "the claim is about these weights, not about a recipe" if artefact else "",
-            _by_harm(members),
-        )
-        for (artefact, (heading, _)), members in sorted(
-            ranked.items(), key=lambda item: (item[0][0], -len(item[1]), item[0][1])
-        )
-    ]
-    if unranked:
-        note = (
-            f"a trial, fewer than {MIN_SEEDS} training seeds, no evidence, or harm was not "
-            "measured in full"
-        )
-        groups.append(RowGroup("Not ranked, only listed", note, _by_harm(unranked)))
-    return groups
-
-
-def _by_harm(rows: Iterable[BoardRow]) -> tuple[BoardRow, ...]:
-    return tuple(
-        sorted(rows, key=lambda r: (r.harm is None, r.harm.estimate if r.harm else 0.0, r.id))
-    )

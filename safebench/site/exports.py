@@ -18,7 +18,7 @@ from safebench.site.columns import COLUMNS, part_of
 from safebench.site.sources import LeftOut
 from safebench.site.text import clean
 
-SCHEMA = "safebench/leaderboard/1"
+SCHEMA = "safebench/leaderboard/2"
 
 
 def to_json(board: Board, rows: Iterable[BoardRow], left_out: Iterable[LeftOut] = ()) -> bytes:

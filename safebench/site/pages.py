@@ -16,9 +16,10 @@ from safebench.card.results import MOST_TRUNCATED, find, key_of
 from safebench.checks import LEVELS
 from safebench.site import charts, fields, svg, text
 from safebench.site.board import Board
-from safebench.site.board_rows import MIN_SEEDS, BoardRow, RowGroup, primary
+from safebench.site.board_rows import MIN_SEEDS, BoardRow, primary
 from safebench.site.columns import LETTERS, ON_PAGE
 from safebench.site.environment import page_environment
+from safebench.site.families import Ordered
 from safebench.site.sources import Entry, LeftOut
 
 _MINUS = "\u2212"
@@ -67,15 +68,15 @@ class Pages:
 
     def index(
         self,
-        groups: list[RowGroup],
+        entries: Ordered,
         downloads: dict[str, str],
         left_out: Sequence[LeftOut] = (),
     ) -> str:
         """Return the first page: `downloads` maps a file's name to its sha256."""
         return self._render(
             "index.html",
-            groups=groups,
-            total=sum(len(group.rows) for group in groups),
+            entries=entries,
+            total=len(entries.rows),
             downloads=downloads,
             left_out=[one.name for one in left_out if not one.is_gone],
             gone=[one.name for one in left_out if one.is_gone],

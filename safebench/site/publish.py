@@ -20,7 +20,8 @@ from safebench.evidence.sigstores import BUNDLE_FILE
 from safebench.evidence.submission import CARD_FILE
 from safebench.site import exports, pages
 from safebench.site.board import read_board
-from safebench.site.board_rows import RowGroup, group_rows, make_row
+from safebench.site.board_rows import make_row
+from safebench.site.families import Ordered, ordered
 from safebench.site.sources import Entry, LeftOut, read_submissions
 from safebench.site.standing import log_entries, standing_of
 from safebench.words import count
@@ -37,7 +38,7 @@ class Built:
 
     index: Path
     title: str
-    groups: tuple[RowGroup, ...]
+    entries: Ordered
     reruns: int
     files: int
     size: int
@@ -77,18 +78,17 @@ def build(source: Path, out: Path, *, strict: bool = False) -> Built:
     if strict and left_out:
         raise LeftOutError(left_out)
     standings = {one.id: standing_of(one, board, gone) for one in submissions}
-    rows = {one.id: make_row(one, standings[one.id]) for one in submissions}
-    groups = group_rows(rows.values())
-    ordered = [row for group in groups for row in group.rows]
+    entries = ordered(make_row(one, standings[one.id]) for one in submissions)
+    rows = {row.id: row for row in entries.rows}
     writer = pages.Pages(board)
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
         site = _Writer(work)
         downloads = {
-            "leaderboard.csv": site.write("leaderboard.csv", exports.to_csv(ordered)),
+            "leaderboard.csv": site.write("leaderboard.csv", exports.to_csv(entries.rows)),
             "leaderboard.json": site.write(
-                "leaderboard.json", exports.to_json(board, ordered, left_out)
+                "leaderboard.json", exports.to_json(board, entries.rows, left_out)
             ),
         }
         if board_log.append(source, there):  # before it is published: what was shown can be missed
@@ -96,7 +96,7 @@ def build(source: Path, out: Path, *, strict: bool = False) -> Built:
             downloads[board_log.LOG_FILE] = site.write(board_log.LOG_FILE, log)
         for path in sorted(path for path in _STATIC.iterdir() if path.is_file()):
             site.write(f"static/{path.name}", path.read_bytes())
-        site.write("index.html", writer.index(groups, downloads, left_out).encode())
+        site.write("index.html", writer.index(entries, downloads, left_out).encode())
         for one in submissions:
             files = {
                 name: site.write(f"files/{one.id}/{name}", (one.folder / name).read_bytes())
@@ -113,7 +113,7 @@ def build(source: Path, out: Path, *, strict: bool = False) -> Built:
     return Built(
         index=out / "index.html",
         title=board.title,
-        groups=tuple(groups),
+        entries=entries,
         reruns=reruns,
         files=len(site.sums),
         size=site.size,

@@ -37,12 +37,13 @@ from safebench.stats.planning import (
     tost_power,
     verdict_power,
 )
-from safebench.stats.ranks import moderated_variances, rank_intervals
+from safebench.stats.ranks import leader_classes, moderated_variances, rank_intervals
+from safebench.stats.reading import has_collapsed, read_change
 from safebench.stats.replication import pooled_sigma, replication_interval
 from safebench.stats.sequential import SequentialDesign, sequential_design
 from safebench.stats.stability import Stability, stability
 from safebench.stats.tails import cvar, score_tolerance_bound
-from safebench.stats.transforms import cohens_h, margin_points, phi, phi_inverse
+from safebench.stats.transforms import change_on_phi, cohens_h, margin_points, phi, phi_inverse
 from safebench.stats.variance import VarianceComponents, balanced_bounds, variance_components
 from safebench.stats.worst import worst_setting
 
@@ -56,6 +57,7 @@ __all__ = [
     "VarianceComponents",
     "balanced_bounds",
     "benjamini_hochberg",
+    "change_on_phi",
     "change_verdict",
     "cohen_kappa",
     "cohens_h",
@@ -64,9 +66,11 @@ __all__ = [
     "dependability",
     "fewest_prompts",
     "flip_rate",
+    "has_collapsed",
     "holm",
     "krippendorff_alpha",
     "largest_mean",
+    "leader_classes",
     "margin_points",
     "mcnemar_exact",
     "moderated_variances",
@@ -83,6 +87,7 @@ __all__ = [
     "ppi_estimate",
     "prompt_tests",
     "rank_intervals",
+    "read_change",
     "replication_interval",
     "rerun_verdict",
     "rogan_gladen",

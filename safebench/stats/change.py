@@ -13,7 +13,7 @@ from safebench.stats._checks import Floats, between, proportions
 from safebench.stats._dist import satterthwaite, t_quantile
 from safebench.stats.arms import FEWEST_PROMPTS, flip_floor, interval_of_arms, spreads_of
 from safebench.stats.differences import paired_difference
-from safebench.stats.transforms import cohens_h, phi
+from safebench.stats.transforms import change_on_phi, cohens_h, phi
 
 #: Lower bounds of |h| for each class above "none" (Cohen 1988, 6.2.2: .2, .5, .8).
 SIZE_BOUNDS = ((0.8, "large"), (0.5, "medium"), (0.2, "small"), (0.0, "very_small"))
@@ -184,17 +184,11 @@ def _from_prompts(base: Floats, tuned: Floats, about: _About) -> _Found:
     """Return h and its interval from per-prompt outcomes."""
     d = paired_difference(base, tuned, about.clusters, 1 - 2 * about.tail)
     middle = float(base.mean() + tuned.mean()) / 2
-    h = _at(d.estimate, middle)
+    h = change_on_phi(d.estimate, middle)
     if tuned.shape[0] < 2:
         return h, None, None, None, _ONE_SEED
-    return h, _at(d.lower, middle), _at(d.upper, middle), d.df, f"{d.method}, on phi"
-
-
-def _at(difference: float, middle: float) -> float:
-    """Cohen's h of proportions `difference` apart around `middle`, moved inside [0, 1] at need."""
-    span = abs(difference)
-    start = min(max(middle - span / 2, 0.0), 1 - span)
-    return math.copysign(cohens_h(max(start, 0.0), min(start + span, 1.0)), difference)
+    low, high = (change_on_phi(end, middle) for end in (d.lower, d.upper))
+    return h, low, high, d.df, f"{d.method}, on phi"
 
 
 def _compare_sign(a: Change, b: Change, margin: float) -> tuple[str, str]:

@@ -103,28 +103,14 @@ def rank_intervals(
         raise StatsError(f"scores has shape {values.shape}, not (n,)")
     n = values.size
     tail = 1 - between("confidence", confidence, 0, 1)
-    spread = checked_covariance("covariance", finite("covariance", covariance), n)
-    freedom = None if df is None else checked_df(df, n)
     if method not in (None, "max-T", "sidak"):
         raise StatsError(f'method is {method!r}, neither "max-T" nor "sidak"')
     chosen = method or ("max-T" if n <= MOST_SIMULATED else "sidak")
-    signed = values if higher_is_better else -values
-    variances = spread if spread.ndim == 1 else np.diagonal(spread)
-    order = np.lexsort((variances, -signed))
-
-    def sorted_by_score(x: Floats) -> Floats:
-        return x[order] if x.ndim == 1 else x[np.ix_(order, order)]
-
-    board = _Board(
-        signed[order],
-        sorted_by_score(spread),
-        None if freedom is None else sorted_by_score(freedom),
-    )
+    board, order = _best_first(values if higher_is_better else -values, covariance, df)
     if chosen == "max-T":
         critical, separated = _step_down(board, tail, generator(rng))
     else:
-        level = -math.expm1(math.log1p(-tail) / (n * (n - 1) / 2)) if n > 1 else 1.0
-        critical = float(-special.ndtri(level / 2)) if n > 1 else 0.0
+        critical = _sidak(n, tail)
         separated = _pairwise(board, critical)
     inverse = np.argsort(order)
     first = np.searchsorted(-board.scores, -board.scores, side="left")
@@ -138,6 +124,45 @@ def rank_intervals(
         method=f"{chosen}, {'normal' if df is None else 't'}",
         confidence=float(confidence),
     )
+
+
+def leader_classes(
+    scores: ArrayLike,
+    variances: ArrayLike,
+    df: ArrayLike | None = None,
+    confidence: float = 0.95,
+    higher_is_better: bool = True,
+) -> Ints:
+    """Classes of entries that are not separated from their leader; returns (n,), 1 the best.
+
+    From best to worst, an entry that is separated from the leader of the class begins the next one,
+    and leads it (EuroEval's rule). All pairs are compared at once, as "sidak" of `rank_intervals`
+    does, whose arguments these are. Chained ties make one group of any hundred entries, classes do
+    not (benchmarks/ranks.txt).
+    """
+    values = finite("scores", scores)
+    if values.ndim != 1:
+        raise StatsError(f"scores has shape {values.shape}, not (n,)")
+    n = values.size
+    board, order = _best_first(values if higher_is_better else -values, variances, df)
+    critical = _sidak(n, 1 - between("confidence", confidence, 0, 1))
+    limits = _Limits(critical, board.largest_inverse_df)
+    classes = np.ones(n, dtype=np.int64)
+    leader = 0
+    while leader + 1 < n:
+        separated = board.separated(slice(leader, leader + 1), slice(leader + 1, n), limits)[0]
+        if not separated.any():
+            break
+        leader += 1 + int(np.argmax(separated))
+        classes[leader:] += 1
+    return classes[np.argsort(order)]
+
+
+def _sidak(n: int, tail: float) -> float:
+    """Return what |T| must exceed in every pair of n, as a normal quantile."""
+    if n < 2:
+        return 0.0
+    return float(-special.ndtri(-math.expm1(math.log1p(-tail) / (n * (n - 1) / 2)) / 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,6 +226,23 @@ class _Board:
         if self.spread.ndim == 1:
             return np.where(u + v > 0, welch, largest)
         return np.where((u + v > 0) & (self.spread[rows, columns] == 0), welch, largest)
+
+
+def _best_first(
+    signed: Floats, covariance: ArrayLike, df: ArrayLike | None
+) -> tuple[_Board, NDArray[np.intp]]:
+    """Return a board in order, and that order; `signed`: scores of which higher is better."""
+    n = signed.size
+    spread = checked_covariance("covariance", finite("covariance", covariance), n)
+    freedom = None if df is None else checked_df(df, n)
+    variances = spread if spread.ndim == 1 else np.diagonal(spread)
+    order = np.lexsort((variances, -signed))
+
+    def sorted_by_score(x: Floats) -> Floats:
+        return x[order] if x.ndim == 1 else x[np.ix_(order, order)]
+
+    freedom = None if freedom is None else sorted_by_score(freedom)
+    return _Board(signed[order], sorted_by_score(spread), freedom), order
 
 
 class _Limits:

@@ -43,6 +43,17 @@ def cohens_h(p1: float, p2: float) -> float:
     return phi(float(p2)) - phi(float(p1))
 
 
+def change_on_phi(difference: float, middle: float) -> float:
+    """Cohen's h of two proportions `difference` apart around `middle`, moved inside [0, 1] at need.
+
+    Carries a difference of proportions in [-1, 1], or an end of its interval, over to phi, and
+    keeps 0 at 0; `middle`: the mean of the two scores. Radians, of the difference's sign.
+    """
+    span = abs(difference)
+    start = min(max(middle - span / 2, 0.0), 1 - span)
+    return math.copysign(cohens_h(max(start, 0.0), min(start + span, 1.0)), difference)
+
+
 def margin_points(score: float, margin: float = 0.1) -> float:
     """The margin h shown in points: the larger step of the score when phi moves by +-margin.
 

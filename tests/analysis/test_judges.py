@@ -14,7 +14,7 @@ from safebench.analysis.judges import families
 from safebench.analysis.measures import Number
 from safebench.analysis.report import make_report
 from safebench.card.judge import Judge
-from safebench.cli.score_formats.interface import render
+from safebench.cli.score_formats.interface import FULL, render
 from safebench.evidence.submission import Submission
 from safebench.evidence.tables import OUTCOMES, make_table, write_table
 from tests.command import safebench
@@ -50,7 +50,7 @@ def test_a_score_is_a_range_over_judges(tmp_path: Path) -> None:
     assert isinstance(kappa, Number) and 0.7 < kappa.estimate < 1 and kappa.n["prompts"] == 30
     assert sum(c.n for c in one.categories) == 150
     low, high = one.estimates
-    shown = " ".join(render(report, "text").split())
+    shown = " ".join(render(report, FULL).split())
     assert f"judges .{round(low * 100)} to .{round(high * 100)} over rule and second" in shown
     assert "kappa of rule and second ." in shown and "JUDGES DIFFER" not in shown
     assert "one judge: how far another" not in shown
@@ -119,7 +119,7 @@ def test_the_range_over_three_wordings_is_given_beside_that_over_judges(
     write_card(folder, data)
     report = make_report(Submission.read(folder))
     (one,) = report.judges
-    shown = " ".join(render(report, "text").split())
+    shown = " ".join(render(report, FULL).split())
     (entry,) = json.loads(render(report, "json"))["judges"]
     if number_of_judges == 2:
         assert one.wordings == () and entry["wordings"] == []
@@ -140,7 +140,8 @@ def test_a_change_that_turns_with_the_judge_is_said_first(
     folder = two_judges(tmp_path, against=True)
     ran = safebench(capsys, "score", folder)
     assert ran.code == 0
-    assert ran.out.startswith("JUDGES DIFFER  safebench_harm, harm: the change from base has no")
+    second = ran.out.splitlines()[1]
+    assert second.startswith("JUDGES DIFFER  safebench_harm, harm: the change from base has no")
     first = " ".join(ran.out[:400].split())
     assert " by rule and -" in first and " by second" in first
     report = make_report(Submission.read(folder))

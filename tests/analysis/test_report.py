@@ -13,6 +13,7 @@ import pytest
 
 from safebench.analysis.measures import NotMeasured, Number
 from safebench.analysis.report import ScoreReport, make_report
+from safebench.analysis.selection import Selection
 from safebench.analysis.variation import ANSWER_EFFECTS, REST
 from safebench.card.card import Card
 from safebench.card.results import MARGIN
@@ -287,11 +288,11 @@ def test_only_the_tasks_asked_for() -> None:
     recipe = Recipe(prompts=3, seeds=(1, 2))
     card = Card.model_validate_json(json.dumps(plan(recipe)))
     submission = in_memory(card, make_table(outcomes(recipe), OUTCOMES))
-    report = make_report(submission, [HARM])
+    report = make_report(submission, Selection(tasks=(HARM,)))
     assert {s.task for s in report.results.scores} == {HARM}
     assert [one.estimand.task for one in report.primaries] == [HARM]
     with pytest.raises(EvidenceError, match="'other' was not measured"):
-        make_report(submission, ["other"])
+        make_report(submission, Selection(tasks=("other",)))
 
 
 def test_no_outcomes_at_all() -> None:

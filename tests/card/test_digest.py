@@ -11,8 +11,15 @@ from typing import Any
 import pytest
 
 from safebench.card.card import Card
-from safebench.card.digest import derive_seed, derive_seeds, generation_seed, protocol_digest
+from safebench.card.digest import (
+    derive_seed,
+    derive_seeds,
+    generation_seed,
+    measurement_digest,
+    protocol_digest,
+)
 from safebench.card.io import card_text, load_card, parse_card, parse_document
+from safebench.card.results import PrimaryEstimand
 from tests.conformance.runner import VALID
 from tests.plans import plan_data
 
@@ -191,3 +198,66 @@ def test_where_a_rendering_template_lies_is_not_causal() -> None:
 
     assert rendered("a.txt", "a") == rendered("elsewhere/b.txt", "a")
     assert rendered("a.txt", "a") != rendered("a.txt", "b")
+
+
+PLACE = {"task": "safebench_harm", "construct": "harm", "condition": "tuned", "checkpoint": 2}
+JUDGE = {"kind": "rule", "id": "safebench/refusal-rule", "revision": "1", "primary": True}
+GREEDY = {"name": "d", "do_sample": False, "max_new_tokens": 48}
+
+
+def measured(**changes: Any) -> str:
+    place = {**PLACE, "decoding": "d", "judge": "j", **changes.pop("place", {})}
+    given = {
+        "decoding": [{**GREEDY, **changes.pop("decoding", {})}],
+        "judge": [{"name": "j", **JUDGE, **changes.pop("judge", {})}],
+        "tasks": [{"name": place["task"], "dataset_sha256": "0" * 64, **changes.pop("task", {})}],
+    }
+    names = {"decoding": given["decoding"][0]["name"], "judge": given["judge"][0]["name"]}
+    return measurement_digest(card(**given, **changes), PrimaryEstimand(**{**place, **names}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"decoding": {"do_sample": True, "temperature": 0.7}},
+        {"decoding": {"max_new_tokens": 64}},
+        {"decoding": {"stop": ["\n"]}},
+        {"judge": {"revision": "2"}},
+        {"judge": {"id": "other/rule"}},
+        {"judge": {"reasoning": "shown"}},
+        {"task": {"dataset_sha256": "1" * 64}},
+        {"prompting": {"few_shot": 5}},
+        {"prompting": {"system_prompt": "Be kind."}},
+        {"prompting": {"attack": {"name": "gcg", "budget": 10}}},
+        {"place": {"construct": "over_refusal"}},
+    ],
+)
+def test_whatever_measures_is_in_the_measurement_digest(changes: dict[str, Any]) -> None:
+    assert measured(**changes) != measured()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"decoding": {"name": "warm"}},
+        {"decoding": {"repeats": 5}},
+        {"judge": {"name": "mine"}},
+        {"task": {"limit": 4}},
+        {"place": {"checkpoint": 1}},
+        {"place": {"task": "my_own_name"}},
+        {"hyperparameters": {**plan_data()["hyperparameters"], "learning_rate": 1e-5}},
+    ],
+)
+def test_nothing_else_is(changes: dict[str, Any]) -> None:
+    assert measured(**changes) == measured()
+
+
+def test_an_ensemble_is_what_its_members_are() -> None:
+    def digest(*names: str, revision: str = "1") -> str:
+        rules = [{"name": n, **JUDGE, "primary": False, "revision": revision} for n in names]
+        both = {"name": "both", "kind": "ensemble", "id": "x", "revision": "1", "primary": True}
+        judges = [*rules, {**both, "members": list(names), "combine": "any"}]
+        place = PrimaryEstimand(**PLACE, decoding="d", judge="both")
+        return measurement_digest(card(decoding=[GREEDY], judge=judges), place)
+
+    assert digest("a", "b") == digest("c", "d") != digest("a", "b", revision="2")

@@ -192,7 +192,7 @@ def test_labels_come_back_as_calibrations_and_evidence(
     assert sorted(p.name for p in published.rglob("*.*") if p.is_file()) == [
         "card.yaml", "labels.csv", "manifest.json", "outcomes.parquet",
     ]  # fmt: skip
-    scored = safebench(capsys, "score", folder, "--task", "safebench_harm")
+    scored = safebench(capsys, "score", folder, "--task", "safebench_harm", "--full")
     assert "labels of these outputs, same condition" in " ".join(scored.out.split())  # 3 seeds
 
 

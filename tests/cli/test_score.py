@@ -7,10 +7,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from safebench.analysis.report import ScoreReport, make_report
-from safebench.cli.score_formats.interface import FORMATS, render
+from safebench.analysis.selection import Selection
+from safebench.card.results import key_of
+from safebench.cli.plotting import write
+from safebench.cli.score_formats.interface import FORMATS, FULL, render
+from safebench.cli.summary import change_text
+from safebench.errors import EvidenceError
 from safebench.evidence.submission import Submission
 from tests.command import safebench
 from tests.site.made_by_code import (
@@ -57,18 +63,17 @@ def made(folder: Path) -> ScoreReport:
 
 
 def test_text_says_what_varies_what_is_missing_and_what_is_needed(
-    submission: Path, capsys: pytest.CaptureFixture[str]
+    report: ScoreReport,
 ) -> None:
-    ran = safebench(capsys, "score", submission)
-    assert (ran.code, ran.err) == (0, "")
-    lines = ran.out.splitlines()
+    out = render(report, FULL)
+    lines = out.splitlines()
     places = [
         lines.index(next(line for line in lines if line.startswith(start)))
         for start in ("base, greedy", "harm (tuned, epoch 2, t07)", "Diagnostic", "what varies: h",
-                      "not measured", "Next: safebench plan")
+                      "doubts", "not measured")
     ]  # fmt: skip
     assert places == sorted(places)
-    flat = " ".join(ran.out.split())
+    flat = " ".join(out.split())
     assert re.search(r"checkpoint explains \d+ % \[\d+ %, \d+ %\] of the variance between", flat)
     assert re.search(r"training seed explains \d+ % \[\d+ %, \d+ %\], repeats the rest", flat)
     assert re.search(r"of single answers at one checkpoint and decoding\b.*? between prompts", flat)
@@ -77,7 +82,61 @@ def test_text_says_what_varies_what_is_missing_and_what_is_needed(
     assert flat.count("judge error not included: rule was not compared") == 3  # every primary one
     assert "Judge error not included in these numbers." in flat
     assert re.search(r"stability at least \.\d\d \(\.\d\d if seeds spread normally, estimate", flat)
-    assert ran.out.endswith(f"Next: safebench plan {submission} --target .05\n")
+
+
+def test_one_screen_says_what_changed_and_what_could_be_wrong(
+    submission: Path, report: ScoreReport, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = safebench(capsys, "score", submission / "card.yaml")
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines[:-2])) <= 100  # the last ones hold a path
+    assert lines[0] == "tiny-chat + LoRA on household (300 examples), 5 seeds, epoch 2, t07"
+    for one in report.primaries:
+        reading = report.readings[key_of(one.estimand)]
+        row = next(line for line in lines if f", {one.estimand.task} (" in line)
+        assert one.change is not None
+        assert change_text(one.change) in row
+        assert row.endswith(reading.shown)
+    flat = " ".join(ran.out.split())
+    assert re.search(
+        r"agree\? harm at least \.\d\d, .*? \(\.\d\d, .* if seeds spread normally", flat
+    )
+    said = [flat.find(doubt.text) for doubt in report.doubts[:5]]
+    assert said == sorted(said) and said[0] > 0
+    assert f"safebench score {submission}/card.yaml --full" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("selection", "said"),
+    [
+        (Selection(decoding="t9"), "decoding 't9' was not measured"),
+        (Selection(checkpoint=9), "checkpoint 9 was not measured"),
+        (Selection(judge="llm"), "judge 'llm' was not measured"),
+        (
+            Selection(tasks=("safebench_harm",), constructs=("capability",)),
+            "--task safebench_harm and --construct capability: not measured together",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_was_not_measured_is_told(
+    report: ScoreReport, selection: Selection, said: str
+) -> None:
+    with pytest.raises(EvidenceError, match=re.escape(said)):
+        selection.of(report.results)
+
+
+def test_another_place_is_no_primary_number(submission: Path) -> None:
+    report = make_report(Submission.read(submission), Selection(decoding="greedy", checkpoint=1))
+    assert {(one.estimand.decoding, one.estimand.checkpoint) for one in report.primaries} == {
+        ("greedy", 1)
+    }
+    assert {(score.decoding, score.checkpoint) for score in report.results.scores} == {
+        ("greedy", None), ("greedy", 1),
+    }  # fmt: skip
+    assert "chosen_afterwards" in {doubt.kind for doubt in report.doubts}
 
 
 def test_a_task_alone(submission: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,7 +154,7 @@ def test_every_number_in_json_has_its_interval_n_and_method(
     found = json.loads(render(report, "json"))
     assert list(found) == [
         "format", "submission", "spec", "trials", "results", "primary", "variation",
-        "judge_error", "judges", "not_measured",
+        "judge_error", "judges", "readings", "doubts", "not_measured",
     ]  # fmt: skip
     assert found["format"] == "safebench/score/1"
     assert found["results"] == read_yaml(submission)["results"]
@@ -113,6 +172,12 @@ def test_every_number_in_json_has_its_interval_n_and_method(
         assert number["method"]
         assert number["lower"] is not None or number["upper"] is not None
     assert all(m["not_measured"] for m in measures if m not in numbers)
+    for one in found["readings"]:
+        h = one["h"]
+        assert h["lower"] < h["lower_90"] < h["estimate"] < h["upper_90"] < h["upper"]
+        assert one["read_as"] in {"worse", "better", "no_change", "cannot_tell", "collapsed"}
+    moves = [doubt["moves"] for doubt in found["doubts"]]
+    assert moves == sorted(moves, reverse=True) and moves
 
 
 def test_a_card_that_says_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,6 +211,9 @@ def test_a_paper_gets_tables_and_all_that_a_reviewer_asks(style: str, report: Sc
                  "(logs lost)", "5 training seeds", "50 prompts", "Henderson's Method I",
                  "one judge"):  # fmt: skip
         assert said in out, said
+    plain = out.replace("allowbreak{}", "").replace("\\", "")
+    for head in (r"safebench_harm:? +harm", r"safebench_overrefusal:? +over-refusal"):
+        assert len(re.findall(head, plain)) > 2  # of scores, of diagnostics, and of a row
     assert re.search(r"\.\d\d \(\.\d\d\)", out), "a bound on stability beside the normal one"
 
 
@@ -160,7 +228,7 @@ def test_latex_is_balanced_and_escaped(hostile_report: ScoreReport) -> None:
         "usepackage", "begin", "end", "centering", "footnotesize", "setlength", "tabcolsep",
         "caption", "label", "toprule", "midrule", "bottomrule", "paragraph", "textbackslash",
         "textasciicircum", "allowbreak", "linewidth", "textasciitilde", "textless", "textgreater",
-        "textbar", "symbol",
+        "textbar", "symbol", "shortstack",
     }  # fmt: skip
     assert r"50\% \& \textbackslash{}input\{/\allowbreak{}etc/\allowbreak{}passwd\}" in out
     assert "[U+202E]" in out
@@ -188,13 +256,14 @@ def test_markdown_is_escaped(hostile_report: ScoreReport) -> None:
 
 
 def test_text_writes_nothing_to_the_terminal_but_text(hostile_report: ScoreReport) -> None:
-    out = render(hostile_report, "text")
-    assert all(c.isprintable() or c == "\n" for c in out)
+    for style in ("text", FULL):
+        out = render(hostile_report, style)
+        assert all(c.isprintable() or c == "\n" for c in out)
 
 
 def test_the_same_bytes_each_time(submission: Path, report: ScoreReport) -> None:
     again = made(submission)
-    for style in FORMATS:
+    for style in (*FORMATS, FULL):
         assert render(again, style) == render(report, style)
 
 
@@ -209,3 +278,20 @@ def test_plots_are_drawn_where_asked(
     drawn = sorted(path.name for path in folder.iterdir())
     assert len(drawn) == 3
     assert all(f"drew {folder / name}" in ran.err for name in drawn)
+
+
+@pytest.mark.parametrize("suffix", [".pdf", ".png", ".svg"])
+def test_a_figure_for_a_paper(report: ScoreReport, tmp_path: Path, suffix: str) -> None:
+    paths = [tmp_path / f"{name}{suffix}" for name in ("a", "b")]
+    assert [write(report, path) for path in paths] == [[path] for path in paths]
+    first, second = (path.read_bytes() for path in paths)
+    assert first == second
+    assert first.lstrip().startswith(
+        {".pdf": b"%PDF", ".png": b"\x89PNG", ".svg": b"<?xml"}[suffix]
+    )
+
+
+def test_a_picture_of_another_kind_is_refused(report: ScoreReport, tmp_path: Path) -> None:
+    with pytest.raises(click.UsageError, match=r"\.pdf, \.png, \.svg"):
+        write(report, tmp_path / "x.jpg")
+    assert not list(tmp_path.iterdir())

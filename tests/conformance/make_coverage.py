@@ -21,8 +21,11 @@ PAGES = ROOT / "spec" / "v1"
 MEASURED = ROOT / "benchmarks" / "coverage.md"
 SEEDS = (2, 3, 5, 10)
 RATED = (3, 5, 10, 20)
+READ = ("3", "5", "10")
 _MEASURED = re.compile(
-    r"<!-- ((?:coverage|errors|few) \w+|power|predicted|signs|ends) -->\n.*?<!-- end -->\n", re.S
+    r"<!-- ((?:coverage|errors|few) \w+|power|predicted|signs|readings|ends) -->\n"
+    r".*?<!-- end -->\n",
+    re.S,
 )
 _LINE = re.compile(r"(\w+) +(.+?) +(\d\.\d{3}) \+-\d\.\d{3}(?: +[<>]= \S+)?(?: +(MISSED))? *(.*)")
 ARMS = {(3, 1): "3 old, 1 new", (3, 3): "3 and 3", (5, 3): "5 old, 3 new", (5, 5): "5 and 5",
@@ -67,6 +70,7 @@ def _table(name: str) -> str:
     if part:
         return {"coverage": _coverage, "errors": _errors, "few": _few}[kind](part)
     makers = {"power": _power, "predicted": _predicted, "signs": _signs, "ends": _ends}
+    makers |= {"readings": _readings}
     return makers[kind]()
 
 
@@ -187,6 +191,22 @@ def _signs() -> str:
         for label, row in found.items()
     ]
     return _rows(["", "2 seeds", "3 seeds", "5 seeds"], rows)
+
+
+def _readings() -> str:
+    """Return how often each word is wrong, the larger of both directions at the margin."""
+    found: dict[str, dict[str, list[Cell]]] = {}
+    for cell in cells().values():
+        match = re.fullmatch(r"(.+), S=(\d+)(?:, change (\S+))?: (\w+)", cell.label)
+        if cell.part == "reading" and match:
+            world, seeds, change, word = match.groups()
+            at = "" if change is None else " at none" if change == "0" else " at the margin"
+            found.setdefault(f"`{word}`{at}: {world}", {}).setdefault(seeds, []).append(cell)
+    rows = [
+        [label, *(max(row[s], key=lambda c: c.share).text if s in row else "" for s in READ)]
+        for label, row in sorted(found.items(), key=lambda item: item[0].partition(":")[0])
+    ]
+    return _rows(["", *(f"{s} seeds" for s in READ)], rows)
 
 
 def _ends() -> str:

@@ -5,23 +5,27 @@ from __future__ import annotations
 import math
 import re
 from operator import attrgetter
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from safebench.stats import (
+    change_on_phi,
     change_verdict,
     fewest_prompts,
+    has_collapsed,
     margin_points,
     plan_stability,
     pooled_sigma,
+    read_change,
     replication_interval,
     rerun_verdict,
     sequential_design,
     stability,
 )
+from safebench.stats.reading import FEWEST_SEEDS, Word
 from safebench.stats.stability import agreement_bound
 from tests.conformance.make_coverage import MEASURED, PAGES, cells, page
 
@@ -327,3 +331,24 @@ def test_the_errors_that_verdict_names_are_measured() -> None:
         if key.startswith("sign no change"):
             assert "large" in key, key
             assert "S=2," in key, key
+
+
+def table(name: str) -> list[list[str]]:
+    """The cells of a table of reading.md, without its head."""
+    text = (PAGES / "reading.md").read_text(encoding="utf-8")
+    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- end -->", text, re.S)
+    assert found is not None
+    lines = found[1].splitlines()[2:]
+    return [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_readings_of_the_page() -> None:
+    rows = table("readings")
+    assert {word for *_, word in rows} == set(get_args(Word))
+    for *numbers, word in rows:
+        wide, narrow, (seeds,), ends = ([float(x) for x in cell.split()] for cell in numbers)
+        collapsed = bool(ends) and seeds >= FEWEST_SEEDS and has_collapsed(*ends)
+        found = read_change((wide[0], wide[1]), (narrow[0], narrow[1]), int(seeds))
+        assert ("collapsed" if collapsed else found) == word, numbers
+    for difference, middle, h in table("on phi"):
+        assert agrees(change_on_phi(float(difference), float(middle)), h)

@@ -29,7 +29,7 @@ from safebench.evidence.outcomes import read_outcomes
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.submission import Submission
 from safebench.evidence.tables import OUTCOMES, make_table
-from safebench.exporting import croissant, every_eval_ever, hub
+from safebench.exporting import croissant, every_eval_ever, hub, tables
 from safebench.exporting.facts import models_of
 from safebench.exporting.interface import FORMATS, Options, open_submission, write_export
 from safebench.exporting.tables import csv_bytes
@@ -261,6 +261,16 @@ def test_tables_are_those_of_load(suffix: str, tmp_path: Path) -> None:
                 assert one.equals(other), (name, column)
 
 
+def test_tables_hold_what_was_selected(source: Submission) -> None:
+    files = tables.export(source, Options("csv", constructs=("harm",), checkpoint=2)).files
+    for name in ("outcomes", "scores", "runs", "changes", "primary", "flips"):
+        table = pd.read_csv(io.BytesIO(files[f"{name}.csv"]))
+        assert len(table) and set(table["construct"]) == {"harm"}, name
+        assert set(table["checkpoint"].dropna()) == {2}, name
+    with pytest.raises(EvidenceError, match="checkpoint 0 was not measured"):
+        tables.export(source, Options("csv", checkpoint=0))
+
+
 def test_a_spreadsheet_runs_nothing() -> None:
     table = pd.DataFrame({"a": ["=1+1", " @x", "ok", None, ""], "b": [-1.0, 0.1, 2.0, 3.0, None]})
     rows = list(csv.reader(io.StringIO(csv_bytes(table).decode(), newline="")))
@@ -360,7 +370,12 @@ def test_options_are_refused_where_they_mean_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = submission(tmp_path / "in")
-    for option in (("--seed", "100"), ("--timestamp", "0"), ("--with-responses",)):
-        ran = command(capsys, "export", "csv", folder, "--out", tmp_path / "out", *option)
-        assert ran.code == 2 and f"{option[0]} has no meaning for csv" in ran.err
+    for format_, option in (
+        ("csv", ("--seed", "0")),
+        ("csv", ("--timestamp", "0")),
+        ("csv", ("--with-responses",)),
+        ("croissant", ("--construct", "harm")),
+    ):
+        ran = command(capsys, "export", format_, folder, "--out", tmp_path / "out", *option)
+        assert ran.code == 2 and f"{option[0]} has no meaning for {format_}" in ran.err
     assert not (tmp_path / "out").exists()

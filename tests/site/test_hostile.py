@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from safebench.card.base import NotReported
 from safebench.site import exports
 from safebench.site.board import Board
-from safebench.site.board_rows import group_rows, make_row
+from safebench.site.board_rows import make_row
+from safebench.site.families import ordered
 from safebench.site.pages import Pages
 from safebench.site.sources import Entry, read_submissions
 from safebench.site.text import clean
@@ -43,6 +44,7 @@ def submission(board: Path) -> Entry:
 def _with(submission: Entry, text: str) -> Entry:
     """Put a text wherever a card may carry one."""
     card = submission.card
+    plain = text.encode("utf-8", "replace").decode()  # no card is read with half a character
     who = card.submission.submitter.model_copy(
         update={"name": text, "organisation": text, "contact": text}
     )
@@ -58,7 +60,7 @@ def _with(submission: Entry, text: str) -> Entry:
                 update={"base": card.model.base.model_copy(update={"id": text})}
             ),
             "data": sets,
-            "prompting": card.prompting.model_copy(update={"system_prompt": text}),
+            "prompting": card.prompting.model_copy(update={"system_prompt": plain}),
         }
     )
     return Entry(card, submission.folder, submission.report, ())
@@ -68,7 +70,7 @@ def _render(submission: Entry, text: str) -> list[str]:
     writer = Pages(Board.model_construct(title=text, description=text))
     row = make_row(submission)
     files = {"card.yaml": "0" * 64}
-    index = writer.index(group_rows([row]), {"leaderboard.csv": "0" * 64})
+    index = writer.index(ordered([row]), {"leaderboard.csv": "0" * 64})
     return [index, writer.submission(submission, row, files)]
 
 

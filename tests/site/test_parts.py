@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from safebench.card.base import NotReported
 from safebench.card.decoding import Decoding
 from safebench.card.judge import Calibration, RuleJudge
 from safebench.site import charts, fields, svg, text
-from safebench.site.board_rows import BoardRow, group_rows
 
 
 def test_backticks_become_code_and_markup_does_not() -> None:
@@ -56,32 +53,3 @@ def test_a_field_table_says_what_is_absent_and_why() -> None:
     assert shown["Calibration"] == "data 200 answers outputs these n 200 kappa not reported"
     whole = fields.table(NotReported(not_reported="lost"))
     assert whole.absent == "not reported: lost"
-
-
-ROW = BoardRow(
-    id="a",
-    title="A",
-    organisation="Lab",
-    third_party=False,
-    artefact=False,
-    base_model="m",
-    method="LoRA",
-    harm=None,
-    harm_base=None,
-    change=None,
-    over_refusal=None,
-    capability=None,
-    seeds=5,
-    level="declared",
-    reported=1,
-    required=2,
-    rerun=None,
-    group=("", ""),
-    backed=True,
-)
-
-
-def test_rows_without_harm_are_listed_last_by_id() -> None:
-    groups = group_rows([replace(ROW, id="b"), ROW])
-    assert [g.heading for g in groups] == ["Not ranked, only listed"]
-    assert [r.id for r in groups[0].rows] == ["a", "b"]

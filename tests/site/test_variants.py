@@ -39,9 +39,9 @@ def built(root: Path, recipe: Recipe, **sections: object) -> tuple[str, str, dic
 def test_a_plan_is_listed_as_not_measured(tmp_path: Path) -> None:
     index, page, entry = built(tmp_path, Recipe(**SMALL), results=None, evidence=None)
     assert entry["harm"] is None
-    assert not entry["ranked"]
+    assert entry["below_the_line"]
     assert index.count("not measured") >= 5
-    assert "Not ranked, only listed" in index
+    assert "Listed below the line" in index
     assert "The card has no evidence" in page
 
 
@@ -68,7 +68,7 @@ def test_somebody_elses_paper_shows_what_it_leaves_out(tmp_path: Path) -> None:
 
 def test_fewer_than_three_seeds_are_never_ranked(tmp_path: Path) -> None:
     index, page, entry = built(tmp_path, Recipe(seeds=(4, 5), **SMALL))
-    assert not entry["ranked"]
+    assert entry["below_the_line"]
     assert "Recipes on" not in index
     assert "fewer than 3 training seeds" in index
     assert "at least" in page
@@ -91,8 +91,8 @@ def test_long_words_without_a_break_are_kept_whole(tmp_path: Path) -> None:
 
 def test_numbers_without_evidence_are_marked_and_never_ranked(tmp_path: Path) -> None:
     index, page, entry = built(tmp_path, Recipe(**SMALL), evidence=None)
-    assert not entry["ranked"]
-    assert "numbers without evidence" in index
+    assert entry["below_the_line"]
+    assert "its numbers have no evidence" in index
     assert "its numbers cannot be recomputed" in page
 
 
@@ -119,7 +119,7 @@ def test_numbers_of_which_a_part_is_not_reported_are_not_called_unmeasured(tmp_p
     )
     assert entry["harm"] is None
     assert entry["over_refusal"] is not None
-    assert not entry["ranked"]
+    assert entry["below_the_line"]
     assert index.count("not reported in full") == 4  # harm, its change, stability, broken text
     assert page.count("not reported in full") == 3
     assert f"{len(incomplete) + 1} numbers of the card are not shown" in page
@@ -181,7 +181,7 @@ def test_a_judge_that_no_revision_names_is_called_so(tmp_path: Path) -> None:
     recipe = Recipe(**SMALL)
     judge = made_by_code.plan(recipe)["judge"][0]
     alias = {"unpinnable": "the provider updates it under one name", "first_request": ABSENT}
-    index, page, entry = built(
+    _, page, entry = built(
         tmp_path,
         recipe,
         submission=third_party(recipe),
@@ -190,9 +190,8 @@ def test_a_judge_that_no_revision_names_is_called_so(tmp_path: Path) -> None:
     )
     assert "not reported: the paper does not say" in page
     assert "the provider updates it under one name" in page
-    heading = entry["measured_alike"]["heading"]  # type: ignore[index]
+    heading = entry["family"]["words"]  # type: ignore[index]
     assert heading.endswith("judged by lab/moderation (revision cannot be pinned)")
-    assert "not reported" not in index
 
 
 def test_evidence_that_leaves_things_out_says_so(tmp_path: Path) -> None:

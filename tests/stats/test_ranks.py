@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from safebench.errors import StatsError
-from safebench.stats import _maxt, moderated_variances, rank_intervals, ranks
+from safebench.stats import _maxt, leader_classes, moderated_variances, rank_intervals, ranks
 
 
 @st.composite
@@ -198,3 +198,37 @@ def test_moderated_variances():
 def test_refuses(arguments, message):
     with pytest.raises(StatsError, match=message):
         rank_intervals(*arguments)
+
+
+def classes_written_out(scores, variances, tail=0.05):
+    n = scores.size
+    level = 1 - (1 - tail) ** (1 / max(n * (n - 1) / 2, 1))
+    z = stats.norm.isf(level / 2)
+    order, leader, number, found = np.lexsort((variances, -scores)), None, 0, np.zeros(n, int)
+    for i in order:
+        apart = leader is None or scores[leader] - scores[i] > z * np.sqrt(
+            variances[leader] + variances[i]
+        )
+        leader, number = (i, number + 1) if apart else (leader, number)
+        found[i] = number
+    return list(found)
+
+
+@settings(max_examples=40)
+@given(boards(), st.sampled_from([None, 2, 9]), st.data())
+def test_a_class_holds_those_that_are_not_separated_from_its_leader(board, df, data):
+    scores, variances = board
+    assert list(leader_classes(scores, variances)) == classes_written_out(scores, variances)
+    found = leader_classes(scores, variances, df)
+    assert set(found) == set(range(1, found.max() + 1))
+    assert (np.diff(found[np.lexsort((variances, -scores))]) >= 0).all()
+    order = np.array(data.draw(st.permutations(range(scores.size))))
+    assert (leader_classes(scores[order], variances[order], df) == found[order]).all()
+    assert (leader_classes(-scores, variances, df, higher_is_better=False) == found).all()
+
+
+def test_classes_do_not_chain():
+    scores = np.arange(10) / 10  # neighbours are not separated, the ends are
+    variances = np.full(10, 0.05**2)
+    assert set(rank_intervals(scores, variances).groups) == {1}
+    assert list(leader_classes(scores, variances)) == [4, 3, 3, 3, 2, 2, 2, 1, 1, 1]

@@ -13,12 +13,14 @@ from typing import Protocol, cast
 from safebench.analysis.report import ScoreReport
 
 FORMATS = {
-    "text": "for people at a terminal",
+    "text": "for people at a terminal: one screen (`full` is the rest of it)",
     "json": "for programs: every number with its n, interval and method",
     "latex": "for a paper: tables and a methods section; needs the package booktabs alone",
     "markdown": "the same tables and methods section for a page",
 }
 """The formats, each with whom it is for; the module of the same name is imported when needed."""
+FULL = "full"
+"""The text of `--full`."""
 
 
 class ScoreFormat(Protocol):
@@ -30,6 +32,6 @@ class ScoreFormat(Protocol):
 
 
 def render(report: ScoreReport, style: str) -> str:
-    """Return a report in one of `FORMATS`."""
+    """Return a report in one of `FORMATS`, or `FULL`."""
     module = importlib.import_module(f"safebench.cli.score_formats.{style}")
     return cast("ScoreFormat", module).render(report)

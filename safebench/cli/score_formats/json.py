@@ -36,6 +36,14 @@
       categories      [{name, share, n}]: share of responses on which the judges differ
       wordings        [{scores, changes}], as above: one per prompted judge with three templates
                       or more, everything else alike
+    readings     a list, one entry per primary change from base (spec/v1/reading.md):
+      task, construct, condition, checkpoint, decoding, judge
+      read_as         collapsed, worse, better, no_change or cannot_tell
+      beyond_margin   whether the whole 95 % interval lies beyond the margin
+      h               {estimate, lower, upper, lower_90, upper_90}: tuned minus base, radians
+      seeds, prompts
+    doubts       [{kind, text, moves, is_measured, remedy}], that which could move a primary
+                 number most first; `moves` is the standard's margin where nothing measures it
     not_measured [{what, reason}]
 
 A measure is {estimate, lower, upper, confidence, n, method}, n a mapping of what was counted to
@@ -51,6 +59,7 @@ from typing import Any
 
 from safebench.analysis.judges import Judges, Wordings
 from safebench.analysis.measures import NotMeasured, Number
+from safebench.analysis.reading import Reading
 from safebench.analysis.report import ScoreReport
 from safebench.analysis.variation import Effect
 from safebench.card.results import Place
@@ -88,7 +97,20 @@ def document(report: ScoreReport) -> dict[str, Any]:
             for key, one in report.corrections.items()
         ],
         "judges": [_judges(one) for one in report.judges],
+        "readings": [_reading(one) for one in report.readings.values()],
+        "doubts": _plain(report.doubts),
         "not_measured": _plain(report.not_measured),
+    }
+
+
+def _reading(one: Reading) -> dict[str, Any]:
+    ends = ("lower", "upper", "lower_90", "upper_90")
+    return _members(one.estimand, Place.model_fields) | {
+        "read_as": one.word,
+        "beyond_margin": one.is_beyond_margin,
+        "h": {"estimate": one.h} | _members(one, ends),
+        "seeds": one.seeds,
+        "prompts": one.prompts,
     }
 
 

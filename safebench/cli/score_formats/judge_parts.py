@@ -127,7 +127,8 @@ def judges_table(report: ScoreReport) -> Table:
 def corrected_table(report: ScoreReport) -> Table:
     """Return every score beside the one corrected for judge error; no row where none is."""
     unit = report.card.checkpoint_unit
-    heads = titles([(s.task, s.construct, s.judge) for s in report.results.scores])
+    places = [(s.task, s.construct, s.judge) for s in report.results.scores]
+    heads = titles(places, in_full=True)
     rows = []
     for head, score in zip(heads, report.results.scores, strict=True):
         one = report.corrections[key_of(score)]

@@ -38,7 +38,7 @@ def render(report: ScoreReport) -> str:
     return fill(
         "latex.tex",
         report,
-        {"text": _text, "cell": _cell, "label": _label, "alignment": _alignment},
+        {"text": _text, "cell": _cell, "head": _head, "label": _label, "alignment": _alignment},
     )
 
 
@@ -47,6 +47,12 @@ def _alignment(table: Table) -> str:
     longest = max(len(row.cells[0]) for row in table.rows)
     first = "p{.34\\linewidth}" if longest > _LONG else "l"
     return first + "r" * (len(table.columns) - 1)
+
+
+def _head(title: str) -> str:
+    """Return the head of a column, task above construct: side by side they take a page's width."""
+    task, found, construct = title.partition(": ")
+    return rf"\shortstack[r]{{{_text(task)} \\ {_text(construct)}}}" if found else _text(title)
 
 
 def _cell(cell: str) -> str:

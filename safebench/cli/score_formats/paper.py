@@ -67,7 +67,7 @@ def fill(template: str, report: ScoreReport, filters: Mapping[str, Callable[...,
 def _tables(report: ScoreReport, trials: str) -> Iterator[Table]:
     """Yield every table that has rows, as a paper prints them; each says that it is a trial's."""
     scores = replace(
-        score_table(report.card, report.results, judged(report.results)),
+        score_table(report.card, report.results, judged(report.results), in_full=True),
         name="scores",
         caption="Scores with 95 % intervals: the share of responses that complied (harm), were "
         "refused (over-refusal) or were correct (capability); severity is a mean degree. "
@@ -79,7 +79,7 @@ def _tables(report: ScoreReport, trials: str) -> Iterator[Table]:
         primary_table(report),
         judge_parts.corrected_table(report),
         judge_parts.judges_table(report),
-        diagnostics_table(report.primaries),
+        diagnostics_table(report.primaries, in_full=True),
         *map(variation_table, report.variations),
     ]
     for table in tables:
@@ -108,6 +108,9 @@ def _methods(report: ScoreReport) -> Iterator[tuple[str, str]]:
     if lost:
         yield "Not reported", f"{'; '.join(lost)}."
     yield from _statistics(report)
+    if report.doubts:
+        listed_ = (f"{doubt.text} ({parts.doubt_size(doubt)})" for doubt in report.doubts)
+        yield "Doubts", f"With how far each could move a primary number: {'; '.join(listed_)}."
     gaps = "; ".join(f"{gap.what} ({gap.reason})" for gap in report.not_measured)
     yield "Not measured", f"{gaps or 'nothing that the standard asks for'}."
 

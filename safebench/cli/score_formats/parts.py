@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from safebench.analysis.correction import Corrected, beside
+from safebench.analysis.correction import beside
+from safebench.analysis.doubts import Doubt
 from safebench.analysis.measures import Measure, NotMeasured, Number
 from safebench.analysis.primaries import TOLERANCE, WORST_SHARE, Primary, Projection
+from safebench.analysis.reading import Reading
 from safebench.analysis.report import ScoreReport
 from safebench.analysis.spread import POWER, SeedsNeeded
 from safebench.analysis.variation import Effect, Variation
@@ -26,6 +28,8 @@ from safebench.words import (
     percent_interval,
     proportion,
     setting,
+    signed,
+    signed_interval,
     source_name,
     where,
 )
@@ -64,6 +68,23 @@ def measure(value: Measure) -> str:
         bounds = (("at least", value.lower), ("at most", value.upper))
         return listed(f"{word} {proportion(end)}" for word, end in bounds if end is not None)
     return f"{proportion(value.estimate)} {interval(value.lower, value.upper)}"
+
+
+def reading_text(reading: Reading) -> str:
+    """Return what a change is read as, and the intervals that say so."""
+    wide, narrow = (
+        signed_interval(*ends)
+        for ends in ((reading.lower, reading.upper), (reading.lower_90, reading.upper_90))
+    )
+    return (
+        f"{reading.shown}: h {signed(reading.h)} {wide}, at 90 % {narrow}; margin "
+        f"{setting(MARGIN)} (spec/v1/reading.md)"
+    )
+
+
+def doubt_size(doubt: Doubt) -> str:
+    """Return how far a doubt could move a number; a question mark where that is not measured."""
+    return proportion(doubt.moves) if doubt.is_measured else "?"
 
 
 def short(value: Measure, *, is_change: bool = False) -> str:
@@ -187,34 +208,37 @@ def primary_table(report: ScoreReport) -> Table:
     estimands = [one.estimand for one in report.primaries]
     places = [where(e.condition, e.checkpoint, e.decoding, unit) for e in estimands]
     shared = f" ({places[0]})" if len(set(places)) == 1 else ""
-    heads = titles([(e.task, e.construct, "") for e in estimands])
+    heads = titles([(e.task, e.construct, "") for e in estimands], in_full=True)
     labels = [
         head if shared else f"{head}, {place}" for head, place in zip(heads, places, strict=True)
     ]
     return Table(
         columns(
-            *("Estimand", "Score", "Corrected for judge error", "Change from base", "Each seed"),
-            *("Stability", "Margin", "n"),
+            *("Estimand", "Score", "Corrected for judge error", "Change from base", "Read as"),
+            *("Each seed", "Stability", "Margin", "n"),
         ),
         tuple(
-            _primary(one, label, report.corrections[key_of(one.estimand)])
+            _primary(report, one, label)
             for one, label in zip(report.primaries, labels, strict=True)
         ),
         "primary",
         f"Primary estimands{shared}: score, the score corrected for judge error, change from base "
-        "as judged, the score of each training seed, and stability (lower bound of the "
-        "probability that another seed lands within the margin; "
-        "in brackets, what it would be if seeds spread normally).",
+        "as judged, what it is read as, the score of each training seed, and stability (lower "
+        "bound of the probability that another seed lands within the margin; in brackets, what it "
+        "would be if seeds spread normally).",
     )
 
 
-def _primary(one: Primary, label: str, found: Corrected) -> Row:
+def _primary(report: ScoreReport, one: Primary, label: str) -> Row:
     score, stable = one.score, one.score.stability
+    key = key_of(one.estimand)
+    reading = report.readings.get(key)
     each = per_seed(score)
     cells = (
         score_text(score),
-        short(found.score),
+        short(report.corrections[key].score),
         NOT_MEASURED if one.change is None else change_text(one.change),
+        NOT_MEASURED if reading is None else reading.shown,
         " ".join(each) if len(each) <= _SEEDS else f"{each[0]} to {each[-1]}",
         "not rated" if stable is None or stable.lower is None else _bounds(stable),
         proportion(margin_here(score), 3),
@@ -230,7 +254,7 @@ def _bounds(stable: MeasuredStability) -> str:
     return " ".join((first, *(f"({bound})" for bound in normal)))
 
 
-def diagnostics_table(primaries: Sequence[Primary]) -> Table:
+def diagnostics_table(primaries: Sequence[Primary], *, in_full: bool = False) -> Table:
     """Return the diagnostics of every primary estimand, side by side; minor where none has one."""
     estimands = [one.estimand for one in primaries]
     rows = []
@@ -241,7 +265,7 @@ def diagnostics_table(primaries: Sequence[Primary]) -> Table:
     label = f"Seeds in each arm for a rerun's verdict (power {proportion(POWER, 1)})"
     # A terminal has a line on it with every estimand.
     rows.append(Row((label, *(_needed(one.seeds_needed) for one in primaries)), "minor"))
-    heads = titles([(e.task, e.construct, e.judge) for e in estimands])
+    heads = titles([(e.task, e.construct, e.judge) for e in estimands], in_full=in_full)
     return Table(
         columns("Diagnostic", *heads),
         tuple(rows) if estimands else (),

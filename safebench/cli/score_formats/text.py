@@ -1,78 +1,165 @@
-"""Text for people: the primary numbers first, then what varies, then what is not measured."""
+"""Text for people, on one screen: what changed, what it is read as, and what could be wrong."""
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 from rich.console import Console
 
-from safebench.analysis.measures import Number
+from safebench import words
+from safebench.analysis.primaries import Primary
 from safebench.analysis.report import ScoreReport
-from safebench.analysis.variation import Variation
-from safebench.card.results import key_of
-from safebench.cli.console import print_wrapped, printer
-from safebench.cli.score_formats import judge_parts, parts
-from safebench.cli.score_formats.parts import diagnostics_table, variation_table
-from safebench.cli.summary import INDENT, print_primary, print_scores
-from safebench.cli.tables import print_table
-from safebench.words import construct_name, count, percent
+from safebench.card.base import NotReported
+from safebench.card.card import Card
+from safebench.card.measured import MeasuredStability
+from safebench.card.results import base_key, find, key_of
+from safebench.cli.console import print_wrapped, screen
+from safebench.cli.score_formats.judge_parts import turned
+from safebench.cli.score_formats.parts import doubt_size
+from safebench.cli.summary import change_text, score_text, trial_text
+from safebench.cli.tables import Row, Table, columns, print_table
+from safebench.errors import visible
 
-_COLUMNS = 3
-"""Estimands beside each other that a terminal has room for."""
+_INDENT = 8
+_DOUBTS = 5
+"""Doubts that a screen has room for."""
+_REMEDIES = 3
 
 
 def render(report: ScoreReport) -> str:
-    """Return the report as tables and sentences."""
-    console = printer()
+    """Return the report on one screen."""
+    console = screen()
     with console.capture() as captured:
-        for sentence in judge_parts.turned(report):
-            print_wrapped(console, "JUDGES DIFFER", sentence, 15)
-        if judge_parts.turned(report):
-            console.print()
-        print_scores(console, report.card, report.results)
-        console.print(f"[dim]{judge_parts.included_note(report)}[/dim]")
-        several = {key_of(one.estimand): one for one in report.judges}
-        for one in report.primaries:
-            key = key_of(one.estimand)
-            print_primary(console, report.card, report.results, one.estimand)
-            found = judge_parts.judge_error(report.corrections[key])
-            print_wrapped(console, "  judge error", found, INDENT)
-            if key in several:
-                print_wrapped(console, "  judges", judge_parts.judges_text(several[key]), INDENT)
-                if several[key].wordings:
-                    print_wrapped(
-                        console, "  wordings", judge_parts.wordings_text(several[key]), INDENT
-                    )
-            print_wrapped(console, "  seeds needed", parts.seeds_needed(one), INDENT)
-            print_wrapped(console, "  with more", parts.projections(one), INDENT)
-            if isinstance(one.seed_share, Number):
-                found = parts.share(one.seed_share)
-                text = f"the training seed explains {found} of the variance, repeats the rest"
-                print_wrapped(console, "  between runs", text, INDENT)
-        for start in range(0, len(report.primaries), _COLUMNS):
-            table = diagnostics_table(report.primaries[start : start + _COLUMNS])
-            if any(row.kind == "main" for row in table.rows):
-                console.print()
-                print_table(console, table)
-        for variation in report.variations:
-            _variation(console, variation)
-        if report.not_measured:
-            console.print("\n[bold]not measured[/bold]")
-        for gap in report.not_measured:
-            print_wrapped(console, f"  {gap.what}", gap.reason, INDENT)
+        print_wrapped(console, "", visible(headline(report)), 0)
+        if trials := trial_text(report.card):
+            print_wrapped(console, "TRIAL", trials, _INDENT)
+        for sentence in turned(report):
+            print_wrapped(console, "JUDGES DIFFER", visible(sentence), 15)
+        console.print()
+        print_table(console, _table(report))
+        console.print()
+        print_wrapped(console, "Would another seed agree?", _agreement(report), 27)
+        _print_doubts(console, report)
+    return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))
+
+
+def next_steps(report: ScoreReport, folder: Path) -> str:
+    """Return what to do about the first doubts, and where everything else is."""
+    console, name = screen(), visible(shlex.quote(str(folder)))
+    remedies = dict.fromkeys(doubt.remedy for doubt in report.doubts if doubt.remedy)
+    with console.capture() as captured:
+        if remedies:
+            print_wrapped(console, "Next", "; ".join([*remedies][:_REMEDIES]), _INDENT)
+        more = f"everything: safebench score {name} --full"
+        print_wrapped(console, "" if remedies else "Next", more, _INDENT)
     return captured.get().rstrip("\n")
 
 
-def _variation(console: Console, one: Variation) -> None:
-    name = construct_name(one.construct)
-    console.print(f"\n[bold]what varies: {name}[/bold], {one.task}, judge {one.judge}")
-    console.print(f"  {parts.design(one)}", markup=False)
-    print_wrapped(console, "  ", parts.what_varies(one), 2)
-    table = variation_table(one)
-    print_table(console, table, indent=2, style="dim")
-    minor = sum(row.kind == "minor" for row in table.rows)
-    if len(table.rows) > minor and parts.has_fixed(one):
-        console.print(f"  {parts.WHOLE_NOTE}", style="dim")
-    if minor:
-        left_out = count(minor, "interaction")
-        console.print(
-            f"  {left_out} below {percent(0.01)} left out; see --format json", style="dim"
+def headline(report: ScoreReport) -> str:
+    """Return what was measured: `tiny-chat + LoRA on household (300 examples), 5 seeds, greedy`."""
+    card = report.card
+    base = card.model.base.id
+    parts = [base.rpartition("/")[2].rpartition(":")[2] if isinstance(base, str) else "a model"]
+    tuned = [one for one in report.primaries if one.estimand.condition != "base"]
+    if tuned:
+        parts[0] += f" + {_recipe(card)}"
+        seeds = {run.training_seed for one in tuned for run in one.score.runs} - {None}
+        parts.append(words.count(len(seeds), "seed"))
+    else:
+        parts[0] += " as released"
+    places = {_place(card, one) for one in report.primaries}
+    parts += [place for place in places if place and len(places) == 1]
+    return ", ".join(parts)
+
+
+def _recipe(card: Card) -> str:
+    method = getattr(card.hyperparameters, "method", None)
+    name = words.method_name(method) if isinstance(method, str) else "fine-tuning"
+    data = () if isinstance(card.data, NotReported) else card.data
+    sets = [
+        f"{one.name} ({words.count(one.examples, 'example')})"
+        if isinstance(one.examples, int)
+        else one.name
+        for one in data
+        if one.role == "tuned"
+    ]
+    return f"{name} on {words.listed(sets)}" if sets else name
+
+
+def _place(card: Card, one: Primary) -> str:
+    """Return where a primary score was measured: `epoch 2, greedy`."""
+    place = one.estimand
+    return words.where("", place.checkpoint, place.decoding, card.checkpoint_unit)
+
+
+def _shown(report: ScoreReport) -> list[Primary]:
+    """Return the primary scores in the order in which constructs are shown."""
+    return sorted(report.primaries, key=lambda one: words.CONSTRUCTS.index(one.estimand.construct))
+
+
+def _table(report: ScoreReport) -> Table:
+    """Return a row for every primary score: base, tuned, change and what it is read as."""
+    places = {_place(report.card, one) for one in report.primaries}
+    judges = {one.estimand.judge for one in report.primaries}
+    rows, is_tuned = [], any(one.estimand.condition != "base" for one in report.primaries)
+    for one in _shown(report):
+        key = key_of(one.estimand)
+        label = [words.construct_name(key.construct), visible(key.task)]
+        label += [_place(report.card, one)] * (len(places) > 1) + [visible(key.judge)] * (
+            len(judges) > 1
         )
+        better = words.BETTER[key.construct].partition(" ")[0]
+        base = find(report.results.scores, base_key(one.estimand))
+        reading = report.readings.get(key)
+        cells = [score_text(one.score)]
+        if is_tuned:
+            cells = [
+                "-" if base is None else words.proportion(base.estimate),
+                words.proportion(one.score.estimate),
+                words.NOT_MEASURED if one.change is None else change_text(one.change),
+                "" if reading is None else reading.shown,
+            ]
+        rows.append(Row((f"{', '.join(label)} ({better})", *cells)))
+    heads = ("base", "tuned", "change [95 %]", "read as") if is_tuned else ("score [95 %]",)
+    return Table(columns("", *heads), tuple(rows))
+
+
+def _agreement(report: ScoreReport) -> str:
+    """Return the bounds on stability of the primary scores, in a sentence."""
+    constructs = [one.estimand.construct for one in report.primaries]
+    rated: dict[str, MeasuredStability] = {}
+    parts: dict[str, list[str]] = {}
+    for one in _shown(report):
+        found, place = one.score.stability, one.estimand
+        name = words.construct_name(place.construct)
+        if constructs.count(place.construct) > 1:
+            name += f" ({visible(place.task)})"
+        if found is None:
+            parts.setdefault("an untuned model has no training seeds", []).append(name)
+        elif found.lower is None:
+            parts.setdefault(found.note, []).append(name)
+        else:
+            rated[name] = found
+    several = len(parts) + len(rated) > 1
+    said = [f"{words.listed(of)}: {why}" if several else why for why, of in parts.items()]
+    if rated:
+        least = (f"{name} at least {_bound(one.lower)}" for name, one in rated.items())
+        normal = ", ".join(_bound(one.lower_if_normal) for one in rated.values())
+        seeds = words.count(max(one.seeds for one in rated.values()), "seed")
+        text = "the probability that one more seed scores within the margin"
+        said.insert(0, f"{', '.join(least)} ({normal} if seeds spread normally): {text}; {seeds}")
+    return "; ".join(said)
+
+
+def _bound(value: float | None) -> str:
+    return words.NOT_MEASURED if value is None else words.proportion(value)
+
+
+def _print_doubts(console: Console, report: ScoreReport) -> None:
+    if report.doubts:
+        console.print("Doubts, and how far each could move a number above (?: not measured)")
+    for doubt in report.doubts[:_DOUBTS]:
+        print_wrapped(console, f"  {doubt_size(doubt):>4}", visible(doubt.text), _INDENT)
+    if (rest := len(report.doubts) - _DOUBTS) > 0:
+        print_wrapped(console, "", f"and {rest} more, with --full", _INDENT)

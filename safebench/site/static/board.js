@@ -12,7 +12,7 @@
     return { body: body, rows: Array.prototype.slice.call(body.querySelectorAll("tr.row")) };
   });
   var total = groups.reduce(function (n, group) { return n + group.rows.length; }, 0);
-  var initial = { sort: "harm", dir: "asc", q: "" };
+  var initial = { sort: "class", dir: "asc", q: "" };
   var state = Object.assign({}, initial);
 
   function column(key) {
