@@ -62,6 +62,8 @@ _LIBRARIES = (
     "numpy",
     "scipy",
 )
+_LOOK_AGAIN = 2.0
+"""Seconds between looks at whether another part of the grid has finished a fine-tuning."""
 Report = Callable[[float, str], None]
 """Called with the amount of work that was done, and a note."""
 
@@ -249,9 +251,14 @@ class Maker:
             train(place, self.device, report)
         else:
             shared = Tuned(self._tuned / f"{condition}-seed-{seed}")
-            shared.get(place, lambda: train(place, self.device, report))
+            shared.get(place, lambda: train(place, self.device, report), self._wait)
         free_memory()
         return self._made(path, sha256_of_folder(place), began)
+
+    def _wait(self) -> None:
+        """Let another part of the grid go on with a fine-tuning that both need."""
+        self._report(0.0, "another part trains it")
+        time.sleep(_LOOK_AGAIN)
 
     def _generate(self, block: Block) -> Made:
         began, plan = time.monotonic(), self.plan

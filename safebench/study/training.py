@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from safebench.card.base import require
 from safebench.errors import CardError, DivergedError, RunError
-from safebench.evidence.lock import LockedError, locked
+from safebench.evidence.lock import LockedError, VanishedError, locked
 from safebench.files import folder_at_once, link_missing, replace_file, sha256_of_folder
 from safebench.harness.evaluate import Prompt, generate
 from safebench.models.interface import Engine
@@ -22,9 +21,6 @@ from safebench.study.estimate import length_in_epochs
 from safebench.study.plan import Plan, SelfAnswered
 from safebench.tuning.interface import Job
 from safebench.tuning.registry import trained, trainer_of
-
-_LOOK_AGAIN = 2.0
-"""Seconds between looks at whether another run has finished a fine-tuning."""
 
 
 def answers_of(
@@ -159,23 +155,24 @@ class Tuned:
         """Take where they lie, or will; runs of another card have another place."""
         self._folder = folder
 
-    def get(self, out: Path, train: Callable[[], None]) -> None:
+    def get(self, out: Path, train: Callable[[], None], wait: Callable[[], None]) -> None:
         """Put the weights into `out`: by `train`, unless another run has trained them already.
 
-        While another run trains them, it is waited for; where it dies, this one trains.
+        While another run trains them, `wait` is called again and again; where it dies, this one
+        trains.
 
         Raises:
             DivergedError: as `train`, and where it was raised in another run.
         """
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
         failed, digest = self._beside("failed"), self._beside("sha256")
         with ExitStack() as stack:
             while True:
+                self._folder.parent.mkdir(parents=True, exist_ok=True)
                 try:
                     stack.enter_context(locked(self._beside("lock")))
                     break
-                except LockedError:
-                    time.sleep(_LOOK_AGAIN)
+                except (LockedError, VanishedError):
+                    wait()
             if failed.is_file():
                 raise DivergedError(failed.read_text(encoding="utf-8"))
             if self._folder.is_dir() and digest.is_file():

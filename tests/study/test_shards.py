@@ -17,6 +17,7 @@ from safebench.progress import Silent
 from safebench.study.merge import merge
 from safebench.study.plan import make_plan
 from tests.command import Ran, safebench
+from tests.elsewhere import work_elsewhere
 from tests.tiny_runs import QUICK, files_of, protocol, run_tiny, same_files, write_tiny
 
 pytestmark = pytest.mark.slow
@@ -49,14 +50,13 @@ def copied(folder: Path, target: Path) -> Path:
     return target
 
 
-def test_two_workers_are_one_run(done: Path, capsys: Capture) -> None:
-    """Answers, fine-tunings and responses are made in two other processes."""
-    out = done / "by-two"
-    ran = safebench(capsys, "run", done / "plan.yaml", "--out", out, "--workers", 2, *QUICK)
-    assert ran.code == 0, ran.err
-    same_files(out, done / "out")
-    events = Store(out).journal.read()
-    assert [event["workers"] for event in events if event["event"] == "session"] == [2]
+def test_workers_elsewhere_are_one_run(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The base model's answers, fine-tunings and responses are made by workers that get lost."""
+    work_elsewhere(monkeypatch)
+    run_tiny(done / "plan.yaml", done / "elsewhere")
+    same_files(done / "elsewhere", done / "out")
+    events = Store(done / "elsewhere").journal.read()
+    assert [event["event"] for event in events].count("problem") == 3
 
 
 @pytest.mark.parametrize("count", [2, 5])

@@ -5,66 +5,36 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from safebench.errors import MissingDependencyError, RunError, SafebenchError
+from safebench.errors import DivergedError, MissingDependencyError, RunError, SafebenchError
+from safebench.evidence.lock import locked
 from safebench.evidence.store import Store
-from safebench.study import execute as executing
-from safebench.study.executors.interface import Ended, Lost, OpenWork, Unit
-from safebench.study.executors.local import InProcess
+from safebench.study.executors.interface import Unit, do
 from safebench.study.executors.opening import open_executor
 from safebench.study.making import Maker, OpenMaker
-from safebench.study.plan import Plan, make_plan
+from safebench.study.plan import make_plan
+from safebench.study.training import Tuned
 from tests.command import safebench
+from tests.elsewhere import work_elsewhere
 from tests.study.test_run_graded import write as write_graded
 from tests.tiny_runs import SETTINGS, Said, protocol, run_tiny, same_files, write_tiny
 
 pytestmark = pytest.mark.slow
 
 
-class Elsewhere(InProcess):
-    """Workers in other processes, as far as a run can tell; the first unit of each kind is lost."""
-
-    def __init__(self, open_work: OpenWork) -> None:
-        made: list[Any] = []
-
-        def work(unit: Unit) -> Any:
-            made[:] = made or [open_work()]
-            return made[0](unit)
-
-        super().__init__(work)
-        self.lost: set[str] = set()
-
-    def wait(self) -> list[Ended | Lost]:
-        """Lose a unit, or return how it ended."""
-        (event,) = super().wait()
-        if event.unit.kind in self.lost:
-            return [event]
-        self.lost.add(event.unit.kind)
-        return [Lost(event.unit, "signal SIGKILL")]
-
-
-@pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(plan: Plan, store: Store, settings: Any, tuned: Path | None) -> Elsewhere:
-        return Elsewhere(
-            OpenMaker(plan.card, store.folder.resolve(), settings, 1, plan.declared, tuned)
-        )
-
-    monkeypatch.setattr(executing, "open_executor", opened)
-
-
 def test_the_bytes_are_those_of_one_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = write_graded(tmp_path)
     run_tiny(plan, tmp_path / "here")
     monkeypatch.setenv("SAFEBENCH_CACHE", str(tmp_path / "cache"))  # grades anew
-    request.getfixturevalue("elsewhere")
+    work_elsewhere(monkeypatch)
     run_tiny(plan, tmp_path / "there")
     same_files(tmp_path / "here", tmp_path / "there")
     events = Store(tmp_path / "there").journal.read()
@@ -75,12 +45,12 @@ def test_the_bytes_are_those_of_one_process(
     assert len((tmp_path / "cache" / "judgements.jsonl").read_text().splitlines()) > 2
 
 
-@pytest.mark.usefixtures("elsewhere")
 def test_workers_of_another_kind_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes: dict[str, Any] = {"hyperparameters": {"method": "none"}, "data": []}
     plan, out = write_tiny(tmp_path, seeds=1, **changes), tmp_path / "out"
+    work_elsewhere(monkeypatch)
     real: Callable[..., dict[str, Any]] = Maker.environment
     with monkeypatch.context() as patch:
 
@@ -159,8 +129,6 @@ def test_each_worker_has_an_accelerator(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_errors_can_travel() -> None:
-    from safebench.study.executors.interface import do
-
     class OddError(Exception):
         def __init__(self, one: int, two: int) -> None:
             super().__init__(f"{one} and {two}")
@@ -175,3 +143,43 @@ def test_errors_can_travel() -> None:
     assert isinstance(ours, SafebenchError)
     assert (str(ours), ours.fix) == ("what happened", "what helps")
     assert str(fails(OddError(1, 2))) == "OddError: 1 and 2"
+
+
+def test_weights_that_parts_of_a_grid_share(tmp_path: Path) -> None:
+    shared = Tuned(tmp_path / "tuned" / "tuned-seed-1")
+    places = (tmp_path / str(number) for number in range(9))
+    trained: list[str] = []
+
+    def train(place: Path, content: str = "weights") -> None:
+        trained.append(place.name)
+        if content == "nan":
+            raise DivergedError("the loss became nan at step 3")
+        (place / "checkpoint-1").mkdir(parents=True)
+        (place / "checkpoint-1" / "adapter").write_text(content)
+
+    def get(one: Tuned = shared, content: str = "weights", lock: Any = None) -> str:
+        place = next(places)
+
+        def wait() -> None:
+            trained.append("waited")
+            lock.close()
+
+        one.get(place, lambda: train(place, content), wait)
+        return (place / "checkpoint-1" / "adapter").read_text()
+
+    assert [get(), get()] == ["weights", "weights"]
+    assert trained == ["0"]
+    kept = tmp_path / "tuned" / "tuned-seed-1" / "checkpoint-1" / "adapter"
+    kept.unlink()
+    kept.write_text("dama")  # cut short
+    assert get() == "weights"
+    assert trained == ["0", "2"]
+    held = ExitStack()
+    held.enter_context(locked(tmp_path / "tuned" / "tuned-seed-1.lock"))
+    assert get(lock=held) == "weights"
+    assert trained == ["0", "2", "waited"]
+    bad = Tuned(tmp_path / "tuned" / "tuned-seed-2")
+    for _ in range(2):  # the second one need not try
+        with pytest.raises(DivergedError, match="nan at step 3"):
+            get(bad, "nan")
+    assert trained == ["0", "2", "waited", "4"]
