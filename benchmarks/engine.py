@@ -233,7 +233,7 @@ def _on_paper() -> Iterator[str]:
             f"{(sets - 1) % gpus + 1} of {gpus} GPUs full"
         )
     yield (
-        "on paper, 1,000,000 units: the driver holds 1,024 at a time, but their list (about .5 GB) "
+        "on paper, 1,000,000 units: the driver holds 1,024 at a time, but their list (.6 GB) "
         "and a folder of as many files break first; then the journal, which is synced at each unit "
         "(some ms on a shared disk, so about 200 units a second)"
     )

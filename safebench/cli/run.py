@@ -98,6 +98,10 @@ def command(
     To resume an interrupted run, give the same command again; `safebench status` shows its progress
     from another terminal. If the card lists adapters in model.weights, they are used and nothing is
     fine-tuned.
+
+    \b
+    Exit codes: 0 the chosen cells are finished; 2 something failed, finished cells are kept;
+                130 interrupted.
     """
     from safebench.cli.executing import load_sound_card, needs_models
     from safebench.evidence.submission import Submission

@@ -62,7 +62,9 @@ def open_executor(
         is_forced = settings.device is not None and settings.device.startswith("cpu")
         return Ray(work(threads), settings.workers, settings.address, on_cpu=is_forced)
     device = settings.device or default_device()
-    count = settings.workers or (_accelerators() if device == "cuda" else 1)
+    # Another backend is told in its own words which accelerators it has.
+    is_ours = settings.backend == Settings().backend
+    count = settings.workers or (_accelerators() if device == "cuda" and is_ours else 1)
     if count == 1:
         return None
     threads = settings.threads or max(1, torch.get_num_threads() // count)
