@@ -111,6 +111,7 @@ class Sleeper:
 
 def main() -> None:
     """Measure, kill, compare, print."""
+    _one_token()
     print(f"{WORKERS} workers on {os.cpu_count()} cores, {UNITS} units of {SLEEP} s")
     overhead("local", Local(Sleeper(), [{}] * WORKERS, fork=True), 0.95)
     overhead("ray", Ray(Sleeper(), WORKERS, None, on_cpu=True), 0.9)
@@ -155,35 +156,60 @@ def _command(*arguments: str) -> None:
 
 def _compare(folder: Path, out: str, wanted: dict[str, bytes], what: str, *more: str) -> None:
     from benchmarks.interruptions import files_of
+    from safebench.evidence.journal import Journal
 
     began = time.monotonic()
     _run(folder, out, *more)
     took = time.monotonic() - began
     same = files_of(folder / out) == wanted
-    print(f"  {what}: same bytes: {same} ({took:.0f} s)", flush=True)
+    lost = sum(event["event"] == "problem" for event in Journal(folder / out).read())
+    print(f"  {what}: same bytes: {same}, {lost} units done again ({took:.0f} s)", flush=True)
     shutil.rmtree(folder / out)
 
 
 def _compare_killed(
     folder: Path, number: int, draw: random.Random, length: float, wanted: dict[str, bytes]
 ) -> None:
-    """Kill a worker, or a node, at a random moment of a run; see that it goes on by itself."""
-    after = draw.uniform(0.2, 1.0) * length
+    """Kill a worker, or a node, at a random moment of the work; see that it goes on by itself."""
+    after, out = draw.uniform(0.0, 0.5) * length, folder / "killed"
     if number % 2 == 0:
-        timer = threading.Timer(after, _kill_a_worker, [folder / "killed", draw])
-        timer.start()
-        what = f"kill {number + 1}, a worker of three after {after:.0f} s"
-        _compare(folder, "killed", wanted, what, "--workers", "3")
-        timer.cancel()
+        kill: Callable[[], object] = partial(_kill_a_worker, out, draw)
+        what = f"kill {number + 1}, a worker of three {after:.0f} s after work began"
+        with _later(out, after, kill):
+            _compare(folder, "killed", wanted, what, "--workers", "3")
         return
     with ray_cluster(3) as cluster:
-        lose = partial(cluster.remove_node, allow_graceful=False)
-        timer = threading.Timer(after, lose, [draw.choice(sorted(cluster.worker_nodes, key=id))])
-        timer.start()
-        what = f"kill {number + 1}, a node of three after {after:.0f} s"
+        node = draw.choice(sorted(cluster.worker_nodes, key=lambda one: str(one.unique_id)))
+        what = f"kill {number + 1}, a node of three {after:.0f} s after work began"
         how = ("--executor", "ray", "--address", cluster.address)
-        _compare(folder, "killed", wanted, what, *how)
-        timer.cancel()
+        with _later(out, after, partial(cluster.remove_node, node, allow_graceful=False)):
+            _compare(folder, "killed", wanted, what, *how)
+
+
+@contextmanager
+def _later(out: Path, after: float, do: Callable[[], object]) -> Iterator[None]:
+    """Do something some seconds after the first unit of a run has begun or ended."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not any((out / ".work" / "made").glob("*")) and not (out / "adapters").is_dir():
+            if over.wait(0.1):
+                return
+        if not over.wait(after):
+            do()
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+
+
+def _one_token() -> None:
+    """Let all instances of Ray have one token: a process reads it once."""
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 @contextmanager
@@ -192,7 +218,7 @@ def ray_cluster(nodes: int) -> Iterator[Any]:
 
     The first holds the cluster together; `remove_node` of the others loses one.
     """
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    _one_token()
     Ray(Sleeper(), 1, None)  # imports ray as for an instance of its own
     from ray.cluster_utils import Cluster
 
@@ -219,7 +245,7 @@ def _kill_a_worker(out: Path, draw: random.Random) -> None:
             grand = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1]
             found += [int(pid)] if grand == holder else []
     if found:
-        os.kill(draw.choice(found), signal.SIGKILL)
+        os.kill(draw.choice(sorted(found)), signal.SIGKILL)
 
 
 def _on_paper() -> Iterator[str]:
