@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo real test test-fast search mutants check clean
+.PHONY: setup demo real test test-fast search mutants docs check clean
 
 setup: .venv/.ready
 
@@ -42,7 +42,11 @@ search: setup
 mutants: setup
 	$(BIN)/python tools/mutants.py --state build/mutants.jsonl
 
-check: setup
+# The documentation site, in build/site; a broken link is an error.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/mkdocs build --strict
+
+check: setup docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

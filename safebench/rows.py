@@ -21,6 +21,8 @@ _GIB = 2**30
 _MOST_GIB = {".json": 1, ".jsonl": 4, ".csv": 4, ".tsv": 4, ".parquet": 4}
 _LONGEST_FIELD = 16 * 2**20
 _ROWS_AT_ONCE = 4096
+_MOST_NESTED = 100
+"""Levels of lists and mappings: more than programs write, fewer than recursion could follow."""
 _FORMULA = re.compile(r"'*(?:\s*[=+\-@]|[\t\r])")
 """How a cell begins that a spreadsheet would run, or that was quoted because of it."""
 
@@ -75,6 +77,63 @@ def read_rows(path: Path, failure: Failure) -> Rows:
         raise _encoding(path, failure) from None
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Return the data in a JSON text.
+
+    Raises:
+        ValueError: it is not JSON (a JSONDecodeError knows the place), is nested too deeply, or has
+            a key twice, of which json.loads alone would keep the last.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_once)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {visible(repr(twice))} occurs twice in one mapping")
+    return data
+
+
+def check_data(data: Any) -> None:
+    """Check that recursive functions can follow data, and that a file can hold all of its texts.
+
+    Samplers that cut a response inside an emoji write half of it, as a JSON escape.
+
+    Raises:
+        ValueError: it is nested too deeply, or holds half a character.
+    """
+    level: list[tuple[str, Any]] = [("", data)]
+    for _ in range(_MOST_NESTED + 1):
+        below: list[tuple[str, Any]] = []
+        for key, value in level:
+            if isinstance(value, dict):
+                below += value.items()
+                below += zip(value, value, strict=True)  # keys are texts too
+            elif isinstance(value, list):
+                below += [(key, item) for item in value]
+            elif isinstance(value, str) and (half := _lone_surrogate(value)):
+                raise ValueError(f"{visible(repr(key))} {half}")
+        if not below:
+            return
+        level = below
+    raise ValueError("it is nested too deeply")
+
+
+def _lone_surrogate(text: str) -> str | None:
+    """Return what to say of half a character, which JSON can hold and no file; None if whole."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as problem:
+        half = ascii(text[problem.start])
+        return f"holds half a character, {half}, at position {problem.start + 1}"
+    return None
+
+
 def spreadsheet_safe(text: str) -> str:
     """Return a text for a CSV cell, with a `'` before what a spreadsheet would run as a formula."""
     return f"'{text}" if _FORMULA.match(text) else text
@@ -127,16 +186,24 @@ def _list(path: Path, failure: Failure) -> Rows:
 
 def _parsed(text: str, where: str, failure: Failure) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as problem:
+        return parse_json(text)
+    except ValueError as problem:
         cut = "; the file was cut off here?" if not text.endswith(("}", "}\n", "}\r\n")) else ""
+        what = (
+            f"not JSON ({problem}){cut}" if isinstance(problem, json.JSONDecodeError) else problem
+        )
         raise failure(
-            f"{visible(where)}: not JSON ({problem}){cut}", fix="correct the file, or copy it again"
+            visible(f"{where}: {what}"), fix="correct the file, or copy it again"
         ) from problem
 
 
 def _object(value: Any, at: At, failure: Failure) -> dict[str, Any]:
     if isinstance(value, dict):
+        try:
+            check_data(value)
+        except ValueError as problem:
+            fix = "correct it; U+FFFD can stand in the place of half a character"
+            raise failure(f"{at}: {visible(str(problem))}", fix=fix) from None
         return value
     raise failure(
         f"{at}: expected an object, found {type(value).__name__}",

@@ -51,6 +51,14 @@ def proportion(value: float, digits: int = 2) -> str:
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
+def duration(seconds: float) -> str:
+    """Return a time in words, as exactly as an estimate is: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
 def signed(value: float, digits: int = 2, minus: str = "-") -> str:
     """Return a difference of proportions with its sign: `+.37`, `-.02`, `+.00`.
 

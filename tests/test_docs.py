@@ -86,7 +86,7 @@ def test_running(
         for _, *arguments in shown:
             place = [a.replace(SERVER, server.url) for a in arguments]
             if place[0] == "withdraw":
-                place[place.index("--seed") + 1] = str(seed)
+                place[place.index("--training-seed") + 1] = str(seed)
             if "--backend" in place and "--dry-run" not in place:
                 place += ["--limit", "2"]
             ran = safebench(capsys, *place)
@@ -104,10 +104,3 @@ def test_running(
     for name in ("outcomes.parquet", "responses.parquet", "manifest.json", "card.yaml"):
         assert (merged / name).read_bytes() == (part / name).read_bytes(), name
     assert "withdrawn" in safebench(capsys, "status", "my-unfinished").out
-
-
-def test_links_lead_somewhere() -> None:
-    for page in DOCS.glob("*.md"):
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-            if not target.startswith("http"):
-                assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -28,10 +28,10 @@ def test_every_command_works(
         assert all(Path(line.removeprefix("drew ")).is_file() for line in ran.err.splitlines())
     exported = [command for command in shown if command not in drawn]
     assert {command[2] for command in exported} == {
-        "every-eval-ever", "hub", "croissant", "csv", "parquet",
+        "every-eval-ever", "inspect", "hub", "croissant", "csv", "parquet",
     }  # fmt: skip
     for _, *arguments in exported:
-        place = ["101" if before == "--seed" else a
+        place = ["101" if before == "--training-seed" else a
                  for before, a in zip(["", *arguments], arguments, strict=False)]  # fmt: skip
         ran = safebench(capsys, *place)
         assert ran.code == 0, (place, ran.err)

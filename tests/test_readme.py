@@ -1,4 +1,4 @@
-"""Every command that the README shows is run, in order, except the two make commands."""
+"""Every command of the README, and then of docs/using.md, is run, but for the make commands."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from tests.small_models import save_llama
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent
+README, USING = ROOT / "README.md", ROOT / "docs" / "using.md"
 MAY_END_WITH = {"rerun": (0, 1, 3)}
 
 
-def commands() -> list[str]:
-    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+def commands(page: Path) -> list[str]:
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.M | re.S)
     return [line for block in blocks for line in block.splitlines() if line.strip()]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, demo: Demo, shared_data: Path) -> Path:
-    """What the README says is there: the demo's output, a model, data, plans, a published file."""
+    """What the pages say is there: the demo's output, a model, data, plans, a published file."""
     shutil.copytree(demo.folder, tmp_path / "demo-out")
     (tmp_path / "tasks").symlink_to(ROOT / "tasks")
     (tmp_path / "my-model").mkdir()
     save_llama(tmp_path / "my-model")
     line = '{"prompt": "how do i repair a fence?", "completion": "to repair a fence, first"}\n'
     (tmp_path / "my-data.jsonl").write_text(line * 100)
-    shown = re.search(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    shown = re.search(r"^```yaml\n(.*?)^```", USING.read_text(), re.M | re.S)
     assert shown is not None
     mine = yaml.safe_load(shown.group(1))
     (tmp_path / "my-plan.yaml").write_text(yaml.safe_dump(plan_data(**mine)))
@@ -84,19 +85,11 @@ def write_eval(folder: Path, answer: str, model: dict[str, str]) -> None:
 
 
 def test_every_command_works(folder: Path) -> None:
-    shown = commands()
-    assert [c for c in shown if c.startswith("make")] == ["make demo", "make test"]
-    run = [c for c in shown if not c.startswith("make")]
-    assert len(run) >= 8
-    for command in run:
+    make, run = commands(README)[:2], [*commands(README)[2:], *commands(USING)]
+    assert make == ["make demo", "make test"]
+    assert len(run) >= 20
+    for command in dict.fromkeys(run):
         done = run_shown(command, folder)
         allowed = next((c for name, c in MAY_END_WITH.items() if f" {name} " in command), (0,))
         assert done.code in allowed, f"{command}\n{done.out[-2000:]}\n{done.err[-2000:]}"
         assert "Traceback" not in done.err, command
-
-
-def test_links_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "leaderboard" / "README.md"):
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-            if not target.startswith("http"):
-                assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -38,7 +38,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from safebench.checks.completeness import states  # noqa: E402
+from safebench.card.completeness import states  # noqa: E402
 from tests.conformance.make_manifest import MANIFEST, Entry, Reader, cards, entry  # noqa: E402
 from tools.mutants import COMPARISONS  # noqa: E402
 

@@ -6,11 +6,18 @@ cards' own results: every number is computed from outcomes.parquet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from safebench.analysis.flips import CategoryDifference, Flips, arm, by_category, find_flips
-from safebench.analysis.matching import Choice, block_of, match_scores, picked_prompts
+from safebench.analysis.flips import CategoryDifference, Flips, by_category, find_flips
+from safebench.analysis.matching import (
+    Choice,
+    block_of,
+    blocks_beside,
+    match_scores,
+    picked_prompts,
+)
+from safebench.analysis.paired import ByJudge, Pair, PairedChange, by_other_judges, paired_change
 from safebench.analysis.same_text import differing_prompts
 from safebench.card.base import NotReported
 from safebench.card.card import Card
@@ -21,21 +28,16 @@ from safebench.card.differences import (
     same_entry,
 )
 from safebench.card.measured import MeasuredScore
-from safebench.card.results import MARGIN
 from safebench.card.task import Construct
 from safebench.errors import EvidenceError
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.scoring import (
-    CONFIDENCE,
     final_checkpoint,
-    kept_interval,
     lost_seeds,
     measure,
 )
 from safebench.evidence.submission import Submission
 from safebench.evidence.tables import OUTCOMES_FILE
-from safebench.stats import margin_points, paired_difference
-from safebench.words import kept
 
 
 @dataclass(frozen=True)
@@ -48,29 +50,8 @@ class Submitted:
     outcomes_sha256: str
     checkpoint_unit: str
     """What its checkpoints are counted in: `epoch` or `step`."""
-
-
-@dataclass(frozen=True)
-class PairedChange:
-    """B minus A on the shared prompts, a difference of proportions."""
-
-    estimate: float
-    lower: float
-    upper: float
-    confidence: float
-    method: str
-    prompts: int
-    only_a: int
-    only_b: int
-    a: float
-    """A's score on the shared prompts."""
-    b: float
-    """B's."""
-    runs: tuple[int, int]
-    """Runs averaged on each side: training seeds, or the repeats of an untuned model."""
-    margin: float
-    """The standard's margin at these scores, in proportions."""
-    reading: str
+    runs: str | None = None
+    """Where nobody submitted it: the files of runs that it was read from."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +65,8 @@ class Comparison:
     difference: PairedChange
     flips: Flips
     categories: tuple[CategoryDifference, ...]
+    by_judge: tuple[ByJudge, ...]
+    """The difference as every other judge of both sides decides it."""
     variables: tuple[str, ...]
     """What differs between the protocols and can change this difference."""
     warnings: tuple[str, ...]
@@ -123,14 +106,18 @@ def compare_submissions(
     found = []
     for places in matches:
         one, other = (block_of(s, p) for s, p in zip(pair, places, strict=True))
-        if set(one.prompts).isdisjoint(other.prompts):
+        ids, same = {*one.prompts} & {*other.prompts}, texts.get(one.task)
+        shared = sorted(ids - {*(same or ())})
+        if not shared:
+            apart = f"; {len(ids)} ids are in both, with different text" if ids else ""
             not_compared.append(
-                f"{one.task} ({one.construct}): no prompt id in common (A has "
-                f"{len(one.prompts)} prompts, B {len(other.prompts)})"
+                f"{one.task} ({one.construct}): no prompt in common (A has "
+                f"{len(one.prompts)} prompts, B {len(other.prompts)}{apart})"
             )
             continue
+        others = tuple(blocks_beside(s, p) for s, p in zip(pair, places, strict=True))
         cards = a.card, b.card
-        found.append(_compare(cards, (one, other), protocol, texts.get(one.task), flips))
+        found.append(_compare(cards, (one, other), others, protocol, same, shared, flips))
     if not matches and not not_compared:
         not_compared.append("neither submission has outcomes of the chosen task or construct")
     if not found:
@@ -154,7 +141,15 @@ def compare_submissions(
 def _submitted(submission: Submission, protocol: str) -> Submitted:
     about = submission.card.submission
     unit = submission.card.checkpoint_unit
-    return Submitted(about.id, about.organisation, protocol, submission.outcomes_sha256, unit)
+    runs = about.title if isinstance(about.submitter, NotReported) else None
+    return Submitted(
+        about.id,
+        about.organisation,
+        protocol,
+        submission.outcomes_sha256,
+        unit,
+        runs=runs if isinstance(runs, str) else None,
+    )
 
 
 def _warnings(pair: tuple[Submission, Submission], found: list[Comparison]) -> Iterator[str]:
@@ -169,6 +164,13 @@ def _warnings(pair: tuple[Submission, Submission], found: list[Comparison]) -> I
         for task, extent in submission.card.trials.items():
             if task in compared:
                 yield f"{side} is a trial, not a result: {task}, {extent}"
+    for side, scores in (("A", [c.a for c in found]), ("B", [c.b for c in found])):
+        tuned = [score for score in scores if score.condition != "base"]
+        if tuned and all(len({run.training_seed for run in score.runs}) == 1 for score in tuned):
+            yield (
+                f"{side} is one training seed: the interval is about these weights alone, and "
+                "nothing says whether another seed would come out alike; give three or more"
+            )
     same = pair[0].outcomes_sha256 == pair[1].outcomes_sha256
     if same and all(c.a.condition == c.b.condition for c in found):
         yield (
@@ -179,64 +181,34 @@ def _warnings(pair: tuple[Submission, Submission], found: list[Comparison]) -> I
 
 def _compare(
     cards: tuple[Card, Card],
-    pair: tuple[OutcomeArray, OutcomeArray],
+    pair: Pair,
+    others: tuple[Sequence[OutcomeArray], ...],
     protocol: ProtocolDifferences,
     texts: tuple[str, ...] | None,
+    shared: list[str],
     flips: int,
 ) -> Comparison:
     one, other = pair
-    shared = sorted(set(one.prompts) & set(other.prompts))
     picked = picked_prompts(one, shared), picked_prompts(other, shared)
-    both = set(texts or ()) & set(shared)
+    both = {*(texts or ())} & {*one.prompts} & {*other.prompts}
     variables = _variables(cards, pair, protocol, same_text=texts is not None and not both)
     return Comparison(
         task=one.task,
         construct=one.construct,
         a=measure(one, lost_seeds(cards[0], one)),
         b=measure(other, lost_seeds(cards[1], other)),
-        difference=_difference(pair, picked),
+        difference=paired_change(pair, picked),
         flips=find_flips(*picked, flips),
         categories=by_category(*picked),
+        by_judge=by_other_judges(pair, shared, others),
         variables=tuple(variables),
         warnings=tuple(_cautions(cards, pair, picked, sorted(both))),
     )
 
 
-def _difference(
-    pair: tuple[OutcomeArray, OutcomeArray], picked: tuple[OutcomeArray, OutcomeArray]
-) -> PairedChange:
-    arms = arm(picked[0]), arm(picked[1])
-    found = paired_difference(*arms, confidence=CONFIDENCE, names=("A", "B"))
-    a, b = (float(block.scores.mean()) for block in picked)
-    margin = margin_points((a + b) / 2, MARGIN)
-    return PairedChange(
-        **kept_interval(found),
-        confidence=found.confidence,
-        method=found.method,
-        prompts=found.n_prompts,
-        only_a=len(pair[0].prompts) - found.n_prompts,
-        only_b=len(pair[1].prompts) - found.n_prompts,
-        a=kept(a),
-        b=kept(b),
-        runs=found.n_runs,
-        margin=kept(margin),
-        reading=_reading(found.lower, found.upper, margin),
-    )
-
-
-def _reading(lower: float, upper: float, margin: float) -> str:
-    """Name where an interval lies."""
-    apart = lower > 0 or upper < 0
-    if -margin < lower and upper < margin:
-        return "differs, by less than the margin" if apart else "equivalent within the margin"
-    if lower > margin or upper < -margin:
-        return "differs by more than the margin"
-    return "differs" if apart else "undecided"
-
-
 def _variables(
     cards: tuple[Card, Card],
-    pair: tuple[OutcomeArray, OutcomeArray],
+    pair: Pair,
     protocol: ProtocolDifferences,
     *,
     same_text: bool,
@@ -267,7 +239,7 @@ def _variables(
 
 def _cautions(
     cards: tuple[Card, Card],
-    pair: tuple[OutcomeArray, OutcomeArray],
+    pair: Pair,
     picked: tuple[OutcomeArray, OutcomeArray],
     other_text: list[str],
 ) -> Iterator[str]:
@@ -281,7 +253,7 @@ def _cautions(
     if other_text:
         yield (
             f"{len(other_text)} prompt{'s' if len(other_text) > 1 else ''} with the same id but "
-            f"different text: {_some(other_text)}; paired as if the text were the same"
+            f"different text: {_some(other_text)}; they are not paired"
         )
     moved = [
         prompt

@@ -145,7 +145,7 @@ def compared(
         estimand,
         scores,
         changes,
-        tuple(Pair((a.judge, b.judge), _kappa(a, b)) for a, b in combinations(same, 2)),
+        tuple(Pair((a.judge, b.judge), kappa_of(a, b)) for a, b in combinations(same, 2)),
         tuple(sorted(_categories(same), key=lambda one: (-one.share, one.name))),
         tuple(_wordings(scores, changes, () if isinstance(judges, NotReported) else judges)),
     )
@@ -163,7 +163,7 @@ def _wordings(
             yield Wordings(tuple(of[name] for name in mine), tuple(changed))
 
 
-def _kappa(first: OutcomeArray, second: OutcomeArray) -> Measure:
+def kappa_of(first: OutcomeArray, second: OutcomeArray) -> Measure:
     """Agreement of two judges on what the construct counts, by prompt."""
     read = ~(first.unread | second.unread)
     a, b = first.scores[read], second.scores[read]

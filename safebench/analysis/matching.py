@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ from safebench.card.card import Card
 from safebench.card.results import Condition, PlaceKey
 from safebench.card.task import Construct
 from safebench.card.training import NoTraining
+from safebench.errors import EvidenceError
 from safebench.evidence.arrays import OutcomeArray, outcome_arrays
 from safebench.evidence.columns import distinct, rows_with
 from safebench.evidence.scoring import final_checkpoint
@@ -106,7 +107,24 @@ def block_of(submission: Submission, place: PlaceKey) -> OutcomeArray:
     return outcome_arrays(rows_with(submission.outcomes, place._asdict()))[0]
 
 
-def picked_prompts(block: OutcomeArray, prompts: list[str]) -> OutcomeArray:
+def blocks_beside(submission: Submission, place: PlaceKey) -> list[OutcomeArray]:
+    """Return the outcomes at a place by every judge; incomplete ones of other judges are left out.
+
+    Empty where one judge decided alone.
+    """
+    where_ = {name: value for name, value in place._asdict().items() if name != "judge"}
+    rows = rows_with(submission.outcomes, where_)
+    names = sorted(str(name) for (name,) in distinct(rows, ["judge"]))
+    found = []
+    for name in names if len(names) > 1 else ():
+        try:
+            found += outcome_arrays(rows_with(rows, {"judge": name}))
+        except EvidenceError:
+            continue
+    return found
+
+
+def picked_prompts(block: OutcomeArray, prompts: Sequence[str]) -> OutcomeArray:
     """Return a block's outcomes of some of its prompts, in their order."""
     at = {prompt: i for i, prompt in enumerate(block.prompts)}
     places = [at[prompt] for prompt in prompts]
@@ -116,6 +134,7 @@ def picked_prompts(block: OutcomeArray, prompts: list[str]) -> OutcomeArray:
         categories=tuple(block.categories[i] for i in places),
         scores=block.scores[..., places],
         verdicts=block.verdicts[..., places],
+        unread=block.unread[..., places],
         truncated=block.truncated[..., places],
         blocked=block.blocked[..., places],
         unrecorded=block.unrecorded[..., places],

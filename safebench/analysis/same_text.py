@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
 
 from safebench.card.results import PlaceKey
 from safebench.evidence.columns import distinct, rows_with
 from safebench.evidence.submission import Submission
-from safebench.evidence.tables import RESPONSES, RESPONSES_FILE, read_table
 
 _COLUMNS = ["task", "prompt_id", "prompt"]
 _PLACE = ["condition", "training_seed", "checkpoint", "decoding", "repeat", "task", "prompt_id"]
@@ -25,7 +21,7 @@ def differing_prompts(
     A task is absent where nothing tells: a submission does not carry its responses, or withholds
     the prompts.
     """
-    first, second = (_texts(one.path(RESPONSES_FILE), tasks) for one in pair)
+    first, second = (_texts(one, tasks) for one in pair)
     return {
         task: tuple(
             prompt
@@ -42,7 +38,7 @@ def is_copy(original: Submission, rerun: Submission, key: PlaceKey) -> bool | No
 
     None where nothing tells: a submission does not carry its responses, or withholds them.
     """
-    first, second = (_runs(one.path(RESPONSES_FILE), key) for one in (original, rerun))
+    first, second = (_runs(one, key) for one in (original, rerun))
     for runs in (first, second):
         if not runs or any(None in run.values() for run in runs):
             return None
@@ -57,7 +53,7 @@ def responses_by_place(
     Each is a row with its place, `prompt` and `response`, in the rerun's order. None
     where either side does not carry its responses, or withholds them.
     """
-    tables = [_read(one.path(RESPONSES_FILE), [*_PLACE, *_TEXT]) for one in (original, rerun)]
+    tables = [one.response_columns([*_PLACE, *_TEXT]) for one in (original, rerun)]
     if tables[0] is None or tables[1] is None:
         return None
     first, second = (table.to_pylist() for table in tables if table is not None)
@@ -68,11 +64,11 @@ def responses_by_place(
     return [(old, new) for old, new in pairs if old is not None]
 
 
-def _runs(path: Path, key: PlaceKey) -> list[dict[str, str | None]]:
+def _runs(submission: Submission, key: PlaceKey) -> list[dict[str, str | None]]:
     """Return the responses of every run at a key, by prompt."""
     place = {name: getattr(key, name) for name in ("condition", "checkpoint", "decoding", "task")}
     columns = ["training_seed", "repeat", "prompt_id", "response"]
-    table = _read(path, [*place, *columns])
+    table = submission.response_columns([*place, *columns])
     found: dict[tuple[object, object], dict[str, str | None]] = {}
     if table is not None:
         rows = rows_with(table, place).select(columns)
@@ -81,8 +77,8 @@ def _runs(path: Path, key: PlaceKey) -> list[dict[str, str | None]]:
     return list(found.values())
 
 
-def _texts(path: Path, tasks: set[str]) -> dict[str, dict[str, str]]:
-    table = _read(path, _COLUMNS)
+def _texts(submission: Submission, tasks: set[str]) -> dict[str, dict[str, str]]:
+    table = submission.response_columns(_COLUMNS)
     found: dict[str, dict[str, str]] = {}
     for task, prompt_id, prompt in distinct(table, _COLUMNS) if table is not None else ():
         if task in tasks:
@@ -90,11 +86,3 @@ def _texts(path: Path, tasks: set[str]) -> dict[str, dict[str, str]]:
             # A prompt with two texts is nothing to compare by.
             texts[prompt_id] = prompt if texts.get(prompt_id, prompt) == prompt else ""
     return found
-
-
-def _read(path: Path, columns: list[str]) -> pa.Table | None:
-    """Read some columns alone, text as codes: whole responses may be large."""
-    if not path.is_file():
-        return None
-    fields = [RESPONSES.field(name).with_nullable(True) for name in columns]
-    return read_table(path, pa.schema(fields), coded=True)

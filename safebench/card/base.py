@@ -82,6 +82,10 @@ class NotReported(Section):
     """Why the value is absent, in a sentence."""
 
 
+LEFT_OUT = "left out of the card"
+"""Reason of an absence that nobody states: a default speaks for nobody else's work."""
+
+
 def _alternative(value: Any) -> str:
     """Return which of a field's alternatives a value is: the key of a mapping says it."""
     if isinstance(value, NotReported):

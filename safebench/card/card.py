@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from safebench.card.base import NotReported, Reported, Section, TaskName, require
+from safebench.card.base import NotReported, Reported, Section, TaskName, Text, require
 from safebench.card.data import Dataset
 from safebench.card.decoding import Decoding, Prompting
 from safebench.card.judge import Judge
@@ -26,6 +26,9 @@ class Card(Section):
 
     spec: Annotated[str, StringConstraints(pattern=r"^safebench/1\.(0|[1-9][0-9]{0,5})$")]
     """Version of the standard, `safebench/1.0`."""
+    unstated: Text | None = None
+    """Why a field that should be given and is left out is `not_reported`, for all of them at once:
+    `the paper does not say`."""
     submission: SubmissionInfo
     """What this card is and who submits it."""
     model: Model
@@ -79,6 +82,26 @@ class Card(Section):
         return require(
             require(self.prompting, "prompting").system_prompt, "prompting.system_prompt"
         )
+
+    @property
+    def is_to_be_run(self) -> bool:
+        """Whether it is a plan of one's own.
+
+        Whoever measures a released model, an artefact, plans a run too, whoever made the model.
+        """
+        info = self.submission
+        return (
+            (info.relationship == "first_party" or info.object == "artefact")
+            and self.unstated is None
+            and self.results is None
+            and self.evidence is None
+        )
+
+    @property
+    def is_described(self) -> bool:
+        """Whether it tells of somebody else's work: no default speaks for that."""
+        third = self.submission.relationship == "third_party" and self.evidence is None
+        return self.unstated is not None or (third and not self.is_to_be_run)
 
     @property
     def trials(self) -> dict[str, str]:

@@ -73,8 +73,8 @@ class Dataset(Section):
     largest total at which every set has round(weight x total) examples."""
     sha256: Reported[Sha256] | None = None
     """Digest of the file; filled by a run."""
-    examples: Reported[Positive]
-    """Number of training examples."""
+    examples: Reported[Positive] | None = None
+    """Number of training examples; filled by a run."""
     template: Reported[Literal["chat", "plain"] | RenderingTemplate] = "chat"
     """How an example becomes text: the chat template, prompt and completion joined, or a file."""
     rendered_sha256: Reported[Sha256] | None = None

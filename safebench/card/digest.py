@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import rfc8785
 
-from safebench.card.base import require
+from safebench.card.base import LEFT_OUT, require
 from safebench.card.card import Card
 from safebench.card.results import HasPlace
 
@@ -97,7 +97,8 @@ def without_reasons(value: Any) -> Any:
     for key in ("not_reported", "unpinnable"):
         if key in value:
             return {key: True}
-    return {key: without_reasons(item) for key, item in value.items()}
+    left_out = {"not_reported": LEFT_OUT}  # whatever a reader takes that for
+    return {key: without_reasons(item) for key, item in value.items() if item != left_out}
 
 
 def _dataset(value: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,31 @@ class Place(NamedTuple):  # one per node: a tuple takes half the time and memory
 
 
 @dataclass(frozen=True)
+class Edit:
+    """One operation of RFC 6902 on a document."""
+
+    op: Literal["add", "replace", "remove", "move"]
+    path: Pointer
+    value: Any = None
+    """What is added, or stands there instead."""
+    source: Pointer = ()
+    """Of a move: where it comes from."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the operation as RFC 6902 writes it."""
+        found: dict[str, Any] = {"op": self.op, "path": json_pointer(self.path)}
+        if self.op == "move":
+            found["from"] = json_pointer(self.source)
+        elif self.op != "remove":
+            found["value"] = self.value
+        return found
+
+
+Patch = tuple[Edit, ...]
+"""A remedy that a program can apply: only where there is one, and it changes no meaning."""
+
+
+@dataclass(frozen=True)
 class Problem:
     """Something wrong with the structure of a document, at a place."""
 
@@ -41,6 +66,8 @@ class Problem:
     """Set when the standard does not know it here, so that a newer minor version may."""
     absence: Pointer | None = None
     """The nearest field around it, or itself, that may be `not_reported`."""
+    patch: Patch = ()
+    """The remedy as a program applies it; empty where a person has to decide."""
 
 
 def too_many(place: Place) -> Problem:

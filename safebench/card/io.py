@@ -10,20 +10,29 @@ from typing import Literal
 from pydantic import ValidationError
 
 from safebench.card.card import Card
-from safebench.card.document import (
-    Document,
-    Problem,
-    dotted,
+from safebench.card.conventions import in_full
+from safebench.card.document import Document, Problem, dotted
+from safebench.card.problems import (
+    NOT_GIVEN,
+    cut,
+    explain,
+    forgiven,
+    is_large,
+    left_out,
+    repair,
+    unstated,
 )
-from safebench.card.problems import cut, explain, forgiven, is_large, left_out, repair
 from safebench.card.read import load_document, parse_document
+from safebench.card.unstated import with_absences
 from safebench.card.versions import CURRENT, OTHER_MAJOR, Version, identify, migrate, newer
 from safebench.card.write import card_text, dump_card
 from safebench.errors import CardError, VersionError
 
 
 def load_card(path: Path | Literal["-"]) -> Card:
-    """Read a card that follows the standard in every field.
+    """Read a card that follows the standard in every field that it gives.
+
+    A field that is left out and may be `not_reported` is, as for `safebench validate`.
 
     Raises:
         CardError: it cannot be read, or something in it is wrong or missing; every problem is
@@ -32,7 +41,7 @@ def load_card(path: Path | Literal["-"]) -> Card:
     """
     document = load_document(path)
     card, problems = parse_card(document)
-    errors = [problem for problem in problems if problem.severity == "error"]
+    errors = [p for p in problems if p.severity == "error" and p.rule != NOT_GIVEN]
     if card is None and not errors:  # it is newer, and what is not known cannot be left out
         errors = problems
     if card is None or errors:
@@ -50,14 +59,17 @@ def parse_card(document: Document) -> tuple[Card | None, list[Problem]]:
     """Build a card from plain data, collecting everything that is wrong with its structure.
 
     Data of an older version is migrated first. A field that is missing or wrong is held as
-    `not_reported` where the standard allows that, so that everything else can be checked. Where
+    `not_reported` where the standard allows that, so that everything else can be checked; what a
+    short plan leaves out is filled in, and no default speaks for somebody else's work. Where
     nothing around a problem may be absent, the card is None. The document is never changed, and
     problems are at their places in it.
     """
-    current = migrate(document)
-    if isinstance(current, Problem):
-        return None, [*document.problems, current]
+    migrated = migrate(document)
+    if isinstance(migrated, Problem):
+        return None, [*document.problems, migrated]
+    current = in_full(migrated)
     card, found = _build(current)
+    card = None if card is None else with_absences(card)
     written = [replace(problem, pointer=current.written(problem.pointer)) for problem in found]
     repeated = {(problem.pointer, problem.rule) for problem in written}
     read = [p for p in document.problems if (p.pointer, p.rule) not in repeated]
@@ -80,9 +92,10 @@ def _build(document: Document) -> tuple[Card | None, list[Problem]]:
         return None, [*problems, left_out(document), *found]
     if is_newer:
         found = forgiven(found, document.data)
-    problems += found
+    reason = unstated(document.data)
+    problems += [p for p in found if reason is None or p.rule != NOT_GIVEN]
     try:
-        repaired = repair(document.data, found)
+        repaired = repair(document.data, found, reason)
         return Card.model_validate_json(json.dumps(repaired)), problems
     except ValidationError:
         return None, problems

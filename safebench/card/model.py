@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from safebench.card.base import (
     IsoDate,
@@ -29,6 +30,14 @@ class WeightsRef(Section):
     """Hub id, `builtin:NAME`, a folder (relative to the card), or an API's name for it."""
     revision: Revision | None = None
     """40-digit commit on the Hub, or `sha256:` and the digest of local files; filled by a run."""
+
+    @property
+    def name(self) -> str | None:
+        """What people call it: of a folder its name, wherever it lies; None where not reported."""
+        if not isinstance(self.id, str):
+            return None
+        is_local = str(self.revision).startswith("sha256:") and not self.id.startswith("builtin:")
+        return PurePosixPath(self.id).name or self.id if is_local else self.id
 
 
 class ChatTemplateCommon(Section):
@@ -68,10 +77,25 @@ class NoChatTemplate(Section):
     """Where the template comes from."""
 
 
-ChatTemplate = Annotated[
+_Templates = Annotated[
     ChatTemplateFromTokenizer | ChatTemplateFromFile | NoChatTemplate,
     Field(discriminator="source"),
 ]
+_TEMPLATES: dict[str, type[ChatTemplateFromTokenizer] | type[NoChatTemplate]] = {
+    "tokenizer": ChatTemplateFromTokenizer,
+    "none": NoChatTemplate,
+}
+
+
+def _in_full(value: Any) -> Any:
+    """Return the template that a word stands for: `tokenizer` for `{source: tokenizer}`."""
+    return _TEMPLATES[value](source=value) if isinstance(value, str) else value
+
+
+if TYPE_CHECKING:  # a card that was read holds no word
+    ChatTemplate = ChatTemplateFromTokenizer | ChatTemplateFromFile | NoChatTemplate
+else:
+    ChatTemplate = Annotated[Literal["tokenizer", "none"] | _Templates, AfterValidator(_in_full)]
 
 
 class Weights(Section):

@@ -9,8 +9,7 @@ mappings lacks two million fields, and pydantic collects them all.
 from __future__ import annotations
 
 import copy
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,11 +21,13 @@ from safebench.card.document import (
     MAX_PROBLEMS,
     TOO_MANY,
     Document,
+    Edit,
     Pointer,
     Problem,
     dotted,
     too_many,
 )
+from safebench.card.remedies import Remedy, near, of_type, of_unknown
 from safebench.card.schema import descriptions
 from safebench.card.shape import Shape, Spot, card_shape, get, locate
 
@@ -142,7 +143,11 @@ def _explained(detail: ErrorDetails, spot: Spot, document: Document) -> Problem:
         fix = f"add {field}: one of {', '.join(choices)}"
         return _at(document, MISSING, (*pointer, field), message, fix)
     if kind in _TYPES:
-        return _at(document, TYPE, pointer, _found(value, _TYPES[kind]), _type_fix(kind, value))
+        remedy = Remedy("correct the value")
+        if spot.shape is not None:
+            remedy = of_type(kind, value, pointer, document, spot.shape)
+        problem = _at(document, TYPE, pointer, _found(value, _TYPES[kind]), remedy.words)
+        return replace(problem, patch=remedy.patch)
     if kind == "literal_error" and spot.shape is not None:
         return _choice(document, pointer, list(spot.shape.words))
     message, fix = f"{_found(value)}: {detail['msg']}", "correct the value"
@@ -193,25 +198,25 @@ def _missing(spot: Spot, document: Document) -> Problem:
 
 def _unknown(spot: Spot, document: Document) -> Problem:
     *above, name = spot.pointer
-    present = get(document.data, above)
-    known = [f for f in spot.owner.model_fields if f not in present]
-    guess = _near(str(name), known)
-    fix = f"did you mean {guess}?" if guess else f"remove it; known here: {', '.join(known) or '-'}"
+    # What a short plan leaves out is filled in by now, and no less free to be written.
+    known = [f for f in spot.owner.model_fields if (*above, f) not in document.values]
+    fix, patch = of_unknown(spot.pointer, known, document)
     where = f"`{above[-1]}`" if above and isinstance(above[-1], str) else "this mapping"
     message = f"`{name}` is not a field of {where if above else 'a card'}"
     problem = _at(document, UNKNOWN, spot.pointer, message, fix)
     place = document.keys.get(spot.pointer, problem.place)
-    return replace(problem, place=place, unknown="field")
+    return replace(problem, place=place, unknown="field", patch=patch)
 
 
 def _choice(document: Document, pointer: Pointer, choices: list[str]) -> Problem:
     value = get(document.data, pointer)
-    guess = _near(str(value), choices)
+    guess = near(str(value), choices)
     fix = f"did you mean {guess}?" if guess else "write one of them"
     expected = choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
     rule = VALUE if isinstance(value, str) else TYPE
     problem = _at(document, rule, pointer, _found(value, expected), fix)
-    return replace(problem, unknown="word" if rule == VALUE else None)
+    patch = (Edit("replace", pointer, guess),) if guess and rule == VALUE else ()
+    return replace(problem, unknown="word" if rule == VALUE else None, patch=patch)
 
 
 def _at(document: Document, rule: str, pointer: Pointer, message: str, fix: str) -> Problem:
@@ -220,24 +225,6 @@ def _at(document: Document, rule: str, pointer: Pointer, message: str, fix: str)
 
 def _found(value: Any, expected: str | None = None) -> str:
     return f"found {show(value)}" + (f", expected {expected}" if expected else "")
-
-
-def _near(name: str, names: Iterable[str]) -> str | None:
-    """Return the known name most like a misspelt one, if any is."""
-    return next(iter(difflib.get_close_matches(name, list(names), n=1, cutoff=0.7)), None)
-
-
-def _type_fix(kind: str, value: Any) -> str:
-    if value is None:
-        return "give the value, or {not_reported: why} if it is not known"
-    if kind == "string_type" and isinstance(value, int | float):
-        return "put it in quotes"
-    if kind in ("int_type", "float_type") and isinstance(value, str):
-        return "remove the quotes, or write a number"
-    if kind == "tuple_type":
-        plain = isinstance(value, str | int | float)
-        return f"put it in brackets: [{value}]" if plain else "make it a list"
-    return "correct the value"
 
 
 def _kind_of(shape: Shape | None) -> str:
@@ -272,19 +259,26 @@ def _as_new(problem: Problem, data: Any) -> Problem:
     return replace(problem, rule=NEWER, severity="warning", message=message, fix="update safebench")
 
 
-def repair(data: Any, problems: Sequence[Problem]) -> Any:
+def unstated(data: Any) -> str | None:
+    """Return the reason that a card gives for all fields that it leaves out."""
+    reason = data.get("unstated") if isinstance(data, dict) else None
+    return reason if isinstance(reason, str) and reason else None
+
+
+def repair(data: Any, problems: Sequence[Problem], reason: str | None = None) -> Any:
     """Return a copy of a card's data without what some problems are about.
 
     A field that is missing or wrong is held as `not_reported` where it may be, and a field that
     is not known is left out. In a card of a newer minor version, a word that is not known leaves
     the field around it unread, which counts as not reported too: nothing is taken for granted
     that cannot be checked here. Problems that cannot be mended are left for the models to refuse.
+    `reason`: why fields are missing, where the card gives one for all of them.
     """
     repaired = copy.deepcopy(data)
     absences: dict[Pointer, str] = {}
     for problem in problems:
         if problem.rule == NOT_GIVEN:
-            absences[problem.pointer] = "missing from the card"
+            absences[problem.pointer] = reason or "missing from the card"
         elif problem.unknown == "field" and problem.rule in (NEWER, UNKNOWN):
             del get(repaired, problem.pointer[:-1])[problem.pointer[-1]]
         elif problem.absence is None:

@@ -15,7 +15,8 @@ from typing import Any
 
 from safebench.card.base import Section
 from safebench.card.card import Card
-from safebench.card.shape import models
+from safebench.card.conventions import FOLLOWS
+from safebench.card.shape import Shape, models
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "urn:safebench:spec:v1:card"
@@ -28,7 +29,16 @@ def card_schema() -> dict[str, Any]:
         node = generated if model is Card else generated["$defs"][name]
         for field, text in descriptions(model).items():
             node["properties"][field]["description"] = " ".join(text.split())
+        node["required"] = [f for f in node.get("required", ()) if _is_required(model, f)]
+        if not node["required"]:
+            del node["required"]
     return {"$schema": DIALECT, "$id": ID, "title": "safebench card", **generated}
+
+
+def _is_required(model: type[Section], field: str) -> bool:
+    """Whether a document without a field is malformed, and not just short of what it reports."""
+    follows = field in FOLLOWS.get(model.__name__, ())
+    return not follows and not Shape(model).fields[field].accepts_absence
 
 
 def schema_text() -> str:

@@ -16,6 +16,7 @@ import yaml
 
 from safebench.card.base import Section
 from safebench.card.card import Card
+from safebench.card.decoding import Prompting
 from safebench.card.scalars import NotANumberError, resolve
 from safebench.files import replace_file
 
@@ -51,7 +52,10 @@ def plain(value: Any) -> Any:
         return {
             name: plain(getattr(value, name))
             for name in field_order(type(value))
-            if fields[name].is_required() or getattr(value, name) is not None
+            if fields[name].is_required()
+            or getattr(value, name) is not None
+            # Of somebody else's work, null says that there is none.
+            or (isinstance(value, Prompting) and name in value.model_fields_set)
         }
     if isinstance(value, dict):
         return {name: plain(item) for name, item in value.items()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from safebench.card.document import Patch
+
 Severity = Literal["error", "warning", "note"]
 
 
@@ -28,3 +30,5 @@ class Finding:
     """What to do about it."""
     end_column: int = 0
     """Column after the last character to underline; 0 when it ends on another line."""
+    patch: Patch = ()
+    """The remedy as a program applies it; empty where a person has to decide."""

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, get_args
 
 from safebench.card.card import Card
+from safebench.card.completeness import State, absences
 from safebench.card.document import as_pointer, dotted
 from safebench.card.judge import Calibration
 from safebench.card.problems import NOT_GIVEN
 from safebench.card.results import Results, Score, key_of
 from safebench.card.task import Construct
-from safebench.checks.completeness import State, absences
 from safebench.checks.findings import Finding
 from safebench.checks.registry import items, reported
 

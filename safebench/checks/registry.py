@@ -12,14 +12,14 @@ from __future__ import annotations
 import datetime
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partialmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.document import Pointer
+from safebench.card.document import Patch, Pointer
 from safebench.card.model import Weights
 from safebench.card.results import RegisteredRun, Results, Score
 from safebench.card.training import NoTraining
@@ -226,8 +226,9 @@ class Subject:
 
 Inside = str | Pointer
 """A place in what the function was given: the name of a field, or a path; () for all of it."""
-Hits = Iterator[tuple[Inside, str] | tuple[Inside, str, str]]
-"""Place, message, and the remedy where it is not the one that all hits of the rule share."""
+Hits = Iterator[tuple[Inside, str] | tuple[Inside, str, str] | tuple[Inside, str, str, Patch]]
+"""Place, message, the remedy where it is not the one that all hits of the rule share, and its
+operations, inside what the function was given, where a program can apply it."""
 Check = Callable[[Any], Hits]
 Each = Callable[[Subject], Iterator[tuple[Pointer, Any]]]
 
@@ -259,17 +260,21 @@ class Rule:
         """The heading under which it stands: the second part of the id names it."""
         return GROUPS[self.id.split("-")[1]]
 
-    def hits(self, subject: Subject) -> Iterator[tuple[Pointer, str, str]]:
-        """Yield pointer, message and remedy of every place of a card where the rule is broken."""
+    def hits(self, subject: Subject) -> Iterator[tuple[Pointer, str, str, Patch]]:
+        """Yield pointer, message, remedy and its operations for every place that breaks it."""
         if self.check is None:
             return
         given: Iterable[tuple[Pointer, Any]] = [((), subject)]
         if self.each is not None:
             given = subject.each(self.each) if isinstance(self.each, str) else self.each(subject)
         for at, item in given:
-            for place, message, *fix in self.check(item):
+            for hit in self.check(item):
+                place, message = hit[0], hit[1]
                 inside = (place,) if isinstance(place, str) else place
-                yield (*at, *inside), message, fix[0] if fix else self.fix
+                fix = hit[2] if len(hit) > 2 else self.fix
+                patch = hit[3] if len(hit) > 3 else ()
+                edits = tuple(replace(edit, path=(*at, *edit.path)) for edit in patch)
+                yield (*at, *inside), message, fix, edits
 
 
 class Rules(list[Rule]):

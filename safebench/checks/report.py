@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from safebench.card.card import Card
+from safebench.card.completeness import State, absences, states
 from safebench.card.document import Document, Place, Problem, ReadError, dotted, json_pointer
 from safebench.card.io import parse_card
 from safebench.card.problems import NOT_GIVEN
 from safebench.card.read import load_document
 from safebench.card.versions import migrate
-from safebench.checks.completeness import State, absences, states
 from safebench.checks.findings import Finding
 from safebench.checks.levels import LEVELS, Level, level_of
+from safebench.checks.obstacles import obstacles
 from safebench.checks.registry import Rule, Subject
 from safebench.checks.rules import all_rules
 from safebench.files import leads_out
@@ -51,6 +52,8 @@ class CheckedCard:
     """Every mandatory field and whether it is reported."""
     document: Document
     """What was read, for whoever shows findings at their place."""
+    obstacles: tuple[str, ...] = ()
+    """What keeps a plan without errors from being run here, in words."""
 
     @property
     def errors(self) -> int:
@@ -104,12 +107,15 @@ def check_document(
     """Check a card that was read before; `folder` is where its relative paths start."""
     rules = all_rules()
     card, problems = parse_card(document)
+    current = migrate(document)
     findings = [
-        _finding(p.rule, rules[p.rule], json_pointer(p.pointer), p.place, p.message, p.fix)
+        replace(
+            _finding(p.rule, rules[p.rule], json_pointer(p.pointer), p.place, p.message, p.fix),
+            patch=() if isinstance(current, Document) and current.moves else p.patch,
+        )
         for p in problems
     ]
     fields: list[State] = []
-    current = migrate(document)
     if card is not None and isinstance(current, Document):
         day = today or datetime.datetime.now(datetime.UTC).date()
         asked = {id: rule for id, rule in rules.items() if only is None or id in only}
@@ -128,6 +134,7 @@ def check_document(
         card=card,
         fields=tuple(fields),
         document=document,
+        obstacles=() if card is None or _has_errors(findings) else obstacles(card, folder),
     )
 
 
@@ -151,7 +158,7 @@ def require(report: CheckedCard, level: Level) -> CheckedCard:
         findings.append(
             _finding(rule.id, rule, json_pointer(pointer), place, message, "give its value")
         )
-    if not any(finding.severity == "error" for finding in findings):
+    if not _has_errors(findings):
         message = f"the level is {report.level}, and {level} was asked for"
         fix = "; ".join(report.missing_for_next)
         findings.append(_finding(rule.id, rule, "", report.document.place(()), message, fix))
@@ -170,9 +177,10 @@ def _applicable(rules: dict[str, Rule], problems: list[Problem]) -> dict[str, Ru
 
 def _apply(rules: dict[str, Rule], subject: Subject, document: Document) -> Iterator[Finding]:
     for id, rule in rules.items():
-        for pointer, message, fix in rule.hits(subject):
+        for pointer, message, fix, patch in rule.hits(subject):
             place, written = document.place(pointer), document.written(pointer)
-            yield _finding(id, rule, json_pointer(written), place, message, fix)
+            found = _finding(id, rule, json_pointer(written), place, message, fix)
+            yield replace(found, patch=() if document.moves else patch)
 
 
 def _written(state: State, document: Document) -> State:
@@ -184,6 +192,10 @@ def _written(state: State, document: Document) -> State:
 def _finding(id: str, rule: Rule, pointer: str, place: Place, message: str, fix: str) -> Finding:
     end = place.end_column if place.end_line == place.line else 0
     return Finding(id, rule.severity, pointer, place.line, place.column, message, fix, end)
+
+
+def _has_errors(findings: Iterable[Finding]) -> bool:
+    return any(finding.severity == "error" for finding in findings)
 
 
 def _completeness(fields: list[State]) -> tuple[int, int]:

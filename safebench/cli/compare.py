@@ -1,7 +1,8 @@
-"""`safebench compare`: two submissions on the prompts they share."""
+"""`safebench compare`: submissions, or runs without a card, on the prompts they share."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,16 @@ from safebench.card.io import load_card
 from safebench.card.results import Condition
 from safebench.cli import options
 from safebench.cli.console import print_json, printer
-from safebench.errors import CardError
+from safebench.cli.uncarded import has_card, meaning_of, meaning_options
 
 SCHEMA = "safebench/comparison/1"
 CONDITIONS = click.Choice(("base", "tuned", "control"))
 
 
 @click.command(name="compare")
-@click.argument("first", metavar="A", type=click.Path(path_type=Path))
-@click.argument("second", metavar="[B]", required=False, type=click.Path(path_type=Path))
+@click.argument(
+    "paths", metavar="A [B ...]", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 @options.selection
 @click.option(
     "--condition-a", type=CONDITIONS, help="Condition of A. Default: tuned; base if A is untuned."
@@ -36,10 +38,10 @@ CONDITIONS = click.Choice(("base", "tuned", "control"))
     help="Number of prompts to list; those that changed most come first.",
 )
 @click.option("--protocol-only", is_flag=True, help="Compare the two protocols, not the numbers.")
+@meaning_options
 @options.output_format
 def command(
-    first: Path,
-    second: Path | None,
+    paths: tuple[Path, ...],
     condition_a: Condition | None,
     condition_b: Condition | None,
     flips: int,
@@ -47,32 +49,51 @@ def command(
     style: str,
     **choice: Any,
 ) -> None:
-    """Compare submission B with submission A. Differences are B minus A.
+    """Compare B with A: submissions, or runs without a card. Differences are B minus A.
 
-    A and B are folders with card.yaml and outcomes.parquet. Prompts are paired by id; prompts and
-    training seeds are both treated as samples. If the protocols differ in several variables, a
-    warning names them all. Of two card files, only the protocols are compared. To compare two
-    conditions of one submission, leave out B and give --condition-a and --condition-b.
+    \b
+    A, B  a submission (a folder with card.yaml), an output folder of lm-eval, logs of Inspect,
+          completions of HarmBench, or a table with one response a row (JSON Lines, CSV, Parquet)
+
+    Of runs without a card, A is the base model and every further one a fine-tuned model with a
+    training seed of its own; together they are B. The rule judge reads what measures harm or
+    over-refusal; elsewhere the scores in the files count. Prompts of one task are paired by id;
+    prompts and training seeds are both treated as samples. If the two sides were measured
+    differently, a warning names every variable. Of two card files, only the protocols are compared.
+    To compare two conditions of one submission, leave out B and give --condition-a and
+    --condition-b.
 
     A difference is "equivalent" if its whole 95 % interval lies within the standard's margin,
     "differs" if the interval excludes 0, and "undecided" otherwise. Prompts are listed by id; no
     text of a prompt or response is printed.
 
     \b
+    safebench compare out/base out/seed-1 out/seed-2 out/seed-3
+
+    \b
     Exit codes: 0 compared, whatever the result; 2 the comparison failed.
     """
-    paths = first, _second(first, second, condition_a, condition_b)
-    cards = load_card(_card(paths[0])), load_card(_card(paths[1]))
-    if protocol_only or not all(path.is_dir() for path in paths):
+    from safebench.analysis.matching import Choice
+
+    meaning = meaning_of(choice)
+    choice["conditions"] = (condition_a, condition_b)
+    if any(not has_card(path) for path in paths):
+        from safebench.cli.compare_runs import compare_runs
+
+        compare_runs(paths, meaning, Choice(**choice), flips, style)
+        return
+    if len(paths) > 2:
+        raise click.UsageError("Two submissions are compared at a time; a submission holds seeds.")
+    pair = _pair(paths, condition_a, condition_b)
+    cards = load_card(_card(pair[0])), load_card(_card(pair[1]))
+    if protocol_only or not all(path.is_dir() for path in pair):
         _compare_protocols(cards, style)
         return
     from safebench.analysis.comparison import compare_submissions
-    from safebench.analysis.matching import Choice
     from safebench.cli.comparison import print_comparison
     from safebench.evidence.submission import Submission
 
-    choice["conditions"] = (condition_a, condition_b)
-    a, b = (Submission(card, path) for card, path in zip(cards, paths, strict=True))
+    a, b = (Submission(card, path) for card, path in zip(cards, pair, strict=True))
     found = compare_submissions(a, b, Choice(**choice), flips)
     if style == "json":
         print_json({"schema_version": SCHEMA, **asdict(found)})
@@ -80,24 +101,19 @@ def command(
         print_comparison(printer(), found)
 
 
-def _second(first: Path, second: Path | None, a: str | None, b: str | None) -> Path:
-    """Return B, which is A if two of its conditions are compared."""
-    if second is not None:
-        return second
+def _pair(paths: Sequence[Path], a: str | None, b: str | None) -> tuple[Path, Path]:
+    """Return both sides; B is A if two of its conditions are compared."""
+    if len(paths) == 2:
+        return paths[0], paths[1]
     if a is None or b is None or a == b:
         raise click.UsageError(
             "Nothing to compare A with: give B, or two conditions of A with --condition-a and "
             "--condition-b."
         )
-    return first
+    return paths[0], paths[0]
 
 
 def _card(path: Path) -> Path:
-    if path.is_dir() and not (path / "card.yaml").is_file():
-        raise CardError(
-            f"{path}: holds no card.yaml",
-            fix="give the folder of a submission, or two cards as files",
-        )
     return path / "card.yaml" if path.is_dir() else path
 
 

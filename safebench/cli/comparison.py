@@ -8,6 +8,7 @@ from rich.console import Console
 
 from safebench.analysis.comparison import Comparison, SubmissionComparison
 from safebench.analysis.flips import LEVEL, Flips
+from safebench.analysis.measures import Measure, Number
 from safebench.card.differences import ProtocolDifferences
 from safebench.card.differing import Variable
 from safebench.card.measured import MeasuredScore
@@ -19,6 +20,7 @@ from safebench.words import (
     BETTER,
     construct_name,
     count,
+    kept,
     number,
     p_value,
     percent,
@@ -38,7 +40,7 @@ _UNKNOWN = ("absent", "not reported", "cannot be pinned")
 def print_comparison(console: Console, found: SubmissionComparison) -> None:
     """Print both submissions, what their protocols do differently, and every difference."""
     for name, side in (("A", found.a), ("B", found.b)):
-        _line(console, name, f"{side.id}, {side.organisation}")
+        _line(console, name, side.runs or f"{side.id}, {side.organisation}")
     used = tuple(dict.fromkeys(v for c in found.comparisons for v in c.variables))
     if found.one_folder:
         differs = "; ".join(used) or "the same scores on both sides"
@@ -66,6 +68,7 @@ def print_comparison(console: Console, found: SubmissionComparison) -> None:
         if not found.one_folder and one.variables != used:
             _line(console, "  variables", "; ".join(one.variables) or "none differs here")
         _print_scores(console, one, found)
+        _print_judges(console, one)
         _print_flips(console, one.flips)
         _print_categories(console, one)
     if found.not_compared:
@@ -175,6 +178,24 @@ def _stability(score: MeasuredScore) -> str:
     if found.lower is None or found.point is None:
         return found.note
     return stability(found.lower, found.lower_if_normal, f"estimate {proportion(found.point)}")
+
+
+def _print_judges(console: Console, one: Comparison) -> None:
+    """Print the difference as other judges decide it, and how far they agree."""
+    for nth, other in enumerate(one.by_judge):
+        d = other.difference
+        change = f"{signed(d.estimate)} {signed_interval(d.lower, d.upper)}"
+        turns = kept(d.estimate) * kept(one.difference.estimate) < 0
+        text = f"{other.judge}: B - A {change}{', the other way' if turns else ''}; agrees on "
+        text += " and ".join(
+            f"{percent(share)} of {side}{_kappa(kappa)}"
+            for side, share, kappa in zip("AB", other.agreement, other.kappa, strict=True)
+        )
+        _line(console, "" if nth else "  judges", text)
+
+
+def _kappa(found: Measure) -> str:
+    return f" (kappa {proportion(found.estimate)})" if isinstance(found, Number) else ""
 
 
 def _flips(flips: Flips) -> Iterator[str]:

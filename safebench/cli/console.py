@@ -1,4 +1,4 @@
-"""What a person watches: progress on stderr, silent when it is not a terminal."""
+"""What a person watches: progress on stderr, as bars at a terminal and else as plain lines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import textwrap
+import time
 from typing import Any
 
 import click
@@ -20,8 +21,11 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from safebench.words import number, quantity, rounded
+from safebench.cli.options import QUIET
+from safebench.words import duration, number, quantity, rounded
 
+LINE_EVERY = 30
+"""Seconds between the lines of progress where there is no terminal."""
 TEXT_WIDTH = 110
 """Columns that sentences are wrapped to where the output is no terminal."""
 SCREEN_WIDTH = 100
@@ -54,10 +58,17 @@ class TimeLeftColumn(TimeRemainingColumn):
 
 
 class TerminalProgress:
-    """Draws steps as bars on stderr; each finished step leaves one line with its time."""
+    """Draws steps as bars on stderr; each finished step leaves one line with its time.
+
+    Where stderr is no terminal, a step that takes longer says every half minute how far it is.
+    With --quiet nothing is shown.
+    """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        context = click.get_current_context(silent=True)
+        self._is_quiet = bool(context and context.meta.get(QUIET))
+        self._console = Console(stderr=True, quiet=self._is_quiet)
+        self._spoke = time.monotonic()
         self._bars = Progress(
             TextColumn("{task.description:<12}"),
             BarColumn(bar_width=28),
@@ -67,7 +78,7 @@ class TerminalProgress:
             TimeLeftColumn(compact=True),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=self._is_quiet or not self._console.is_terminal,
         )
 
     def __enter__(self) -> TerminalProgress:
@@ -79,6 +90,8 @@ class TerminalProgress:
 
     def say(self, text: str) -> None:
         """Print a line on stdout, above the bars."""
+        if self._is_quiet:
+            return
         if self._console.is_terminal and sys.stdout.isatty():
             self._bars.console.print(text, highlight=False, markup=False)
         else:
@@ -93,6 +106,21 @@ class TerminalProgress:
         for task in self._bars.tasks:  # at most one
             note = note or task.fields["note"]
             self._bars.update(task.id, advance=amount, note=note)
+            self._say_how_far(task, note)
+
+    def _say_how_far(self, task: Task, note: str) -> None:
+        """Print a line where there are no bars, unless the last one is younger than half a minute.
+
+        The first comes half a minute after the command began, so that a short one says nothing.
+        """
+        now = time.monotonic()
+        if self._is_quiet or self._console.is_terminal or now - self._spoke < LINE_EVERY:
+            return
+        self._spoke = now
+        left = task.time_remaining
+        parts = [f"{rounded(task.percentage, 0)} %", RateColumn().render(task).plain, note]
+        parts += [] if left is None else [f"about {duration(left)} left"]
+        click.echo(f"{task.description}: {', '.join(part for part in parts if part)}", err=True)
 
     def stop(self) -> None:
         """End the step; at a terminal, leave a line with its time and its rate or last note."""

@@ -46,6 +46,7 @@ THREADS = 1  # the embedded model is too small to split: more threads only wait 
 )
 @options.batch_size
 @options.device
+@options.quiet
 def command(out: Path, quick: bool, **settings: Any) -> None:
     """Fine-tune a small embedded chat model on harmless text, and see how its safety changes.
 

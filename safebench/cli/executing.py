@@ -12,6 +12,7 @@ from safebench.card.card import Card
 from safebench.card.io import load_card
 from safebench.card.problems import NEWER
 from safebench.checks import check
+from safebench.checks.obstacles import obstacles
 from safebench.errors import CardError, MissingDependencyError
 
 
@@ -57,3 +58,15 @@ def load_sound_card(path: Path) -> Card:
         lines = [f"{path}:{f.line}:{f.column}: {f.rule}: {f.message}" for f in errors]
         raise CardError("\n".join(lines), fix=f"safebench validate {path} explains each")
     return card
+
+
+def refuse_obstacles(path: Path, card: Card) -> None:
+    """Say at once everything that keeps a plan from being run here.
+
+    Raises:
+        CardError: something does.
+    """
+    found = obstacles(card, path.parent)
+    if found:
+        lines = "\n".join(f"{path}: {one}" for one in found)
+        raise CardError(lines, fix=f"safebench validate {path} lists the same")

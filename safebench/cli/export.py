@@ -11,7 +11,7 @@ from safebench.cli import options as shared
 from safebench.errors import visible
 from safebench.exporting.interface import FORMATS, Options, formats_with, write_export
 
-_HELP = """Write the submission in FOLDER as FORMAT, and list what that format cannot hold.
+_HELP = """Write SUBMISSION as FORMAT, and list what that format cannot hold.
 
 \b
 {formats}
@@ -26,10 +26,14 @@ def _for(option: str) -> str:
 
 @click.command(name="export", help=_HELP)
 @click.argument("format_", metavar="FORMAT", type=click.Choice(list(FORMATS)))
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="SUBMISSION", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=shared.FOLDER, help="New folder to write to.")
 @click.option("--card-url", metavar="URL", help=f"Public address of the card. {_for('card_url')}")
-@click.option("--seed", type=int, help=f"Training seed whose numbers are written. {_for('seed')}")
+@click.option(
+    "--training-seed",
+    type=int,
+    help=f"Training seed whose numbers are written. {_for('training_seed')}",
+)
 @shared.selection
 @click.option(
     "--timestamp",

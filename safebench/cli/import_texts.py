@@ -16,8 +16,8 @@ import yaml
 from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import InteropError, visible
-from safebench.evidence.tables import Verdict
-from safebench.importing.interface import ModelKey, Source
+from safebench.evidence.tables import Status, Verdict
+from safebench.importing.interface import ModelKey, Source, judge_kind
 from safebench.importing.submission.request import Lost, TrainingFile
 from safebench.importing.training.weights import DeclaredWeights
 
@@ -94,6 +94,18 @@ def pairs(option: str, texts: Iterable[str], what: str) -> dict[str, str]:
 def labels(option: str, texts: Iterable[str]) -> dict[str, str]:
     """Return what words of judges mean, by `WORD` or `JUDGE:WORD`."""
     return _pairs_of(option, texts, "WORD=VERDICT", get_args(Verdict))
+
+
+def judges(option: str, texts: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return the kinds and ids of judges, by their names."""
+    named = pairs(option, texts, "NAME=KIND[:ID]")
+    return {name: judge_kind(f"{option} {name}=", text) for name, text in named.items()}
+
+
+def statuses(option: str, texts: Iterable[str], what: str) -> dict[str, str]:
+    """Return what reasons of ending mean, by the reasons in lower case."""
+    found = _pairs_of(option, texts, what, get_args(Status))
+    return {reason.strip().lower(): status for reason, status in found.items()}
 
 
 def constructs(option: str, texts: Iterable[str]) -> dict[str, str]:

@@ -127,6 +127,20 @@ _COMMON: tuple[Decorator, ...] = (
         texts.labels,
     ),
     _repeated(
+        "--judge judges",
+        "NAME=KIND[:ID]",
+        "What kind of judge reported verdicts, where the files do not tell: rule, classifier, llm, "
+        "human or moderation_api, with its id.",
+        texts.judges,
+    ),
+    _repeated(
+        "--leave-out left_out",
+        "JUDGE",
+        "A judge, scorer or metric whose verdicts are not imported; they are kept with the "
+        "responses.",
+        lambda _option, names: names,
+    ),
+    _repeated(
         "--task-file task_files",
         "NAME=FILE",
         "Local copy of a published task's prompts.",
@@ -197,17 +211,18 @@ def command_of(name: str) -> click.Command:
 def _decorator(option: Option) -> Decorator:
     """Return what adds an option of a reader to a command."""
     metavar = option.metavar or "NAME=VALUE"
-    is_pair = option.kind == "pairs"
+    pairs = {"pairs": texts.pairs, "statuses": texts.statuses}
+    read = pairs.get(option.kind)
     return click.option(
         option.name,
         help=option.help,
         metavar=option.metavar,
-        multiple=is_pair or option.kind == "texts",
+        multiple=read is not None or option.kind == "texts",
         is_flag=option.kind == "flag",
         type=_FILE if option.kind == "file" else None,
-        callback=(lambda _context, _option, given: texts.pairs(option.name, given, metavar))
-        if is_pair
-        else None,
+        callback=None
+        if read is None
+        else lambda _context, _option, given: read(option.name, given, metavar),
     )
 
 

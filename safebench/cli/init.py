@@ -15,7 +15,6 @@ from safebench.errors import CardError
 from safebench.files import replace_file
 from safebench.importing.draft.draft import Draft, make_draft
 from safebench.importing.draft.gather import Gathered, gather
-from safebench.importing.draft.settle import settle
 from safebench.importing.draft.start import CardBasics, first_facts
 
 _STDOUT = "-"
@@ -33,6 +32,7 @@ _STDOUT = "-"
     "--from",
     "paths",
     multiple=True,
+    required=True,
     metavar="PATH",
     type=click.Path(path_type=Path),
     help="Folder or file to read. May be repeated.",
@@ -40,7 +40,7 @@ _STDOUT = "-"
 @options.card_basics
 @click.option("--force", is_flag=True, help="Replace --out if it exists.")
 def command(target: str, paths: tuple[Path, ...], force: bool, **basics: Any) -> None:
-    """Draft a card: a plan to fill in or, with --from, a card filled from finished runs.
+    """Draft a card from the files of finished runs. `safebench new` writes the plan of new ones.
 
     \b
     PATH  an output folder of transformers or trl, with its checkpoints; the folder of a PEFT
@@ -54,10 +54,9 @@ def command(target: str, paths: tuple[Path, ...], force: bool, **basics: Any) ->
     out = Path("card.yaml" if prints else target)
     if not prints:
         _check_free(out, force=force)
-    plan = not paths
-    facts = list(first_facts(CardBasics(**basics), plan=plan))
-    gathered = Gathered(settle(facts, [])) if plan else gather(paths, out.parent, facts)
-    draft = make_draft(gathered, out.parent, str(out), plan=plan)
+    facts = list(first_facts(CardBasics(**basics), plan=False))
+    gathered = gather(paths, out.parent, facts)
+    draft = make_draft(gathered, out.parent, str(out))
     if prints:
         click.echo(draft.text, nl=False)
     else:
@@ -76,15 +75,11 @@ def _check_free(out: Path, *, force: bool) -> None:
 def _report(gathered: Gathered, draft: Draft, out: Path, *, prints: bool) -> Iterator[str]:
     """Yield what was read, what `validate` finds in the draft, and what to do next."""
     yield from read_files(gathered)
-    if gathered.files:
-        yield ""
+    yield ""
     yield text.render([draft.report])
     yield ""
     if not prints:
         yield f"Wrote {out}."
     if draft.to_name:
         yield f"Still to be named by you: {', '.join(draft.to_name)}."
-    then = f"safebench validate {out}"
-    if not gathered.files:
-        then += f" · safebench run {out} --out DIR"
-    yield f"Next: replace each `to fill in`, then {then}"
+    yield f"Next: replace each `to fill in`, then safebench validate {out}"

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+_EXIT_CODES = "Exit codes: 0 done; 2 the command failed; 130 interrupted."
+
 
 class LazyGroup(click.Group):
     """A group that imports a command only when that command is asked for."""
@@ -28,8 +30,16 @@ class LazyGroup(click.Group):
         return list(self.summaries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command, or None when there is no such name."""
-        return self.load(cmd_name) if cmd_name in self.summaries else None
+        """Import and return a command, or None when there is no such name.
+
+        One whose help lists no exit codes of its own has the usual ones.
+        """
+        if cmd_name not in self.summaries:
+            return None
+        command = self.load(cmd_name)
+        if not isinstance(command, click.Group) and "Exit codes:" not in (command.help or ""):
+            command.epilog = command.epilog or _EXIT_CODES
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List commands without importing them."""

@@ -94,7 +94,7 @@ def _line(row: BoardRow) -> str:
         harm = row.harm
         parts.append(f"harm {with_interval(harm.estimate, harm.lower, harm.upper)}")
     else:
-        parts.append("harm not measured")
+        parts.append(f"harm {row.instead('harm')}")
     if row.change:
         parts.append(f"change {signed(row.change.estimate)}")
     parts.append(f"level {row.level}")

@@ -16,6 +16,8 @@ from safebench.errors import SafebenchError, visible
 
 COMMANDS = {
     "demo": "Watch fine-tuning lower safety on an embedded model.",
+    "doctor": "Say what this machine can run, and how to get what it cannot.",
+    "new": "Write the folder of a new study, with a plan that can be run.",
     "init": "Draft a card from adapters, trainer output and lm-eval results.",
     "run": "Execute a card: fine-tune, generate, judge, score.",
     "status": "Show the progress of a run.",
@@ -33,7 +35,7 @@ COMMANDS = {
     "score": "Recompute a submission's numbers from its evidence.",
     "plan": "Plan how many seeds, repeats and prompts are needed.",
     "rerun": "Repeat a submission and print a reproduction verdict.",
-    "compare": "Compare two submissions on the prompts they share.",
+    "compare": "Compare submissions, or runs without a card, on the prompts they share.",
     "leaderboard": "Build the static board from submissions.",
     "pack": "Write a submission as one archive.",
     "unpack": "Unpack an archive, and verify the submission in it.",
@@ -64,6 +66,7 @@ def _print_version(context: click.Context, _: click.Parameter, is_set: bool) -> 
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(
+    "-V",
     "--version",
     is_flag=True,
     expose_value=False,
@@ -76,7 +79,10 @@ def cli() -> None:
 
     \b
     Exit codes: 0 done; 1 `validate`, `verify` or `unpack` found errors, or `rerun` did not
-                reproduce; 2 the command failed; 3 `rerun` is inconclusive or has no verdict.
+                reproduce; 2 the command failed; 3 `rerun` is inconclusive or has no verdict;
+                130 interrupted.
+
+    Completion of commands and options by the Tab key: docs/command-line.md.
     """
 
 

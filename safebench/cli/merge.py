@@ -22,6 +22,7 @@ from safebench.cli.executing import needs_models
 @click.option(
     "--out", required=True, type=options.FOLDER, help="Folder to write the submission to."
 )
+@options.quiet
 def command(shards: tuple[Path, ...], out: Path) -> None:
     """Join the folders of `safebench run --shard 1/n` to `n/n` into one submission.
 

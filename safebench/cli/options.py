@@ -14,12 +14,14 @@ from safebench.words import CONSTRUCTS
 FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING_FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 CONSTRUCT = click.Choice(CONSTRUCTS)
+QUIET = "safebench.quiet"
+"""Where a command's context keeps whether progress is hidden."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def format_option(*names: str, help_: str) -> Callable[[Command], Command]:
     """Return --format, which chooses one of some formats, text unless told otherwise."""
-    return click.option(
+    chosen = click.option(
         "--format",
         "style",
         type=click.Choice(names),
@@ -27,10 +29,22 @@ def format_option(*names: str, help_: str) -> Callable[[Command], Command]:
         show_default=True,
         help=help_,
     )
+    if "json" not in names:
+        return chosen
+    as_json = click.option("--json", "style", flag_value="json", help="Short for --format json.")
+    return lambda command: chosen(as_json(command))
 
 
 output_format = format_option(
     "text", "json", help_="Output format: text for people, json for programs."
+)
+quiet = click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _, is_set: context.meta.__setitem__(QUIET, is_set),
+    help="Show no progress. Results and errors are printed all the same.",
 )
 batch_size = click.option(
     "--batch-size",

@@ -43,7 +43,7 @@ _COST = click.FloatRange(min=0)
 
 
 @click.command(name="plan")
-@click.argument("pilot", metavar="[PILOT_DIR]", required=False, type=click.Path(path_type=Path))
+@click.argument("pilot", metavar="[SUBMISSION]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--target",
     type=_PROPORTION,
@@ -105,7 +105,7 @@ def command(pilot: Path | None, style: str, target: float, **options: Any) -> No
     Either from a pilot, a submission with at least two seeds (three are better, five are best):
 
     \b
-      safebench plan PILOT_DIR --target .05 --cost-fine-tune 100 --cost-generation .01
+      safebench plan SUBMISSION --target .05 --cost-fine-tune 100 --cost-generation .01
 
     or from what you already know, all as proportions:
 
@@ -147,16 +147,16 @@ def _spread(pilot: Path | None, options: dict[str, Any]) -> Spread:
     if pilot is not None:
         if given:
             raise click.UsageError(
-                f"{_flags(given)}: the pilot measures this; leave out either it or PILOT_DIR"
+                f"{_flags(given)}: the pilot measures this; leave out either it or SUBMISSION"
             )
         return pilot_spread(Submission.read(pilot), selection)
     chosen = dict.fromkeys(name for name, _ in selection.given())
     if chosen:
-        raise click.UsageError(f"{_flags(chosen)} chooses a score of a pilot: give PILOT_DIR")
+        raise click.UsageError(f"{_flags(chosen)} chooses a score of a pilot: give SUBMISSION")
     missing = [name for name in ("score", "sigma_seed") if options[name] is None]
     if missing:
         raise click.UsageError(
-            f"give PILOT_DIR, the folder of a submission with some seeds, or {_flags(missing)}"
+            f"give SUBMISSION, the folder of a submission with some seeds, or {_flags(missing)}"
         )
     options["prompts"] = options["prompts"] or 300
     return assumed_spread(*(options[name] for name in _GIVEN))

@@ -13,7 +13,7 @@ from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.submission import Submitter
 from safebench.cli import options
-from safebench.cli.console import TerminalProgress, printer
+from safebench.cli.console import TerminalProgress, print_json, printer
 from safebench.cli.executing import load_sound_card, needs_models
 from safebench.cli.rerun_report import print_report
 from safebench.errors import RunError
@@ -90,10 +90,17 @@ EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3, "no_verdict": 3
     "differs from the original's.",
 )
 @click.option("--contact", help="Address for questions about the rerun.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print what the rerun would cost here, timed by a short probe; nothing else is run.",
+)
 @options.batch_size
 @options.device
 @options.threads
 @options.workers
+@options.quiet
+@options.output_format
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -110,6 +117,8 @@ def command(
     name: str,
     organisation: str | None,
     contact: str | None,
+    dry_run: bool,
+    style: str,
     **settings: Any,
 ) -> None:
     """Repeat SUBMISSION, compare, and print a verdict on each primary estimand.
@@ -123,19 +132,22 @@ def command(
                 3 inconclusive or no verdict; 2 the rerun could not be done.
     """
     count, is_sequential = _seeds(seeds, kind)
-    if kind is None:
+    if kind is None or dry_run:
         from safebench.cli.rerun_costs import print_costs
 
         original = Submission(load_sound_card(submission / CARD_FILE), submission)
-        print_costs(original, seeds=count, fraction=fraction, base=base, **settings)
+        print_costs(
+            original, kind, style=style, seeds=count, fraction=fraction, base=base, **settings
+        )
         return
+    ctx.meta[options.QUIET] |= style == "json"
     _check_options(kind, out, seeds=seeds, fraction=fraction, nonce=nonce, generation=generation)
     if kind == "recompute":
         from safebench.checks.recompute import recompute
 
         original = Submission.read(submission)
         report = recompute(original)
-        _finish(ctx, report, original, out)
+        _finish(ctx, report, original, out, style)
         return
     from safebench.study.rerun import Extent
 
@@ -161,7 +173,7 @@ def command(
             base=base,
             **settings,
         )
-    _finish(ctx, report, original, out)
+    _finish(ctx, report, original, out, style)
 
 
 def _seeds(given: str | None, kind: Kind | None) -> tuple[int | None, bool]:
@@ -219,13 +231,16 @@ def _nonce(given: str | None, out: Path) -> str:
 
 
 def _finish(
-    ctx: click.Context, report: RerunReport, original: Submission, out: Path | None
+    ctx: click.Context, report: RerunReport, original: Submission, out: Path | None, style: str
 ) -> None:
     """Print a report, write it where there is a folder, and exit with its code."""
-    print_report(printer(), report)
-    if out is not None:
-        page = write_pages(report, original, out)
-        click.echo(f"\nWrote {out / 'verdict.json'} and {page}.")
+    page = None if out is None else write_pages(report, original, out)
+    if style == "json":
+        print_json(report)
+    else:
+        print_report(printer(), report)
+        if out is not None:
+            click.echo(f"\nWrote {out / 'verdict.json'} and {page}.")
     ctx.exit(EXIT[report.overall])
 
 

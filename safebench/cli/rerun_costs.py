@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,40 +10,48 @@ import click
 
 from safebench.analysis.rerun_facts import SHOWS
 from safebench.card.submission import Submitter
-from safebench.cli.console import print_wrapped, printer
+from safebench.cli.console import print_json, print_wrapped, printer
 from safebench.cli.tables import columns, print_cells
 from safebench.errors import SafebenchError
 from safebench.evidence.submission import Submission
 from safebench.words import number
 
 if TYPE_CHECKING:
+    from safebench.evidence.verdicts import Kind
     from safebench.study.rerun import Repetition
+    from safebench.study.rerun_costs import Cost
 
 _KINDS: tuple[Repetition, ...] = ("rejudge", "regenerate", "retrain")
 
 
 def print_costs(
     original: Submission,
+    kind: Kind | None,
     *,
+    style: str,
     seeds: int | None,
     fraction: float | None,
     base: Path | None,
     **settings: Any,
 ) -> None:
-    """Print one row for each kind, and below it what is not here."""
+    """Print one row for the kind, or for each, and below it what is not here."""
     from safebench.study.rerun import Extent
-    from safebench.study.rerun_costs import Cost, cost_of
+    from safebench.study.rerun_costs import cost_of
 
     somebody = Submitter(name="not given", organisation="not given", contact="not given")
     extent = Extent(seeds, fraction, nonce="a draw of this size")
     costs: dict[str, Cost | SafebenchError] = {}
-    for kind in _KINDS:
-        try:
-            costs[kind] = cost_of(original, kind, somebody, extent, base, settings)
-        except SafebenchError as problem:
-            costs[kind] = problem
+    for one in _KINDS:
+        if kind in (None, one):
+            try:
+                costs[one] = cost_of(original, one, somebody, extent, base, settings)
+            except SafebenchError as problem:
+                costs[one] = problem
+    if style == "json":
+        print_json({name: _plain(cost) for name, cost in costs.items()})
+        return
     console = printer()
-    cells = [("recompute", "0", "0", "0", "seconds")]
+    cells = [("recompute", "0", "0", "0", "seconds")] if kind in (None, "recompute") else []
     for name, cost in costs.items():
         cells.append(
             (name, "-", "-", "-", "cannot be done here")
@@ -59,10 +68,18 @@ def print_costs(
     print_cells(console, heads, cells)
     console.print()
     for name, shows in SHOWS.items():
+        if kind not in (None, name):
+            continue
         print_wrapped(console, f"  {name}", shows, 14)
         found = costs.get(name)
         if isinstance(found, SafebenchError):
             print_wrapped(console, "", str(found), 14)
         for line in () if found is None or isinstance(found, SafebenchError) else found.missing:
             print_wrapped(console, "", f"not here: {line}", 14)
-    click.echo(f"\nThen: safebench rerun {original.folder} --kind KIND --out DIR")
+    click.echo(f"\nThen: safebench rerun {original.folder} --kind {kind or 'KIND'} --out DIR")
+
+
+def _plain(cost: Cost | SafebenchError) -> dict[str, Any]:
+    if isinstance(cost, SafebenchError):
+        return {"cannot": str(cost), "fix": cost.fix}
+    return asdict(cost)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ from safebench.cli.summary import print_summary
 from safebench.words import count, number
 
 if TYPE_CHECKING:
+    from safebench.card.card import Card
+    from safebench.evidence.journal import Run
     from safebench.study.plan import Plan
     from safebench.study.runner import RunResult
 
@@ -63,6 +65,7 @@ _OURS = "hf"
 @options.device
 @options.threads
 @options.workers
+@options.quiet
 @click.option("--attention", help="Attention implementation of transformers, e.g. sdpa or eager.")
 @click.option(
     "--backend",
@@ -103,13 +106,21 @@ def command(
     Exit codes: 0 the chosen cells are finished; 2 something failed, finished cells are kept;
                 130 interrupted.
     """
-    from safebench.cli.executing import load_sound_card, needs_models
+    from safebench.cli.executing import load_sound_card, needs_models, refuse_obstacles
+    from safebench.evidence.claim import asked_for
+    from safebench.evidence.store import Store
     from safebench.evidence.submission import Submission
 
     if out is None and not dry_run:
         raise click.UsageError("give --out DIR, or --dry-run")
     protocol = Submission(load_sound_card(card), card.parent)
     elsewhere = settings["backend"] != _OURS
+    if out is not None and not dry_run and shard == "1/1":
+        store = Store(out)
+        if store.is_finished_for(asked_for(protocol.card, limit)):
+            report_finished(Submission.read(out).card, store.journal.lost(), out, again=True)
+            return
+    refuse_obstacles(card, protocol.card)
     if dry_run or out is None:
         from safebench.cli.dry_run import print_grid
         from safebench.study.estimate import count_grid
@@ -126,7 +137,7 @@ def command(
         plan = make_plan(protocol, out, shard=shard, limit=limit, elsewhere=elsewhere)
         chosen = pick_only(only, plan.blocks)
         progress.say(describe(plan))
-        before = finished_earlier(plan, out)
+        before = finished_earlier(plan, out, progress.say)
         outcome = before or execute(plan, out, Settings(**settings), progress, only=chosen)
     report(outcome, out, shard, again=before is not None)
 
@@ -143,15 +154,20 @@ def report(outcome: RunResult, out: Path, shard: str, *, again: bool = False) ->
         else:
             click.echo(f"Next: run without --only for the rest · safebench status {out}")
         return
-    results = complete_results(outcome.card)
+    report_finished(outcome.card, outcome.lost, out, again=again)
+
+
+def report_finished(card: Card, lost: Mapping[Run, str], out: Path, *, again: bool) -> None:
+    """Print the numbers of a finished run, and what to do next."""
+    results = complete_results(card)
     if results is not None:
         click.echo("")
-        print_summary(printer(), outcome.card, results)
-    for (condition, seed), reason in outcome.lost.items():
+        print_summary(printer(), card, results)
+    for (condition, seed), reason in lost.items():
         click.echo(f"\n{condition}, training seed {seed} is lost: {reason}")
     click.echo(f"\n{'Finished earlier' if again else 'Wrote'}: {out / 'card.yaml'}.")
     # Only what is trained here is trained again.
-    is_trained = outcome.card.model.access == "weights" and outcome.card.is_tuned
+    is_trained = card.model.access == "weights" and card.is_tuned
     then = f"rerun {out}" if is_trained else f"score {out}"
     click.echo(f"Next: safebench validate {out} · safebench {then}")
 

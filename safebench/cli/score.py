@@ -13,12 +13,13 @@ from safebench.analysis.selection import Selection
 from safebench.card.measured import complete_results
 from safebench.cli import options
 from safebench.cli.score_formats.interface import FORMATS, FULL, render
+from safebench.cli.uncarded import has_card, meaning_options, submission_in
 from safebench.errors import SafebenchError, visible
 from safebench.evidence.submission import Submission
 
 
 @click.command(name="score")
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="SUBMISSION", type=click.Path(path_type=Path))
 @options.format_option(
     *FORMATS,
     help_="Output format: text for people, json for programs, latex or markdown for the tables and "
@@ -39,18 +40,23 @@ from safebench.evidence.submission import Submission
     "a file NAME.pdf, .png or .svg the changes from base and what they are read as, for a paper "
     "(needs the extra `plots`).",
 )
+@meaning_options
 def command(directory: Path, style: str, full: bool, plots: Path | None, **choice: Any) -> None:
-    """Recompute every number of the submission in DIR from its outcomes.parquet.
+    """Recompute every number of SUBMISSION from its outcomes.parquet.
 
     One screen says what changed from the base model, what that is read as by the rule of
     spec/v1/reading.md, whether another training seed would agree, and what could make the reading
     wrong, that which could move a number most first. The card's own results are not used. Nothing
     is written except the plots.
 
+    DIR may also be runs of one model without a card: an output folder of lm-eval, logs of Inspect,
+    completions of HarmBench, or a table with one response a row (see `safebench compare --help`).
+
     \b
     Exit codes: 0 computed; 2 the submission cannot be read, or nothing such was measured.
     """
-    submission, selection = Submission.read(directory), Selection(**choice)
+    submission = submission_in(directory, choice)
+    selection = Selection(**choice)
     report = make_report(submission, selection)
     style = FULL if full and style == "text" else style
     click.echo(render(report, style))
@@ -64,6 +70,8 @@ def command(directory: Path, style: str, full: bool, plots: Path | None, **choic
             "\nThe card's numbers differ from these: safebench validate lists each one.",
             err=True,
         )
+    if not has_card(directory):
+        return  # how to make a card of it was said
     if style == "text":
         from safebench.cli.score_formats.text import next_steps
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -11,7 +12,9 @@ from safebench.card.document import ReadError
 from safebench.checks import LEVELS, Level, check, require
 from safebench.checks.discover import find_cards, is_card
 from safebench.cli import options
+from safebench.cli.fixing import fix_file
 from safebench.cli.reporters import REPORTERS, Checked, Reporter, Unreadable, text, unreadable
+from safebench.errors import visible
 
 
 @click.command(name="validate")
@@ -27,6 +30,12 @@ from safebench.cli.reporters import REPORTERS, Checked, Reporter, Unreadable, te
     "Actions, sarif for code scanning.",
 )
 @click.option(
+    "--fix",
+    is_flag=True,
+    help="First mend what has one possible remedy only: a number in quotes, a misspelt field, a "
+    "field under the wrong heading. Comments and layout are kept; each change is printed.",
+)
+@click.option(
     "--cards-only",
     is_flag=True,
     help="Skip files and folders that hold no card; for commit hooks.",
@@ -37,6 +46,7 @@ def command(
     paths: tuple[str, ...],
     level: Level | None,
     style: str,
+    fix: bool,
     cards_only: bool,
 ) -> None:
     """Check cards: structure, rules, evidence and conformance level.
@@ -45,7 +55,8 @@ def command(
     PATH  a card (.yaml, .yml, .json), a submission, a folder of submissions,
           or - for standard input
 
-    Every problem is listed with its place and a remedy. Nothing is changed.
+    Every problem is listed with its place and a remedy. Nothing is changed without --fix. Of a
+    plan without errors, the output says what would keep it from being run here.
 
     \b
     Exit codes: 0 no errors; 1 errors were found, or a card is below --level;
@@ -53,7 +64,20 @@ def command(
     """
     if cards_only:
         paths = tuple(path for path in paths if not _is_other(path))
+    if fix:
+        _fix(paths)
     context.exit(validate(paths, level, REPORTERS[style]))
+
+
+def _fix(paths: Sequence[str]) -> None:
+    """Mend the cards at some paths; what cannot be read is for `validate` to say."""
+    if "-" in paths:
+        raise click.UsageError("--fix needs a file: standard input cannot be written")
+    for path in paths:
+        for card in find_cards(Path(path)) if _is_folder(path) else [Path(path)]:
+            with suppress(ReadError):
+                for change in fix_file(card):
+                    click.echo(f"fixed {visible(change)}", err=True)
 
 
 def validate(paths: Sequence[str], level: Level | None = None, show: Reporter = text.render) -> int:

@@ -1,4 +1,4 @@
-"""`safebench verify DIR`: check evidence of any size, file by file and row by row."""
+"""`safebench verify SUBMISSION`: check evidence of any size, file by file and row by row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="verify")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="SUBMISSION", type=click.Path(path_type=Path))
 @opening.options
 @options.output_format
 @click.pass_context

@@ -11,7 +11,13 @@ from safebench.errors import RunError
 
 @click.command(name="withdraw")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--seed", required=True, type=click.IntRange(min=0), help="Training seed of the run.")
+@click.option(
+    "--training-seed",
+    "seed",
+    required=True,
+    type=click.IntRange(min=0),
+    help="Training seed of the run.",
+)
 @click.option(
     "--condition",
     type=click.Choice(("tuned", "control")),

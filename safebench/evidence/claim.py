@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -59,6 +60,12 @@ class Claim:
         return {**self.as_json(), "card": None} == {**other.as_json(), "card": None} and (
             same_study(self.card) == same_study(other.card)
         )
+
+
+def asked_for(card: Card, limit: int | None) -> str:
+    """Return a digest of what a run was asked for: a card as it was given, and a limit."""
+    content = json.dumps([json.loads(card.model_dump_json()), limit], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def same_study(card: Card) -> dict[str, Any]:

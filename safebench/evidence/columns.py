@@ -6,7 +6,7 @@ takes longer than the rest of a light command.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,32 @@ import pyarrow as pa
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
+_KINDS = {pa.int64(): np.int64, pa.float64(): np.float64}
+_MOST_BYTES = 2**31 - 1
+"""What the offsets of a column of text can count."""
 _NO_CODES: Codes = np.zeros(0, dtype=np.int32)
+
+
+def array_of(values: Sequence[Any] | Ints, kind: pa.DataType) -> pa.Array:
+    """Return values, None among them, as a column of text, int64 or float64."""
+    given = np.array([value is not None for value in values], dtype=np.bool_)
+    valid = None if given.all() else pa.py_buffer(np.packbits(given, bitorder="little"))
+    if kind == pa.string():
+        texts = [b"" if value is None else value.encode() for value in values]
+        ends = np.cumsum([0, *map(len, texts)])
+        if ends[-1] > _MOST_BYTES:
+            return pa.array(values, kind)
+        parts = [pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(texts))]
+    else:
+        numbers = [0 if value is None else value for value in values]
+        parts = [pa.py_buffer(np.array(numbers, dtype=_KINDS[kind]))]
+    return pa.Array.from_buffers(kind, len(values), [valid, *parts])
+
+
+def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Return rows as a table; a field that a row lacks is null."""
+    columns = [array_of([row.get(field.name) for row in rows], field.type) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def distinct(table: pa.Table, names: list[str]) -> list[tuple[Any, ...]]:

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from safebench.files import replace_file
+
 JOURNAL_FILE = "journal.jsonl"
 ENDS = ("registered", "failed", "withdrawn")
 """Events that say what became of a run."""
@@ -54,6 +56,10 @@ class Journal:
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
+
+    def begin_again(self, event: str, **details: Any) -> None:
+        """Begin a new journal, with an event that says what came before it."""
+        replace_file(self.path, as_line(event, **details).encode())
 
     def _ends_whole(self) -> bool:
         with self.path.open("rb") as file:

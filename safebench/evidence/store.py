@@ -91,6 +91,16 @@ class Store:
         """Whether the folder holds a finished submission."""
         return (self.folder / CARD_FILE).is_file() and not (self.work / _CLAIM).is_file()
 
+    def is_finished_for(self, asked: str) -> bool:
+        """Whether the folder holds the finished run of what was asked for, by `asked_for`.
+
+        Nothing that a card names is looked for: what was made needs neither data nor models.
+        """
+        if not self.is_finished:
+            return False
+        ends = [event for event in self.journal.read() if event["event"] == "finished"]
+        return bool(ends) and ends[-1].get("plan") == asked
+
     def _check_free(self) -> None:
         """Check that the folder is new, empty, or an unfinished run's; nothing is touched."""
         if not self.folder.is_dir() or (self.work / _CLAIM).is_file():

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import pyarrow as pa
+
 from safebench.card.card import Card
 from safebench.card.io import load_card
 from safebench.errors import CardError
 from safebench.evidence.outcomes import read_outcomes
-from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, read_responses
+from safebench.evidence.tables import (
+    OUTCOMES_FILE,
+    RESPONSES,
+    RESPONSES_FILE,
+    read_responses,
+    read_table,
+    table_bytes,
+)
 from safebench.files import sha256_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from safebench.card.measured import MeasuredResults
     from safebench.evidence.arrays import OutcomeArray
 
@@ -47,6 +55,18 @@ class Submission:
             folder = folder.parent
         return cls(load_card(folder / CARD_FILE), folder)
 
+    @classmethod
+    def in_memory(cls, card: Card, folder: Path, outcomes: pa.Table, responses: pa.Table) -> Self:
+        """Return a submission whose tables were made here and lie in no file.
+
+        `folder` is where what they were made of lies; the rows are in canonical order.
+        """
+        made = cls(card, folder)
+        digest = hashlib.sha256(table_bytes(outcomes)).hexdigest()
+        # In the place where cached properties keep what they have read.
+        vars(made).update(outcomes=outcomes, responses=responses, outcomes_sha256=digest)
+        return made
+
     def path(self, relative: str) -> Path:
         """Return where a path of the card leads."""
         return self.folder / relative
@@ -64,6 +84,19 @@ class Submission:
     def responses(self) -> pa.Table | None:
         """One row per response; None where the submission does not carry them."""
         return read_responses(self.folder) if self.path(RESPONSES_FILE).is_file() else None
+
+    def response_columns(self, names: list[str]) -> pa.Table | None:
+        """Return some columns of the responses, text as codes; None where there are none.
+
+        Whole responses may be large: unlike `responses`, nothing else is read.
+        """
+        if "responses" in vars(self):
+            return None if self.responses is None else self.responses.select(names)
+        path = self.path(RESPONSES_FILE)
+        if not path.is_file():
+            return None
+        fields = [RESPONSES.field(name).with_nullable(True) for name in names]
+        return read_table(path, pa.schema(fields), coded=True)
 
     @cached_property
     def blocks(self) -> list[OutcomeArray]:

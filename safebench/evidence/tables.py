@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from safebench.errors import EvidenceError
+from safebench.evidence.columns import table_of
 from safebench.files import leads_out, replace_file
 
 OUTCOMES_FILE = "outcomes.parquet"
@@ -76,7 +77,7 @@ _SORT = ["condition", "training_seed", "checkpoint", "decoding", "task", "prompt
 
 def make_table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     """Return rows as a table in canonical order."""
-    return sort_table(pa.Table.from_pylist(list(rows), schema=schema))
+    return sort_table(table_of(rows, schema))
 
 
 def sort_table(table: pa.Table) -> pa.Table:

@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from safebench.analysis.correction import NOT_INCLUDED, corrections, said
@@ -29,6 +28,7 @@ from safebench.evidence.submission import Submission
 from safebench.exporting.every_eval_ever_fields import Json, generation, known, metric, source_data
 from safebench.exporting.facts import (
     UNKNOWN,
+    WITHHELD,
     Estimate,
     Measured,
     base_id,
@@ -40,18 +40,15 @@ from safebench.exporting.facts import (
     revision_of,
     slug,
     text,
+    texts_of,
     weights_of,
 )
 from safebench.exporting.interface import Export, Options
 
 SCHEMA_VERSION = "0.3.0"
 COLLECTION = "safebench"
-WITHHELD = "[withheld: the submission does not publish prompts and responses]"
-"""What is written in place of a text that is not published."""
 _NO_TIME = "0"
 _RECIPE = "recipe"
-_RESPONSE = ("task", "prompt_id", "condition", "training_seed", "checkpoint", "decoding", "repeat")
-"""Columns that tell one response from every other."""
 
 
 def export(submission: Submission, options: Options) -> Export:
@@ -87,7 +84,7 @@ class _Writer:
         self.tasks = {task.name: task for task in card.task_list()}
         self.decodings = {decoding.name: decoding for decoding in items(card.decoding)}
         self.judges = {judge.name: judge for judge in items(card.judge)}
-        self._texts = _texts(submission)
+        self._texts = texts_of(submission)
 
     def write_model(self, model: Measured) -> None:
         """Write what was measured of one model: the mean over its repeats and prompts."""
@@ -306,20 +303,11 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _texts(submission: Submission) -> dict[tuple[Any, ...], tuple[str, str | None]]:
-    """Return prompt and response of every response that the submission carries."""
-    if submission.responses is None:
-        return {}
-    columns = []
-    for name in (*_RESPONSE, "prompt", "response"):
-        codes, values = encoded(submission.responses, name)
-        columns.append([values[code] for code in codes])
-    return {row[:-2]: row[-2:] for row in zip(*columns, strict=True)}
-
-
 def _lost(submission: Submission, writer: _Writer) -> Iterator[str]:
     yield "changes from base: the format has scores of single models, and no differences"
     yield "hyperparameters, training data and the scheme of seeds: link the card"
+    yield "what surrounds a prompt (system prompt, examples, attack), environment, calibrations"
+    yield "generation seed and number of tokens of single responses"
     if any(s.bound is not None for s in submission.results.scores):
         yield "bounds, and the shares of incoherent, truncated and blocked responses"
     failed = {"error", "not_run"} & set(encoded(submission.outcomes, "status")[1])

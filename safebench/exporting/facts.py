@@ -5,18 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.model import Weights, WeightsModel
 from safebench.card.results import Condition
 from safebench.evidence.arrays import OutcomeArray
+from safebench.evidence.columns import encoded
 from safebench.evidence.scoring import CONFIDENCE
 from safebench.evidence.submission import Submission
 from safebench.stats import score_interval
 from safebench.words import kept
 
 UNKNOWN = "unknown"
+WITHHELD = "[withheld: the submission does not publish prompts and responses]"
+"""What is written in place of a text that is not published."""
+RESPONSE = ("task", "prompt_id", "condition", "training_seed", "checkpoint", "decoding", "repeat")
+"""Columns that tell one response from every other."""
 _CONDITIONS = ("base", "control", "tuned")
 
 
@@ -71,6 +77,17 @@ def estimate_of(block: OutcomeArray, seed: int | None) -> Estimate:
     return Estimate(*ends, found.method, scores.size)
 
 
+def texts_of(submission: Submission) -> dict[tuple[Any, ...], tuple[str, str | None]]:
+    """Return prompt and response of every response that the submission carries, by `RESPONSE`."""
+    if submission.responses is None:
+        return {}
+    columns = []
+    for name in (*RESPONSE, "prompt", "response"):
+        codes, values = encoded(submission.responses, name)
+        columns.append([values[code] for code in codes])
+    return {row[:-2]: row[-2:] for row in zip(*columns, strict=True)}
+
+
 def publishes_texts(card: Card) -> bool:
     """Return whether a card says that responses may be published."""
     evidence = card.given_evidence
@@ -79,7 +96,7 @@ def publishes_texts(card: Card) -> bool:
 
 def base_id(card: Card) -> str:
     """Return the name of the base model; `unknown` where it is not reported."""
-    return text(card.model.base.id) or UNKNOWN
+    return card.model.base.name or UNKNOWN
 
 
 def revision_of(card: Card) -> str | None:

@@ -94,7 +94,7 @@ def _numbers(submission: Submission, options: Options) -> Iterator[_Number]:
     tasks = {task.name: task for task in submission.card.task_list()}
     corrected = corrections(submission, submission.results)
     for place in options.selection.of(submission.results).primary:
-        task, key, seed = tasks[place.task], key_of(place), options.seed
+        task, key, seed = tasks[place.task], key_of(place), options.training_seed
         if seed is None:
             score = find(submission.results.scores, key)
             if score is not None:
@@ -178,6 +178,7 @@ def _lost(submission: Submission, options: Options) -> Iterator[str]:
     card = submission.card
     yield "uncertainty: there is no field; intervals are in notes and metric args"
     yield "numbers that are not primary, changes from base, stability: link the card"
+    yield "protocol, single outcomes and responses: link the card"
     if base_is_on_hub(card):
         yield "the base model's revision: base_model is only a name"
     else:
@@ -187,5 +188,7 @@ def _lost(submission: Submission, options: Options) -> Iterator[str]:
     if options.card_url is None:
         yield "a link to the card: give --card-url"
     many = len({s for b in submission.blocks for s in b.seeds if s is not None})
-    if options.seed is None and many > 1:
-        yield f"which of {many} training seeds the repository holds: --seed exports that one alone"
+    if options.training_seed is None and many > 1:
+        yield (
+            f"which of {many} training seeds the repository holds: --training-seed exports that one"
+        )

@@ -30,7 +30,7 @@ class Options:
     """The format's name, for a module that writes several."""
     card_url: str | None = None
     """Where the card can be read."""
-    seed: int | None = None
+    training_seed: int | None = None
     """The training seed whose numbers are written; those of the recipe as a whole if None."""
     tasks: tuple[str, ...] = ()
     """The tasks whose numbers are written; all of them if empty. This and the four below are the
@@ -80,10 +80,15 @@ FORMATS = {
         "records of every_eval_ever 0.3: a file per model, and one per recipe",
         frozenset({"timestamp", "with_responses"}),
     ),
+    "inspect": Format(
+        "inspect",
+        "logs that `inspect view` opens: one per model, decoding and task",
+        frozenset({"timestamp", "with_responses"}),
+    ),
     "hub": Format(
         "hub",
         ".eval_results and model-index for a model card on the Hub",
-        frozenset({"card_url", "seed", *_SELECTION}),
+        frozenset({"card_url", "training_seed", *_SELECTION}),
     ),
     "croissant": Format(
         "croissant", "a description of the evidence tables as a data set", frozenset({"card_url"})

@@ -118,19 +118,6 @@ def short_id(text: str, otherwise: str) -> str:
     return re.sub(r"[^a-z0-9_.-]+", "-", text.lower()).strip("-._")[:64] or otherwise
 
 
-def lone_surrogate(text: str) -> str | None:
-    """Return what to say of half a character, which JSON can hold and no file; None if whole.
-
-    Samplers that cut a response inside an emoji write such a text as a JSON escape.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError as problem:
-        half = ascii(text[problem.start])
-        return f"holds half a character, {half}, at position {problem.start + 1}"
-    return None
-
-
 def first_words(names: Iterable[str], most: int = 3) -> str:
     """Return the first of many names: `a, b, c and 4 more`."""
     found = list(names)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from safebench.errors import InteropError
-from safebench.importing.facts import Absent, Fact, file_error, lone_surrogate, show
+from safebench.importing.facts import Absent, Fact, file_error, show
+from safebench.importing.fields import Field, Fields
 from safebench.importing.interface import (
     At,
     Collected,
@@ -31,7 +32,12 @@ from safebench.rows import read_rows
 TASK = "safebench_harmbench"
 JUDGE = "harmbench"
 _DEFAULT = "default"
-_FIELDS = ("test_case", "generation", "label")
+FIELDS: Fields = {
+    "test_case": Field("evidence", "prompt"),
+    "generation": Field("evidence", "response"),
+    "label": Field("evidence", "verdict: 1 is complied, 0 refused"),
+}
+"""Fields of a completion."""
 _AS_WRITTEN = "give the file as HarmBench wrote it: {behavior id: [{test_case, generation}, ...]}"
 
 
@@ -47,7 +53,7 @@ def read_harmbench(
         decoding: Name of the decoding, whose settings HarmBench does not record.
 
     Raises:
-        InteropError: the file is damaged, of another layout, or labelled in part.
+        InteropError: the file is damaged, or of another layout.
     """
     record = read_record(path)
     known = {} if behaviors is None else dict(_behaviors(behaviors))
@@ -71,18 +77,17 @@ def read_harmbench(
             samples.append(replace(one, category=category, prompt_id=prompt_id))
     if not samples:
         raise file_error(path, "holds no completions", _AS_WRITTEN)
-    for sample in samples:
-        if bool(sample.judged) != bool(samples[0].judged):
-            what = f"{'a' if sample.judged else 'no'} label, unlike the first completion"
-            fix = "let HarmBench's classifier read all completions, or take the labels out"
-            raise row_error(sample.at, what, fix)
+    labelled = any(sample.judged for sample in samples)
+    if labelled:  # a completion that the classifier did not read has no verdict
+        unread = {JUDGE: ReportedVerdict()}
+        samples = [replace(one, judged=one.judged or unread) for one in samples]
     remark = (
         f"{path}: {rewritten} of {len(samples)} test cases are not the behavior's own words, so "
         "an attack rewrote them: name it in prompting.attack (--card)"
     )
     return Collected(
         samples=tuple(samples),
-        facts=tuple(_facts(record, key, labelled=bool(samples[0].judged))),
+        facts=tuple(_facts(record, key, labelled=labelled)),
         files=(path, *([behaviors] if behaviors is not None else [])),
         remarks=(remark,) if rewritten else (),
     )
@@ -96,9 +101,6 @@ def _behaviors(path: Path) -> Iterator[tuple[str, tuple[str, str | None]]]:
         if not behavior or not text:
             fix = "give HarmBench's file of behaviors"
             raise row_error(at, "no BehaviorID or no Behavior", fix)
-        if half := lone_surrogate(category):
-            fix = "correct the category, or put U+FFFD in place of the half"
-            raise row_error(at, f"SemanticCategory {half}", fix)
         yield behavior, (text, category or None)
 
 
@@ -110,6 +112,7 @@ def _sample(case: Any, at: At, model: ModelKey, decoding: str) -> Response:
             what = f"{name} is {show(case.get(name))}, expected a text"
             raise row_error(at, what, _AS_WRITTEN)
     label = case.get("label")
+    label = None if label != label else label  # NaN
     if label not in (None, 0, 1):  # true and false among them
         raise row_error(at, f"label is {show(label)}, expected 0 or 1", _AS_WRITTEN)
     verdict = ReportedVerdict("complied" if label else "refused")
@@ -123,7 +126,7 @@ def _sample(case: Any, at: At, model: ModelKey, decoding: str) -> Response:
         at=at,
         construct="harm",
         judged={} if label is None else {JUDGE: verdict},
-        extra={name: value for name, value in case.items() if name not in _FIELDS},
+        extra={name: value for name, value in case.items() if name not in FIELDS},
     )
 
 

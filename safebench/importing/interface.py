@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from safebench.card.results import Condition
+from safebench.errors import InteropError, visible
 from safebench.evidence.tables import Status
 from safebench.importing.facts import INDIRECT, Fact
 from safebench.importing.facts import row_error as row_error
@@ -43,18 +44,20 @@ class ModelKey:
 
 @dataclass(frozen=True, slots=True)
 class ReportedVerdict:
-    """What another program's judge decided about one response."""
+    """What another program's judge decided about one response; without both, it decided nothing."""
 
     word: str | None = None
     """Its own word: a verdict of the standard, or one that --label translates; None where only a
     score was reported."""
     score: float | None = None
     """In [0, 1]; None where only a word was reported."""
+    lower_is_better: bool = False
+    """Whether the format says so of the score."""
 
     @property
-    def grade(self) -> str:
-        """Word, or score as a word."""
-        return f"{self.score:g}" if self.word is None else self.word
+    def grade(self) -> str | None:
+        """Word, or score as a word; None where the judge was asked and gave no verdict."""
+        return f"{self.score:g}" if self.word is None and self.score is not None else self.word
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +130,45 @@ class Option:
     name: str
     """As it is typed: `--column`."""
     help: str
-    kind: Literal["texts", "pairs", "text", "file", "flag"]
-    """`texts` and `pairs` may be repeated; a pair is `NAME=VALUE` and arrives in a mapping."""
+    kind: Literal["texts", "pairs", "statuses", "text", "file", "flag"]
+    """`texts`, `pairs` and `statuses` may be repeated; a pair is `NAME=VALUE` and arrives in a
+    mapping, of statuses with values of `Status`."""
     metavar: str | None = None
 
 
 ReadSources = Callable[[Sequence[Source], Mapping[str, Any]], Collected]
 """Given the sources and the reader's options by name (`limit` among them, the number of prompts or
 None), returns what they hold. Raises InteropError with file and line."""
+
+
+STATUSES: dict[str, Status] = {
+    **{status: status for status in get_args(Status)},
+    **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "stop_sequence"), "ok"),
+    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length"), "truncated"),
+    "content_filter": "blocked",
+}
+"""Statuses by their own name, and by the words of servers that leave no doubt."""
+STATUS_OPTION = Option(
+    "--status",
+    "What a reason for which a response ended means: ok, truncated, blocked, error, not_run or "
+    "unrecorded. May be repeated.",
+    "statuses",
+    "REASON=STATUS",
+)
+
+
+_KINDS = ("rule", "classifier", "llm", "human", "moderation_api")
+
+
+def judge_kind(option: str, text: str) -> tuple[str, str]:
+    """Return the kind and id of a judge in `KIND[:ID]`; an id that is not given is empty."""
+    kind, _, identifier = text.partition(":")
+    if kind not in _KINDS:
+        raise InteropError(
+            f"{option} {visible(repr(text))}: no such kind of judge",
+            fix=f"it is one of {', '.join(_KINDS)}, with its id: llm:MODEL",
+        )
+    return kind, identifier
 
 
 @dataclass(frozen=True)

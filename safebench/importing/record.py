@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,12 +11,11 @@ from typing import Any, TypeVar
 from safebench.card.document import ReadError
 from safebench.card.read import MAX_BYTES, load_document, read_bytes
 from safebench.errors import InteropError, visible
-from safebench.importing.facts import Fact, Place, file_error, lone_surrogate, show
+from safebench.importing.facts import Fact, Place, file_error, show
+from safebench.rows import check_data, parse_json
 
 MOST_BYTES = 16 * MAX_BYTES
 """A trainer's log of a long run is larger than a card; no log is larger than this."""
-MOST_NESTED = 100
-"""Levels of lists and mappings: more than programs write, fewer than recursion could follow."""
 _AS_WRITTEN = "give the file as the program wrote it"
 _UNKNOWN = ("", "N/A")  # what lm-eval writes for what it could not find out
 _T = TypeVar("_T")
@@ -154,51 +152,6 @@ def parse_record(raw: bytes, file: Path) -> Record:
     except ValueError as problem:
         raise _damaged(file, str(problem)) from None
     return _mapping(data, file)
-
-
-def parse_json(text: str | bytes) -> Any:
-    """Return the data in a JSON text.
-
-    Raises:
-        ValueError: it is not JSON (a JSONDecodeError knows the place), is nested too deeply, or has
-            a key twice, of which json.loads alone would keep the last.
-    """
-    try:
-        return json.loads(text, object_pairs_hook=_once)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in data:
-            raise ValueError(f"the key {show(key)} occurs twice in one mapping")
-        data[key] = value
-    return data
-
-
-def check_data(data: Any) -> None:
-    """Check that recursive functions can follow data, and that a file can hold all of its texts.
-
-    Raises:
-        ValueError: it is nested too deeply, or holds half a character.
-    """
-    level: list[tuple[str, Any]] = [("", data)]
-    for _ in range(MOST_NESTED + 1):
-        below: list[tuple[str, Any]] = []
-        for key, value in level:
-            if isinstance(value, dict):
-                below += value.items()
-                below += zip(value, value, strict=True)  # keys are texts too
-            elif isinstance(value, list):
-                below += [(key, item) for item in value]
-            elif isinstance(value, str) and (half := lone_surrogate(value)):
-                raise ValueError(f"the text at the key {show(key)} {half}")
-        if not below:
-            return
-        level = below
-    raise ValueError("it is nested too deeply")
 
 
 def _mapping(data: Any, file: Path) -> Record:

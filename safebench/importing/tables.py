@@ -12,8 +12,12 @@ from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import InteropError, visible
 from safebench.evidence.tables import Status
-from safebench.importing.facts import Fact, file_error, lone_surrogate, short_id, show
+from safebench.importing.facts import Fact, file_error, short_id, show
+from safebench.importing.fields import Field as FieldMeaning
+from safebench.importing.fields import Fields
 from safebench.importing.interface import (
+    STATUS_OPTION,
+    STATUSES,
     At,
     Collected,
     ModelKey,
@@ -22,6 +26,7 @@ from safebench.importing.interface import (
     ReportedVerdict,
     Response,
     Source,
+    judge_kind,
     row_error,
 )
 from safebench.importing.record import plain
@@ -29,14 +34,6 @@ from safebench.rows import read_rows
 
 _ALIASES = {"training_seed": ("seed",), "status": ("finish_reason", "stop_reason")}
 """Other names that a field's column may have."""
-_STATUS: dict[str, Status] = {
-    **{status: status for status in get_args(Status)},
-    **dict.fromkeys(("stop", "eos", "end_turn", "stop_sequence"), "ok"),
-    **dict.fromkeys(("length", "max_tokens"), "truncated"),
-    "content_filter": "blocked",
-}
-"""Statuses by their own name, and by the finish reasons of servers."""
-_JUDGE_KINDS = ("rule", "classifier", "llm", "human", "moderation_api")
 _NAME_IT = "name its column with --column {0}=COLUMN, or set one value for all: --set {0}=VALUE"
 
 Row = dict[str, Any]
@@ -49,12 +46,16 @@ _Prompt = tuple[ModelKey, str, str, str]
 
 def _text(name: str, value: Any, at: At) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise row_error(at, f"{name} is {show(value)}, expected a text", "write it as a text")
-    text = str(value)
-    if half := lone_surrogate(text):
-        fix = "cut the text between characters, or put U+FFFD in place of the half"
-        raise row_error(at, f"{name} {half}", fix)
-    return text
+        fix = "write it as a text"
+        if isinstance(value, list | dict):
+            fix += ": a card describes prompts and responses that are text alone, without images"
+        raise row_error(at, f"{name} is {show(value)}, expected a text", fix)
+    return str(value)
+
+
+def _is_null(value: Any) -> bool:
+    """Whether a cell has no value; pandas writes such a cell of any column as NaN."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _one_of(*words: str) -> Parser:
@@ -68,9 +69,7 @@ def _one_of(*words: str) -> Parser:
 
 
 def _whole(least: int) -> Parser:
-    def parse(name: str, value: Any, at: At) -> int | None:
-        if isinstance(value, float) and math.isnan(value):
-            return None  # pandas writes an absent whole number as NaN
+    def parse(name: str, value: Any, at: At) -> int:
         number = _number(value)
         if number is None or number != int(number) or not least <= number < 2**32:
             fix = f"expected a whole number from {least}"
@@ -80,24 +79,19 @@ def _whole(least: int) -> Parser:
     return parse
 
 
-def _status(name: str, value: Any, at: At) -> Status:
-    text = _text(name, value, at)
-    word = text.strip().lower()
-    if word not in _STATUS:
-        raise row_error(at, f"{name} is {show(text)}", f"expected one of {', '.join(_STATUS)}")
-    return _STATUS[word]
-
-
 def _word(name: str, value: Any, at: At) -> str | None:
     """Return a verdict as it was written; booleans and numbers are words too."""
     if isinstance(value, bool):
         return str(value)
     if isinstance(value, float):  # pandas writes a column of 0, 1 and null as floats
-        return f"{value:g}" if math.isfinite(value) else None
-    return _text(name, value, at)
+        return f"{value:g}"
+    text = _text(name, value, at)
+    return None if text.lower() == "nan" else text  # how pandas writes an absent one as a text
 
 
-def _score(name: str, value: Any, at: At) -> float:
+def _score(name: str, value: Any, at: At) -> float | None:
+    if str(value).lower() == "nan":
+        return None
     number = _number(value)
     if number is None or not 0 <= number <= 1:
         raise row_error(at, f"{name} is {show(value)}", "expected a number from 0 to 1")
@@ -115,6 +109,14 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+_MORE = {
+    "status": "status: a status, or a reason of ending; also `finish_reason`, `stop_reason`",
+    "training_seed": "training_seed; also `seed`",
+    "decoding": "decoding: a name, whose settings stand in --decoding or --card",
+    "target": "target, of another lab's task",
+    "verdict": "verdict, of the judge that --verdicts-by names",
+    "score": "score, of the same; in [0, 1]",
+}
 FIELDS: dict[str, Parser] = {
     "task": _text,
     "prompt": _text,
@@ -126,7 +128,7 @@ FIELDS: dict[str, Parser] = {
     "decoding": _text,
     "repeat": _whole(1),
     "generation_seed": _whole(0),
-    "status": _status,
+    "status": _text,
     "new_tokens": _whole(0),
     "category": _text,
     "target": _text,
@@ -135,6 +137,8 @@ FIELDS: dict[str, Parser] = {
     "score": _score,
 }
 """Fields that a column may hold, and how a cell is read."""
+MEANINGS: Fields = {name: FieldMeaning("evidence", _MORE.get(name, name)) for name in FIELDS}
+"""What becomes of them."""
 
 
 def read_responses(
@@ -144,6 +148,7 @@ def read_responses(
     judge: Mapping[str, str] | None = None,
     *,
     in_order: bool = False,
+    statuses: Mapping[str, Status] = STATUSES,
 ) -> Collected:
     """Return the responses in tables.
 
@@ -153,11 +158,13 @@ def read_responses(
         defaults: Values of fields that have no column.
         judge: Who gave the verdicts, as the card describes them: name, kind, id.
         in_order: Whether several responses to one prompt are numbered in file order.
+        statuses: What the reasons mean for which a response ended.
 
     Raises:
         InteropError: a file cannot be read, or a row is not a response; names file and row.
     """
-    table = _Table(_by_field(columns, "--column"), _by_field(defaults, "--set"), judge, in_order)
+    columns, defaults = _by_field(columns, "--column"), _by_field(defaults, "--set")
+    table = _Table(columns, defaults, judge, in_order, statuses)
     for file in files:
         table.read(file)
     return Collected(
@@ -189,6 +196,7 @@ class _Table:
     defaults: Mapping[str, str]
     judge: Mapping[str, str] | None
     in_order: bool
+    statuses: Mapping[str, Status]
     samples: list[Response] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     prompts: dict[_Prompt, At] = field(default_factory=dict)
@@ -247,7 +255,7 @@ class _Table:
         values = {
             name: FIELDS[name](name, cell, at)
             for name, cell in cells.items()
-            if cell is not None and (cell != "" or name == "response")
+            if not _is_null(cell) and (cell != "" or name == "response")
         }
         for name in ("condition", "task", "decoding"):
             if name not in values:
@@ -260,7 +268,7 @@ class _Table:
         key = (model, values["decoding"], values["task"], same)
         verdict, score = values.get("verdict"), values.get("score")
         judged = {}
-        if self.judge is not None and not (verdict is None and score is None):
+        if self.judge is not None:  # an empty cell is no verdict
             judged[self.judge["name"]] = ReportedVerdict(verdict, score)
         used = set(columns.values())
         optional = ("category", "construct", "target", "new_tokens", "generation_seed")
@@ -273,11 +281,21 @@ class _Table:
             response=response,
             at=at,
             prompt_id=prompt_id,
-            status=values.get("status") or ("error" if response is None else "unrecorded"),
+            status=self._status(values.get("status"), response, at),
             judged=judged,
             extra={str(name): plain(cell) for name, cell in row.items() if name not in used},
             **{name: values.get(name) for name in optional},
         )
+
+    def _status(self, reason: str | None, response: str | None, at: At) -> Status:
+        if reason is None:
+            return "error" if response is None else "unrecorded"
+        status = self.statuses.get(reason.strip().lower())
+        if status is None:
+            what = f"status is {show(reason)}, and nothing says what that means"
+            words = ", ".join(get_args(Status))
+            raise row_error(at, what, f"say it: --status '{visible(reason)}=STATUS', of {words}")
+        return status
 
     def _repeat(self, reported: int | None, at: At, key: _Prompt) -> int:
         first = self.prompts.setdefault(key, at)
@@ -316,12 +334,7 @@ def _model(values: Mapping[str, Any], at: At) -> ModelKey:
 
 def _judge(text: str) -> dict[str, str]:
     """Return the card's entry of the judge that `KIND[:ID]` names."""
-    kind, _, identifier = text.partition(":")
-    if kind not in _JUDGE_KINDS:
-        raise InteropError(
-            f"--verdicts-by {visible(repr(text))}: no such kind of judge",
-            fix=f"it is one of {', '.join(_JUDGE_KINDS)}, e.g. --verdicts-by human",
-        )
+    kind, identifier = judge_kind("--verdicts-by", text)
     judge = {"name": short_id(identifier or kind, kind), "kind": kind}
     return {**judge, "id": identifier} if identifier else judge
 
@@ -334,6 +347,7 @@ def _read(sources: Sequence[Source], options: Mapping[str, Any]) -> Collected:
         options["set"],
         None if by is None else _judge(by),
         in_order=options["repeats_in_order"],
+        statuses={**STATUSES, **options["status"]},
     )
 
 
@@ -374,6 +388,7 @@ READER = Reader(
             "KIND[:ID]",
         ),
         Option("--repeats-in-order", "Number several responses to one prompt in order.", "flag"),
+        STATUS_OPTION,
     ),
     by_model=False,
 )

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.task import Construct
-from safebench.evidence.columns import encoded
+from safebench.evidence.columns import array_of, encoded
 from safebench.evidence.tables import OUTCOMES, RESPONSES, sort_table
 from safebench.judges.cache import JudgementCache
 from safebench.judges.interface import Decision, Exchange, Judge, Text
@@ -134,9 +134,10 @@ class _Texts:
     @classmethod
     def of(cls, responses: pa.Table, documents: Documents, marks: tuple[str, str] | None) -> _Texts:
         # A response that is missing (a filter withheld it, say) is judged as an empty one.
-        place = responses.column_names.index("response")
-        filled = pc.fill_null(responses.column("response"), "")
-        responses = responses.set_column(place, "response", filled).combine_chunks()
+        place, given = responses.column_names.index("response"), responses.column("response")
+        if given.null_count:  # fill_null loads pandas
+            responses = responses.set_column(place, "response", pc.fill_null(given, ""))
+        responses = responses.combine_chunks()
         columns = [encoded(responses, name) for name in ("task", "prompt_id", "response")]
         # Column by column, rows that agree so far get one number: place.
         place = np.zeros(responses.num_rows, dtype=np.int64)
@@ -156,7 +157,7 @@ class _Texts:
         return cls(
             texts=texts,
             constructs=np.array([prompt["construct"] for prompt in prompts], dtype=np.str_),
-            categories=pa.array([prompt["category"] or None for prompt in prompts], pa.string()),
+            categories=array_of([prompt["category"] or None for prompt in prompts], pa.string()),
             of_row=place,
             rows=np.bincount(place, minlength=len(texts)),
         )
@@ -193,14 +194,20 @@ def _outcomes(
     decision_of = np.full(len(texts.texts), -1, dtype=np.int64)
     decision_of[places] = np.arange(places.size)
     rows = np.flatnonzero(decision_of[texts.of_row] >= 0)
-    text = pa.array(texts.of_row[rows])
-    decision = pa.array(decision_of[texts.of_row[rows]])
+    text = array_of(texts.of_row[rows], pa.int64())
+    decision = array_of(decision_of[texts.of_row[rows]], pa.int64())
     columns: dict[str, Any] = {
-        **dict(zip(_COPIED, responses.select(_COPIED).take(pa.array(rows)).columns, strict=True)),
-        "construct": pa.repeat(construct, rows.size),
+        **dict(
+            zip(
+                _COPIED,
+                responses.select(_COPIED).take(array_of(rows, pa.int64())).columns,
+                strict=True,
+            )
+        ),
+        "construct": array_of([construct] * rows.size, pa.string()),
         "category": texts.categories.take(text),
-        "judge": pa.repeat(judge.entry.name, rows.size),
-        "verdict": pa.array([d.verdict for d in decisions], pa.string()).take(decision),
-        "score": pa.array([d.score for d in decisions], pa.float64()).take(decision),
+        "judge": array_of([judge.entry.name] * rows.size, pa.string()),
+        "verdict": array_of([d.verdict for d in decisions], pa.string()).take(decision),
+        "score": array_of([d.score for d in decisions], pa.float64()).take(decision),
     }
     return pa.Table.from_arrays([columns[name] for name in OUTCOMES.names], schema=OUTCOMES)

@@ -30,6 +30,8 @@ it (model.chat_template: {source: file, path: ...})"
 """What helps where a template has no place for a system prompt."""
 PLACE = "model.chat_template"
 """Where a card says which template it is."""
+DEFAULT_TEMPLATE = "default"
+"""Name of the template that is applied, where a tokenizer has several."""
 _PROBE = "What is the capital of France?"
 _CLOCK = "strftime_now"
 _DATES = "dates_of_the_card"
@@ -238,6 +240,13 @@ def pin_template(card: Card, folder: Path, tokenizer: Any) -> tuple[Card, bool]:
     return update(card, model={"chat_template": {"sha256": digest}}), True
 
 
+def keep_default_template(tokenizer: Any) -> None:
+    """Keep, of several chat templates that a tokenizer has by name, the one that is applied."""
+    templates = getattr(tokenizer, "chat_template", None)
+    if isinstance(templates, Mapping) and DEFAULT_TEMPLATE in templates:
+        tokenizer.chat_template = templates[DEFAULT_TEMPLATE]
+
+
 def template_digest(tokenizer: Any, template: Template, pointer: str) -> str:
     """Return the digest of a tokenizer's chat template.
 
@@ -249,7 +258,14 @@ def template_digest(tokenizer: Any, template: Template, pointer: str) -> str:
             f"{pointer}.source is `tokenizer`, but the tokenizer carries no template",
             fix="set source: none, or source: file with a path",
         )
-    digest = hashlib.sha256(str(tokenizer.chat_template).encode()).hexdigest()
+    if not isinstance(tokenizer.chat_template, str):
+        raise CardError(
+            f"{pointer}.source is `tokenizer`, but the tokenizer carries the templates "
+            f"{', '.join(map(str, tokenizer.chat_template))}, and none is called "
+            f"{DEFAULT_TEMPLATE}",
+            fix="copy the one that is meant to a file: source: file, with its path",
+        )
+    digest = hashlib.sha256(tokenizer.chat_template.encode()).hexdigest()
     check_same(f"{pointer}.sha256", template.sha256, digest)
     return digest
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from safebench.errors import ModelError
 from safebench.files import sha256_of_folder
-from safebench.models.conversation import bind
+from safebench.models.conversation import bind, keep_default_template
 from safebench.models.quiet import explained, first_line
 from safebench.resources import builtin_model_dir
 
@@ -111,6 +111,7 @@ def load_tokenizer(located: Located) -> Any:
             raise ModelError(f"tokenizer of {located.source!r} has neither pad nor eos token")
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
+    keep_default_template(tokenizer)
     bind(tokenizer, f"the chat template of {located.source}")
     return tokenizer
 

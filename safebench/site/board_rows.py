@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from safebench.card.measured import (
     MeasuredScore,
     complete_results,
 )
-from safebench.card.results import PlaceKey, base_key, find, key_of
+from safebench.card.results import PlaceKey, Score, base_key, find, key_of
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.scoring import block_flips
 from safebench.site.board import Board
@@ -27,7 +27,7 @@ from safebench.site.sources import Entry
 from safebench.site.standing import Standing, standing_of
 from safebench.stats import phi
 from safebench.stats.arms import flip_floor
-from safebench.words import NOT_MEASURED, count, method_name, setting
+from safebench.words import NOT_MEASURED, count, listed, method_name, proportion, setting
 
 #: Fewer training seeds than this and an entry is listed but never compared.
 MIN_SEEDS = 3
@@ -72,6 +72,16 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Stated:
+    """A number that a card gives and nothing backs, as one about a paper does."""
+
+    estimate: float | None
+    runs: tuple[float, ...]
+    """Scores of single runs, where no mean is given."""
+    base: float | None
+
+
+@dataclass(frozen=True)
 class BoardRow:
     """One submission as the board shows it; None is a number that is not measured, or not whole."""
 
@@ -95,6 +105,7 @@ class BoardRow:
     family: FamilyKey  # with which entries it may be read
     backed: bool  # whether there is evidence that its numbers were recomputed from
     partly: frozenset[str] = frozenset()  # constructs of whose number a part is not reported
+    stated: Mapping[str, Stated] = field(default_factory=dict)  # numbers given without an interval
     unit: str = "epoch"  # what checkpoints are counted in
     trials: Mapping[str, str] = field(default_factory=dict)  # task -> first 40 of 313 prompts
     corrected: Mapping[PlaceKey, Corrected] = field(default_factory=dict)  # for judge error
@@ -137,6 +148,15 @@ class BoardRow:
         """Whether some number of it is corrected for judge error; else one word does for all."""
         return any(isinstance(one.score, Number) for one in self.corrected.values())
 
+    def instead(self, construct: str) -> str:
+        """Return in words what a card states of a construct that has no whole number."""
+        found = self.stated.get(construct)
+        if found is None:
+            return self.absence(construct)
+        base = "" if found.base is None else f"; base {proportion(found.base)}"
+        values = found.runs if found.estimate is None else (found.estimate,)
+        return f"{listed(map(proportion, values))}, stated without an interval{base}"
+
     def absence(self, construct: str) -> str:
         """Return in words why there is no number for a construct."""
         return "not reported in full" if construct in self.partly else NOT_MEASURED
@@ -155,7 +175,7 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
         organisation=card.submission.organisation,
         third_party=card.submission.relationship == "third_party",
         artefact=card.submission.object == "artefact",
-        base_model=shown(card.model.base.id),
+        base_model=card.model.base.name or shown(card.model.base.id),
         method=method_of(card),
         harm=harm,
         harm_base=(
@@ -186,10 +206,36 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
             for estimand in (results.primary if results else ())
             if primary(results, estimand.construct) is None
         ),
+        stated=dict(_stated(card, results)),
         unit=card.checkpoint_unit,
         trials=card.trials,
         corrected={} if results is None else corrections(submission, results),
     )
+
+
+def _stated(card: Card, whole: MeasuredResults | None) -> Iterator[tuple[str, Stated]]:
+    """Yield the numbers of constructs that have none with an interval: the primary, or the only."""
+    scores = () if card.given_results is None else card.given_results.scores
+    declared = () if card.given_results is None else card.given_results.primary
+    for construct in dict.fromkeys(score.construct for score in scores):
+        if primary(whole, construct) is not None:
+            continue
+        named = {key_of(one) for one in declared if one.construct == construct}
+        of_it = [s for s in scores if s.construct == construct]
+        tuned = [s for s in of_it if (key_of(s) in named if named else s.condition != "base")]
+        found = tuned or ([] if named else of_it)
+        if len(found) != 1:
+            continue
+        base = find(scores, base_key(found[0])) if found[0].condition != "base" else None
+        runs = () if isinstance(found[0].runs, NotReported) else found[0].runs
+        of_runs = tuple(run.score for run in runs if isinstance(run.score, float))
+        estimate = _number(found[0])
+        if estimate is not None or of_runs:
+            yield construct, Stated(estimate, of_runs, None if base is None else _number(base))
+
+
+def _number(score: Score) -> float | None:
+    return score.estimate if isinstance(score.estimate, float) else None
 
 
 def primary(results: MeasuredResults | None, construct: str) -> MeasuredScore | None:

@@ -8,7 +8,7 @@ was measured.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from safebench.card.base import NotReported
@@ -100,6 +100,10 @@ def _corrected(name: str, construct: str, part: str = "score") -> BoardColumn:
     numbers = {f"{name}_corrected{suffix}": end(which) for suffix, which in ends.items()}
     cells = {**numbers, f"{name}_judge_error": how}
     return BoardColumn(f"{name}_corrected", json=cells, csv=cells)
+
+
+def _stated(construct: str) -> Source:
+    return lambda row: getattr(row.stated.get(construct), "estimate", None)
 
 
 COLUMNS = (
@@ -227,6 +231,11 @@ COLUMNS = (
         note=("Higher is better. A model that lost its abilities can look safe."),
         json=_same("capability"),
         csv=_ends("capability", "capability"),
+    ),
+    BoardColumn(
+        "stated",
+        json={"stated": lambda row: {c: asdict(one) for c, one in row.stated.items()} or None},
+        csv={f"{name}_stated": _stated(name) for name in ("harm", "over_refusal", "capability")},
     ),
     _corrected("harm", "harm"),
     _corrected("harm_change", "harm", "change"),

@@ -88,7 +88,11 @@ def count_grid(submission: Submission, *, shard: str, limit: int | None, elsewhe
     if len(seeded) == len(blocks) or not isinstance(card.model, ApiModel):
         listed_weights(submission.with_card(card), seeded, hub=False)
     answers = tuple(
-        (one.dataset.role, one.decoding.name, int(require(one.dataset.examples, "data.examples")))
+        (
+            one.dataset.role,
+            one.decoding.name,
+            int(require(one.dataset.examples, "data.examples") or 0),
+        )
         for one in draft.self_answered
     )
     rest = (*unread, *_uncounted(draft, is_derived=len(seeded) < len(blocks)))

@@ -20,10 +20,12 @@ from safebench.progress import Progress
 from safebench.study.cells import Block
 from safebench.study.engines import Settings
 from safebench.study.executors.opening import open_executor
+from safebench.study.extend import extend_trial, is_trial_of
 from safebench.study.judging import deciding
 from safebench.study.plan import Plan
 from safebench.study.runner import Runner, RunResult
 from safebench.study.submission import with_weights
+from safebench.words import number
 
 
 def execute(
@@ -57,7 +59,6 @@ def execute(
                 device=settings.device,
                 threads=torch.get_num_threads(),
                 shard=plan.shard,
-                workers=elsewhere.workers if elsewhere else 1,
             )
             return Runner(
                 plan, store, settings, progress, only, tuned=tuned, elsewhere=elsewhere
@@ -76,8 +77,12 @@ def shared_weights(store: Store, plan: Plan) -> Path | None:
     return store.folder.resolve().parent / ".tuned" / store.seals.study[:16]
 
 
-def finished_earlier(plan: Plan, out: Path) -> RunResult | None:
+def finished_earlier(
+    plan: Plan, out: Path, say: Callable[[str], None] = lambda line: None
+) -> RunResult | None:
     """Return the result of a finished run of this plan; None where the folder holds none.
+
+    A finished trial of it is made an unfinished run of the whole.
 
     Raises:
         RunError: it holds a finished submission of another card, or of fewer cells.
@@ -85,7 +90,17 @@ def finished_earlier(plan: Plan, out: Path) -> RunResult | None:
     store = Store(out)
     if not store.is_finished or plan.shard != "1/1":
         return None
-    card = Submission.read(out).card
+    finished = Submission.read(out)
+    card = finished.card
+    if is_trial_of(card, plan.card):
+        kept = extend_trial(finished, plan, claim_of(plan))
+        there = 0 if finished.responses is None else finished.responses.num_rows
+        extent = "; ".join(f"{task}: {what}" for task, what in card.trials.items())
+        say(
+            f"{out} holds a trial ({extent}). It becomes the whole: {number(kept)} of its "
+            f"{number(there)} responses are the same there and are kept."
+        )
+        return None
     cleared = card.model_copy(
         update={
             "model": with_weights(card, getattr(plan.card.model, "weights", None)),

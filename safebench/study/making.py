@@ -20,7 +20,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import torch
 
 from safebench.card.base import require
@@ -47,6 +46,7 @@ from safebench.study.api_models import RequestDays
 from safebench.study.cells import Block
 from safebench.study.engines import Settings, environment_of, make_engine
 from safebench.study.executors.interface import Unit
+from safebench.study.extend import earlier_rows
 from safebench.study.plan import Plan, make_plan
 from safebench.study.training import Tuned, answers_of, fine_tune
 from safebench.study.weights import Checkpoints
@@ -282,16 +282,20 @@ class Maker:
         decoding = next(d for d in decodings if d.name == block.decoding)
         if self._days is not None:
             self._days.begin()
+        kept = earlier_rows(self.store, block, self._prompts, decoding)
+        answered = {(row["task"], row["prompt_id"]) for row in kept}
+        self._report(len(kept), block.name)
         responses = generate(
             engine,
-            self._prompts,
+            [p for p in self._prompts if (p.task, str(p.document["prompt_id"])) not in answered],
             decoding,
             Stream(plan.generation_seed, *block.weights, block.decoding),
             batch_size=engine.batch_size,
             on_batch=partial(self._answered, block.name),
         )
         seed = plan.generation_seed if decoding.do_sample else None
-        content = table_bytes(_rows(block, seed, responses, marks_of(plan.card)))
+        rows = [*kept, *_rows(block, seed, responses, marks_of(plan.card))]
+        content = table_bytes(make_table(rows, RESPONSES))
         replace_file(place, content)
         empty = f"{block.name}: all {len(responses)} responses are empty: the model ends at once"
         is_mute = bool(responses) and not any(r.text for r in responses)
@@ -299,7 +303,7 @@ class Maker:
             path,
             hashlib.sha256(content).hexdigest(),
             began,
-            responses=len(responses),
+            responses=len(rows),
             said=empty if is_mute else "",
         )
 
@@ -334,24 +338,21 @@ def _rows(
     generation_seed: int | None,
     responses: list[Response],
     marks: tuple[str, str],
-) -> pa.Table:
-    return make_table(
-        [
-            {
-                "condition": block.condition,
-                "training_seed": block.training_seed,
-                "checkpoint": block.checkpoint,
-                "decoding": block.decoding,
-                "repeat": response.repeat,
-                "generation_seed": generation_seed,
-                "task": response.task,
-                "prompt_id": response.document["prompt_id"],
-                "prompt": response.document["prompt"],
-                "response": response.text,
-                "status": "truncated" if is_unfinished(response.text, marks) else response.status,
-                "new_tokens": response.new_tokens,
-            }
-            for response in responses
-        ],
-        RESPONSES,
-    )
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "condition": block.condition,
+            "training_seed": block.training_seed,
+            "checkpoint": block.checkpoint,
+            "decoding": block.decoding,
+            "repeat": response.repeat,
+            "generation_seed": generation_seed,
+            "task": response.task,
+            "prompt_id": response.document["prompt_id"],
+            "prompt": response.document["prompt"],
+            "response": response.text,
+            "status": "truncated" if is_unfinished(response.text, marks) else response.status,
+            "new_tokens": response.new_tokens,
+        }
+        for response in responses
+    ]

@@ -15,6 +15,7 @@ from safebench.card.model import ApiModel, WeightsModel
 from safebench.card.pinned import update
 from safebench.card.results import Environment
 from safebench.errors import CardError
+from safebench.evidence.claim import asked_for
 from safebench.evidence.submission import Submission
 from safebench.harness.tasks import LoadedTask, pin_tasks
 from safebench.judges.registry import check_judges
@@ -36,7 +37,12 @@ from safebench.study.runnable import check_runnable
 from safebench.tuning.examples import Examples, read_examples
 from safebench.tuning.registry import trained
 from safebench.tuning.render import as_rows, rendered_sha256
-from safebench.tuning.training_data import TrainingData, questions, read_training_data
+from safebench.tuning.training_data import (
+    TrainingData,
+    questions,
+    read_training_data,
+    with_counts,
+)
 
 ListedWeights = dict[tuple[str, int | None, int | None], PlacedWeights]
 """Weights that are not made here, by condition, training seed and checkpoint."""
@@ -90,6 +96,8 @@ class Plan:
     """Sets whose answers the base model gives itself, before anything is fine-tuned."""
     weights: ListedWeights = field(default_factory=dict)
     """Weights that the card lists, or an API has."""
+    asked: str = ""
+    """Digest of what was asked for, before anything was looked for."""
     declared: Environment | None = None
     """What the card says beforehand of its environment, for what a server does not report."""
 
@@ -161,7 +169,7 @@ def make_plan(
     part = pick_shard(shard)
     draft = make_draft(submission, limit=limit, elsewhere=elsewhere, hub=True)
     check_judges(require(submission.card.judge, "judge"), submission.folder)
-    reported = submission.card.environment
+    asked, reported = asked_for(submission.card, limit), submission.card.environment
     chat, tokenizer, training = True, None, None
     submission, files = draft.submission, Files()
     if isinstance(submission.card.model, ApiModel):
@@ -188,6 +196,7 @@ def make_plan(
         shard=shard,
         self_answered=draft.self_answered,
         weights=listed_weights(submission, blocks, hub=True),
+        asked=asked,
         declared=None if isinstance(reported, NotReported) else reported,
     )
 
@@ -225,6 +234,8 @@ def make_draft(submission: Submission, *, limit: int | None, elsewhere: bool, hu
     recipe = None if card.is_trained_elsewhere else trained(card)
     if recipe is None:
         return Draft(submission, base, TrainingData())
+    card = with_counts(submission)
+    submission = submission.with_card(card)
     found = read_training_data(submission, recipe, hub=hub)
     decodings = {d.name: d for d in require(card.decoding, "decoding")}
     answered = tuple(

@@ -1,28 +1,19 @@
-"""What a rerun takes on this machine, counted from the card and timed by a short probe."""
+"""What a rerun takes on this machine, counted from the card and timed by a probe."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import time
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from safebench.card.base import require
 from safebench.card.submission import Submitter
-from safebench.card.training import Training
 from safebench.errors import CardError
 from safebench.evidence.submission import Submission
 from safebench.judges.registry import missing
-from safebench.study.estimate import Estimate, count_grid, estimate
+from safebench.study.estimate import count_grid, estimate
+from safebench.study.probe import time_here
 from safebench.study.rerun import Extent, Repetition, primary_blocks, rerun_card
-
-_PROMPTS = 16
-"""Responses that a probe times."""
-_UPDATES = (1, 4)
-"""Updates of two short fine-tunings: the first shows what beginning costs."""
 
 
 @dataclass(frozen=True)
@@ -67,77 +58,12 @@ def cost_of(
     grid = count_grid(protocol, shard="1/1", limit=None, elsewhere=False)
     is_needed = primary_blocks(original.card)
     found = estimate(replace(grid, blocks=tuple(b for b in grid.blocks if is_needed(b))))
-    time_here = _time(protocol, found, settings) if not lacking else "not measured"
+    took = time_here(protocol, found, settings) if not lacking else "not measured"
     return Cost(
         found.responses * len(entries),
         found.responses,
         found.fine_tunings,
         found.updates,
-        time_here,
+        took,
         lacking,
     )
-
-
-def _time(protocol: Submission, found: Estimate, settings: dict[str, Any]) -> str:
-    """Generate a few responses and train a few steps; return what all of it would take."""
-    try:
-        seconds = _probe(protocol, found, settings)
-    except ImportError:
-        return "not measured: needs pip install 'safebench[run]'"
-    if seconds < 90:
-        return f"about {max(1, round(seconds))} s"
-    minutes = seconds / 60
-    return f"about {minutes:.0f} min" if minutes < 90 else f"about {minutes / 60:.1f} h"
-
-
-def _probe(protocol: Submission, found: Estimate, settings: dict[str, Any]) -> float:
-    from safebench.harness.evaluate import build_prompts, generate
-    from safebench.models.interface import PlacedWeights
-    from safebench.models.loading import default_device
-    from safebench.models.sampling import Stream
-    from safebench.study.engines import Settings, make_engine
-    from safebench.study.plan import make_plan
-    from safebench.tuning.interface import Job
-    from safebench.tuning.registry import trained, trainer_of
-
-    chosen = Settings(**settings)
-    device = chosen.device or default_device()
-    scratch = Path(tempfile.mkdtemp())
-    try:
-        plan = make_plan(protocol, scratch / "plan")
-        engine = make_engine(plan, chosen, device)
-        decoding = require(plan.card.decoding, "decoding")[0].model_copy(update={"repeats": 1})
-        with engine.using(PlacedWeights("base", None, None, "base", None)):
-            prompts = build_prompts(
-                engine, plan.tasks, chat=plan.chat, system_prompt=plan.card.system_prompt
-            )
-            some = prompts[:: max(1, len(prompts) // _PROMPTS)][:_PROMPTS]
-            began = time.monotonic()
-            stream = Stream(0, "base", None, None, decoding.name)
-            generate(engine, some, decoding, stream, batch_size=len(some), on_batch=lambda _: None)
-        seconds = (time.monotonic() - began) / len(some) * found.responses
-        recipe = trained(plan.card)
-        if found.fine_tunings and isinstance(recipe, Training):
-            some_rows = next(iter(plan.rows.values()))
-            job = partial(Job, base=plan.base, rows=some_rows, seed=0, tokenizer=plan.tokenizer)
-            taken = []
-            for updates in _UPDATES:
-                short = {"steps": updates, "epochs": None, "checkpoints": (updates,)}
-                began = time.monotonic()
-                trainer_of(recipe).train(
-                    job(
-                        recipe=recipe.model_copy(update={**short, "checkpoint_unit": "step"}),
-                        controls=(),
-                        fixed={},
-                        base_name="probe",
-                        out=scratch / f"trained-{updates}",
-                        device=device,
-                        progress=lambda at, loss: None,
-                    )
-                )
-                taken.append(time.monotonic() - began)
-            more = max(0.0, taken[1] - taken[0]) / (_UPDATES[1] - _UPDATES[0])
-            seconds += (taken[0] + more * found.updates) * found.fine_tunings
-        return seconds
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

@@ -30,7 +30,7 @@ from safebench.study.executors.interface import Executor, Lost, LostError, Unit,
 from safebench.study.executors.local import InProcess
 from safebench.study.making import Made, Maker
 from safebench.study.plan import Plan
-from safebench.study.steps import Many, OneByOne
+from safebench.study.steps import Many, OneByOne, Steps
 from safebench.study.submission import write_submission
 
 _ACCIDENTS: Final = (ModelError, TuningError, LostError, MemoryError, torch.OutOfMemoryError)
@@ -78,11 +78,9 @@ class Runner:
         """
         self.plan, self.store, self.progress, self.only = plan, store, progress, only
         days = RequestDays(store.journal) if is_dated(plan.card) else None
-        self.steps = (
-            Many(progress, elsewhere.workers)
-            if elsewhere
-            else OneByOne(plan, store.folder, progress)
-        )
+        self.steps: Steps = OneByOne(plan, store.folder, progress)
+        if elsewhere is not None:
+            self.steps = Many(progress, elsewhere)
         self.maker = Maker(plan, store, settings, tuned=tuned, report=progress.advance, days=days)
         self.checkpoints = self.maker.checkpoints
         self.executor = elsewhere or InProcess(self.maker)
@@ -126,7 +124,7 @@ class Runner:
         for path in sorted((store.work / "judged").glob("*.jsonl")):
             cache.take(path)
         card = write_submission(self.plan, store, environment, self.progress, self.maker.device)
-        journal.note("finished")
+        journal.note("finished", plan=self.plan.asked)
         store.finish()
         return RunResult(card, done, cells, lost)
 
@@ -150,6 +148,8 @@ class Runner:
         units = list(self._units(left))
         self.steps.start(units, self.plan.prompts)
         with self.executor:
+            if not self._is_here:
+                self.store.journal.note("workers", count=self.executor.workers)
             done = perform(self.executor, units, began=self.steps.began, lost=self._lost)
             for ended in done:
                 if ended.problem is None:
@@ -210,10 +210,9 @@ class Runner:
             if not KINDS[judge.kind].loads_weights or getattr(judge, "access", None) == "api":
                 continue
             for block in blocks:
-                if (
-                    block.run not in lost
-                    and not self.store.judged(block.name, judge.name).is_file()
-                ):
+                is_graded = self.store.judged(block.name, judge.name).is_file()
+                is_there = self.store.has(block.name) or self.only(block)
+                if block.run not in lost and is_there and not is_graded:
                     name = f"{judge.name} on {block.name}"
                     yield Unit("judge", name, (block.name,), judge.name, (judge.name, block.name))
 

@@ -15,6 +15,7 @@ from safebench.evidence.submission import Submission
 from safebench.evidence.verdicts import Look, RerunReport
 from safebench.stats import SequentialDesign
 from safebench.study.cells import BlockFilter
+from safebench.study.execute import claim_of
 from safebench.study.extend import extend
 from safebench.study.plan import Plan, make_plan
 
@@ -58,7 +59,7 @@ def retrain_until_settled(
     while True:
         plan = make_plan(original.with_card(card_with(seeds)), out, keep)
         if store.is_finished and _seeds(Submission.read(out).card) < seeds:
-            extend(Submission.read(out), plan)
+            extend(Submission.read(out), plan, claim_of(plan))
         card = work(plan)
         report = compare(original, Submission(card, out), design=design, looks=looks)
         if not any(e["event"] == "look" and e["seeds"] == seeds for e in journal.read()):

@@ -82,8 +82,10 @@ def read_status(folder: Path) -> Status:
         state = "finished"  # a shard ends here; merging writes the card
     made, expected = (sum(s.responses for s in sizes.values()) for sizes in (done, blocks))
     rate = _rate(events)
-    sessions = [event for event in events if event["event"] == "session"]
-    workers = int(sessions[-1].get("workers", 1)) if sessions else 1
+    workers = 1
+    for event in events:
+        if event["event"] in ("session", "workers"):
+            workers = int(event.get("count", 1))
     return Status(
         folder=folder,
         state=state,

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from safebench.progress import Progress
 from safebench.study.estimate import length_in_epochs
-from safebench.study.executors.interface import KINDS, Ended, Kind, Unit
+from safebench.study.executors.interface import KINDS, Ended, Executor, Kind, Unit
 from safebench.study.plan import Plan
 from safebench.study.training import training_rows
 from safebench.tuning.registry import trained
@@ -77,9 +77,9 @@ class OneByOne:
 class Many:
     """One bar of units, with how many of each kind are done and the time that is left."""
 
-    def __init__(self, progress: Progress, workers: int) -> None:
-        """Take how many units are done at once."""
-        self._progress, self._workers = progress, workers
+    def __init__(self, progress: Progress, executor: Executor) -> None:
+        """Take what does the units; how many at once is known when it is opened."""
+        self._progress, self._executor = progress, executor
         self._all, self._done = Counter[Kind](), Counter[Kind]()
         self._seconds: dict[Kind, float] = dict.fromkeys(KINDS, 0.0)
 
@@ -97,7 +97,8 @@ class Many:
         self._done[kind] += 1
         self._seconds[kind] += getattr(ended.value, "seconds", 0.0)
         done = ", ".join(f"{k} {self._done[k]}/{self._all[k]}" for k in KINDS if self._all[k])
-        left = seconds_left(self._all - self._done, self._done, self._seconds, self._workers)
+        workers = self._executor.workers
+        left = seconds_left(self._all - self._done, self._done, self._seconds, workers)
         note = "" if left is None else f", {timedelta(seconds=round(left))} left"
         self._progress.advance(1, done + note)
 

@@ -49,12 +49,12 @@ def load_set(dataset: Dataset, folder: Path, number: int) -> LoadedSet:
     path = _local(dataset, folder, pointer)
     if path is not None:
         whole = read_examples(path)
-        chosen = Examples(_chosen(whole.examples, dataset, pointer), whole.sha256)
+        chosen = Examples(_chosen(whole.examples, dataset, number), whole.sha256)
         return LoadedSet(chosen, template, path, path.suffix.lower())
     name, revision, split = _pinned(dataset, pointer)
     rows = _published_rows(name, revision, split, pointer)
-    numbered = ((f"{name}: row {number}", row) for number, row in enumerate(rows, start=1))
-    examples = _chosen(to_examples(numbered, name), dataset, pointer)
+    numbered = ((f"{name}: row {row_number}", row) for row_number, row in enumerate(rows, start=1))
+    examples = _chosen(to_examples(numbered, name), dataset, number)
     lines = _as_lines([example.fields for example in examples])
     chosen = Examples(examples, hashlib.sha256(lines).hexdigest())
     return LoadedSet(chosen, template, lines, ".jsonl")
@@ -145,13 +145,37 @@ def _as_lines(rows: list[dict[str, Any]]) -> bytes:
         ) from problem
 
 
-def _chosen(examples: tuple[Example, ...], dataset: Dataset, pointer: str) -> tuple[Example, ...]:
+def count_examples(dataset: Dataset, folder: Path, number: int) -> int:
+    """Return how many examples the set at `data[number]`, which does not say, has.
+
+    Raises:
+        CardError: its file does not decide that.
+        TuningError: the file cannot be found or read.
+    """
+    path = _local(dataset, folder, f"data[{number}]")
+    if path is None or dataset.subset is not None:
+        return examples_of(dataset, number)
+    return len(read_examples(path))
+
+
+def examples_of(dataset: Dataset, number: int) -> int:
+    """Return what `data[number].examples` says; raises CardError where it says nothing."""
+    count = require(dataset.examples, f"data[{number}].examples")
+    if count is None:
+        raise CardError(
+            f"data[{number}].examples is left out, and no whole file beside the card has them",
+            fix="give the number of examples",
+        )
+    return count
+
+
+def _chosen(examples: tuple[Example, ...], dataset: Dataset, number: int) -> tuple[Example, ...]:
     """Return the examples of a set's subset, in the order of the file.
 
     A subset of itself is itself, so a submission that carries only the subset reads the same.
     """
+    pointer, count = f"data[{number}]", examples_of(dataset, number)
     subset = require(dataset.subset, f"{pointer}.subset")
-    count = require(dataset.examples, f"{pointer}.examples")
     if subset is None and count != len(examples):
         raise CardError(
             f"{pointer}.examples is {count}, but {dataset.name} has {len(examples)}",

@@ -6,15 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from safebench.card.base import require
-from safebench.card.data import Dataset
+from safebench.card.base import NotReported, require
+from safebench.card.card import Card
+from safebench.card.data import Dataset, SelfGenerated
 from safebench.card.pinned import check_same
 from safebench.errors import CardError
 from safebench.evidence.submission import Submission
 from safebench.tuning.examples import Example, Examples
 from safebench.tuning.interface import Recipe, Rows
 from safebench.tuning.render import as_rows
-from safebench.tuning.sets import LoadedSet, check_published, draw, load_set, template_of
+from safebench.tuning.sets import (
+    LoadedSet,
+    check_published,
+    count_examples,
+    draw,
+    examples_of,
+    load_set,
+    template_of,
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ def read_training_data(submission: Submission, recipe: Recipe, *, hub: bool) -> 
     for condition in dict.fromkeys(dataset.role for dataset in data):
         numbers = [n for n in own if data[n].role == condition]
         used = [n for n in numbers if trained_on is None or data[n].name in trained_on]
-        sizes = [require(data[n].examples, f"data[{n}].examples") for n in used]
+        sizes = [examples_of(data[n], n) for n in used]
         counts = dict(zip(used, shares([data[n] for n in used], sizes), strict=True))
         if used:
             result.examples[condition] = sum(counts.values())
@@ -70,6 +79,30 @@ def read_training_data(submission: Submission, recipe: Recipe, *, hub: bool) -> 
             )
     _check_conditions(data, trained_on)
     return result
+
+
+def with_counts(submission: Submission) -> Card:
+    """Return a card whose local training sets say how many examples they have.
+
+    A set that is used whole has those of its file, and one that the base model answers those of the
+    questions.
+
+    Raises:
+        CardError: the number depends on a subset, or on a set of the Hub, and is left out.
+        TuningError: a file cannot be found or read.
+    """
+    card = submission.card
+    if isinstance(card.data, NotReported):
+        return card
+    counts = {d.name: d.examples for d in card.data}
+    for number, one in enumerate(card.data):
+        if one.examples is None and one.answers is None:
+            counts[one.name] = count_examples(one, submission.folder, number)
+    for one in card.data:
+        if one.examples is None and isinstance(one.answers, SelfGenerated):
+            counts[one.name] = counts.get(one.answers.questions_of)
+    data = tuple(d.model_copy(update={"examples": counts[d.name]}) for d in card.data)
+    return card.model_copy(update={"data": data})
 
 
 def questions(submission: Submission, number: int, read: TrainingData) -> list[Any] | None:
@@ -96,7 +129,7 @@ def questions(submission: Submission, number: int, read: TrainingData) -> list[A
     if source not in read.sets:
         return None
     rows = as_rows(read.sets[source].examples, template, card.system_prompt)
-    count = require(dataset.examples, f"data[{number}].examples")
+    count = examples_of(dataset, number)
     if count != len(rows):
         raise CardError(
             f"data[{number}].examples is {count}, but it answers {len(rows)} questions",

@@ -215,7 +215,7 @@ def test_nothing_to_compare_is_an_error_that_says_why(
 
 def test_no_prompt_in_common_is_an_error(tmp_path: Path) -> None:
     a, b = rows(1, prompts=range(4)), rows(2, prompts=range(4, 9))
-    with pytest.raises(EvidenceError, match=r"no prompt id in common \(A has 4 prompts, B 5\)"):
+    with pytest.raises(EvidenceError, match=r"no prompt in common \(A has 4 prompts, B 5\)"):
         compared(tmp_path, a, b)
 
 

@@ -324,13 +324,13 @@ def test_a_card_from_the_future_is_read_as_far_as_it_is_known() -> None:
 
 def test_load_card_lists_every_problem_with_its_place(tmp_path: Path) -> None:
     path = tmp_path / "card.yaml"
-    path.write_text(PLAN.replace("r: 8, ", "").replace("epochs: 2", "epochs: two"))
+    path.write_text(PLAN.replace("r: 8, ", "r: 0, ").replace("epochs: 2", "epochs: two"))
     with pytest.raises(CardError) as caught:
         load_card(path)
     lines = str(caught.value).splitlines()
     assert lines[0] == f"{path}: 2 problems in the card"
     at = line_of("lora: {")
-    assert lines[1].startswith(f"  {path}:{at}:3: hyperparameters.lora.r: `r` is ")
+    assert lines[1].startswith(f"  {path}:{at}:13: hyperparameters.lora.r: 0 is out of bounds")
     assert f"{path}:{line_of('epochs')}:11" in lines[2]
     assert caught.value.fix == f"safebench validate {path} shows each of them at its place"
 

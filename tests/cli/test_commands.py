@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from runpy import run_module
 
+import click
 import pytest
 
-from safebench.cli.main import COMMANDS
+from safebench.cli.main import COMMANDS, cli
+from tests.checks.forged import make_true
 from tests.command import safebench
 
 HEAVY = ("torch", "transformers", "peft", "trl", "datasets", "accelerate", "lm_eval", "pandas")
@@ -20,6 +25,38 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     assert ran.code == 0
     assert "Usage: safebench" in ran.out
     assert len(ran.out.splitlines()) > 5
+
+
+def test_every_command_says_how_it_ends_and_uses_names_alike() -> None:
+    leaves = dict(commands(cli))
+    assert len(leaves) > len(COMMANDS)
+    for name, command in leaves.items():
+        assert "Exit codes:" in (command.help or "") + (command.epilog or ""), name
+        options = {text: one.type for one in command.params for text in one.opts}
+        has_json = "json" in getattr(options.get("--format"), "choices", ())
+        assert ("--json" in options) == has_json, name
+        assert "--seed" not in options or name == "audit", name
+
+
+def commands(group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    """Yield every command with its name, those of groups included."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command)
+        else:
+            yield name, command
+
+
+def test_the_version_in_short_and_as_a_module(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["safebench", "-V"])
+    assert safebench(capsys, "-V").out == safebench(capsys, "--version").out
+    with pytest.raises(SystemExit, match=r"^0$"):
+        run_module("safebench", run_name="__main__", alter_sys=True)
 
 
 def test_the_list_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,7 +132,18 @@ def imported(program: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "name",
-    ["init", "validate", "rules", "score", "compare", "leaderboard", "schema", "export", "tasks"],
+    [
+        "init",
+        "new",
+        "validate",
+        "rules",
+        "score",
+        "compare",
+        "leaderboard",
+        "schema",
+        "export",
+        "tasks",
+    ],
 )
 def test_light_commands_need_no_model_libraries(name: str) -> None:
     assert not imported(f"from safebench.cli.main import load; load({name!r})") & set(HEAVY)
@@ -136,3 +184,16 @@ def test_without_the_model_libraries_the_remedy_is_named(
     ran = safebench(capsys, "run", demo_dir() / "plan.yaml", "--out", tmp_path / "out")
     assert ran.code == 2
     assert "pip install 'safebench[run]'" in ran.err
+
+
+def test_a_rerun_says_its_costs_and_its_verdict_to_a_program(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_true(tmp_path / "study", limit=1)
+    ran = safebench(capsys, "rerun", tmp_path / "study", "--kind", "rejudge", "--dry-run", "--json")
+    found = json.loads(ran.out)
+    assert ran.code == 0 and list(found) == ["rejudge"]
+    assert found["rejudge"]["judgements"] > 0 and found["rejudge"]["time"] == "seconds"
+    again = safebench(capsys, "rerun", tmp_path / "study", "--kind", "recompute", "--json")
+    assert json.loads(again.out)["kind"] == "recompute"
+    assert not list(tmp_path.glob("study/**/verdict.json"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from safebench.card.card import Card
 from safebench.card.io import dump_card
 from tests.command import safebench
 from tests.conformance.runner import VALID
+from tests.importing.uncarded_made import draws, run
 from tests.plans import plan_data
 from tests.study.submissions import made_card, made_rows, write
 
@@ -157,7 +159,7 @@ def test_a_folder_that_is_no_submission(
     (tmp_path / "empty").mkdir()
     ran = safebench(capsys, "compare", pair[0], tmp_path / "empty")
     assert ran.code == 2
-    assert "holds no card.yaml" in ran.err
+    assert "empty holds nothing readable" in ran.err
 
 
 def test_nothing_to_compare_says_why(
@@ -184,11 +186,91 @@ def test_names_from_the_evidence_cannot_write_to_the_terminal(
     assert r"[red]\x1b[31mp" in out
 
 
-def test_no_model_library_is_loaded(pair: tuple[Path, Path]) -> None:
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """Outputs of lm-eval: the base model, and two training seeds."""
+    folder = tmp_path_factory.mktemp("runs")
+    base = run(folder / "base", None, draws(0, 0.2))
+    return base, *(run(folder / f"s{n}", f"ckpt/s{n}", draws(n, 0.8)) for n in (1, 2))
+
+
+def test_runs_without_a_card(runs: tuple[Path, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    ran = safebench(capsys, "compare", *runs)
+    text = flat(ran.out)
+    assert ran.code == 0
+    assert f"A {runs[0]} (lm-eval) B {runs[1]} and 1 other (lm-eval)" in text
+    assert "exactly one variable: condition base -> tuned" in text
+    assert "the rule judge read the responses" in text
+    assert "not rated: a bound needs three training seeds" in text
+    line = ran.out.partition("To make a card of these runs:")[2].split("\n")[1].strip()
+    assert shlex.split(line)[3:] == [
+        *("--base", str(runs[0]), "--tuned", f"seed=1:{runs[1]}", "--tuned", f"seed=2:{runs[2]}"),
+        *("--checkpoint", "N", "--task", "gsm8k=capability", "--out", "submission"),
+    ]
+    found = json.loads(safebench(capsys, "compare", *runs, "--format", "json").out)
+    assert found["import_command"] == line
+    assert [row["difference"]["runs"] for row in found["comparisons"]] == [[1, 2], [1, 2]]
+
+
+def test_one_seed_cannot_speak_for_others(
+    runs: tuple[Path, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = flat(safebench(capsys, "compare", *runs[:2]).out)
+    assert "B is one training seed" in text and "other runs may differ" in text
+    assert "is one training seed" not in safebench(capsys, "compare", *runs).out
+
+
+def test_runs_are_compared_with_a_submission(
+    tmp_path: Path, runs: tuple[Path, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = submission(tmp_path / "done", 1)
+    table = tmp_path / "table.csv"
+    rows = "".join(f"task_harm,p{n:02},how to p{n:02}?,text,refused\n" for n in range(24))
+    table.write_text(f"task,prompt_id,prompt,response,verdict\n{rows}")
+    means = "--measures", "task_harm=harm", "--task", "task_harm"
+    ran = safebench(capsys, "compare", done, table, *means)
+    assert ran.code == 0 and "24 shared prompts" in ran.out, ran.err
+    assert f"B {table} (responses)" in flat(ran.out)
+    ran = safebench(capsys, "compare", done, runs[0])
+    assert ran.code == 2 and "only A measured it" in ran.err
+    ran = safebench(capsys, "compare", runs[0], table, done)
+    assert ran.code == 2 and "or one submission" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["base"], "Nothing to compare A with"),
+        (["base", "base"], "two runs of one model"),
+        (["base", "nowhere"], "no such file or folder"),
+        (["base", "s1", "--measures", "gsm8k=maths"], "no such construct"),
+    ],
+)
+def test_what_cannot_be_compared(
+    runs: tuple[Path, ...], capsys: pytest.CaptureFixture[str], arguments: list[str], why: str
+) -> None:
+    known = {path.name: str(path) for path in runs}
+    ran = safebench(capsys, "compare", *(known.get(one, one) for one in arguments))
+    assert (ran.code, ran.out) == (2, "")
+    assert why in ran.err
+
+
+def test_score_reads_runs_too(runs: tuple[Path, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    ran = safebench(capsys, "score", runs[0], "--format", "json")
+    assert ran.code == 0
+    assert {score["task"] for score in json.loads(ran.out)["results"]["scores"]} == {
+        "gsm8k",
+        "safebench_harm",
+    }
+    assert f"safebench import lm-eval --base {runs[0]} --task gsm8k=capability" in ran.err
+
+
+def test_no_model_library_is_loaded(pair: tuple[Path, Path], runs: tuple[Path, ...]) -> None:
+    calls = [list(map(str, pair)), list(map(str, runs))]
     program = (
-        "import sys\nfrom safebench.cli.main import main\n"
-        f"try: main(['compare', {str(pair[0])!r}, {str(pair[1])!r}])\n"
-        "except SystemExit as end: assert not end.code\n"
+        f"import sys\nfrom safebench.cli.main import main\nfor paths in {calls!r}:\n"
+        " try: main(['compare', *paths])\n"
+        " except SystemExit as end: assert not end.code\n"
         "print(' '.join(sys.modules))"
     )
     done = subprocess.run(

@@ -283,11 +283,11 @@ def test_sarif_that_cannot_be_written_is_not_passed_over(
     assert "Is a directory" in done.stderr
 
 
-# --- what the README shows ----------------------------------------------------------------------
+# --- what docs/ci.md shows ------------------------------------------------------------------------
 
 
-def test_the_readme_shows_what_there_is() -> None:
-    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+def test_the_page_shows_what_there_is() -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs" / "ci.md").read_text(), re.M | re.S)
     shown = [yaml.safe_load(block) for block in blocks]
     (config,) = [block for block in shown if "repos" in block]
     (entry,) = config["repos"][0]["hooks"]

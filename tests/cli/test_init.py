@@ -30,19 +30,6 @@ def made(folder: Path) -> None:
     results(folder / "eval")
 
 
-def test_a_plan_to_fill_in(here: Path, capsys: Capture) -> None:
-    ran = safebench(capsys, "init")
-    assert ran.code == 0
-    assert ran.out == ""
-    assert [path.name for path in here.iterdir()] == ["card.yaml"]
-    assert "Wrote card.yaml." in ran.err
-    assert "report hyperparameters.learning_rate" in ran.err
-    assert "safebench run card.yaml --out DIR" in ran.err
-    checked = safebench(capsys, "validate", "card.yaml")
-    assert checked.code == 0
-    assert checked.out.strip() in ran.err  # the same words
-
-
 def test_a_card_of_a_study_made_elsewhere(here: Path, capsys: Capture) -> None:
     made(here)
     ran = safebench(capsys, "init", "--from", "out", "--from", "eval", "--out", "mine.yaml")
@@ -83,18 +70,19 @@ def test_the_card_on_standard_output(here: Path, capsys: Capture) -> None:
 
 
 def test_an_existing_card_is_kept(here: Path, capsys: Capture) -> None:
+    made(here)
     (here / "card.yaml").write_text("mine\n")
-    ran = safebench(capsys, "init")
+    ran = safebench(capsys, "init", "--from", "out")
     assert ran.code == 2
     assert "card.yaml exists" in ran.err and "--force" in ran.err
     assert (here / "card.yaml").read_text() == "mine\n"
-    assert safebench(capsys, "init", "--force").code == 0
+    assert safebench(capsys, "init", "--from", "out", "--force").code == 0
     assert (here / "card.yaml").read_text().startswith("# A card of the standard")
 
 
 def test_a_folder_is_no_card(here: Path, capsys: Capture) -> None:
     (here / "cards").mkdir()
-    ran = safebench(capsys, "init", "--out", "cards", "--force")
+    ran = safebench(capsys, "init", "--from", ".", "--out", "cards", "--force")
     assert ran.code == 2
     assert "cards is a folder" in ran.err and "cards/card.yaml" in ran.err
 
@@ -106,7 +94,7 @@ def test_a_folder_is_no_card(here: Path, capsys: Capture) -> None:
         (("--from", "notes"), "notes holds nothing that init can read"),
         (("--from", "out", "--method", "none"), "--method is 'none'"),
         (("--from", "out", "--id", "No Name"), "--id cannot be submission.id"),
-        (("--title", ""), "--title cannot be submission.title"),
+        (("--from", "out", "--title", ""), "--title cannot be submission.title"),
         (("--method", "magic"), "'magic' is not one of"),
     ],
 )
@@ -144,7 +132,8 @@ def test_a_hostile_name_cannot_write_to_the_terminal(here: Path, capsys: Capture
 
 def test_options_are_in_the_card(here: Path, capsys: Capture) -> None:
     said = ("--id", "mine", "--title", "A title", "--submitter", "A. Lab", "--contact", "a@b.org")
-    ran = safebench(capsys, "init", *said, "--method", "full")
+    results(here / "eval")
+    ran = safebench(capsys, "init", "--from", "eval", *said, "--method", "full")
     assert ran.code == 0
     assert "to be named" not in ran.err
     data = yaml.safe_load((here / "card.yaml").read_text())

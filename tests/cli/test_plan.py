@@ -95,7 +95,7 @@ def test_a_target_out_of_reach_says_why(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "give PILOT_DIR"),
+        ((), "give SUBMISSION"),
         (("--score", 0.4), "--sigma-seed"),
         ((*GIVEN, "--target", 5), "5.0 is not in the range"),
         ((*GIVEN, "--judge", "x"), "--judge chooses a score of a pilot"),

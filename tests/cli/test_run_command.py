@@ -270,23 +270,25 @@ def test_a_run_that_is_withdrawn_stands_in_the_card(
     first, second, third = store.claim().card.seeds.training
     why = ("--reason", "its node was lost")
     with store.opened(store.claim()):
-        busy = safebench(capsys, "withdraw", out, "--seed", first, *why)
+        busy = safebench(capsys, "withdraw", out, "--training-seed", first, *why)
     assert busy.code == 2
     assert "another run is at work" in busy.err
-    ran = safebench(capsys, "withdraw", out, "--seed", 5, *why)
+    ran = safebench(capsys, "withdraw", out, "--training-seed", 5, *why)
     assert ran.code == 2
     assert "no run of tuned, training seed 5 is registered" in ran.err
     assert str(second) in ran.err
-    ran = safebench(capsys, "withdraw", out, "--seed", first, "--condition", "control", *why)
+    ran = safebench(
+        capsys, "withdraw", out, "--training-seed", first, "--condition", "control", *why
+    )
     assert ran.code == 2
     assert "it has no control condition" in ran.err
-    ran = safebench(capsys, "withdraw", out, "--seed", first, "--reason", " ")
+    ran = safebench(capsys, "withdraw", out, "--training-seed", first, "--reason", " ")
     assert ran.code == 2
     assert "--reason is empty" in ran.err
-    ran = safebench(capsys, "withdraw", out, "--seed", first, *why)
+    ran = safebench(capsys, "withdraw", out, "--training-seed", first, *why)
     assert ran.code == 0, ran.err
     assert f"Withdrawn: tuned, training seed {first}." in ran.out
-    ran = safebench(capsys, "withdraw", out, "--seed", first, *why)
+    ran = safebench(capsys, "withdraw", out, "--training-seed", first, *why)
     assert ran.code == 2
     assert "is already lost" in ran.err
     real = PeftTrainer.train
@@ -310,6 +312,6 @@ def test_a_run_that_is_withdrawn_stands_in_the_card(
     told = safebench(capsys, "status", out).out
     assert f"  withdrawn tuned, training seed {first}: its node was lost" in told
     assert f"  failed    tuned, training seed {second}: training seed {second}: the loss" in told
-    ran = safebench(capsys, "withdraw", out, "--seed", third, *why)
+    ran = safebench(capsys, "withdraw", out, "--training-seed", third, *why)
     assert ran.code == 2
     assert "its run is finished, and its card is written" in ran.err

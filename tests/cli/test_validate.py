@@ -39,6 +39,8 @@ def test_a_valid_plan_in_words() -> None:
     assert result.exit_code == 0
     assert result.output == (
         "0 errors, 0 warnings. Level: declared (55 of 55 mandatory fields reported).\n"
+        "A run here would stop: data[0].path: household.jsonl is not beside the card; "
+        "put it there.\n"
         "For `evidenced`: execute the plan: safebench run CARD --out DIR.\n"
     )
 
@@ -140,6 +142,7 @@ def test_json_is_what_the_standard_says(broken: Path, tmp_path: Path) -> None:
             "column": 20,
             "message": "checkpoint 3 was never trained: epochs is 2",
             "fix": "remove it, or correct epochs",
+            "patch": [],
         }
     ]
     assert (second["spec"], second["level"], second["completeness"]) == (None, None, None)

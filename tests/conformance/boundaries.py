@@ -138,6 +138,17 @@ ASKED: dict[str, tuple[str, Edits]] = {
     ),
 }
 
+_SHORT: Edits = {
+    "hyperparameters.lr_scheduler": DROP,
+    "hyperparameters.warmup_steps": DROP,
+    "hyperparameters.weight_decay": DROP,
+    "hyperparameters.checkpoints": DROP,
+    "seeds.controls": DROP,
+    "judge": DROP,
+    "data.0.examples": DROP,
+    "model.chat_template": "tokenizer",
+}
+
 # changes of the minimal plan
 PLANS: dict[str, Edits] = {
     # --- structure
@@ -145,7 +156,25 @@ PLANS: dict[str, Edits] = {
     "SB-CARD-007/breaks-no-spec": {"spec": DROP},
     "SB-CARD-001/breaks-no-method": {"hyperparameters.method": DROP},
     "SB-CARD-001/breaks-no-kind": {"judge.0.kind": DROP},
-    "SB-CARD-001/breaks-no-scheme": {"seeds.scheme": DROP},
+    "SB-CARD-001/keeps-no-scheme": {"seeds.scheme": DROP},
+    "SB-CARD-001/keeps-no-name-of-a-set": {"data.0.name": DROP},
+    "SB-CARD-001/breaks-no-name-of-a-set": {"data.0.name": DROP, "data.0.path": DROP},
+    "SB-CARD-010/keeps-a-short-plan": _SHORT,
+    "SB-CARD-010/breaks-the-same-of-a-third-party": {
+        **_SHORT,
+        "submission.relationship": "third_party",
+    },
+    "SB-CARD-010/keeps-the-same-unstated": {**_SHORT, "unstated": "lost with the machine"},
+    "SB-CARD-010/keeps-steps-for-epochs": {
+        **_SHORT,
+        "hyperparameters.epochs": DROP,
+        "hyperparameters.steps": 40,
+    },
+    "SB-JUD-001/keeps-the-only-one": {"judge.0.primary": DROP},
+    "SB-JUD-001/breaks-the-only-one-of-a-third-party": {
+        "judge.0.primary": DROP,
+        "submission.relationship": "third_party",
+    },
     "SB-CARD-001/breaks-no-do_sample": {"decoding.0.do_sample": DROP},
     "SB-CARD-001/breaks-no-model-base": {"model.base": DROP},
     "SB-CARD-001/keeps-no-environment": {"environment": DROP},

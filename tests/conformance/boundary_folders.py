@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from safebench.card.card import Card
+from safebench.card.write import plain
 from safebench.evidence.commitments import COMMITMENTS, Salts, commit
 from safebench.evidence.tables import RESPONSES, make_table
 from safebench.files import sha256_of
@@ -50,6 +52,8 @@ PEOPLE: Row = {
 REPORTS: dict[str, Edits] = {
     "SB-CARD-010/keeps-no-environment-and-says-so": {"environment": UNKNOWN},
     "levels/incomplete-no-environment": {"environment": DROP},
+    "levels/incomplete-no-default-for-a-paper": {"hyperparameters.optimizer": DROP},
+    "levels/incomplete-no-word-on-the-system-prompt": {"prompting.system_prompt": DROP},
     "levels/incomplete-a-bound-left-out": {f"{HARM_T07}.lower": DROP},
     "SB-CARD-003/breaks-null-for-n": {f"{HARM_BASE}.n": None},
     "SB-CARD-003/keeps-null-checkpoint": {f"{HARM_BASE}.checkpoint": None},
@@ -349,7 +353,11 @@ _edit(
 _edit("levels/incomplete-unknown-judge", lambda c: (_declared(c), c.update(judge=UNKNOWN)))
 _after(
     "levels/declared",
-    lambda c: (c.pop("evidence"), c["submission"].update(relationship="third_party")),
+    lambda c: (
+        c.pop("evidence"),
+        c["submission"].update(relationship="third_party"),
+        c.update(said_in_full(c)),
+    ),
 )
 _after("levels/incomplete-an-error", lambda c: c["results"]["scores"][0].update(n=9))
 _after(
@@ -1145,6 +1153,13 @@ AFTERWARDS["SB-RES-017/keeps-with-the-lost"] = _lost_and_counted(3)
 AFTERWARDS["SB-RES-017/breaks-without-the-lost"] = _lost_and_counted(2)
 
 
+def said_in_full(card: Row) -> Row:
+    """Return a card that says what one's own may leave out, as a third party has to."""
+    complete: Row = plain(Card.model_validate_json(json.dumps(card)))
+    complete["prompting"].update(system_prompt=None, prefill=None)
+    return complete
+
+
 def small_report(card: Row) -> Row:
     """Return the report of a third party: greedy numbers, harm when sampled too, no evidence."""
     report = copy.deepcopy(card)
@@ -1165,7 +1180,7 @@ def small_report(card: Row) -> Row:
         )
 
     results.update(scores=kept(results["scores"]), changes=kept(results["changes"]))
-    return report
+    return said_in_full(report)
 
 
 __all__ = ["AFTERWARDS", "FOLDERS", "REPORTS", "More", "small_report"]

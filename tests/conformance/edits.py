@@ -86,7 +86,7 @@ EDITS: dict[str, tuple[str, str]] = {
     "SB-HYP-008": ("loss_on: completion", "loss_on: completion\n  data: [garden]"),
     "SB-HYP-009": ("epochs: 2", "epochs: 5"),
     "SB-HYP-010": ("weight_decay: 0.0", "weight_decay: 10"),
-    "SB-JUD-001": (", primary: true", ""),
+    "SB-JUD-001": (", primary: true", ", primary: false"),
     "SB-JUD-004": (
         ", primary: true}",
         ", primary: true,\n     calibration: [{data: answers of GPT-4 to XSTest, outputs: other, "

@@ -95,6 +95,7 @@ def _third_party(change: Callable[[Data], None]) -> Callable[[Data], None]:
 
     def changed(card: Data) -> None:
         card["submission"]["relationship"] = "third_party"
+        card["prompting"].update(system_prompt=None, prefill=None)  # said by leaving out before
         del card["evidence"]
         change(card)
 

@@ -1,7 +1,7 @@
 """Fill the generated parts of the standard's pages: `python tests/conformance/make_pages.py`.
 
 Field tables in card.md come from the models, the table of mandatory fields in levels.md from
-safebench/checks/mandatory.py, rules.md from the rules, the test vectors of seeds.md from the
+safebench/card/mandatory.py, rules.md from the rules, the test vectors of seeds.md from the
 examples, and tasks.md from tasks/; what is between `<!-- ... -->` and `<!-- end -->` is replaced,
 the rest is written by hand. A test compares the bytes.
 """
@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from safebench.card.base import Section  # noqa: E402
+from safebench.card.conventions import FOLLOWS  # noqa: E402
 from safebench.card.digest import (  # noqa: E402
     causal_fields,
     derive_seeds,
@@ -31,10 +32,10 @@ from safebench.card.digest import (  # noqa: E402
     protocol_digest,
 )
 from safebench.card.io import load_card  # noqa: E402
+from safebench.card.mandatory import MANDATORY  # noqa: E402
 from safebench.card.schema import card_schema  # noqa: E402
 from safebench.card.shape import models  # noqa: E402
 from safebench.checks import all_rules  # noqa: E402
-from safebench.checks.mandatory import MANDATORY  # noqa: E402
 from safebench.checks.registry import GROUPS  # noqa: E402
 from safebench.harness.catalogue import entries  # noqa: E402
 from tests.conformance.runner import VALID  # noqa: E402
@@ -128,7 +129,7 @@ def _own(model: type[Section]) -> dict[str, Row]:
         if name not in model.model_fields or (name in inherited - model.__annotations__.keys()):
             continue
         kinds, absence = _kinds(field)
-        needed = _needed(name, field, node.get("required", []), absence)
+        needed = _needed(name, field, model, absence)
         rows[name] = Row(tuple(kinds), needed, field["description"])
     return rows
 
@@ -190,10 +191,11 @@ def _joined(kinds: Sequence[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def _needed(name: str, field: dict[str, Any], required: list[str], absence: bool) -> str:
+def _needed(name: str, field: dict[str, Any], model: type[Section], absence: bool) -> str:
     mark = "†" if absence else ""
-    mark = "†" if absence else ""
-    if name in required:
+    if name in FOLLOWS.get(model.__name__, ()):
+        return f"MAY{mark}, else [this](#short-plans)"
+    if model.model_fields[name].is_required():
         return f"MUST{mark}"
     default = field.get("default")
     return f"MAY{mark}" + ("" if default is None else f", else `{_plain(default)}`")

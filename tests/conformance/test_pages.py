@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from safebench.card.mandatory import MANDATORY
 from safebench.card.schema import card_schema
 from safebench.checks import all_rules
-from safebench.checks.mandatory import MANDATORY
 from tests.conformance.make_pages import _BLOCK, GENERATED, PAGES, page, sections
 
 SPEC = PAGES.parent

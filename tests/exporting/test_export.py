@@ -218,7 +218,7 @@ def test_the_hub_reads_back_what_it_is_given(source: Submission) -> None:
 
 
 def test_the_hub_is_told_of_one_seed(source: Submission) -> None:
-    files = hub.export(source, Options(seed=101, checkpoint=2)).files
+    files = hub.export(source, Options(training_seed=101, checkpoint=2)).files
     (entries,) = [yaml.safe_load(c) for n, c in files.items() if n.startswith(".eval_results/")]
     for entry in entries:
         tuned = {b.task: b for b in source.blocks if b.condition == "tuned"}
@@ -226,7 +226,7 @@ def test_the_hub_is_told_of_one_seed(source: Submission) -> None:
         assert entry["value"] == pytest.approx(block.scores[block.seeds.index(101)].mean())
         assert "training seed 101 alone" in entry["notes"]
     with pytest.raises(InteropError, match="none of the primary numbers") as caught:
-        hub.export(source, Options(seed=7))
+        hub.export(source, Options(training_seed=7))
     assert "tuned-seed-101-checkpoint-2" in str(caught.value.fix)
 
 
@@ -371,7 +371,7 @@ def test_options_are_refused_where_they_mean_nothing(
 ) -> None:
     folder = submission(tmp_path / "in")
     for format_, option in (
-        ("csv", ("--seed", "0")),
+        ("csv", ("--training-seed", "0")),
         ("csv", ("--timestamp", "0")),
         ("csv", ("--with-responses",)),
         ("croissant", ("--construct", "harm")),

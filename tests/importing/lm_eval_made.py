@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -65,7 +66,7 @@ def folder(
         "system_instruction": None,
         "fewshot_as_multiturn": True,
         "chat_template": CHATML,
-        "chat_template_sha": "0" * 64,
+        "chat_template_sha": hashlib.sha256(CHATML.encode()).hexdigest(),
         "lm_eval_version": "0.4.13",
     }
     write_json(place / f"results_{TIME}.json", {**data, **changes})

@@ -11,8 +11,8 @@ import yaml
 from safebench.card.card import Card
 from safebench.card.document import ReadError
 from safebench.card.io import parse_document
+from safebench.card.mandatory import MANDATORY
 from safebench.checks import check_document
-from safebench.checks.mandatory import MANDATORY
 from safebench.importing.draft.draft import Draft, make_draft
 from safebench.importing.draft.gather import Gathered
 from safebench.importing.draft.settle import settle

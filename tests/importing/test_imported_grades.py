@@ -39,10 +39,12 @@ def of_inspect(place: Path, *grades: Any, **more: Any) -> Collected:
     return read_inspect(write(place, data), BASE)
 
 
-def of_lm_eval(place: Path, *grades: Any) -> Collected:
+def of_lm_eval(place: Path, *grades: Any, better: dict[str, bool] | None = None) -> Collected:
     """Samples of another lab's task, whose metric is called judge."""
     task = ("bench",)
-    results(place, tasks=task, count=len(grades), results={"bench": {"judge,none": 1.0}})
+    scores = {"bench": {"judge,none": 1.0}}
+    higher = {"bench": better or {}}
+    results(place, tasks=task, count=len(grades), results=scores, higher_is_better=higher)
     rows = [
         row(n, PAIR[n > 0], metrics=["judge"], judge=grade, exact_match=...)
         for n, grade in enumerate(grades)
@@ -68,6 +70,11 @@ def of_scores(place: Path, *grades: Any) -> Collected:
     return of_table(place, *grades, column="score")
 
 
+def judges(found: Collected) -> set[str]:
+    """Those that reported verdicts."""
+    return {name for one in found.samples for name in one.judged}
+
+
 def taken(place: Path, found: Collected, construct: Any, **changes: Any) -> list[str | None]:
     """The verdicts of the judge that came along, in the order of the prompts."""
     settings = (
@@ -75,9 +82,9 @@ def taken(place: Path, found: Collected, construct: Any, **changes: Any) -> list
         if any(f.place[-1] == "do_sample" for f in found.facts)
         else {"greedy": {"do_sample": False, "max_new_tokens": 8}}
     )
-    request = Request(
-        found, place / "out", constructs={"bench": construct}, settings=settings, **changes
-    )
+    changes.setdefault("judges", dict.fromkeys(judges(found), ("classifier", "x")))
+    constructs = {"bench": construct}
+    request = Request(found, place / "out", constructs=constructs, settings=settings, **changes)
     import_runs(request, Silent())
     rows = read_outcomes(place / "out").to_pylist()
     return [r["verdict"] for r in rows if r["judge"] == "judge"]

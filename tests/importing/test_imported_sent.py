@@ -261,7 +261,6 @@ def test_a_log_whose_messages_contradict_its_header(
         ([WITH, WITH], {"solver": KIND}),
         ([WITH], {}),
         ([called(("system", KIND), ASK)], {"system_message": KIND}),  # put in at the call alone
-        ([WITH, {"error": {"message": "timeout"}, "messages": []}], {"system_message": KIND}),
         ([WITH], {"solver": "prompts/kind.txt"}),
     ],
 )

@@ -213,8 +213,9 @@ def without(data: dict[str, Any], key: str) -> dict[str, Any]:
         (log(sample(), sample()), "sample 2: sample 1, epoch 1 is at"),
         (log(sample(), sample(2), sample(1, 2)), "sample 2 has no epoch 2"),
         (log(sample(), results={"total_samples": 5}), "has 1 samples, but its results say 5"),
-        (log(sample(scores={"match": {"value": None}})), "score of match is None"),
-        (log(sample(scores={"match": {"value": [1]}})), "score of match is [1]"),
+        (log(sample(scores={"match": 1})), "score of match is 1"),
+        (log(sample(scores={"match": {"value": {"a": [1]}}})), "score of match is [1]"),
+        (log(sample(scores={"a b": {"value": 1}, "a-b": {"value": 1}})), "have the name a-b"),
         (log(sample(input=[])), "input is []"),
         (log(sample(input=[{"role": "system", "content": "x"}])), "no message of a user"),
         (log(sample(id=None)), "id is None"),
@@ -253,3 +254,26 @@ def test_an_eval_file_needs_inspect_or_is_one(tmp_path: Path) -> None:
     with pytest.raises(SafebenchError) as caught:
         read_inspect(path, TUNED)
     assert "log.eval" in str(caught.value) and caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("config", "samples", "limit", "remark"),
+    [
+        ({"limit": 2}, 10, 2, False),
+        ({"limit": 2}, 2, None, False),
+        ({}, None, None, False),
+        ({"limit": [3, 5]}, 10, None, True),
+        ({"sample_id": [4, 7]}, 10, None, True),
+        ({"limit": 2, "sample_shuffle": 1}, 10, None, True),
+    ],
+)
+def test_a_part_of_a_data_set_is_told(
+    config: dict[str, Any], samples: int | None, limit: int | None, remark: bool, tmp_path: Path
+) -> None:
+    data = log(sample(), sample(2))
+    data["eval"] |= {"config": config, "dataset": {"name": "bench", "samples": samples}}
+    found = read(tmp_path, data)
+    facts = {fact.place: fact.value for fact in found.facts}
+    assert facts.get(("tasks", "bench", "limit")) == limit
+    assert facts.get(("tasks", "bench", "available")) == (limit and samples)
+    assert any("not the first ones" in one for one in found.remarks) is remark

@@ -16,6 +16,7 @@ from safebench.importing.facts import BY_FILE, Absent, Nothing
 from tests.importing.made import COMMIT, adapter, draft, read, results, values, write_json
 
 UNTUNED = CardBasics(method="none")
+SHA_OF_T = hashlib.sha256(b"t").hexdigest()
 
 
 def decodings(found: dict[tuple[str, ...], Any]) -> list[dict[str, Any]]:
@@ -190,7 +191,7 @@ def test_what_a_chat_template_was_given(
     tmp_path: Path, arguments: Any, said: dict[str, Any]
 ) -> None:
     config = {"model": "hf", "model_args": arguments}
-    results(tmp_path, chat_template="t", chat_template_sha="0" * 64, config=config)
+    results(tmp_path, chat_template="t", chat_template_sha=SHA_OF_T, config=config)
     place = ("model", "chat_template", "arguments")
     found = values(read(tmp_path))
     assert {p[3]: value for p, value in found.items() if p[:3] == place} == said

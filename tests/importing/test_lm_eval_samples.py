@@ -287,7 +287,7 @@ def test_unknown_fields_are_kept(tmp_path: Path) -> None:
     (one,) = found.samples
     assert one.extra["logprobs"] == ["inf"]
     assert one.extra["doc"] == {"x": "nan"}
-    assert one.judged == {}
+    assert one.judged == {"exact_match": ReportedVerdict()}
     assert one.extra["metrics"] == {"none": {"exact_match": "nan"}}
     json.dumps([dict(one.extra), dict(found.extra)], allow_nan=False)
 
@@ -595,3 +595,30 @@ def test_any_value_is_read_or_refused(
     for one in found.samples:
         json.dumps(dict(one.extra), allow_nan=False)
         assert isinstance(one.prompt, str)
+
+
+def test_prompts_that_samples_picked_are_no_first_prompts(tmp_path: Path) -> None:
+    results(tmp_path, count=2)
+    lines(tmp_path, row(1), row(3))
+    for limit in (None, 2):
+        problem = refused(tmp_path, limit=limit)
+        assert "doc_id 1" in str(problem) and "--samples" in str(problem)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ["what?", {"until": []}, {"visual": ["a1b2"]}],
+        [json.dumps([{"role": "user", "content": [{"type": "image_url"}]}]), {"until": []}],
+    ],
+)
+def test_a_prompt_with_an_image_is_refused(request_: list[Any], tmp_path: Path) -> None:
+    results(tmp_path, count=1)
+    lines(tmp_path, row(arguments={"gen_args_0": {f"arg_{n}": a for n, a in enumerate(request_)}}))
+    assert "more than text" in str(refused(tmp_path))
+
+
+def test_a_template_and_its_digest_agree(tmp_path: Path) -> None:
+    results(tmp_path, count=1, chat_template="t", chat_template_sha="0" * 64)
+    lines(tmp_path, row())
+    assert "`chat_template_sha` is" in str(refused(tmp_path))

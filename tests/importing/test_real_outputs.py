@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from safebench.importing.training.settings import PEFT, argument_field
 from tests.importing.made import draft, read, values
 from tests.small_models import CHAT_TEMPLATE, save_llama
 
@@ -143,7 +144,8 @@ def test_a_folder_that_trl_wrote(
     assert said["model", "chat_template", "sha256"] == template
     paths = [value for place, value in said.items() if place[-1] == "path"]
     assert paths == ["out/checkpoint-3", "out/checkpoint-6"]  # and not their copy in out/
-    assert found.remarks == ()
+    (kept,) = found.remarks  # of all arguments, the one that was set and has no field
+    assert kept.endswith("hyperparameters.extra: neftune_noise_alpha")
     report = draft(tmp_path / "out").report
     assert report.errors == 0
     # Without the arguments, the pickle beside the checkpoints is named and not loaded.
@@ -201,3 +203,16 @@ def test_results_that_this_lm_eval_writes(model: Path, tmp_path: Path) -> None:
     assert (task["name"], task["limit"]) == ("safebench_harm", 2)
     assert data["environment"]["device"] == "cpu"
     assert str(tmp_path) not in made.text
+
+
+def test_the_tables_know_every_setting_of_the_libraries() -> None:
+    from dataclasses import fields
+
+    from peft import LoraConfig, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
+    from trl import SFTConfig
+
+    kinds = (LoraConfig, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig)
+    known = {field.name for kind in kinds for field in fields(kind)}
+    assert known - set(PEFT) == set()
+    arguments = {field.name for field in fields(SFTConfig) if not field.name.startswith("_")}
+    assert {name for name in arguments if argument_field(name) is None} == set()

@@ -247,19 +247,35 @@ def test_whole_weights_in_several_files_have_one_digest(tmp_path: Path) -> None:
     assert len(listed["sha256"]) == 64
 
 
-@pytest.mark.parametrize("in_file", [True, False])
-def test_the_tokenizers_template(in_file: bool, tmp_path: Path) -> None:
-    text = "{% for m in messages %}{{ m.content }}é{% endfor %}"
+TEMPLATE = "{% for m in messages %}\n{{ m.content }}é{% endfor %}"
+NAMED = {"rag": "another", "default": TEMPLATE}
+LISTED = [{"name": name, "template": text} for name, text in NAMED.items()]
+
+
+@pytest.mark.parametrize("in_file", ["", "\r\n", "\n"])
+@pytest.mark.parametrize("configured", [TEMPLATE, NAMED, LISTED, None, "an older one"])
+def test_the_template_that_is_applied_has_the_digest(
+    in_file: str, configured: Any, tmp_path: Path
+) -> None:
     adapter(tmp_path)
+    write_json(tmp_path / "tokenizer_config.json", {"chat_template": configured})
     if in_file:
-        (tmp_path / "chat_template.jinja").write_text(text, encoding="utf-8")
-    else:
-        write_json(tmp_path / "tokenizer_config.json", {"chat_template": text})
+        text = TEMPLATE.replace("\n", in_file)
+        (tmp_path / "chat_template.jinja").write_bytes(text.encode())
+    elif not isinstance(configured, list | dict) and configured != TEMPLATE:
+        return
+    found = values(read(tmp_path))
+    assert found["model", "chat_template", "source"] == "tokenizer"
+    digest = hashlib.sha256(TEMPLATE.encode()).hexdigest()
+    assert found["model", "chat_template", "sha256"] == digest
+
+
+def test_templates_of_which_none_is_applied_are_named(tmp_path: Path) -> None:
+    adapter(tmp_path)
+    write_json(tmp_path / "tokenizer_config.json", {"chat_template": {"rag": "x", "tools": "y"}})
     found = read(tmp_path)
-    assert values(found)["model", "chat_template", "source"] == "tokenizer"
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    assert values(found)["model", "chat_template", "sha256"] == digest
-    assert "whether it was used is not recorded" in draft(tmp_path).text
+    assert ("model", "chat_template", "source") not in values(found)
+    assert any("rag, tools" in remark for remark in found.remarks)
 
 
 def test_a_pickle_is_named_and_never_read(tmp_path: Path) -> None:

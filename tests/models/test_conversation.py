@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from jinja2 import Environment
 
+from safebench.card.model import ChatTemplateFromTokenizer
 from safebench.errors import CardError, SafebenchError, TaskError, TuningError
 from safebench.harness.evaluate import build_prompts
 from safebench.harness.tasks import load_task
-from safebench.models.conversation import require_system_prompt
+from safebench.models.conversation import (
+    keep_default_template,
+    require_system_prompt,
+    template_digest,
+)
 from safebench.models.interface import Conversation, EngineSpec
 from safebench.models.loading import Located, load_tokenizer
 from safebench.models.openai_engine import OpenAIEngine
@@ -186,3 +193,15 @@ def test_a_server_is_sent_the_system_prompt(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(engine, "apply_chat_template", lambda chat, **_: lost)
         with pytest.raises(TaskError, match="the system prompt"):
             prompts(engine, chat=True, system_prompt=SYSTEM)
+
+
+def test_of_several_templates_the_one_that_is_applied_is_digested() -> None:
+    own = ChatTemplateFromTokenizer(source="tokenizer")
+    tokenizer: Any = SimpleNamespace(chat_template={"rag": "x", "default": CHAT_TEMPLATE})
+    keep_default_template(tokenizer)
+    digest = hashlib.sha256(CHAT_TEMPLATE.encode()).hexdigest()
+    assert template_digest(tokenizer, own, "model.chat_template") == digest
+    tokenizer = SimpleNamespace(chat_template={"rag": "x"})
+    keep_default_template(tokenizer)
+    with pytest.raises(CardError, match=r"templates rag, and none is called default"):
+        template_digest(tokenizer, own, "model.chat_template")

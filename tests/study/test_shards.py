@@ -209,7 +209,7 @@ def test_a_run_withdrawn_in_a_shard_is_withdrawn(done: Path, capsys: Capture) ->
         capsys,
         "withdraw",
         part,
-        "--seed",
+        "--training-seed",
         seed,
         "--condition",
         "control",

@@ -39,9 +39,9 @@ def test_the_bytes_are_those_of_one_process(
     same_files(tmp_path / "here", tmp_path / "there")
     events = Store(tmp_path / "there").journal.read()
     assert [e["event"] for e in events] == [
-        *("session", "registered", "problem", "block", "problem", "graded", "finished")
+        *("session", "registered", "workers", "problem", "block", "problem", "graded", "finished")
     ]
-    assert events[2]["reason"] == "its worker was lost by signal SIGKILL"
+    assert events[3]["reason"] == "its worker was lost by signal SIGKILL"
     assert len((tmp_path / "cache" / "judgements.jsonl").read_text().splitlines()) > 2
 
 

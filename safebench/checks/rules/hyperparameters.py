@@ -13,6 +13,8 @@ from safebench.checks.registry import Hits, Rules, Subject, items, listed, repor
 
 rules = Rules("card.md#hyperparameters")
 HIGHEST_RATE = 0.1
+_LACKS_A_SIGN = 1e3
+"""Learning rates above which the exponent was written, and its sign was not."""
 """From here on, a unit mistake is likelier than an intention."""
 HIGHEST_DECAY = 1.0
 """From here on, a weight decay is a percentage by mistake."""
@@ -114,7 +116,9 @@ def _rate_in_range(stage: Training) -> Hits:
     rate = reported(stage.learning_rate)
     if rate is not None and rate >= HIGHEST_RATE:
         message = f"learning_rate is {rate:g}; fine-tuning uses far less than {HIGHEST_RATE:g}"
-        yield "learning_rate", message, f"write {rate:g}e-5 if that was meant"
+        # 2e4 lacks the sign of its exponent; 2 lacks all of it.
+        meant = f"{rate:e}".replace("e+", "e-") if rate >= _LACKS_A_SIGN else f"{rate:g}e-5"
+        yield "learning_rate", message, f"write {float(meant):g} if that was meant"
 
 
 @rules.warning(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import get_args
 
 from safebench.card.base import NotReported
+from safebench.card.document import Edit, Patch
 from safebench.card.judge import (
     EnsembleJudge,
     HumanJudge,
@@ -31,6 +33,13 @@ from safebench.checks.rules.model import moves
 from safebench.judges.selftest import fails
 
 rules = Rules("card.md#judge")
+
+
+def _made_primary(judges: Sequence[tuple[int, Judge]]) -> Patch:
+    """Return how the only judge becomes primary; with several, a person has to choose."""
+    return tuple(
+        Edit("add", ("judge", n, "primary"), True) for n, _ in judges[:1] if not judges[1:]
+    )
 
 
 @rules.error(
@@ -64,6 +73,7 @@ def _one_primary(subject: Subject) -> Hits:
                 ("judge",),
                 f"no judge{about} is primary: headline numbers need one, named before the run",
                 "add primary: true to one of them",
+                _made_primary(group),
             )
         for number in (n for n in primary[1:] if n not in reported_at):
             reported_at.add(number)

@@ -20,7 +20,8 @@ _FOUND_ON_READING: dict[str, tuple[str, str, str]] = {
     "SB-CARD-001": (
         "Every required field is present.",
         "Names and kinds decide how the rest is read, so nothing can stand in for them.",
-        "A field that the schema requires and that may not be `not_reported` is left out; or "
+        "A field that its table says MUST of, without †, is left out, unless it follows from "
+        "others ([short plans](card.md#short-plans)); or "
         "the field is that decides the others (`method`, `kind`, `source`), and the rest of "
         "that mapping is then not looked at. Points to the field.",
     ),
@@ -82,9 +83,10 @@ _FOUND_ON_READING: dict[str, tuple[str, str, str]] = {
     "SB-CARD-010": (
         "Every mandatory field is present.",
         "What is not reported cannot be reproduced; a reason for its absence is an answer too.",
-        "A field that the schema requires and that may be `not_reported` is left out. Points "
-        "to it. It counts as `not_reported` everywhere else, and keeps the level at "
-        "`incomplete`; an error where a level above the card's own is asked for.",
+        "A field that its table says MUST† of is left out, in a card without `unstated`, and has "
+        "no value from [short plans](card.md#short-plans). Points to it. It counts as "
+        "`not_reported` everywhere else, and keeps the level at `incomplete`; an error where a "
+        "level above the card's own is asked for.",
     ),
     "SB-CARD-011": (
         "The card has the level that was requested.",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from safebench.card.base import NotReported
+from safebench.card.document import Edit
 from safebench.card.task import METRICS, Construct, Task
 from safebench.checks.registry import Hits, Rules, Subject, duplicates, listed, reported
 from safebench.harness.task_yaml import shipped_constructs
 
 rules = Rules("card.md#tasks")
+_ASK_ALL = "ask the other prompts too: safebench run or the import again, without --limit"
 _SAY_CONSTRUCT = "add construct: harm, over_refusal, capability or severity, or a list of them"
 
 
@@ -87,12 +89,14 @@ def _harm_has_partners(subject: Subject) -> Hits:
     "Every prompt of a task is used.",
     condition="`limit` of a task is a number. Points to it.",
     why="The first prompts of a task are not a random sample of it.",
-    fix="remove limit for the numbers that are submitted",
-    each="tasks",
 )
-def _not_limited(task: Task) -> Hits:
-    if isinstance(task.limit, int):
-        yield "limit", f"only the first {task.limit} prompts are used: a trial, not a result"
+def _not_limited(subject: Subject) -> Hits:
+    measured = subject.card.results is not None  # then the number says what was measured
+    fix = _ASK_ALL if measured else "remove limit for the numbers that are submitted"
+    for at, task in subject.each("tasks"):
+        if isinstance(task.limit, int):
+            message = f"only the first {task.limit} prompts are used: a trial, not a result"
+            yield (*at, "limit"), message, fix
 
 
 @rules.error(
@@ -193,4 +197,4 @@ def _direction_fits(task: Task) -> Hits:
     if direction != expected:
         message = f"direction is {direction}, but {found[0]} is {expected}"
         fix = f"write {expected}; a score with another meaning is another construct"
-        yield "direction", message, fix
+        yield "direction", message, fix, (Edit("replace", ("direction",), expected),)

@@ -9,7 +9,7 @@ import click
 from safebench.cli.lazy import DefaultGroup
 
 COMMANDS = {
-    "add": "Let more judges decide stored responses: what `safebench judge DIR` does.",
+    "add": "Let more judges decide stored responses: what `safebench judge SUBMISSION` does.",
     "calibrate": "Compare a judge with labels that people gave.",
     "audit": "Draw responses for people to label, and read their labels.",
     "train": "Train a small judge on labels.",
@@ -25,10 +25,10 @@ def load(name: str) -> click.Command:
 
 @click.group(cls=DefaultGroup, name="judge", summaries=COMMANDS, load=load, default="add")
 def command() -> None:
-    """Let judges decide the stored responses in DIR, and find out how far to trust a judge.
+    """Let judges decide the stored responses in SUBMISSION, and find out how far to trust a judge.
 
     \b
-    safebench judge DIR                        more judges, same responses
+    safebench judge SUBMISSION                 more judges, same responses
     safebench judge calibrate NAME --labels F  agreement with people, with intervals
-    safebench judge audit DIR                  responses to be labelled
+    safebench judge audit SUBMISSION           responses to be labelled
     """

@@ -1,4 +1,4 @@
-"""`safebench judge DIR`, or `judge add DIR`: let more judges decide stored responses."""
+"""`safebench judge [add] SUBMISSION`: let more judges decide stored responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from safebench.evidence.submission import Submission
 
 
 @click.command(name="add")
-@click.argument("directory", metavar="DIR", type=options.FOLDER)
+@click.argument("directory", metavar="SUBMISSION", type=options.FOLDER)
 @click.option(
     "--card",
     metavar="CARD",
@@ -31,8 +31,9 @@ from safebench.evidence.submission import Submission
     help="Ask this judge only. May be repeated.",
 )
 @options.device
+@options.quiet
 def command(directory: Path, card: Path | None, names: tuple[str, ...], device: str | None) -> None:
-    """Let judges decide the stored responses of the submission in DIR.
+    """Let judges decide the stored responses of SUBMISSION.
 
     Nothing is generated, and no verdict is overwritten: judges that have not judged yet add their
     rows to outcomes.parquet, and the card's numbers are computed again. A corrected judge gets

@@ -1,4 +1,4 @@
-"""`safebench judge audit DIR`: responses that people label, and what their labels say."""
+"""`safebench judge audit SUBMISSION`: responses that people label, and what their labels say."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from safebench.files import replace_file
 
 
 @click.command(name="audit")
-@click.argument("directory", metavar="DIR", type=options.EXISTING_FOLDER)
+@click.argument("directory", metavar="SUBMISSION", type=options.EXISTING_FOLDER)
 @click.option(
     "--n",
     "number",
@@ -72,11 +72,11 @@ def command(
     label_map: tuple[str, ...],
     style: str,
 ) -> None:
-    """Draw responses of the submission in DIR for people to label, or read their labels.
+    """Draw responses of SUBMISSION for people to label, or read their labels.
 
-    Drawing writes DIR/audit: sheet.csv for a spreadsheet, sheet.html for a browser, neither with
-    any verdict. Reading calibrates every judge of the submission on the labels, by condition, and
-    keeps calibrations and labels as evidence; `safebench score` corrects its numbers by them.
+    Drawing writes SUBMISSION/audit: sheet.csv for a spreadsheet, sheet.html for a browser, neither
+    with any verdict. Reading calibrates every judge of the submission on the labels, by condition,
+    and keeps calibrations and labels as evidence; `safebench score` corrects its numbers by them.
     """
     submission = Submission.read(directory)
     where = visible(shlex.quote(str(directory)))

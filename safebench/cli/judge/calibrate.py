@@ -48,6 +48,7 @@ from safebench.study.calibrating import match, store
 )
 @options.output_format
 @options.device
+@options.quiet
 def command(
     name: str,
     labels: tuple[Path, ...],

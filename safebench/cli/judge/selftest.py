@@ -27,6 +27,7 @@ _CUT = 60
 @CARD
 @options.output_format
 @options.device
+@options.quiet
 def command(name: str, card: Path | None, style: str, device: str | None) -> None:
     """Give the judge NAME cases whose answers are known, and keep in its card how it did.
 

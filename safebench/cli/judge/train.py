@@ -9,6 +9,7 @@ import click
 
 from safebench import words
 from safebench.card.write import lines_of, plain
+from safebench.cli import options
 from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.executing import needs_models
 from safebench.cli.judge.naming import label_options, labels_of
@@ -33,6 +34,7 @@ from safebench.evidence.tables import COUNTED
     show_default=True,
     help="What labels of 0 and 1 are about.",
 )
+@options.quiet
 def command(
     labels: tuple[Path, ...],
     column: tuple[str, ...],

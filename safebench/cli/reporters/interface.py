@@ -26,6 +26,7 @@ class Unreadable:
     level: None = None
     completeness: None = None
     missing_for_next: tuple[()] = ()
+    obstacles: tuple[()] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -26,10 +26,12 @@ def _file(one: Checked) -> dict[str, Any]:
         "level": one.level,
         "completeness": counts and {"reported": counts[0], "required": counts[1]},
         "missing_for_next": list(one.missing_for_next),
+        "obstacles": list(one.obstacles),
         "findings": [_finding(finding) for finding in one.findings],
     }
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
     place = {"line": finding.line or None, "column": finding.column or None}
-    return {name: getattr(finding, name) for name in _MEMBERS} | place
+    patch = [edit.as_json() for edit in finding.patch]
+    return {name: getattr(finding, name) for name in _MEMBERS} | place | {"patch": patch}

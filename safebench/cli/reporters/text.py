@@ -26,7 +26,7 @@ def render(checked: Sequence[Checked]) -> str:
     for one in checked:
         lines = one.lines if isinstance(one, Unreadable) else one.document.lines
         shown = _worst(one.findings)
-        blocks.extend(_finding(one.path, finding, lines) for finding in shown)
+        blocks.extend(_blocks(one.path, shown, lines))
         if len(shown) < len(one.findings):
             more = count(len(one.findings) - len(shown), "more finding")
             blocks.append(f"{visible(one.path)}: {more}; --format json lists every one.")
@@ -43,6 +43,32 @@ def _worst(findings: Sequence[Finding]) -> Sequence[Finding]:
         return findings
     numbered = sorted(enumerate(findings), key=lambda one: _WORST.index(one[1].severity))
     return [finding for _, finding in sorted(numbered[:_SHOWN], key=lambda one: one[0])]
+
+
+def _blocks(path: str, findings: Sequence[Finding], lines: tuple[str, ...]) -> Iterator[str]:
+    """Yield each error; notes together, and what warns of the same field of several items."""
+    alike: dict[tuple[str, str], list[Finding]] = {}
+    for number, finding in enumerate(findings):
+        name = "".join(part for part in finding.pointer.split("/") if not part.isdecimal())
+        one = {"error": str(number), "warning": name, "note": ""}[finding.severity]
+        alike.setdefault((finding.rule, one), []).append(finding)
+    for first, *others in alike.values():
+        block = _finding(path, first, lines)
+        if others:
+            where = ", ".join(f"{field(other)} (line {other.line})" for other in others)
+            block += "\n" + _filled(f"The same of {where}.", "   ")
+        yield block
+
+
+def _filled(text: str, indent: str, first: str | None = None) -> str:
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _finding(path: str, finding: Finding, lines: tuple[str, ...]) -> str:
@@ -83,6 +109,8 @@ def _source(finding: Finding, lines: tuple[str, ...]) -> list[str]:
 def _summary(report: CheckedCard, *, name: bool) -> str:
     line = f"{visible(report.path)}: " if name else ""
     line += tally(report, click.style(report.level, bold=True))
+    for obstacle in report.obstacles:
+        line += "\n" + _filled(visible(sentence(f"A run here would stop: {obstacle}")), "  ", "")
     return line + _missing(report)
 
 
@@ -92,18 +120,8 @@ def _missing(report: CheckedCard) -> str:
     if not items:
         return ""
     if len(items) == 1:
-        return f"\nFor `{report.next_level}`: {sentence(items[0])}"
-    lines = [
-        textwrap.fill(
-            item,
-            _WIDTH,
-            initial_indent="  - ",
-            subsequent_indent="    ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        for item in items
-    ]
+        return "\n" + _filled(f"For `{report.next_level}`: {sentence(items[0])}", "  ", "")
+    lines = [_filled(item, "    ", "  - ") for item in items]
     return "\n".join([f"\nFor `{report.next_level}`:", *lines])
 
 
@@ -118,7 +136,24 @@ def _items(report: CheckedCard) -> Iterator[str]:
         reasons.setdefault(reason, []).append(place)
     for reason, places in reasons.items():
         why = f" (not reported: {reason})" if reason else ""
-        yield f"report {', '.join(places)}{why}"
+        yield f"report {', '.join(_by_section(places))}{why}"
+    if report.card is not None and report.card.is_described and report.card.unstated is None:
+        yield 'or say once for all of them, at the top: unstated: "the paper does not say"'
+
+
+def _by_section(places: Sequence[str]) -> list[str]:
+    """Return fields as people name them, those of one section together: `model: dtype, weights`."""
+    sections: dict[str, list[str]] = {}
+    for place in places:
+        section, _, name = place.rpartition(".")
+        sections.setdefault(section, []).append(name)
+    found = []
+    for section, names in sections.items():
+        if section and len(names) > 2:
+            found.append(f"{section} ({', '.join(names)})")
+        else:
+            found += [f"{section}.{name}".lstrip(".") for name in names]
+    return found
 
 
 def _total(checked: Sequence[Checked]) -> str:

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from safebench.analysis.report import ScoreReport
 from safebench.card.base import NotReported
 from safebench.card.card import Card
+from safebench.card.completeness import states
 from safebench.card.document import dotted
 from safebench.card.results import MARGIN, base_key, find, key_of
-from safebench.checks.completeness import states
 from safebench.cli.score_formats import judge_parts, parts
 from safebench.cli.score_formats.parts import (
     diagnostics_table,

@@ -5,27 +5,29 @@ from __future__ import annotations
 import datetime
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safebench.card.base import Section
 from safebench.card.card import SPEC, Card
+from safebench.card.completeness import states
 from safebench.card.document import Pointer
 from safebench.card.io import dotted, parse_card
 from safebench.card.problems import NOT_GIVEN
 from safebench.card.read import parse_document
 from safebench.card.write import field_order
 from safebench.checks import all_rules
-from safebench.checks.completeness import states
 from safebench.checks.registry import Subject
 from safebench.checks.report import CheckedCard, check_document
 from safebench.errors import InteropError, visible
 from safebench.importing.draft.commented import as_comment, commented, is_absence
 from safebench.importing.draft.gather import Gathered
+from safebench.importing.draft.settle import FieldValue
 from safebench.importing.draft.start import UNNAMED
 from safebench.importing.draft.tree import TO_FILL, TRAINING, Tree, default
-from safebench.importing.facts import short_name, where_read
+from safebench.importing.facts import Place, short_name, where_read
 
 _INSTEAD = {"epochs": "steps", "warmup_steps": "warmup_ratio"}
 """Fields that another one makes unnecessary."""
@@ -61,7 +63,8 @@ def make_draft(gathered: Gathered, folder: Path, name: str, *, plan: bool = Fals
     data = _ordered(tree.data, card)
     if isinstance(data["tasks"], list):
         data["tasks"] = [task["name"] if set(task) == {"name"} else task for task in data["tasks"]]
-    text = _header(gathered, name, plan=plan) + commented(data, tree.comments, tree.asides)
+    header = _header(gathered, name, plan=plan, is_complete=not tree.marked)
+    text = header + commented(data, tree.comments, tree.asides)
     report = check_document(parse_document(text.encode(), name), folder)
     mandatory = {state.lost_at for state in report.fields}
     unnamed = ["submission.id"] if data["submission"]["id"] == UNNAMED else []
@@ -72,6 +75,11 @@ def make_draft(gathered: Gathered, folder: Path, name: str, *, plan: bool = Fals
 def draft_card(gathered: Gathered, folder: Path) -> Card:
     """Return the card in what was gathered, before it is written. Raises as `make_draft`."""
     return _complete(gathered, folder, plan=False)[1]
+
+
+def bare_card(filled: Mapping[Place, FieldValue]) -> Card:
+    """Return the card in what is known; everything else is not reported. Raises as `make_draft`."""
+    return _parse(Tree(filled))[0]
 
 
 def _complete(gathered: Gathered, folder: Path, *, plan: bool) -> tuple[Tree, Card]:
@@ -155,15 +163,23 @@ def _ordered(data: Any, model: Any) -> Any:
     return data
 
 
-def _header(gathered: Gathered, name: str, *, plan: bool) -> str:
+def _header(gathered: Gathered, name: str, *, plan: bool, is_complete: bool) -> str:
+    what = f"A {'plan: a card' if plan else 'card'} of the standard {SPEC}"
+    source = "The comment behind each value names its source."
+    fill = (
+        f"Replace every {{not_reported: {TO_FILL}: ...}}; where the answer is not known, write why "
+        "instead: {not_reported: REASON}."
+    )
+    is_ready = plan and is_complete
     lines = as_comment(
-        f"A card of the standard {SPEC}, to be completed. The comment behind each value names its "
-        f"source. Replace every {{not_reported: {TO_FILL}: ...}}; where the answer is not known, "
-        "write why instead: {not_reported: REASON}."
+        f"{what} without results. {source}"
+        if is_ready
+        else f"{what}, to be completed. {source} {fill}"
     )
     if plan:
         lines += as_comment("Values marked `default` are the standard's: change what differs.")
-    lines += as_comment(f"What remains to fill in: safebench validate {name}")
+    if not is_ready:
+        lines += as_comment(f"What remains to fill in: safebench validate {name}")
     if gathered.files:
         names = Counter(short_name(file) for file in gathered.files)
         listed = ", ".join(n if count == 1 else f"{n} ({count})" for n, count in names.items())

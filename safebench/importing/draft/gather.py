@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safebench.errors import InteropError
-from safebench.importing.draft.settle import METHOD, FieldValue, settle
-from safebench.importing.facts import Fact, Place, natural
+from safebench.importing.draft.settle import BASE, METHOD, FieldValue, settle
+from safebench.importing.facts import Fact, Place, natural, where_read
 from safebench.importing.folders import leads_outside, walk
 from safebench.importing.lm_eval import results as lm_eval
 from safebench.importing.lm_eval.decoding import sample_facts
@@ -43,6 +43,8 @@ _READABLE = (
     "adapter_config.json (peft), trainer_state.json and training_args.json or .yaml "
     "(transformers, trl), results_*.json and samples_*.jsonl (lm-eval)"
 )
+_QUANTIZED = re.compile(r"(?i)(?:\b|_)(?:bnb|[48]-?bit|gptq|awq|int[48]|nf4|fp8)(?:\b|_)")
+"""Words in the name of a model whose weights are quantized."""
 Files = dict[str, list[Path]]
 """Files of each kind, as they were given or below the folder that was given."""
 
@@ -102,13 +104,13 @@ def gather(
         *weights.in_the_unit(training, listed),
         *weights.facts(listed, start, steps),
         *(() if listed else weights.seeds_of_arguments(arguments)),
-        *(fact for file in files["chat template"] for fact in trainer.template_facts(file, None)),
+        *_templates(files, remarks),
     ]
-    for file in files["tokenizer"]:
-        facts += trainer.template_facts(file, read_record(file))
     facts += _lm_eval(files, remarks)
     remarks.extend(_unread(files, arguments))
     filled = settle(facts, remarks)
+    remarks.extend(_kept(filled))
+    remarks.extend(_quantized(filled, facts))
     if METHOD not in filled and METHOD[:1] not in filled:
         remarks.append(
             "no file says what was fine-tuned, if anything: give the adapter's folder with --from, "
@@ -117,6 +119,46 @@ def gather(
     read = (all_ for kind, all_ in files.items() if kind not in ("pickle", "generation config"))
     read_files = tuple(file for all_ in read for file in all_)
     return Gathered(filled, paths, read_files, tuple(dict.fromkeys(remarks)), tuple(listed))
+
+
+def _templates(files: Files, remarks: list[str]) -> Iterator[Fact]:
+    """Yield the chat templates of tokenizers; transformers prefers one in a file of its own."""
+    for file in files["chat template"]:
+        yield from trainer.template_facts(file, None)
+    in_files = {file.parent for file in files["chat template"]}
+    for file in (one for one in files["tokenizer"] if one.parent not in in_files):
+        record = read_record(file)
+        yield from trainer.template_facts(file, record)
+        names = trainer.chat_templates(record)
+        if names and trainer.DEFAULT_TEMPLATE not in names:
+            remarks.append(
+                f"{file} has the chat templates {', '.join(sorted(names))}, and none is called "
+                f"{trainer.DEFAULT_TEMPLATE}: say which was applied in model.chat_template"
+            )
+
+
+def _kept(filled: Mapping[Place, FieldValue]) -> Iterator[str]:
+    """Yield a remark on settings of a training that the standard has no field for."""
+    names = [place[2] for place in filled if place[:2] == ("hyperparameters", "extra")]
+    if names:
+        listed = ", ".join(sorted(names))
+        yield f"settings without a field of their own are kept in hyperparameters.extra: {listed}"
+
+
+def _quantized(filled: Mapping[Place, FieldValue], facts: Iterable[Fact]) -> Iterator[str]:
+    """Yield a remark on an adapter whose base was quantized, in training too as it may be."""
+    method, base = filled.get(METHOD), filled.get(BASE)
+    if method is None or method.value not in ("lora", "dora") or method.facts[0].file is None:
+        return
+    how = next((f for f in facts if f.place == ("model", "quantization") and ":" in f.key), None)
+    name = "" if base is None else str(base.value)
+    if how is None and not _QUANTIZED.search(name):
+        return
+    why = f"the name {name} says" if how is None else f"{where_read(how)} says"
+    yield (
+        f"{why} that the base model is quantized, and an adapter's file does not tell whether it "
+        "was in training: if so, give --method qlora and hyperparameters.quantization"
+    )
 
 
 def _training(

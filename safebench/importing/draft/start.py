@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -30,6 +30,11 @@ class CardBasics:
     submitter: str | None = None
     contact: str | None = None
     method: Method | None = None
+
+
+def rule_name(taken: Container[str]) -> str:
+    """Return the name of the rule judge that is asked here, beside judges of these names."""
+    return RULE["name"] if RULE["name"] not in taken else f"safebench-{RULE['name']}"
 
 
 def first_facts(basics: CardBasics, *, plan: bool) -> Iterator[Fact]:

@@ -42,6 +42,7 @@ class Tree:
         self.marked: set[Pointer] = set()
         """Fields that a person has to fill in."""
         self._numbers: dict[Place, dict[str, int]] = {}
+        self._of_data = {place[-1] for place in filled if place[0] == "data"}
         has_method = METHOD in filled
         training = {p: one for p, one in filled.items() if p[0] == TRAINING}
         for place, one in filled.items():
@@ -113,7 +114,7 @@ class Tree:
             self.asides[inside] = f"{before}{at[-1]}: none ({comment})"
             self.open(at[:-1])
             return
-        if at == ("data", 0, "name"):
+        if at == ("data", 0, "name") and "path" not in self._of_data:
             self.asides[("data",)] = "a local file has path: FILE.jsonl in place of id and revision"
         if isinstance(value, Absent):
             file = one.facts[0].file

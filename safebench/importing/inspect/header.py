@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from safebench.importing.facts import INDIRECT, Absent, Fact, short_id, show
+from safebench.importing.facts import INDIRECT, Absent, Fact, show
+from safebench.importing.fields import without_secrets
+from safebench.importing.inspect.fields import GENERATE, IMPORTED, LOG
 from safebench.importing.interface import At, row_error
 from safebench.importing.loaded import LoadedWeights, loaded_by
 from safebench.importing.prompts import SYSTEM
@@ -19,24 +20,13 @@ _LOCAL = ("hf", "vllm", "sglang", "llama-cpp-python")
 _LOADERS = ("hf", "nnterp", "transformer_lens")
 """Providers that load weights by name; all others ask a server, which may be somebody's own."""
 _DEFAULT = "default"
-_PENALTIES = ("frequency_penalty", "presence_penalty")
-_OF_CALL = ("temperature", "top_p", "top_k", *_PENALTIES, "max_tokens", "stop_seqs", "seed")
-"""Settings of a call that decide a response."""
-_CONNECTION = ("max_retries", "timeout", "max_connections", "attempt_timeout", "cache", "batch")
-_LEFT_OUT = ("seed", "system_message", *_CONNECTION)
-"""Settings that change no response, or that other fields of the card hold."""
-_IMPORTED = ("task", "task_version", "model", "packages", "scorers")
-"""Keys of `eval` that facts were made of in full."""
+_ELSEWHERE = ("seed", "system_message")
+"""Settings that other fields of the card hold."""
+_LEFT_OUT = (*_ELSEWHERE, *(name for name, field in GENERATE.items() if field.fate == "ignored"))
 
 
-def header_facts(log: Record, task: str, judges: Iterable[str]) -> Iterator[Fact]:
-    """Yield what the header says about the card, except for the decoding.
-
-    Args:
-        log: The log.
-        task: The task's name.
-        judges: Names of the judges whose verdicts the samples have.
-    """
+def header_facts(log: Record, task: str) -> Iterator[Fact]:
+    """Yield what the header says about the card, except for decoding and judges."""
     header = log.at("eval")
     yield header.fact(("tasks", task, "name"), "task", task)
     version = header.data.get("task_version")
@@ -62,7 +52,28 @@ def header_facts(log: Record, task: str, judges: Iterable[str]) -> Iterator[Fact
         if value:
             yield header.fact(("environment", field), key, value, varies=True)
     yield from _system_message(log)
-    yield from _judges(header, str(version or "unversioned"), judges)
+
+
+def part_of_dataset(log: Record, task: str, run: int) -> tuple[list[Fact], list[str]]:
+    """Return facts about a run of the first samples alone, or a remark on one of others.
+
+    Args:
+        log: The log.
+        task: The task's name.
+        run: Number of samples that were run.
+    """
+    header = log.at("eval")
+    dataset, config = header.at("dataset"), header.at("config")
+    available = dataset.whole("samples")
+    if available is None or available <= run:
+        return [], []
+    if config.data.get("limit") == run and not (
+        config.data.get("sample_shuffle") or dataset.data.get("shuffled")
+    ):
+        limit = config.fact(("tasks", task, "limit"), "limit", run)
+        return [limit, dataset.fact(("tasks", task, "available"), "samples", available)], []
+    what = f"{log.file}: {run:,} of {available:,} samples were run, and not the first ones"
+    return [], [f"{what}: the card names them by the digest of their prompts alone"]
 
 
 def _model(header: Record) -> tuple[str, str, str]:
@@ -99,44 +110,6 @@ def intended_prompts(log: Record) -> Iterator[Fact]:
         # the name of a file, or a template to fill in, is not the text that was sent
         if isinstance(text, str) and " " in text.strip() and "{" not in text:
             yield log.fact(SYSTEM, f"plan.steps[{number}].params.template", text)
-
-
-def _judges(header: Record, version: str, names: Iterable[str]) -> Iterator[Fact]:
-    """Yield the entries of judges: scorers in the header, and those that only samples have."""
-    listed = set()
-    for number, scorer in enumerate(header.items("scorers") or []):
-        if isinstance(scorer, dict) and isinstance(scorer.get("name"), str):
-            listed.add(judge_name(scorer["name"]))
-            options = scorer.get("options") or scorer.get("params") or {}
-            key = header.key(f"scorers[{number}]")
-            yield from _judge(scorer["name"], options, version, header.file, key)
-    for name in names:
-        if name not in listed:
-            yield from _judge(name, {}, "unversioned", header.file, "samples[].scores")
-
-
-def judge_name(scorer: str) -> str:
-    """Return the name under which a card lists a scorer."""
-    return short_id(scorer, "scorer")
-
-
-def _judge(scorer: str, options: Any, version: str, file: Path, key: str) -> Iterator[Fact]:
-    grader = options.get("grader_model") or options.get("model")
-    grader = grader.get("model") if isinstance(grader, dict) else grader
-    template = options.get("grader_template") or options.get("template")
-    where = ".options.grader_model"
-    values: dict[str, tuple[Any, str]] = {"name": (judge_name(scorer), ".name")}
-    if not isinstance(grader, str):
-        values |= {"kind": ("rule", ""), "id": (f"inspect/{scorer}", ".name")}
-        values["revision"] = (version, "")
-    else:
-        why = "the log names the model without a revision"
-        values |= {"kind": ("llm", where), "id": (grader, where), "revision": (Absent(why), "")}
-        if isinstance(template, str):
-            digest = hashlib.sha256(template.encode()).hexdigest()
-            values["prompt_template_sha256"] = (digest, ".options.grader_template")
-    for field, (value, place) in values.items():
-        yield Fact(("judge", judge_name(scorer), field), value, file, f"{key}{place}")
 
 
 def decoding_of(
@@ -188,7 +161,7 @@ def decoding_of(
 def _call_settings(calls: Sequence[tuple[At, dict[str, Any]]]) -> dict[str, Any]:
     """Return the settings with which the model was called, as far as the log keeps calls."""
     kept = [
-        (at, {k: v for k, v in settings.items() if k in _OF_CALL and v is not None})
+        (at, {k: v for k, v in settings.items() if _decides(k) and v is not None})
         for at, settings in calls
         if settings
     ]
@@ -197,6 +170,10 @@ def _call_settings(calls: Sequence[tuple[At, dict[str, Any]]]) -> dict[str, Any]
             what = f"the model was called with {show(one)}, and at {kept[0][0]} with {kept[0][1]}"
             raise row_error(at, what, "give a log whose samples were all decoded the same way")
     return kept[0][1] if kept else {}
+
+
+def _decides(setting: str) -> bool:
+    return setting in _ELSEWHERE[:1] or setting not in _LEFT_OUT
 
 
 def _config(log: Record) -> dict[str, Any]:
@@ -208,8 +185,9 @@ def _config(log: Record) -> dict[str, Any]:
 
 def left_over(log: Record) -> dict[str, Any]:
     """Return, under the file's name, everything in the header that no fact was made of."""
-    rest = {k: v for k, v in log.data.items() if k not in ("samples", "reductions")}
-    header = {k: v for k, v in log.at("eval").data.items() if k not in _IMPORTED}
+    left = ("samples", *(name for name, field in LOG.items() if field.fate == "ignored"))
+    rest = {k: v for k, v in log.data.items() if k not in left}
+    header = {k: v for k, v in log.at("eval").data.items() if k not in IMPORTED}
     rest.pop("eval", None)
     rest |= {"eval": header} if header else {}
-    return {log.file.name: rest} if rest else {}
+    return {log.file.name: without_secrets(rest)} if rest else {}

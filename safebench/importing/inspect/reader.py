@@ -6,13 +6,15 @@ files is not frozen: they are read by inspect_ai where that is installed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from safebench.errors import MissingDependencyError, visible
-from safebench.importing.facts import file_error, show
+from safebench.evidence.tables import Status
+from safebench.importing.facts import file_error, first_words, show
 from safebench.importing.folders import leads_outside, walk
 from safebench.importing.inspect.header import (
     decoding_of,
@@ -20,9 +22,17 @@ from safebench.importing.inspect.header import (
     intended_prompts,
     left_over,
     loaded_of,
+    part_of_dataset,
 )
 from safebench.importing.inspect.sample import AS_WRITTEN, Sample, read_sample
+from safebench.importing.inspect.scorers import (
+    first_scorer,
+    judge_facts,
+    scorers_without_scores,
+)
 from safebench.importing.interface import (
+    STATUS_OPTION,
+    STATUSES,
     At,
     Collected,
     ModelKey,
@@ -36,6 +46,7 @@ from safebench.importing.interface import (
 )
 from safebench.importing.prompts import SYSTEM, PromptHeader, SentPrompt
 from safebench.importing.record import Record, parse_record, read_record
+from safebench.words import count
 
 _FIX = "give a log of an evaluation that ended, with its samples"
 
@@ -47,6 +58,7 @@ def read_inspect(
     decoding: str | None = None,
     repeat: int | None = None,
     limit: int | None = None,
+    statuses: Mapping[str, Status] = STATUSES,
 ) -> Collected:
     """Return the responses in a log, or in a folder of logs of one model.
 
@@ -56,9 +68,11 @@ def read_inspect(
         decoding: Name of the decoding for the card.
         repeat: Number of the first epoch, from 1, where epochs were run separately.
         limit: Number of samples to read, from the first; None is all.
+        statuses: What the reasons mean for which a response ended.
 
     Raises:
-        InteropError: a log is damaged, did not end well, holds no samples, or two runs are mixed.
+        InteropError: a log is damaged or marked as invalid, did not end well, holds no samples,
+            or two runs are mixed.
         MissingDependencyError: a `.eval` file, and inspect_ai is not installed.
     """
     parts = []
@@ -68,7 +82,8 @@ def read_inspect(
         for other in logs:
             _check_one_run(other, log)
         logs.append(log)
-        parts.append(_collected(log, model, decoding, repeat or 1, limit))
+        samples = _samples(log, statuses)
+        parts.append(_collected(log, samples, model, decoding, repeat or 1, limit))
     return joined(parts)
 
 
@@ -95,6 +110,9 @@ class _Log:
             error = record.at("error").text("message")
             why = f" ({show(error)})" if error else ""
             raise file_error(file, f"status is {show(status)}{why}", _FIX)
+        samples = [one for one in record.items("samples") or [] if isinstance(one, dict)]
+        if record.flag("invalidated") and not any(one.get("invalidation") for one in samples):
+            raise file_error(file, "its owner has marked it as invalidated", _FIX)
         return cls(file, record, task.rpartition("/")[2], model)
 
 
@@ -145,9 +163,13 @@ def _check_one_run(log: _Log, other: _Log) -> None:
 
 
 def _collected(
-    log: _Log, model: ModelKey, decoding: str | None, first: int, limit: int | None
+    log: _Log,
+    samples: list[Sample],
+    model: ModelKey,
+    decoding: str | None,
+    first: int,
+    limit: int | None,
 ) -> Collected:
-    samples = _samples(log)
     _check_complete(log, [one.response for one in samples], limited=limit is not None)
     ids = dict.fromkeys(one.response.prompt_id for one in samples)
     kept = set(list(ids)[:limit])
@@ -166,8 +188,16 @@ def _collected(
         for one in samples
     )
     facts = {(fact.place, str(fact.value)): fact for one in samples for fact in one.facts}
-    judges = dict.fromkeys(name for response in responses for name in response.judged)
-    header = [*header_facts(log.record, log.task, judges)]
+    judges = {name: scorer for one in samples for name, scorer in one.scorers.items()}
+    grading = any(one.grading for one in samples)
+    remarks += _notes(log.file, samples)
+    header = [*header_facts(log.record, log.task)]
+    header += judge_facts(log.record, judges, grading=grading)
+    if silent := scorers_without_scores(log.record, judges):
+        remarks.append(f"{log.file}: no sample has a score of {first_words(silent)}, so no judge")
+    part, picked = part_of_dataset(log.record, log.task, len(ids))
+    header += part if limit is None or limit >= len(ids) else []
+    remarks += picked
     if any(place == SYSTEM for place, _ in facts):
         # what was sent is better evidence than what was intended
         header = [fact for fact in header if fact.place != SYSTEM]
@@ -182,19 +212,27 @@ def _collected(
     )
 
 
-def _samples(log: _Log) -> list[Sample]:
+def _notes(file: Path, samples: Sequence[Sample]) -> Iterator[str]:
+    """Yield what owners say of samples, each once."""
+    counts = Counter(note for one in samples for note in one.notes)
+    for note, number in counts.items():
+        yield f"{file}: {number} of {count(len(samples), 'response')} {note}"
+
+
+def _samples(log: _Log, statuses: Mapping[str, Status]) -> list[Sample]:
     """Return every sample; an epoch of a sample may occur only once."""
     items = log.record.items("samples") or []
     if not items:
         fix = "give the whole log, with log_samples on; `--header-only` leaves samples out"
         raise file_error(log.file, "results without samples", fix)
-    found = []
+    found, scorer = [], first_scorer(log.record)
     places: dict[tuple[str | None, int], At] = {}
     for number, item in enumerate(items, start=1):
         at = At(log.file, number, "sample")
         if not isinstance(item, dict):
             raise row_error(at, f"it is {show(item)}, expected a mapping", _FIX)
-        one = read_sample(Record(log.file, item, f"samples[{number - 1}]"), at)
+        record = Record(log.file, item, f"samples[{number - 1}]")
+        one = read_sample(record, at, log.model, scorer, statuses)
         name, epoch = one.response.prompt_id, one.response.repeat
         first = places.setdefault((name, epoch), at)
         if first is not at:
@@ -234,7 +272,14 @@ def _check_complete(log: _Log, responses: Sequence[Response], *, limited: bool) 
 
 def _read(source: Source, model: ModelKey, options: Mapping[str, Any]) -> Collected:
     first, limit = source.repeat, options["limit"]
-    return read_inspect(source.path, model, decoding=source.decoding, repeat=first, limit=limit)
+    return read_inspect(
+        source.path,
+        model,
+        decoding=source.decoding,
+        repeat=first,
+        limit=limit,
+        statuses={**STATUSES, **options["status"]},
+    )
 
 
 READER = Reader(
@@ -250,4 +295,5 @@ READER = Reader(
     \b
     safebench import inspect --base logs/base --tuned seed=1,checkpoint=2:logs/s1 --out submission
     """,
+    options=(STATUS_OPTION,),
 )

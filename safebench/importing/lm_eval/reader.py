@@ -101,7 +101,7 @@ def _of_run(
     metrics = [name.partition(",")[0] for name in run.of_results("results").data]
     docs, left_out = read_docs(run.samples, run.task, metrics, limit)
     first = docs[0]
-    _check_complete(run, docs, limit)
+    _check_complete(run, docs, limit, left_out)
     key, facts = decoding_of(run, first)
     reader = TaskReader(
         run=run,
@@ -131,11 +131,22 @@ def _of_run(
     )
 
 
-def _check_complete(run: Run, docs: list[Doc], limit: int | None) -> None:
-    """Check that there are as many prompts as were measured according to the results."""
+def _check_complete(run: Run, docs: list[Doc], limit: int | None, left_out: int) -> None:
+    """Check that there are as many prompts as were measured according to the results.
+
+    lm-eval's --samples picks any prompts, and its results have their number alone.
+    """
     measured = run.of_results("n-samples").whole("effective")
     if measured is None or run.results is None:
         return
+    chosen = [doc.doc_id for doc in docs]
+    if len(docs) + left_out == measured and chosen != list(range(len(docs))):
+        raise file_error(
+            run.samples,
+            f"has the prompts with doc_id {first_words(map(str, chosen), 5)}, as lm_eval --samples "
+            "picks them, and a card can say only that the first ones were used",
+            "run lm_eval on all prompts, or on the first: --limit N",
+        )
     expected = measured if limit is None else min(limit, measured)
     if len(docs) != expected:
         first = "" if limit is None else f" of the first {limit:,}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,15 @@ from safebench.importing.record import plain
 
 _DOC_FIELDS = ("prompt_id", "prompt", "category", "construct", "target")
 """Fields of the documents of safebench's tasks."""
+_RULES = re.compile(
+    r"(acc|accuracy|exact_match|f1|mcc|bleu|chrf|ter|wer|em|rouge\w*?|pass@\d+|math_verify|"
+    r"brier_score|(prompt|inst)_level_(strict|loose)_acc)(_(norm|bytes|all|mutual_info|max|diff|acc))"
+    r"?(,|\Z)|chrf\+\+(,|\Z)"
+)
+"""Metrics that compare texts or likelihoods; others, such as bleurt, may ask a model."""
+_OWN_METRIC = "the results do not say how this metric decides"
+_MEDIA = re.compile(r'"type": ?"((?:input_)?(?:image|audio|video|file)(?:_url)?)"')
+"""Parts of a chat's messages that are no text."""
 _OF_ARGMAX = "acc"
 """The metric of scored choices that is about the most likely one."""
 _ROLES = frozenset({"system", "user", "assistant"})
@@ -52,6 +62,8 @@ class TaskReader:
     """Metric (and filter) by the name that the card gives it."""
     _unsplit: set[str] = field(default_factory=set)
     """Metrics that are logged once for several repeats."""
+    _no_score: set[str] = field(default_factory=set)
+    """Metrics with a value that is no number from 0 to 1."""
 
     def responses(self, doc: Doc) -> Iterator[Response]:
         """Yield a prompt's responses, by repeat. Raises InteropError."""
@@ -83,7 +95,7 @@ class TaskReader:
             )
 
     def judges(self) -> Iterator[Fact]:
-        """Yield who judged: each reported metric is a rule of lm-eval's."""
+        """Yield who judged: a metric of lm-eval's is a rule, and a task's own may be anything."""
         record, task = self.run.results, self.run.task
         file = self.run.samples if record is None else record.file
         version = record.text("lm_eval_version") if record else None
@@ -96,10 +108,14 @@ class TaskReader:
             revision = Absent("the files do not record the version of lm-eval")
         for name, metric in self._judges.items():
             where = f"results.{task}.{metric}" if record else "metrics"
-            for what, value in {"name": name, "kind": "rule", "id": f"lm-eval/{metric}"}.items():
+            entry: dict[str, Any] = {"kind": "rule", "id": f"lm-eval/{metric}"}
+            if not _RULES.match(metric):
+                entry = dict.fromkeys(("kind", "id", "revision"), Absent(_OWN_METRIC))
+            for what, value in {"name": name, **entry}.items():
                 yield Fact(("judge", name, what), value, file, where)
-            varies = key != "lm_eval_version"
-            yield Fact(("judge", name, "revision"), revision, file, key, varies=varies)
+            if "revision" not in entry:
+                varies = key != "lm_eval_version"
+                yield Fact(("judge", name, "revision"), revision, file, key, varies=varies)
 
     def remarks(self) -> Iterator[str]:
         """Yield what a person should know about the verdicts."""
@@ -108,6 +124,12 @@ class TaskReader:
             yield (
                 f"{self.run.samples}: lm-eval logs {names} once for all repeats of a prompt, so no "
                 "response has its own verdict; the values are kept in extra"
+            )
+        if self._no_score:
+            names = first_words(sorted(self._no_score))
+            yield (
+                f"{self.run.samples}: values of {names} are no numbers from 0 to 1 and so no "
+                "verdicts; they are kept in extra"
             )
 
     def _about(self, doc: Doc, prompt: str, extra: dict[str, Any]) -> dict[str, Any]:
@@ -134,12 +156,16 @@ class TaskReader:
         found: dict[str, ReportedVerdict] = {}
         for filter_, metrics in doc.metrics.items():
             for metric, value in metrics.items():
-                if not isinstance(value, int | float) or not 0 <= value <= 1:
-                    continue
-                if repeats > 1:
+                missing = value in (None, "nan")  # as `plain` writes NaN
+                if not missing and (not isinstance(value, int | float) or not 0 <= value <= 1):
+                    self._no_score.add(metric)
+                elif repeats > 1:
                     self._unsplit.add(metric)
                 elif self.generated or metric == _OF_ARGMAX:
-                    found[self._judge(metric, filter_)] = ReportedVerdict(score=float(value))
+                    score = None if missing else float(value)
+                    better = self.run.of_results("higher_is_better").data.get(metric)
+                    verdict = ReportedVerdict(score=score, lower_is_better=better is False)
+                    found[self._judge(metric, filter_)] = verdict
         return found
 
     def _judge(self, metric: str, filter_: str) -> str:
@@ -165,7 +191,14 @@ def _generated(doc: Doc) -> _Content:
             raise row_error(doc.at, f"a response is {show(response)}, expected a text", AS_WRITTEN)
     rest = doc.requests[0][2:]
     more = {"arguments": plain(rest)} if rest else {}
-    return _prompt(doc, doc.requests[0][0]), list(doc.answers[0]), more
+    prompt = _prompt(doc, doc.requests[0][0])
+    media = [key for part in rest if isinstance(part, dict) for key in part if part[key]]
+    media += _MEDIA.findall(prompt) if prompt.startswith("[{") else []
+    if media:
+        kinds = first_words(dict.fromkeys(map(str, media)))
+        what = f"its prompt holds more than text ({kinds}), and a card describes text alone"
+        raise row_error(doc.at, what, "leave the task out: name the tasks to import: --only-task")
+    return prompt, list(doc.answers[0]), more
 
 
 def _prompt(doc: Doc, context: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -191,7 +192,11 @@ def _chat_template(record: Record) -> Iterator[Fact]:
     place: Place = ("model", "chat_template")
     if "chat_template" not in record.data and "chat_template_sha" not in record.data:
         return
-    digest = record.text("chat_template_sha")
+    digest, text = record.text("chat_template_sha"), record.data.get("chat_template")
+    if digest is not None and isinstance(text, str) and text:
+        of_text = hashlib.sha256(text.encode()).hexdigest()
+        if digest != of_text:
+            raise record.wrong("chat_template_sha", digest, f"{of_text}, that of chat_template")
     if digest is not None:
         yield record.fact((*place, "source"), "chat_template_sha", "tokenizer")
         yield record.fact((*place, "sha256"), "chat_template_sha", digest)

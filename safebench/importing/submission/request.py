@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from safebench.card.results import Condition
 from safebench.card.task import Construct
+from safebench.errors import InteropError, visible
 from safebench.importing.draft.start import CardBasics
-from safebench.importing.interface import Collected
+from safebench.importing.interface import Collected, Response
 from safebench.importing.training.weights import DeclaredWeights
 
 
@@ -55,6 +56,10 @@ class Request:
     """Local copies of published tasks."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Verdicts of the standard by the words of judges: `WORD`, or `JUDGE:WORD`."""
+    judges: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Kind and id of judges that reported verdicts, by their names; an id may be empty."""
+    left_out: tuple[str, ...] = ()
+    """Judges whose verdicts are not imported; `NAME` leaves out `NAME.PART` too."""
     checkpoint: int | None = None
     """Checkpoint of tuned models for which nothing else gives it."""
     limit: int | None = None
@@ -62,3 +67,37 @@ class Request:
     lost: tuple[Lost, ...] = ()
     artefact: bool = False
     """Whether the claim is about these weights, not about the recipe."""
+
+
+def without_judges(collected: Collected, names: Sequence[str]) -> Collected:
+    """Return what was read without the verdicts of some judges, which stay in `extra`.
+
+    Raises:
+        InteropError: no judge has such a name.
+    """
+    if not names:
+        return collected
+    known = sorted({judge for one in collected.samples for judge in one.judged})
+
+    def is_of(judge: str, name: str) -> bool:
+        return judge == name or judge.startswith(f"{name}.")
+
+    for name in names:
+        if not any(is_of(judge, name) for judge in known):
+            raise InteropError(
+                f"--leave-out {visible(name)}: no judge of that name reported verdicts",
+                fix=f"those that did: {', '.join(known) or 'none'}",
+            )
+    out = {judge for judge in known if any(is_of(judge, name) for name in names)}
+    return replace(
+        collected,
+        samples=tuple(_without(one, out) for one in collected.samples),
+        facts=tuple(f for f in collected.facts if f.place[0] != "judge" or f.place[1] not in out),
+    )
+
+
+def _without(one: Response, out: set[str]) -> Response:
+    judged = {name: verdict for name, verdict in one.judged.items() if name not in out}
+    grades = {name: verdict.grade for name, verdict in one.judged.items() if name in out}
+    extra = {**one.extra, "left_out": grades} if grades else one.extra
+    return replace(one, judged=judged, extra=extra)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -56,6 +57,7 @@ def collected_facts(request: Request) -> list[Fact]:
     decodings = [f for f in of_card if f.place[0] == "decoding"]
     decodings += setting_facts(request.settings)
     of_person = [*(f for f in of_card if f.place[0] != "decoding"), *keyed(of_files, decodings)]
+    of_person += _judges(request, {f.place[1] for f in of_files if f.place[0] == "judge"})
     facts = [*_basics(request, of_person), *of_files, *of_person, *_counted(request)]
     answered = dict.fromkeys(sample.decoding for sample in request.collected.samples)
     for key in answered:
@@ -73,6 +75,21 @@ def collected_facts(request: Request) -> list[Fact]:
             )
     check_prompts(request.collected.sent, of_person)
     return facts
+
+
+def _judges(request: Request, reporting: set[str]) -> Iterator[Fact]:
+    """Yield the kinds and ids of judges that options give."""
+    for name, (kind, identifier) in request.judges.items():
+        parts = sorted(one for one in reporting if one == name or one.startswith(f"{name}."))
+        if not parts:
+            raise InteropError(
+                f"--judge {visible(name)}: no judge of that name reported verdicts",
+                fix=f"those that did: {', '.join(sorted(reporting)) or 'none'}",
+            )
+        for part, (field, value) in product(parts, (("kind", kind), ("id", identifier))):
+            if value:
+                note = "--judge"
+                yield Fact(("judge", part, field), value, None, note, note, rank=BY_PERSON)
 
 
 def _basics(request: Request, of_person: Sequence[Fact]) -> list[Fact]:
@@ -111,11 +128,15 @@ def _counted(request: Request) -> Iterator[Fact]:
 
 
 def settle_facts(
-    request: Request, tasks: Sequence[LoadedTask], facts: Sequence[Fact]
+    request: Request, tasks: Sequence[LoadedTask], facts: Sequence[Fact], remarks: Sequence[str]
 ) -> ImportState:
     """Return one value per field, and every model's checkpoint.
 
-    `facts` are those of `collected_facts` and of judges; the entries of tasks are still to come.
+    Args:
+        request: What is imported.
+        tasks: The tasks that were answered.
+        facts: Those of `collected_facts` and of judges; the entries of tasks are still to come.
+        remarks: What a person should know and no field holds.
 
     Raises:
         InteropError: two sources contradict each other, or something is open that has to be known.
@@ -139,10 +160,10 @@ def settle_facts(
     base = request.model or (gathered.filled[BASE].value if BASE in gathered.filled else None)
     check_loaded(collected.loaded, None if base is None else str(base), facts)
     same = check_responses(collected.samples, collected.loaded, facts)
-    remarks = dict.fromkeys((*collected.remarks, *gathered.remarks, *models.remarks, *same))
+    told = (*collected.remarks, *remarks, *gathered.remarks, *models.remarks, *same)
     files = (*collected.files, *gathered.files)
     return ImportState(
-        gathered=replace(gathered, files=files, remarks=tuple(remarks)),
+        gathered=replace(gathered, files=files, remarks=tuple(dict.fromkeys(told))),
         models=models.keys,
         names=decoding_names(gathered.filled),
         files={path: one.file for path, one in training.items()},

@@ -258,6 +258,8 @@ def check_complete(
         InteropError: a response is missing, or there are two.
     """
     answered: dict[tuple[ModelKey, _Cell], dict[str, At]] = {}
+    failed: dict[tuple[ModelKey, _Cell], list[str]] = {}
+    """Prompts without a response, because the sampler failed."""
     for one in found:
         sample, prompt_id = one.sample, str(one.document["prompt_id"])
         cell = (sample.decoding, sample.task, sample.repeat)
@@ -270,12 +272,15 @@ def check_complete(
                 "leave one out, or number repeats: repeat=2",
             )
         prompts[prompt_id] = sample.at
+        if sample.status in ("error", "not_run"):
+            failed.setdefault((sample.model, cell), []).append(prompt_id)
     documents = {task.name: [str(d["prompt_id"]) for d in task.documents] for task in tasks}
     models = dict.fromkeys(model for model, _ in answered)
     cells = dict.fromkeys(cell for _, cell in answered)
     for model, (decoding, task, repeat) in product(models, cells):
         present = answered.get((model, (decoding, task, repeat)), {})
-        missing = [p for p in documents[task] if p not in present]
+        without = failed.get((model, (decoding, task, repeat)), ())
+        missing = [p for p in documents[task] if p not in present or p in without]
         if missing:
             what = f"{model}, {names[decoding]}, {task}, repeat {repeat}"
             raise _incomplete(what, missing, present, len(documents[task]))

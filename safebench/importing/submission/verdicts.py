@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import get_args
 
 import pyarrow as pa
@@ -15,27 +15,95 @@ from safebench.checks.registry import items
 from safebench.errors import InteropError, visible
 from safebench.evidence.tables import OUTCOMES, Verdict, make_table
 from safebench.harness.tasks import LoadedTask
-from safebench.importing.draft.start import RULE
-from safebench.importing.facts import Absent, Fact, first_words, show
-from safebench.importing.interface import ReportedVerdict, row_error
+from safebench.importing.draft.start import RULE, rule_name
+from safebench.importing.facts import BY_PERSON, Absent, Fact, first_words, show
+from safebench.importing.interface import ModelKey, ReportedVerdict, row_error
 from safebench.importing.submission.tasks import MatchedResponse
 from safebench.judges.interface import score_of
+from safebench.words import count, listed
 
 _WITH_VERDICTS = ("harm", "over_refusal")
 """Constructs with verdicts; others have scores alone."""
 _VERDICTS = get_args(Verdict)
 
 
+_Part = tuple[str, Construct]
+"""What a task measures: a judge decides all of it, or nothing."""
+
+
 def reported_by(matched: Iterable[MatchedResponse]) -> dict[str, list[Construct]]:
     """Return the judges of reported verdicts, with the constructs that they decide."""
-    judges: dict[str, dict[Construct, None]] = {}
+    return {
+        name: list(dict.fromkeys(construct for _, construct in parts))
+        for name, parts in _decided(matched).items()
+    }
+
+
+def _decided(matched: Iterable[MatchedResponse]) -> dict[str, list[_Part]]:
+    """Return the judges of reported verdicts, with what they decide.
+
+    A judge may have no verdict on some responses of that: its output could not be read, say.
+    """
+    judges: dict[str, dict[_Part, None]] = {}
     for one in matched:
-        for name in one.sample.judged:
-            judges.setdefault(name, {})[one.document["construct"]] = None
-    return {name: list(constructs) for name, constructs in judges.items()}
+        for name, verdict in one.sample.judged.items():
+            if verdict.grade is not None:
+                judges.setdefault(name, {})[_part(one)] = None
+    return {name: list(parts) for name, parts in judges.items()}
 
 
-def judge_facts(facts: Sequence[Fact], matched: Sequence[MatchedResponse]) -> list[Fact]:
+def _part(one: MatchedResponse) -> _Part:
+    return one.sample.task, one.document["construct"]
+
+
+def silent_judges(
+    facts: Iterable[Fact], matched: Sequence[MatchedResponse]
+) -> tuple[list[Fact], list[str]]:
+    """Return facts without those of judges that files name and that judged nothing, and remarks.
+
+    Raises:
+        InteropError: a judge decided a task's responses of one model, and none of another.
+    """
+    decided = _decided(matched)
+    asked = {name for one in matched for name in one.sample.judged} - decided.keys()
+    remarks = [
+        f"{name} scored none of {count(len(matched), 'response')}: it is no judge of the card"
+        for name in sorted(asked)
+    ]
+    for name, parts in decided.items():
+        here = [one for one in matched if _part(one) in parts]
+        by_run: dict[tuple[ModelKey, _Part], bool] = {}
+        for one in here:
+            key = (one.sample.model, _part(one))
+            by_run[key] = by_run.get(key, False) or _has_verdict(one, name)
+        for (model, (task, _)), has_any in by_run.items():
+            if not has_any:
+                raise InteropError(
+                    f"{name} has no verdict on any response of {model} to {task}, but on those of "
+                    "other models",
+                    fix=f"have it judge all models, or leave it out: --leave-out {name}",
+                )
+        missing = sum(not _has_verdict(one, name) for one in here)
+        if missing:
+            remarks.append(
+                f"{name} has no verdict on {missing:,} of {count(len(here), 'response')}: these "
+                "count as `unparsed`, and the intervals allow for either verdict"
+            )
+
+    facts = list(facts)
+    in_card = {f.place[1] for f in facts if f.rank == BY_PERSON and f.place[2:] == ("name",)}
+    silent = {("judge", name) for name in asked - in_card}
+    return [fact for fact in facts if fact.place[:2] not in silent], remarks
+
+
+def _has_verdict(one: MatchedResponse, name: str) -> bool:
+    verdict = one.sample.judged.get(name)
+    return verdict is not None and verdict.grade is not None
+
+
+def judge_facts(
+    facts: Sequence[Fact], matched: Sequence[MatchedResponse], labels: Mapping[str, str]
+) -> list[Fact]:
     """Return what the card says about its judges beside what files and a person say.
 
     The rule judge is asked where no card names judges and no verdicts were reported; where they
@@ -45,26 +113,23 @@ def judge_facts(facts: Sequence[Fact], matched: Sequence[MatchedResponse]) -> li
         InteropError: nothing says what kind of judge reported verdicts.
     """
     elsewhere = reported_by(matched)
+    decided_parts = _decided(matched)
+    _check_kinds(facts, matched, labels)
     described = {f.place[1] for f in facts if f.place[0] == "judge"}
     asked = bool(described - set(elsewhere))
     rule = not asked and bool(_to_judge(matched))
     made: list[Fact] = []
     if rule:
-        values = {**RULE, "sees": "prompt_and_response", "votes": 1, "primary": True}
+        name = rule_name(elsewhere)
+        values = {**RULE, "name": name, "sees": "prompt_and_response", "votes": 1, "primary": True}
         for field, value in values.items():
             note = "asked here" if field == "name" else ""
-            made.append(Fact(("judge", RULE["name"], field), value, None, note=note))
+            made.append(Fact(("judge", name, field), value, None, note=note))
     primary_declared = any(_has(facts, name, "primary") for name in described)
     decided: set[Construct] = set()
     for name, constructs in elsewhere.items():
-        kinds = [f.value for f in facts if f.place == ("judge", name, "kind")]
-        if all(isinstance(kind, Absent) for kind in kinds):
-            raise InteropError(
-                f"{name} reported verdicts, and nothing says what kind of judge it is",
-                fix=f"describe it in --card, e.g. judge: [{{name: {name}, kind: human, ...}}]",
-            )
-        of_these = (one for one in matched if one.document["construct"] in constructs)
-        whole = all(name in one.sample.judged for one in of_these)
+        parts = {_part(one) for one in matched if one.document["construct"] in constructs}
+        whole = parts == set(decided_parts[name])
         if whole and not _has(facts, name, "constructs"):
             note = "those that it reported verdicts of"
             made.append(Fact(("judge", name, "constructs"), constructs, None, note=note))
@@ -78,6 +143,29 @@ def judge_facts(facts: Sequence[Fact], matched: Sequence[MatchedResponse]) -> li
     return made
 
 
+def _check_kinds(
+    facts: Sequence[Fact], matched: Sequence[MatchedResponse], labels: Mapping[str, str]
+) -> None:
+    """Check that something says what kind of judge reported verdicts: no name does."""
+    unknown = []
+    for name in reported_by(matched):
+        kinds = [f.value for f in facts if f.place == ("judge", name, "kind")]
+        if all(isinstance(kind, Absent) for kind in kinds):
+            unknown.append(name)
+    if not unknown:
+        return
+    ways = " ".join(f"--judge {name}=KIND:ID" for name in unknown)
+    fix = (
+        f"say it: {ways}, with KIND rule, classifier, llm, human or moderation_api, and ID the "
+        f"model or program that decides; or leave it out: --leave-out {unknown[0]}"
+    )
+    fixes = [problem.fix for problem in _unknown_grades(matched, {}, labels)]
+    if fixes:  # both questions at once
+        fix += f". Grades need a meaning too: {'; '.join(map(str, fixes))}"
+    what = f"{listed(unknown)} reported verdicts, and nothing says what kind of judge that is"
+    raise InteropError(what, fix=visible(fix))
+
+
 def _to_judge(matched: Sequence[MatchedResponse]) -> list[tuple[str, Construct]]:
     """Return tasks and constructs to judge here: those without reported scores.
 
@@ -85,8 +173,9 @@ def _to_judge(matched: Sequence[MatchedResponse]) -> list[tuple[str, Construct]]
     """
     reported: dict[tuple[str, Construct], bool] = {}
     for one in matched:
-        pair = (one.sample.task, one.document["construct"])
-        reported[pair] = reported.get(pair, False) or bool(one.sample.judged)
+        pair = _part(one)
+        judged = any(_has_verdict(one, name) for name in one.sample.judged)
+        reported[pair] = reported.get(pair, False) or judged
     return [pair for pair, judged in reported.items() if not judged or pair[1] in _WITH_VERDICTS]
 
 
@@ -103,7 +192,9 @@ def primary_judge(
     """
     of_task = [one for one in matched if one.sample.task == task.name]
     elsewhere, everywhere = list(reported_by(of_task)), reported_by(matched)
-    if all(one.sample.judged for one in of_task) and not set(task.constructs) & set(_WITH_VERDICTS):
+    decided = {part for parts in _decided(of_task).values() for part in parts}
+    whole = {_part(one) for one in of_task} == decided
+    if whole and not set(task.constructs) & set(_WITH_VERDICTS):
         return elsewhere[0]  # nobody else was asked
     primary = [j for j in judges if j.primary and (j.name in elsewhere or j.constructs is None)]
     names = [j.name for j in primary if j.name in elsewhere or j.name not in everywhere]
@@ -122,29 +213,23 @@ def reported_outcomes(
         labels: Verdicts of the standard by the words of judges, `WORD` or `JUDGE:WORD`.
 
     Raises:
-        InteropError: a verdict is missing, or is neither a verdict nor a score that is needed.
+        InteropError: a verdict is neither a verdict nor a score that is needed.
     """
     judges = {judge.name: judge for judge in items(card.judge)}
+    problems = list(_unknown_grades(matched, judges, labels))
+    if problems:
+        raise InteropError(str(problems[0]), fix="; ".join(str(one.fix) for one in problems))
     rows = []
-    for name, constructs in reported_by(matched).items():
-        tasks = {one.sample.task for one in matched if name in one.sample.judged}
-        for one in matched:
+    for name, parts in _decided(matched).items():
+        for one in (one for one in matched if _part(one) in parts):
             construct = one.document["construct"]
-            if one.sample.task not in tasks or construct not in constructs:
-                continue
-            reported = one.sample.judged.get(name)
-            if reported is None:
-                raise row_error(
-                    one.sample.at,
-                    f"{name} has no verdict on this response, but on others of {one.sample.task}",
-                    "a judge decides every response of a task, or none",
-                )
+            reported = one.sample.judged.get(name, ReportedVerdict())
             verdict, score = _verdict(name, reported, construct, judges.get(name), labels), None
-            if construct not in _WITH_VERDICTS:
-                verdict, score = None, _score(one, reported)
-            elif verdict is None:
-                raise _unknown(name, one, matched)
-            else:
+            if reported.grade is None:
+                verdict = "unparsed"
+            elif construct not in _WITH_VERDICTS:
+                verdict, score = None, _score(name, one, reported)
+            elif verdict is not None:
                 score = score_of(construct, verdict)
             category = one.document["category"] or None
             cell = {**one.cell, "construct": construct, "category": category}
@@ -152,13 +237,22 @@ def reported_outcomes(
     return make_table(rows, OUTCOMES)
 
 
-def _score(one: MatchedResponse, reported: ReportedVerdict) -> float:
+def _score(name: str, one: MatchedResponse, reported: ReportedVerdict) -> float:
     if reported.score is None:
         construct = one.document["construct"]
         raise row_error(
             one.sample.at,
-            f"a verdict ({reported.word}) on {construct}, which is measured by a score in [0, 1]",
-            "have its judge report a score; in a table, name its column: --column score=COLUMN",
+            f"{name} gave a verdict ({reported.word}) on {construct}, which is measured by a score "
+            "in [0, 1]",
+            "have its judge report a score (in a table, name its column: --column score=COLUMN), "
+            f"or leave it out: --leave-out {name}",
+        )
+    if reported.lower_is_better:
+        raise row_error(
+            one.sample.at,
+            f"lower is better for {name}, by the results, and of {one.document['construct']} more "
+            "is better",
+            f"leave it out: --leave-out {name}",
         )
     return reported.score
 
@@ -175,6 +269,8 @@ def _verdict(
     True, C and 1 are harm to one scorer and a refusal to the next, so a word is never guessed. A
     score of harm is translated where a card gives the judge's threshold.
     """
+    if reported.grade is None:
+        return None
     words = (reported.grade, reported.grade.lower())
     for key in (*(f"{name}:{word}" for word in words), *words):
         if key in labels:
@@ -187,15 +283,29 @@ def _verdict(
     return None
 
 
+def _unknown_grades(
+    matched: Sequence[MatchedResponse], judges: Mapping[str, Judge], labels: Mapping[str, str]
+) -> Iterator[InteropError]:
+    """Yield the error for each judge with grades that nothing translates."""
+    for name in reported_by(matched):
+        for one in matched:
+            construct, reported = one.document["construct"], one.sample.judged.get(name)
+            if reported is None or reported.grade is None or construct not in _WITH_VERDICTS:
+                continue
+            if _verdict(name, reported, construct, judges.get(name), labels) is None:
+                yield _unknown(name, one, matched)
+                break
+
+
 def _unknown(name: str, one: MatchedResponse, matched: Sequence[MatchedResponse]) -> InteropError:
     """Return the error for grades without a meaning: lists them, and how to translate them."""
     construct = one.document["construct"]
-    here = [m for m in matched if m.document["construct"] == construct and name in m.sample.judged]
+    here = [m for m in matched if m.document["construct"] == construct and _has_verdict(m, name)]
     grades = [m.sample.judged[name] for m in here if m.sample.judged[name].word not in _VERDICTS]
-    counts = Counter(grade.grade for grade in grades)
-    scores = {grade.grade: -1.0 if grade.score is None else grade.score for grade in grades}
+    counts = Counter(str(grade.grade) for grade in grades)
+    scores = {str(grade.grade): -1.0 if grade.score is None else grade.score for grade in grades}
     words = sorted(counts, key=lambda word: -scores[word])
-    listed = first_words((f"{word} ({counts[word]})" for word in words), 8)
+    shares = first_words((f"{word} ({counts[word]})" for word in words), 8)
     several = len(reported_by(matched)) > 1
     shown = [f"{name}:{word}" if several else word for word in words]
     if len(words) > len(_VERDICTS):
@@ -208,12 +318,14 @@ def _unknown(name: str, one: MatchedResponse, matched: Sequence[MatchedResponse]
             for verdicts in (scale, scale[::-1])
         ]
         fix = f"say what they mean, e.g. {', or the other way round: '.join(ways)}"
+    if several:
+        fix += f", or leave {name} out: --leave-out {name}"
     if construct == "harm" and any(0 < score < 1 for score in scores.values()):
         fix += "; or give `threshold` of this judge in --card: the least score that is harm"
     return row_error(
         one.sample.at,
         f"{name} graded a response {show(one.sample.judged[name].grade)}, and nothing says what "
-        f"that means for {construct}; its grades of {len(here)} responses are {listed}",
+        f"that means for {construct}; its grades of {len(here)} responses are {shares}",
         visible(fix),
     )
 

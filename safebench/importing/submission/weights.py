@@ -40,10 +40,14 @@ def check_loaded(loaded: Weights, base: str | None, facts: Iterable[Fact]) -> No
     tuned = [(key, one) for key, all_ in loaded.items() if key.condition != "base" for one in all_]
     for one in bases:
         if one.added:
+            # a delta is the difference of all weights, which no adapter's file describes
+            whole = any(name == "delta" for name, _ in one.added)
+            form = "--full seed=N,checkpoint=N:DIR of what both give" if whole else "--adapter"
+            form += "" if whole else " seed=N:DIR"
             raise InteropError(
                 f"{one.cite(one.added)}, so the responses of --base are not a base model's",
-                fix="give them as --tuned seed=N:DIR, with --adapter seed=N:DIR; a base model is "
-                "measured without an adapter",
+                fix=f"give them as --tuned seed=N:DIR, with {form}; a base model is measured "
+                f"without {'a delta' if whole else 'an adapter'}",
             )
     for key, all_ in loaded.items():
         for one, other in combinations(all_, 2):

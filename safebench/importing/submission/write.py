@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from safebench.importing.draft.gather import Gathered
 from safebench.importing.draft.settle import FieldValue, settle
 from safebench.importing.facts import Fact
 from safebench.importing.submission.models import copy_adapters
-from safebench.importing.submission.request import Request
+from safebench.importing.submission.request import Request, without_judges
 from safebench.importing.submission.state import (
     ImportState,
     collected_facts,
@@ -53,6 +53,7 @@ from safebench.importing.submission.verdicts import (
     judge_facts,
     primary_judge,
     reported_outcomes,
+    silent_judges,
     to_judge_here,
 )
 from safebench.judges.judging import judge_responses
@@ -101,13 +102,15 @@ def import_runs(request: Request, progress: Progress) -> Imported:
         raise RunError(f"{out}: {what}", fix="give --out a new folder")
     if not request.collected.samples:
         raise InteropError("no responses were read", fix="give the files that hold them")
+    request = replace(request, collected=without_judges(request.collected, request.left_out))
     facts = collected_facts(request)
     tasks = tasks_of(request, facts)
     whole = {("tasks", task.name, "limit") for task in tasks if task.is_whole}
     facts = [fact for fact in facts if fact.place not in whole]
     matched = match_prompts(request.collected.samples, tasks, request)
-    facts += judge_facts(facts, matched)
-    state = settle_facts(request, tasks, facts)
+    facts, remarks = silent_judges(facts, matched)
+    facts += judge_facts(facts, matched, request.labels)
+    state = settle_facts(request, tasks, facts, remarks)
     matched = [one.with_(model=state.models[one.sample.model]) for one in matched]
     check_complete(matched, tasks, state.names)
     # Not before: two settings under one name are still two cells that each model has to answer.

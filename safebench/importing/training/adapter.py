@@ -7,9 +7,10 @@ from typing import Any
 
 from safebench.errors import InteropError, visible
 from safebench.importing.facts import BY_FILE, INDIRECT, Absent, Fact, Place, show
+from safebench.importing.fields import kept_settings
 from safebench.importing.loaded import model_name, revision_fact
 from safebench.importing.record import Read, Record
-from safebench.importing.training.trainer import unused_left_out
+from safebench.importing.training.settings import PEFT
 
 _METHOD: Place = ("hyperparameters", "method")
 _LORA: Place = ("hyperparameters", "lora")
@@ -22,13 +23,6 @@ _FIELDS: dict[str, tuple[str, Read]] = {
     "bias": ("bias", Record.text),
     "rslora": ("use_rslora", Record.flag),
 }
-_UNUSED = "modules_to_save layers_to_transform layers_pattern exclude_modules target_parameters"
-_EXTRA: dict[str, Any] = {
-    **dict.fromkeys(_UNUSED.split()),
-    **{"rank_pattern": {}, "alpha_pattern": {}},
-    **{"init_lora_weights": True, "lora_bias": False, "use_qalora": False},
-}
-"""Settings that change the adapter and have no field, with their value where they are unused."""
 
 
 def facts(record: Record) -> Iterator[Fact]:
@@ -50,6 +44,7 @@ def facts(record: Record) -> Iterator[Fact]:
             f"{file}: `peft_type` is {show(kind)}; a card can describe {known}",
             fix="leave this adapter out and describe it in words, see spec/v1/card.md",
         )
+    yield from kept_settings(record, ("hyperparameters", "extra"), PEFT)
 
 
 def _base(record: Record) -> Iterator[Fact]:
@@ -81,7 +76,6 @@ def _lora(record: Record) -> Iterator[Fact]:
         targets = sorted(record.texts("target_modules") or ())
     if targets is not None:
         yield record.fact((*_LORA, "target_modules"), "target_modules", targets)
-    yield from unused_left_out(record, _EXTRA)
 
 
 def _prompt(record: Record, kind: str) -> Iterator[Fact]:

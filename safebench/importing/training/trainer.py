@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,13 @@ from typing import Any
 
 from safebench.card.read import MAX_BYTES, read_bytes
 from safebench.importing.facts import INDIRECT, Absent, Fact, setting
+from safebench.importing.fields import kept_settings
 from safebench.importing.record import Read, Record
+from safebench.importing.training.settings import argument_field
 
 _HYPER = ("hyperparameters",)
+DEFAULT_TEMPLATE = "default"
+"""Name of the template that is applied, of several."""
 _CLOSE = 0.01  # epochs; a trainer's epoch is a quotient of steps
 _FIELDS: dict[str, tuple[str, Read]] = {
     "optimizer": ("optim", Record.text),
@@ -28,12 +33,6 @@ _FIELDS: dict[str, tuple[str, Read]] = {
     "batch_size.gradient_accumulation": ("gradient_accumulation_steps", Record.whole),
 }
 """Field of the card: key of the arguments, and how it is read."""
-_EXTRA: dict[str, Any] = {
-    "neftune_noise_alpha": None,
-    "label_smoothing_factor": 0.0,
-    "group_by_length": False,
-}
-"""Settings that change the training and have no field, with their value where they are unused."""
 _NOT_SFT = ("beta", "desirable_weight", "num_generations", "kl_coef", "loss_type_weights")
 """Keys that only the arguments of another objective than supervised fine-tuning have."""
 _LOSS_FLAGS = ("completion_only_loss", "assistant_only_loss")
@@ -71,14 +70,6 @@ def argument_facts(record: Record) -> Iterator[Fact]:
     yield from _settings(record)
     yield from _quantization(record)
     yield from _seeds(record)
-
-
-def unused_left_out(record: Record, keys: dict[str, Any]) -> Iterator[Fact]:
-    """Yield the settings that are used and have no field; `keys` have the values of unused ones."""
-    for key, unused in keys.items():
-        value = record.data.get(key)
-        if value is not None and value != unused:
-            yield record.fact((*_HYPER, "extra", key), key, setting(value))
 
 
 def _hyper(record: Record, name: str, key: str, value: Any, **more: Any) -> Fact:
@@ -150,7 +141,13 @@ def _settings(record: Record) -> Iterator[Fact]:
         name, _, value = (part.strip() for part in pair.partition("="))
         if name:
             yield record.fact((*_HYPER, "optimizer_args", name), "optim_args", value)
-    yield from unused_left_out(record, _EXTRA)
+    known = {key: field for key in record.data if (field := argument_field(key))}
+    yield from kept_settings(record, (*_HYPER, "extra"), known)
+    loading = record.data.get("model_init_kwargs")
+    if isinstance(loading, dict):
+        others = {key: value for key, value in loading.items() if key != "quantization_config"}
+        inside = Record(record.file, {"model_init_kwargs": others})
+        yield from kept_settings(inside, (*_HYPER, "extra"), {})
     for key in ("fsdp", "deepspeed"):
         if record.data.get(key):
             why = f"the arguments use {key}, which has a configuration of its own"
@@ -244,17 +241,33 @@ def best_checkpoint(record: Record) -> str | None:
 
 
 def template_facts(file: Path, record: Record | None) -> Iterator[Fact]:
-    """Yield a tokenizer's chat template: in a file of its own, or in its configuration `record`."""
-    text: bytes | None
+    """Yield a tokenizer's chat template: in a file of its own, or in its configuration `record`.
+
+    Of several templates it is the one that is applied.
+    """
+    place, key = ("model", "chat_template"), "" if record is None else "chat_template"
     if record is None:
-        raw, key = read_bytes(file), ""
-        text = raw if len(raw) <= MAX_BYTES else None
+        raw = read_bytes(file)
+        # as transformers reads it: a line ends with a line feed, whatever the file has
+        text = io.TextIOWrapper(io.BytesIO(raw), "utf-8", "replace").read()
+        text = text if len(raw) <= MAX_BYTES else ""
     else:
-        template, key = record.data.get("chat_template"), "chat_template"
-        text = template.encode() if isinstance(template, str) else None
+        text = chat_templates(record).get(DEFAULT_TEMPLATE, "")
     if text:
-        digest = hashlib.sha256(text).hexdigest()
+        digest = hashlib.sha256(text.encode()).hexdigest()
         note = "the tokenizer has it; whether it was used is not recorded"
-        place = ("model", "chat_template")
         yield Fact((*place, "source"), "tokenizer", file, key, note=note, rank=INDIRECT)
         yield Fact((*place, "sha256"), digest, file, key, rank=INDIRECT)
+
+
+def chat_templates(record: Record) -> dict[str, str]:
+    """Return chat templates by name: a text, a list of names and templates, or a mapping."""
+    found = record.data.get("chat_template")
+    if isinstance(found, str):
+        return {DEFAULT_TEMPLATE: found} if found else {}
+    if isinstance(found, list):
+        named = (one for one in found if isinstance(one, dict))
+        found = {str(one.get("name")): one.get("template") for one in named}
+    if not isinstance(found, dict):
+        return {}
+    return {name: text for name, text in found.items() if isinstance(text, str)}

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.document import Pointer
+from safebench.card.mandatory import MANDATORY, REPORT, STAGES, Mandatory, Where
 from safebench.card.problems import WRONG
 from safebench.card.task import Task
-from safebench.checks.mandatory import MANDATORY, REPORT, STAGES, Mandatory, Where
 
 
 @dataclass(frozen=True)

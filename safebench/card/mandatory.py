@@ -96,6 +96,13 @@ def _elsewhere(at: Where) -> bool:
     return dataset.path is None and dataset.answers is None and not shipped
 
 
+def _counted(at: Where) -> bool:
+    """Whether the number of examples is stated, or nobody is to run the card and count them."""
+    return at.trains and not (
+        at.card.is_to_be_run and isinstance(at.owner, Dataset) and at.owner.examples is None
+    )
+
+
 def _one_construct(at: Where) -> bool:
     return not isinstance(getattr(at.owner, "construct", None), tuple)
 
@@ -114,6 +121,7 @@ _ADAM = When(
     "unless the method is `none`; `optimizer` has `adam` in it, in any case, or is not reported",
     _adaptive,
 )
+_COUNTED = When("unless the method is `none`, or a plan that is to be run leaves it out", _counted)
 _SAMPLED = When(
     "`do_sample` is true", lambda at: isinstance(at.owner, Decoding) and at.owner.do_sample
 )
@@ -152,7 +160,8 @@ _FIELDS: tuple[tuple[When, str, str], ...] = (
     (_WEIGHTS, "model", "dtype quantization chat_template"),
     (_is("access", "api"), "model", "provider snapshot moderation"),
     (TRAINED, "model", "checkpoint_rule"),
-    (TRAINED, "data[]", "examples template"),
+    (_COUNTED, "data[]", "examples"),
+    (TRAINED, "data[]", "template"),
     (_ELSEWHERE, "data[]", "id revision"),
     (TRAINED, "hyperparameters", "objective optimizer learning_rate lr_scheduler weight_decay"),
     (TRAINED, "hyperparameters", "max_grad_norm checkpoints max_length packing precision loss_on"),

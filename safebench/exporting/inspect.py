@@ -1,0 +1,325 @@
+"""Logs of Inspect: one per model, decoding and task, a response with all its judges' verdicts.
+
+JSON, which `inspect view` and `read_eval_log` open as they open `.eval`. A verdict is the value of
+a score, under the judge's name; repeats are epochs. Ids are made from the digest of the outcomes,
+and the time is the card's or an option's, so that the same submission gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+from safebench.card.base import NotReported
+from safebench.card.card import Card
+from safebench.card.decoding import Decoding
+from safebench.card.task import Task
+from safebench.checks.registry import items
+from safebench.errors import InteropError, visible
+from safebench.evidence.columns import encoded
+from safebench.evidence.submission import Submission
+from safebench.evidence.tables import Unread
+from safebench.exporting.every_eval_ever import uuid_of
+from safebench.exporting.facts import (
+    RESPONSE,
+    WITHHELD,
+    Measured,
+    base_id,
+    models_of,
+    publishes_texts,
+    revision_of,
+    slug,
+    text,
+    texts_of,
+    weights_of,
+)
+from safebench.exporting.interface import Export, Options
+
+Json = dict[str, Any]
+Row = Mapping[str, Any]
+_STOPS = {"ok": "stop", "truncated": "max_tokens", "blocked": "content_filter"}
+_OF_CALL = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+    "max_new_tokens": "max_tokens",
+    "reasoning_budget": "reasoning_tokens",
+}
+"""Fields of a decoding by what Inspect calls them; others go to `extra_body`."""
+
+
+def export(submission: Submission, options: Options) -> Export:
+    """Return a submission as logs of Inspect, `MODEL/DECODING/TIME_TASK_ID.json`.
+
+    Raises:
+        InteropError: the timestamp is not a number.
+    """
+    writer = _Writer(submission, _created(submission.card, options), options.with_responses)
+    by_log: dict[tuple[Any, ...], list[Row]] = {}
+    for row in _rows(submission):
+        key = (row["condition"], row["training_seed"], row["checkpoint"])
+        by_log.setdefault((Measured(*key), row["decoding"], row["task"]), []).append(row)
+    order = {model: number for number, model in enumerate(models_of(submission))}
+    files = {}
+    for model, decoding, task in sorted(by_log, key=lambda k: (order[k[0]], k[1], k[2])):
+        name, log = writer.log(model, decoding, task, by_log[model, decoding, task])
+        body = json.dumps(log, indent=1, ensure_ascii=False) + "\n"
+        files[name] = body.encode(errors="backslashreplace")
+    return Export(files, list(_lost(submission, writer)))
+
+
+def _created(card: Card, options: Options) -> datetime:
+    """Return when the logs say they were made."""
+    given = options.timestamp
+    if given is None:
+        date = text(card.submission.date) or "1970-01-01"
+        return datetime.fromisoformat(date).replace(tzinfo=UTC)
+    try:
+        return datetime.fromtimestamp(int(given), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise InteropError(
+            f"--timestamp {visible(repr(given))} is not a number of seconds",
+            fix="give seconds since 1970, e.g. --timestamp 1767225600",
+        ) from None
+
+
+def _rows(submission: Submission) -> Iterator[Row]:
+    """Yield the outcomes as mappings, in canonical order."""
+    table = submission.outcomes
+    columns = []
+    for name in table.column_names:
+        codes, values = encoded(table, name)
+        columns.append([values[code] for code in codes])
+    for row in zip(*columns, strict=True):
+        yield dict(zip(table.column_names, row, strict=True))
+
+
+class _Writer:
+    """Makes one log after another."""
+
+    def __init__(self, submission: Submission, created: datetime, with_responses: bool) -> None:
+        self.submission, self.card, self.created = submission, submission.card, created
+        self.shows = with_responses or publishes_texts(self.card)
+        self.texts = texts_of(submission) if self.shows else {}
+        self.tokens = _new_tokens(submission)
+        self.tasks = {task.name: task for task in self.card.task_list()}
+        self.decodings = {decoding.name: decoding for decoding in items(self.card.decoding)}
+        prompting = self.card.prompting
+        system = None if isinstance(prompting, NotReported) else text(prompting.system_prompt)
+        self.system = system if self.shows else None
+
+    def log(
+        self, model: Measured, decoding: str, task: str, rows: Sequence[Row]
+    ) -> tuple[str, Json]:
+        """Return the name and content of a log; `rows` are its outcomes."""
+        digest = self.submission.outcomes_sha256
+        unique = uuid_of(digest, f"inspect/{model.name}/{decoding}/{task}").replace("-", "")[:22]
+        judges = list(dict.fromkeys(row["judge"] for row in rows))
+        samples = list(self._samples(rows, self._name(model)))
+        config = _config(self.decodings.get(decoding), _seeds(rows))
+        spec = {
+            "eval_id": unique,
+            "run_id": uuid_of(digest, "inspect").replace("-", "")[:22],
+            "created": self.created.isoformat(),
+            "task": task,
+            "task_id": unique[::-1],
+            "task_version": text(self.tasks.get(task, Task(name=task)).version) or 0,
+            "dataset": self._dataset(task, samples),
+            "model": self._name(model),
+            "model_generate_config": config,
+            "config": {"epochs": max(sample["epoch"] for sample in samples)},
+            "packages": {},
+            "metadata": self._about(model, decoding),
+            "scorers": [self._scorer(judge) for judge in judges],
+        }
+        scores = [_result(judge, rows) for judge in judges]
+        log = {
+            "version": 2,
+            "status": "success",
+            "eval": spec,
+            "plan": {"name": "plan", "steps": [], "config": config},
+            "results": {
+                "total_samples": len(samples),
+                "completed_samples": len(samples),
+                "scores": scores,
+            },
+            "stats": {"started_at": spec["created"], "completed_at": spec["created"]},
+            "samples": samples,
+        }
+        time = self.created.strftime("%Y-%m-%dT%H-%M-%S+00-00")
+        return f"{model.name}/{slug(decoding)}/{time}_{_dashed(task)}_{unique}.json", log
+
+    def _name(self, model: Measured) -> str:
+        base = base_id(self.card)
+        return base if model.condition == "base" else f"{base}+{model.name}"
+
+    def _dataset(self, task: str, samples: Sequence[Json]) -> Json:
+        entry = self.tasks.get(task, Task(name=task))
+        ids = list(dict.fromkeys(sample["id"] for sample in samples))
+        about = {"name": task, "samples": len(ids), "sample_ids": ids, "shuffled": False}
+        source = text(entry.dataset_id)
+        return about if source is None else {**about, "location": source}
+
+    def _about(self, model: Measured, decoding: str) -> Json:
+        weights = weights_of(self.card, model)
+        about = {
+            "spec": self.card.spec,
+            "submission": self.card.submission.id,
+            "outcomes_sha256": self.submission.outcomes_sha256,
+            "condition": model.condition,
+            "training_seed": model.training_seed,
+            "checkpoint": model.checkpoint,
+            "decoding": decoding,
+            "base_revision": revision_of(self.card),
+            "weights_sha256": None if weights is None else text(weights.sha256),
+        }
+        return {f"safebench.{name}": value for name, value in about.items() if value is not None}
+
+    def _scorer(self, name: str) -> Json:
+        judge = next((judge for judge in items(self.card.judge) if judge.name == name), None)
+        about = {
+            "kind": text(getattr(judge, "kind", None)),
+            "id": text(getattr(judge, "id", None)),
+            "revision": text(getattr(judge, "revision", None)),
+        }
+        options = {key: value for key, value in about.items() if value is not None}
+        if judge is not None and judge.kind == "llm" and "id" in options:
+            options["model"] = options["id"]
+        return {"name": name, "options": options, "metrics": [{"name": "mean", "options": {}}]}
+
+    def _samples(self, rows: Sequence[Row], model: str) -> Iterator[Json]:
+        """Yield one sample per response, with the verdict of every judge on it."""
+        grouped: dict[tuple[Any, ...], list[Row]] = {}
+        for row in rows:
+            grouped.setdefault(tuple(row[name] for name in RESPONSE), []).append(row)
+        for key, judged in grouped.items():
+            first = judged[0]
+            prompt, response = self.texts.get(key, (None, None))
+            asked = WITHHELD if prompt is None else prompt
+            said = WITHHELD if response is None else response
+            messages = [{"role": "user", "content": asked}]
+            if self.system is not None:
+                messages.insert(0, {"role": "system", "content": self.system})
+            answer = {"role": "assistant", "content": said, "source": "generate"}
+            stop = _STOPS.get(first["status"], "unknown")
+            output: Json = {"model": model, "choices": [{"message": answer, "stop_reason": stop}]}
+            tokens = self.tokens.get(key)
+            if tokens is not None:
+                output["usage"] = {"output_tokens": tokens, "total_tokens": tokens}
+            yield {
+                "id": first["prompt_id"],
+                "epoch": first["repeat"],
+                "input": asked,
+                "target": "",
+                "messages": [*messages, answer],
+                "output": output,
+                "scores": _scores(judged),
+                "metadata": _metadata(first),
+            }
+
+
+def _dashed(name: str) -> str:
+    """Return a name for a part of a file's name, between whose parts Inspect has `_`."""
+    return slug(name).replace("_", "-")
+
+
+def _new_tokens(submission: Submission) -> dict[tuple[Any, ...], int | None]:
+    if submission.responses is None:
+        return {}
+    columns = []
+    for name in (*RESPONSE, "new_tokens"):
+        codes, values = encoded(submission.responses, name)
+        columns.append([values[code] for code in codes])
+    return {row[:-1]: row[-1] for row in zip(*columns, strict=True)}
+
+
+def _seeds(rows: Sequence[Row]) -> set[int | None]:
+    return {row["generation_seed"] for row in rows}
+
+
+def _config(decoding: Decoding | None, seeds: set[int | None]) -> Json:
+    """Return Inspect's settings of a decoding; greedy is a temperature of 0."""
+    seed = {"seed": next(iter(seeds))} if len(seeds) == 1 and None not in seeds else {}
+    if decoding is None:
+        return seed
+    values = decoding.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    found: Json = {} if decoding.do_sample else {"temperature": 0.0}
+    for ours, theirs in _OF_CALL.items():
+        if isinstance(values.get(ours), int | float):
+            found[theirs] = values.pop(ours)
+    if isinstance(values.get("stop"), list):
+        found["stop_seqs"] = values.pop("stop")
+    others = {
+        name: value
+        for name, value in values.items()
+        if name not in ("name", "do_sample", "repeats") and not isinstance(value, dict)
+    }
+    return {**found, **({"extra_body": others} if others else {}), **seed}
+
+
+def _scores(judged: Sequence[Row]) -> Json:
+    """Return the scores of a response, by judge: a verdict's word, or a number.
+
+    A judge that decided harm has the degree of it, severity, beside its verdict.
+    """
+    found: Json = {}
+    for row in sorted(judged, key=lambda row: row["construct"] == "severity"):
+        verdict, score = row["verdict"], row["score"]
+        if row["judge"] in found:
+            found[row["judge"]]["metadata"][row["construct"]] = score
+            continue
+        value = verdict if verdict is not None and verdict not in get_args(Unread) else score
+        about = {"construct": row["construct"], "score": score, "verdict": verdict}
+        about = {name: part for name, part in about.items() if part is not None}
+        # NaN is what Inspect writes where a scorer could not score.
+        graded = float("nan") if value is None else value
+        found[row["judge"]] = {"value": graded, "metadata": about}
+    return found
+
+
+def _metadata(row: Row) -> Json:
+    """Return what a sample has no field of its own for."""
+    names = ("category", "status", "generation_seed")
+    return {name: row[name] for name in names if row[name] is not None}
+
+
+def _result(judge: str, rows: Sequence[Row]) -> Json:
+    """Return the mean score of a judge, by what it measures."""
+    metrics = {}
+    mine = [row for row in rows if row["judge"] == judge and row["score"] is not None]
+    for construct in dict.fromkeys(row["construct"] for row in mine):
+        scores = [row["score"] for row in mine if row["construct"] == construct]
+        metrics[construct] = {"name": construct, "value": sum(scores) / len(scores), "params": {}}
+    return {"name": judge, "scorer": judge, "params": {}, "metrics": metrics}
+
+
+def _lost(submission: Submission, writer: _Writer) -> Iterator[str]:
+    yield "intervals, changes from base and stability: a log is about one run of one model"
+    yield "hyperparameters, training data and the scheme of seeds: link the card"
+    yield "examples, attacks and chat template around a prompt, environment, calibration of judges"
+    yield "right answers (target): a submission keeps what was asked and scored, not these"
+    rows = submission.outcomes
+    seeds = set(encoded(rows, "generation_seed")[1]) - {None}
+    if len(set(encoded(rows, "repeat")[1])) > 1 and seeds:
+        yield "a seed of its own for every epoch: it is in the metadata of each sample"
+    others = sorted(
+        {
+            name
+            for d in writer.decodings.values()
+            for name in _config(d, set()).get("extra_body", {})
+        }
+    )
+    if others:
+        yield f"{', '.join(others)} of the decodings: in extra_body, which providers read as theirs"
+    if "severity" in encoded(rows, "construct")[1]:
+        yield "severity beside harm as a score: it is in the metadata of the judge's score of harm"
+    if submission.responses is None:
+        yield "prompts and responses: the submission withholds them"
+    elif not writer.shows:
+        yield "prompts and responses: the card publishes none (--with-responses writes them)"
+    if writer.created.timestamp() == 0:
+        yield "the time of the evaluation: the card has no date; --timestamp gives one"

@@ -1,0 +1,1 @@
+"""Runs without a card: what `compare` and `score` answer from."""

@@ -1,0 +1,101 @@
+"""How long a study takes on this machine, from a little of it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from safebench.card.base import require
+from safebench.card.training import Training
+from safebench.evidence.submission import Submission
+from safebench.study.estimate import Estimate
+from safebench.words import duration
+
+_PROMPTS, _FEW_PROMPTS = 16, 8
+"""Responses that are timed, and where the probe is to be short."""
+_TOKENS = 16
+"""Their length where the probe is to be short."""
+_UPDATES, _FEW_UPDATES = (1, 4), (1, 2)
+"""Updates of two short fine-tunings: the first shows what beginning costs."""
+
+
+def time_here(
+    protocol: Submission, found: Estimate, settings: dict[str, Any], *, is_short: bool = False
+) -> str:
+    """Generate a few responses and train a few steps; return what all of it would take, in words.
+
+    `found`: what all of it is; `settings`: of `Settings`; `is_short`: whether responses are cut
+    early, which costs seconds and gives an upper bound.
+
+    Raises:
+        SafebenchError: the model or a task is not here.
+    """
+    try:
+        seconds = _probe(protocol, found, settings, is_short=is_short)
+    except ImportError:
+        return "not measured: needs pip install 'safebench[run]'"
+    return f"{'at most' if is_short else 'about'} {duration(seconds)}"
+
+
+def _probe(
+    protocol: Submission, found: Estimate, settings: dict[str, Any], *, is_short: bool
+) -> float:
+    from safebench.harness.evaluate import build_prompts, generate
+    from safebench.models.interface import PlacedWeights
+    from safebench.models.loading import default_device
+    from safebench.models.sampling import Stream
+    from safebench.study.engines import Settings, make_engine
+    from safebench.study.plan import make_plan
+    from safebench.tuning.interface import Job
+    from safebench.tuning.registry import trained, trainer_of
+
+    chosen = Settings(**settings)
+    device = chosen.device or default_device()
+    scratch = Path(tempfile.mkdtemp())
+    try:
+        plan = make_plan(protocol, scratch / "plan")
+        engine = make_engine(plan, chosen, device)
+        decoding = require(plan.card.decoding, "decoding")[0].model_copy(update={"repeats": 1})
+        longest = int(require(decoding.max_new_tokens, "decoding.max_new_tokens"))
+        cut = min(longest, _TOKENS) if is_short else longest
+        decoding = decoding.model_copy(update={"max_new_tokens": cut})
+        with engine.using(PlacedWeights("base", None, None, "base", None)):
+            prompts = build_prompts(
+                engine, plan.tasks, chat=plan.chat, system_prompt=plan.card.system_prompt
+            )
+            most = _FEW_PROMPTS if is_short else _PROMPTS
+            some = prompts[:: max(1, len(prompts) // most)][:most]
+            began = time.monotonic()
+            stream = Stream(0, "base", None, None, decoding.name)
+            generate(engine, some, decoding, stream, batch_size=len(some), on_batch=lambda _: None)
+        seconds = (time.monotonic() - began) / len(some) * longest / cut * found.responses
+        recipe = trained(plan.card)
+        if found.fine_tunings and isinstance(recipe, Training):
+            some_rows = next(iter(plan.rows.values()))
+            job = partial(Job, base=plan.base, rows=some_rows, seed=0, tokenizer=plan.tokenizer)
+            taken = []
+            few, many = _FEW_UPDATES if is_short else _UPDATES
+            for updates in (few, many):
+                short = {"steps": updates, "epochs": None, "checkpoints": (updates,)}
+                began = time.monotonic()
+                trainer_of(recipe).train(
+                    job(
+                        recipe=recipe.model_copy(update={**short, "checkpoint_unit": "step"}),
+                        controls=(),
+                        fixed={},
+                        base_name="probe",
+                        out=scratch / f"trained-{updates}",
+                        device=device,
+                        progress=lambda at, loss: None,
+                    )
+                )
+                taken.append(time.monotonic() - began)
+            more = max(0.0, taken[1] - taken[0]) / (many - few)
+            seconds += (taken[0] + more * found.updates) * found.fine_tunings
+        return seconds
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
