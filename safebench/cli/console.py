@@ -49,12 +49,16 @@ class RateColumn(ProgressColumn):
         return Text(rate, style="dim")
 
 
+_UNITS = "units"
+"""The step whose note says how much time is left: units of some kinds take longer than others."""
+
+
 class TimeLeftColumn(TimeRemainingColumn):
-    """The time that is left, unless the step's note says it: some units take longer than others."""
+    """The time that is left, unless the step's note says it."""
 
     def render(self, task: Task) -> Text:
         """Return the time that a step still takes."""
-        return Text("") if task.description == "units" else super().render(task)
+        return Text("") if task.description == _UNITS else super().render(task)
 
 
 class TerminalProgress:
@@ -117,7 +121,7 @@ class TerminalProgress:
         if self._is_quiet or self._console.is_terminal or now - self._spoke < LINE_EVERY:
             return
         self._spoke = now
-        left = task.time_remaining
+        left = None if task.description == _UNITS else task.time_remaining
         parts = [f"{rounded(task.percentage, 0)} %", RateColumn().render(task).plain, note]
         parts += [] if left is None else [f"about {duration(left)} left"]
         click.echo(f"{task.description}: {', '.join(part for part in parts if part)}", err=True)
