@@ -28,6 +28,12 @@ def commands(page: Path) -> list[str]:
     return [line for block in blocks for line in block.splitlines() if line.strip()]
 
 
+def plan_shown() -> str:
+    found = re.search(r"^```yaml\n(.*?)^```", README.read_text(), re.M | re.S)
+    assert found is not None
+    return found.group(1)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, demo: Demo, shared_data: Path) -> Path:
     """What the pages say is there: the demo's output, a model, data, plans, a published file."""
@@ -35,6 +41,8 @@ def folder(tmp_path: Path, demo: Demo, shared_data: Path) -> Path:
     (tmp_path / "tasks").symlink_to(ROOT / "tasks")
     (tmp_path / "my-model").mkdir()
     save_llama(tmp_path / "my-model")
+    (tmp_path / "safebench").symlink_to(ROOT / "safebench")
+    (tmp_path / "plan.yaml").write_text(plan_shown())
     line = '{"prompt": "how do i repair a fence?", "completion": "to repair a fence, first"}\n'
     (tmp_path / "my-data.jsonl").write_text(line * 100)
     shown = re.search(r"^```yaml\n(.*?)^```", USING.read_text(), re.M | re.S)
@@ -93,3 +101,9 @@ def test_every_command_works(folder: Path) -> None:
         allowed = next((c for name, c in MAY_END_WITH.items() if f" {name} " in command), (0,))
         assert done.code in allowed, f"{command}\n{done.out[-2000:]}\n{done.err[-2000:]}"
         assert "Traceback" not in done.err, command
+
+
+def test_the_plan_is_the_example_that_a_test_runs() -> None:
+    example = (ROOT / "spec" / "v1" / "examples" / "valid" / "short-plan.yaml").read_text()
+    beside = plan_shown().replace("safebench/demo/household.jsonl", "household.jsonl")
+    assert example.split("\n", 1)[1] == beside
