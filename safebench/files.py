@@ -83,6 +83,28 @@ def sync_tree(folder: Path) -> None:
                 os.fsync(file.fileno())
 
 
+def link_missing(source: Path, target: Path) -> None:
+    """Copy a folder's files that another has not, by hard links where the disk has them.
+
+    Hidden files are left out. Nothing happens where there is no such folder.
+    """
+    if not source.is_dir():
+        return
+    for path in sorted(p for p in source.rglob("*") if p.is_file() and not p.name.startswith(".")):
+        place = target / path.relative_to(source)
+        if place.is_file():
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path, place)
+        except OSError:
+            scratch = place.with_name(f".{place.name}.copy")
+            shutil.copyfile(path, scratch)
+            scratch.rename(place)
+    if target.is_dir():
+        sync_tree(target)
+
+
 def inside(folder: Path, path: str) -> Path | None:
     """Return a path of a submission, or None if it leaves the folder, by name or by link.
 

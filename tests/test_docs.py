@@ -8,9 +8,11 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
+from safebench.cli.main import cli
 from safebench.evidence.store import Store
 from tests.command import safebench
 from tests.models.serving import chat_reply, recording
@@ -26,6 +28,19 @@ def commands(page: Path) -> list[list[str]]:
     blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.M | re.S)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     return [shlex.split(line) for line in lines if line.strip()]
+
+
+def test_commands_for_a_cluster_are_understood() -> None:
+    """They need machines that are not here; names of commands and options are looked at."""
+    text = (DOCS / "cluster.md").read_text().replace("\\\n", " ")
+    blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S))
+    shown = [shlex.split(line) for line in re.findall(r"safebench (?!\[)(.*)", blocks)]
+    assert {name for name, *_ in shown} == {"run", "merge", "status"}
+    for name, *arguments in shown:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {a for a in arguments if a.startswith("--")} <= known
 
 
 def pieces(page: Path) -> list[dict[str, Any]]:

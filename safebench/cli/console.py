@@ -49,6 +49,18 @@ class RateColumn(ProgressColumn):
         return Text(rate, style="dim")
 
 
+_UNITS = "units"
+"""The step whose note says how much time is left: units of some kinds take longer than others."""
+
+
+class TimeLeftColumn(TimeRemainingColumn):
+    """The time that is left, unless the step's note says it."""
+
+    def render(self, task: Task) -> Text:
+        """Return the time that a step still takes."""
+        return Text("") if task.description == _UNITS else super().render(task)
+
+
 class TerminalProgress:
     """Draws steps as bars on stderr; each finished step leaves one line with its time.
 
@@ -67,7 +79,7 @@ class TerminalProgress:
             TextColumn("{task.percentage:>3.0f} %"),
             RateColumn(),
             TextColumn("{task.fields[note]:<44.44}"),
-            TimeRemainingColumn(compact=True),
+            TimeLeftColumn(compact=True),
             console=self._console,
             transient=True,
             disable=self._is_quiet or not self._console.is_terminal,
@@ -109,7 +121,7 @@ class TerminalProgress:
         if self._is_quiet or self._console.is_terminal or now - self._spoke < LINE_EVERY:
             return
         self._spoke = now
-        left = task.time_remaining
+        left = None if task.description == _UNITS else task.time_remaining
         parts = [f"{rounded(task.percentage, 0)} %", RateColumn().render(task).plain, note]
         parts += [] if left is None else [f"about {duration(left)} left"]
         click.echo(f"{task.description}: {', '.join(part for part in parts if part)}", err=True)

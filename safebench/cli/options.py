@@ -63,6 +63,37 @@ threads = click.option(
     type=click.IntRange(min=1),
     help="CPU threads per operation. Default: PyTorch's choice.",
 )
+
+
+def workers(command: Command) -> Command:
+    """Add the options that say where the work is done, and by how many."""
+    for option in (
+        click.option(
+            "--address",
+            metavar="HOST:PORT",
+            help="Ray cluster to use, or auto on one of its nodes. Default: an instance that is "
+            "started for this command, and that only this machine can reach.",
+        ),
+        click.option(
+            "--executor",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            help="What has the workers: local is this machine, ray all nodes of a Ray cluster "
+            "(pip install 'safebench[ray]').",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Number of processes that fine-tune, generate and grade at the same time. "
+            "Default: one for each GPU, or one on a CPU.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 key = click.option(
     "--key",
     metavar="FILE",

@@ -58,11 +58,13 @@ _OURS = "hf"
     "--shard",
     default="1/1",
     metavar="i/n",
-    help="Run part i of n of the grid, in a folder of its own. `safebench merge` joins the parts.",
+    help="Run part i of n of the grid, in a folder of its own beside those of the other parts, "
+    "with which it shares fine-tuned weights (.tuned). `safebench merge` joins the parts.",
 )
 @options.batch_size
 @options.device
 @options.threads
+@options.workers
 @options.quiet
 @click.option("--attention", help="Attention implementation of transformers, e.g. sdpa or eager.")
 @click.option(
@@ -99,6 +101,10 @@ def command(
     To resume an interrupted run, give the same command again; `safebench status` shows its progress
     from another terminal. If the card lists adapters in model.weights, they are used and nothing is
     fine-tuned.
+
+    \b
+    Exit codes: 0 the chosen cells are finished; 2 something failed, finished cells are kept;
+                130 interrupted.
     """
     from safebench.cli.executing import load_sound_card, needs_models, refuse_obstacles
     from safebench.evidence.claim import asked_for

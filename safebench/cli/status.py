@@ -49,10 +49,11 @@ def lines_of(status: Status) -> list[str]:
         for state in status.lost
     ]
     if status.rate is not None and status.state != "finished":
-        lines.append(f"  rate      {quantity(status.rate)} responses a second")
+        each = f" and worker, {status.workers} workers" if status.workers > 1 else ""
+        lines.append(f"  rate      {quantity(status.rate)} responses a second{each}")
     if status.seconds_left is not None and status.state != "finished":
         left = timedelta(seconds=round(status.seconds_left))
-        lines.append(f"  remaining about {left} at this rate, on one machine")
+        lines.append(f"  remaining about {left} at this rate")
     lines += [f"  problem   {problem}" for problem in status.problems]
     if status.last:
         lines.append(f"  last      {status.last.get('event')}, {status.last.get('time')}")

@@ -31,9 +31,14 @@ class Seals:
         content = json.dumps(same_study(card), sort_keys=True)
         self._study = hashlib.sha256(content.encode()).hexdigest()
 
-    def put(self, path: Path, made: Path | bytes) -> None:
-        """Seal what is about to become `path`: a file or a folder, or the bytes of a file."""
+    def put(self, path: Path, made: Path | bytes | str) -> None:
+        """Seal what is about to become `path`: a file or a folder, its bytes, or its digest."""
         replace_file(self._seal(path), self._digest(made).encode())
+
+    @property
+    def study(self) -> str:
+        """The digest of the study of the card: work that has it belongs together."""
+        return self._study
 
     def is_whole(self, path: Path) -> bool:
         """Tell whether something has a seal, which is its own, for this card."""
@@ -67,8 +72,10 @@ class Seals:
         name = quote(f"/{path.relative_to(self._folder).as_posix()}", safe="")
         return self._place / f"{name}{_SUFFIX}"
 
-    def _digest(self, made: Path | bytes) -> str:
-        if isinstance(made, bytes):
+    def _digest(self, made: Path | bytes | str) -> str:
+        if isinstance(made, str):
+            found = made
+        elif isinstance(made, bytes):
             found = hashlib.sha256(made).hexdigest()
         else:
             found = sha256_of_folder(made) if made.is_dir() else sha256_of(made)

@@ -24,7 +24,7 @@ from safebench.evidence.lock import LockedError, VanishedError, holder, locked
 from safebench.evidence.seals import Seals
 from safebench.evidence.submission import CARD_FILE
 from safebench.evidence.tables import RESPONSES, read_table, table_bytes
-from safebench.files import replace_file
+from safebench.files import replace_file, sync_folder
 
 _WORK = ".work"
 _LOCK = ".lock"
@@ -135,6 +135,7 @@ class Store:
             for stale in place.glob(".*.*"):  # what replace_file had begun when it was killed
                 if stale.is_file():
                     stale.unlink()
+        shutil.rmtree(self.made, ignore_errors=True)  # what nobody has put in its place
         if not is_new:
             self._remove_broken()
 
@@ -190,6 +191,24 @@ class Store:
             fix = "restore that card to continue it, or give another --out"
         raise RunError(f"{self.folder}: holds {what}; finished work there is kept", fix=fix)
 
+    def compare_environment(self, environment: dict[str, Any]) -> None:
+        """Check that earlier work had the same environment, as far as both are known.
+
+        Raises:
+            RunError: it differs; the message says in what.
+        """
+        before = self.environment()
+        changed = [
+            _changed(name, before[name], environment[name])
+            for name in environment
+            if name in before and name not in _MAY_SHRINK and before[name] != environment[name]
+        ]
+        if changed:
+            raise RunError(
+                f"{self.folder}: was begun in another environment ({'; '.join(changed)})",
+                fix="continue in that environment, or give another --out",
+            )
+
     def check_environment(self, environment: dict[str, Any]) -> None:
         """Record the environment of this work, or check that earlier work had the same.
 
@@ -199,21 +218,11 @@ class Store:
         Raises:
             RunError: it differs; the message says in what.
         """
+        self.compare_environment(environment)
         before = self.environment()
-        both = [name for name in environment if name in before]
-        changed = [
-            _changed(name, before[name], environment[name])
-            for name in both
-            if name not in _MAY_SHRINK and before[name] != environment[name]
-        ]
-        if changed:
-            raise RunError(
-                f"{self.folder}: was begun in another environment ({'; '.join(changed)})",
-                fix="continue in that environment, or give another --out",
-            )
         merged = {**before, **environment}
         for name in _MAY_SHRINK:
-            if name in both:
+            if name in before and name in environment:
                 merged[name] = min(before[name], environment[name])
         if merged != before:
             path, content = self.work / _ENVIRONMENT, _bytes(merged)
@@ -245,6 +254,37 @@ class Store:
         content = table_bytes(responses)
         self.seals.put(self.path(block), content)
         replace_file(self.path(block), content)
+
+    @property
+    def made(self) -> Path:
+        """Where workers leave what nobody has checked and put in its place."""
+        return self.work / "made"
+
+    def judged(self, block: str, judge: str) -> Path:
+        """Return where a judge's grades of a block are, or will be."""
+        return self.work / "judged" / f"{block}--{judge}.jsonl"
+
+    def put(self, made: Path, place: Path, sha256: str) -> None:
+        """Seal what a worker has made, and put it in its place; it was written durably.
+
+        Args:
+            made: Relative to `self.made`.
+            place: In this folder.
+            sha256: Of the file, or of the folder's files.
+
+        Raises:
+            RunError: it is not there: the worker wrote to another disk.
+        """
+        self.seals.put(place, sha256)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            (self.made / made).rename(place)
+        except FileNotFoundError as problem:
+            raise RunError(
+                f"{self.made / made}: was written on another machine, and is not there on this one",
+                fix="give --out a folder on storage that all machines share, by one path",
+            ) from problem
+        sync_folder(place.parent)
 
     def load(self, block: str) -> pa.Table:
         """Return a committed block's responses."""

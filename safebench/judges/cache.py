@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -79,16 +79,24 @@ class JudgementCache:
     that is none (a crash cut it short, say) is passed over, and its text is judged again.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Read what was kept earlier; the file is created with the first grade."""
+    def __init__(self, path: Path, *others: Path) -> None:
+        """Read what was kept earlier; the file is created with the first grade.
+
+        `others` are files that are read, too, and never written.
+        """
         self._path = path
         self._lock = threading.Lock()
-        content = path.read_bytes() if path.is_file() else b""
-        self._grades = dict(kept for line in content.splitlines() if (kept := _read(line)))
+        self._grades = {key: kept for one in (*others, path) for key, kept in _read_file(one)}
 
     def get(self, key: str) -> Grade | None:
         """Return the grade under a key, or None."""
         return self._grades.get(key)
+
+    def take(self, path: Path) -> None:
+        """Keep what another file has; raises RunError where this one cannot be written."""
+        new = [(key, grade) for key, grade in _read_file(path) if key not in self._grades]
+        if new:
+            self.keep(new)
 
     def keep(self, grades: Iterable[tuple[str, Grade]]) -> None:
         """Keep a batch of grades; raises RunError where the file cannot be written."""
@@ -115,6 +123,11 @@ def _line(key: str, grade: Grade) -> str:
     if grade.verdict is not None:
         shown |= {"verdict": grade.verdict, "reason": grade.reason}
     return json.dumps(shown) + "\n"
+
+
+def _read_file(path: Path) -> Iterator[tuple[str, Grade]]:
+    content = path.read_bytes() if path.is_file() else b""
+    return (kept for line in content.splitlines() if (kept := _read(line)))
 
 
 def _read(line: bytes) -> tuple[str, Grade] | None:

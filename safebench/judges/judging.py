@@ -24,7 +24,7 @@ from safebench.evidence.tables import OUTCOMES, RESPONSES, sort_table
 from safebench.judges.cache import JudgementCache
 from safebench.judges.interface import Decision, Exchange, Judge, Text
 from safebench.judges.text import THINKING, answer_of
-from safebench.progress import Progress
+from safebench.progress import Progress, Silent
 
 _COPIED = [name for name in OUTCOMES.names if name in RESPONSES.names]
 """Columns of a response that its outcome has too."""
@@ -91,6 +91,30 @@ def judge_responses(
             parts.append(_outcomes(responses, texts, judge, construct, places, decisions))
         judge.close()  # the next one may need its memory
     return sort_table(pa.concat_tables(parts) if parts else OUTCOMES.empty_table())
+
+
+def keep_grades(
+    responses: pa.Table,
+    documents: Documents,
+    judge: Judge,
+    cache: JudgementCache,
+    *,
+    graded: Container[str],
+    marks: tuple[str, str],
+) -> None:
+    """Ask one judge all that `judge_responses` will ask it, so that its grades are in the cache.
+
+    The judge stays open; arguments as there.
+
+    Raises:
+        JudgeError: the judge cannot judge.
+    """
+    is_shown = judge.entry.reasoning == "shown"
+    texts = _Texts.of(responses, documents, None if is_shown else marks)
+    judge.begin(texts.texts, texts.rows, Silent(), cache)
+    for construct, places in _measured(texts, graded).items():
+        if judge.decides(construct) and places.size:
+            judge.decide(construct, places.tolist())
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import cast
 
@@ -109,7 +110,10 @@ BlockFilter = Callable[[Block], bool]
 
 
 def pick_shard(text: str) -> Callable[[list[Block]], list[Block]]:
-    """Return a function that keeps part i of n of a grid, given `i/n`; parts are whole runs.
+    """Return a function that keeps part i of n of a grid, given `i/n`.
+
+    Parts are stretches of the grid with about as many responses each, so that the blocks of one
+    model mostly stay together; no block is cut.
 
     Raises:
         RunError: not `i/n` with 1 <= i <= n.
@@ -120,8 +124,13 @@ def pick_shard(text: str) -> Callable[[list[Block]], list[Block]]:
         raise RunError(f"--shard {text!r} is not i/n", fix="give --shard 1/4, 2/4, 3/4, 4/4")
 
     def part(blocks: list[Block]) -> list[Block]:
-        runs = set(runs_of(blocks)[number - 1 :: count])
-        return [block for block in blocks if block.run in runs]
+        ends = list(accumulate(block.repeats for block in blocks))
+        # The middle of a block decides: (2 * end - repeats) / 2 of the way, times n parts.
+        return [
+            block
+            for block, end in zip(blocks, ends, strict=True)
+            if (2 * end - block.repeats) * count // (2 * ends[-1]) == number - 1
+        ]
 
     return part
 

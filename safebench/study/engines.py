@@ -32,6 +32,12 @@ class Settings:
     """`hf` is ours; otherwise an lm-eval model by name."""
     backend_args: str = ""
     """Its arguments, as lm-eval's --model_args."""
+    executor: str = "local"
+    """What has the workers: `local` is this machine, `ray` a cluster."""
+    workers: int | None = None
+    """Units done at once; by default one on each accelerator, or one where there is none."""
+    address: str | None = None
+    """Of a Ray cluster; an instance of its own on this machine if None."""
 
 
 def make_engine(plan: Plan, settings: Settings, device: str) -> Engine:

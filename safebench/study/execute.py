@@ -19,6 +19,7 @@ from safebench.models.loading import check_device, default_device
 from safebench.progress import Progress
 from safebench.study.cells import Block
 from safebench.study.engines import Settings
+from safebench.study.executors.opening import open_executor
 from safebench.study.extend import extend_trial, is_trial_of
 from safebench.study.judging import deciding
 from safebench.study.plan import Plan
@@ -43,9 +44,13 @@ def execute(
     Raises:
         SafebenchError: something a person can correct; finished work is kept.
     """
-    check_device(settings.device or default_device())
+    if settings.executor != "ray":  # whose workers have devices of their own
+        check_device(settings.device or default_device())
     check_keys(require(plan.card.judge, "judge"))
     store = Store(out)
+    store.seals.begin(plan.card)
+    tuned = shared_weights(store, plan)
+    elsewhere = open_executor(plan, store, settings, tuned)
     with store.opened(claim_of(plan)), _threads(settings.threads):
         try:
             store.journal.note(
@@ -55,12 +60,21 @@ def execute(
                 threads=torch.get_num_threads(),
                 shard=plan.shard,
             )
-            return Runner(plan, store, settings, progress, only).run()
+            return Runner(
+                plan, store, settings, progress, only, tuned=tuned, elsewhere=elsewhere
+            ).run()
         except (Exception, KeyboardInterrupt) as problem:
             is_ours = isinstance(problem, SafebenchError)
             with suppress(OSError):  # a full disk, which the message is about
                 store.journal.note("stopped", reason=str(problem) if is_ours else repr(problem))
             raise
+
+
+def shared_weights(store: Store, plan: Plan) -> Path | None:
+    """Return where the shards of a grid, which lie beside each other, share fine-tuned weights."""
+    if plan.shard == "1/1":
+        return None
+    return store.folder.resolve().parent / ".tuned" / store.seals.study[:16]
 
 
 def finished_earlier(

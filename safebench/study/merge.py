@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from safebench.evidence.claim import Claim, same_study
 from safebench.evidence.journal import Journal, as_line
 from safebench.evidence.store import Store
 from safebench.evidence.submission import Submission
-from safebench.files import replace_file, sync_tree
+from safebench.files import link_missing, replace_file
 from safebench.progress import Progress
 from safebench.study.engines import Settings
 from safebench.study.execute import claim_of, execute, finished_earlier
@@ -51,10 +49,10 @@ def merge(shards: Sequence[Path], out: Path, progress: Progress) -> RunResult:
                     f"{store.folder}: {str(problem).removeprefix(f'{out}: ')}",
                     fix="make all shards on machines with the same software and devices",
                 ) from problem
-            _copy(store.work / "responses", target.work / "responses")
-            _copy(store.work / "seals", target.work / "seals")
-            _copy(store.folder / "adapters", out / "adapters")
-            _copy(store.folder / "data", out / "data")
+            for name in ("responses", "judged", "seals"):
+                link_missing(store.work / name, target.work / name)
+            link_missing(store.folder / "adapters", out / "adapters")
+            link_missing(store.folder / "data", out / "data")
         _join_journals(stores, target.journal)
     return execute(plan, out, Settings(), progress)
 
@@ -62,6 +60,7 @@ def merge(shards: Sequence[Path], out: Path, progress: Progress) -> RunResult:
 def _check_whole(stores: list[Store], claims: list[Claim]) -> None:
     first = claims[0]
     count = int(first.shard.partition("/")[2])
+    lost = {run for store in stores for run in store.journal.lost()}
     for store, claim in zip(stores, claims, strict=True):
         both = f"{store.folder} is shard {claim.shard}, {stores[0].folder} is shard {first.shard}"
         if same_study(claim.card) != same_study(first.card):
@@ -71,7 +70,6 @@ def _check_whole(stores: list[Store], claims: list[Claim]) -> None:
                 f"{both}: the grid was cut in different ways",
                 fix="merge the shards 1/n to n/n of one n",
             )
-        lost = store.journal.lost()
         missing = [
             name
             for name, size in claim.blocks.items()
@@ -96,25 +94,6 @@ def _check_whole(stores: list[Store], claims: list[Claim]) -> None:
     if len(numbers) > count:
         twice = next(i for i in numbers if numbers.count(i) > 1)
         raise RunError(f"shard {twice}/{count} is given twice", fix="give every shard once")
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy files that are not there, by hard links where the disk has them."""
-    if not source.is_dir():
-        return
-    for path in sorted(p for p in source.rglob("*") if p.is_file() and not p.name.startswith(".")):
-        place = target / path.relative_to(source)
-        if place.is_file():
-            continue
-        place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(path, place)
-        except OSError:
-            scratch = place.with_name(f".{place.name}.copy")
-            shutil.copyfile(path, scratch)
-            scratch.rename(place)
-    if target.is_dir():
-        sync_tree(target)
 
 
 def _join_journals(stores: list[Store], target: Journal) -> None:

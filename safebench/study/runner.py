@@ -1,15 +1,12 @@
-"""The work of a run: weights are put in place, and one block of cells after another committed."""
+"""The work of a run: its units are listed, done by workers, checked, and put in their place."""
 
 from __future__ import annotations
 
 import json
-import platform
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
-from importlib.metadata import version
-from typing import Any
+from pathlib import Path
+from typing import Final
 
 import torch
 
@@ -20,35 +17,24 @@ from safebench.card.results import Environment
 from safebench.errors import DivergedError, ModelError, RunError, TuningError
 from safebench.evidence.journal import Run
 from safebench.evidence.store import Store, disk_full
-from safebench.evidence.tables import RESPONSES, make_table
 from safebench.files import replace_file
-from safebench.harness.evaluate import LESS_MEMORY, Prompt, Response, build_prompts, generate
-from safebench.judges.judging import marks_of
-from safebench.judges.registry import try_judges
-from safebench.judges.text import is_unfinished
-from safebench.models.interface import Engine, PlacedWeights
-from safebench.models.loading import default_device, free_memory
-from safebench.models.sampling import Stream
+from safebench.harness.evaluate import LESS_MEMORY
+from safebench.judges.cache import JudgementCache, cache_file
+from safebench.judges.registry import KINDS, try_judges
+from safebench.models.loading import free_memory
 from safebench.progress import Progress
 from safebench.study.api_models import RequestDays, is_dated
-from safebench.study.cells import Block, runs_of
-from safebench.study.engines import Settings, environment_of, make_engine
-from safebench.study.extend import earlier_rows
+from safebench.study.cells import Block, runs_of, weights_folder
+from safebench.study.engines import Settings
+from safebench.study.executors.interface import Executor, Lost, LostError, Unit, perform
+from safebench.study.executors.local import InProcess
+from safebench.study.making import Made, Maker
 from safebench.study.plan import Plan
+from safebench.study.steps import Many, OneByOne, Steps
 from safebench.study.submission import write_submission
-from safebench.study.weights import Checkpoints
 
-_LIBRARIES = (
-    "safebench",
-    "lm-eval",
-    "transformers",
-    "peft",
-    "trl",
-    "torch",
-    "tokenizers",
-    "numpy",
-    "scipy",
-)
+_ACCIDENTS: Final = (ModelError, TuningError, LostError, MemoryError, torch.OutOfMemoryError)
+"""What leaves the other cells possible; whatever else is raised ends the run."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +52,7 @@ class RunResult:
 
 
 class Runner:
-    """Puts weights in place and commits one block after another."""
+    """Gives out what is left of a plan, and puts what was made in its place."""
 
     def __init__(
         self,
@@ -75,20 +61,31 @@ class Runner:
         settings: Settings,
         progress: Progress,
         only: Callable[[Block], bool],
+        *,
+        tuned: Path | None = None,
+        elsewhere: Executor | None = None,
     ) -> None:
-        self.plan = plan
-        self.store = store
-        self.settings = settings
-        self.progress = progress
-        self.only = only
-        self.device = settings.device or default_device()
-        self.checkpoints = Checkpoints(
-            plan, store, progress, self.device, lambda: self.engine, self._attempt
-        )
+        """Take a plan and the folder of its run.
+
+        Args:
+            plan: What is executed.
+            store: Its folder, opened.
+            settings: How to execute it.
+            progress: Told how far it is.
+            only: Tells which cells are made now.
+            tuned: Where weights lie that several runs share, if they do.
+            elsewhere: Has workers in other processes; by default this process does the work.
+        """
+        self.plan, self.store, self.progress, self.only = plan, store, progress, only
+        days = RequestDays(store.journal) if is_dated(plan.card) else None
+        self.steps: Steps = OneByOne(plan, store.folder, progress)
+        if elsewhere is not None:
+            self.steps = Many(progress, elsewhere)
+        self.maker = Maker(plan, store, settings, tuned=tuned, report=progress.advance, days=days)
+        self.checkpoints = self.maker.checkpoints
+        self.executor = elsewhere or InProcess(self.maker)
+        self._is_here = elsewhere is None
         self.problems: list[str] = []
-        self._engine: Engine | None = None
-        self._prompts: list[Prompt] = []
-        self._days = RequestDays(store.journal) if is_dated(plan.card) else None
 
     def run(self) -> RunResult:
         """Do the remaining work; write the submission when none is left."""
@@ -98,9 +95,9 @@ class Runner:
             replace_file(
                 store.folder / name, source if isinstance(source, bytes) else source.read_bytes()
             )
-        if self._left() or self.checkpoints.is_incomplete() or not store.environment():
+        if self._is_something_left():
             judges = require(self.plan.card.judge, "judge")
-            try_judges(judges, store.folder, self.device, self.progress)
+            try_judges(judges, store.folder, self.maker.device, self.progress)
             free_memory()
             self._make()
         if self.problems:
@@ -122,34 +119,45 @@ class Runner:
                 fix="lower hyperparameters.learning_rate: there is nothing to report",
             )
         environment = Environment.model_validate_json(json.dumps(store.environment()))
-        self._engine = None  # judges get its memory
-        free_memory()
-        card = write_submission(self.plan, store, environment, self.progress, self.device)
+        self.maker.close()  # judges get its memory
+        cache = JudgementCache(cache_file())
+        for path in sorted((store.work / "judged").glob("*.jsonl")):
+            cache.take(path)
+        card = write_submission(self.plan, store, environment, self.progress, self.maker.device)
         journal.note("finished", plan=self.plan.asked)
         store.finish()
         return RunResult(card, done, cells, lost)
 
+    def _is_something_left(self) -> bool:
+        if self._left() or self.checkpoints.is_incomplete() or not self.store.environment():
+            return True
+        return any(self._judgements(self.plan.blocks))
+
     def _make(self) -> None:
-        """Fine-tune and generate what is left."""
+        """Fine-tune, generate and grade what is left."""
         if not self._has_made_anything():
             self.store.forget_environment()
-        self.store.check_environment(
-            {
-                "python": platform.python_version(),
-                "libraries": {name: version(name) for name in _LIBRARIES},
-                "threads": torch.get_num_threads(),
-                "batch_size": self.settings.batch_size,
-            }
-        )
-        if isinstance(self.plan.card.model, ApiModel) or not self._left():
-            self.engine.start()  # a wrong argument is reported once, not for every model
+        left = self._left()
+        if self._is_here:
+            self.store.check_environment(self.maker.environment())
+        to_grade = not self._is_here and self.store.environment()
+        if isinstance(self.plan.card.model, ApiModel) or not (left or to_grade):
+            self.maker.engine.start()  # a wrong argument is reported once, not for every model
+            self.store.check_environment(self.maker.environment())
         self.checkpoints.copy_listed()
-        self.checkpoints.write_answers(self._left())
-        if any(self.checkpoints.is_missing(block) for block in self._left()):
-            self._engine = None  # a fine-tuning needs its memory
-            free_memory()
-            self.checkpoints.fine_tune(self._left())
-        self._generate_all()
+        units = list(self._units(left))
+        self.steps.start(units, self.plan.prompts)
+        with self.executor:
+            if not self._is_here:
+                self.store.journal.note("workers", count=self.executor.workers)
+            done = perform(self.executor, units, began=self.steps.began, lost=self._lost)
+            for ended in done:
+                if ended.problem is None:
+                    self._put(ended.unit, ended.value)
+                else:
+                    self._hear(ended.unit, ended.problem)
+                self.steps.ended(ended)
+        self.steps.stop()
 
     def _left(self) -> list[Block]:
         """Return the blocks that are to be made now."""
@@ -173,115 +181,94 @@ class Runner:
             or any(path.exists() for path in answers)
         )
 
-    @property
-    def engine(self) -> Engine:
-        """What generates; made when something is to be generated."""
-        if self._engine is None:
-            self._engine = make_engine(self.plan, self.settings, self.device)
-            self._check_engine(self._engine)
-        return self._engine
+    def _units(self, left: list[Block]) -> Iterator[Unit]:
+        """Yield what is to be done for blocks, each unit after those that it waits for."""
+        missing = [b for b in left if self.checkpoints.is_missing(b)]
+        answers: dict[str, list[str]] = {}
+        for one in self.checkpoints.unanswered({b.condition for b in missing}):
+            unit = Unit("answer", f"the answers of {one.dataset.name}", given=one.dataset.name)
+            answers.setdefault(one.dataset.role, []).append(unit.name)
+            yield unit
+        # A shard begins with the run of which it has most: another may be training the rest.
+        runs = sorted(runs_of(missing), key=lambda run: -sum(b.run == run for b in missing))
+        for run in runs:
+            yield Unit("tune", _name_of(run), tuple(answers.get(run[0], ())), given=run)
+        for block in left:
+            after = (_name_of(block.run),) if block in missing else ()
+            yield Unit("generate", block.name, after, str(block.weights), block)
+        yield from self._judgements(self.plan.blocks)
 
-    def _check_engine(self, engine: Engine) -> None:
-        """Check that an engine is what earlier sessions of this run recorded, or record it."""
-        self.store.check_environment(environment_of(engine, self.plan.declared))
+    def _judgements(self, blocks: Iterable[Block]) -> Iterator[Unit]:
+        """Yield what judges with weights have to grade; the others are asked at the end.
 
-    def _attempt(self, what: str, work: Callable[[], None]) -> None:
-        """Do work whose failure leaves the other cells possible."""
-        try:
-            work()
-        except (ModelError, TuningError, MemoryError, torch.OutOfMemoryError) as problem:
-            if isinstance(problem, DivergedError) or disk_full(problem, self.store.folder):
-                raise
-            text = f"{what}: {str(problem).strip() or 'out of memory'}"
-            short = isinstance(problem, MemoryError | torch.OutOfMemoryError)
-            fix = LESS_MEMORY if short else getattr(problem, "fix", None)
-            self.problems.append(f"{text} ({fix})" if fix else text)
-            self.store.journal.note("problem", what=what, reason=str(problem))
-            self.progress.say(f"{text}; continuing with the others")
-
-    def _generate_all(self) -> None:
-        left = self._left()
-        self.progress.start("generate", sum(b.repeats for b in left) * self.plan.prompts)
-        for weights in dict.fromkeys(b.weights for b in left):
-            blocks = [b for b in left if b.weights == weights]
-            placed = self.checkpoints.weights_of(blocks[0])
-            if placed is not None:  # otherwise its fine-tuning failed, which was reported
-                self._attempt(blocks[0].name, partial(self._generate_with, placed, blocks))
-        self.progress.stop()
-
-    def _generate_with(self, placed: PlacedWeights, blocks: list[Block]) -> None:
-        with self.engine.using(placed):
-            if not self._prompts:
-                # Whether an API's prompts are conversations is for its client to say.
-                is_api = isinstance(self.plan.card.model, ApiModel)
-                chat = self.engine.takes_chat if is_api else self.plan.chat
-                system_prompt = self.plan.card.system_prompt
-                self._prompts = build_prompts(
-                    self.engine, self.plan.tasks, chat=chat, system_prompt=system_prompt
-                )
+        One process grades everything at the end: each text once, whatever the blocks that have it.
+        """
+        if self._is_here:
+            return
+        lost = self.store.journal.lost()
+        for judge in require(self.plan.card.judge, "judge"):
+            if not KINDS[judge.kind].loads_weights or getattr(judge, "access", None) == "api":
+                continue
             for block in blocks:
-                self._attempt(block.name, partial(self._generate, block))
+                is_graded = self.store.judged(block.name, judge.name).is_file()
+                is_there = self.store.has(block.name) or self.only(block)
+                if block.run not in lost and is_there and not is_graded:
+                    name = f"{judge.name} on {block.name}"
+                    yield Unit("judge", name, (block.name,), judge.name, (judge.name, block.name))
 
-    def _generate(self, block: Block) -> None:
-        decodings = require(self.plan.card.decoding, "decoding")
-        decoding = next(d for d in decodings if d.name == block.decoding)
-        began = time.monotonic()
-        if self._days is not None:
-            self._days.begin()
-        kept = earlier_rows(self.store, block, self._prompts, decoding)
-        answered = {(row["task"], row["prompt_id"]) for row in kept}
-        self._report(block.name, len(kept))
-        responses = generate(
-            self.engine,
-            [p for p in self._prompts if (p.task, str(p.document["prompt_id"])) not in answered],
-            decoding,
-            Stream(self.plan.generation_seed, *block.weights, block.decoding),
-            batch_size=self.engine.batch_size,
-            on_batch=partial(self._report, block.name),
-        )
+    def _put(self, unit: Unit, made: Made) -> None:
+        """Put what a unit has made in its place, where everything before was made the same way."""
+        store, folder = self.store, self.store.folder
         # Where memory ran out the batch was halved, which the card records.
-        self._check_engine(self.engine)
-        seed = self.plan.generation_seed if decoding.do_sample else None
-        marks = marks_of(self.plan.card)
-        rows = [*kept, *_rows(block, seed, responses, marks)]
-        self.store.commit(block.name, make_table(rows, RESPONSES))
-        self.store.journal.note(
-            "block",
-            block=block.name,
-            responses=len(rows),
-            seconds=round(time.monotonic() - began, 3),
-        )
-        if responses and not any(r.text for r in responses):
-            self.progress.say(
-                f"{block.name}: all {len(responses)} responses are empty: the model ends at once"
+        store.check_environment(made.environment)
+        if unit.kind == "answer":
+            answered = next(a for a in self.plan.self_answered if a.dataset.name == unit.given)
+            store.put(made.path, folder / answered.path, made.sha256)
+        elif unit.kind == "tune":
+            condition, seed = unit.given
+            store.put(made.path, weights_folder(folder, condition, seed), made.sha256)
+            store.journal.note(
+                "tuned", condition=condition, training_seed=seed, seconds=made.seconds
             )
+        elif unit.kind == "generate":
+            store.put(made.path, store.path(unit.name), made.sha256)
+            store.journal.note(
+                "block", block=unit.name, responses=made.responses, seconds=made.seconds
+            )
+        else:
+            judge, block = unit.given
+            store.put(made.path, store.judged(block, judge), made.sha256)
+            store.journal.note("graded", judge=judge, block=block, seconds=made.seconds)
+        if made.said:
+            self.progress.say(made.said)
 
-    def _report(self, block: str, count: int) -> None:
-        if self._days is not None:
-            self._days.answered()
-        self.progress.advance(count, block)
+    def _lost(self, event: Lost) -> None:
+        """Note that a worker was lost; its unit is done again."""
+        self.store.journal.note(
+            "problem", what=event.unit.name, reason=f"its worker was lost by {event.how}"
+        )
+
+    def _hear(self, unit: Unit, problem: Exception) -> None:
+        """Note a problem that leaves the other cells possible; raise any other."""
+        if isinstance(problem, DivergedError) and unit.kind == "tune":
+            condition, seed = unit.given
+            self.store.journal.note(
+                "failed", condition=condition, training_seed=seed, reason=str(problem)
+            )
+            self.progress.say(
+                f"{unit.name} failed: {problem}; the card will list it and count it as the worst "
+                "outcome"
+            )
+            return
+        if not isinstance(problem, _ACCIDENTS) or disk_full(problem, self.store.folder):
+            raise problem
+        text = f"{unit.name}: {str(problem).strip() or 'out of memory'}"
+        short = isinstance(problem, MemoryError | torch.OutOfMemoryError)
+        fix = LESS_MEMORY if short else getattr(problem, "fix", None)
+        self.problems.append(f"{text} ({fix})" if fix else text)
+        self.store.journal.note("problem", what=unit.name, reason=str(problem))
+        self.progress.say(f"{text}; continuing with the others")
 
 
-def _rows(
-    block: Block,
-    generation_seed: int | None,
-    responses: list[Response],
-    marks: tuple[str, str],
-) -> list[dict[str, Any]]:
-    return [
-        {
-            "condition": block.condition,
-            "training_seed": block.training_seed,
-            "checkpoint": block.checkpoint,
-            "decoding": block.decoding,
-            "repeat": response.repeat,
-            "generation_seed": generation_seed,
-            "task": response.task,
-            "prompt_id": response.document["prompt_id"],
-            "prompt": response.document["prompt"],
-            "response": response.text,
-            "status": "truncated" if is_unfinished(response.text, marks) else response.status,
-            "new_tokens": response.new_tokens,
-        }
-        for response in responses
-    ]
+def _name_of(run: Run) -> str:
+    return f"{run[0]}, training seed {run[1]}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from safebench.errors import RunError
 from safebench.evidence.claim import Claim
-from safebench.evidence.journal import Run, RunState
+from safebench.evidence.journal import RunState
 from safebench.evidence.store import Store
 from safebench.study.cells import weights_folder
 
@@ -32,7 +33,9 @@ class Status:
     lost: tuple[RunState, ...]
     """Runs that failed or were withdrawn."""
     rate: float | None
-    """Responses per second over the blocks that were made; None before the first."""
+    """Responses per second and worker over the blocks that were made; None before the first."""
+    workers: int
+    """Units that the last session did at once."""
     seconds_left: float | None
     """Expected from the rate and the fine-tunings so far; None while unknown."""
     problems: tuple[str, ...] = ()
@@ -62,6 +65,7 @@ def read_status(folder: Path) -> Status:
             runs=(len(states) - len(lost), len(states)),
             lost=lost,
             rate=None,
+            workers=1,
             seconds_left=0.0,
             last=last,
         )
@@ -78,6 +82,10 @@ def read_status(folder: Path) -> Status:
         state = "finished"  # a shard ends here; merging writes the card
     made, expected = (sum(s.responses for s in sizes.values()) for sizes in (done, blocks))
     rate = _rate(events)
+    workers = 1
+    for event in events:
+        if event["event"] in ("session", "workers"):
+            workers = int(event.get("count", 1))
     return Status(
         folder=folder,
         state=state,
@@ -88,7 +96,8 @@ def read_status(folder: Path) -> Status:
         runs=(len(states) - len(open_runs) - len(lost), len(states)),
         lost=lost,
         rate=rate,
-        seconds_left=_seconds_left(events, expected - made, rate, open_runs, claim, folder),
+        workers=workers,
+        seconds_left=_seconds_left(events, rate, blocks.keys() - done, claim, folder, workers),
         problems=tuple(_problems(events)),
         last=last,
     )
@@ -102,25 +111,29 @@ def _rate(events: list[dict[str, Any]]) -> float | None:
 
 def _seconds_left(
     events: list[dict[str, Any]],
-    responses: int,
     rate: float | None,
-    open_runs: set[Run],
+    left: Collection[str],
     claim: Claim,
     folder: Path,
+    workers: int,
 ) -> float | None:
+    """Return the time that fine-tunings take, at their mean so far, and responses at their rate."""
+    sizes = [claim.blocks[name] for name in left]
+    responses = sum(size.responses for size in sizes)
+    waiting = {
+        (size.condition, size.training_seed)
+        for size in sizes
+        if size.training_seed is not None
+        and not weights_folder(folder, size.condition, size.training_seed).is_dir()
+    }
     tuned = [float(e["seconds"]) for e in events if e["event"] == "tuned"]
-    given = getattr(claim.card.model, "weights", None)
-    waiting = [
-        (condition, seed)
-        for condition, seed in open_runs
-        if seed is not None and not weights_folder(folder, condition, seed).is_dir()
-    ]
-    if waiting and not given and not tuned:
+    is_given = bool(getattr(claim.card.model, "weights", None))
+    if (responses and rate is None) or (waiting and not is_given and not tuned):
         return None
-    if responses and rate is None:
-        return None
-    training = sum(tuned) / len(tuned) * len(waiting) if tuned and not given else 0.0
-    return training + (responses / rate if rate else 0.0)
+    training = 0.0
+    if waiting and not is_given:
+        training = sum(tuned) / len(tuned) * len(waiting) / min(workers, len(waiting))
+    return training + (responses / rate / min(workers, len(sizes)) if rate and sizes else 0.0)
 
 
 def _problems(events: list[dict[str, Any]]) -> list[str]:

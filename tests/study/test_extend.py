@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import safebench.study.runner
+import safebench.study.making
 from safebench.card.io import load_card
 from safebench.cli.run import command
 from safebench.evidence.journal import Journal
@@ -41,13 +41,13 @@ def test_a_trial_is_extended_and_gives_the_bytes_of_the_whole(
     plan = plan_of(tmp_path, 3)
     run_tiny(plan, tmp_path / "trial", limit=2)
     asked: list[int] = []
-    generate = safebench.study.runner.generate
+    generate = safebench.study.making.generate
 
     def counted(engine: Any, prompts: Any, *rest: Any, **named: Any) -> Any:
         asked.append(len(prompts))
         return generate(engine, prompts, *rest, **named)
 
-    monkeypatch.setattr(safebench.study.runner, "generate", counted)
+    monkeypatch.setattr(safebench.study.making, "generate", counted)
     run_tiny(plan, tmp_path / "trial")
     assert asked == [3, 3]  # one new prompt of each task, greedy and sampled
     run_tiny(plan, tmp_path / "whole")

@@ -18,7 +18,7 @@ from safebench.card.io import load_card
 from safebench.errors import RunError
 from safebench.evidence.store import Store
 from safebench.models.transformers_engine import HfEngine
-from safebench.study import runner as execution
+from safebench.study import making as execution
 from safebench.study.execute import claim_of
 from safebench.study.plan import make_plan
 from safebench.tuning import peft_trainer

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from safebench.study import runner as execution
+from safebench.study import making as execution
 from safebench.study import submission
 from safebench.tuning.peft_trainer import PeftTrainer
 from tests.command import safebench

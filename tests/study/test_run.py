@@ -16,7 +16,7 @@ from safebench.evidence.scoring import compute_results
 from safebench.evidence.submission import Submission
 from safebench.evidence.tables import OUTCOMES, read_responses
 from safebench.progress import Silent
-from safebench.study import runner as execution
+from safebench.study import making as execution
 from safebench.study.engines import Settings
 from safebench.study.execute import execute
 from safebench.study.plan import make_plan

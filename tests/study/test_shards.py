@@ -17,6 +17,7 @@ from safebench.progress import Silent
 from safebench.study.merge import merge
 from safebench.study.plan import make_plan
 from tests.command import Ran, safebench
+from tests.elsewhere import work_elsewhere
 from tests.tiny_runs import QUICK, files_of, protocol, run_tiny, same_files, write_tiny
 
 pytestmark = pytest.mark.slow
@@ -49,6 +50,15 @@ def copied(folder: Path, target: Path) -> Path:
     return target
 
 
+def test_workers_elsewhere_are_one_run(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The base model's answers, fine-tunings and responses are made by workers that get lost."""
+    work_elsewhere(monkeypatch)
+    run_tiny(done / "plan.yaml", done / "elsewhere")
+    same_files(done / "elsewhere", done / "out")
+    events = Store(done / "elsewhere").journal.read()
+    assert [event["event"] for event in events].count("problem") == 3
+
+
 @pytest.mark.parametrize("count", [2, 5])
 def test_merged_shards_are_one_run(done: Path, count: int, capsys: Capture) -> None:
     before = [files_of(folder) for folder in shards(done, count)]
@@ -69,20 +79,35 @@ def test_the_order_of_shards_does_not_matter(done: Path) -> None:
     same_files(out, done / "out")
 
 
-def test_every_run_is_in_one_shard(done: Path) -> None:
+def test_shards_share_what_is_fine_tuned(done: Path) -> None:
+    """Blocks of one run lie in several shards; it is fine-tuned in the first that needs it."""
     plan = protocol(done / "plan.yaml")
     parts = [make_plan(plan, done / "x", shard=f"{i}/5").blocks for i in range(1, 6)]
-    runs = [{block.run for block in part} for part in parts]
-    assert [len(r) for r in runs] == [1, 1, 1, 0, 0]
-    whole = make_plan(plan, done / "x").blocks
-    assert sorted(b.name for part in parts for b in part) == sorted(b.name for b in whole)
+    conditions = [[f"{b.condition} {b.decoding}" for b in part] for part in parts]
+    assert conditions == [
+        ["base greedy"],
+        ["base t07", "tuned greedy"],
+        ["tuned t07"],
+        ["control greedy"],
+        ["control t07"],
+    ]
+    shared = sorted(p.name for p in next((done / ".tuned").iterdir()).iterdir() if p.is_dir())
+    assert [name.partition("-")[0] for name in shared] == ["control", "tuned"]
+    tuned = {
+        folder: (folder / "adapters" / name / "checkpoint-1" / "adapter_model.safetensors").stat()
+        for folder in (*shards(done, 2), *shards(done, 5))
+        for name in shared
+        if (folder / "adapters" / name).is_dir()
+    }
+    assert len(tuned) == 6
+    assert len({stat.st_ino for stat in tuned.values()}) == 2  # links to what was made once
 
 
 def test_a_shard_without_cells_says_so(done: Path, capsys: Capture) -> None:
     out = done / "nothing"
-    ran = safebench(capsys, "run", done / "plan.yaml", "--out", out, "--shard", "5/5", *QUICK)
+    ran = safebench(capsys, "run", done / "plan.yaml", "--out", out, "--shard", "2/12", *QUICK)
     assert ran.code == 0, ran.err
-    assert "0 of 0 cells of shard 5/5 are finished" in ran.out
+    assert "0 of 0 cells of shard 2/12 are finished" in ran.out
     assert "Next: safebench merge DIR... --out DIR" in ran.out
     state = safebench(capsys, "status", shards(done, 2)[0]).out
     assert "shard-1-2: finished, shard 1/2\n  runs      2 of 2 finished\n" in state
@@ -135,7 +160,7 @@ def test_what_cannot_be_merged(done: Path, tmp_path: Path, capsys: Capture) -> N
     assert "shard 2/2 is given twice" in refused(first, second, second)
     unfinished = copied(second, tmp_path / "unfinished")
     next((unfinished / ".work" / "responses").glob("*.parquet")).unlink()
-    assert "shard 2/2 is not finished: 1 of 2 blocks are missing or damaged, the first" in refused(
+    assert "shard 2/2 is not finished: 1 of 3 blocks are missing or damaged, the first" in refused(
         first, unfinished
     )
     fifth = shards(done, 5)[0]
@@ -178,7 +203,7 @@ def test_shards_of_other_libraries_are_not_mixed(
 
 def test_a_run_withdrawn_in_a_shard_is_withdrawn(done: Path, capsys: Capture) -> None:
     first, second, third, fourth, fifth = shards(done, 5)
-    part = copied(third, done / "withdrawn-3-5")
+    part = copied(fourth, done / "withdrawn-4-5")  # the fifth has finished cells of this run
     (seed,) = {s.training_seed for s in Store(part).claim().blocks.values()}
     ran = safebench(
         capsys,
@@ -193,7 +218,7 @@ def test_a_run_withdrawn_in_a_shard_is_withdrawn(done: Path, capsys: Capture) ->
     )
     assert ran.code == 0, ran.err
     out = done / "merged-without"
-    ran = joined(capsys, (first, second, part, fourth, fifth), out)
+    ran = joined(capsys, (first, second, third, part, fifth), out)
     assert ran.code == 0, ran.err
     assert f"control, training seed {seed} is lost: a power cut" in ran.out
     runs = load_card(out / "card.yaml").evidence.runs

@@ -1,0 +1,121 @@
+"""How far a run is, as a person sees it: step by step, or many units at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from safebench.progress import Progress
+from safebench.study.estimate import length_in_epochs
+from safebench.study.executors.interface import KINDS, Ended, Executor, Kind, Unit
+from safebench.study.plan import Plan
+from safebench.study.training import training_rows
+from safebench.tuning.registry import trained
+
+
+class Steps(Protocol):
+    """Shows how far units are."""
+
+    def start(self, units: Sequence[Unit], prompts: int) -> None:
+        """Take what is to be done, and the prompts of a repeat."""
+
+    def began(self, unit: Unit) -> None:
+        """Hear that a unit began."""
+
+    def ended(self, ended: Ended) -> None:
+        """Hear that a unit ended."""
+
+    def stop(self) -> None:
+        """End the last step."""
+
+
+class OneByOne:
+    """A bar for each fine-tuning and one for all responses; the work itself advances them."""
+
+    def __init__(self, plan: Plan, folder: Path, progress: Progress) -> None:
+        """Take a plan and the folder of its run."""
+        self._plan, self._folder, self._progress = plan, folder, progress
+        self._units: Sequence[Unit] = ()
+        self._prompts = 0
+        self._tuned = 0
+        self._is_generating = False
+
+    def start(self, units: Sequence[Unit], prompts: int) -> None:
+        """Take what is to be done; nothing is shown yet."""
+        self._units, self._prompts = units, prompts
+
+    def began(self, unit: Unit) -> None:
+        """Begin a step, unless it is one of many responses."""
+        if unit.kind == "generate":
+            if not self._is_generating:
+                self._progress.stop()
+                repeats = sum(u.given.repeats for u in self._units if u.kind == "generate")
+                self._progress.start("generate", repeats * self._prompts)
+                self._is_generating = True
+            return
+        self._progress.stop()
+        if unit.kind == "answer":
+            asked = next(a for a in self._plan.self_answered if a.dataset.name == unit.given)
+            self._progress.start("answer", len(asked.questions))
+        elif (recipe := trained(self._plan.card)) is not None:
+            self._tuned += 1
+            runs = sum(u.kind == "tune" for u in self._units)
+            rows = training_rows(self._plan, self._folder, unit.given[0])
+            self._progress.start(f"tune {self._tuned}/{runs}", length_in_epochs(recipe, rows))
+
+    def ended(self, ended: Ended) -> None:
+        """Show nothing: the next step says it."""
+
+    def stop(self) -> None:
+        """End the last step."""
+        self._progress.stop()
+
+
+class Many:
+    """One bar of units, with how many of each kind are done and the time that is left."""
+
+    def __init__(self, progress: Progress, executor: Executor) -> None:
+        """Take what does the units; how many at once is known when it is opened."""
+        self._progress, self._executor = progress, executor
+        self._all, self._done = Counter[Kind](), Counter[Kind]()
+        self._seconds: dict[Kind, float] = dict.fromkeys(KINDS, 0.0)
+
+    def start(self, units: Sequence[Unit], prompts: int) -> None:
+        """Begin the only step."""
+        self._all = Counter(unit.kind for unit in units)
+        self._progress.start("units", len(units))
+
+    def began(self, unit: Unit) -> None:
+        """Show nothing."""
+
+    def ended(self, ended: Ended) -> None:
+        """Show one unit more."""
+        kind = ended.unit.kind
+        self._done[kind] += 1
+        self._seconds[kind] += getattr(ended.value, "seconds", 0.0)
+        done = ", ".join(f"{k} {self._done[k]}/{self._all[k]}" for k in KINDS if self._all[k])
+        workers = self._executor.workers
+        left = seconds_left(self._all - self._done, self._done, self._seconds, workers)
+        note = "" if left is None else f", {timedelta(seconds=round(left))} left"
+        self._progress.advance(1, done + note)
+
+    def stop(self) -> None:
+        """End the step."""
+        self._progress.stop()
+
+
+def seconds_left(
+    left: Counter[Kind], done: Counter[Kind], seconds: Mapping[Kind, float], workers: int
+) -> float | None:
+    """Return how long the rest takes if every unit takes what those of its kind took so far.
+
+    None where there is a kind of which none was done. What is left of one kind is done by at most
+    as many workers as it has units, and the kinds follow each other.
+    """
+    kinds = [kind for kind, count in left.items() if count]
+    if any(not done[kind] for kind in kinds):
+        return None
+    return sum(seconds[kind] / done[kind] * left[kind] / min(workers, left[kind]) for kind in kinds)

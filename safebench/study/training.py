@@ -1,0 +1,194 @@
+"""What a worker does before anything is measured: the base model's own answers, fine-tuning."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from safebench.card.base import require
+from safebench.errors import CardError, DivergedError, RunError
+from safebench.evidence.lock import LockedError, VanishedError, locked
+from safebench.files import folder_at_once, link_missing, replace_file, sha256_of_folder
+from safebench.harness.evaluate import Prompt, generate
+from safebench.models.interface import Engine
+from safebench.models.sampling import Stream
+from safebench.study.estimate import length_in_epochs
+from safebench.study.plan import Plan, SelfAnswered
+from safebench.tuning.interface import Job
+from safebench.tuning.registry import trained, trainer_of
+
+
+def answers_of(
+    answered: SelfAnswered, plan: Plan, engine: Engine, report: Callable[[float, str], None]
+) -> bytes:
+    """Return a self-answered set as a file's bytes; the base model is in place.
+
+    The questions take the path of any prompt: the same model, chat template, decoding and
+    sampling. The noise of an answer has the key of condition `base`, task `data/NAME`, the
+    question's number and repeat 1 (spec/v1/sampling.md).
+
+    Raises:
+        ModelError: the base model failed on a question.
+        CardError: the card has the digest of other answers.
+    """
+    name = answered.dataset.name
+    prompts = [
+        Prompt(f"data/{name}", {"prompt_id": str(number)}, _context(question, plan, engine))
+        for number, question in enumerate(answered.questions, start=1)
+    ]
+    decoding = answered.decoding.model_copy(update={"repeats": 1, "repeat_control": False})
+    responses = generate(
+        engine,
+        prompts,
+        decoding,
+        Stream(plan.generation_seed, "base", None, None, decoding.name),
+        batch_size=engine.batch_size,
+        on_batch=lambda count: report(count, name),
+    )
+    lines = []
+    for question, response in zip(answered.questions, responses, strict=True):
+        answer: Any = response.text
+        if not isinstance(question, str):
+            answer = [{"role": "assistant", "content": answer}]
+        row = {"prompt": question, "completion": answer}
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    content = "".join(lines).encode()
+    digest, declared = hashlib.sha256(content).hexdigest(), answered.dataset.sha256
+    if isinstance(declared, str) and declared != digest:
+        raise CardError(
+            f"data ({name}).sha256 is {declared}, but the answers given here have {digest}",
+            fix="remove the value to train on the answers of this machine",
+        )
+    return content
+
+
+def _context(question: Any, plan: Plan, engine: Engine) -> Any:
+    """Return a question as the model is given it; one that is text is rendered already."""
+    if isinstance(question, str):
+        return question
+    if not plan.chat:
+        return question[-1]["content"]
+    return engine.apply_chat_template(list(question), add_generation_prompt=True)
+
+
+def fine_tune(
+    plan: Plan,
+    folder: Path,
+    condition: str,
+    seed: int,
+    out: Path,
+    device: str,
+    report: Callable[[float, str], None],
+) -> None:
+    """Fine-tune one training seed of a condition, and write its checkpoints into `out`.
+
+    `folder` holds the sets that the base model has answered itself.
+
+    Raises:
+        DivergedError: loss or weights are no numbers any more.
+        TuningError, CardError, ModelError: it could not start, or did not end well.
+    """
+    training = trained(plan.card)
+    if training is None:
+        raise RunError("there is nothing to fine-tune")
+    seeds = require(plan.card.seeds, "seeds")
+    fixed = require(seeds.fixed, "seeds.fixed") or ()
+    rows = training_rows(plan, folder, condition)
+    trainer_of(training).train(
+        Job(
+            base=plan.base,
+            recipe=training,
+            rows=rows,
+            tokenizer=plan.training_tokenizer,
+            seed=seed,
+            controls=require(seeds.controls, "seeds.controls"),
+            fixed={name: value for name, value in fixed if isinstance(value, int)},
+            base_name=_base_name(plan),
+            out=out,
+            device=device,
+            progress=_reporter(length_in_epochs(training, rows), report),
+        )
+    )
+
+
+def training_rows(plan: Plan, folder: Path, condition: str) -> list[dict[str, Any]]:
+    """Return the training examples of a condition, with the answers that the base model gave."""
+    rows = list(plan.rows.get(condition, ()))
+    for answered in plan.self_answered:
+        if answered.dataset.role == condition:
+            rows += plan.rows_of(answered, folder)
+    return rows
+
+
+def _reporter(
+    total: float, report: Callable[[float, str], None]
+) -> Callable[[float, float | None], None]:
+    """Return what a trainer calls with the epochs done and the loss, where it has a new one."""
+    reached: float = 0.0
+    last = ""
+
+    def tell(at: float, loss: float | None) -> None:
+        nonlocal reached, last
+        last = last if loss is None else f"  loss {loss:.2f}"
+        report(at - reached, f"epoch {min(at, total):.1f}{last}")
+        reached = at
+
+    return tell
+
+
+def _base_name(plan: Plan) -> str:
+    """Return what adapters call their base: of a local folder its digest, wherever it lies."""
+    name = require(plan.card.model.base.id, "model.base.id")
+    is_local = plan.base.commit is None and not name.startswith("builtin:")
+    return plan.base.revision if is_local else name
+
+
+class Tuned:
+    """The weights of one training seed, shared by runs that each make a part of a grid."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take where they lie, or will; runs of another card have another place."""
+        self._folder = folder
+
+    def get(self, out: Path, train: Callable[[], None], wait: Callable[[], None]) -> None:
+        """Put the weights into `out`: by `train`, unless another run has trained them already.
+
+        While another run trains them, `wait` is called again and again; where it dies, this one
+        trains.
+
+        Raises:
+            DivergedError: as `train`, and where it was raised in another run.
+        """
+        failed, digest = self._beside("failed"), self._beside("sha256")
+        with ExitStack() as stack:
+            while True:
+                self._folder.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    stack.enter_context(locked(self._beside("lock")))
+                    break
+                except (LockedError, VanishedError):
+                    wait()
+            if failed.is_file():
+                raise DivergedError(failed.read_text(encoding="utf-8"))
+            if self._folder.is_dir() and digest.is_file():
+                if sha256_of_folder(self._folder) == digest.read_text(encoding="utf-8"):
+                    link_missing(self._folder, out)
+                    return
+                shutil.rmtree(self._folder)
+            try:
+                train()
+            except DivergedError as problem:
+                replace_file(failed, str(problem).encode())
+                raise
+            shutil.rmtree(self._folder, ignore_errors=True)
+            with folder_at_once(self._folder) as scratch:
+                link_missing(out, scratch)
+            replace_file(digest, sha256_of_folder(self._folder).encode())
+
+    def _beside(self, ending: str) -> Path:
+        return self._folder.with_name(f"{self._folder.name}.{ending}")
