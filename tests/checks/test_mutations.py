@@ -280,7 +280,7 @@ def test_any_mutation_ends_in_a_report(data: st.DataObject) -> None:
 
 # What says which thing is meant, what decides other fields, and what makes a file evidence.
 NEVER_ABSENT = {
-    "Card": {"spec", "submission", "model"},
+    "Card": {"spec", "submission", "unstated", "model"},
     "SubmissionInfo": {"id", "relationship", "object", "repeats"},
     "Repeats": {"protocol", "kind"},
     "WeightsModel": {"access", "base"},
