@@ -29,16 +29,17 @@ def card_schema() -> dict[str, Any]:
         node = generated if model is Card else generated["$defs"][name]
         for field, text in descriptions(model).items():
             node["properties"][field]["description"] = " ".join(text.split())
-        node["required"] = [f for f in node.get("required", ()) if _is_required(model, f)]
+        shapes, follows = Shape(model).fields, FOLLOWS.get(model.__name__, ())
+        # What is left out is short of what it reports, and not malformed, where an absence may
+        # stand, or something that follows from the rest.
+        node["required"] = [
+            field
+            for field in node.get("required", ())
+            if field not in follows and not shapes[field].accepts_absence
+        ]
         if not node["required"]:
             del node["required"]
     return {"$schema": DIALECT, "$id": ID, "title": "safebench card", **generated}
-
-
-def _is_required(model: type[Section], field: str) -> bool:
-    """Whether a document without a field is malformed, and not just short of what it reports."""
-    follows = field in FOLLOWS.get(model.__name__, ())
-    return not follows and not Shape(model).fields[field].accepts_absence
 
 
 def schema_text() -> str:

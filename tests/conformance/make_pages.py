@@ -118,9 +118,12 @@ def _fields(names: str) -> str:
     return "\n".join(rows) + "\n"
 
 
+_schema = cache(card_schema)
+
+
 def _own(model: type[Section]) -> dict[str, Row]:
     """Return the fields of a model that no parent has as they are."""
-    schema = card_schema()
+    schema = _schema()
     source = model if model.__name__ == "Card" else _first_child(model)
     node = schema if source.__name__ == "Card" else schema["$defs"][source.__name__]
     inherited = {name for parent in _parents(model) for name in parent.model_fields}
