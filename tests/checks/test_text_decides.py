@@ -84,7 +84,7 @@ def test_missing_fields_of_a_report() -> None:
     "field",
     [
         "submission.title", "submission.submitter", "submission.submitter.contact", "seeds",
-        "hyperparameters", "hyperparameters.lora", "hyperparameters.batch_size", "judge", "tasks",
+        "hyperparameters", "hyperparameters.lora", "hyperparameters.batch_size", "tasks",
     ],
 )  # fmt: skip
 def test_a_required_field_left_out_counts_as_one_that_is_not_reported(field: str) -> None:

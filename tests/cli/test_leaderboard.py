@@ -28,7 +28,7 @@ def test_build_prints_the_board_and_where_it_is(
     assert run("leaderboard", "build", tmp_path / "board", "--out", out) == 0
     text = capsys.readouterr().out
     assert str(out / "index.html") in text
-    assert "  one  harm ." in text
+    assert "  one  class 1  harm ." in text
     assert "level " in text
     assert (out / "index.html").is_file()
 

@@ -105,7 +105,7 @@ def test_one_screen_says_what_changed_and_what_could_be_wrong(
     )
     said = [flat.find(doubt.text) for doubt in report.doubts[:5]]
     assert said == sorted(said) and said[0] > 0
-    assert f"safebench score {submission}/card.yaml --full" in ran.out
+    assert f"safebench score {submission}/card.yaml --full" in flat
 
 
 @pytest.mark.parametrize(

@@ -83,18 +83,27 @@ def test_sort_filter_and_address(page: Any, address: str) -> None:
     page.goto(f"{address}/index.html")
     first = titles(page)
     assert first[-1] == "One seed only"  # listed last, whatever its harm
+    read_as = page.locator("#board tr.reading:visible")
+    assert read_as.count() > 0
+    click(page, "harm")
+    upwards = titles(page)
+    assert read_as.count() == 0  # a family is one list now
     click(page, "harm")  # it is the active column: turns round
-    assert titles(page) == [*first[:-1][::-1], first[-1]]
+    assert titles(page) == [*upwards[:-1][::-1], upwards[-1]]
+    assert upwards[-1] == first[-1]
     assert page.locator("th[aria-sort]").count() == 1
     assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
     page.fill("#filter", "safety DATA")
     assert titles(page) == ["With safety data mixed in"]
     assert "1 of 4 shown" in page.locator("#shown").text_content()
-    assert page.url.endswith("#dir=desc&q=safety+DATA")
+    assert page.url.endswith("#sort=harm&dir=desc&q=safety+DATA")
     page.fill("#filter", "")
     click(page, "title")
     assert titles(page)[:3] == sorted(first[:3], key=str.lower)
     assert page.url.endswith("#sort=title")
+    click(page, "class")
+    assert titles(page) == first
+    assert read_as.count() > 0
 
 
 def test_a_view_can_be_linked(page: Any, address: str) -> None:
@@ -106,7 +115,7 @@ def test_a_view_can_be_linked(page: Any, address: str) -> None:
     assert titles(page) == shown
     page.goto(f"{address}/index.html#sort=__proto__&dir=sideways&q=%3Cb%3E")
     settle(page, 0)
-    assert page.locator("th[aria-sort]").get_attribute("data-key") == "harm"
+    assert page.locator("th[aria-sort]").get_attribute("data-key") == "class"
     page.goto(f"{address}/index.html#q=safety")
     settle(page, 1)
     page.goto(f"{address}/index.html#about-harm")  # an anchor, not a state: nothing changes
@@ -120,7 +129,7 @@ def test_missing_values_come_last_both_ways(page: Any, address: str) -> None:
     page.goto(f"{address}/index.html")
     row = page.locator("#board tr.row").first
     name = row.locator("th a").text_content()
-    row.locator("td").nth(4).evaluate("cell => { cell.dataset.v = ''; }")
+    row.locator("td").nth(5).evaluate("cell => { cell.dataset.v = ''; }")
     for _ in range(2):
         click(page, "capability")
         assert titles(page)[2] == name  # the last of its group of three

@@ -312,7 +312,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"model": MODEL | {"snapshot": SILENT}}, "model.snapshot is not_reported"),
     ({"model": MODEL | {"jobs": SILENT}}, "model.jobs is not_reported"),
     ({"hyperparameters": SILENT}, "hyperparameters is not_reported"),
-    ({"data": [{"name": "benign", "path": "gone.jsonl", "examples": 2}]}, "no such file"),
+    (
+        {"data": [{"name": "benign", "path": "gone.jsonl", "examples": 2}]},
+        "gone.jsonl is not beside",
+    ),
     (
         {
             "data": [
@@ -335,6 +338,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 def test_what_is_missing_is_said_before_anything_is_asked(
     changes: dict[str, Any], said: str, tmp_path: Path, capsys: Capture, server: Recorder
 ) -> None:
+    (tmp_path / "own.jsonl").touch()
     plan = write_plan(tmp_path, **sections(**changes))
     ran = run(capsys, plan, tmp_path / "out", server.url)
     assert ran.code == 2

@@ -115,7 +115,7 @@ def test_score_prints_what_the_evidence_says(
     card = load_card(done / "out" / "card.yaml")
     assert ran.code == 0
     assert json.loads(ran.out)["results"] == card.results.model_dump(mode="json")
-    text = safebench(capsys, "score", done / "out").out
+    text = safebench(capsys, "score", done / "out", "--full").out
     assert "tuned, epoch 2, greedy" in text
     assert "change from base" in text
     assert "stability" in text

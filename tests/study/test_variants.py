@@ -137,10 +137,10 @@ def qlora(kind: str, compute: str, **changes: Any) -> dict[str, Any]:
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"tasks": ["safebench_harms"]}, "no task named 'safebench_harms'"),
+    ({"tasks": ["safebench_harms"]}, "there is no task safebench_harms"),
     (
         {"model": {"base": {"id": "nowhere"}, "chat_template": {"source": "tokenizer"}}},
-        "no such folder",
+        "there is no folder nowhere",
     ),
     (
         {
@@ -151,7 +151,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         },
         "but the card says",
     ),
-    ({"data": [{"name": "benign", "path": "none.jsonl", "examples": 24}]}, "no such file"),
+    (
+        {"data": [{"name": "benign", "path": "none.jsonl", "examples": 24}]},
+        "none.jsonl is not beside",
+    ),
     ({"data": [{"name": "benign", "path": "benign.jsonl", "examples": 25}]}, "benign has 24"),
     (
         qlora("nf4", "float32", precision="bfloat16"),

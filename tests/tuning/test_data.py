@@ -93,7 +93,7 @@ BAD: list[tuple[str, str, str]] = [
     ("d.jsonl", "{}\n", "d.jsonl:1: the columns fit no known shape: none"),
     ("d.jsonl", "\n\n[1]\n", "d.jsonl:3: expected an object, found list"),
     ("d.jsonl", "{\n", "d.jsonl:1: not JSON"),
-    ("d.jsonl", '{"a":' + "[" * 100_000 + "\n", "d.jsonl:1: not JSON"),
+    ("d.jsonl", '{"a":' + "[" * 100_000 + "\n", "d.jsonl:1: it is nested too deeply"),
     ("d.jsonl", '{"prompt": 1, "completion": "b"}\n', "d.jsonl:1: 'prompt' is missing, empty or"),
     ("d.jsonl", '{"prompt": "a", "completion": " "}\n', "d.jsonl:1: 'completion' is missing, empt"),
     ("d.jsonl", '{"prompt": "a", "completion": "\\ud800"}\n', "d.jsonl:1: 'completion' holds half"),

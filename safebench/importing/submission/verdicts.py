@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from safebench.card.card import Card
 from safebench.card.judge import Judge
-from safebench.card.task import Construct
+from safebench.card.task import METRICS, Construct
 from safebench.checks.registry import items
 from safebench.errors import InteropError, visible
 from safebench.evidence.tables import OUTCOMES, Verdict, make_table
@@ -247,7 +247,7 @@ def _score(name: str, one: MatchedResponse, reported: ReportedVerdict) -> float:
             "have its judge report a score (in a table, name its column: --column score=COLUMN), "
             f"or leave it out: --leave-out {name}",
         )
-    if reported.lower_is_better:
+    if reported.lower_is_better and METRICS[one.document["construct"]][1] == "higher_is_better":
         raise row_error(
             one.sample.at,
             f"lower is better for {name}, by the results, and of {one.document['construct']} more "

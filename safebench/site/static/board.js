@@ -9,8 +9,10 @@
   var shown = document.getElementById("shown");
   var heads = Array.prototype.slice.call(table.querySelectorAll("thead th"));
   var groups = Array.prototype.slice.call(table.tBodies).map(function (body) {
-    return { body: body, rows: Array.prototype.slice.call(body.querySelectorAll("tr.row")) };
+    var rows = Array.prototype.slice.call(body.querySelectorAll("tr.row"));
+    return { body: body, rows: rows, family: body.dataset.family };
   });
+  var readings = Array.prototype.slice.call(table.querySelectorAll("tr.reading"));
   var total = groups.reduce(function (n, group) { return n + group.rows.length; }, 0);
   var initial = { sort: "class", dir: "asc", q: "" };
   var state = Object.assign({}, initial);
@@ -35,10 +37,18 @@
       if (i === index) head.setAttribute("aria-sort", state.dir === "asc" ? "ascending" : "descending");
       else head.removeAttribute("aria-sort");
     });
-    groups.forEach(function (group) {
-      var order = group.rows.slice().sort(comparer(index, state.dir === "asc" ? 1 : -1));
-      order.forEach(function (row) { group.body.appendChild(row); });
+    /* By class rows stand below what they are read as; by another column a family is one list. */
+    var whole = state.sort !== initial.sort, lists = {};
+    groups.forEach(function (group, i) {
+      var list = lists[whole ? group.family : i] || { body: group.body, rows: [] };
+      lists[whole ? group.family : i] = list;
+      list.rows = list.rows.concat(group.rows);
     });
+    Object.keys(lists).forEach(function (key) {
+      var order = lists[key].rows.sort(comparer(index, state.dir === "asc" ? 1 : -1));
+      order.forEach(function (row) { lists[key].body.appendChild(row); });
+    });
+    readings.forEach(function (row) { row.hidden = whole; });
   }
 
   function text(row) {
@@ -50,14 +60,14 @@
     var words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
     var visible = 0;
     groups.forEach(function (group) {
-      var any = 0;
       group.rows.forEach(function (row) {
         var hit = words.every(function (word) { return text(row).indexOf(word) >= 0; });
         row.hidden = !hit;
-        if (hit) any += 1;
+        if (hit) visible += 1;
       });
-      group.body.hidden = any === 0;
-      visible += any;
+    });
+    groups.forEach(function (group) {
+      group.body.hidden = !group.body.querySelector("tr.row:not([hidden])");
     });
     shown.textContent = words.length ? visible + " of " + total + " shown" : "";
   }
@@ -97,6 +107,7 @@
       state.dir = same && state.dir === "asc" ? "desc" : "asc";
       state.sort = head.dataset.key;
       sort();
+      filter();
       write();
     });
   });
