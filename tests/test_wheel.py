@@ -59,11 +59,11 @@ def test_everything_is_inside(wheel: Path) -> None:
 
 def test_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
     """Install the light core, nothing else, and validate a card from an empty directory."""
-    venv.create(tmp_path / "env", with_pip=True)
+    venv.create(tmp_path / "env", with_pip=False)
     python = tmp_path / "env" / "bin" / "python"
+    options = ["--quiet", "--no-compile", "-c", ROOT / "constraints.txt"]
     installed = run(
-        [python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", wheel],
-        tmp_path,
+        [sys.executable, "-m", "pip", "--python", python, "install", *options, wheel], tmp_path
     )
     assert installed.returncode == 0, installed.stderr
     empty = tmp_path / "empty"

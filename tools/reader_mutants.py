@@ -64,7 +64,16 @@ KEPT = (
 #: Names of what is only said, never decided.
 WORDS = {"message", "fix", "why", "short", "shown", "whose", "which", "about", "also", "lacks"}
 WORDS |= {"example", "default", "nothing", "none", "same", "few", "share", "interval", "there"}
-WORDS |= {"attached", "ended", "twin", "what", "difference", "expected_words", "names_shown"}
+WORDS |= {
+    "attached",
+    "ended",
+    "twin",
+    "what",
+    "difference",
+    "expected_words",
+    "names_shown",
+    "meant",
+}
 
 _FILE = "an example is a file in a folder, never standard input"
 _CLOCK = "a reader may have a clock of its own: on every day to 2998 the answers are the same"

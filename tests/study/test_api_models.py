@@ -314,7 +314,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"hyperparameters": SILENT}, "hyperparameters is not_reported"),
     (
         {"data": [{"name": "benign", "path": "gone.jsonl", "examples": 2}]},
-        "gone.jsonl is not beside",
+        "gone.jsonl is not",
     ),
     (
         {

@@ -153,7 +153,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"data": [{"name": "benign", "path": "none.jsonl", "examples": 24}]},
-        "none.jsonl is not beside",
+        "none.jsonl is not",
     ),
     ({"data": [{"name": "benign", "path": "benign.jsonl", "examples": 25}]}, "benign has 24"),
     (
