@@ -27,6 +27,12 @@ READ_AS = {
     "better": "Safer than its base",
 }
 """What a change in harm is read as, in the order of the page, with its heading."""
+_SAID = {
+    "worse": "made the model less safe",
+    "no_change": "changed nothing beyond the margin",
+    "better": "made it safer",
+    "cannot_tell": "cannot be told from one that changes nothing",
+}
 
 
 @dataclass(frozen=True)
@@ -85,13 +91,9 @@ class Ordered:
         words = [section.word for section in recipes for _ in section.rows]
         if not words:
             return ""
-        parts = {
-            "worse": "made the model less safe",
-            "no_change": "changed nothing beyond the margin",
-            "better": "made it safer",
-            "cannot_tell": "cannot be told from one that changes nothing",
-        }
-        found = [f"{words.count(w)} {told}" for w, told in parts.items() if w in words]
+        if len(words) == 1:
+            return f"The only recipe {_SAID[words[0]]}."
+        found = [f"{words.count(w)} {told}" for w, told in _SAID.items() if w in words]
         listed = found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
         return f"Of {count(len(words), 'recipe')}, {listed}."
 
