@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo real test test-fast search mutants docs check clean
+.PHONY: setup demo real test test-all test-fast search mutants docs check clean
 
 setup: .venv/.ready
 
@@ -21,12 +21,20 @@ demo: setup
 real: setup
 	$(BIN)/python tools/real_model.py
 
+# One process more than there are cores: some tests wait for servers, locks and kills.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
+PYTEST := $(BIN)/python -m pytest -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 test: setup
-	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not long"
+
+# With the pages that train and sample with other programs, and the sample of spoilt readers.
+test-all: setup
+	$(PYTEST)
 
 # Minutes less: without models, browsers and whole commands.
 test-fast: setup
-	$(BIN)/python -m pytest -q -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not slow and not long"
 
 # Property tests with fresh random seeds: `make search`, `make search SEEDS="1 2 3"`.
 SEEDS ?= $(shell $(PYTHON) -c 'import random; print(*(random.randrange(10**6) for _ in range(20)))')

@@ -52,6 +52,9 @@ SLOW_FILES = {
 }
 
 
+# Pages that are followed from training to verdict, with other programs in processes of their own.
+LONG_FILES = {"test_docs_own_runs", "test_docs_reproduce"}
+
 # The longest first: a worker that gets one of them last keeps everybody waiting.
 LONGEST = (
     "test_demo",
@@ -76,6 +79,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
         if room in SLOW_ROOMS or item.path.stem in SLOW_FILES or fixtures:
             item.add_marker(pytest.mark.slow)
+        if item.path.stem in LONG_FILES:
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,7 @@ def test_mutants_are_of_every_kind_and_change_what_they_say() -> None:
     assert ("not", "not a == 2.0  ->  a == 2.0") in made
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sample_is_caught() -> None:
     left = LISTED.read_text(encoding="utf-8")
     sample = [m for m in tool.drawn(tool.all_mutants(), SAMPLE) if m.key not in left]
