@@ -10,7 +10,7 @@ import pytest
 from tools import reader_mutants as tool
 
 LISTED = Path(tool.__file__).with_suffix(".txt")
-SAMPLE = 20
+SAMPLE = 40
 
 
 def test_the_published_run_caught_nineteen_of_twenty() -> None:

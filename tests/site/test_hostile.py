@@ -94,7 +94,7 @@ def test_hostile_text_never_becomes_markup(submission: Entry, text: str) -> None
 
 
 @settings(
-    max_examples=12,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -169,7 +169,10 @@ def test_what_is_no_address_of_a_cluster(tmp_path: Path, address: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("ray") is None, reason="needs pip install 'safebench[ray]'")
+@pytest.mark.skipif(
+    find_spec("ray") is None and os.environ.get("CI") != "true",
+    reason="needs pip install 'safebench[ray]'",
+)
 def test_ray(tmp_path: Path) -> None:
     """One start for the whole contract: a node is lost, too, and nothing listens to the outside."""
     with ray_cluster(2) as cluster, Ray(Stub(tmp_path), 4, cluster.address) as executor:
