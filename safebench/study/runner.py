@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -227,6 +228,7 @@ class Runner:
         elif unit.kind == "tune":
             condition, seed = unit.given
             store.put(made.path, weights_folder(folder, condition, seed), made.sha256)
+            shutil.rmtree(store.states(unit.given), ignore_errors=True)
             store.journal.note(
                 "tuned", condition=condition, training_seed=seed, seconds=made.seconds
             )
@@ -255,6 +257,7 @@ class Runner:
             self.store.journal.note(
                 "failed", condition=condition, training_seed=seed, reason=str(problem)
             )
+            shutil.rmtree(self.store.states(unit.given), ignore_errors=True)
             self.progress.say(
                 f"{unit.name} failed: {problem}; the card will list it and count it as the worst "
                 "outcome"
