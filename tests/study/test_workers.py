@@ -148,10 +148,13 @@ def test_errors_can_travel() -> None:
 def test_weights_that_parts_of_a_grid_share(tmp_path: Path) -> None:
     shared = Tuned(tmp_path / "tuned" / "tuned-seed-1")
     places = (tmp_path / str(number) for number in range(9))
+    bad = Tuned(tmp_path / "tuned" / "tuned-seed-2")
     trained: list[str] = []
 
     def train(place: Path, content: str = "weights") -> None:
         trained.append(place.name)
+        for one in (shared, bad):
+            one.states.mkdir(parents=True, exist_ok=True)
         if content == "nan":
             raise DivergedError("the loss became nan at step 3")
         (place / "checkpoint-1").mkdir(parents=True)
@@ -178,8 +181,9 @@ def test_weights_that_parts_of_a_grid_share(tmp_path: Path) -> None:
     held.enter_context(locked(tmp_path / "tuned" / "tuned-seed-1.lock"))
     assert get(lock=held) == "weights"
     assert trained == ["0", "2", "waited"]
-    bad = Tuned(tmp_path / "tuned" / "tuned-seed-2")
+    assert not shared.states.exists()  # nobody goes on from there any more
     for _ in range(2):  # the second one need not try
         with pytest.raises(DivergedError, match="nan at step 3"):
             get(bad, "nan")
     assert trained == ["0", "2", "waited", "4"]
+    assert not bad.states.exists()
