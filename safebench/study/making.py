@@ -12,9 +12,9 @@ import platform
 import shutil
 import socket
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -83,6 +83,17 @@ class Made:
     responses: int = 0
     said: str = ""
     """What a person is told."""
+    where: str = field(default_factory=socket.gethostname)
+    """Name of the machine."""
+
+
+@contextmanager
+def made_on(host: str, unit: Unit) -> Iterator[None]:
+    """Name the unit and its machine where an environment is refused in the block."""
+    try:
+        yield
+    except RunError as problem:
+        raise RunError(f"{unit.name}, on {host}: {problem}", fix=problem.fix) from problem
 
 
 @dataclass(frozen=True)
@@ -169,7 +180,8 @@ class Maker:
             "generate": self._generate,
             "judge": self._grade,
         }
-        self.store.compare_environment(self.environment())
+        with made_on(socket.gethostname(), unit):
+            self.store.compare_environment(self.environment())
         try:
             return does[unit.kind](unit.given)
         except Exception as problem:

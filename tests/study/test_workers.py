@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -60,7 +61,9 @@ def test_workers_of_another_kind_are_refused(
             return found | {"python": "3.99.0"} if second else found
 
         patch.setattr(Maker, "environment", other)
-        with pytest.raises(RunError, match=r"another environment \(python .* -> 3\.99\.0\)"):
+        with pytest.raises(
+            RunError, match=rf"base--t07, on {socket.gethostname()}: .* \(python .* -> 3\.99\.0\)"
+        ):
             run_tiny(plan, out, Said())
     assert Store(out).has("base--greedy")
     assert not Store(out).has("base--t07")
