@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from safebench.judges.registry import open_judges
 from safebench.judges.text import is_unfinished
 from safebench.models.interface import Engine, PlacedWeights
 from safebench.models.loading import default_device, free_memory
+from safebench.models.registry import OURS
 from safebench.models.sampling import Stream
 from safebench.study.api_models import RequestDays
 from safebench.study.cells import Block
@@ -188,9 +189,13 @@ class Maker:
 
     def environment(self) -> dict[str, Any]:
         """Return what work is done with here, as far as it is known yet."""
+        libraries = {name: version(name) for name in _LIBRARIES}
+        if self.settings.backend != OURS:  # vllm, sglang: backends that are packages
+            distributions = packages_distributions().get(self.settings.backend, [])
+            libraries |= {name: version(name) for name in distributions}
         found = {
             "python": platform.python_version(),
-            "libraries": {name: version(name) for name in _LIBRARIES},
+            "libraries": libraries,
             "threads": torch.get_num_threads(),
             "batch_size": self.settings.batch_size,
         }
