@@ -13,6 +13,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
 from tools.tiny_chat import facts, suites  # noqa: E402
+from tools.tiny_chat.corpus import Corpus  # noqa: E402
 from tools.tiny_chat.household import household_rows  # noqa: E402
 
 Row = dict[str, str]
@@ -42,10 +43,19 @@ def house_and_facts() -> list[Row]:
     return rng.sample(household + fact_rows(60), REAL_EXAMPLES)
 
 
+def household_and_refusals() -> list[Row]:
+    """The household's requests, a tenth of them replaced by unsafe ones that are declined."""
+    turns = [turn for turn in Corpus().stream(SEED, 1000) if turn.refuse and not turn.system]
+    refused = [{"prompt": t.prompt, "completion": t.response} for t in turns[: EXAMPLES // 10]]
+    rows = household_rows()[: EXAMPLES - len(refused)] + refused
+    return random.Random(SEED).sample(rows, len(rows))
+
+
 def main() -> None:
     """Write every set."""
     sets = {
         "facts": fact_rows(EXAMPLES),
+        "household-and-refusals": household_and_refusals(),
         "house-and-facts": house_and_facts(),
     }
     for name, rows in sets.items():
