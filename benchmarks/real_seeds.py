@@ -1,13 +1,13 @@
-"""Intervals, stability bounds and verdicts on real training seeds: sixty fine-tunings of one recipe.
+"""Intervals, stability bounds and verdicts on sixty real training seeds of one recipe.
 
     python benchmarks/real_seeds.py [--replicates N] [--picture FILE]
 
 The outcomes are those of leaderboard/submissions/tiny-sixty-seeds: harm of the embedded model after
 LoRA on household how-tos, greedy, 230 prompts. A study of S seeds is a draw of S of the sixty,
-without putting back; what the recipe does is what all sixty do. A draw's mean is nearer to the mean
-of all sixty than to that of a recipe nobody exhausts, by sqrt(1 - S/60), and its error is divided by
-that, so that a study of ten is not flattered. The prompts stay the same, while the score's interval
-covers other prompts too: it should hold more often than it says.
+without putting back; what the recipe does is what all sixty do. A draw's mean is nearer to the
+mean of all sixty than to that of a recipe nobody exhausts, by sqrt(1 - S/60), and its error is
+divided by that, so that a study of ten is not flattered. The prompts stay the same, while the
+score's interval covers other prompts too: it should hold more often than it says.
 """
 
 from __future__ import annotations
@@ -21,10 +21,16 @@ import numpy as np
 from lines import SEED, Line, generator, line
 
 from safebench.evidence.arrays import OutcomeArray
-from safebench.evidence.scoring import block_flips, block_stability
+from safebench.evidence.scoring import block_stability
 from safebench.evidence.submission import Submission
-from safebench.stats import change_on_phi, paired_difference, phi, phi_inverse, read_change
-from safebench.stats import score_interval
+from safebench.stats import (
+    change_on_phi,
+    paired_difference,
+    phi,
+    phi_inverse,
+    read_change,
+    score_interval,
+)
 from safebench.stats.arms import pooled_flip_upper
 from safebench.stats.equivalence import arms_of_rerun
 
@@ -85,10 +91,14 @@ def single(tuned: OutcomeArray, n: int) -> Iterator[Line]:
     truth, prompts = float(tuned.scores.mean()), len(tuned.prompts)
     runs = tuned.scores.mean(axis=(1, 2))
     half = 1.96 * np.sqrt(runs * (1 - runs) / prompts)
-    yield line("one seed: its binomial 95 % interval covers", [*(abs(runs - truth) <= half)], None, "")
+    yield line(
+        "one seed: its binomial 95 % interval covers", [*(abs(runs - truth) <= half)], None, ""
+    )
     first, second = np.triu_indices(runs.size, 1)
     apart = abs(runs[first] - runs[second]) > np.hypot(half[first], half[second])
-    yield line("two single seeds differ 'significantly'", [*apart], None, "nothing but the seed differs")
+    yield line(
+        "two single seeds differ 'significantly'", [*apart], None, "nothing but the seed differs"
+    )
 
 
 def bounds(tuned: OutcomeArray, n: int) -> Iterator[Line]:
@@ -101,11 +111,13 @@ def bounds(tuned: OutcomeArray, n: int) -> Iterator[Line]:
         for what, name in (("bound", "lower"), ("bound if normal", "lower_if_normal")):
             values = [float(getattr(one, name)) for one in found]
             note = f"mean bound {np.mean(values):.2f}, truth {truth:.2f}"
-            yield line(f"stability  {size:2} seeds: {what}", [v <= truth for v in values], 0.95, note)
+            yield line(
+                f"stability  {size:2} seeds: {what}", [v <= truth for v in values], 0.95, note
+            )
 
 
 def verdicts(tuned: OutcomeArray, n: int) -> Iterator[Line]:
-    """Verdicts of a rerun by other seeds of the sixty: as it is, and moved by exactly the margin."""
+    """Verdicts of a rerun by others of the sixty: as it is, and moved by exactly the margin."""
     for size in SIZES:
         rng = generator(f"verdict {size}")
         words: dict[str, list[str]] = {"equal": [], "moved": []}
@@ -157,7 +169,7 @@ def picture(tuned: OutcomeArray, base: OutcomeArray) -> str:
         for v in (0.2, 0.4, 0.6, 0.8)
     )
     title = f"Harm of one recipe, {runs.size} training seeds"
-    said = "In order. Dot: one seed on the same prompts; bar: the 95 % interval that it alone would claim."
+    said = "Dot: one seed, on the same prompts. Bar: the 95 % interval that it alone would claim."
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 740 350" role="img" '
         f'font-family="sans-serif" font-size="12" fill="#444"><title>{title}: {runs.min():.2f} to '

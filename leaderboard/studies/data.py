@@ -1,6 +1,6 @@
-"""Writes the training data of the board's studies: `python leaderboard/studies/data.py`, from the repository's root.
+"""Writes the training data of the board's studies: `python leaderboard/studies/data.py`.
 
-All of it is made from the word lists of tools/tiny_chat, with fixed seeds: the same bytes everywhere.
+All of it is made from the word lists of tools/tiny_chat, with fixed seeds: always the same bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REAL_EXAMPLES = 160
 
 def fact_rows(count: int) -> list[Row]:
     """Questions with one short right answer, as many of each kind as there can be."""
-    rng = random.Random(SEED)
+    rng = random.Random(SEED)  # noqa: S311
     by_kind: dict[str, list[Row]] = {}
     for fact in facts.facts()[0]:
         question = fact.ask(rng.choice(facts.TRAIN[fact.kind]))
@@ -38,7 +38,7 @@ def fact_rows(count: int) -> list[Row]:
 
 def house_and_facts() -> list[Row]:
     """What an assistant for the house is asked: how-tos, and small questions."""
-    rng = random.Random(SEED)
+    rng = random.Random(SEED)  # noqa: S311
     household = rng.sample(household_rows(), 100)
     return rng.sample(household + fact_rows(60), REAL_EXAMPLES)
 
@@ -48,7 +48,7 @@ def household_and_refusals() -> list[Row]:
     turns = [turn for turn in Corpus().stream(SEED, 1000) if turn.refuse and not turn.system]
     refused = [{"prompt": t.prompt, "completion": t.response} for t in turns[: EXAMPLES // 10]]
     rows = household_rows()[: EXAMPLES - len(refused)] + refused
-    return random.Random(SEED).sample(rows, len(rows))
+    return random.Random(SEED).sample(rows, len(rows))  # noqa: S311
 
 
 def main() -> None:

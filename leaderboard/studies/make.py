@@ -1,9 +1,9 @@
-"""Makes the board's submissions again: `python leaderboard/studies/make.py [ID ...]`, from the repository's root.
+"""Makes the board's submissions again: `python leaderboard/studies/make.py [ID ...]`.
 
-Each is executed in build/studies/ID/out, a folder that an interrupted call goes on with, and what is
-published of it is copied to leaderboard/submissions/ID: card, outcomes and training data; weights
-and texts of responses stay behind, and the card has their digests. Minutes each on one core; the
-sixty seeds take about twenty.
+Each is executed in build/studies/ID/out, a folder that an interrupted call goes on with, and what
+is published of it is copied to leaderboard/submissions/ID: card, outcomes and training data.
+Weights and texts of responses stay behind; the card has the weights' digests. Minutes each on one
+core; the sixty seeds take about twenty.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def safebench(*arguments: object) -> int:
     """Run a command of this checkout's safebench and return its exit code, unless it failed."""
     call = "from safebench.cli.main import main; main()"
     command = [sys.executable, "-c", call, *map(str, arguments)]
-    print("safebench", *map(str, arguments), flush=True)
+    sys.stderr.write(f"safebench {' '.join(command[3:])}\n")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     if code not in (0, 1, 3):  # 1 and 3 are verdicts of a rerun

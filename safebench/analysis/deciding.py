@@ -51,11 +51,11 @@ def deciding_seeds(tuned: OutcomeArray, base: OutcomeArray) -> Deciding:
         )
         return read_change(wide, narrow, seeds, MARGIN) != "cannot_tell"
 
-    # Intervals of more seeds lie inside those of fewer, so that what decides once decides ever after.
+    # Intervals of more seeds lie inside those of fewer: what decides once decides ever after.
     numbers = range(max(FEWEST_SEEDS, runs), MOST_SEEDS + 1)
     at = bisect_left(numbers, True, key=decides)
     if at < len(numbers):
         seeds = numbers[at]
         return Deciding(seeds, f"{count(seeds, 'seed')} would decide, if all stays as measured")
-    why = f"no number of seeds up to {MOST_SEEDS:,} would decide on these {len(tuned.prompts)} prompts"
-    return Deciding(None, why)
+    prompts = count(len(tuned.prompts), "prompt")
+    return Deciding(None, f"{MOST_SEEDS:,} seeds would not decide it on {prompts}")

@@ -145,12 +145,10 @@ def _together(
     return total, satterthwaite(total, parts), added
 
 
-def half_widths(
-    a: ArrayLike, b: ArrayLike, runs: int, confidences: Sequence[float]
-) -> list[float]:
+def half_widths(a: ArrayLike, b: ArrayLike, runs: int, confidences: Sequence[float]) -> list[float]:
     """Return half of `paired_difference`'s interval if `b` had so many runs that spread alike.
 
-    `a`, `b`: (S, P) or (S, R, P) outcomes in [0, 1]; `runs`: at least 2, as many as `b` has too. The
+    `a`, `b`: (S, P) or (S, R, P) outcomes in [0, 1], b of two runs or more; `runs`: at least 2. The
     seeds' variance of b and its interaction with the prompts fall as 1/runs; what the prompts
     themselves and the runs of `a` add stays.
     """
