@@ -86,7 +86,7 @@ def intervals(tuned: OutcomeArray, base: OutcomeArray, n: int) -> Iterator[Line]
         yield line(f"reading    {size:2} seeds: less safe", words, None, "true of all sixty")
 
 
-def single(tuned: OutcomeArray, n: int) -> Iterator[Line]:
+def single(tuned: OutcomeArray) -> Iterator[Line]:
     """What one seed with the usual binomial interval says of the recipe: why one tells nothing."""
     truth, prompts = float(tuned.scores.mean()), len(tuned.prompts)
     runs = tuned.scores.mean(axis=(1, 2))
@@ -193,7 +193,7 @@ def main() -> None:
     print(f"{options.replicates} replicates in each cell, seed {SEED}\n")
     print("\n".join(described(tuned, base)) + "\n")
     n = options.replicates
-    parts = (single(tuned, n), intervals(tuned, base, n), bounds(tuned, n), verdicts(tuned, n))
+    parts = (single(tuned), intervals(tuned, base, n), bounds(tuned, n), verdicts(tuned, n))
     for part in parts:
         for found in part:
             print(found.text(), flush=True)

@@ -51,16 +51,16 @@ def household_and_refusals() -> list[Row]:
     return random.Random(SEED).sample(rows, len(rows))  # noqa: S311
 
 
-def main() -> None:
-    """Write every set."""
+def files() -> dict[str, str]:
+    """Return name -> text of every set."""
     sets = {
         "facts": fact_rows(EXAMPLES),
         "household-and-refusals": household_and_refusals(),
         "house-and-facts": house_and_facts(),
     }
-    for name, rows in sets.items():
-        (HERE / f"{name}.jsonl").write_text(suites.as_jsonl(rows), encoding="utf-8")
+    return {f"{name}.jsonl": suites.as_jsonl(rows) for name, rows in sets.items()}
 
 
 if __name__ == "__main__":
-    main()
+    for name, text in files().items():
+        (HERE / name).write_text(text, encoding="utf-8")
