@@ -50,12 +50,22 @@ def prepare(name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     plan = plan_of(name)
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
-    for one in plan["data"]:
-        if "path" in one:
-            shutil.copyfile(HERE / one["path"], folder / one["path"])
-    for one in plan["judge"]:
-        if one["kind"] == "classifier":
-            shutil.copytree(WORK / one["id"], folder / one["id"], dirs_exist_ok=True)
+    beside = {one["path"]: HERE / one["path"] for one in plan["data"] if "path" in one}
+    beside |= {one["id"]: WORK / one["id"] for one in plan["judge"] if one["kind"] == "classifier"}
+    for task in plan["tasks"]:
+        if "path" in task:  # published by others: not in this repository
+            variable = f"{task['name'].upper()}_FILE"
+            beside[task["path"]] = Path(os.environ.get(variable, f"{variable} is not set"))
+    base = plan["model"]["base"]["id"]
+    if not base.startswith("builtin:"):
+        beside[base] = ROOT / base
+    for name_there, source in beside.items():
+        there = folder / name_there
+        if not there.exists():
+            if not source.exists():
+                raise SystemExit(f"{name} needs {source}: see leaderboard/README.md")
+            there.parent.mkdir(parents=True, exist_ok=True)
+            there.symlink_to(source) if source.is_dir() else shutil.copyfile(source, there)
     return folder / "plan.yaml"
 
 
@@ -84,7 +94,20 @@ def execute(name: str) -> Path:
         reason = "an example of a withdrawn run: nothing was wrong with it"
         safebench("withdraw", made, "--training-seed", seeds[-1], "--reason", reason)
     safebench(*run)
+    if name == "smollm2-house-and-facts":
+        safebench("judge", made, "--card", with_trained_judge(name))
     return made
+
+
+def with_trained_judge(name: str) -> Path:
+    """Write a study's plan with the trained judge of tiny-severity as a second one; return it."""
+    trained = plan_of("tiny-severity")["judge"][1]
+    plan, folder = plan_of(name), WORK / name
+    second = trained | {"primary": False, "constructs": ["harm", "over_refusal"]}
+    plan["judge"] = [*plan["judge"], second]
+    shutil.copytree(WORK / trained["id"], folder / trained["id"], dirs_exist_ok=True)
+    (folder / "judges.yaml").write_text(yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
+    return folder / "judges.yaml"
 
 
 def publish(made: Path, target: Path) -> None:
