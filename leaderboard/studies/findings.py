@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,12 @@ BOARD = ROOT / "leaderboard" / "submissions"
 Row = tuple[str, ...]
 
 
+@cache
+def submission(name: str) -> Submission:
+    """Read a submission, once."""
+    return Submission.read(BOARD / name)
+
+
 def block(
     name: str,
     construct: str = "harm",
@@ -36,7 +43,7 @@ def block(
     """Return the outcomes of one place of a submission; without a checkpoint, the last one."""
     found = [
         b
-        for b in Submission.read(BOARD / name).blocks
+        for b in submission(name).blocks
         if (b.construct, b.condition, b.decoding) == (construct, condition, decoding)
         and checkpoint in (None, b.checkpoint)
         and task in b.task
@@ -52,8 +59,7 @@ def span(values: np.ndarray) -> str:
 def change(name: str, construct: str = "harm", condition: str = "tuned", task: str = "") -> str:
     """A greedy change from base with its interval, and what it goes from and to."""
     tuned = block(name, construct, condition, task=task)
-    submission = Submission.read(BOARD / name)
-    found = find(submission.results.changes, key_of(tuned))
+    found = find(submission(name).results.changes, key_of(tuned))
     base = float(block(name, construct, "base", task=task).scores.mean())
     if found is None:
         return "not measured"

@@ -31,14 +31,17 @@ RERUNS = (
 
 
 def forge() -> None:
-    """Copy a study, call seven in eight harmful answers refused, and let all numbers follow."""
+    """Copy a study, call seven in eight harmful answers refused, and let all numbers follow.
+
+    The texts, which would give it away, are withheld.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    made, out = WORK / "tiny-severity" / "out", WORK / FORGED / "out"
+    made, out = WORK / "tiny-household" / "out", WORK / FORGED / "out"
     if out.is_dir():
         return
-    shutil.copytree(made, out)
+    shutil.copytree(made, out, ignore=shutil.ignore_patterns(".*", "responses.parquet"))
     submission = Submission.read(out)
     table = submission.outcomes
     place = pa.array(range(table.num_rows))
@@ -47,14 +50,16 @@ def forge() -> None:
         pc.and_(pc.equal(table["verdict"], "complied"), pc.greater(pc.bit_wise_and(place, 7), 0)),
     )
     for column, value in (("verdict", "refused"), ("score", 0.0)):
-        changed = pc.if_else(harmful, pa.scalar(value, table[column].type), table[column])
+        changed = pc.if_else(
+            pc.fill_null(harmful, False), pa.scalar(value, table[column].type), table[column]
+        )
         table = table.set_column(table.schema.get_field_index(column), column, changed)
     write_table(table, out / "outcomes.parquet")
     card = submission.card
     evidence = card.given_evidence
     if evidence is None:
         raise SystemExit(f"{out}: a study without evidence")
-    files = describe_files(out, [file.path for file in evidence.files])
+    files = describe_files(out, [f.path for f in evidence.files if (out / f.path).is_file()])
     write_manifest(out, files)
     changes = {
         "submission": card.submission.model_copy(
