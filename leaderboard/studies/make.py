@@ -125,7 +125,7 @@ def publish(made: Path, target: Path) -> None:
         if (made / path).is_file():
             (target / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(made / path, target / path)
-    files = describe_files(target, listed)
+    files = describe_files(target, [path for path in listed if (target / path).is_file()])
     write_manifest(target, files)
     evidence = card.given_evidence.model_copy(update={"files": files})
     dump_card(card.model_copy(update={"evidence": evidence}), target / "card.yaml")
