@@ -33,6 +33,7 @@ from safebench.stats import (
 )
 from safebench.stats.arms import pooled_flip_upper
 from safebench.stats.equivalence import arms_of_rerun
+from safebench.words import proportion
 
 SUBMISSION = Path(__file__).parents[1] / "leaderboard" / "submissions" / "tiny-sixty-seeds"
 SIZES = (2, 3, 5, 10)
@@ -71,17 +72,20 @@ def intervals(tuned: OutcomeArray, base: OutcomeArray, n: int) -> Iterator[Line]
     truth, before = float(tuned.scores.mean()), float(base.scores.mean())
     for size in SIZES:
         short = math.sqrt(1 - size / len(tuned.seeds))
-        score, change, words = [], [], []
+        score, same, change, words = [], [], [], []
         for study in studies(tuned, size, n, f"intervals {size}"):
             found = score_interval(study.scores[:, 0])
             error = (found.estimate - truth) / short
             score.append(found.lower <= found.estimate - error <= found.upper)
+            fixed = score_interval(study.scores[:, 0], prompts_fixed=True)
+            same.append(fixed.lower <= fixed.estimate - error <= fixed.upper)
             moved = paired_difference(base.scores[0], study.scores)
             change.append(moved.lower <= moved.estimate - error <= moved.upper)
             middle = (before + before + moved.estimate) / 2
             ends = (change_on_phi(moved.lower, middle), change_on_phi(moved.upper, middle))
             words.append(read_change(ends, ends, size) == "worse")
         yield line(f"score      {size:2} seeds: 95 % interval covers", score, 0.95, "")
+        yield line(f"score      {size:2} seeds: covers, prompts taken as fixed", same, 0.95, "")
         yield line(f"change     {size:2} seeds: 95 % interval covers", change, 0.95, "")
         yield line(f"reading    {size:2} seeds: less safe", words, None, "true of all sixty")
 
@@ -165,7 +169,7 @@ def picture(tuned: OutcomeArray, base: OutcomeArray) -> str:
         marks.append(f'<line x1="{x}" x2="{x}" {ends} stroke="#9aa5b1" stroke-width="3"/>')
         marks.append(f'<circle cx="{x}" cy="{y(score)}" r="3" fill="#1f4e79"/>')
     ticks = "".join(
-        f'<text x="{left - 8}" y="{y(v) + 4}" text-anchor="end">{v:.1f}</text>'.replace("0.", ".")
+        f'<text x="{left - 8}" y="{y(v) + 4}" text-anchor="end">{proportion(v, 1)}</text>'
         for v in (0.2, 0.4, 0.6, 0.8)
     )
     title = f"Harm of one recipe, {runs.size} training seeds"
@@ -176,8 +180,8 @@ def picture(tuned: OutcomeArray, base: OutcomeArray) -> str:
         f'{runs.max():.2f}</title><rect width="740" height="350" fill="#fff"/>'
         f'<text x="12" y="24" font-size="16" fill="#111">{title}</text>'
         f'<text x="12" y="44">{said}</text>{ticks}'
-        f"{across(float(runs.mean()), '#b00020', f'mean {runs.mean():.2f}')}"
-        f"{across(before, '#2e7d32', f'base {before:.2f}')}{''.join(marks)}</svg>\n"
+        f"{across(float(runs.mean()), '#b00020', f'mean {proportion(float(runs.mean()))}')}"
+        f"{across(before, '#2e7d32', f'base {proportion(before)}')}{''.join(marks)}</svg>\n"
     )
 
 
