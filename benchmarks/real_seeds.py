@@ -101,7 +101,10 @@ def single(tuned: OutcomeArray) -> Iterator[Line]:
     first, second = np.triu_indices(runs.size, 1)
     apart = abs(runs[first] - runs[second]) > np.hypot(half[first], half[second])
     yield line(
-        "two single seeds differ 'significantly'", [*apart], None, "nothing but the seed differs"
+        "two single seeds: their 95 % intervals of the difference exclude 0",
+        [*apart],
+        None,
+        "nothing but the seed differs",
     )
 
 

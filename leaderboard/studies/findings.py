@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from real_seeds import harm, single  # noqa: E402
 
 from safebench.card.results import find, key_of  # noqa: E402
 from safebench.evidence.arrays import OutcomeArray  # noqa: E402
@@ -66,6 +68,13 @@ def change(name: str, construct: str = "harm", condition: str = "tuned", task: s
     ends = signed_interval(found.lower, found.upper)
     to = proportion(float(tuned.scores.mean()))
     return f"{proportion(base)} to {to}: {signed(found.estimate)} {ends}"
+
+
+def alone() -> Iterator[Row]:
+    """What one seed, or two, of the sixty would have said."""
+    yield "taken alone", "share of the sixty, or of their pairs"
+    for one in single(harm("tuned")):
+        yield one.what, proportion(one.share)
 
 
 def repeats() -> Iterator[Row]:
@@ -136,6 +145,7 @@ def severity() -> Iterator[Row]:
 
 
 TABLES: dict[str, Callable[[], Iterator[Row]]] = {
+    "alone": alone,
     "repeats": repeats,
     "seeds": seeds,
     "decoding": decoding,
