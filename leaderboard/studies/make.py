@@ -84,8 +84,6 @@ def safebench(*arguments: object) -> int:
 def execute(name: str) -> Path:
     """Execute a study, unless an earlier call did; return its submission."""
     plan, made = prepare(name), WORK / name / "out"
-    if (made / "card.yaml").is_file():
-        return made
     run = ("run", plan, "--out", made, "--threads", 1)
     if name == "tiny-withdrawn" and not made.is_dir():
         safebench(*run, "--only", "seed=#1")
@@ -93,8 +91,9 @@ def execute(name: str) -> Path:
         seeds = [e["training_seed"] for e in map(json.loads, events) if e["event"] == "registered"]
         reason = "an example of a withdrawn run: nothing was wrong with it"
         safebench("withdraw", made, "--training-seed", seeds[-1], "--reason", reason)
-    safebench(*run)
-    if name == "smollm2-house-and-facts":
+    if not (made / "card.yaml").is_file():
+        safebench(*run)
+    if name == "smollm2-house-and-facts":  # does nothing where it has judged already
         safebench("judge", made, "--card", with_trained_judge(name))
     return made
 
@@ -116,8 +115,9 @@ def publish(made: Path, target: Path) -> None:
     from safebench.evidence.manifest import describe_files, write_manifest
     from safebench.evidence.submission import Submission
 
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    target.mkdir(parents=True, exist_ok=True)
+    for old in (path for path in target.iterdir() if path.name != "reruns"):
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
     card = Submission.read(made).card
     listed = ["outcomes.parquet"]
     listed += [one.path for one in card.data if isinstance(one.path, str)]
