@@ -18,7 +18,7 @@ from safebench.evidence.registration import REGISTRATION_FILE
 from safebench.evidence.signature import SIGNATURE_FILE
 from safebench.evidence.sigstores import BUNDLE_FILE
 from safebench.evidence.submission import CARD_FILE
-from safebench.site import exports, pages
+from safebench.site import exports, extras, pages
 from safebench.site.board import read_board
 from safebench.site.board_rows import make_row
 from safebench.site.families import Ordered, ordered
@@ -91,7 +91,8 @@ def build(source: Path, out: Path, *, strict: bool = False) -> Built:
                 "leaderboard.json", exports.to_json(board, entries.rows, left_out)
             ),
         }
-        if board_log.append(source, there):  # before it is published: what was shown can be missed
+        lines = board_log.append(source, there)  # before it is published: what was shown is missed
+        if lines:
             log = (source / board_log.LOG_FILE).read_bytes()
             downloads[board_log.LOG_FILE] = site.write(board_log.LOG_FILE, log)
         for path in sorted(path for path in _STATIC.iterdir() if path.is_file()):
@@ -104,6 +105,10 @@ def build(source: Path, out: Path, *, strict: bool = False) -> Built:
             }
             page = writer.submission(one, rows[one.id], files)
             site.write(f"submissions/{one.id}.html", page.encode())
+            for name, content in extras.submission_files(writer, one, rows[one.id]):
+                site.write(name, content)
+        for name, content in extras.board_files(writer, extras.Whole(entries, left_out, lines)):
+            site.write(name, content)
         site.finish()
         _swap(work, out)
     except BaseException:
