@@ -16,12 +16,7 @@ if TYPE_CHECKING:
     from safebench.site.sources import LeftOut
 
 
-@click.group(name="leaderboard")
-def command() -> None:
-    """Build the static board from submissions."""
-
-
-@command.command()
+@click.command(name="build")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--out",
@@ -36,7 +31,7 @@ def command() -> None:
     help="Publish nothing, and exit with 1, if a submission or rerun would be left out.",
 )
 @click.pass_context
-def build(context: click.Context, folder: Path, out: Path, *, strict: bool) -> None:
+def command(context: click.Context, folder: Path, out: Path, *, strict: bool) -> None:
     """Build a site from DIR/submissions.
 
     DIR may also hold board.yaml (title, description, url, signers). Every submission is checked and
@@ -69,7 +64,10 @@ def build(context: click.Context, folder: Path, out: Path, *, strict: bool) -> N
         f"{count(listed, 'submission')}, {count(built.reruns, 'rerun')}{left}; "
         f"{count(built.files, 'file')}, {kilobytes(built.size)}."
     )
-    click.echo(f"Next: open {built.index} in a browser, or copy the folder to any web host.")
+    click.echo(
+        f"Next: open {built.index} in a browser, look at it as a web host would give it with "
+        f"`safebench leaderboard serve {out}`, or copy the folder to any web host."
+    )
 
 
 def _say(left_out: Iterable[LeftOut]) -> None:
