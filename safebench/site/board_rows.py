@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
 
 from safebench.analysis.correction import Corrected, corrections
 from safebench.analysis.measures import Number
@@ -19,7 +21,7 @@ from safebench.card.measured import (
     MeasuredScore,
     complete_results,
 )
-from safebench.card.results import PlaceKey, Score, base_key, find, key_of
+from safebench.card.results import Score, base_key, find, key_of
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.scoring import block_flips
 from safebench.site.board import Board
@@ -108,7 +110,7 @@ class BoardRow:
     stated: Mapping[str, Stated] = field(default_factory=dict)  # numbers given without an interval
     unit: str = "epoch"  # what checkpoints are counted in
     trials: Mapping[str, str] = field(default_factory=dict)  # task -> first 40 of 313 prompts
-    corrected: Mapping[PlaceKey, Corrected] = field(default_factory=dict)  # for judge error
+    corrected: tuple[Corrected, ...] = ()  # its scores, for judge error
     standing: Standing = field(default_factory=Standing)  # what reruns and signatures show
     control: MeasuredScore | None = None  # the same recipe on the control's data
     reading: Reading | None = None  # what its change in harm is read as
@@ -141,12 +143,14 @@ class BoardRow:
 
     def fixed(self, score: MeasuredScore | None) -> Corrected | None:
         """Return what judge error makes of a score; None where nothing was measured."""
-        return None if score is None else self.corrected.get(key_of(score))
+        if score is None:
+            return None
+        return next((one for one in self.corrected if one.key == key_of(score)), None)
 
     @property
     def is_corrected(self) -> bool:
         """Whether some number of it is corrected for judge error; else one word does for all."""
-        return any(isinstance(one.score, Number) for one in self.corrected.values())
+        return any(isinstance(one.score, Number) for one in self.corrected)
 
     def instead(self, construct: str) -> str:
         """Return in words what a card states of a construct that has no whole number."""
@@ -160,6 +164,10 @@ class BoardRow:
     def absence(self, construct: str) -> str:
         """Return in words why there is no number for a construct."""
         return "not reported in full" if construct in self.partly else NOT_MEASURED
+
+
+_ROW = TypeAdapter(BoardRow)
+_SCORES = ("harm", "harm_base", "control", "over_refusal", "capability")
 
 
 def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
@@ -209,8 +217,32 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
         stated=dict(_stated(card, results)),
         unit=card.checkpoint_unit,
         trials=card.trials,
-        corrected={} if results is None else corrections(submission, results),
+        corrected=() if results is None else tuple(corrections(submission, results).values()),
     )
+
+
+def small(row: BoardRow) -> BoardRow:
+    """Return a row with what the board and its data show; single runs stay on its own page."""
+    scores = {name: getattr(row, name) for name in _SCORES}
+    keys = {key_of(score) for score in scores.values() if score is not None}
+    kept = {
+        name: score
+        and score.model_copy(
+            update={"runs": (), "stability": score.stability if name == "harm" else None}
+        )
+        for name, score in scores.items()
+    }
+    return replace(row, corrected=tuple(c for c in row.corrected if c.key in keys), **kept)
+
+
+def row_as_json(row: BoardRow) -> bytes:
+    """Return a row as JSON, numbers to the last bit."""
+    return _ROW.dump_json(row)
+
+
+def row_from_json(text: bytes) -> BoardRow:
+    """Return the row that `row_as_json` wrote."""
+    return _ROW.validate_json(text)
 
 
 def _stated(card: Card, whole: MeasuredResults | None) -> Iterator[tuple[str, Stated]]:

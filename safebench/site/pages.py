@@ -38,6 +38,7 @@ class Pages:
     """Renders the pages of one board."""
 
     def __init__(self, board: Board) -> None:
+        self.board = board
         self._env = page_environment()
         self._env.globals.update(
             board=board,

@@ -11,7 +11,7 @@ from typing import Any
 
 from safebench.errors import InputError
 from safebench.site.pages import POLICY
-from safebench.site.publish import MARKER, SUMS
+from safebench.site.writing import MARKER, SUMS, listed
 
 HEADERS = {
     "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
@@ -40,13 +40,12 @@ def open_server(site: Path, port: int) -> http.server.ThreadingHTTPServer:
             f"{site}: is not a site that safebench built",
             fix=f"build it first: safebench leaderboard build DIR --out {site}",
         )
-    lines = (site / SUMS).read_text(encoding="utf-8").splitlines()
-    names = frozenset(line.partition("  ")[2] for line in lines) | {SUMS}
+    names = frozenset(listed(site)) | {SUMS}
 
     class Handler(_Handler):
         """Answers from this site."""
 
-        root, listed = site.resolve(), names
+        root, names_given_out = site.resolve(), names
 
     try:
         return http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
@@ -61,7 +60,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     """Gives out what a site's list names, and nothing else: no path is ever made from a request."""
 
     root: Path
-    listed: frozenset[str]
+    names_given_out: frozenset[str]
     server_version, sys_version, protocol_version = "safebench", "", "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -80,7 +79,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path).removeprefix("/")
         name = f"{path}index.html" if not path or path.endswith("/") else path
-        file = self.root / name if name in self.listed else None
+        file = self.root / name if name in self.names_given_out else None
         # The list was made by the build; a link put there since would lead elsewhere.
         if file is None or not file.is_file() or not file.resolve().is_relative_to(self.root):
             self._send(HTTPStatus.NOT_FOUND, b"no such file\n", "text/plain", with_body)

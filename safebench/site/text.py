@@ -18,6 +18,8 @@ def clean(text: str) -> str:
 
     Line breaks and tabs stay. Lone surrogates, which no encoding can carry, are shown as well.
     """
+    if text.isascii() and text.isprintable():  # nearly every text, and read at once
+        return text
     return "".join(c if _plain(c) else f"<U+{ord(c):04X}>" for c in text)
 
 

@@ -15,6 +15,7 @@ from safebench.site.board_rows import make_row
 from safebench.site.families import ordered
 from safebench.site.pages import Pages
 from safebench.site.sources import read_submissions
+from safebench.site.writing import listed
 from tests.site.html_check import broken_links, read
 
 INDEX_LIMIT, CARD_LIMIT, SCRIPT_LIMIT = 112_000, 150_000, 30_000
@@ -83,7 +84,7 @@ def test_pictures_have_a_name_and_a_description(site: Path) -> None:
 def test_sizes_stay_within_the_budgets(site: Path) -> None:
     assert (site / "index.html").stat().st_size <= INDEX_LIMIT
     assert (site / "static" / "board.js").stat().st_size <= SCRIPT_LIMIT
-    for path in (site / "submissions").iterdir():
+    for path in (site / "submissions").glob("*.html"):
         assert path.stat().st_size <= CARD_LIMIT
 
 
@@ -106,11 +107,9 @@ def test_downloads_carry_the_numbers_and_the_digests(site: Path) -> None:
         for name in ("lower", "lower_if_normal"):
             bound = (entry["stability"] or {}).get(name)
             assert row[f"stability_{name}"] == ("" if bound is None else repr(bound))
-    lines = (site / "SHA256SUMS").read_text().splitlines()
-    listed = {name: digest for digest, name in (line.split("  ") for line in lines)}
     there = {p.relative_to(site).as_posix() for p in site.rglob("*") if p.is_file()}
-    assert set(listed) == there - {"SHA256SUMS", ".safebench-site"}
-    for name, digest in listed.items():
+    assert set(listed(site)) == there - {"SHA256SUMS", ".safebench-site"}
+    for name, digest in listed(site).items():
         assert hashlib.sha256((site / name).read_bytes()).hexdigest() == digest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,8 +31,31 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Publish nothing, and exit with 1, if a submission or rerun would be left out.",
 )
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=lambda: os.cpu_count() or 1,
+    show_default="one per core",
+    help="How many processes check submissions; few submissions are checked by one.",
+)
+@click.option(
+    "--cache",
+    metavar="CACHE",
+    type=click.Path(path_type=Path),
+    help="Folder to keep what was made of each submission in. The next build with it checks only "
+    "what has changed since. What others wrote into it is not read.",
+)
 @click.pass_context
-def command(context: click.Context, folder: Path, out: Path, *, strict: bool) -> None:
+def command(
+    context: click.Context,
+    folder: Path,
+    out: Path,
+    *,
+    strict: bool,
+    workers: int,
+    cache: Path | None,
+) -> None:
     """Build a site from DIR/submissions.
 
     DIR may also hold board.yaml (title, description, url, signers). Every submission is checked and
@@ -40,14 +64,22 @@ def command(context: click.Context, folder: Path, out: Path, *, strict: bool) ->
     and what was published before and is not there any more is named. The old site stays as it is
     until the new one is complete. The site consists of plain files, for any web host.
 
+    A cache is safe to share: its records are sealed with a key of your own, which lies in your
+    configuration folder (~/.config/safebench/cache.key), or is the text of SAFEBENCH_CACHE_KEY.
+    With another key a cache is of no use, and does no harm.
+
     \b
     Exit codes: 0 built; 1 nothing was published, because of --strict; 2 the build failed.
     """
+    from safebench.cli.console import TerminalProgress
     from safebench.site import LeftOutError
     from safebench.site import build as build_site
 
     try:
-        built = build_site(folder, out, strict=strict)
+        with TerminalProgress() as progress:
+            built = build_site(
+                folder, out, strict=strict, workers=workers, cache=cache, progress=progress
+            )
     except LeftOutError as problem:
         _say(problem.left_out)
         click.echo(f"error: {problem}\n  Fix: {problem.fix}", err=True)
@@ -59,6 +91,7 @@ def command(context: click.Context, folder: Path, out: Path, *, strict: bool) ->
             _rows(f"  {section.heading}", section.rows)
     _rows("Listed only", built.entries.below)
     left = f", {number(len(built.left_out))} left out" if built.left_out else ""
+    left += f", {number(built.recalled)} unchanged" if built.recalled else ""
     listed = len(built.entries.rows)
     click.echo(
         f"{count(listed, 'submission')}, {count(built.reruns, 'rerun')}{left}; "
