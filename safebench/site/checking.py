@@ -1,13 +1,11 @@
 """Whether a board may be published as it stands: what CI of a submissions repository asks.
 
 Every submission is read as the build reads it, one by one and in so many processes. What was
-published is known from the board's log; which levels it had, from an earlier state of the board:
-a git revision, or the site that was built from it.
+published is known from the board's log; which levels it had, from an earlier state of the board.
 """
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,7 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from safebench.checks import LEVELS
-from safebench.errors import EvidenceError, InputError
+from safebench.errors import EvidenceError
 from safebench.evidence import board_log
 from safebench.evidence.board_log import LOG_FILE, LogEntry, LogLine
 from safebench.progress import Progress, Silent
@@ -25,7 +23,6 @@ from safebench.site.board import Board, read_board
 from safebench.site.board_rows import level_on_board
 from safebench.site.sources import SUBMISSIONS, LeftOut, places, read_place
 from safebench.site.standing import log_entries, standing_of
-from safebench.site.writing import MARKER
 
 _WORTH_A_PROCESS = 16
 
@@ -74,17 +71,17 @@ class CheckedBoard:
 
 def check_board(
     folder: Path,
-    against: str | None = None,
+    before: Before | None = None,
     *,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> CheckedBoard:
     """Check every submission of a board, and what became of those that were published.
 
-    `against`: a git revision of the repository that DIR lies in, or a site that was built earlier.
+    `before`: the board as it was published, where that is known (earlier.py).
 
     Raises:
-        InputError: there is no board, board.yaml is wrong, or there is no such revision or site.
+        InputError: there is no board, or board.yaml is wrong.
     """
     board = read_board(folder)
     folders = places(folder)
@@ -94,14 +91,14 @@ def check_board(
     except EvidenceError as problem:
         log = ()
         problems.append(Problem(LOG_FILE, str(problem), problem.fix or ""))
-    before = Before() if against is None else _before(folder, against)
+    before = before or Before()
     seen = list(_see_all(board, folders, log, workers, progress or Silent()))
     there = [line for one in seen for line in one.log]
     for one in seen:
         problems += _of_folder(one)
         problems += _of_owner(one, log)
     problems += _of_log(log, there, seen, before)
-    problems += _of_levels(seen, before)
+    problems += _of_levels(seen, before, {problem.name for problem in problems})
     return CheckedBoard(tuple(seen), tuple(problems), before)
 
 
@@ -182,9 +179,9 @@ def _of_log(
             )
 
 
-def _of_levels(seen: Sequence[Seen], before: Before) -> Iterator[Problem]:
+def _of_levels(seen: Sequence[Seen], before: Before, said: set[str]) -> Iterator[Problem]:
     now = {one.name: one for one in seen}
-    for name in sorted(before.ids - now.keys()):
+    for name in sorted(before.ids - now.keys() - said):
         yield Problem(
             name,
             "was published, and is not there",
@@ -201,26 +198,3 @@ def _of_levels(seen: Sequence[Seen], before: Before) -> Iterator[Problem]:
                 f"had level {level}, and has {one.level}",
                 f"safebench validate {SUBMISSIONS}/{name} says what is missing for the next level",
             )
-
-
-def _before(folder: Path, against: str) -> Before:
-    site = Path(against)
-    if (site / MARKER).is_file():
-        return _site_before(site)
-    from safebench.site.revisions import revision_before
-
-    return revision_before(folder, against)
-
-
-def _site_before(site: Path) -> Before:
-    path = site / "leaderboard.json"
-    try:
-        entries = json.loads(path.read_bytes())["submissions"]
-        levels = {str(one["id"]): str(one["level"]) for one in entries}
-        if not {*levels.values()} <= {*LEVELS}:
-            raise ValueError("unknown level")
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise InputError(
-            f"{path}: is not the list of a board's submissions", fix="give --against a whole site"
-        ) from problem
-    return Before(levels, frozenset(levels), board_log.read_log(site))

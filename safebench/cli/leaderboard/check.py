@@ -53,9 +53,10 @@ def command(
     """
     from safebench.cli.console import TerminalProgress
     from safebench.site.checking import check_board
+    from safebench.site.earlier import published_before
 
-    progress = TerminalProgress()
-    found = check_board(folder, against, workers=workers, progress=progress)
+    before = None if against is None else published_before(folder, against)
+    found = check_board(folder, before, workers=workers, progress=TerminalProgress())
     if style == "json":
         _print_json(found)
     else:

@@ -1,22 +1,52 @@
-"""A board as it was at a revision of git: read from a copy, the working tree stays as it is."""
+"""A board as it was published: a site that was built, or a revision of git.
+
+A revision is read from a copy, and the working tree stays as it is.
+"""
 
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import tarfile
 import tempfile
 from pathlib import Path, PurePosixPath
 
+from safebench.checks import LEVELS
 from safebench.errors import InputError
 from safebench.evidence import board_log
 from safebench.evidence.board_log import LOG_FILE
 from safebench.site.board import BOARD_FILE, read_board
 from safebench.site.checking import Before, see
 from safebench.site.sources import RERUNS, SUBMISSIONS
+from safebench.site.writing import MARKER
 
 
-def revision_before(folder: Path, revision: str) -> Before:
+def published_before(folder: Path, against: str) -> Before:
+    """Return the board that DIR was when it was published; `against`: a site, or a git revision.
+
+    Raises:
+        InputError: there is no such site or revision.
+    """
+    site = Path(against)
+    return _of_site(site) if (site / MARKER).is_file() else _of_revision(folder, against)
+
+
+def _of_site(site: Path) -> Before:
+    path = site / "leaderboard.json"
+    try:
+        entries = json.loads(path.read_bytes())["submissions"]
+        levels = {str(one["id"]): str(one["level"]) for one in entries}
+        if not {*levels.values()} <= {*LEVELS}:
+            raise ValueError("unknown level")
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise InputError(
+            f"{path}: is not the list of a board's submissions", fix="give --against a whole site"
+        ) from problem
+    return Before(levels, frozenset(levels), board_log.read_log(site))
+
+
+def _of_revision(folder: Path, revision: str) -> Before:
     """Return the board of DIR at a revision, with levels of what may have another one now.
 
     A submission has the level it had, unless a file of it changed, or board.yaml, which says whose
@@ -62,7 +92,7 @@ def _git(folder: Path, *arguments: str) -> bytes:
     if arguments[-1].startswith("-"):
         raise InputError(f"--against: {arguments[-1]!r} is no revision", fix=_FIX)
     try:
-        done = subprocess.run(  # noqa: S603 - no shell, and arguments of ours
+        done = subprocess.run(
             ["git", "-C", str(folder), *arguments],  # noqa: S607 - whichever git is installed
             capture_output=True,
             check=True,
