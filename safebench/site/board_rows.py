@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -117,6 +118,8 @@ class BoardRow:
     spread: Spread | None = None
     placed: Placed | None = None  # where it stands in its family
     measured_by: Mapping[str, str] = field(default_factory=dict)  # construct -> digest
+    date: str | None = None  # of its card
+    begun: Mapping[str, int] = field(default_factory=dict)  # how many runs ended in which way
     unlike: frozenset[str] = frozenset()  # constructs that its family measured in several ways
 
     @property
@@ -207,6 +210,8 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
             if score is not None
         },
         control=_at(results, harm, "control"),
+        date=card.submission.date if isinstance(card.submission.date, str) else None,
+        begun=_begun(card),
         **_read(submission, results, harm),
         backed=card.given_evidence is not None,
         partly=frozenset(
@@ -243,6 +248,12 @@ def row_as_json(row: BoardRow) -> bytes:
 def row_from_json(text: bytes) -> BoardRow:
     """Return the row that `row_as_json` wrote."""
     return _ROW.validate_json(text)
+
+
+def _begun(card: Card) -> dict[str, int]:
+    """Return how many registered runs finished, failed and were withdrawn."""
+    runs = None if card.given_evidence is None else card.given_evidence.runs
+    return dict(Counter(run.status for run in runs)) if isinstance(runs, tuple) else {}
 
 
 def _stated(card: Card, whole: MeasuredResults | None) -> Iterator[tuple[str, Stated]]:

@@ -7,6 +7,7 @@ of both, summed over repeats, and computes what `safebench compare` does (static
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,19 @@ def comparison_data(entry: Entry, row: BoardRow) -> bytes | None:
         "blocks": [block for place in compared_places(entry) if (block := _block(entry, place))],
         "fields": [*_fields(entry)],
     }
-    # Letters beyond ASCII, and what could end a script, are written as escapes.
+    return f"safebenchEntry({_script(content)});\n".encode("ascii")
+
+
+def comparison_names(rows: Sequence[BoardRow]) -> bytes:
+    """Return the script that gives the page the id and title of every entry it can compare."""
+    names = sorted((row.id, clean(row.title)[:_CUT]) for row in rows if row.backed)
+    return f"safebenchNames({_script(names)});\n".encode("ascii")
+
+
+def _script(content: Any) -> str:
+    """Return JSON for a script: letters beyond ASCII, and what could end it, as escapes."""
     text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
-    return f"safebenchEntry({text.replace('<', chr(92) + 'u003c')});\n".encode("ascii")
+    return text.replace("<", "\\u003c")
 
 
 def _cautions(entry: Entry, row: BoardRow) -> list[str]:

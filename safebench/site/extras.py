@@ -11,13 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from safebench.evidence.board_log import LogLine
+from safebench.site import further_pages, space
+from safebench.site.badge import badge
 from safebench.site.board_rows import BoardRow
+from safebench.site.citing import citation_file
+from safebench.site.comparing import comparison_data, comparison_names
 from safebench.site.families import Ordered
-from safebench.site.pages import Pages
+from safebench.site.pages import LINKS, Pages
 from safebench.site.sources import Entry, LeftOut
 
-#: Further pages, as (file, words of the link): the first page links to them in this order.
-LINKS: tuple[tuple[str, str], ...] = ()
+__all__ = ["LINKS", "Whole", "board_files", "submission_files"]
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,27 @@ class Whole:
     left_out: Sequence[LeftOut]
     log: Sequence[LogLine]
     """Every line of the board's log, those of this build too."""
+    is_space: bool = False
+    """Whether the site is to be pushed as a static Space of the Hub."""
 
 
 def board_files(pages: Pages, whole: Whole) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of further files of the board."""
-    yield from ()
+    rows = whole.entries.rows
+    yield "rules.html", further_pages.rules(pages)
+    yield "submit.html", further_pages.submit(pages)
+    yield "compare.html", further_pages.compare(pages)
+    yield "names.js", comparison_names(rows)
+    yield from further_pages.registry(pages, rows, whole.log, whole.left_out)
+    yield "feed.xml", further_pages.feed(pages, rows)
+    yield "CITATION.cff", citation_file(pages.board, rows)
+    if whole.is_space:
+        yield from space.files(pages.board)
 
 
 def submission_files(pages: Pages, entry: Entry, row: BoardRow) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of further files of a submission: `badge/ID.svg`."""
-    yield from ()
+    """Yield name and content of further files of a submission: `badge/ID.svg`, `c/ID.js`."""
+    yield f"badge/{entry.id}.svg", badge(row)
+    data = comparison_data(entry, row)
+    if data is not None:
+        yield f"c/{entry.id}.js", data

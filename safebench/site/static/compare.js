@@ -146,6 +146,21 @@
   var entries = new Map(), out = document.getElementById("compared"), form = document.querySelector("form");
   window.safebenchEntry = function (entry) { entries.set(entry.id, entry); };
 
+  window.safebenchNames = function (names) {
+    var list = document.getElementById("ids");
+    names.forEach(function (name) {
+      var option = list.appendChild(document.createElement("option"));
+      option.value = name[0];
+      option.label = name[1];
+    });
+  };
+  /* The list of names is asked for by whoever begins to type one. */
+  form.addEventListener("focusin", function () {
+    var script = document.createElement("script");
+    script.src = "names.js";
+    document.head.appendChild(script);
+  }, { once: true });
+
   function element(parent, name, text, css) {
     var made = parent.appendChild(document.createElement(name));
     if (text !== undefined) made.textContent = text;
@@ -218,7 +233,7 @@
     if (!found.length) element(out, "p", "Nothing can be compared: they measured no task on prompts in common.", "none");
     found.forEach(function (one) {
       element(out, "h2", one.construct.replace("_", "-") + ", " + one.task);
-      grid(["", "Score [95 %]", "Measured"], [
+      grid(["Side", "Score [95 %]", "Measured"], [
         ["A", one.a.score, one.a.measured], ["B", one.b.score, one.b.measured],
         ["B - A", one.difference, one.reading + " (margin " + one.margin + ")"]
       ], one.a.better + ". " + one.shared + " shared prompts, on which A has " + one.onA + " and B " + one.onB + "; " + one.up + " go up, " + one.down + " go down.");
