@@ -61,6 +61,7 @@ def build(
     out: Path,
     *,
     strict: bool = False,
+    space: bool = False,
     workers: int = 1,
     cache: Path | None = None,
     progress: Progress | None = None,
@@ -69,7 +70,8 @@ def build(
 
     A folder that is unreadable, or does not hold, is left out, and named on the first page.
     Submissions are checked one by one, in so many processes, and none is kept in memory; `cache` is
-    a folder in which what was made of each is kept for the next build.
+    a folder in which what was made of each is kept for the next build. `space`: the site is a
+    static Space of the Hub too.
 
     Raises:
         LeftOutError: `strict`, and a folder would be left out.
@@ -92,7 +94,7 @@ def build(
         entries = ordered(read.rows)
         # Before it is published: what was shown can be missed.
         lines = board_log.append(source, read.log)
-        _board_files(source, site, maker.pages, extras.Whole(entries, left_out, lines))
+        _board_files(source, site, maker.pages, extras.Whole(entries, left_out, lines, space))
         site.finish()
         old = swap(work, out)
     except BaseException:

@@ -51,7 +51,7 @@ def context(
     measured = harm is not None and card.given_evidence is not None
     report = submission.report
     missing = (row.standing.missing,) if report.level == "replicated" else report.missing_for_next
-    evidence = card.given_evidence
+    evidence, weights = card.given_evidence, _weights(card)
     return {
         "s": submission,
         "card": card,
@@ -75,7 +75,9 @@ def context(
         "brief": list(_brief(card)),
         "sections": _sections(card),
         "runs": _runs(card),
-        "weights_of": lambda run: _weights(card).get((run.condition, run.training_seed)),
+        "weights_of": lambda run: (
+            weights.get((run.condition, run.training_seed)) if run.status == "finished" else None
+        ),
         "bibtex": bibtex(submission, row, board),
         "badge": draw_badge(row),
         "badge_words": badge_words(row),

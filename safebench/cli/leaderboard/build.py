@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     help="Publish nothing, and exit with 1, if a submission or rerun would be left out.",
 )
 @click.option(
+    "--space",
+    is_flag=True,
+    help="Also write what makes SITE a static Space of the Hugging Face Hub: README.md with its "
+    "front matter, and .gitattributes for large files.",
+)
+@click.option(
     "--workers",
     metavar="N",
     type=click.IntRange(min=1),
@@ -53,6 +59,7 @@ def command(
     out: Path,
     *,
     strict: bool,
+    space: bool,
     workers: int,
     cache: Path | None,
 ) -> None:
@@ -78,7 +85,13 @@ def command(
     try:
         with TerminalProgress() as progress:
             built = build_site(
-                folder, out, strict=strict, workers=workers, cache=cache, progress=progress
+                folder,
+                out,
+                strict=strict,
+                space=space,
+                workers=workers,
+                cache=cache,
+                progress=progress,
             )
     except LeftOutError as problem:
         _say(problem.left_out)
@@ -97,6 +110,8 @@ def command(
         f"{count(listed, 'submission')}, {count(built.reruns, 'rerun')}{left}; "
         f"{count(built.files, 'file')}, {kilobytes(built.size)}."
     )
+    if space:
+        click.echo(f"{out / 'README.md'}: pushed to a Space of the Hub, SITE is shown there.")
     click.echo(
         f"Next: open {built.index} in a browser, look at it as a web host would give it with "
         f"`safebench leaderboard serve {out}`, or copy the folder to any web host."
