@@ -96,7 +96,7 @@ def check_board(
     there = [line for one in seen for line in one.log]
     for one in seen:
         problems += _of_folder(one)
-        problems += _of_owner(one, log)
+        problems += of_owner(one, log)
     problems += _of_log(log, there, seen, before)
     problems += _of_levels(seen, before, {problem.name for problem in problems})
     return CheckedBoard(tuple(seen), tuple(problems), before)
@@ -147,7 +147,7 @@ def _of_folder(one: Seen) -> Iterator[Problem]:
             )
 
 
-def _of_owner(one: Seen, log: Iterable[LogLine]) -> Iterator[Problem]:
+def of_owner(one: Seen, log: Iterable[LogLine]) -> Iterator[Problem]:
     """Yield where what was signed with one key comes back with another, or with none."""
     for entry in one.log:
         known = [line for line in log if (line.kind, line.id) == (entry.kind, entry.id)]

@@ -26,7 +26,7 @@ def pages(site: Path) -> list[Path]:
 
 
 def test_every_page_is_well_formed_and_its_links_resolve(site: Path) -> None:
-    assert len(pages(site)) == 5
+    assert len(pages(site)) > 5
     for path in pages(site):
         page = read(path.read_text(encoding="utf-8"))
         assert page.problems == []

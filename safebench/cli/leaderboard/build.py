@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from safebench.errors import visible
+from safebench.cli.leaderboard.said import lines_of
 from safebench.words import count, kilobytes, number, plain, signed, with_interval
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ def command(
 def _say(left_out: Iterable[LeftOut]) -> None:
     """Say on stderr what is left out, one line a problem."""
     for one in left_out:
-        for problem in one.problems:
-            click.echo(visible(f"left out: {one.name}: {problem}"), err=True)
+        for line in lines_of(one.name, one.problems):
+            click.echo(f"left out: {line}", err=True)
 
 
 def _rows(heading: str, rows: Sequence[BoardRow]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from safebench.cli import options
+from safebench.cli.leaderboard.said import lines_of, short
 from safebench.errors import visible
 from safebench.words import count
 
@@ -85,9 +87,12 @@ def _print_json(found: CheckedBoard) -> None:
 
 
 def _print_text(folder: Path, found: CheckedBoard) -> None:
-    for problem in found.problems:
-        click.echo(visible(f"{problem.name}: {problem.message}"))
-        click.echo(visible(f"  Fix: {problem.fix}"))
+    for name, group in groupby(found.problems, key=lambda problem: problem.name):
+        those = list(group)
+        for line in lines_of(name, [problem.message for problem in those]):
+            click.echo(line)
+        for fix in dict.fromkeys(problem.fix for problem in those):
+            click.echo(f"  Fix: {short(fix)}")
     levels = [one.level for one in found.seen if one.level is not None]
     parts = [f"{levels.count(level)} {level}" for level in dict.fromkeys(levels)]
     shown = f" ({', '.join(parts)})" if parts else ""
