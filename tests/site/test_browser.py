@@ -4,29 +4,12 @@ from __future__ import annotations
 
 import functools
 import http.server
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI=true and there is no chromium: apt-get install chromium")
-        pytest.skip("no chromium here: the site is not tried in a browser")
-    from playwright import sync_api as api  # of the extra [dev], as pytest is
-
-    with api.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 class _Silent(http.server.SimpleHTTPRequestHandler):
@@ -51,9 +34,9 @@ def address(request: pytest.FixtureRequest, addresses: dict[str, str]) -> str:
     return addresses[request.param]
 
 
-@pytest.fixture(params=["light", "dark"])
-def page(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:
-    context = browser.new_context(color_scheme=request.param)
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    context = browser.new_context()
     tab = context.new_page()
     complaints: list[str] = []
     tab.on("console", lambda message: complaints.append(message.text))
@@ -158,6 +141,9 @@ def test_submission_page_is_styled_under_its_policy(page: Any, address: str) -> 
     assert page.evaluate("getComputedStyle(document.querySelector('.skip')).position") == "absolute"
     fill = page.evaluate("getComputedStyle(document.querySelector('.dot.tuned')).fill")
     assert fill != "rgb(0, 0, 0)"
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate("getComputedStyle(document.querySelector('.dot.tuned')).fill")
+    assert dark not in (fill, "rgb(0, 0, 0)")
 
 
 def test_without_javascript_the_table_is_there(browser: Any, address: str) -> None:
