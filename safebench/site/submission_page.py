@@ -57,7 +57,7 @@ def context(
         "card": card,
         "row": row,
         "files": files,
-        "listed": {} if evidence is None else {file.path: file for file in evidence.files},
+        "named_files": {} if evidence is None else {file.path: file for file in evidence.files},
         "missing": [item for item in missing if item],
         "verdict_sentence": verdict_sentence(row),
         "results": results,
