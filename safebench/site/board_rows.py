@@ -112,6 +112,8 @@ class BoardRow:
     trials: Mapping[str, str] = field(default_factory=dict)  # task -> first 40 of 313 prompts
     corrected: tuple[Corrected, ...] = ()  # its scores, for judge error
     standing: Standing = field(default_factory=Standing)  # what reruns and signatures show
+    data: str = ""  # what it was trained on
+    date: str = ""  # of the submission
     control: MeasuredScore | None = None  # the same recipe on the control's data
     reading: Reading | None = None  # what its change in harm is read as
     spread: Spread | None = None
@@ -185,6 +187,8 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
         artefact=card.submission.object == "artefact",
         base_model=card.model.base.name or shown(card.model.base.id),
         method=method_of(card),
+        data=_data(card),
+        date=card.submission.date if isinstance(card.submission.date, str) else "",
         harm=harm,
         harm_base=(
             find(results.scores, base_key(harm))
@@ -284,6 +288,13 @@ def method_of(card: Card) -> str:
     if isinstance(card.hyperparameters, NotReported):
         return "method not reported"
     return method_name(card.hyperparameters.method)
+
+
+def _data(card: Card) -> str:
+    """Return what the tuned condition was trained on."""
+    sets = () if isinstance(card.data, NotReported) else card.data
+    tuned = [one for one in sets if one.role == "tuned"]
+    return " + ".join(one.id if isinstance(one.id, str) else one.name for one in tuned)
 
 
 def shown(value: str | NotReported) -> str:
