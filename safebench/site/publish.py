@@ -93,7 +93,8 @@ def build(
         entries = ordered(read.rows)
         # Before it is published: what was shown can be missed.
         lines = board_log.append(source, read.log)
-        _board_files(source, site, maker.pages, extras.Whole(entries, left_out, lines))
+        log = source / board_log.LOG_FILE if lines else None
+        write_board(site, maker.pages, extras.Whole(entries, left_out, lines), log)
         site.finish()
         old = swap(work, out)
     except BaseException:
@@ -157,15 +158,14 @@ def _read(
     return read
 
 
-def _board_files(source: Path, site: Writer, pages: Pages, whole: extras.Whole) -> None:
-    """Write what is about all submissions together."""
+def write_board(site: Writer, pages: Pages, whole: extras.Whole, log: Path | None) -> None:
+    """Write what is about all submissions together; `log` is the board's own log."""
     downloads = {
         name: site.write_pieces(name, pieces())
         for name, pieces in exports.formats(pages.board, whole.entries.rows, whole.left_out).items()
     }
-    if whole.log:
-        log = (source / board_log.LOG_FILE).read_bytes()
-        downloads[board_log.LOG_FILE] = site.write(board_log.LOG_FILE, log)
+    if log is not None:
+        downloads[board_log.LOG_FILE] = site.write(board_log.LOG_FILE, log.read_bytes())
     for path in sorted(path for path in _STATIC.iterdir() if path.is_file()):
         site.write(f"static/{path.name}", path.read_bytes())
     site.write("static/columns.css", _labels().encode())
