@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -27,13 +26,12 @@ from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.scoring import block_flips
 from safebench.site.board import Board
 from safebench.site.sources import Entry
-from safebench.site.standing import Standing, standing_of
+from safebench.site.standing import Standing, runs_begun, standing_of
 from safebench.stats import phi
 from safebench.stats.arms import flip_floor
 from safebench.words import NOT_MEASURED, count, listed, method_name, proportion, setting
 
-#: Fewer training seeds than this and an entry is listed but never compared.
-MIN_SEEDS = 3
+MIN_SEEDS = 3  # with fewer training seeds an entry is listed but never compared
 
 
 @dataclass(frozen=True)
@@ -113,12 +111,13 @@ class BoardRow:
     trials: Mapping[str, str] = field(default_factory=dict)  # task -> first 40 of 313 prompts
     corrected: tuple[Corrected, ...] = ()  # its scores, for judge error
     standing: Standing = field(default_factory=Standing)  # what reruns and signatures show
+    data: str = ""  # what it was trained on
+    date: str = ""  # of the submission
     control: MeasuredScore | None = None  # the same recipe on the control's data
     reading: Reading | None = None  # what its change in harm is read as
     spread: Spread | None = None
     placed: Placed | None = None  # where it stands in its family
     measured_by: Mapping[str, str] = field(default_factory=dict)  # construct -> digest
-    date: str | None = None  # of its card
     begun: Mapping[str, int] = field(default_factory=dict)  # how many runs ended in which way
     unlike: frozenset[str] = frozenset()  # constructs that its family measured in several ways
 
@@ -188,6 +187,8 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
         artefact=card.submission.object == "artefact",
         base_model=card.model.base.name or shown(card.model.base.id),
         method=method_of(card),
+        data=_data(card),
+        date=card.submission.date if isinstance(card.submission.date, str) else "",
         harm=harm,
         harm_base=(
             find(results.scores, base_key(harm))
@@ -210,8 +211,7 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
             if score is not None
         },
         control=_at(results, harm, "control"),
-        date=card.submission.date if isinstance(card.submission.date, str) else None,
-        begun=_begun(card),
+        begun=runs_begun(card),
         **_read(submission, results, harm),
         backed=card.given_evidence is not None,
         partly=frozenset(
@@ -248,12 +248,6 @@ def row_as_json(row: BoardRow) -> bytes:
 def row_from_json(text: bytes) -> BoardRow:
     """Return the row that `row_as_json` wrote."""
     return _ROW.validate_json(text)
-
-
-def _begun(card: Card) -> dict[str, int]:
-    """Return how many registered runs finished, failed and were withdrawn."""
-    runs = None if card.given_evidence is None else card.given_evidence.runs
-    return dict(Counter(run.status for run in runs)) if isinstance(runs, tuple) else {}
 
 
 def _stated(card: Card, whole: MeasuredResults | None) -> Iterator[tuple[str, Stated]]:
@@ -295,6 +289,13 @@ def method_of(card: Card) -> str:
     if isinstance(card.hyperparameters, NotReported):
         return "method not reported"
     return method_name(card.hyperparameters.method)
+
+
+def _data(card: Card) -> str:
+    """Return what the tuned condition was trained on."""
+    sets = () if isinstance(card.data, NotReported) else card.data
+    tuned = [one for one in sets if one.role == "tuned"]
+    return " + ".join(one.id if isinstance(one.id, str) else one.name for one in tuned)
 
 
 def shown(value: str | NotReported) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,9 +15,11 @@ from safebench.checks import LEVELS
 from safebench.site import submission_page, svg, text
 from safebench.site.board import Board
 from safebench.site.board_rows import MIN_SEEDS, BoardRow
-from safebench.site.columns import LETTERS, ON_PAGE
+from safebench.site.columns import DEFAULT, ON_PAGE
 from safebench.site.environment import page_environment
 from safebench.site.families import Ordered
+from safebench.site.paging import board_pages, page_name
+from safebench.site.shown import marks
 from safebench.site.sources import Entry, LeftOut
 
 _MINUS = "\u2212"
@@ -25,6 +27,8 @@ _MINUS = "\u2212"
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'none'"
 )
+_MOST_NAMED = 20
+"""Folders that are named on a page; all are in leaderboard.json."""
 #: Further pages, as (file, words of the link): every page links to them in this order.
 LINKS: tuple[tuple[str, str], ...] = (
     ("rules.html", "Rules and formulas"),
@@ -50,7 +54,10 @@ class Pages:
             levels=LEVELS,
             constructs=CONSTRUCTS,
             columns=ON_PAGE,
-            letters=LETTERS,
+            shown=DEFAULT,
+            marks=marks,
+            page_name=page_name,
+            most_named=_MOST_NAMED,
             min_seeds=MIN_SEEDS,
             place=lambda s, unit: words.where(s.condition, s.checkpoint, s.decoding, unit),
             cut_words=_cut_words,
@@ -72,22 +79,41 @@ class Pages:
             read_out=svg.read_out,
         )
 
+    def board_pages(
+        self,
+        entries: Ordered,
+        downloads: dict[str, str],
+        left_out: Sequence[LeftOut] = (),
+        links: Sequence[tuple[str, str]] = (),
+    ) -> Iterator[tuple[str, str]]:
+        """Yield name and text of every page of the board.
+
+        `downloads` maps a file's name to its sha256; `links` are further pages, with their words.
+        """
+        left = [one.name for one in left_out if not one.is_gone]
+        gone = [one.name for one in left_out if one.is_gone]
+        for page in board_pages(entries):
+            text = self.render(
+                "index.html",
+                page=page,
+                entries=entries,
+                total=len(entries.rows),
+                downloads=downloads,
+                left_out=left,
+                gone=gone,
+                links=links,
+                root="",
+            )
+            yield page.name, text
+
     def index(
         self,
         entries: Ordered,
         downloads: dict[str, str],
         left_out: Sequence[LeftOut] = (),
     ) -> str:
-        """Return the first page: `downloads` maps a file's name to its sha256."""
-        return self.render(
-            "index.html",
-            entries=entries,
-            total=len(entries.rows),
-            downloads=downloads,
-            left_out=[one.name for one in left_out if not one.is_gone],
-            gone=[one.name for one in left_out if one.is_gone],
-            root="",
-        )
+        """Return the first page of the board."""
+        return next(self.board_pages(entries, downloads, left_out))[1]
 
     def submission(self, submission: Entry, row: BoardRow, files: dict[str, str]) -> str:
         """Return the page of a submission: `files` maps published names to their sha256."""

@@ -13,10 +13,11 @@ from safebench.errors import InputError
 from safebench.evidence import board_log
 from safebench.evidence.board_log import LogEntry, LogLine
 from safebench.progress import Progress, Silent
-from safebench.site import exports, extras
+from safebench.site import exports, extras, shards
 from safebench.site.board import read_board
 from safebench.site.board_rows import BoardRow, row_from_json
 from safebench.site.cache import Cache
+from safebench.site.columns import ON_PAGE
 from safebench.site.families import Ordered, ordered
 from safebench.site.making import Maker, Task, make_all, published_files
 from safebench.site.pages import Pages
@@ -94,7 +95,8 @@ def build(
         entries = ordered(read.rows)
         # Before it is published: what was shown can be missed.
         lines = board_log.append(source, read.log)
-        _board_files(source, site, maker.pages, extras.Whole(entries, left_out, lines, space))
+        log = source / board_log.LOG_FILE if lines else None
+        write_board(site, maker.pages, extras.Whole(entries, left_out, lines, space), log)
         site.finish()
         old = swap(work, out)
     except BaseException:
@@ -158,23 +160,31 @@ def _read(
     return read
 
 
-def _board_files(source: Path, site: Writer, pages: Pages, whole: extras.Whole) -> None:
-    """Write what is about all submissions together."""
-    rows = whole.entries.rows
+def write_board(site: Writer, pages: Pages, whole: extras.Whole, log: Path | None) -> None:
+    """Write what is about all submissions together; `log` is the board's own log."""
     downloads = {
-        "leaderboard.csv": site.write("leaderboard.csv", exports.to_csv(rows)),
-        "leaderboard.json": site.write(
-            "leaderboard.json", exports.to_json(pages.board, rows, whole.left_out)
-        ),
+        name: site.write_pieces(name, pieces())
+        for name, pieces in exports.formats(pages.board, whole.entries.rows, whole.left_out).items()
     }
-    if whole.log:
-        log = (source / board_log.LOG_FILE).read_bytes()
-        downloads[board_log.LOG_FILE] = site.write(board_log.LOG_FILE, log)
+    if log is not None:
+        downloads[board_log.LOG_FILE] = site.write(board_log.LOG_FILE, log.read_bytes())
     for path in sorted(path for path in _STATIC.iterdir() if path.is_file()):
         site.write(f"static/{path.name}", path.read_bytes())
-    site.write("index.html", pages.index(whole.entries, downloads, whole.left_out).encode())
+    site.write("static/columns.css", _labels().encode())
+    sums, sizes = {}, {}
+    for name, content in shards.shards(whole.entries):
+        sums[name], sizes[name] = site.write(name, content), len(content)
+    index = shards.index(sums, sizes, len(whole.entries.rows))
+    downloads[f"{shards.FOLDER}/index.json"] = site.write(f"{shards.FOLDER}/index.json", index)
+    for name, text in pages.board_pages(whole.entries, downloads, whole.left_out, extras.LINKS):
+        site.write(name, text.encode())
     for name, content in extras.board_files(pages, whole):
         site.write(name, content)
+
+
+def _labels() -> str:
+    """Return the style sheet that names a column before its cells where they are no column."""
+    return "".join(f'.cells td.{c.key}::before {{ content: "{c.head} "; }}\n' for c in ON_PAGE)
 
 
 def _known_log(source: Path, out: Path) -> tuple[LogLine, ...]:

@@ -13,7 +13,7 @@ import yaml
 from safebench.site.board import Board
 from safebench.site.text import clean
 
-_LARGE = ("*.parquet", "*.gz", "leaderboard.json", "log.jsonl")
+_LARGE = ("*.parquet", "*.gz", "leaderboard.csv", "leaderboard.json", "log.jsonl")
 """What the Hub takes only as large files: binary, or more than 10 MB."""
 
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from safebench.errors import InputError
@@ -35,6 +35,17 @@ class Writer:
         self._place(name).write_bytes(content)
         self.sums[name] = hashlib.sha256(content).hexdigest()
         self.size += len(content)
+        return self.sums[name]
+
+    def write_pieces(self, name: str, pieces: Iterable[bytes]) -> str:
+        """Write a file piece by piece, and return its SHA-256."""
+        digest = hashlib.sha256()
+        with self._place(name).open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+                digest.update(piece)
+            self.size += file.tell()
+        self.sums[name] = digest.hexdigest()
         return self.sums[name]
 
     def copy(self, name: str, source: Path) -> str:

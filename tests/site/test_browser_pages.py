@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from safebench.site import pages
+from safebench.site.publish import write_board
 from safebench.site.sources import read_place
-from tests.site.test_hostile import HOSTILE, render, with_text
-
-STATIC = Path(pages.__file__).parent / "static"
+from safebench.site.writing import Writer
+from tests.site.test_hostile import HOSTILE, render, whole_board, with_text
 
 
 @pytest.fixture
@@ -68,8 +66,10 @@ def test_nothing_that_a_stranger_wrote_runs_or_overflows(
     entry = read_place(board / "submissions" / "household").entry
     assert entry is not None
     text = " ".join(HOSTILE).replace("/", "") + "W" * 400
-    shutil.copytree(STATIC, tmp_path / "static")
-    made = render(with_text(entry, text), text)
+    hostile = with_text(entry, text)
+    writer, _, whole = whole_board(hostile, text)
+    write_board(Writer(tmp_path), writer, whole, None)
+    made = render(hostile, text)
     for name, content in made.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content, encoding="utf-8")

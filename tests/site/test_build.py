@@ -213,4 +213,5 @@ def test_templates_and_static_files_lie_in_the_package() -> None:
 
     package = Path(safebench.site.__file__).parent
     assert (package / "templates" / "index.html").is_file()
-    assert {p.name for p in (package / "static").iterdir()} >= {"board.js", "compare.js", "page.js", "style.css"}
+    names = {p.name for p in (package / "static").iterdir()}
+    assert names == {"board.js", "compare.js", "page.js", "style.css"}

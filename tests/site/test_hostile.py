@@ -20,7 +20,7 @@ from safebench.checks import CheckedCard
 from safebench.evidence.board_log import LogLine
 from safebench.site import exports, extras
 from safebench.site.board import Board
-from safebench.site.board_rows import make_row
+from safebench.site.board_rows import BoardRow, make_row
 from safebench.site.families import ordered
 from safebench.site.pages import Pages
 from safebench.site.sources import Entry, LeftOut, read_place
@@ -94,19 +94,24 @@ def _found(report: CheckedCard, text: str) -> CheckedCard:
     return replace(report, findings=findings, missing_for_next=(text,))
 
 
+def whole_board(submission: Entry, text: str) -> tuple[Pages, BoardRow, extras.Whole]:
+    """Return a board of one submission, with a text in whatever else a board shows."""
+    row = make_row(submission)
+    line = LogLine.model_construct(kind="rerun", id=text, content="1" * 64, key=None)
+    whole = extras.Whole(ordered([row]), [LeftOut(text, (text,))], [line], is_space=True)
+    return Pages(Board.model_construct(title=text, description=text)), row, whole
+
+
 def render(submission: Entry, text: str) -> dict[str, str]:
     """Return every kind of page, of picture and of data for scripts."""
-    writer = Pages(Board.model_construct(title=text, description=text))
-    row = make_row(submission)
-    files = {"card.yaml": "0" * 64}
-    entries = ordered([row])
-    line = LogLine.model_construct(kind="rerun", id=text, content="1" * 64, key=None)
-    whole = extras.Whole(entries, [LeftOut(text, (text,))], [line], is_space=True)
+    writer, row, whole = whole_board(submission, text)
     made = dict(extras.board_files(writer, whole))
     made |= dict(extras.submission_files(writer, submission, row))
     pages = {name: text.decode() for name, text in made.items()}
-    pages["index.html"] = writer.index(entries, {"leaderboard.csv": "0" * 64}, whole.left_out)
-    pages["submissions/household.html"] = writer.submission(submission, row, files)
+    pages["index.html"] = writer.index(whole.entries, {"a.csv": "0" * 64}, whole.left_out)
+    pages["submissions/household.html"] = writer.submission(
+        submission, row, {"card.yaml": "0" * 64}
+    )
     kinds = (".html", ".xml", ".svg", ".js")
     return {name: pages[name] for name in sorted(pages) if name.endswith(kinds)}
 
@@ -164,7 +169,7 @@ def test_clean_text_has_no_character_that_hides_or_reorders(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1"])
 def test_no_cell_of_the_csv_is_a_formula(submission: Entry, text: str) -> None:
-    content = exports.to_csv([make_row(with_text(submission, text))]).decode("utf-8")
+    content = b"".join(exports.to_csv([make_row(with_text(submission, text))])).decode("utf-8")
     row = next(csv.DictReader(io.StringIO(content)))
     assert row["title"] == f"'{text}"
     assert float(row["harm_change"]) == make_row(submission).change.estimate
