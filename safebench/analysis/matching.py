@@ -56,6 +56,13 @@ def match_scores(
             yield cast("tuple[PlaceKey, PlaceKey]", tuple(both))
 
 
+def compared_places(submission: Submission) -> list[PlaceKey]:
+    """Return what a submission is compared by where nothing is chosen: a score of each task."""
+    measured = _measured(submission)
+    found = _candidates(submission.card, measured, Choice(), None).values()
+    return [place for place in found if not isinstance(place, str) and place in measured]
+
+
 def _measured(submission: Submission) -> set[PlaceKey]:
     """Return what a submission has outcomes of."""
     rows = distinct(submission.outcomes, list(PlaceKey._fields))

@@ -30,6 +30,7 @@ from safebench.files import inside
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from safebench.evidence.arrays import OutcomeArray
     from safebench.evidence.manifest import FileProblem
     from safebench.evidence.outcomes import RowProblem
     from safebench.harness.tasks import LoadedTask
@@ -204,6 +205,13 @@ class Subject:
             return problem
 
     @cached_property
+    def blocks(self) -> list[OutcomeArray]:
+        """The outcomes, which are there and readable, as arrays; raises EvidenceError."""
+        from safebench.evidence.arrays import outcome_arrays
+
+        return outcome_arrays(self.outcomes)
+
+    @cached_property
     def computed(self) -> Results | EvidenceError | None:
         """The results that the outcomes give, or what is wrong with the outcomes.
 
@@ -216,10 +224,10 @@ class Subject:
             return table
         if not table.num_rows:
             return EvidenceError("it has no rows", fix="an empty table is no evidence")
-        from safebench.evidence.scoring import compute_results
+        from safebench.evidence.scoring import results_of
 
         try:
-            return compute_results(self.card, table)
+            return results_of(self.card, self.blocks)
         except EvidenceError as problem:
             return problem
 

@@ -36,7 +36,7 @@ COMMANDS = {
     "plan": "Plan how many seeds, repeats and prompts are needed.",
     "rerun": "Repeat a submission and print a reproduction verdict.",
     "compare": "Compare submissions, or runs without a card, on the prompts they share.",
-    "leaderboard": "Build the static board from submissions.",
+    "leaderboard": "Start, check, build and show a board of submissions.",
     "pack": "Write a submission as one archive.",
     "unpack": "Unpack an archive, and verify the submission in it.",
     "redact": "Replace a submission's texts by commitments that a secret opens.",
@@ -78,9 +78,9 @@ def cli() -> None:
     """An executable reporting card for the safety of fine-tuned language models.
 
     \b
-    Exit codes: 0 done; 1 `validate`, `verify` or `unpack` found errors, or `rerun` did not
-                reproduce; 2 the command failed; 3 `rerun` is inconclusive or has no verdict;
-                130 interrupted.
+    Exit codes: 0 done; 1 `validate`, `verify`, `unpack` or `leaderboard check` found errors, or
+                `rerun` did not reproduce; 2 the command failed; 3 `rerun` is inconclusive or has
+                no verdict; 130 interrupted.
 
     Completion of commands and options by the Tab key: docs/command-line.md.
     """

@@ -86,18 +86,19 @@ def append(board: Path, entries: Iterable[LogEntry]) -> tuple[LogLine, ...]:
     """Add entries to a board's log, those aside that are in it, and return all lines."""
     lines, path = list(read_log(board)), board / LOG_FILE
     content = path.read_bytes() if lines else b""
-    known, new = {_entry(line) for line in lines}, b""
+    known, new = {_entry(line) for line in lines}, []
+    last = content.rstrip(b"\n").rpartition(b"\n")[2]
     for entry in entries:
         if _entry(entry) in known:
             continue
         known.add(_entry(entry))
-        last = (content + new).rstrip(b"\n").rpartition(b"\n")[2]
         previous = hashlib.sha256(last).hexdigest() if last else _START
         line = LogLine(**entry.model_dump(), previous=previous)
-        new += json.dumps(line.model_dump(mode="json"), ensure_ascii=True).encode() + b"\n"
+        last = json.dumps(line.model_dump(mode="json"), ensure_ascii=True).encode()
+        new.append(last + b"\n")
         lines.append(line)
     if new:
-        replace_file(path, content + new)
+        replace_file(path, content + b"".join(new))
     return tuple(lines)
 
 

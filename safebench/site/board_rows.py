@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
 
 from safebench.analysis.correction import Corrected, corrections
 from safebench.analysis.deciding import Deciding, deciding_seeds
@@ -20,18 +22,17 @@ from safebench.card.measured import (
     MeasuredScore,
     complete_results,
 )
-from safebench.card.results import PlaceKey, Score, base_key, find, key_of
+from safebench.card.results import Score, base_key, find, key_of
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.scoring import block_flips
 from safebench.site.board import Board
 from safebench.site.sources import Entry
-from safebench.site.standing import Standing, standing_of
+from safebench.site.standing import Standing, runs_begun, standing_of
 from safebench.stats import phi
 from safebench.stats.arms import flip_floor
 from safebench.words import NOT_MEASURED, count, listed, method_name, proportion, setting
 
-#: Fewer training seeds than this and an entry is listed but never compared.
-MIN_SEEDS = 3
+MIN_SEEDS = 3  # with fewer training seeds an entry is listed but never compared
 
 
 @dataclass(frozen=True)
@@ -109,14 +110,17 @@ class BoardRow:
     stated: Mapping[str, Stated] = field(default_factory=dict)  # numbers given without an interval
     unit: str = "epoch"  # what checkpoints are counted in
     trials: Mapping[str, str] = field(default_factory=dict)  # task -> first 40 of 313 prompts
-    corrected: Mapping[PlaceKey, Corrected] = field(default_factory=dict)  # for judge error
+    corrected: tuple[Corrected, ...] = ()  # its scores, for judge error
     standing: Standing = field(default_factory=Standing)  # what reruns and signatures show
+    data: str = ""  # what it was trained on
+    date: str = ""  # of the submission
     control: MeasuredScore | None = None  # the same recipe on the control's data
     reading: Reading | None = None  # what its change in harm is read as
     deciding: Deciding | None = None  # the seeds that would decide it, where it is undecided
     spread: Spread | None = None
     placed: Placed | None = None  # where it stands in its family
     measured_by: Mapping[str, str] = field(default_factory=dict)  # construct -> digest
+    begun: Mapping[str, int] = field(default_factory=dict)  # how many runs ended in which way
     unlike: frozenset[str] = frozenset()  # constructs that its family measured in several ways
 
     @property
@@ -143,12 +147,14 @@ class BoardRow:
 
     def fixed(self, score: MeasuredScore | None) -> Corrected | None:
         """Return what judge error makes of a score; None where nothing was measured."""
-        return None if score is None else self.corrected.get(key_of(score))
+        if score is None:
+            return None
+        return next((one for one in self.corrected if one.key == key_of(score)), None)
 
     @property
     def is_corrected(self) -> bool:
         """Whether some number of it is corrected for judge error; else one word does for all."""
-        return any(isinstance(one.score, Number) for one in self.corrected.values())
+        return any(isinstance(one.score, Number) for one in self.corrected)
 
     def instead(self, construct: str) -> str:
         """Return in words what a card states of a construct that has no whole number."""
@@ -162,6 +168,10 @@ class BoardRow:
     def absence(self, construct: str) -> str:
         """Return in words why there is no number for a construct."""
         return "not reported in full" if construct in self.partly else NOT_MEASURED
+
+
+_ROW = TypeAdapter(BoardRow)
+_SCORES = ("harm", "harm_base", "control", "over_refusal", "capability")
 
 
 def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
@@ -179,6 +189,8 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
         artefact=card.submission.object == "artefact",
         base_model=card.model.base.name or shown(card.model.base.id),
         method=method_of(card),
+        data=_data(card),
+        date=card.submission.date if isinstance(card.submission.date, str) else "",
         harm=harm,
         harm_base=(
             find(results.scores, base_key(harm))
@@ -201,6 +213,7 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
             if score is not None
         },
         control=_at(results, harm, "control"),
+        begun=runs_begun(card),
         **_read(submission, results, harm),
         backed=card.given_evidence is not None,
         partly=frozenset(
@@ -211,8 +224,32 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
         stated=dict(_stated(card, results)),
         unit=card.checkpoint_unit,
         trials=card.trials,
-        corrected={} if results is None else corrections(submission, results),
+        corrected=() if results is None else tuple(corrections(submission, results).values()),
     )
+
+
+def small(row: BoardRow) -> BoardRow:
+    """Return a row with what the board and its data show; single runs stay on its own page."""
+    scores = {name: getattr(row, name) for name in _SCORES}
+    keys = {key_of(score) for score in scores.values() if score is not None}
+    kept = {
+        name: score
+        and score.model_copy(
+            update={"runs": (), "stability": score.stability if name == "harm" else None}
+        )
+        for name, score in scores.items()
+    }
+    return replace(row, corrected=tuple(c for c in row.corrected if c.key in keys), **kept)
+
+
+def row_as_json(row: BoardRow) -> bytes:
+    """Return a row as JSON, numbers to the last bit."""
+    return _ROW.dump_json(row)
+
+
+def row_from_json(text: bytes) -> BoardRow:
+    """Return the row that `row_as_json` wrote."""
+    return _ROW.validate_json(text)
 
 
 def _stated(card: Card, whole: MeasuredResults | None) -> Iterator[tuple[str, Stated]]:
@@ -254,6 +291,13 @@ def method_of(card: Card) -> str:
     if isinstance(card.hyperparameters, NotReported):
         return "method not reported"
     return method_name(card.hyperparameters.method)
+
+
+def _data(card: Card) -> str:
+    """Return what the tuned condition was trained on."""
+    sets = () if isinstance(card.data, NotReported) else card.data
+    tuned = [one for one in sets if one.role == "tuned"]
+    return " + ".join(one.id if isinstance(one.id, str) else one.name for one in tuned)
 
 
 def shown(value: str | NotReported) -> str:

@@ -4,10 +4,31 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from types import CodeType
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 
 from safebench.site import svg, text
+
+
+class _Compiled(BytecodeCache):
+    """Compiled templates of this process: compiling takes longer than rendering a page."""
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give what was compiled before, of the same text."""
+        bucket.code = self._code.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what was compiled."""
+        if bucket.code is not None:
+            self._code[bucket.key, bucket.checksum] = bucket.code
+
+
+_COMPILED = _Compiled()
 
 
 def page_environment() -> Environment:
@@ -19,6 +40,7 @@ def page_environment() -> Environment:
         finalize=text.finalize,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=_COMPILED,
     )
     made.filters["allowed"] = _allowed
     return made

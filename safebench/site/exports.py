@@ -1,13 +1,16 @@
-"""The board as data: JSON and CSV with a schema version."""
+"""The board as data: JSON, CSV, JSON Lines and Parquet with a schema version, piece by piece."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterable
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from safebench.card.measured import MeasuredScore
@@ -19,31 +22,106 @@ from safebench.site.sources import LeftOut
 from safebench.site.text import clean
 
 SCHEMA = "safebench/leaderboard/2"
+_CELLS = {name: path for column in COLUMNS for name, path in column.csv.items()}
+_COUNTS = frozenset({"class", "checkpoint", "training_seeds", "stability_pairs"})
+_TEXTS = {
+    *("schema", "id", "title", "organisation", "base_model", "method", "training_data"),
+    *("family", "family_sha256", "below_the_line", "decoding", "trial", "read_as", "level"),
+    *("rerun_verdict", "harm_judge_error", "harm_change_judge_error"),
+    *("over_refusal_judge_error", "capability_judge_error"),
+}
+"""Columns that hold text; those that are neither text nor counts hold numbers."""
+_ROWS_AT_ONCE = 1000
 
 
-def to_json(board: Board, rows: Iterable[BoardRow], left_out: Iterable[LeftOut] = ()) -> bytes:
-    """Return the board as JSON, numbers in full precision, null for what was not measured."""
-    members = {name: path for column in COLUMNS for name, path in column.json.items()}
-    content = {
-        "schema": SCHEMA,
-        "title": board.title,
-        "submissions": [
-            {name: _plain(part_of(row, path)) for name, path in members.items()} for row in rows
-        ],
-        "left_out": [{"name": one.name, "problems": one.problems} for one in left_out],
+def formats(
+    board: Board, rows: Sequence[BoardRow], left_out: Sequence[LeftOut]
+) -> dict[str, Callable[[], Iterator[bytes]]]:
+    """Return the name of every download, and what gives its content in pieces."""
+    return {
+        "leaderboard.json": lambda: to_json(board, rows, left_out),
+        "leaderboard.jsonl.gz": lambda: _gzipped(_to_jsonl(rows)),
+        "leaderboard.csv": lambda: to_csv(rows),
+        "leaderboard.csv.gz": lambda: _gzipped(to_csv(rows)),
+        "leaderboard.parquet": lambda: iter([to_parquet(rows)]),
     }
-    return (json.dumps(content, indent=1, ensure_ascii=True) + "\n").encode("ascii")
 
 
-def to_csv(rows: Iterable[BoardRow]) -> bytes:
-    """Return the board as CSV, one line per submission; an empty cell is `not measured`."""
-    cells = {name: path for column in COLUMNS for name, path in column.csv.items()}
+def to_json(
+    board: Board, rows: Iterable[BoardRow], left_out: Iterable[LeftOut] = ()
+) -> Iterator[bytes]:
+    """Yield the board as JSON, numbers in full precision, null for what was not measured."""
+    head = {"schema": SCHEMA, "title": board.title, "submissions": []}
+    tail = {"left_out": [{"name": one.name, "problems": one.problems} for one in left_out]}
+    yield _json(head).removesuffix("]\n}").encode("ascii")
+    between = "\n"
+    for row in rows:
+        yield f"{between}{_json(entry(row), 2)}".encode("ascii")
+        between = ",\n"
+    end = "" if between == "\n" else "\n "
+    yield f"{end}],{_json(tail).removeprefix('{')}\n".encode("ascii")
+
+
+def _json(content: Any, deep: int = 0) -> str:
+    text = json.dumps(content, indent=1, ensure_ascii=True)
+    return " " * deep + text.replace("\n", "\n" + " " * deep)
+
+
+def entry(row: BoardRow) -> dict[str, Any]:
+    """Return an entry of leaderboard.json."""
+    members = {name: path for column in COLUMNS for name, path in column.json.items()}
+    return {name: _plain(part_of(row, path)) for name, path in members.items()}
+
+
+def _to_jsonl(rows: Iterable[BoardRow]) -> Iterator[bytes]:
+    """Yield one line per submission: what leaderboard.csv has, null for an empty cell."""
+    for row in rows:
+        line = {"schema": SCHEMA} | {n: part_of(row, path) for n, path in _CELLS.items()}
+        yield (json.dumps(line, ensure_ascii=True) + "\n").encode("ascii")
+
+
+def to_csv(rows: Iterable[BoardRow]) -> Iterator[bytes]:
+    """Yield the board as CSV, one line per submission; an empty cell is `not measured`."""
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(["schema", *cells])
+    writer.writerow(["schema", *_CELLS])
     for row in rows:
-        writer.writerow([SCHEMA, *(_cell(part_of(row, path)) for path in cells.values())])
-    return sink.getvalue().encode("utf-8")
+        writer.writerow([SCHEMA, *(_cell(part_of(row, path)) for path in _CELLS.values())])
+        if sink.tell() > 2**16:
+            yield sink.getvalue().encode("utf-8")
+            sink.seek(0)
+            sink.truncate()
+    yield sink.getvalue().encode("utf-8")
+
+
+def to_parquet(rows: Sequence[BoardRow]) -> bytes:
+    """Return what leaderboard.csv has as Parquet, null for an empty cell."""
+    schema = pa.schema([(name, _type(name)) for name in ("schema", *_CELLS)])
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+        for start in range(0, max(len(rows), 1), _ROWS_AT_ONCE):
+            piece = rows[start : start + _ROWS_AT_ONCE]
+            columns = {n: [part_of(row, path) for row in piece] for n, path in _CELLS.items()}
+            columns |= {"schema": [SCHEMA] * len(piece)}
+            for name in _TEXTS & columns.keys():
+                columns[name] = [None if v is None else clean(v) for v in columns[name]]
+            writer.write_table(pa.table(columns, schema=schema))
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _type(name: str) -> pa.DataType:
+    if name in _TEXTS:
+        return pa.string()
+    return pa.int64() if name in _COUNTS else pa.float64()
+
+
+def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield gzip without a time, so that the same board gives the same bytes."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    for piece in pieces:
+        yield packer.compress(piece)
+    yield packer.flush()
 
 
 def _plain(value: Any) -> Any:

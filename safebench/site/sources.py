@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from safebench.analysis.verdict import compare
 from safebench.card.card import Card
 from safebench.checks import CheckedCard, check
+from safebench.checks.registry import Subject
 from safebench.errors import InputError, SafebenchError
 from safebench.evidence.signature import Signature, check_signature
 from safebench.evidence.submission import CARD_FILE, Submission
@@ -26,6 +27,7 @@ _TOLERANCE = 1e-9
 _WORDS = {"reason", "environment_differences"}
 """Sentences of verdict.json: a better word must not refuse what was published before."""
 _Read = TypeVar("_Read")
+_Loads = TypeVar("_Loads", bound=Submission)
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
 
 
@@ -87,11 +89,18 @@ class Doubtful(Exception):  # noqa: N818 - no error: it ends the reading of one 
         self.problems = problems
 
 
-def read_submissions(folder: Path) -> tuple[list[Entry], list[LeftOut]]:
-    """Read and check every submission below DIR/submissions, in the order of their ids.
+@dataclass(frozen=True)
+class Place:
+    """What one folder below submissions/ holds."""
 
-    What is unreadable, lies outside, or has numbers that are not those recomputed from its evidence
-    is left out: a submission with all that lies in it, a rerun alone.
+    entry: Entry | None
+    """None where it does not hold."""
+    left_out: tuple[LeftOut, ...]
+    """The submission, or reruns of it."""
+
+
+def places(folder: Path) -> list[Path]:
+    """Return the folders below DIR/submissions in the order of their names, hidden ones aside.
 
     Raises:
         InputError: there is no such folder.
@@ -101,19 +110,45 @@ def read_submissions(folder: Path) -> tuple[list[Entry], list[LeftOut]]:
         raise InputError(
             f"{root}: no such folder", fix=f"put submissions into {root}/ID/, one folder each"
         )
+    return _folders(root)
+
+
+def _folders(root: Path) -> list[Path]:
+    there = sorted(root.iterdir())
+    return [p for p in there if not p.name.startswith(".") and (p.is_symlink() or p.is_dir())]
+
+
+def read_place(place: Path) -> Place:
+    """Read and check what one folder holds.
+
+    What is unreadable, lies outside, or has numbers that are not those recomputed from its evidence
+    is left out: a submission with all that lies in it, a rerun alone.
+    """
     left_out: list[LeftOut] = []
-    return list(_each(root, _read, left_out)), left_out
+    found = list(_each([place], _read, left_out))
+    return Place(found[0] if found else None, tuple(left_out))
+
+
+def read_submissions(folder: Path) -> tuple[list[Entry], list[LeftOut]]:
+    """Read every submission below DIR/submissions, and keep all of them in memory.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    found = [read_place(place) for place in places(folder)]
+    left_out = [one for place in found for one in place.left_out]
+    return [place.entry for place in found if place.entry is not None], left_out
 
 
 def _each(
-    root: Path, read: Callable[[Path, list[LeftOut]], _Read], left_out: list[LeftOut]
+    folders: Iterable[Path],
+    read: Callable[[Path, list[LeftOut]], _Read],
+    left_out: list[LeftOut],
 ) -> Iterator[_Read]:
-    """Yield what is read of every sub-folder, hidden names and plain files aside."""
-    for place in sorted(root.iterdir()):
+    """Yield what is read of every folder."""
+    for place in folders:
         within: list[LeftOut] = []
         try:
-            if place.name.startswith(".") or not (place.is_symlink() or place.is_dir()):
-                continue
             if place.is_symlink():
                 raise Doubtful("is a symbolic link")
             if not _ID.match(place.name):
@@ -128,38 +163,64 @@ def _each(
 
 
 def _read(place: Path, left_out: list[LeftOut]) -> Entry:
-    _only_plain_files(place)
-    card, report = _checked(place)
+    plain_files(place)
+    checked = _checked(place)
+    card = checked.card
     if card.submission.id != place.name:
         raise Doubtful(f"holds the card of {card.submission.id!r}")
-    submission = Submission(card, place)
-    if card.given_evidence is not None:
-        _ = submission.outcomes  # the check reads them only where the card has results
     root = place / RERUNS
-    reruns = _each(root, partial(_rerun, submission), left_out) if root.is_dir() else ()
-    entry = Entry(card, place, report, tuple(reruns))
+    read = partial(_rerun, _loaded(Submission(card, place), checked))
+    reruns = tuple(_each(_folders(root) if root.is_dir() else (), read, left_out))
+    entry = _loaded(Entry(card, place, checked.report, reruns), checked)
+    if card.given_evidence is not None:
+        _ = entry.outcomes  # the check reads them only where the card has results
     _ = entry.signature  # one that cannot be checked here is no reason to call it unsigned
     return entry
 
 
-def _checked(place: Path) -> tuple[Card, CheckedCard]:
+class _Checked(NamedTuple):
+    card: Card
+    report: CheckedCard
+    subject: Subject | None
+    """What the rules looked at: nothing is read or computed a second time."""
+
+
+def _loaded(one: _Loads, checked: _Checked) -> _Loads:
+    """Give a submission what its check has read and computed."""
+    known = {} if checked.subject is None else vars(checked.subject)
+    if known.get("outcomes") is not None and known.get("row_problems") == []:
+        # In the place where cached properties keep what they have read.
+        vars(one).update({name: known[name] for name in ("outcomes", "blocks") if name in known})
+    return one
+
+
+def _checked(place: Path) -> _Checked:
     """Return a card whose numbers were recomputed."""
-    report = check(place / CARD_FILE)
+    seen: list[Subject] = []
+
+    class Kept(Subject):
+        """What the rules look at, kept for what comes after them."""
+
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            seen.append(self)
+
+    report = check(place / CARD_FILE, subject=Kept)
     errors = [f for f in report.findings if f.severity == "error"]
     if errors or report.card is None:
         raise Doubtful(*(f"{f.rule} {f.pointer}: {f.message}" for f in errors))
-    return report.card, report
+    return _Checked(report.card, report, seen[0] if seen else None)
 
 
 def _rerun(original: Submission, folder: Path, left_out: list[LeftOut]) -> Rerun:
-    card, report = _checked(folder)
+    checked = _checked(folder)
     reported = read_report(folder)
     if reported.kind == "recompute":
         raise Doubtful("verdict.json is of kind recompute, which makes no submission of its own")
     design = sequential_design(reported.verdicts[0].original_seeds) if reported.schedule else None
     again = compare(
         original,
-        Submission(card, folder),
+        _loaded(Submission(checked.card, folder), checked),
         reported.kind,
         design=design,
         looks=reported.looks[:-1],
@@ -171,7 +232,7 @@ def _rerun(original: Submission, folder: Path, left_out: list[LeftOut]) -> Rerun
     )
     if differing:
         raise Doubtful(*differing)
-    rerun = Rerun(card, folder, report, again)
+    rerun = _loaded(Rerun(checked.card, folder, checked.report, again), checked)
     _ = rerun.signature
     return rerun
 
@@ -219,13 +280,17 @@ def _differences(place: str, reported: Any, recomputed: Any) -> list[str]:
     return [] if same else [f"{place} is {reported!r}, recomputed {recomputed!r}"]
 
 
-def _only_plain_files(place: Path) -> None:
-    """Refuse links, pipes and devices anywhere in a submission."""
+def plain_files(place: Path) -> list[str]:
+    """Return the files of a submission; links, pipes and devices are Doubtful."""
+    names = []
     for path in sorted(place.rglob("*")):
-        mode = path.lstat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        mode, name = path.lstat().st_mode, path.relative_to(place).as_posix()
+        if stat.S_ISREG(mode):
+            names.append(name)
+        elif not stat.S_ISDIR(mode):
             kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a plain file"
-            raise Doubtful(f"{path.relative_to(place)} is {kind}")
+            raise Doubtful(f"{name} is {kind}")
+    return names
 
 
 def _name(place: Path) -> str:

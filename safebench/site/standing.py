@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from safebench.analysis.pooling import pooled_words
 from safebench.card.base import NotReported
+from safebench.card.card import Card
 from safebench.card.seeds import Seeds
 from safebench.errors import EvidenceError
 from safebench.evidence.board_log import LogEntry, LogLine
@@ -166,6 +168,12 @@ def _missing(entry: Entry, pooled: Word | None, erased: Sequence[str]) -> str:
     if pooled != "reproduced":
         return "that every primary estimand is reproduced by the reruns that count, together"
     return ""
+
+
+def runs_begun(card: Card) -> dict[str, int]:
+    """Return how many registered runs finished, failed and were withdrawn."""
+    runs = None if card.given_evidence is None else card.given_evidence.runs
+    return dict(Counter(run.status for run in runs)) if isinstance(runs, tuple) else {}
 
 
 def seeds_words(entry: Entry, board: Board) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -63,6 +64,11 @@ def read(html: str) -> Page:
     return page
 
 
+@cache
+def _ids(path: Path, _changed: int) -> frozenset[str]:
+    return frozenset(read(path.read_text(encoding="utf-8")).ids)
+
+
 def broken_links(path: Path, page: Page) -> list[str]:
     """Return links of a page that lead nowhere; links into the web are not followed."""
     broken = []
@@ -71,8 +77,9 @@ def broken_links(path: Path, page: Page) -> list[str]:
             continue
         name, _, anchor = link.partition("#")
         target = path if not name else (path.parent / name)
+        is_state = "=" in anchor  # what a page's script reads, as `#sort=harm`
         if not target.is_file() or (
-            anchor and anchor not in read(target.read_text(encoding="utf-8")).ids
+            anchor and not is_state and anchor not in read(target.read_text(encoding="utf-8")).ids
         ):
             broken.append(link)
     return broken

@@ -4,29 +4,12 @@ from __future__ import annotations
 
 import functools
 import http.server
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI=true and there is no chromium: apt-get install chromium")
-        pytest.skip("no chromium here: the site is not tried in a browser")
-    from playwright import sync_api as api  # of the extra [dev], as pytest is
-
-    with api.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 class _Silent(http.server.SimpleHTTPRequestHandler):
@@ -51,9 +34,9 @@ def address(request: pytest.FixtureRequest, addresses: dict[str, str]) -> str:
     return addresses[request.param]
 
 
-@pytest.fixture(params=["light", "dark"])
-def page(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:
-    context = browser.new_context(color_scheme=request.param)
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    context = browser.new_context()
     tab = context.new_page()
     complaints: list[str] = []
     tab.on("console", lambda message: complaints.append(message.text))
@@ -66,6 +49,11 @@ def page(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:
 
 def titles(page: Any) -> list[str]:
     return page.locator("#board tr.row:visible th a").all_text_contents()
+
+
+def ready(page: Any) -> None:
+    """Wait for the data, without which a click waits for them itself."""
+    page.wait_for_function("() => window.safebench && window.safebench.rest.board")
 
 
 def click(page: Any, key: str) -> None:
@@ -81,6 +69,7 @@ def settle(page: Any, rows: int) -> None:
 
 def test_sort_filter_and_address(page: Any, address: str) -> None:
     page.goto(f"{address}/index.html")
+    ready(page)
     first = titles(page)
     assert first[-1] == "One seed only"  # listed last, whatever its harm
     read_as = page.locator("#board tr.reading:visible")
@@ -95,7 +84,7 @@ def test_sort_filter_and_address(page: Any, address: str) -> None:
     assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
     page.fill("#filter", "safety DATA")
     assert titles(page) == ["With safety data mixed in"]
-    assert "1 of 4 shown" in page.locator("#shown").text_content()
+    assert page.locator("#found").text_content() == "1 of 4"
     assert page.url.endswith("#sort=harm&dir=desc&q=safety+DATA")
     page.fill("#filter", "")
     click(page, "title")
@@ -126,13 +115,28 @@ def test_a_view_can_be_linked(page: Any, address: str) -> None:
 
 
 def test_missing_values_come_last_both_ways(page: Any, address: str) -> None:
+    page.add_init_script("""
+        let given;
+        Object.defineProperty(window, "safebench", {
+            get: () => given,
+            set: data => { data.main.capability = [["", ".50"], [0, 1, 1, 1]]; given = data; },
+        });
+    """)
     page.goto(f"{address}/index.html")
-    row = page.locator("#board tr.row").first
-    name = row.locator("th a").text_content()
-    row.locator("td").nth(5).evaluate("cell => { cell.dataset.v = ''; }")
+    name = titles(page)[0]
+    ready(page)
     for _ in range(2):
         click(page, "capability")
         assert titles(page)[2] == name  # the last of its group of three
+
+
+def test_the_script_makes_the_rows_of_the_page(page: Any, address: str) -> None:
+    page.goto(f"{address}/index.html")
+    ready(page)
+    rows = "rows => rows.map(row => row.outerHTML.replace(/\\s+/g, ' ')).sort()"
+    fixed = page.eval_on_selector_all("#board tr.row", rows)
+    click(page, "harm")
+    assert page.eval_on_selector_all("#board tr.row", rows) == fixed
 
 
 def test_nothing_overflows_a_narrow_screen(page: Any, address: str) -> None:
@@ -146,18 +150,23 @@ def test_keyboard_reaches_content_and_sorting(page: Any, address: str) -> None:
     page.goto(f"{address}/index.html")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
+    ready(page)
     page.locator("#board th[data-key=capability] button").focus()
     page.keyboard.press("Enter")
     assert page.locator("th[aria-sort]").get_attribute("data-key") == "capability"
 
 
 def test_submission_page_is_styled_under_its_policy(page: Any, address: str) -> None:
-    page.goto(f"{address}/index.html")
+    # What is asked for and not waited for is no failure of a request.
+    page.goto(f"{address}/index.html", wait_until="networkidle")
     page.get_by_role("link", name="Does harmless fine-tuning keep tiny-chat safe?").click()
     assert page.locator("h1").text_content() == "Does harmless fine-tuning keep tiny-chat safe?"
     assert page.evaluate("getComputedStyle(document.querySelector('.skip')).position") == "absolute"
     fill = page.evaluate("getComputedStyle(document.querySelector('.dot.tuned')).fill")
     assert fill != "rgb(0, 0, 0)"
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate("getComputedStyle(document.querySelector('.dot.tuned')).fill")
+    assert dark not in (fill, "rgb(0, 0, 0)")
 
 
 def test_without_javascript_the_table_is_there(browser: Any, address: str) -> None:

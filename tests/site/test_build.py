@@ -82,7 +82,7 @@ def test_one_folder_that_does_not_hold_is_left_out(small: Path, tmp_path: Path) 
     message = left_out(small, tmp_path / "site")
     assert "household: SB-" in message
     assert "good" not in message
-    pages = [p.name for p in (tmp_path / "site" / "submissions").iterdir()]
+    pages = [p.name for p in (tmp_path / "site" / "submissions").glob("*.html")]
     assert pages == ["good.html"]
     assert not (tmp_path / "site" / "files" / "household").exists()
 
@@ -142,7 +142,7 @@ def test_a_folder_name_that_is_no_id_is_refused(small: Path, tmp_path: Path, nam
     (small / "submissions" / SMALL.id).rename(small / "submissions" / f"{name}")
     if name.startswith("."):
         built = build(small, tmp_path / "site")  # hidden: not a submission
-        assert not list(built.index.parent.glob("submissions/*"))
+        assert not list(built.index.parent.glob("submissions/*.html"))
     else:
         assert "is not an id" in left_out(small, tmp_path / "site")
 
@@ -173,7 +173,7 @@ def test_responses_are_published_only_when_the_card_says_so(small: Path, tmp_pat
     (folder / "notes.txt").write_text("private")
     build(small, tmp_path / "site")
     names = {p.name for p in (tmp_path / "site" / "files" / SMALL.id).iterdir()}
-    assert names == {"card.yaml", "outcomes.parquet", "manifest.json"}
+    assert names == {"card.yaml", "outcomes.parquet", "manifest.json", "SHA256SUMS"}
     evidence = made_by_code.read_yaml(folder)["evidence"] | {"response_policy": "public"}
     made_by_code.edit_card(folder, evidence=evidence)
     build(small, tmp_path / "site")
@@ -213,4 +213,5 @@ def test_templates_and_static_files_lie_in_the_package() -> None:
 
     package = Path(safebench.site.__file__).parent
     assert (package / "templates" / "index.html").is_file()
-    assert {p.name for p in (package / "static").iterdir()} == {"board.js", "style.css"}
+    names = {p.name for p in (package / "static").iterdir()}
+    assert names == {"board.js", "compare.js", "page.js", "style.css"}

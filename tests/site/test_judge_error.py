@@ -50,7 +50,8 @@ def test_the_board_says_of_every_row_whether_judge_error_is_in_it(site: Path) ->
     page = (site / "index.html").read_text(encoding="utf-8")
     parts = [part.partition("</tr>")[0] for part in page.split('<tr class="row">')[1:]]
     rows = {name: next(p for p in parts if f"{name}.html" in p) for name in ("plain", "known")}
-    assert rows["plain"].count("judge error not included") == 1
+    assert "corrected" not in rows["plain"]
+    assert "Judge error is not in a number that is not called corrected." in page
     assert re.search(r"corrected \.\d\d \[\.\d\d, \.\d\d\]", rows["known"])
     assert re.search(r"corrected \+\.\d\d \[", rows["known"])
     assert rows["known"].count("judge error not included") == 1  # over-refusal

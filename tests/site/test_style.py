@@ -51,4 +51,3 @@ def test_marks_stand_out_from_their_ground(dark: bool) -> None:
 def test_the_style_sheet_asks_for_nothing() -> None:
     assert "url(" not in CSS
     assert "@import" not in CSS
-    assert "gradient" not in CSS

@@ -70,7 +70,7 @@ def test_fewer_than_three_seeds_are_never_ranked(tmp_path: Path) -> None:
     index, page, entry = built(tmp_path, Recipe(seeds=(4, 5), **SMALL))
     assert entry["below_the_line"]
     assert "Recipes on" not in index
-    assert "fewer than 3 training seeds" in index
+    assert "2 training seeds of at least 3" in index
     assert "at least" in page
 
 
@@ -80,13 +80,13 @@ def test_a_long_seed_list_and_many_categories_stay_within_the_budget(
     names = tuple(f"category_{i}" for i in range(44))
     monkeypatch.setattr(made_by_code, "CATEGORIES", names)
     _, page, _ = built(tmp_path, Recipe(seeds=tuple(range(1, 11)), prompts=88, repeats=3))
-    assert page.count("category 4") == 5
+    assert page.count("category 4") >= 5
     assert len(page.encode()) <= 150_000
 
 
 def test_long_words_without_a_break_are_kept_whole(tmp_path: Path) -> None:
     _, page, _ = built(tmp_path, Recipe(title="x" * 400, **SMALL))
-    assert page.count("x" * 400) == 2  # heading and window title
+    assert page.count("x" * 400) == 3  # heading, window title and citation
 
 
 def test_numbers_without_evidence_are_marked_and_never_ranked(tmp_path: Path) -> None:
@@ -120,11 +120,11 @@ def test_numbers_of_which_a_part_is_not_reported_are_not_called_unmeasured(tmp_p
     assert entry["harm"] is None
     assert entry["over_refusal"] is not None
     assert entry["below_the_line"]
-    assert index.count("not reported in full") == 3  # the change, stability, broken text
+    assert index.count("not reported in full") == 2  # the change and stability
     assert page.count("not reported in full") == 2
     assert "stated without an interval" in index and "stated without an interval" in page
     assert f"{len(incomplete) + 1} numbers of the card are not shown" in page
-    assert "not measured</span>" not in index + page
+    assert "not measured</span>" not in page and "<i>not measured" not in index
 
 
 def test_a_page_without_one_whole_number_has_no_empty_table(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_stability_without_a_pair_of_seeds_is_shown_with_its_bound(tmp_path: P
         tmp_path, recipe, submission=third_party(recipe), results=results, evidence=None
     )
     assert '<span class="big">.13</span><span class="sub">.93 if seeds spread normally' in page
-    assert '.13</span><span class="sub">.93 if normal</span>' in index
+    assert "<b>≥ .13</b> .93 if normal</td>" in index
     with (tmp_path / "site" / "leaderboard.csv").open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     assert (row["stability_lower"], row["stability_lower_if_normal"]) == ("0.13", "0.93")
@@ -163,8 +163,8 @@ def test_two_seeds_have_no_stability(tmp_path: Path) -> None:
     index, page, entry = built(tmp_path, Recipe(**SMALL, seeds=(100, 101)))
     assert isinstance(entry["stability"], dict)
     assert entry["stability"]["lower"] is entry["stability"]["lower_if_normal"] is None
-    assert '<span class="none">not rated</span>' in index
-    assert "if normal</span>" not in index
+    assert "<i>not rated</i>" in index
+    assert "if normal" not in index
     assert "a bound needs three training seeds, and these are two" in page
 
 

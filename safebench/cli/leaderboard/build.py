@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from safebench.errors import visible
+from safebench.cli.leaderboard.said import lines_of
 from safebench.words import count, kilobytes, number, plain, signed, with_interval
 
 if TYPE_CHECKING:
@@ -16,12 +17,7 @@ if TYPE_CHECKING:
     from safebench.site.sources import LeftOut
 
 
-@click.group(name="leaderboard")
-def command() -> None:
-    """Build the static board from submissions."""
-
-
-@command.command()
+@click.command(name="build")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--out",
@@ -35,8 +31,38 @@ def command() -> None:
     is_flag=True,
     help="Publish nothing, and exit with 1, if a submission or rerun would be left out.",
 )
+@click.option(
+    "--space",
+    is_flag=True,
+    help="Also write what makes SITE a static Space of the Hugging Face Hub: README.md with its "
+    "front matter, and .gitattributes for large files.",
+)
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=lambda: os.cpu_count() or 1,
+    show_default="one per core",
+    help="How many processes check submissions; few submissions are checked by one.",
+)
+@click.option(
+    "--cache",
+    metavar="CACHE",
+    type=click.Path(path_type=Path),
+    help="Folder to keep what was made of each submission in. The next build with it checks only "
+    "what has changed since. What others wrote into it is not read.",
+)
 @click.pass_context
-def build(context: click.Context, folder: Path, out: Path, *, strict: bool) -> None:
+def command(
+    context: click.Context,
+    folder: Path,
+    out: Path,
+    *,
+    strict: bool,
+    space: bool,
+    workers: int,
+    cache: Path | None,
+) -> None:
     """Build a site from DIR/submissions.
 
     DIR may also hold board.yaml (title, description, url, signers). Every submission is checked and
@@ -45,14 +71,28 @@ def build(context: click.Context, folder: Path, out: Path, *, strict: bool) -> N
     and what was published before and is not there any more is named. The old site stays as it is
     until the new one is complete. The site consists of plain files, for any web host.
 
+    A cache is safe to share: its records are sealed with a key of your own, which lies in your
+    configuration folder (~/.config/safebench/cache.key), or is the text of SAFEBENCH_CACHE_KEY.
+    With another key a cache is of no use, and does no harm.
+
     \b
     Exit codes: 0 built; 1 nothing was published, because of --strict; 2 the build failed.
     """
+    from safebench.cli.console import TerminalProgress
     from safebench.site import LeftOutError
     from safebench.site import build as build_site
 
     try:
-        built = build_site(folder, out, strict=strict)
+        with TerminalProgress() as progress:
+            built = build_site(
+                folder,
+                out,
+                strict=strict,
+                space=space,
+                workers=workers,
+                cache=cache,
+                progress=progress,
+            )
     except LeftOutError as problem:
         _say(problem.left_out)
         click.echo(f"error: {problem}\n  Fix: {problem.fix}", err=True)
@@ -64,19 +104,25 @@ def build(context: click.Context, folder: Path, out: Path, *, strict: bool) -> N
             _rows(f"  {section.heading}", section.rows)
     _rows("Listed only", built.entries.below)
     left = f", {number(len(built.left_out))} left out" if built.left_out else ""
+    left += f", {number(built.recalled)} unchanged" if built.recalled else ""
     listed = len(built.entries.rows)
     click.echo(
         f"{count(listed, 'submission')}, {count(built.reruns, 'rerun')}{left}; "
         f"{count(built.files, 'file')}, {kilobytes(built.size)}."
     )
-    click.echo(f"Next: open {built.index} in a browser, or copy the folder to any web host.")
+    if space:
+        click.echo(f"{out / 'README.md'}: pushed to a Space of the Hub, SITE is shown there.")
+    click.echo(
+        f"Next: open {built.index} in a browser, look at it as a web host would give it with "
+        f"`safebench leaderboard serve {out}`, or copy the folder to any web host."
+    )
 
 
 def _say(left_out: Iterable[LeftOut]) -> None:
     """Say on stderr what is left out, one line a problem."""
     for one in left_out:
-        for problem in one.problems:
-            click.echo(visible(f"left out: {one.name}: {problem}"), err=True)
+        for line in lines_of(one.name, one.problems):
+            click.echo(f"left out: {line}", err=True)
 
 
 def _rows(heading: str, rows: Sequence[BoardRow]) -> None:

@@ -1,0 +1,202 @@
+"""What building a board takes, and what its pages take in a browser, at 10,000 entries.
+
+    python benchmarks/site.py FOLDER [VERIFIED] [ENTRIES]
+
+FOLDER keeps the synthetic submissions, so that a run that was stopped goes on. VERIFIED of them are
+made, checked and built, and built again with one changed card; their rows are then repeated, with
+other ids and titles, until the board has ENTRIES, whose pages are opened in Chromium, from files
+and from a server below a sub-path, as fast as the machine is and four times slower.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import http.server
+import json
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from boards import make_board
+from timing import machine
+
+from safebench.site import build
+from safebench.site.board import Board
+from safebench.site.extras import Whole
+from safebench.site.families import ordered
+from safebench.site.pages import Pages
+from safebench.site.publish import write_board
+from safebench.site.sources import places, read_place
+from safebench.site.writing import Writer
+
+VERIFIED, ENTRIES, ROUNDS, CHECKED = 1000, 10_000, 5, 50
+_WORKERS = 2
+_BUILD = """
+import json, resource, sys, time
+from pathlib import Path
+from safebench.site import build
+if __name__ == "__main__":
+    start = time.monotonic()
+    root = Path(sys.argv[1])
+    built = build(root / "board", root / "site", workers=int(sys.argv[2]), cache=root / "cache")
+    own, workers = (resource.getrusage(w).ru_maxrss / 1024
+                    for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps([time.monotonic() - start, own, workers, built.recalled, len(built.left_out)]))
+"""
+
+
+def main() -> None:
+    """Print the time and memory of building, then sizes and times of the pages."""
+    root = Path(sys.argv[1])
+    verified, entries = (
+        int(sys.argv[n]) if len(sys.argv) > n else default
+        for n, default in ((2, VERIFIED), (3, ENTRIES))
+    )
+    print(machine())
+    make_board(root / "board", verified, _WORKERS)
+    _building(root, verified)
+    site = root / "large" / "sub" / "path"
+    _enlarged(root, site, entries)
+    _sizes(site)
+    _in_browser(site)
+
+
+def _building(root: Path, verified: int) -> None:
+    folders = places(root / "board")
+    start = time.monotonic()
+    for folder in folders[:CHECKED]:
+        assert read_place(folder).entry is not None
+    check = (time.monotonic() - start) / CHECKED
+    print(f"\nchecking alone: {1000 * check:.0f} ms a submission, one process")
+    for folder in (root / "site", root / "cache"):
+        shutil.rmtree(folder, ignore_errors=True)
+    card = folders[0] / "card.yaml"
+    whole = _built(root, f"building {verified:,}, {_WORKERS} processes")
+    print(f"  {1000 * whole * _WORKERS / verified:.0f} ms of a core a submission")
+    text = card.read_text(encoding="utf-8")
+    card.write_text(text.replace("learning rate", "learning  rate", 1), encoding="utf-8")
+    again = _built(root, "one card changed")
+    card.write_text(text, encoding="utf-8")
+    print(f"  {100 * again / whole:.1f} % of the whole")
+
+
+def _built(root: Path, what: str) -> float:
+    ran = subprocess.run(
+        [sys.executable, "-c", _BUILD, root, str(_WORKERS)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    seconds, own, workers, recalled, left_out = json.loads(ran.stdout)
+    print(
+        f"{what}: {seconds:.1f} s, peak {own:.0f} MiB, of a further process {workers:.0f} MiB; "
+        f"{recalled:,} unchanged, {left_out} left out"
+    )
+    return float(seconds)
+
+
+def _enlarged(root: Path, site: Path, entries: int) -> None:
+    """Write what is about all entries together, of so many."""
+    rows = build(root / "board", root / "again", cache=root / "cache").entries.rows
+    many = [
+        replace(row, id=f"{row.id}-{n:05d}", title=f"{row.title} ({n:,})", placed=None)
+        for n, row in ((n, rows[n % len(rows)]) for n in range(entries))
+    ]
+    shutil.rmtree(site, ignore_errors=True)
+    site.mkdir(parents=True)
+    start = time.monotonic()
+    write_board(Writer(site), Pages(Board()), Whole(ordered(many), (), ()), None)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"\npages and data of {entries:,}: {time.monotonic() - start:.1f} s, peak {peak:.0f} MiB")
+
+
+def _sizes(site: Path) -> None:
+    pages = sorted(site.glob("*.html"))
+    largest = max(path.stat().st_size for path in pages)
+    print(f"{len(pages):,} pages, the largest {largest / 1000:.1f} kB (budget 60)")
+    script = (site / "static/board.js").stat().st_size
+    print(f"board.js {script / 1000:.1f} kB (budget 30)")
+    for path in sorted((site / "data/v2").glob("*.js")):
+        size = len(gzip.compress(path.read_bytes()))
+        budget = " (budget 150)" if path.name == "core.js" else ""
+        print(f"{path.name}: {path.stat().st_size / 1000:,.0f} kB, {size / 1000:.0f} kB gz{budget}")
+
+
+class _Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def _addresses(site: Path) -> Iterator[dict[str, str]]:
+    handler = functools.partial(_Silent, directory=str(site.parent.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield {"file": site.as_uri(), "http": f"http://127.0.0.1:{server.server_port}/sub/path"}
+        server.shutdown()
+        thread.join()
+
+
+_TO_FRAME = """async act => {
+  const start = performance.now();
+  new Function(act)();
+  await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+  return performance.now() - start;
+}"""
+_ACTS = {
+    "sort by harm": "document.querySelector('th[data-key=harm] button').click()",
+    "sort by recipe": "document.querySelector('th[data-key=title] button').click()",
+    "filter": "const f=document.getElementById('filter');f.value='qwen lora';"
+    "f.dispatchEvent(new Event('input'))",
+    "clear": "const f=document.getElementById('filter');f.value='';"
+    "f.dispatchEvent(new Event('input'))",
+}
+
+
+def _in_browser(site: Path) -> None:
+    from playwright import sync_api as api
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    with api.sync_playwright() as running, _addresses(site) as addresses:
+        browser = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        for kind, address in addresses.items():
+            for slowdown in (1, 4):
+                rounds = [_round(browser, address, slowdown) for _ in range(ROUNDS)]
+                shown = {n: statistics.median(r[n] for r in rounds) for n in rounds[0]}
+                elements = shown.pop("elements")
+                words = ", ".join(f"{name} {took:.0f} ms" for name, took in shown.items())
+                print(f"{kind}, {slowdown}x slower: {elements:.0f} elements; {words}")
+        browser.close()
+
+
+def _round(browser: Any, address: str, slowdown: int) -> dict[str, float]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    session.send("Emulation.setCPUThrottlingRate", {"rate": slowdown})
+    page.goto(f"{address}/index.html")
+    found = {
+        "elements": page.evaluate("document.querySelectorAll('*').length"),
+        "first paint": page.evaluate(
+            "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
+        ),
+    }
+    ready = "window.safebench && window.safebench.rest.board && document.querySelector('select')"
+    page.wait_for_function(ready)
+    page.wait_for_timeout(300 * slowdown)
+    found |= {name: page.evaluate(_TO_FRAME, act) for name, act in _ACTS.items()}
+    context.close()
+    return found
+
+
+if __name__ == "__main__":
+    main()
