@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,12 @@ _LOOK_AGAIN = 2.0
 """Seconds between looks at whether another part of the grid has finished a fine-tuning."""
 Report = Callable[[float, str], None]
 """Called with the amount of work that was done, and a note."""
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Look the libraries up once: each look reads and parses a file of the installation."""
+    return {name: version(name) for name in _LIBRARIES}
 
 
 @dataclass(frozen=True)
@@ -190,7 +196,7 @@ class Maker:
         """Return what work is done with here, as far as it is known yet."""
         found = {
             "python": platform.python_version(),
-            "libraries": {name: version(name) for name in _LIBRARIES},
+            "libraries": dict(_versions()),
             "threads": torch.get_num_threads(),
             "batch_size": self.settings.batch_size,
         }
