@@ -72,8 +72,8 @@ _OURS = "hf"
     default=_OURS,
     show_default=True,
     metavar="NAME",
-    help="What generates the responses: hf is transformers with reproducible sampling; any other "
-    "name is an lm-eval model, e.g. vllm or local-chat-completions.",
+    help="What generates the responses: hf is transformers with reproducible sampling; vllm is "
+    "vLLM in this process; any other name is an lm-eval model, e.g. local-chat-completions.",
 )
 @click.option(
     "--backend-args",

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from safebench.judges.registry import open_judges
 from safebench.judges.text import is_unfinished
 from safebench.models.interface import Engine, PlacedWeights
 from safebench.models.loading import default_device, free_memory
+from safebench.models.registry import OURS
 from safebench.models.sampling import Stream
 from safebench.study.api_models import RequestDays
 from safebench.study.cells import Block
@@ -69,9 +70,13 @@ Report = Callable[[float, str], None]
 
 
 @cache
-def _versions() -> dict[str, str]:
-    """Look the libraries up once: each look reads and parses a file of the installation."""
-    return {name: version(name) for name in _LIBRARIES}
+def _versions(backend: str) -> dict[str, str]:
+    """Look the libraries up once: each look reads and parses files of the installation."""
+    libraries = {name: version(name) for name in _LIBRARIES}
+    if backend != OURS:  # vllm, sglang: backends that are packages
+        distributions = packages_distributions().get(backend, [])
+        libraries |= {name: version(name) for name in distributions}
+    return libraries
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,7 @@ class Maker:
         """Return what work is done with here, as far as it is known yet."""
         found = {
             "python": platform.python_version(),
-            "libraries": dict(_versions()),
+            "libraries": dict(_versions(self.settings.backend)),
             "threads": torch.get_num_threads(),
             "batch_size": self.settings.batch_size,
         }
