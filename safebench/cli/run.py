@@ -64,6 +64,7 @@ _OURS = "hf"
 @options.batch_size
 @options.device
 @options.threads
+@options.save_state_every
 @options.workers
 @options.quiet
 @click.option("--attention", help="Attention implementation of transformers, e.g. sdpa or eager.")

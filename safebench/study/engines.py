@@ -36,6 +36,8 @@ class Settings:
     """What has the workers: `local` is this machine, `ray` a cluster."""
     workers: int | None = None
     """Units done at once; by default one on each accelerator, or one where there is none."""
+    save_state_every: float = 15.0
+    """Minutes between two states of a fine-tuning that it can go on from; 0 saves none."""
     address: str | None = None
     """Of a Ray cluster; an instance of its own on this machine if None."""
 
