@@ -64,8 +64,7 @@ _LIBRARIES = (
     "numpy",
     "scipy",
 )
-# Each look reads and parses a file of the installation, or of every package.
-_version, _distributions = cache(version), cache(packages_distributions)
+_version, _distributions = cache(version), cache(packages_distributions)  # they parse files
 _LOOK_AGAIN = 2.0
 """Seconds between looks at whether another part of the grid has finished a fine-tuning."""
 Report = Callable[[float, str], None]
