@@ -1,6 +1,8 @@
 # Everything happens in .venv; nothing on the machine is changed.
 PYTHON ?= python3
 BIN := .venv/bin
+# Compiled files are kept, whatever the environment says: test processes read them again and again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: setup demo real board test test-all test-fast search mutants docs check clean
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import shutil
@@ -17,6 +18,10 @@ from hypothesis import settings
 # Before torch is imported: as many test processes run as there are cores, and its threads would
 # only wait for each other. Processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What is imported stays: a million objects that every collection of garbage would look through,
+# half a second each time that a run frees a model. `pytest_collection_finish` sets them aside.
+gc.disable()
 
 # The same examples in every run, so that nobody's change fails by another's luck; `make search`
 # looks for new ones with fresh seeds, and what it finds becomes an explicit example. No deadline:
@@ -81,6 +86,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         if item.path.stem in LONG_FILES:
             item.add_marker(pytest.mark.long)
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, of what tests make alone."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

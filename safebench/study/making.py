@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ _LIBRARIES = (
     "numpy",
     "scipy",
 )
+_version, _distributions = cache(version), cache(packages_distributions)  # they parse files
 _LOOK_AGAIN = 2.0
 """Seconds between looks at whether another part of the grid has finished a fine-tuning."""
 Report = Callable[[float, str], None]
@@ -202,10 +203,10 @@ class Maker:
 
     def environment(self) -> dict[str, Any]:
         """Return what work is done with here, as far as it is known yet."""
-        libraries = {name: version(name) for name in _LIBRARIES}
+        libraries = {name: _version(name) for name in _LIBRARIES}
         if self.settings.backend != OURS:  # vllm, sglang: backends that are packages
-            distributions = packages_distributions().get(self.settings.backend, [])
-            libraries |= {name: version(name) for name in distributions}
+            distributions = _distributions().get(self.settings.backend, [])
+            libraries |= {name: _version(name) for name in distributions}
         found = {
             "python": platform.python_version(),
             "libraries": libraries,
