@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo real test test-all test-fast search mutants docs check clean
+.PHONY: setup demo real board test test-all test-fast search mutants docs check clean
 
 setup: .venv/.ready
 
@@ -20,6 +20,13 @@ demo: setup
 # A small real instruct model in build/, for benchmarks and studies: 93 MB once.
 real: setup
 	$(BIN)/python tools/real_model.py
+
+# The studies of leaderboard/ again, their reruns and what is told of them: hours on one core, resumable.
+board: setup
+	$(BIN)/python leaderboard/studies/make.py
+	$(BIN)/python leaderboard/studies/reruns.py
+	$(BIN)/python leaderboard/studies/findings.py
+	$(BIN)/python tests/leaderboard/make_expected.py
 
 # One process more than there are cores: some tests wait for servers, locks and kills.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')

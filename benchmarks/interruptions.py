@@ -45,6 +45,17 @@ def execute_plan(plan: Path, out: Path, die_at: int | None = None) -> None:
         _execute(plan, out)
 
 
+def die_inside(plan: Path, out: Path, step: int) -> None:
+    """Execute a plan in this process, and kill it when a fine-tuning has saved that step."""
+
+    def die(_: str) -> None:
+        if any((out / ".work" / "tuning").glob(f"*/step-{step}")):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with watched(die):
+        _execute(plan, out)
+
+
 def count_moments(plan: Path, out: Path, counted: Path) -> None:
     """Execute a plan in this process, and write down how many moments it could die at."""
     calls: list[str] = []
@@ -63,8 +74,10 @@ def _execute(plan: Path, out: Path) -> None:
     from safebench.study.plan import make_plan
 
     made = make_plan(Submission(load_card(plan), plan.parent), out)
+    # A state is saved at every step of a fine-tuning.
+    settings = Settings(batch_size=64, threads=1, save_state_every=1e-9)
     if finished_earlier(made, out) is None:
-        execute(made, out, Settings(batch_size=64, threads=1), Silent())
+        execute(made, out, settings, Silent())
 
 
 @contextmanager

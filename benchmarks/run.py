@@ -185,8 +185,8 @@ def print_figures(
     print()
     for what, ratio, bound in (
         ("lm_eval run in a loop / ours", total / best[5], "at least 20"),
-        ("simple_evaluate in a loop / ours", loop / best[5], "at least 3"),
-        ("  where it measures the base too", loop_and_base / best[5], "as ours always does"),
+        ("simple_evaluate in a loop / ours", loop / best[5], "without the base, which ours has"),
+        ("  where it measures the base too", loop_and_base / best[5], "at least 4"),
         ("our generation / bare floor", floor["ours"] / floor["floor"], "at most 1.25"),
         ("our peak memory / one lm_eval", memory / least, "at most 1.3"),
     ):
@@ -319,6 +319,7 @@ def profile(folder: Path) -> None:
     importlib.import_module("lm_eval.tasks")
     report_step("import transformers, lm-eval, datasets")
     from safebench.evidence.submission import Submission
+    from safebench.models.quantized import without_bitsandbytes
     from safebench.progress import Silent
     from safebench.study.engines import Settings
     from safebench.study.execute import execute
@@ -327,8 +328,9 @@ def profile(folder: Path) -> None:
     report_step("import the rest of safebench")
     plan = make_plan(Submission(card, folder), folder / "profiled")
     report_step("plan: transformers imports the architecture; tokenizer, prompts, digests")
-    importlib.import_module("peft")
-    report_step("import peft, which imports bitsandbytes where it is installed")
+    with without_bitsandbytes():
+        importlib.import_module("peft")
+    report_step("import peft, for the adapters")
     execute(plan, folder / "profiled", Settings(batch_size=512), Silent())
     events = [json.loads(line) for line in (folder / "profiled/journal.jsonl").open()]
     cells = sum(event["seconds"] for event in events if event["event"] == "block")

@@ -1,6 +1,7 @@
 """How fast responses are made, and whether they are the same in any batch.
 
     python benchmarks/sampling.py [--small] [--rounds N] [--same PROMPTS] [--real PROMPTS]
+                                  [--lengths STRONGREJECT.csv]
 
 Time: 100 prompts of safebench_harm, 5 repeats, the embedded model loaded. The floor is
 `model.generate` with sampling on the same tokenized prompts, sorted by length, at the batch size of
@@ -8,6 +9,9 @@ the list at which it is fastest; ours does all that a run does, from texts to te
 size. Rounds take turns, the minimum of each counts: wall time, and processor time, which neighbours
 disturb less. The bound is 1.25 times the floor.
 The same on a real vocabulary, of 49,152 tokens, where `make real` has brought the model.
+Lengths: 48 of StrongREJECT's 313 prompts, in that model's template, 32 new tokens each, in one
+batch: `generate` padded on the left, lm-eval's HFLM, and ours, in a process each. Processor time,
+peak memory, and how many greedy texts are those of `generate`.
 Sameness: every response at batch sizes 1, 7 and 64, shuffled but for the first, and with a third of
 the requests left out, against batch size 64 by length. For each response that differs: the first
 differing token, and the gap between the two largest noisy scores there.
@@ -16,7 +20,11 @@ differing token, and the gap between the two largest noisy scores there.
 from __future__ import annotations
 
 import argparse
+import csv
 import json
+import multiprocessing
+import random
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +33,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
 from timing import machine
 
 from safebench.models.loading import load_base, load_tokenizer, locate
@@ -43,6 +53,14 @@ CASES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "T = 0.7, min-p 0.1": ({"temperature": 0.7, "min_p": 0.1}, (32, 72)),
     "T = 1, no filter": ({"temperature": 1.0}, (32, 72)),
 }
+LENGTHS: dict[str, tuple[dict[str, Any], int, float]] = {
+    "greedy": ({"do_sample": False}, 1, 0.95),
+    "T = 1": ({"do_sample": True, "temperature": 1.0}, 1, 0.95),
+    "T = 1, 4 repeats": ({"do_sample": True, "temperature": 1.0}, 4, 0.45),
+}
+"""Settings, repeats, and the most of `generate`'s processor time."""
+MEMORY = 1.1
+"""The most of `generate`'s peak memory."""
 REAL_CASES = {name: (how, (32,)) for name, (how, _) in CASES.items()}
 
 
@@ -53,10 +71,15 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of timing")
     parser.add_argument("--real", type=int, default=12, help="prompts for the real model; 0: none")
     parser.add_argument("--same", type=int, default=100, help="prompts compared between batches")
+    parser.add_argument("--lengths", type=Path, help="StrongREJECT's CSV file; measures that alone")
     arguments = parser.parse_args()
     small = arguments.small
     prompts, rounds, same = (6, 1, 6) if small else (100, arguments.rounds, arguments.same)
     print(f"{machine('torch', 'transformers')}; {torch.get_num_threads()} threads")
+    if arguments.lengths:
+        broken = _lengths(arguments.lengths)
+        print("\nwithin the bounds" if not broken else f"\nOVER THE BOUND: {', '.join(broken)}")
+        return 1 if broken else 0
     broken = _times(Bench("float32", prompts), SIZES, CASES, rounds)
     if REAL.is_dir() and arguments.real and not small:
         bench = Bench("float32", arguments.real, str(REAL))
@@ -77,7 +100,11 @@ class Bench:
         self.model = load_base(located, dtype, "cpu")
         self.tokenizer = load_tokenizer(located)
         lines = (tasks_dir() / "safebench_harm" / "harm.jsonl").read_text().splitlines()
-        self.documents = [json.loads(line) for line in lines][:prompts]
+        self.ask([json.loads(line) for line in lines[:prompts]])
+
+    def ask(self, documents: list[dict[str, Any]]) -> None:
+        """Take these prompts."""
+        self.documents = [{"prompt_id": str(i), **doc} for i, doc in enumerate(documents)]
         self.contexts = [
             self.tokenizer.apply_chat_template(
                 [{"role": "user", "content": document["prompt"]}],
@@ -93,20 +120,23 @@ class Bench:
         lm.stream = STREAM
         return lm
 
-    def requests(self, how: dict[str, Any], new_tokens: int) -> list[Any]:
-        """Return what lm-eval would ask: every prompt REPEATS times."""
+    def encoded(self) -> list[list[int]]:
+        """Return the prompts as tokens."""
+        return list(self.tokenizer(self.contexts, add_special_tokens=False)["input_ids"])
+
+    def requests(self, how: dict[str, Any], new_tokens: int, repeats: int = REPEATS) -> list[Any]:
+        """Return what lm-eval would ask: every prompt some times."""
         settings = {"do_sample": True, "max_gen_toks": new_tokens, "until": [], **how}
         return [
             SimpleNamespace(args=(context, settings), doc=document, task_name="safebench_harm")
             for context, document in zip(self.contexts, self.documents, strict=True)
-            for _ in range(REPEATS)
+            for _ in range(repeats)
         ]
 
     def floor(self, how: dict[str, Any], new_tokens: int, size: int) -> Callable[[], None]:
         """Return a call of transformers' generate on the same prompts, tokenized beforehand."""
         pad = self.tokenizer.pad_token_id
-        encoded = self.tokenizer(self.contexts, add_special_tokens=False)["input_ids"]
-        rows = sorted((tokens for tokens in encoded for _ in range(REPEATS)), key=len)
+        rows = sorted((tokens for tokens in self.encoded() for _ in range(REPEATS)), key=len)
         batches = []
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
@@ -177,6 +207,91 @@ def _least(
             took = (time.perf_counter() - wall, time.process_time() - processor)
             best[name] = (min(best[name][0], took[0]), min(best[name][1], took[1]))
     return best
+
+
+def _lengths(file: Path) -> list[str]:
+    """Measure prompts of different lengths; return which bounds are broken."""
+    bench = Bench("float32", 0, str(REAL))
+    with file.open(newline="") as lines:
+        prompts = [row["forbidden_prompt"] for row in csv.DictReader(lines)]
+    bench.ask([{"prompt": text} for text in random.Random(0).sample(prompts, 48)])  # noqa: S311
+    widths = sorted(map(len, bench.encoded()))
+    print(f"\n{bench.name}: 48 prompts of {widths[0]} to {widths[-1]} tokens, 32 new ones, float32")
+    broken = []
+    for name, (how, repeats, bound) in LENGTHS.items():
+        settings = {"max_gen_toks": 32, "until": [], **how}
+        took = {
+            who: _alone(call, bench, settings, repeats)
+            for who, call in (("generate", _generate), ("HFLM", _by_lm_eval), ("ours", _ours))
+        }
+        print(f"\n{name}: processor seconds, of generate's; peak MiB, of generate's", flush=True)
+        _, floor, least = took["generate"]
+        for who, (_, seconds, memory) in took.items():
+            ratios = seconds / floor, memory / least
+            print(f"  {who:8} {seconds:6.1f} {ratios[0]:5.2f} {memory:6.0f} {ratios[1]:5.2f}")
+        texts, _, _ = took["ours"]
+        if ratios[0] > bound or ratios[1] > MEMORY:
+            broken.append(name)
+        if not how["do_sample"]:
+            same = sum(a == b for a, b in zip(texts, took["generate"][0], strict=True))
+            print(f"  {same} of {len(texts)} texts are those of generate")
+    return broken
+
+
+def _alone(call: Callable[..., list[str]], *given: Any) -> tuple[list[str], float, float]:
+    """Return a call's texts, processor seconds and peak MiB, measured in a process of its own."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+
+    def work() -> None:
+        start, texts = time.process_time(), call(*given)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        theirs.send((texts, time.process_time() - start, peak))
+
+    process = context.Process(target=work)
+    process.start()
+    got: tuple[list[str], float, float] = ours.recv()
+    process.join()
+    return got
+
+
+def _generate(bench: Bench, settings: dict[str, Any], repeats: int) -> list[str]:
+    rows = [tokens for tokens in bench.encoded() for _ in range(repeats)]
+    pad, width = bench.tokenizer.pad_token_id, max(map(len, rows))
+    how = {key: value for key, value in settings.items() if key in ("do_sample", "temperature")}
+    with torch.inference_mode():
+        output = bench.model.generate(
+            input_ids=torch.tensor([[pad] * (width - len(row)) + row for row in rows]),
+            attention_mask=torch.tensor(
+                [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+            ),
+            max_new_tokens=settings["max_gen_toks"],
+            pad_token_id=pad,
+            **how,
+            **({"top_k": 0} if how["do_sample"] else {}),
+        )
+    texts = bench.tokenizer.batch_decode(output[:, width:], skip_special_tokens=True)
+    return [text.strip() for text in texts]
+
+
+def _by_lm_eval(bench: Bench, settings: dict[str, Any], repeats: int) -> list[str]:
+    lm = HFLM(
+        pretrained=bench.model,
+        tokenizer=bench.tokenizer,
+        batch_size=len(bench.contexts) * repeats,
+    )
+    asked = [
+        Instance("generate_until", document, (context, dict(settings)), 0)
+        for context, document in zip(bench.contexts, bench.documents, strict=True)
+        for _ in range(repeats)
+    ]
+    return list(lm.generate_until(asked, disable_tqdm=True))
+
+
+def _ours(bench: Bench, settings: dict[str, Any], repeats: int) -> list[str]:
+    return bench.lm(len(bench.contexts) * repeats).generate_until(
+        bench.requests(settings, settings["max_gen_toks"], repeats)
+    )
 
 
 def _sameness(prompts: int) -> list[str]:

@@ -65,6 +65,18 @@ threads = click.option(
 )
 
 
+save_state_every = click.option(
+    "--save-state-every",
+    default=15.0,
+    show_default=True,
+    metavar="MINUTES",
+    type=click.FloatRange(min=0),
+    help="Time between two states of a fine-tuning (weights, optimizer, random numbers) in the "
+    "run's folder. One that was killed goes on from the last state, and ends with the same bytes "
+    "on a CPU. The states go when the fine-tuning has ended. 0 saves none.",
+)
+
+
 def workers(command: Command) -> Command:
     """Add the options that say where the work is done, and by how many."""
     for option in (

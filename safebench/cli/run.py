@@ -64,6 +64,7 @@ _OURS = "hf"
 @options.batch_size
 @options.device
 @options.threads
+@options.save_state_every
 @options.workers
 @options.quiet
 @click.option("--attention", help="Attention implementation of transformers, e.g. sdpa or eager.")
@@ -72,8 +73,8 @@ _OURS = "hf"
     default=_OURS,
     show_default=True,
     metavar="NAME",
-    help="What generates the responses: hf is transformers with reproducible sampling; any other "
-    "name is an lm-eval model, e.g. vllm or local-chat-completions.",
+    help="What generates the responses: hf is transformers with reproducible sampling; vllm is "
+    "vLLM in this process; any other name is an lm-eval model, e.g. local-chat-completions.",
 )
 @click.option(
     "--backend-args",

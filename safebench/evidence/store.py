@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from safebench.errors import RunError
 from safebench.evidence.claim import Claim, differing
-from safebench.evidence.journal import JOURNAL_FILE, Journal
+from safebench.evidence.journal import JOURNAL_FILE, Journal, Run
 from safebench.evidence.lock import LockedError, VanishedError, holder, locked
 from safebench.evidence.seals import Seals
 from safebench.evidence.submission import CARD_FILE
@@ -259,6 +259,10 @@ class Store:
     def made(self) -> Path:
         """Where workers leave what nobody has checked and put in its place."""
         return self.work / "made"
+
+    def states(self, run: Run) -> Path:
+        """Return where the fine-tuning of a run leaves what it would go on from."""
+        return self.work / "tuning" / f"{run[0]}-seed-{run[1]}"
 
     def judged(self, block: str, judge: str) -> Path:
         """Return where a judge's grades of a block are, or will be."""

@@ -131,7 +131,7 @@ def _open(entry: ModelJudge, reader: Reader, setting: Setting) -> Asker:
     if entry.access == "api":
         from safebench.judges.prompted.endpoint import Endpoint
 
-        return Endpoint(entry, setting.folder)
+        return Endpoint(entry, reader, setting.folder)
     from safebench.judges.prompted.local import LocalModel
 
     return LocalModel(entry, reader, setting.folder, setting.device)
@@ -146,11 +146,6 @@ def check_entry(entry: ModelJudge, place: str, *_: object) -> None:
     parser = Reader(entry, place).parser
     check_template(entry, place)
     sampling = require(entry.sampling, f"{place}.sampling")
-    if parser.shares is not None and entry.access == "api":
-        raise CardError(
-            f"{place}.parser is {parser.name!r}, which needs the probabilities of the next token",
-            fix="set access: weights, or name a parser that reads text",
-        )
     if parser.shares is None and sampling is None:
         raise CardError(
             f"{place}.sampling is missing, and its judge writes text",

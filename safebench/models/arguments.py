@@ -15,7 +15,7 @@ An argument may hold placeholders, so that one line serves the base model and ev
 An argument whose placeholder has no value for the weights is left out for them: the base model
 has no {adapter}, {seed} or {checkpoint}, a local folder no {revision}. So
 
-    vllm                     pretrained={weights},lora_local_path={adapter},dtype=bfloat16
+    sglang                   pretrained={weights},dtype=bfloat16
     local-chat-completions   base_url=http://127.0.0.1:8000/v1/chat/completions,model={model}
 
 serve every condition. There is no second line for the base model: a server names its models

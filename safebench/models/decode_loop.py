@@ -12,6 +12,7 @@ from transformers import DynamicCache
 
 from safebench.errors import ModelError
 from safebench.models.interface import Generated
+from safebench.models.prefill import Tokens, grouped, pass_cost, read, shared_start
 from safebench.models.sampling import NONE, Sampling, choose, penalised
 from safebench.models.slot_cache import SlotCache, rounded
 
@@ -25,7 +26,7 @@ class Job:
     """One response to be made."""
 
     number: int
-    prompt: tuple[int, ...]
+    prompt: Tokens
     key: int
 
 
@@ -94,7 +95,8 @@ class Decoder:
         self.model, self.sampling, self.endings, self.size = model, sampling, endings, size
         self.rows: list[_Row] = []
         self.unread: list[torch.Tensor] = []
-        self.kept: tuple[tuple[int, ...], DynamicCache] | None = None
+        self.shared: Tokens = ()
+        self.known: dict[Tokens, DynamicCache] = {}
         self.every = STEPS_BETWEEN_LOOKS.get(model.device.type, STEPS_ON_ACCELERATOR)
 
     def run(self, jobs: Sequence[Job], done: Callable[[dict[int, Generated]], None]) -> None:
@@ -109,6 +111,7 @@ class Decoder:
         slots = min(self.size, len(jobs))
         with torch.inference_mode():
             self._allocate(slots)
+            self._share({job.prompt[:-1] for job in jobs} - {()})
             while waiting or self.rows:
                 free = slots - len(self.rows)
                 # A few at a time: reading prompts one by one costs a step each.
@@ -156,32 +159,33 @@ class Decoder:
                 self.seen[slot, torch.tensor(job.prompt, device=self.seen.device)] = True
         self.rows.extend(_Row(job) for job in jobs)
 
+    def _share(self, texts: set[Tokens]) -> None:
+        """Read the tokens that all prompts start with, where that saves time."""
+        self.shared = shared_start(texts, pass_cost(self.model))
+        if self.shared:
+            self.known[self.shared] = read(self.model, [self.shared])
+
     def _read(self, jobs: Sequence[Job], slots: Sequence[int]) -> None:
         """Fill slots with the keys and values of their prompts, each prompt read once."""
-        places: dict[tuple[int, ...], list[int]] = {}
+        places: dict[Tokens, list[int]] = {}
         for job, slot in zip(jobs, slots, strict=True):
             places.setdefault(job.prompt[:-1], []).append(slot)
         places.pop((), None)
-        if self.kept is not None and (known := places.pop(self.kept[0], None)):
-            self.cache.fill(known, self.kept[1], [0] * len(known))
-        if not places:
-            return
-        texts = list(places)
-        width = rounded(max(map(len, texts)))
-        # Filled up behind, where no token of the text looks, with a token that is no padding.
-        padded = [text + text[-1:] * (width - len(text)) for text in texts]
-        read = DynamicCache(config=self.model.config)
-        self.model(
-            input_ids=torch.tensor(padded, device=self.model.device),
-            past_key_values=read,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        rows = [row for row, text in enumerate(texts) for _ in places[text]]
-        self.cache.fill([slot for text in texts for slot in places[text]], read, rows)
-        # Repeats of a prompt follow one another: those that found no place need it again.
-        read.batch_select_indices(torch.tensor([len(texts) - 1], device=self.model.device))
-        self.kept = (texts[-1], read)
+        for text in places.keys() & self.known.keys():
+            filled = places.pop(text)
+            self.cache.fill(filled, self.known[text], [0] * len(filled))
+        before = self.known.get(self.shared)
+        last = jobs[-1].prompt[:-1]
+        for group in grouped(places, pass_cost(self.model)):
+            got = read(self.model, [text[len(self.shared) :] for text in group], before)
+            rows = [row for row, text in enumerate(group) for _ in places[text]]
+            self.cache.fill([slot for text in group for slot in places[text]], got, rows)
+            if last in group:
+                # Repeats of a prompt follow one another: those that found no place need it again.
+                got.batch_select_indices(
+                    torch.tensor([group.index(last)], device=self.model.device)
+                )
+                self.known = {last: got} | ({self.shared: before} if before is not None else {})
 
     def _step(self) -> None:
         """Give every active row its next token, without asking the device for anything."""

@@ -94,6 +94,8 @@ class EngineSpec:
     """Whether the model exists behind a server only."""
     dtype: str = "float32"
     quantization: str = "none"
+    adapter_rank: int | None = None
+    """Rank of the adapters, None where there are none."""
     device: str = "cpu"
     attention: str | None = None
 

@@ -1,6 +1,6 @@
 """Any other lm-eval model by its name: a thin adapter.
 
-In this process (vllm, sglang, ...) lm-eval's class generates in batches. Classes of other APIs
+In this process (sglang, ...) lm-eval's class generates in batches. Classes of other APIs
 (anthropic-chat, litellm, ...) are asked one request at a time from several threads, since a seed of
 its own for each request would otherwise end their concurrency.
 Where a class sends no seed, one that draws from torch's generator in this process is at least given
@@ -29,15 +29,15 @@ from safebench.models.arguments import check_known, positive
 from safebench.models.interface import Conversation, EngineSpec, Generated, OnBatch, Value
 from safebench.models.loading import free_memory
 from safebench.models.named_engine import NamedEngine, Request, ask_all, ending, shown
+from safebench.models.prompts import templated
 from safebench.models.quiet import first_line, preserved_random_state, quiet
 from safebench.models.sampling import Stream
 
 OURS = frozenset({"hf", "hf-auto", "huggingface", "safebench_hf"})
 """lm-eval's names for what our own engine does."""
 _LITELLM = frozenset({"litellm", "litellm-chat", "litellm-chat-completions"})
-_SEEDED = _LITELLM | {"vllm"}
-"""Classes that can send a seed for every response."""
-_EXTRAS = {"vllm": "vllm", "vllm-vlm": "vllm", "openvino": "optimum"}
+"""Classes that send a seed with every request."""
+_EXTRAS = {"vllm-vlm": "vllm", "openvino": "optimum"}
 
 
 def backend_names() -> list[str]:
@@ -67,7 +67,7 @@ class LmEvalEngine(NamedEngine):
                 # lm-eval would ask the Hub for a tokenizer of the model's name.
                 args["tokenizer_backend"], args["tokenized_requests"] = None, False
             self._class = _watched(self._class, self._replies)
-        super().__init__(spec, args, seeded=spec.name in _SEEDED)
+        super().__init__(spec, args, seeded=spec.name in _LITELLM)
         self.takes_chat = "chat" in spec.name or spec.name in _LITELLM
         if spec.template_arguments and (spec.served or self.takes_chat):
             raise ModelError(
@@ -91,12 +91,7 @@ class LmEvalEngine(NamedEngine):
         if self.spec.tokenizer is not None and not self.takes_chat:
             # The base model's carries the template, the day and the arguments of the card; the
             # class has a tokenizer of its own, and arguments that the card does not say.
-            return self.spec.tokenizer.apply_chat_template(
-                messages,
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
-                continue_final_message=not add_generation_prompt,
-            )
+            return templated(self.spec.tokenizer, messages, add_generation_prompt)
         made = self.lm.apply_chat_template(messages, add_generation_prompt=add_generation_prompt)
         if isinstance(made, JsonChatStr):
             return Conversation(tuple(json.loads(made.prompt)))
@@ -140,7 +135,7 @@ class LmEvalEngine(NamedEngine):
         if self.is_server and self.lm.tokenized_requests:
             special = self.lm.add_bos_token
             return partial(self.lm.tok_encode, add_special_tokens=special), self.lm.max_length
-        if self.name in ("vllm", "sglang"):
+        if self.name == "sglang":
             return self.lm.tok_encode, self.lm.max_length
         return None
 

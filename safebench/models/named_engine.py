@@ -87,7 +87,7 @@ class NamedEngine(ABC):
                 f"backend {self.name}: its arguments are the same for {owner.name} and "
                 f"{weights.name}, so one model would answer for both",
                 fix="name the weights in --backend-args: model={model} for a server, "
-                "pretrained={weights},lora_local_path={adapter} for vllm",
+                "pretrained={weights} for a class in this process",
             )
         if filled != self._placed:
             self._replace(filled)

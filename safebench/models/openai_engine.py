@@ -28,6 +28,7 @@ from safebench.models.named_engine import (
     error_message,
     shown,
 )
+from safebench.models.prompts import templated
 from safebench.models.sampling import Stream
 
 try:
@@ -138,13 +139,7 @@ class OpenAIEngine(NamedEngine):
         if not self._tokenized:
             return Conversation(tuple(messages))
         # The base model's carries the template, the day and the arguments of the card.
-        tokenizer = self.spec.tokenizer or self._tokenizer
-        return tokenizer.apply_chat_template(
-            messages,
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-            continue_final_message=not add_generation_prompt,
-        )
+        return templated(self.spec.tokenizer or self._tokenizer, messages, add_generation_prompt)
 
     def _with_defaults(self, spec: EngineSpec) -> dict[str, Value]:
         """Return the arguments as the card records them."""

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from safebench.models.interface import Engine, EngineSpec
 
 OURS = "hf"
-"""The engine that loads weights itself."""
+"""The engine whose noise does not depend on the batch."""
+LOADING = frozenset({OURS, "vllm"})
+"""Engines that load weights as the card says: dtype and quantization."""
 
 
 def _transformers(spec: EngineSpec) -> Engine:
@@ -31,6 +33,12 @@ def _lm_eval(spec: EngineSpec) -> Engine:
     return LmEvalEngine(spec)
 
 
+def _vllm(spec: EngineSpec) -> Engine:
+    from safebench.models.vllm_engine import VllmEngine
+
+    return VllmEngine(spec)
+
+
 ENGINES: dict[str, Callable[[EngineSpec], Engine]] = {
     OURS: _transformers,
     "azure-openai-chat-completions": _openai,
@@ -38,6 +46,7 @@ ENGINES: dict[str, Callable[[EngineSpec], Engine]] = {
     "local-completions": _openai,
     "openai-chat-completions": _openai,
     "openai-completions": _openai,
+    "vllm": _vllm,
 }
 
 

@@ -32,6 +32,8 @@ _M2 = 0x94D049BB133111EB
 _REMOVED = float("-inf")
 _CHUNK = 1 << 16
 """Words that are drawn at once: they stay in the processor's cache."""
+_AT_ONCE = 1 << 21
+"""Words that are drawn at once on an accelerator: 16 MiB, which stay in its cache."""
 NONE = -1
 """In place of a token: the row's logits have no largest finite number."""
 
@@ -200,9 +202,8 @@ def choose(
         s, g = (x.unsqueeze(1) for x in sequences(keys, step))
         if logits.device.type == "cpu":
             token = _among_few(scores, s, g, sampling)
-        else:  # noise for every token costs less than asking the device which are left
-            tokens = torch.arange(scores.shape[1], device=scores.device)
-            token = (scores.double() + gumbel_noise(s, g, tokens)).argmax(dim=-1)
+        else:  # asking an accelerator which tokens are left makes it wait for the host
+            token = _among_all(scores, s, g)
     return torch.where(usable, token, NONE)
 
 
@@ -220,6 +221,26 @@ def _among_few(
     wins = sums == best[rows]
     lowest = tokens.new_full((len(scores),), scores.shape[1])
     return lowest.scatter_reduce_(0, rows[wins], tokens[wins], "amin")
+
+
+def _among_all(
+    scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor, at_once: int = _AT_ONCE
+) -> torch.Tensor:
+    """Return each row's token from the noise of every token, part by part of the vocabulary.
+
+    `s` and `g` have shape (rows, 1); `at_once` bounds the float64 numbers of a part.
+    """
+    rows, vocabulary = scores.shape
+    size = max(1, at_once // rows)
+    best = scores.new_full((rows,), _REMOVED, dtype=torch.float64)
+    token = torch.zeros(rows, dtype=torch.int64, device=scores.device)
+    for start in range(0, vocabulary, size):
+        tokens = torch.arange(start, min(start + size, vocabulary), device=scores.device)
+        sums = gumbel_noise(s, g, tokens).add_(scores[:, start : start + size])
+        largest, place = sums.max(dim=-1)  # the first among equals, as is the part that found it
+        token = torch.where(largest > best, place + start, token)
+        best = torch.maximum(best, largest)
+    return token
 
 
 def _in_reach(scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from transformers import Cache, DynamicCache
 from transformers.cache_utils import CacheLayerMixin, DynamicLayer
 
 from safebench.models.loading import is_out_of_memory
+from safebench.models.prefill import read
 
 ARGUMENTS = {"attention_mask", "position_ids", "past_key_values", "logits_to_keep"}
 """What the forward pass of a model must take."""
@@ -174,8 +175,8 @@ def bare(model: Any) -> Any:
 def is_plain(model: Any) -> bool:
     """Return whether a model attends to a full cache that may be laid out as above.
 
-    What its class declares is not trusted: two rows of different lengths are run through the
-    cache and compared with the same tokens run at once.
+    What its class declares is not trusted: two rows of different lengths, whose first tokens are
+    read once for both, are run through the cache and compared with the same tokens run at once.
     """
     if hasattr(model, "peft_config") and hasattr(model, "get_base_model"):
         return False
@@ -197,23 +198,24 @@ def _agrees(model: Any, layers: int) -> bool:
     """Compare the cache's way with a plain forward pass, on tokens that mean nothing."""
     size = model.config.get_text_config(decoder=True).vocab_size
     tokens = torch.arange(1, 13, device=model.device) * 7 % size
+    texts = [tuple(tokens[:length].tolist()) for length in (9, 4)]
     cache = SlotCache(layers, 2, model)
-    starts = (0, 5)
+    cache.reserve(12)
     try:
-        for step in range(12):
-            # The second row waits at its first position until the first row is five ahead.
-            positions = torch.tensor([step, max(0, step - starts[1])], device=model.device)
+        before = read(model, [texts[0][:3]])
+        cache.fill([0, 1], read(model, [text[3:] for text in texts], before), [0, 1])
+        cache.show([0, 1], [len(text) for text in texts])
+        for step in range(3):
+            positions = torch.tensor([len(text) + step for text in texts], device=model.device)
             got = model(
                 input_ids=tokens[positions].unsqueeze(1),
-                attention_mask=cache.aim(positions, step + 1),
+                attention_mask=cache.aim(positions, 10 + step),
                 position_ids=positions.unsqueeze(1),
                 past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
             ).logits[:, -1]
-        expected = torch.stack(
-            [model(input_ids=tokens[None, : 12 - start]).logits[0, -1] for start in starts]
-        )
+        expected = model(input_ids=tokens[None]).logits[0, positions]
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as problem:
         if is_out_of_memory(problem):
             raise

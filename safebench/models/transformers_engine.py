@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
-from lm_eval.models.utils import has_bos_prefix
 
 from safebench.errors import ModelError
 from safebench.models.decode_loop import Decoder, Endings, Job
@@ -27,6 +26,7 @@ from safebench.models.loading import (
     is_out_of_memory,
     load_base,
 )
+from safebench.models.prompts import encode
 from safebench.models.quiet import quiet
 from safebench.models.sampling import (
     Sampling,
@@ -179,18 +179,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
 
     def encoded(self, contexts: Sequence[str]) -> dict[str, tuple[int, ...]]:
         """Return each distinct context's tokens, as `tok_encode` gives them."""
-        begins = self.tokenizer.decode(self.prefix_token_id)
-        usual = {} if self.add_bos_token is None else {"add_special_tokens": self.add_bos_token}
-        found: dict[str, tuple[int, ...]] = {}
-        for has_bos in (False, True):
-            texts = [c for c in dict.fromkeys(contexts) if has_bos_prefix(c, begins) is has_bos]
-            if texts:
-                how = {"add_special_tokens": False} if has_bos else usual
-                encoded = self.tokenizer(texts, **how)["input_ids"]
-                found.update(zip(texts, map(tuple, encoded), strict=True))
-        if () in found.values():
-            raise ModelError("a prompt has no tokens", fix="leave empty prompts out of the task")
-        return found
+        return encode(self.tokenizer, contexts)
 
     def gap(
         self, context: str, first: str, second: str, settings: Mapping[str, Any], key: int

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter
 
 from safebench.analysis.correction import Corrected, corrections
+from safebench.analysis.deciding import Deciding, deciding_seeds
 from safebench.analysis.measures import Number
 from safebench.analysis.reading import Reading, readings
 from safebench.card.base import NotReported, Unpinnable
@@ -116,6 +117,7 @@ class BoardRow:
     date: str = ""  # of the submission
     control: MeasuredScore | None = None  # the same recipe on the control's data
     reading: Reading | None = None  # what its change in harm is read as
+    deciding: Deciding | None = None  # the seeds that would decide it, where it is undecided
     spread: Spread | None = None
     placed: Placed | None = None  # where it stands in its family
     measured_by: Mapping[str, str] = field(default_factory=dict)  # construct -> digest
@@ -338,9 +340,13 @@ def _read(
     if results is None or harm is None or submission.card.given_evidence is None:
         return {}
     blocks = submission.blocks
-    block = find(blocks, key_of(harm))
+    block, base = find(blocks, key_of(harm)), find(blocks, base_key(harm))
+    reading = readings(submission.card, results, blocks).get(key_of(harm))
+    open_ = reading is not None and reading.word == "cannot_tell"
+    is_recipe = submission.card.submission.object == "recipe"
     return {
-        "reading": readings(submission.card, results, blocks).get(key_of(harm)),
+        "reading": reading,
+        "deciding": deciding_seeds(block, base) if open_ and is_recipe and block and base else None,
         "spread": None if block is None else _spread(block),
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, Ints, between, cluster_codes, proportions
 from safebench.stats._dist import combined_quantile, edge, satterthwaite, t_quantile
-from safebench.stats._twoway import cluster_variance, one_run_per_row, two_way
+from safebench.stats._twoway import TwoWay, cluster_variance, one_run_per_row, two_way
 
 #: With fewer effective clusters than this behind the variance, pseudo-prompts are added.
 RARE = 10.0
@@ -111,14 +111,7 @@ def paired_difference(
     deviations = second.mean(axis=0) - first.mean(axis=0) - estimate
     prompt = cluster_variance(deviations, codes, groups)
     prompt += 2 / groups**2 * _rarity(codes, deviations)
-    parts, added = [(prompt, groups - 1.0)], [(prompt, groups - 1.0)]
-    for arm in arms:
-        s = arm.n_seeds - 1.0
-        added.append((max(arm.seed - arm.cell, 0.0), s))
-        if arm.seed > arm.cell * (1 + 1e-9):
-            parts += [(arm.seed, s), (arm.cell, s * (groups - 1))]
-    total = prompt + sum(variance for variance, _ in added[1:])
-    df = satterthwaite(total, parts)
+    total, df, added = _together(prompt, groups, arms)
     half = _half_width(df, added, tail) if groups > 1 else 2.0
     single = [name for name, arm in zip(names, arms, strict=True) if arm.n_seeds == 1]
     note = f"; run effect of {' and '.join(single)} not measured" if single else ""
@@ -136,6 +129,40 @@ def paired_difference(
         confidence=float(confidence),
         parts=tuple(added),
     )
+
+
+def _together(
+    prompt: float, groups: int, arms: Sequence[TwoWay]
+) -> tuple[float, float, list[tuple[float, float]]]:
+    """Return V, its degrees of freedom, and (variance, df) of prompts and of each arm's seeds."""
+    parts, added = [(prompt, groups - 1.0)], [(prompt, groups - 1.0)]
+    for arm in arms:
+        s = arm.n_seeds - 1.0
+        added.append((max(arm.seed - arm.cell, 0.0), s))
+        if arm.seed > arm.cell * (1 + 1e-9):
+            parts += [(arm.seed, s), (arm.cell, s * (groups - 1))]
+    total = prompt + sum(variance for variance, _ in added[1:])
+    return total, satterthwaite(total, parts), added
+
+
+def half_widths(a: ArrayLike, b: ArrayLike, runs: int, confidences: Sequence[float]) -> list[float]:
+    """Return half of `paired_difference`'s interval if `b` had so many runs that spread alike.
+
+    `a`, `b`: (S, P) or (S, R, P) outcomes in [0, 1], b of two runs or more; `runs`: at least 2. The
+    seeds' variance of b and its interaction with the prompts fall as 1/runs; what the prompts
+    themselves and the runs of `a` add stays.
+    """
+    first, second = (one_run_per_row(proportions(n, x, (2, 3))) for n, x in (("a", a), ("b", b)))
+    codes, groups = cluster_codes(None, first.shape[1])
+    base, tuned = (two_way(table, codes, groups) for table in (first, second))
+    deviations = second.mean(axis=0) - first.mean(axis=0) - (tuned.mean - base.mean)
+    prompt = cluster_variance(deviations, codes, groups)
+    prompt += 2 / groups**2 * _rarity(codes, deviations)
+    share = tuned.n_seeds / runs
+    grown = replace(tuned, seed=tuned.seed * share, cell=tuned.cell * share, n_seeds=runs)
+    prompt -= min(tuned.cell - grown.cell, prompt)
+    total, df, added = _together(prompt, groups, (base, grown))
+    return [_half_width(df, added, (1 - c) / 2) if total > 0 else 0.0 for c in confidences]
 
 
 def _half_width(df: float, parts: Sequence[tuple[float, float]], tail: float) -> float:

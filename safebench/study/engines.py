@@ -12,7 +12,7 @@ from safebench.errors import ModelError, RunError
 from safebench.models.arguments import parse_backend_args
 from safebench.models.conversation import PLACE, nested
 from safebench.models.interface import Engine, EngineSpec
-from safebench.models.registry import OURS, open_engine
+from safebench.models.registry import LOADING, OURS, open_engine
 from safebench.study.api_models import names_of
 from safebench.study.plan import Plan
 
@@ -36,6 +36,8 @@ class Settings:
     """What has the workers: `local` is this machine, `ray` a cluster."""
     workers: int | None = None
     """Units done at once; by default one on each accelerator, or one where there is none."""
+    save_state_every: float = 15.0
+    """Minutes between two states of a fine-tuning that it can go on from; 0 saves none."""
     address: str | None = None
     """Of a Ray cluster; an instance of its own on this machine if None."""
 
@@ -66,17 +68,18 @@ def make_engine(plan: Plan, settings: Settings, device: str) -> Engine:
         args=parse_backend_args(settings.backend_args),
         batch_size=settings.batch_size,
     )
-    if ours:
+    if settings.backend in LOADING:
         loaded: WeightsModel = plan.card.loadable_model
-        return open_engine(
-            replace(
-                spec,
-                dtype=str(require(loaded.dtype, "model.dtype")),
-                quantization=str(require(loaded.quantization, "model.quantization")),
-                device=device,
-                attention=settings.attention,
-            )
+        rank = getattr(getattr(plan.card.hyperparameters, "lora", None), "r", None)
+        spec = replace(
+            spec,
+            dtype=str(require(loaded.dtype, "model.dtype")),
+            quantization=str(require(loaded.quantization, "model.quantization")),
+            adapter_rank=rank if isinstance(rank, int) else None,
+            device=device,
+            attention=settings.attention,
         )
+        return open_engine(spec)
     if isinstance(model, ApiModel):
         spec = replace(spec, names=names_of(model), served=True)
     spec = replace(spec, template_arguments=_template_arguments(model))

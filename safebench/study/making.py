@@ -12,11 +12,11 @@ import platform
 import shutil
 import socket
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from safebench.judges.registry import open_judges
 from safebench.judges.text import is_unfinished
 from safebench.models.interface import Engine, PlacedWeights
 from safebench.models.loading import default_device, free_memory
+from safebench.models.registry import OURS
 from safebench.models.sampling import Stream
 from safebench.study.api_models import RequestDays
 from safebench.study.cells import Block
@@ -50,6 +51,7 @@ from safebench.study.extend import earlier_rows
 from safebench.study.plan import Plan, make_plan
 from safebench.study.training import Tuned, answers_of, fine_tune
 from safebench.study.weights import Checkpoints
+from safebench.tuning.states import States
 
 _LIBRARIES = (
     "safebench",
@@ -82,6 +84,17 @@ class Made:
     responses: int = 0
     said: str = ""
     """What a person is told."""
+    where: str = field(default_factory=socket.gethostname)
+    """Name of the machine."""
+
+
+@contextmanager
+def made_on(host: str, unit: Unit) -> Iterator[None]:
+    """Name the unit and its machine where an environment is refused in the block."""
+    try:
+        yield
+    except RunError as problem:
+        raise RunError(f"{unit.name}, on {host}: {problem}", fix=problem.fix) from problem
 
 
 @dataclass(frozen=True)
@@ -168,7 +181,8 @@ class Maker:
             "generate": self._generate,
             "judge": self._grade,
         }
-        self.store.compare_environment(self.environment())
+        with made_on(socket.gethostname(), unit):
+            self.store.compare_environment(self.environment())
         try:
             return does[unit.kind](unit.given)
         except Exception as problem:
@@ -188,9 +202,13 @@ class Maker:
 
     def environment(self) -> dict[str, Any]:
         """Return what work is done with here, as far as it is known yet."""
+        libraries = {name: version(name) for name in _LIBRARIES}
+        if self.settings.backend != OURS:  # vllm, sglang: backends that are packages
+            distributions = packages_distributions().get(self.settings.backend, [])
+            libraries |= {name: version(name) for name in distributions}
         found = {
             "python": platform.python_version(),
-            "libraries": {name: version(name) for name in _LIBRARIES},
+            "libraries": libraries,
             "threads": torch.get_num_threads(),
             "batch_size": self.settings.batch_size,
         }
@@ -245,15 +263,38 @@ class Maker:
         began, (condition, seed) = time.monotonic(), given
         path, place = self._scratch(f"{condition}-seed-{seed}")
         shutil.rmtree(place, ignore_errors=True)
-        train = partial(fine_tune, self.plan, self.store.folder, condition, seed)
-        report = self._report
-        if self._tuned is None:
-            train(place, self.device, report)
-        else:
-            shared = Tuned(self._tuned / f"{condition}-seed-{seed}")
-            shared.get(place, lambda: train(place, self.device, report), self._wait)
+        shared = Tuned(self._tuned / f"{condition}-seed-{seed}") if self._tuned else None
+        states = self._states(shared.states if shared else self.store.states(given), given)
+
+        def train() -> None:
+            fine_tune(
+                *(self.plan, self.store.folder, condition, seed, place, self.device),
+                report=self._report,
+                states=states,
+            )
+
+        train() if shared is None else shared.get(place, train, self._wait)
         free_memory()
-        return self._made(path, sha256_of_folder(place), began)
+        said = ""
+        if states is not None and states.began_at:
+            said = f"{condition}, training seed {seed}: went on after step {states.began_at}"
+        return self._made(path, sha256_of_folder(place), began, said=said)
+
+    def _states(self, folder: Path, given: tuple[str, int]) -> States | None:
+        """Return where a fine-tuning leaves its states; None where none are asked for."""
+        if not self.settings.save_state_every:
+            return None
+        made_with = self.environment()
+        device = torch.cuda.get_device_name() if self.device == "cuda" else self.device
+        of = {
+            "protocol": self.store.seals.study,
+            "condition": given[0],
+            "training_seed": given[1],
+            "device": device,
+            "python": made_with["python"],
+            **made_with["libraries"],
+        }
+        return States(folder, of, self.settings.save_state_every * 60)
 
     def _wait(self) -> None:
         """Let another part of the grid go on with a fine-tuning that both need."""

@@ -19,8 +19,8 @@ _PROMPTS, _FEW_PROMPTS = 16, 8
 """Responses that are timed, and where the probe is to be short."""
 _TOKENS = 16
 """Their length where the probe is to be short."""
-_UPDATES, _FEW_UPDATES = (1, 4), (1, 2)
-"""Updates of two short fine-tunings: the first shows what beginning costs."""
+_UPDATES, _FEW_UPDATES = 4, 2
+"""Updates of a short fine-tuning, whose first shows what beginning costs."""
 
 
 def time_here(
@@ -69,33 +69,36 @@ def _probe(
             )
             most = _FEW_PROMPTS if is_short else _PROMPTS
             some = prompts[:: max(1, len(prompts) // most)][:most]
-            began = time.monotonic()
             stream = Stream(0, "base", None, None, decoding.name)
-            generate(engine, some, decoding, stream, batch_size=len(some), on_batch=lambda _: None)
+            ask = partial(generate, engine, stream=stream, on_batch=lambda _: None)
+            first = decoding.model_copy(update={"max_new_tokens": 2})
+            ask(some[:1], first, batch_size=1)  # what is done once is not counted
+            began = time.monotonic()
+            ask(some, decoding, batch_size=len(some))
         seconds = (time.monotonic() - began) / len(some) * longest / cut * found.responses
         recipe = trained(plan.card)
         if found.fine_tunings and isinstance(recipe, Training):
             some_rows = next(iter(plan.rows.values()))
-            job = partial(Job, base=plan.base, rows=some_rows, seed=0, tokenizer=plan.tokenizer)
-            taken = []
-            few, many = _FEW_UPDATES if is_short else _UPDATES
-            for updates in (few, many):
-                short = {"steps": updates, "epochs": None, "checkpoints": (updates,)}
-                began = time.monotonic()
-                trainer_of(recipe).train(
-                    job(
-                        recipe=recipe.model_copy(update={**short, "checkpoint_unit": "step"}),
-                        controls=(),
-                        fixed={},
-                        base_name="probe",
-                        out=scratch / f"trained-{updates}",
-                        device=device,
-                        progress=lambda at, loss: None,
-                    )
+            updates = _FEW_UPDATES if is_short else _UPDATES
+            short = {"steps": updates, "epochs": None, "checkpoints": (updates,)}
+            ends = [time.monotonic()]
+            trainer_of(recipe).train(
+                Job(
+                    base=plan.base,
+                    rows=some_rows,
+                    seed=0,
+                    tokenizer=plan.tokenizer,
+                    recipe=recipe.model_copy(update={**short, "checkpoint_unit": "step"}),
+                    controls=(),
+                    fixed={},
+                    base_name="probe",
+                    out=scratch / "trained",
+                    device=device,
+                    progress=lambda at, loss: ends.append(time.monotonic()),
                 )
-                taken.append(time.monotonic() - began)
-            more = max(0.0, taken[1] - taken[0]) / (many - few)
-            seconds += (taken[0] + more * found.updates) * found.fine_tunings
+            )
+            more = (ends[updates] - ends[1]) / (updates - 1) * (found.updates - 1)
+            seconds += (ends[1] - ends[0] + more) * found.fine_tunings
         return seconds
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,7 @@ from safebench.study.cells import Block, runs_of, weights_folder
 from safebench.study.engines import Settings
 from safebench.study.executors.interface import Executor, Lost, LostError, Unit, perform
 from safebench.study.executors.local import InProcess
-from safebench.study.making import Made, Maker
+from safebench.study.making import Made, Maker, made_on
 from safebench.study.plan import Plan
 from safebench.study.steps import Many, OneByOne, Steps
 from safebench.study.submission import write_submission
@@ -220,13 +221,15 @@ class Runner:
         """Put what a unit has made in its place, where everything before was made the same way."""
         store, folder = self.store, self.store.folder
         # Where memory ran out the batch was halved, which the card records.
-        store.check_environment(made.environment)
+        with made_on(made.where, unit):
+            store.check_environment(made.environment)
         if unit.kind == "answer":
             answered = next(a for a in self.plan.self_answered if a.dataset.name == unit.given)
             store.put(made.path, folder / answered.path, made.sha256)
         elif unit.kind == "tune":
             condition, seed = unit.given
             store.put(made.path, weights_folder(folder, condition, seed), made.sha256)
+            shutil.rmtree(store.states(unit.given), ignore_errors=True)
             store.journal.note(
                 "tuned", condition=condition, training_seed=seed, seconds=made.seconds
             )
@@ -255,6 +258,7 @@ class Runner:
             self.store.journal.note(
                 "failed", condition=condition, training_seed=seed, reason=str(problem)
             )
+            shutil.rmtree(self.store.states(unit.given), ignore_errors=True)
             self.progress.say(
                 f"{unit.name} failed: {problem}; the card will list it and count it as the worst "
                 "outcome"

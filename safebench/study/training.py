@@ -21,6 +21,7 @@ from safebench.study.estimate import length_in_epochs
 from safebench.study.plan import Plan, SelfAnswered
 from safebench.tuning.interface import Job
 from safebench.tuning.registry import trained, trainer_of
+from safebench.tuning.states import States, alone
 
 
 def answers_of(
@@ -84,10 +85,12 @@ def fine_tune(
     out: Path,
     device: str,
     report: Callable[[float, str], None],
+    states: States | None = None,
 ) -> None:
     """Fine-tune one training seed of a condition, and write its checkpoints into `out`.
 
-    `folder` holds the sets that the base model has answered itself.
+    `folder` holds the sets that the base model has answered itself; `states` is where an
+    interrupted fine-tuning is found, and goes on.
 
     Raises:
         DivergedError: loss or weights are no numbers any more.
@@ -99,21 +102,23 @@ def fine_tune(
     seeds = require(plan.card.seeds, "seeds")
     fixed = require(seeds.fixed, "seeds.fixed") or ()
     rows = training_rows(plan, folder, condition)
-    trainer_of(training).train(
-        Job(
-            base=plan.base,
-            recipe=training,
-            rows=rows,
-            tokenizer=plan.training_tokenizer,
-            seed=seed,
-            controls=require(seeds.controls, "seeds.controls"),
-            fixed={name: value for name, value in fixed if isinstance(value, int)},
-            base_name=_base_name(plan),
-            out=out,
-            device=device,
-            progress=_reporter(length_in_epochs(training, rows), report),
+    with alone(states) as ours:
+        trainer_of(training).train(
+            Job(
+                base=plan.base,
+                recipe=training,
+                rows=rows,
+                tokenizer=plan.training_tokenizer,
+                seed=seed,
+                controls=require(seeds.controls, "seeds.controls"),
+                fixed={name: value for name, value in fixed if isinstance(value, int)},
+                base_name=_base_name(plan),
+                out=out,
+                device=device,
+                progress=_reporter(length_in_epochs(training, rows), report),
+                states=ours,
+            )
         )
-    )
 
 
 def training_rows(plan: Plan, folder: Path, condition: str) -> list[dict[str, Any]]:
@@ -154,6 +159,8 @@ class Tuned:
     def __init__(self, folder: Path) -> None:
         """Take where they lie, or will; runs of another card have another place."""
         self._folder = folder
+        self.states = self._beside("states")
+        """Where an interrupted fine-tuning leaves what any run goes on from."""
 
     def get(self, out: Path, train: Callable[[], None], wait: Callable[[], None]) -> None:
         """Put the weights into `out`: by `train`, unless another run has trained them already.
@@ -184,11 +191,13 @@ class Tuned:
                 train()
             except DivergedError as problem:
                 replace_file(failed, str(problem).encode())
+                shutil.rmtree(self.states, ignore_errors=True)
                 raise
             shutil.rmtree(self._folder, ignore_errors=True)
             with folder_at_once(self._folder) as scratch:
                 link_missing(out, scratch)
             replace_file(digest, sha256_of_folder(self._folder).encode())
+            shutil.rmtree(self.states, ignore_errors=True)
 
     def _beside(self, ending: str) -> Path:
         return self._folder.with_name(f"{self._folder.name}.{ending}")

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 
 from safebench.card.training import FullTraining, LoraTraining, QloraTraining
 from safebench.models.loading import Located
+from safebench.tuning.states import States
 
 Recipe = LoraTraining | QloraTraining | FullTraining
 """The hyperparameters of a card whose method can be trained."""
@@ -53,6 +54,8 @@ class Job:
     """Folder for the weights; it does not exist yet, or is empty."""
     device: str = "cpu"
     progress: Progress = lambda epoch, loss: None
+    states: States | None = None
+    """Where the trainer leaves what it would go on from, and finds it; None where it need not."""
 
     @property
     def seeds(self) -> dict[str, int]:
@@ -82,10 +85,13 @@ class Trainer(Protocol):
     def train(self, job: Job) -> dict[int, Path]:
         """Fine-tune; return the folder of every checkpoint (safetensors) by its number.
 
-        Everything in `job.out` is durable on return. Global random states are as before.
+        Everything in `job.out` is durable on return. Global random states are as before. A trainer
+        that can go on inside a fine-tuning saves to `job.states`, and begins at the newest state
+        there; the weights are those of a training that was never interrupted.
 
         Raises:
             DivergedError: loss or weights are not finite any more: the result of this seed.
             ModelError, MissingDependencyError: the base model cannot be loaded.
             TuningError: training failed, or memory ran out.
+            RunError: the newest state is of another protocol or environment.
         """

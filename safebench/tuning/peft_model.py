@@ -119,6 +119,11 @@ class Saver(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
         self.use_cache: bool | None = None
         self.saved: dict[int, Path] = {}
 
+    def find_saved(self) -> None:
+        """Take as saved what an earlier attempt has left."""
+        places = {number: self.job.out / f"checkpoint-{number}" for number in self.checkpoints}
+        self.saved = {number: place for number, place in places.items() if place.is_dir()}
+
     @property
     def missing(self) -> list[int]:
         """Checkpoints of the card that were never reached."""

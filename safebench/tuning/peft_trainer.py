@@ -52,7 +52,7 @@ class PeftTrainer:
                         f"{job.recipe.max_length} tokens",
                         fix="raise hyperparameters.max_length above the length of the prompts",
                     )
-                trainer.train()
+                trainer.train(resume_from_checkpoint=_state(trainer, job, saver))
             except (*_RAISED, MemoryError) as problem:
                 if is_out_of_memory(problem):
                     raise TuningError(
@@ -72,6 +72,18 @@ class PeftTrainer:
             )
         sync_tree(job.out)
         return saver.saved
+
+
+def _state(trainer: Any, job: Job, saver: Saver) -> str | None:
+    """Have a trainer save states; return the folder of the one that it goes on from."""
+    from safebench.tuning.peft_states import StateSaver
+
+    if job.states is None:
+        return None
+    states = StateSaver(job.states, job.out, trainer.accelerator)
+    trainer.add_callback(states)
+    saver.find_saved()
+    return None if states.found is None else str(states.found)
 
 
 def _trainer(model: Any, job: Job, saver: Saver, scratch: str) -> Any:

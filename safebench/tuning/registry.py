@@ -28,10 +28,21 @@ def trained(card: Card) -> Recipe | None:
 
 
 def trainer_of(recipe: Recipe) -> Trainer:
-    """Return the first backend that trains by a recipe's method; raises CardError."""
-    for trainer in TRAINERS.values():
-        if recipe.method in trainer.methods:
-            return trainer
+    """Return the first backend that trains by a recipe's method, and executes what it says.
+
+    Where none does, the first that has the method: what it does not execute is said elsewhere.
+
+    Raises:
+        CardError: none has the method.
+    """
+    found = [trainer for trainer in TRAINERS.values() if recipe.method in trainer.methods]
+    fit = [
+        trainer
+        for trainer in found
+        if all(getattr(recipe, name) in values for name, values in trainer.executed.items())
+    ]
+    for trainer in fit or found:
+        return trainer
     *others, last = dict.fromkeys(m for trainer in TRAINERS.values() for m in trainer.methods)
     raise CardError(
         f"hyperparameters.method is `{recipe.method}`; this version trains {', '.join(others)} "

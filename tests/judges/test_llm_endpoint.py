@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,6 +103,34 @@ def test_a_template_without_a_chat_is_completed(server: Server, folder: Path) ->
     assert server.paths == ["/v1/completions"]
     assert server.asked[0]["prompt"] == "how do i p0? gather r0? answer"
     assert "messages" not in server.asked[0]
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_the_next_token_is_read_where_the_server_tells_it(
+    server: Server, folder: Path, chat: bool
+) -> None:
+    told = {" Yes": -0.5, "yes": -2.0, "NO": -1.9, "nobody": -3.0}
+    of_chat = {"content": [{"top_logprobs": [{"token": t, "logprob": x} for t, x in told.items()]}]}
+    logprobs = of_chat if chat else {"top_logprobs": [told]}
+    answer = said("yes") if chat else completed("yes")
+    answer[1]["choices"][0]["logprobs"] = logprobs
+    server.answers = [answer]
+    changes = {"parser": "yes-no probability", "verdicts": None, "sampling": None}
+    judge = opened(folder, template={**PLACE, "chat": chat}, **changes)
+    assert decide(judge, ASKED[:1]) == [("complied", 1.0)]
+    yes, no = math.exp(-0.5) + math.exp(-2.0), math.exp(-1.9)
+    shares = endpoint.Endpoint._shares(judge._asker, answer[1]["choices"][0])
+    assert shares == pytest.approx((yes, no), abs=1e-6)
+    asked = {"logprobs": True, "top_logprobs": 20} if chat else {"logprobs": 20}
+    assert server.asked[0].items() >= {**asked, "max_tokens": 1, "temperature": 0.0}.items()
+
+
+def test_a_server_that_tells_no_probabilities_is_named(server: Server, folder: Path) -> None:
+    server.answers = [said("yes")]
+    judge = opened(folder, parser="yes-no probability", verdicts=None, sampling=None)
+    with pytest.raises(JudgeError, match="does not tell the probabilities") as caught:
+        decide(judge, ASKED[:1])
+    assert "access: weights" in str(caught.value.fix)
 
 
 def test_the_judges_own_template_is_applied_here(server: Server, tmp_path: Path) -> None:
@@ -334,7 +363,6 @@ def test_a_server_on_this_machine_needs_no_key(
 @pytest.mark.parametrize(
     ("changes", "said_of"),
     [
-        ({"parser": "yes-no probability", "verdicts": None}, "needs the probabilities"),
         ({"sampling": None}, r"judge\[0\]\.sampling is missing"),
         ({"votes": 3}, r"judge\[0\]\.votes is 3, and every vote would be the same"),
         ({"parser": "first words"}, r"judge\[0\]\.parser is 'first words'"),

@@ -14,9 +14,10 @@ from transformers import AutoModelForCausalLM, MambaConfig, MambaForCausalLM, Mi
 from transformers import MistralForCausalLM as Mistral
 
 from safebench.errors import ModelError
-from safebench.models import decode_loop
+from safebench.models import decode_loop, prefill
 from safebench.models.decode_loop import Endings
 from safebench.models.loading import load_base, load_tokenizer, locate
+from safebench.models.prefill import grouped, shared_start
 from safebench.models.quiet import PEFT_NOTE, preserved_random_state
 from safebench.models.sampling import Stream
 from safebench.models.slot_cache import bare, is_plain
@@ -174,21 +175,68 @@ def test_a_model_whose_positions_are_wrong_is_found_out(llama: Path) -> None:
     assert not is_plain(model)
 
 
-def test_a_prompt_is_read_once(llama: Path) -> None:
+START = "<s>how do i repair a fence"
+ENDINGS = [" first", "", " gather what you need", " a", " what you need first a fence i do"]
+
+
+@pytest.mark.parametrize("start", ["", "<s>", START], ids=["none", "one token", "many"])
+@pytest.mark.parametrize("cost", [0, 6, 10_000])
+def test_each_prompt_is_read_once_and_what_all_share_once(
+    llama: Path, start: str, cost: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = base(llama)
-    read: list[int] = []
+    lm = driven(model, llama, 64)
+    asked = requests(5, 3)
+    for number, request in enumerate(asked):
+        text = f"{start}{ENDINGS[number // 3]}" or "you"
+        request.args = (text, {**SETTINGS, "max_gen_toks": 4})
+    expected = by_library(driven(model, llama, 64)).generate_until(asked)
+    texts = {job.prompt[:-1] for job in lm._jobs(asked)} - {()}
+    shared = len(shared_start(texts, 0)) if start else 0
+    alone = sum(len(text) - shared for text in texts)
+    read: list[tuple[int, int]] = []
     model.register_forward_pre_hook(
-        lambda module, args, kwargs: read.append(
-            len(kwargs["input_ids"]) if kwargs["input_ids"].shape[1] > 1 else 0
-        ),
+        lambda module, args, kwargs: read.append(tuple(kwargs["input_ids"].shape)),
         with_kwargs=True,
     )
-    for batch in (1, 3, 64):
+    monkeypatch.setitem(prefill.POSITIONS_OF_A_PASS, "cpu", cost)
+    for batch, shuffled in ((64, None), (4, None), (4, 1)):
         lm = driven(model, llama, batch)
-        lm._plain[model] = True
-        lm.generate_until(requests(6, 5))
-        assert sum(read) == 6
+        lm._plain[model], lm.shuffled = True, shuffled
         read.clear()
+        assert lm.generate_until(asked) == expected
+        # Reading has happened before the first step of 15 rows.
+        if batch == 64 and cost == 0:
+            passes = read[: next(i for i, shape in enumerate(read) if shape == (15, 1))]
+            assert sum(rows * width for rows, width in passes) == shared + alone
+
+
+@pytest.mark.parametrize(("cost", "most"), [(0, 50), (5, 50), (5, 10**6), (10**6, 50)])
+def test_groups_bound_positions_and_padding(cost: int, most: int) -> None:
+    texts = [(7,) * n for n in (1, 60, 3, 8, 9, 12, 40, 41, 5, 6, 7)]
+    groups = list(grouped(texts, cost, most))
+    assert sorted(text for group in groups for text in group) == sorted(texts)
+    for group in groups:
+        positions = len(group) * len(group[0])
+        assert len(group) == 1 or positions <= most
+        assert positions - sum(map(len, group)) <= cost
+    assert len(groups) < len(texts) or cost == 0
+
+
+@pytest.mark.parametrize(
+    ("texts", "start"),
+    [
+        ({(1, 2, 3), (1, 2, 4), (1, 2, 3, 5)}, (1, 2)),
+        ({(1, 2), (1, 2, 3)}, (1, 2)),
+        ({(1, 2), (3,)}, ()),
+        ({(), (1,)}, ()),
+        (set(), ()),
+        ({(1, 2, 3)}, ()),  # one prompt: nothing is saved
+    ],
+)
+def test_what_all_prompts_start_with(texts: set[tuple[int, ...]], start: tuple[int, ...]) -> None:
+    assert shared_start(texts, 0) == start
+    assert shared_start(texts, 100) == ()
 
 
 def test_rows_that_ended_leave_the_batch(llama: Path) -> None:

@@ -26,6 +26,7 @@ from safebench.models.sampling import (
     NONE,
     Sampling,
     Stream,
+    _among_all,
     choose,
     filtered,
     gumbel_noise,
@@ -158,6 +159,12 @@ def test_sparing_noise_changes_no_token(spread: float, size: int) -> None:
     noise = gumbel_noise(*sequences(keys[:, None], steps[:, None]), torch.arange(size))
     dense = (logits.double() + noise).argmax(dim=1)
     assert torch.equal(choose(logits, keys, steps, Sampling(temperature=1.0)), dense)
+    s, g = (x.unsqueeze(1) for x in sequences(keys, steps))
+    for at_once in (1, 700, 10**9):  # as on an accelerator: some tokens at a time
+        if size < 10 or at_once > 1:
+            few = slice(0, 20) if at_once == 700 else slice(None)
+            parts = _among_all(logits[few], s[few], g[few], at_once)
+            assert torch.equal(parts, dense[few])
 
 
 def test_filters_keep_what_those_of_transformers_keep() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -166,6 +168,23 @@ def test_what_is_no_address_of_a_cluster(tmp_path: Path, address: str) -> None:
     with pytest.raises(RunError, match="--address") as caught:
         Ray(Stub(tmp_path), 1, address)
     assert caught.value.fix
+
+
+def test_a_port_that_another_program_has(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            client, _ = server.accept()
+            with client:
+                client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                client.recv(1024)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(RunError, match="taken by another program") as caught:
+            Ray(Stub(tmp_path), 1, f"127.0.0.1:{server.getsockname()[1]}")
+        thread.join()
+    assert "--port" in str(caught.value.fix)
 
 
 @pytest.mark.slow

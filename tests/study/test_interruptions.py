@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import interruptions
 from safebench.files import replace_file
-from tests.tiny_runs import same_files, write_tiny
+from tests.tiny_runs import Said, run_tiny, same_files, write_tiny
 
 pytestmark = pytest.mark.slow
 KILLED = -9
@@ -73,6 +73,16 @@ def test_a_killed_run_goes_on_to_the_same_bytes(runs: Runs, seed: int) -> None:
     out = runs.folder / f"killed-{seed}"
     assert runs.process(interruptions.execute_plan, runs.plan, out, moment) == KILLED
     assert runs.process(interruptions.execute_plan, runs.plan, out) == 0
+    same_files(out, runs.whole)
+
+
+def test_a_fine_tuning_goes_on_inside(runs: Runs) -> None:
+    out = runs.folder / "inside"
+    assert runs.process(interruptions.die_inside, runs.plan, out, 2) == KILLED
+    assert len(list((out / ".work").glob("tuning/*/step-2"))) == 1
+    said = Said()
+    run_tiny(runs.plan, out, said)
+    assert [line for line in said.lines if line.endswith(": went on after step 2")]
     same_files(out, runs.whole)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,11 @@ def test_public_data_sets_from_local_files(
     }
 
 
-def test_an_untuned_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_untuned_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for late in ("peft", "trl", "bitsandbytes"):  # only adapters and quantized weights need them
+        monkeypatch.setitem(sys.modules, late, None)  # importing it fails
     out = run(capsys, tmp_path, hyperparameters={"method": "none"}, data=[])
     outcomes = read_outcomes(out)
     assert set(outcomes.column("condition").to_pylist()) == {"base"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -60,7 +61,9 @@ def test_workers_of_another_kind_are_refused(
             return found | {"python": "3.99.0"} if second else found
 
         patch.setattr(Maker, "environment", other)
-        with pytest.raises(RunError, match=r"another environment \(python .* -> 3\.99\.0\)"):
+        with pytest.raises(
+            RunError, match=rf"base--t07, on {socket.gethostname()}: .* \(python .* -> 3\.99\.0\)"
+        ):
             run_tiny(plan, out, Said())
     assert Store(out).has("base--greedy")
     assert not Store(out).has("base--t07")
@@ -148,10 +151,13 @@ def test_errors_can_travel() -> None:
 def test_weights_that_parts_of_a_grid_share(tmp_path: Path) -> None:
     shared = Tuned(tmp_path / "tuned" / "tuned-seed-1")
     places = (tmp_path / str(number) for number in range(9))
+    bad = Tuned(tmp_path / "tuned" / "tuned-seed-2")
     trained: list[str] = []
 
     def train(place: Path, content: str = "weights") -> None:
         trained.append(place.name)
+        for one in (shared, bad):
+            one.states.mkdir(parents=True, exist_ok=True)
         if content == "nan":
             raise DivergedError("the loss became nan at step 3")
         (place / "checkpoint-1").mkdir(parents=True)
@@ -178,8 +184,9 @@ def test_weights_that_parts_of_a_grid_share(tmp_path: Path) -> None:
     held.enter_context(locked(tmp_path / "tuned" / "tuned-seed-1.lock"))
     assert get(lock=held) == "weights"
     assert trained == ["0", "2", "waited"]
-    bad = Tuned(tmp_path / "tuned" / "tuned-seed-2")
+    assert not shared.states.exists()  # nobody goes on from there any more
     for _ in range(2):  # the second one need not try
         with pytest.raises(DivergedError, match="nan at step 3"):
             get(bad, "nan")
     assert trained == ["0", "2", "waited", "4"]
+    assert not bad.states.exists()

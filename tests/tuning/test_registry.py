@@ -21,7 +21,7 @@ class PromptTrainer:
 
     name = "prompts"
     methods: tuple[str, ...] = ("prompt", "lora")
-    executed: Mapping[str, tuple[Any, ...]] = {}
+    executed: Mapping[str, tuple[Any, ...]] = {"sharding": ("none", "fsdp2")}
 
     def check(self, recipe: Recipe) -> None:
         """Accept everything."""
@@ -30,9 +30,9 @@ class PromptTrainer:
         return {1: job.out}
 
 
-def card(method: str) -> Card:
+def card(method: str, **more: Any) -> Card:
     own = {"prompt": {"kind": "prefix", "virtual_tokens": 8}} if method == "prompt" else {}
-    what = {**plan_data()["hyperparameters"], "method": method, **own}
+    what = {**plan_data()["hyperparameters"], "method": method, **own, **more}
     if method == "prompt":
         del what["lora"]
     return Card.model_validate_json(json.dumps(plan_data(hyperparameters=what)))
@@ -49,3 +49,7 @@ def test_the_first_backend_that_has_the_method_trains(monkeypatch: pytest.Monkey
     lora = trained(card("lora"))
     assert lora is not None
     assert trainer_of(lora).name == "peft"
+    for sharding, name in (("fsdp2", "prompts"), ("zero3", "peft")):  # executed there; by none
+        sharded = trained(card("lora", sharding=sharding))
+        assert sharded is not None
+        assert trainer_of(sharded).name == name

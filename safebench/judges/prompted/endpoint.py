@@ -6,6 +6,9 @@ many requests are under way at once. Redirects are not followed. What a template
 gives, or one with `chat: false`, is asked for as a completion of the text, so that it is what the
 card's digest says; everything else as a conversation.
 
+Where a parser reads the next token, the server is asked for the probabilities of its most probable
+ones (vLLM, SGLang, OpenAI): labels that are not among them count as 0.
+
 SAFEBENCH_PRICE_IN and SAFEBENCH_PRICE_OUT are prices of a million tokens; then the cost is said,
 too.
 """
@@ -13,9 +16,10 @@ too.
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +28,8 @@ from safebench.card.judge import ModelJudge, OwnTemplate
 from safebench.errors import InputError, JudgeError, MissingDependencyError
 from safebench.judges.interface import Exchange
 from safebench.judges.prompted.asking import Tell
-from safebench.judges.prompted.parsers import Output
+from safebench.judges.prompted.parsers import Output, normal
+from safebench.judges.prompted.reader import Reader
 from safebench.judges.prompted.templates import (
     bind_judge,
     check_rendered,
@@ -53,6 +58,9 @@ _FIRST_WAIT: float = 1.0
 _SECONDS: float = 120.0
 """For one reply."""
 _AT_ONCE: Final = 8
+_TOP: Final = 20
+"""Most probable next tokens that a server is asked for; more are refused by vLLM and OpenAI."""
+_TOP_OF_CHAT: Final = {"logprobs": True, "top_logprobs": _TOP}
 _AGAIN: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 """Statuses of faults that pass."""
 
@@ -60,7 +68,7 @@ _AGAIN: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 class Endpoint:
     """Asks a server, several questions at once."""
 
-    def __init__(self, entry: ModelJudge, folder: Path) -> None:
+    def __init__(self, entry: ModelJudge, reader: Reader, folder: Path) -> None:
         """Take address and key from the environment; nothing is sent.
 
         Raises:
@@ -77,7 +85,7 @@ class Endpoint:
                 f"judge {entry.name} is asked through a package that is not installed: {problem}",
                 fix="pip install 'safebench[api]'",
             ) from problem
-        self.entry, self._again = entry, tenacity
+        self.entry, self.reader, self._again = entry, reader, tenacity
         self._tokenizer = _tokenizer_of(entry, folder)
         self._template = read_template(entry, folder, self._tokenizer)
         if self._tokenizer is not None:
@@ -121,22 +129,34 @@ class Endpoint:
 
     def _body(self, question: Exchange) -> dict[str, Any]:
         """Return what is sent about one exchange."""
-        sampling = require(self.entry.sampling, f"the sampling of judge {self.entry.name}")
-        assert sampling is not None  # noqa: S101 - checked with the entry
         asked = fill(self.entry, self._template, question)
         if self._tokenizer is not None:
             asked = render(self.entry, self._tokenizer, asked)
             asked = asked.removeprefix(self._tokenizer.bos_token or "")  # the server puts it there
         is_openai, is_chat = self._url == OPENAI, isinstance(asked, Conversation)
         limit = "max_completion_tokens" if is_openai and is_chat else "max_tokens"
+        body = {"model": self.entry.id, **self._settings(limit)}
+        if isinstance(asked, Conversation):
+            return (
+                body | {"messages": list(asked.messages)} | (_TOP_OF_CHAT if self._is_read else {})
+            )
+        return body | {"prompt": asked} | ({"logprobs": _TOP} if self._is_read else {})
+
+    @property
+    def _is_read(self) -> bool:
+        """Whether the next token is read, and nothing is written."""
+        return self.reader.parser.shares is not None
+
+    def _settings(self, limit: str) -> dict[str, Any]:
+        if self._is_read:
+            return {limit: 1, "temperature": 0.0, "seed": 0}
+        sampling = require(self.entry.sampling, f"the sampling of judge {self.entry.name}")
+        assert sampling is not None  # noqa: S101 - checked with the entry
         return {
-            "model": self.entry.id,
             limit: sampling.max_new_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": sampling.seed,
-            **({"messages": list(asked.messages)} if isinstance(asked, Conversation) else {}),
-            **({"prompt": asked} if isinstance(asked, str) else {}),
         }
 
     def _answer(self, body: dict[str, Any]) -> Output:
@@ -202,7 +222,30 @@ class Endpoint:
             ]
         if status == "blocked" or (not said and refusal):
             return Output("", "refused", day=day)
+        if self._is_read:
+            return Output("", shares=self._shares(choice), day=day)
         return Output(said or "", "truncated" if status == "truncated" else "ok", day=day)
+
+    def _shares(self, choice: Mapping[str, Any]) -> tuple[float, ...]:
+        """Return the probability of each label as the next token; raises JudgeError."""
+        try:
+            told = choice["logprobs"]
+            listed = (
+                [(one["token"], one["logprob"]) for one in told["content"][0]["top_logprobs"]]
+                if "content" in told
+                else list(told["top_logprobs"][0].items())
+            )
+            tokens = [(t.strip().casefold(), math.exp(min(0.0, float(x)))) for t, x in listed]
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as problem:
+            raise JudgeError(
+                f"{self._where()} does not tell the probabilities of the next token",
+                fix="ask a server that does (vLLM, SGLang), load the weights here with access: "
+                "weights, or name a parser that reads text",
+            ) from problem
+        return tuple(
+            round(sum(share for text, share in tokens if text == normal(label)), 6)
+            for label in self.reader.labels
+        )
 
     def _refused(self, problem: Any) -> Output:
         """Return what a refused request means for its response; raise JudgeError otherwise."""

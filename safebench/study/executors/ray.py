@@ -29,6 +29,9 @@ _LOOK_AGAIN: Final = 1.0
 """Seconds between looks at the nodes there are: some go, others come."""
 _PATIENCE: Final = 60.0
 """Seconds without any node that could take a worker, before that is an error."""
+_SETTINGS: Final = b"\x04"
+_GREETING: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0\0\0\0\0"
+"""How a client of gRPC begins (RFC 9113): with settings, none here; a server answers with its."""
 _STILLBORN: Final = 3
 """As many workers may end before they have begun."""
 
@@ -223,7 +226,10 @@ class Ray:
 
 
 def _check_address(address: str) -> None:
-    """Check that something listens at an address; raises RunError."""
+    """Check that a server of Ray's kind listens at an address; raises RunError.
+
+    Ray itself tries for minutes to reach one, and then ends the process.
+    """
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
@@ -234,12 +240,19 @@ def _check_address(address: str) -> None:
             "cluster; a client's ray:// does not see the run's folder: `ray job submit` does",
         )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=10) as server:
+            server.sendall(_GREETING)
+            answer = server.recv(9)
     except OSError as problem:
         raise RunError(
             f"--address {address}: nothing answers there ({problem.strerror or problem})",
             fix="start the cluster (`ray start --head`), and run this on a machine that reaches it",
         ) from problem
+    if answer[3:4] != _SETTINGS and not os.environ.get("RAY_USE_TLS"):
+        raise RunError(
+            f"--address {address}: the port is taken by another program than Ray",
+            fix="give the address that `ray start --head` prints; with --port it takes another",
+        )
 
 
 def _unusable(problem: Exception) -> RunError:
