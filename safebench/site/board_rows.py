@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -12,9 +12,8 @@ from safebench.analysis.correction import Corrected, corrections
 from safebench.analysis.deciding import Deciding, deciding_seeds
 from safebench.analysis.measures import Number
 from safebench.analysis.reading import Reading, readings
-from safebench.card.base import NotReported, Unpinnable
+from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.decoding import SAMPLING_FIELDS, Decoding
 from safebench.card.digest import measurement_digest
 from safebench.card.measured import (
     MeasuredChange,
@@ -26,11 +25,12 @@ from safebench.card.results import Score, base_key, find, key_of
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.scoring import block_flips
 from safebench.site.board import Board
+from safebench.site.family_key import FamilyKey, family_of, shown
 from safebench.site.sources import Entry
 from safebench.site.standing import Standing, runs_begun, standing_of
 from safebench.stats import phi
 from safebench.stats.arms import flip_floor
-from safebench.words import NOT_MEASURED, count, listed, method_name, proportion, setting
+from safebench.words import NOT_MEASURED, count, listed, method_name, proportion
 
 MIN_SEEDS = 3  # with fewer training seeds an entry is listed but never compared
 
@@ -42,15 +42,6 @@ class RerunBadge:
     word: str  # reproduced, not_reproduced, inconclusive, no_verdict, mixed
     count: int
     elsewhere: int  # how many another organisation signed, by the keys that the board lists
-
-
-class FamilyKey(NamedTuple):
-    """What entries of one family have in common."""
-
-    digest: str
-    """Of everything that harm was measured by (`measurement_digest`)."""
-    words: str
-    """The same for a reader: task, prompts, decoding, judge."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +197,7 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
         required=required,
         rerun=_badge(submission, standing),
         standing=standing,
-        family=_family(card, harm),
+        family=family_of(card, harm),
         measured_by={
             score.construct: measurement_digest(card, score)
             for score in (primary(results, c) for c in ("over_refusal", "capability"))
@@ -300,11 +291,6 @@ def _data(card: Card) -> str:
     return " + ".join(one.id if isinstance(one.id, str) else one.name for one in tuned)
 
 
-def shown(value: str | NotReported) -> str:
-    """Return a text of a card, or words for its absence."""
-    return value if isinstance(value, str) else "not reported"
-
-
 def seeds_of(score: MeasuredScore | None) -> int:
     """Return how many training seeds a score rests on; an untuned model has none."""
     return len({r.training_seed for r in score.runs} - {None}) if score else 0
@@ -362,45 +348,3 @@ def _spread(block: OutcomeArray) -> Spread | None:
     floor = flip_floor(float(runs.mean()), len(block.prompts), flips.upper if flips else None)
     variance = max(float(on_phi.var(ddof=1)), floor)
     return Spread(float(on_phi.mean()), variance / runs.size, runs.size - 1.0)
-
-
-def _family(card: Card, harm: MeasuredScore | None) -> FamilyKey:
-    """Return what tells entries that may be read against each other."""
-    if harm is None:
-        return FamilyKey("", "")
-    decodings = () if isinstance(card.decoding, NotReported) else card.decoding
-    decoding = next((d for d in decodings if d.name == harm.decoding), None)
-    parts = [
-        harm.task,
-        count(harm.prompts, "prompt"),
-        harm.decoding if decoding is None else decoding_words(decoding),
-        f"judged by {_judge(card, harm)}",
-    ]
-    return FamilyKey(measurement_digest(card, harm), ", ".join(parts))
-
-
-def decoding_words(decoding: Decoding) -> str:
-    """Return what a decoding does, whatever its submitter calls it: `temperature 0.7, 48 tokens`.
-
-    What is left at its default, and so does nothing, is left out.
-    """
-    given = decoding.model_dump(exclude_defaults=True, exclude_none=True)
-    names = [*SAMPLING_FIELDS, "repetition_penalty", "frequency_penalty", "presence_penalty"]
-    parts = [] if decoding.do_sample else ["greedy"]
-    parts += [f"{n} {setting(given[n])}" for n in names if isinstance(given.get(n), int | float)]
-    length = decoding.max_new_tokens
-    tokens = "tokens not reported" if isinstance(length, NotReported) else count(length, "token")
-    return ", ".join([*(parts or ["sampled"]), tokens])
-
-
-def _judge(card: Card, harm: MeasuredScore) -> str:
-    if isinstance(card.judge, NotReported):
-        return harm.judge
-    judge = next((j for j in card.judge if j.name == harm.judge), None)
-    if judge is None:
-        return harm.judge
-    if isinstance(judge.revision, Unpinnable):
-        return f"{shown(judge.id)} (revision cannot be pinned)"
-    revision = judge.revision if isinstance(judge.revision, str) else "(revision not reported)"
-    short = revision[:12] if len(revision) > 24 else revision
-    return f"{shown(judge.id)} {short}"

@@ -14,8 +14,9 @@ from safebench.card.results import base_key, find, key_of
 from safebench.site import charts, fields
 from safebench.site.badge import badge_words, draw_badge
 from safebench.site.board import Board
-from safebench.site.board_rows import BoardRow, decoding_words, primary, shown
+from safebench.site.board_rows import BoardRow, primary
 from safebench.site.citing import bibtex
+from safebench.site.family_key import decoding_words, shown
 from safebench.site.sources import Entry
 
 _SECTIONS = (

@@ -10,8 +10,9 @@ import pytest
 from safebench.analysis.reading import Reading
 from safebench.card.measured import MeasuredChange, MeasuredScore
 from safebench.card.results import PrimaryEstimand
-from safebench.site.board_rows import BoardRow, FamilyKey, Spread
+from safebench.site.board_rows import BoardRow, Spread
 from safebench.site.families import MOST_RANKED, ordered
+from safebench.site.family_key import FamilyKey
 
 PLACE = {
     "task": "t",
