@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Compiled files are kept, whatever the environment says: test processes read them again and again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo real board test test-all test-fast search mutants docs check clean
+.PHONY: setup demo real screenshot board test test-all test-fast search mutants docs check clean
 
 setup: .venv/.ready
 
@@ -29,6 +29,10 @@ board: setup
 	$(BIN)/python leaderboard/studies/reruns.py
 	$(BIN)/python leaderboard/studies/findings.py
 	$(BIN)/python tests/leaderboard/make_expected.py
+
+# The README's picture of the board, by Chromium.
+screenshot: setup
+	$(BIN)/python tools/screenshot.py
 
 # One process more than there are cores: some tests wait for servers, locks and kills.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')

@@ -169,7 +169,7 @@ def measurement_digest(card: Card, place: HasPlace) -> str:
 
 def _judged_by(name: str, judges: dict[str, dict[str, Any]], depth: int = 8) -> Any:
     """Return what is causal of a judge, and of those that it puts together, without their names."""
-    judge = _judge(judges.get(name, {}))
+    judge = _without(_judge(judges.get(name, {})), {"constructs"})  # the number says its own
     if depth and isinstance(judge.get("members"), list):
         members = [_judged_by(member, judges, depth - 1) for member in judge["members"]]
         judge["members"] = sorted(members, key=rfc8785.dumps)

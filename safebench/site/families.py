@@ -6,6 +6,7 @@ Within it, entries stand by what their change from base is read as, then by clas
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -108,6 +109,11 @@ def ordered(rows: Iterable[BoardRow]) -> Ordered:
         else:
             families.setdefault((row.artefact, row.family.digest), []).append(row)
     made = [_family(members) for members in families.values()]
+    names = Counter(family.name for family in made)
+    made = [  # what differs is in a field that the words leave out
+        replace(f, heading=f"{f.heading}, measurement {f.digest[:12]}") if names[f.name] > 1 else f
+        for f in made
+    ]
     return Ordered(
         tuple(sorted(made, key=lambda f: (f.artefact, -f.size, f.digest))),
         tuple(sorted(below, key=lambda row: row.id)),

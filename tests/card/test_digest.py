@@ -242,6 +242,7 @@ def test_whatever_measures_is_in_the_measurement_digest(changes: dict[str, Any])
         {"decoding": {"name": "warm"}},
         {"decoding": {"repeats": 5}},
         {"judge": {"name": "mine"}},
+        {"judge": {"constructs": ["harm", "severity"]}},
         {"task": {"limit": 4}},
         {"place": {"checkpoint": 1}},
         {"place": {"task": "my_own_name"}},

@@ -90,6 +90,7 @@ def test_nothing_is_ordered_across_families() -> None:
         ["b"],
         ["r"],
     ]
+    assert len({family.name for family in families}) == 3
     assert "3 recipes" in ordered(rows).sentence
 
 
