@@ -16,7 +16,7 @@ from playwright.sync_api import sync_playwright
 from safebench.site.publish import build
 
 BOARD = Path(__file__).parents[1] / "leaderboard"
-WIDTH, HEIGHT = 1280, 1120
+WIDTH, HEIGHT, ROWS = 1280, 1200, 4
 
 
 def main() -> int:
@@ -33,7 +33,11 @@ def main() -> int:
             viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", device_scale_factor=1
         )
         page.goto(index.as_uri())
-        page.screenshot(path=BOARD / "board.png")
+        end = "n => document.querySelectorAll('#board tr.row')[n].getBoundingClientRect().bottom"
+        height = page.evaluate(end, ROWS - 1)
+        page.screenshot(
+            path=BOARD / "board.png", clip={"x": 0, "y": 0, "width": WIDTH, "height": height}
+        )
         browser.close()
     sys.stdout.write(f"{BOARD / 'board.png'}\n")
     return 0
