@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from safebench.card.measured import MeasuredScore
+from safebench.evidence.columns import array_of
 from safebench.rows import spreadsheet_safe
 from safebench.site.board import Board
 from safebench.site.board_rows import BoardRow, RerunBadge
@@ -105,7 +106,8 @@ def to_parquet(rows: Sequence[BoardRow]) -> bytes:
             columns |= {"schema": [SCHEMA] * len(piece)}
             for name in _TEXTS & columns.keys():
                 columns[name] = [None if v is None else clean(v) for v in columns[name]]
-            writer.write_table(pa.table(columns, schema=schema))
+            arrays = [array_of(columns[field.name], field.type) for field in schema]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
     content: bytes = sink.getvalue().to_pybytes()
     return content
 

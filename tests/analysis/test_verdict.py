@@ -115,10 +115,14 @@ def test_a_board_has_no_badge_for_it(tmp_path: Path) -> None:
     home, again = pair(tmp_path, 12)
     made_by_code.write_report(report(home, again), again)
     site = build(tmp_path / "board", tmp_path / "site").index.parent
-    for page in ("index.html", "submissions/household.html"):
+    for page, badge in (
+        ("index.html", "no verdict: 1 rerun"),
+        ("submissions/household.html", "v-no_verdict"),
+    ):
         html = (site / page).read_text(encoding="utf-8")
-        assert "v-no_verdict" in html
+        assert badge in html
         assert "v-reproduced" not in html
+        assert "reproduced: 1" not in html
     assert "no_verdict" in (site / "leaderboard.csv").read_text(encoding="utf-8")
 
 
