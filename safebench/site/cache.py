@@ -17,13 +17,13 @@ import os
 import secrets
 import struct
 import zlib
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from safebench.errors import InputError
-from safebench.files import replace_file
 from safebench.resources import tasks_dir
 
 KEY_VARIABLE = "SAFEBENCH_CACHE_KEY"
@@ -108,10 +108,15 @@ def _secret() -> bytes:
         return hashlib.sha256(given.encode()).digest()
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     path = home / "safebench" / "cache.key"
-    if not path.is_file():
-        replace_file(path, secrets.token_bytes(32))
-        path.chmod(0o600)
-    return path.read_bytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # readable by nobody else at any moment
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(32))
+    key = path.read_bytes()
+    if len(key) < 32:
+        raise InputError(f"{path}: is no key, or was not written whole", fix="remove it")
+    return key
 
 
 @cache

