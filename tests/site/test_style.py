@@ -51,3 +51,15 @@ def test_marks_stand_out_from_their_ground(dark: bool) -> None:
 def test_the_style_sheet_asks_for_nothing() -> None:
     assert "url(" not in CSS
     assert "@import" not in CSS
+
+
+def test_no_colour_fades_into_another() -> None:
+    rest = CSS
+    for flat in (  # one colour, or colours that end where the next begins
+        "linear-gradient(var(--rule), var(--rule))",
+        "repeating-linear-gradient(90deg, #000 0 6px, transparent 6px 8px)",
+        "linear-gradient(90deg, var(--soft) var(--reached, 0), var(--hair) 0)",
+    ):
+        assert flat in CSS
+        rest = rest.replace(flat, "")
+    assert "gradient" not in rest
