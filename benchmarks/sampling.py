@@ -1,7 +1,7 @@
 """How fast responses are made, and whether they are the same in any batch.
 
     python benchmarks/sampling.py [--small] [--rounds N] [--same PROMPTS] [--real PROMPTS]
-                                  [--lengths STRONGREJECT.csv]
+                                  [--lengths STRONGREJECT.csv] [--device cuda]
 
 Time: 100 prompts of safebench_harm, 5 repeats, the embedded model loaded. The floor is
 `model.generate` with sampling on the same tokenized prompts, sorted by length, at the batch size of
@@ -11,7 +11,8 @@ disturb less. The bound is 1.25 times the floor.
 The same on a real vocabulary, of 49,152 tokens, where `make real` has brought the model.
 Lengths: 48 of StrongREJECT's 313 prompts, in that model's template, 32 new tokens each, in one
 batch: `generate` padded on the left, lm-eval's HFLM, and ours, in a process each. Processor time,
-peak memory, and how many greedy texts are those of `generate`.
+peak memory, and how many greedy texts are those of `generate`. On a GPU (--device cuda) one after
+the other in this process, the least wall time of two, and the peak of what torch allocated.
 Sameness: every response at batch sizes 1, 7 and 64, shuffled but for the first, and with a third of
 the requests left out, against batch size 64 by length. For each response that differs: the first
 differing token, and the gap between the two largest noisy scores there.
@@ -72,19 +73,25 @@ def main() -> int:
     parser.add_argument("--real", type=int, default=12, help="prompts for the real model; 0: none")
     parser.add_argument("--same", type=int, default=100, help="prompts compared between batches")
     parser.add_argument("--lengths", type=Path, help="StrongREJECT's CSV file; measures that alone")
+    parser.add_argument("--device", default="cpu", help="of torch")
+    parser.add_argument("--new-tokens", type=int, default=32, help="of --lengths")
+    parser.add_argument("--prompts", type=int, default=48, help="of --lengths")
+    parser.add_argument("--dtype", default="float32", help="of --lengths")
     arguments = parser.parse_args()
     small = arguments.small
     prompts, rounds, same = (6, 1, 6) if small else (100, arguments.rounds, arguments.same)
     print(f"{machine('torch', 'transformers')}; {torch.get_num_threads()} threads")
     if arguments.lengths:
-        broken = _lengths(arguments.lengths)
+        bench = Bench(arguments.dtype, 0, str(REAL), arguments.device)
+        broken = _lengths(bench, arguments.lengths, arguments.prompts, arguments.new_tokens)
         print("\nwithin the bounds" if not broken else f"\nOVER THE BOUND: {', '.join(broken)}")
         return 1 if broken else 0
-    broken = _times(Bench("float32", prompts), SIZES, CASES, rounds)
+    device = arguments.device
+    broken = _times(Bench("float32", prompts, device=device), SIZES, CASES, rounds)
     if REAL.is_dir() and arguments.real and not small:
-        bench = Bench("float32", arguments.real, str(REAL))
+        bench = Bench("float32", arguments.real, str(REAL), device)
         broken += _times(bench, REAL_SIZES, REAL_CASES, rounds)
-    broken += _sameness(same)
+    broken += _sameness(same, device)
     if small:
         return 0  # a few prompts are all overhead
     print("\nwithin the bounds" if not broken else f"\nOVER THE BOUND: {', '.join(broken)}")
@@ -94,10 +101,12 @@ def main() -> int:
 class Bench:
     """A model with prompts of the harm task."""
 
-    def __init__(self, dtype: str, prompts: int, model: str = "builtin:tiny-chat") -> None:
+    def __init__(
+        self, dtype: str, prompts: int, model: str = "builtin:tiny-chat", device: str = "cpu"
+    ) -> None:
         located = locate(model, None, tasks_dir())
         self.name = model.rpartition("/")[2]
-        self.model = load_base(located, dtype, "cpu")
+        self.model, self.dtype = load_base(located, dtype, device), dtype
         self.tokenizer = load_tokenizer(located)
         lines = (tasks_dir() / "safebench_harm" / "harm.jsonl").read_text().splitlines()
         self.ask([json.loads(line) for line in lines[:prompts]])
@@ -143,7 +152,7 @@ class Bench:
             width = max(map(len, part))
             ids = torch.tensor([[pad] * (width - len(row)) + row for row in part])
             mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in part])
-            batches.append((ids, mask))
+            batches.append((ids.to(self.model.device), mask.to(self.model.device)))
 
         def run() -> None:
             with torch.inference_mode(), preserved_random_state():
@@ -209,22 +218,26 @@ def _least(
     return best
 
 
-def _lengths(file: Path) -> list[str]:
+def _lengths(bench: Bench, file: Path, count: int, new_tokens: int) -> list[str]:
     """Measure prompts of different lengths; return which bounds are broken."""
-    bench = Bench("float32", 0, str(REAL))
     with file.open(newline="") as lines:
         prompts = [row["forbidden_prompt"] for row in csv.DictReader(lines)]
-    bench.ask([{"prompt": text} for text in random.Random(0).sample(prompts, 48)])  # noqa: S311
+    bench.ask([{"prompt": text} for text in random.Random(0).sample(prompts, count)])  # noqa: S311
     widths = sorted(map(len, bench.encoded()))
-    print(f"\n{bench.name}: 48 prompts of {widths[0]} to {widths[-1]} tokens, 32 new ones, float32")
+    print(
+        f"\n{bench.name}: {count} prompts of {widths[0]} to {widths[-1]} tokens, {new_tokens} new "
+        f"ones, {bench.dtype}"
+    )
+    on_cpu = bench.model.device.type == "cpu"
+    kind = "processor" if on_cpu else "wall"
     broken = []
     for name, (how, repeats, bound) in LENGTHS.items():
-        settings = {"max_gen_toks": 32, "until": [], **how}
+        settings = {"max_gen_toks": new_tokens, "until": [], **how}
         took = {
-            who: _alone(call, bench, settings, repeats)
+            who: (_alone if on_cpu else _on_gpu)(call, bench, settings, repeats)
             for who, call in (("generate", _generate), ("HFLM", _by_lm_eval), ("ours", _ours))
         }
-        print(f"\n{name}: processor seconds, of generate's; peak MiB, of generate's", flush=True)
+        print(f"\n{name}: {kind} seconds, of generate's; peak MiB, of generate's", flush=True)
         _, floor, least = took["generate"]
         for who, (_, seconds, memory) in took.items():
             ratios = seconds / floor, memory / least
@@ -255,15 +268,30 @@ def _alone(call: Callable[..., list[str]], *given: Any) -> tuple[list[str], floa
     return got
 
 
+def _on_gpu(call: Callable[..., list[str]], *given: Any) -> tuple[list[str], float, float]:
+    """Return a call's texts, the least seconds of two, and peak MiB on the GPU, after a warm-up."""
+    least = float("inf")
+    for turn in range(3):
+        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.synchronize()
+        start, texts = time.perf_counter(), call(*given)
+        torch.cuda.synchronize()
+        least = min(least, time.perf_counter() - start) if turn else least
+    return texts, least, torch.cuda.max_memory_allocated() / 2**20
+
+
 def _generate(bench: Bench, settings: dict[str, Any], repeats: int) -> list[str]:
     rows = [tokens for tokens in bench.encoded() for _ in range(repeats)]
     pad, width = bench.tokenizer.pad_token_id, max(map(len, rows))
     how = {key: value for key, value in settings.items() if key in ("do_sample", "temperature")}
     with torch.inference_mode():
         output = bench.model.generate(
-            input_ids=torch.tensor([[pad] * (width - len(row)) + row for row in rows]),
+            input_ids=torch.tensor(
+                [[pad] * (width - len(row)) + row for row in rows], device=bench.model.device
+            ),
             attention_mask=torch.tensor(
-                [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+                [[0] * (width - len(row)) + [1] * len(row) for row in rows],
+                device=bench.model.device,
             ),
             max_new_tokens=settings["max_gen_toks"],
             pad_token_id=pad,
@@ -294,11 +322,11 @@ def _ours(bench: Bench, settings: dict[str, Any], repeats: int) -> list[str]:
     )
 
 
-def _sameness(prompts: int) -> list[str]:
+def _sameness(prompts: int, device: str) -> list[str]:
     broken = []
     how, new_tokens = {"temperature": 2.0}, 40  # hot: texts that differ, many near-ties
     for dtype, share in (("float64", 1.0), ("float32", 0.995)):
-        bench = Bench(dtype, prompts)
+        bench = Bench(dtype, prompts, device=device)
         asked = bench.requests(how, new_tokens)
         expected = bench.lm(64).generate_until(asked)
         print(
@@ -338,7 +366,8 @@ def _flip(bench: Bench, asked: list[Any], number: int, one: str, other: str) -> 
         min(len(first), len(second)),
     )
     with torch.inference_mode():
-        logits = bench.model(torch.tensor([prompt + first[:step]])).logits[:, -1].float()
+        tokens = torch.tensor([prompt + first[:step]], device=bench.model.device)
+        logits = bench.model(tokens).logits[:, -1].float().cpu()
     key = STREAM.keys([r for r in asked[: number + 1] if r.doc is request.doc])[-1]
     sampling = Sampling.of(request.args[1])
     scores = filtered(logits, sampling).double()
