@@ -100,7 +100,12 @@ def _sections(hub: bool) -> Iterator[tuple[str, Iterator[Item]]]:
 
 def _libraries() -> Iterator[Item]:
     """Yield each extra: the versions that are installed, or what is missing or too old."""
-    listed = [Requirement(line) for line in requires("safebench") or ()]
+    try:
+        listed = [Requirement(line) for line in requires("safebench") or ()]
+    except PackageNotFoundError:  # run from a folder
+        state = "not installed, so that nothing says what its extras need"
+        yield Item("safebench", state, False, ("pip install --editable .",))
+        return
     for extra, purpose in _EXTRAS.items():
         needed = [one for one in listed if one.marker and one.marker.evaluate({"extra": extra})]
         if not needed:

@@ -32,8 +32,8 @@ _M2 = 0x94D049BB133111EB
 _REMOVED = float("-inf")
 _CHUNK = 1 << 16
 """Words that are drawn at once: they stay in the processor's cache."""
-_AT_ONCE = 1 << 21
-"""Words that are drawn at once on an accelerator: 16 MiB, which stay in its cache."""
+_AT_ONCE = 1 << 22
+"""Words that are drawn at once on an accelerator without a compiler: 32 MiB."""
 NONE = -1
 """In place of a token: the row's logits have no largest finite number."""
 
@@ -203,7 +203,7 @@ def choose(
         if logits.device.type == "cpu":
             token = _among_few(scores, s, g, sampling)
         else:  # asking an accelerator which tokens are left makes it wait for the host
-            token = _among_all(scores, s, g)
+            token = among_all(scores, s, g)
     return torch.where(usable, token, NONE)
 
 
@@ -223,12 +223,45 @@ def _among_few(
     return lowest.scatter_reduce_(0, rows[wins], tokens[wins], "amin")
 
 
-def _among_all(
+def _whole(scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+    """Return each row's token from the noise of every token; to be compiled into one kernel."""
+    tokens = torch.arange(scores.shape[1], device=scores.device)
+    return (gumbel_noise(s, g, tokens) + scores).argmax(dim=-1)
+
+
+class AmongAll:
+    """Draws from every token: by one kernel that stores no noise, or without a compiler in parts.
+
+    Both give the same floats (benchmarks/noise.txt). Compiling takes seconds, once in a process.
+    """
+
+    def __init__(self) -> None:
+        """Compile nothing yet."""
+        self.compiled: Callable[..., torch.Tensor] | None = None
+        self.can_compile = True
+
+    def __call__(self, scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        """Return each row's token; `s` and `g` have shape (rows, 1)."""
+        if self.can_compile:
+            try:
+                self.compiled = self.compiled or torch.compile(_whole, dynamic=True)
+                return self.compiled(scores, s, g)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception:
+                self.can_compile = False
+        return _by_parts(scores, s, g)
+
+
+among_all = AmongAll()
+
+
+def _by_parts(
     scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor, at_once: int = _AT_ONCE
 ) -> torch.Tensor:
     """Return each row's token from the noise of every token, part by part of the vocabulary.
 
-    `s` and `g` have shape (rows, 1); `at_once` bounds the float64 numbers of a part.
+    `at_once` bounds the float64 numbers of a part.
     """
     rows, vocabulary = scores.shape
     size = max(1, at_once // rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
@@ -59,3 +60,16 @@ def test_a_hub_that_is_not_reached_is_said(monkeypatch: pytest.MonkeyPatch) -> N
 def test_every_extra_is_looked_at() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert set(project["optional-dependencies"]) - {"dev"} <= set(doctor._EXTRAS)
+
+
+def test_a_folder_that_is_not_installed_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def requires(name: str) -> list[str]:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "requires", requires)
+    ran = safebench(capsys, "doctor", "--json")
+    assert ran.code == 0
+    [only] = json.loads(ran.out)["libraries"]
+    assert not only["is_ready"] and only["remedies"] == ["pip install --editable ."]

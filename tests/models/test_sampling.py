@@ -24,9 +24,11 @@ from transformers import (
 
 from safebench.models.sampling import (
     NONE,
+    AmongAll,
     Sampling,
     Stream,
-    _among_all,
+    _by_parts,
+    _whole,
     choose,
     filtered,
     gumbel_noise,
@@ -163,8 +165,49 @@ def test_sparing_noise_changes_no_token(spread: float, size: int) -> None:
     for at_once in (1, 700, 10**9):  # as on an accelerator: some tokens at a time
         if size < 10 or at_once > 1:
             few = slice(0, 20) if at_once == 700 else slice(None)
-            parts = _among_all(logits[few], s[few], g[few], at_once)
+            parts = _by_parts(logits[few], s[few], g[few], at_once)
             assert torch.equal(parts, dense[few])
+    assert torch.equal(_whole(logits, s, g), dense)
+
+
+@pytest.mark.parametrize("problem", [None, RuntimeError("no compiler"), ImportError("triton")])
+def test_without_a_compiler_the_tokens_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, problem: Exception | None
+) -> None:
+    compiled = []
+
+    def compile(function: Any, *, dynamic: bool) -> Any:
+        def call(*given: torch.Tensor) -> torch.Tensor:
+            if problem is not None:
+                raise problem
+            return function(*given)
+
+        compiled.append(dynamic)
+        return call
+
+    monkeypatch.setattr(torch, "compile", compile)
+    logits = torch.randn(5, 700, generator=torch.Generator().manual_seed(6))
+    logits[1] = -math.inf
+    logits[1, [3, 9]] = 0.0
+    s, g = (x.unsqueeze(1) for x in sequences(torch.arange(5), 2))
+    draw = AmongAll()
+    assert torch.equal(draw(logits, s, g), _by_parts(logits, s, g))
+    assert torch.equal(draw(logits[:2], s[:2], g[:2]), _by_parts(logits, s, g)[:2])
+    assert (compiled, draw.can_compile) == ([True], problem is None)
+
+
+def test_lack_of_memory_is_no_lack_of_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compile(function: Any, *, dynamic: bool) -> Any:
+        def call(*_: torch.Tensor) -> torch.Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", compile)
+    draw = AmongAll()
+    with pytest.raises(torch.OutOfMemoryError):
+        draw(*[torch.ones(1, 1)] * 3)
+    assert draw.can_compile
 
 
 def test_filters_keep_what_those_of_transformers_keep() -> None:
