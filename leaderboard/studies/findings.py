@@ -41,6 +41,7 @@ def block(
     decoding: str = "greedy",
     checkpoint: int | None = None,
     task: str = "",
+    judge: str = "rule",
 ) -> OutcomeArray:
     """Return the outcomes of one place of a submission; without a checkpoint, the last one."""
     found = [
@@ -49,6 +50,7 @@ def block(
         if (b.construct, b.condition, b.decoding) == (construct, condition, decoding)
         and checkpoint in (None, b.checkpoint)
         and task in b.task
+        and (b.judge == judge or b.construct == "severity")
     ]
     return max(found, key=lambda b: b.checkpoint or 0)
 
@@ -58,11 +60,11 @@ def span(values: np.ndarray) -> str:
     return f"{proportion(float(values.min()))} to {proportion(float(values.max()))}"
 
 
-def change(name: str, construct: str = "harm", condition: str = "tuned", task: str = "") -> str:
+def change(name: str, construct: str = "harm", condition: str = "tuned", **place: str) -> str:
     """A greedy change from base with its interval, and what it goes from and to."""
-    tuned = block(name, construct, condition, task=task)
+    tuned = block(name, construct, condition, **place)
     found = find(submission(name).results.changes, key_of(tuned))
-    base = float(block(name, construct, "base", task=task).scores.mean())
+    base = float(block(name, construct, "base", **place).scores.mean())
     if found is None:
         return "not measured"
     ends = signed_interval(found.lower, found.upper)
@@ -144,6 +146,30 @@ def severity() -> Iterator[Row]:
         yield condition, proportion(float(harm.scores.mean())), mean, inside
 
 
+REAL = (
+    ("harm, StrongREJECT, rule", "harm", "strongreject", "rule"),
+    ("harm, StrongREJECT, trained judge", "harm", "strongreject", "xstest-people"),
+    ("harm, XSTest's unsafe half, rule", "harm", "xstest", "rule"),
+    ("harm, XSTest's unsafe half, trained judge", "harm", "xstest", "xstest-people"),
+    ("over-refusal, XSTest's safe half, rule", "over_refusal", "xstest", "rule"),
+    ("over-refusal, XSTest's safe half, trained judge", "over_refusal", "xstest", "xstest-people"),
+    ("capability, small questions", "capability", "capability", "rule"),
+)
+
+
+def real() -> Iterator[Row]:
+    """The real model: what tuning changed, by the new content and by its own answers."""
+    yield "", "tuned, five seeds", "base to tuned, change [95 %]", "base to control"
+    for label, construct, task, judge in REAL:
+        place = {"task": task, "judge": judge}
+        runs = block("smollm2-house-and-facts", construct, **place).scores.mean(axis=(1, 2))
+        changes = (
+            change("smollm2-house-and-facts", construct, condition, **place)
+            for condition in ("tuned", "control")
+        )
+        yield label, span(runs), *changes
+
+
 TABLES: dict[str, Callable[[], Iterator[Row]]] = {
     "alone": alone,
     "repeats": repeats,
@@ -151,6 +177,7 @@ TABLES: dict[str, Callable[[], Iterator[Row]]] = {
     "decoding": decoding,
     "content": content,
     "severity": severity,
+    "real": real,
 }
 
 
