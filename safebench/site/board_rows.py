@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -21,7 +22,7 @@ from safebench.card.measured import (
     MeasuredScore,
     complete_results,
 )
-from safebench.card.results import Score, base_key, find, key_of
+from safebench.card.results import PlaceKey, Score, base_key, find, key_of
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.scoring import block_flips
 from safebench.site.board import Board
@@ -140,9 +141,13 @@ class BoardRow:
         """Return what judge error makes of a score; None where nothing was measured."""
         if score is None:
             return None
-        return next((one for one in self.corrected if one.key == key_of(score)), None)
+        return self._corrected_at.get(key_of(score))
 
-    @property
+    @cached_property
+    def _corrected_at(self) -> dict[PlaceKey, Corrected]:
+        return {one.key: one for one in self.corrected}
+
+    @cached_property
     def is_corrected(self) -> bool:
         """Whether some number of it is corrected for judge error; else one word does for all."""
         return any(isinstance(one.score, Number) for one in self.corrected)
