@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from safebench.analysis.correction import Corrected, corrections
 from safebench.analysis.deciding import Deciding, deciding_seeds
+from safebench.analysis.judges import compared
 from safebench.analysis.measures import Number
 from safebench.analysis.reading import Reading, readings
 from safebench.card.base import NotReported
@@ -53,6 +54,15 @@ class Spread:
     variance: float
     """Of the mean, prompts being the same for all; never less than what so few prompts exclude."""
     df: float
+
+
+@dataclass(frozen=True)
+class OverJudges:
+    """Harm as every judge of the same responses decides it."""
+
+    judges: int
+    lowest: float
+    highest: float
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,7 @@ class BoardRow:
     standing: Standing = field(default_factory=Standing)  # what reruns and signatures show
     data: str = ""  # what it was trained on
     date: str = ""  # of the submission
+    over_judges: OverJudges | None = None  # where several decided its harm
     control: MeasuredScore | None = None  # the same recipe on the control's data
     reading: Reading | None = None  # what its change in harm is read as
     deciding: Deciding | None = None  # the seeds that would decide it, where it is undecided
@@ -340,7 +351,16 @@ def _read(
         "reading": reading,
         "deciding": deciding_seeds(block, base) if open_ and is_recipe and block and base else None,
         "spread": None if block is None else _spread(block),
+        "over_judges": _over_judges(submission, results, harm),
     }
+
+
+def _over_judges(
+    submission: Entry, results: MeasuredResults, harm: MeasuredScore
+) -> OverJudges | None:
+    estimand = find(results.primary, key_of(harm))
+    found = estimand and compared(estimand, results, submission.blocks)
+    return OverJudges(len(found.scores), *found.estimates) if found else None
 
 
 def _spread(block: OutcomeArray) -> Spread | None:

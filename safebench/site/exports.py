@@ -17,7 +17,7 @@ from safebench.card.measured import MeasuredScore
 from safebench.evidence.columns import array_of
 from safebench.rows import spreadsheet_safe
 from safebench.site.board import Board
-from safebench.site.board_rows import BoardRow, RerunBadge
+from safebench.site.board_rows import BoardRow, OverJudges, RerunBadge
 from safebench.site.columns import COLUMNS, part_of
 from safebench.site.sources import LeftOut
 from safebench.site.text import clean
@@ -138,7 +138,7 @@ def _plain(value: Any) -> Any:
         return value.model_dump(mode="json", exclude={"runs", "stability", "construct"})
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
-    return vars(value) if isinstance(value, RerunBadge) else value
+    return vars(value) if isinstance(value, RerunBadge | OverJudges) else value
 
 
 def _cell(value: Any) -> Any:
