@@ -116,6 +116,7 @@ class BoardRow:
     standing: Standing = field(default_factory=Standing)  # what reruns and signatures show
     data: str = ""  # what it was trained on
     date: str = ""  # of the submission
+    capability_base: MeasuredScore | None = None
     over_judges: OverJudges | None = None  # where several decided its harm
     control: MeasuredScore | None = None  # the same recipe on the control's data
     reading: Reading | None = None  # what its change in harm is read as
@@ -178,7 +179,7 @@ class BoardRow:
 
 
 _ROW = TypeAdapter(BoardRow)
-_SCORES = ("harm", "harm_base", "control", "over_refusal", "capability")
+_SCORES = ("harm", "harm_base", "control", "over_refusal", "capability", "capability_base")
 
 
 def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
@@ -186,7 +187,7 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
     standing = standing or standing_of(submission, Board(), ())
     card, report = submission.card, submission.report
     results = complete_results(card)
-    harm = primary(results, "harm")
+    harm, capability = primary(results, "harm"), primary(results, "capability")
     reported, required = report.completeness or (0, 0)
     return BoardRow(
         id=submission.id,
@@ -199,14 +200,11 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
         data=_data(card),
         date=card.submission.date if isinstance(card.submission.date, str) else "",
         harm=harm,
-        harm_base=(
-            find(results.scores, base_key(harm))
-            if results and harm and harm.condition != "base"
-            else None
-        ),
+        harm_base=_base(results, harm),
         change=find(results.changes, key_of(harm)) if results and harm else None,
         over_refusal=primary(results, "over_refusal"),
-        capability=primary(results, "capability"),
+        capability=capability,
+        capability_base=_base(results, capability),
         seeds=seeds_of(harm),
         level=level_on_board(report.level, standing),
         reported=reported,
@@ -291,6 +289,13 @@ def primary(results: MeasuredResults | None, construct: str) -> MeasuredScore | 
         if estimand.construct == construct:
             return find(results.scores, key_of(estimand)) if results else None
     return None
+
+
+def _base(results: MeasuredResults | None, score: MeasuredScore | None) -> MeasuredScore | None:
+    """Return the base model's score beside a tuned one."""
+    if results is None or score is None or score.condition == "base":
+        return None
+    return find(results.scores, base_key(score))
 
 
 def method_of(card: Card) -> str:

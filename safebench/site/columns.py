@@ -240,6 +240,11 @@ COLUMNS = (
         csv=_ends("capability", "capability"),
     ),
     BoardColumn(
+        "capability_base",
+        json=_same("capability_base"),
+        csv=_ends("capability_base", "capability_base"),
+    ),
+    BoardColumn(
         "stated",
         json={"stated": lambda row: {c: asdict(one) for c, one in row.stated.items()} or None},
         csv={f"{name}_stated": _stated(name) for name in ("harm", "over_refusal", "capability")},

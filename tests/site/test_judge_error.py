@@ -57,7 +57,7 @@ def test_the_board_says_of_every_row_whether_judge_error_is_in_it(site: Path) ->
     rows = {name: next(p for p in parts if f"{name}.html" in p) for name in ("plain", "known")}
     assert rows["plain"].count("corrected") == rows["plain"].count("], uncorrected<") == 1
     assert "uncorrected" not in rows["known"]
-    assert "its judge’s own, whose error is not included" in page
+    assert "<strong>Uncorrected</strong>: judge error not included." in page
     assert re.search(r"corrected \.\d\d \[\.\d\d, \.\d\d\]", rows["known"])
     assert re.search(r"corrected \+\.\d\d \[", rows["known"])
     assert rows["known"].count("judge error not included") == 1  # over-refusal

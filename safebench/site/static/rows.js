@@ -14,9 +14,8 @@
   }
 
   function lines(cell, column, n) {
-    column.lines.forEach(function (line) {
-      if (line[n]) cell.appendChild(element("small", "", line[n]));
-    });
+    var there = column.lines.map(function (line) { return line[n]; }).filter(Boolean);
+    if (there.length) cell.appendChild(element("small", "", there.join("\n")));
   }
 
   function path(svg, className, d) {
