@@ -74,6 +74,7 @@ class Pages:
             number=words.number,
             plain=words.plain,
             construct_name=words.construct_name,
+            list_words=words.listed,
             ticks=text.ticks,
             reported=text.reported,
             num=svg.num,
