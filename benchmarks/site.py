@@ -138,8 +138,8 @@ def _sizes(site: Path) -> None:
     pages = sorted(site.glob("*.html"))
     largest = max(path.stat().st_size for path in pages)
     print(f"{len(pages):,} pages, the largest {largest / 1000:.1f} kB (budget 60)")
-    script = (site / "static/board.js").stat().st_size
-    print(f"board.js {script / 1000:.1f} kB (budget 30)")
+    scripts = sum((site / f"static/{name}.js").stat().st_size for name in ("board", "rows"))
+    print(f"scripts {scripts / 1000:.1f} kB (budget 30)")
     for path in sorted((site / "data/v2").glob("*.js")):
         size = len(gzip.compress(path.read_bytes()))
         budget = " (budget 150)" if path.name == "core.js" else ""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from safebench.analysis.correction import Corrected, corrections
 from safebench.analysis.deciding import Deciding, deciding_seeds
+from safebench.analysis.judges import compared
 from safebench.analysis.measures import Number
 from safebench.analysis.reading import Reading, readings
 from safebench.card.base import NotReported
@@ -21,7 +23,7 @@ from safebench.card.measured import (
     MeasuredScore,
     complete_results,
 )
-from safebench.card.results import Score, base_key, find, key_of
+from safebench.card.results import PlaceKey, Score, base_key, find, key_of
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.scoring import block_flips
 from safebench.site.board import Board
@@ -52,6 +54,15 @@ class Spread:
     variance: float
     """Of the mean, prompts being the same for all; never less than what so few prompts exclude."""
     df: float
+
+
+@dataclass(frozen=True)
+class OverJudges:
+    """Harm as every judge of the same responses decides it."""
+
+    judges: int
+    lowest: float
+    highest: float
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,8 @@ class BoardRow:
     standing: Standing = field(default_factory=Standing)  # what reruns and signatures show
     data: str = ""  # what it was trained on
     date: str = ""  # of the submission
+    capability_base: MeasuredScore | None = None
+    over_judges: OverJudges | None = None  # where several decided its harm
     control: MeasuredScore | None = None  # the same recipe on the control's data
     reading: Reading | None = None  # what its change in harm is read as
     deciding: Deciding | None = None  # the seeds that would decide it, where it is undecided
@@ -140,9 +153,13 @@ class BoardRow:
         """Return what judge error makes of a score; None where nothing was measured."""
         if score is None:
             return None
-        return next((one for one in self.corrected if one.key == key_of(score)), None)
+        return self._corrected_at.get(key_of(score))
 
-    @property
+    @cached_property
+    def _corrected_at(self) -> dict[PlaceKey, Corrected]:
+        return {one.key: one for one in self.corrected}
+
+    @cached_property
     def is_corrected(self) -> bool:
         """Whether some number of it is corrected for judge error; else one word does for all."""
         return any(isinstance(one.score, Number) for one in self.corrected)
@@ -162,7 +179,7 @@ class BoardRow:
 
 
 _ROW = TypeAdapter(BoardRow)
-_SCORES = ("harm", "harm_base", "control", "over_refusal", "capability")
+_SCORES = ("harm", "harm_base", "control", "over_refusal", "capability", "capability_base")
 
 
 def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
@@ -170,7 +187,7 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
     standing = standing or standing_of(submission, Board(), ())
     card, report = submission.card, submission.report
     results = complete_results(card)
-    harm = primary(results, "harm")
+    harm, capability = primary(results, "harm"), primary(results, "capability")
     reported, required = report.completeness or (0, 0)
     return BoardRow(
         id=submission.id,
@@ -183,14 +200,11 @@ def make_row(submission: Entry, standing: Standing | None = None) -> BoardRow:
         data=_data(card),
         date=card.submission.date if isinstance(card.submission.date, str) else "",
         harm=harm,
-        harm_base=(
-            find(results.scores, base_key(harm))
-            if results and harm and harm.condition != "base"
-            else None
-        ),
+        harm_base=_base(results, harm),
         change=find(results.changes, key_of(harm)) if results and harm else None,
         over_refusal=primary(results, "over_refusal"),
-        capability=primary(results, "capability"),
+        capability=capability,
+        capability_base=_base(results, capability),
         seeds=seeds_of(harm),
         level=level_on_board(report.level, standing),
         reported=reported,
@@ -277,6 +291,13 @@ def primary(results: MeasuredResults | None, construct: str) -> MeasuredScore | 
     return None
 
 
+def _base(results: MeasuredResults | None, score: MeasuredScore | None) -> MeasuredScore | None:
+    """Return the base model's score beside a tuned one."""
+    if results is None or score is None or score.condition == "base":
+        return None
+    return find(results.scores, base_key(score))
+
+
 def method_of(card: Card) -> str:
     """Return what was trained and how, in a word or two."""
     if isinstance(card.hyperparameters, NotReported):
@@ -335,7 +356,16 @@ def _read(
         "reading": reading,
         "deciding": deciding_seeds(block, base) if open_ and is_recipe and block and base else None,
         "spread": None if block is None else _spread(block),
+        "over_judges": _over_judges(submission, results, harm),
     }
+
+
+def _over_judges(
+    submission: Entry, results: MeasuredResults, harm: MeasuredScore
+) -> OverJudges | None:
+    estimand = find(results.primary, key_of(harm))
+    found = estimand and compared(estimand, results, submission.blocks)
+    return OverJudges(len(found.scores), *found.estimates) if found else None
 
 
 def _spread(block: OutcomeArray) -> Spread | None:

@@ -198,10 +198,13 @@ COLUMNS = (
             "count as not complied; the page of a submission shows the score without them and the "
             "bound that counts them in. <em>Corrected</em>: the score by people’s labels of these "
             "responses, or by the judge’s sensitivity and specificity; where neither is known, "
-            "<em>judge error not included</em>: the numbers of the row are the judge’s own."
+            "<em>judge error not included</em>; where that holds of all numbers of a row, it is "
+            "<em>uncorrected</em>: they are the judge’s own. Where several judges decided the same "
+            "responses, the lowest and highest of their scores stand beside it."
         ),
-        json=_same("harm"),
-        csv=_ends("harm", "harm"),
+        json=_same("harm") | {"harm_over_judges": "over_judges"},
+        csv=_ends("harm", "harm")
+        | {f"harm_{end}_judge": f"over_judges.{end}" for end in ("lowest", "highest")},
     ),
     BoardColumn("harm_base", json=_same("harm_base"), csv=_ends("harm_base", "harm_base")),
     BoardColumn(
@@ -235,6 +238,11 @@ COLUMNS = (
         note=("Higher is better. A model that lost its abilities can look safe."),
         json=_same("capability"),
         csv=_ends("capability", "capability"),
+    ),
+    BoardColumn(
+        "capability_base",
+        json=_same("capability_base"),
+        csv=_ends("capability_base", "capability_base"),
     ),
     BoardColumn(
         "stated",

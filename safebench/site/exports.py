@@ -17,7 +17,7 @@ from safebench.card.measured import MeasuredScore
 from safebench.evidence.columns import array_of
 from safebench.rows import spreadsheet_safe
 from safebench.site.board import Board
-from safebench.site.board_rows import BoardRow, RerunBadge
+from safebench.site.board_rows import BoardRow, OverJudges, RerunBadge
 from safebench.site.columns import COLUMNS, part_of
 from safebench.site.sources import LeftOut
 from safebench.site.text import clean
@@ -39,13 +39,19 @@ def formats(
     board: Board, rows: Sequence[BoardRow], left_out: Sequence[LeftOut]
 ) -> dict[str, Callable[[], Iterator[bytes]]]:
     """Return the name of every download, and what gives its content in pieces."""
+    table = cells(rows)  # of four downloads
     return {
         "leaderboard.json": lambda: to_json(board, rows, left_out),
-        "leaderboard.jsonl.gz": lambda: _gzipped(_to_jsonl(rows)),
-        "leaderboard.csv": lambda: to_csv(rows),
-        "leaderboard.csv.gz": lambda: _gzipped(to_csv(rows)),
-        "leaderboard.parquet": lambda: iter([to_parquet(rows)]),
+        "leaderboard.jsonl.gz": lambda: _gzipped(_to_jsonl(table)),
+        "leaderboard.csv": lambda: to_csv(table),
+        "leaderboard.csv.gz": lambda: _gzipped(to_csv(table)),
+        "leaderboard.parquet": lambda: iter([to_parquet(table)]),
     }
+
+
+def cells(rows: Iterable[BoardRow]) -> list[list[Any]]:
+    """Return what the flat downloads have of every row, in the order of their columns."""
+    return [[part_of(row, path) for path in _CELLS.values()] for row in rows]
 
 
 def to_json(
@@ -74,20 +80,20 @@ def entry(row: BoardRow) -> dict[str, Any]:
     return {name: _plain(part_of(row, path)) for name, path in members.items()}
 
 
-def _to_jsonl(rows: Iterable[BoardRow]) -> Iterator[bytes]:
+def _to_jsonl(table: Iterable[Sequence[Any]]) -> Iterator[bytes]:
     """Yield one line per submission: what leaderboard.csv has, null for an empty cell."""
-    for row in rows:
-        line = {"schema": SCHEMA} | {n: part_of(row, path) for n, path in _CELLS.items()}
+    for row in table:
+        line = {"schema": SCHEMA} | dict(zip(_CELLS, row, strict=True))
         yield (json.dumps(line, ensure_ascii=True) + "\n").encode("ascii")
 
 
-def to_csv(rows: Iterable[BoardRow]) -> Iterator[bytes]:
-    """Yield the board as CSV, one line per submission; an empty cell is `not measured`."""
+def to_csv(table: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """Yield `cells` as CSV, one line per submission; an empty cell is `not measured`."""
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")
     writer.writerow(["schema", *_CELLS])
-    for row in rows:
-        writer.writerow([SCHEMA, *(_cell(part_of(row, path)) for path in _CELLS.values())])
+    for row in table:
+        writer.writerow([SCHEMA, *map(_cell, row)])
         if sink.tell() > 2**16:
             yield sink.getvalue().encode("utf-8")
             sink.seek(0)
@@ -95,14 +101,14 @@ def to_csv(rows: Iterable[BoardRow]) -> Iterator[bytes]:
     yield sink.getvalue().encode("utf-8")
 
 
-def to_parquet(rows: Sequence[BoardRow]) -> bytes:
-    """Return what leaderboard.csv has as Parquet, null for an empty cell."""
+def to_parquet(table: Sequence[Sequence[Any]]) -> bytes:
+    """Return `cells` as Parquet, null for an empty cell."""
     schema = pa.schema([(name, _type(name)) for name in ("schema", *_CELLS)])
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-        for start in range(0, max(len(rows), 1), _ROWS_AT_ONCE):
-            piece = rows[start : start + _ROWS_AT_ONCE]
-            columns = {n: [part_of(row, path) for row in piece] for n, path in _CELLS.items()}
+        for start in range(0, max(len(table), 1), _ROWS_AT_ONCE):
+            piece = table[start : start + _ROWS_AT_ONCE]
+            columns = {name: [row[n] for row in piece] for n, name in enumerate(_CELLS)}
             columns |= {"schema": [SCHEMA] * len(piece)}
             for name in _TEXTS & columns.keys():
                 columns[name] = [None if v is None else clean(v) for v in columns[name]]
@@ -132,7 +138,7 @@ def _plain(value: Any) -> Any:
         return value.model_dump(mode="json", exclude={"runs", "stability", "construct"})
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
-    return vars(value) if isinstance(value, RerunBadge) else value
+    return vars(value) if isinstance(value, RerunBadge | OverJudges) else value
 
 
 def _cell(value: Any) -> Any:

@@ -5,7 +5,6 @@ It is the same work in this process and in others, and what a cache gives is wha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -114,7 +113,7 @@ class Maker:
         page = self.pages.submission(entry, row, published)
         made = dict(extras.submission_files(self.pages, entry, row))
         facts = {
-            "row": json.loads(row_as_json(small(row))),
+            "row": row_as_json(small(row)).decode(),
             "log": [one.model_dump(mode="json") for one in log],
             "reruns": len(entry.reruns),
             "published": list(published),
@@ -139,7 +138,7 @@ class Maker:
         for name, content in record.made.items():
             site.write(name, content)
         return Made(
-            row=json.dumps(facts["row"]).encode(),
+            row=facts["row"].encode(),
             left_out=left_out,
             log=tuple(LogEntry(**one) for one in facts["log"]),
             reruns=facts["reruns"],

@@ -12,7 +12,7 @@ from safebench.analysis.measures import Measure
 from safebench.card.measured import MeasuredScore, cut_shares
 from safebench.card.results import MOST_TRUNCATED
 from safebench.checks import LEVELS
-from safebench.site import submission_page, svg, text
+from safebench.site import against, submission_page, svg, text
 from safebench.site.board import Board
 from safebench.site.board_rows import MIN_SEEDS, BoardRow
 from safebench.site.columns import DEFAULT, ON_PAGE
@@ -58,6 +58,7 @@ class Pages:
             marks=marks,
             page_name=page_name,
             most_named=_MOST_NAMED,
+            most_points=against.MOST_POINTS,
             min_seeds=MIN_SEEDS,
             place=lambda s, unit: words.where(s.condition, s.checkpoint, s.decoding, unit),
             cut_words=_cut_words,
@@ -73,6 +74,7 @@ class Pages:
             number=words.number,
             plain=words.plain,
             construct_name=words.construct_name,
+            list_words=words.listed,
             ticks=text.ticks,
             reported=text.reported,
             num=svg.num,
@@ -96,6 +98,7 @@ class Pages:
             text = self.render(
                 "index.html",
                 page=page,
+                pictures=against.pictures(page) if page.number == 1 else [],
                 entries=entries,
                 total=len(entries.rows),
                 downloads=downloads,

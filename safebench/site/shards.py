@@ -21,20 +21,33 @@ from safebench.site.text import clean
 
 FOLDER = "data/v2"
 SCHEMA = "safebench/board-data/2"
-_GROUPS = {"board": True, "more": False}
+_GROUPS = ("board", "more")
 """A file each: columns that a page shows at first, and those that a reader asks for."""
-_TITLE = ON_PAGE[0]
 _AS_WORDS = 4
 """So many times fewer different texts than entries, and each is written once."""
 
 
 def shards(entries: Ordered) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of the scripts."""
-    rows = entries.rows
-    yield f"{FOLDER}/core.js", _script("window.safebench", _core(entries, rows))
-    for group, is_default in _GROUPS.items():
-        rest = {c.key: _rest(c, rows) for c in ON_PAGE if c.is_default == is_default}
-        yield f"{FOLDER}/cols-{group}.js", _script(f"window.safebench.rest.{group}", rest)
+    rows, main, lines = entries.rows, {}, []
+    rest: dict[str, dict[str, Any]] = {group: {} for group in _GROUPS}
+    for column in ON_PAGE:
+        cells = [_clean(column.show(row)) for row in rows]
+        found: dict[str, Any] = {"beside": _texts(cell.beside for cell in cells)}
+        mains = _texts(cell.main for cell in cells)
+        if column.is_default or column.is_choice:
+            main[column.key] = mains
+        else:
+            found["main"] = mains
+        if column is ON_PAGE[0]:
+            lines = _lines(cells)  # what an entry is, which is searched too
+        else:
+            found["lines"] = _lines(cells)
+        rest["board" if column.is_default else "more"][column.key] = found
+    core = _core(entries, rows) | {"main": main, "lines": lines, "rest": {}}
+    yield f"{FOLDER}/core.js", _script("window.safebench", core)
+    for group, columns in rest.items():
+        yield f"{FOLDER}/cols-{group}.js", _script(f"window.safebench.rest.{group}", columns)
 
 
 def _core(entries: Ordered, rows: Sequence[BoardRow]) -> dict[str, Any]:
@@ -48,22 +61,7 @@ def _core(entries: Ordered, rows: Sequence[BoardRow]) -> dict[str, Any]:
         ],
         "below": [BELOW, len(entries.below)],
         "ids": "\n".join(row.id for row in rows),
-        "main": {c.key: _mains(c, rows) for c in ON_PAGE if _is_in_core(c)},
-        "lines": _lines(_cells(_TITLE, rows)),
-        "rest": {},
     }
-
-
-def _is_in_core(column: BoardColumn) -> bool:
-    return column.is_default or column.is_choice
-
-
-def _cells(column: BoardColumn, rows: Sequence[BoardRow]) -> list[Shown]:
-    return [_clean(column.show(row)) for row in rows]
-
-
-def _mains(column: BoardColumn, rows: Sequence[BoardRow]) -> Any:
-    return _texts(cell.main for cell in _cells(column, rows))
 
 
 def _declared(column: BoardColumn) -> dict[str, Any]:
@@ -77,17 +75,6 @@ def _declared(column: BoardColumn) -> dict[str, Any]:
         "plain": column.is_plain,
     }
     return {name: value for name, value in found.items() if value}
-
-
-def _rest(column: BoardColumn, rows: Sequence[BoardRow]) -> dict[str, Any]:
-    """Return what of a column's cells is not in core.js."""
-    cells = _cells(column, rows)
-    found = {"beside": _texts(cell.beside for cell in cells)}
-    if column is not _TITLE:
-        found["lines"] = _lines(cells)
-    if not _is_in_core(column):
-        found["main"] = _texts(cell.main for cell in cells)
-    return found
 
 
 def _lines(cells: Sequence[Shown]) -> list[Any]:

@@ -7,6 +7,7 @@ and draws by them, so that a table sorted in the browser shows what a reader see
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from safebench import words
@@ -17,6 +18,7 @@ from safebench.card.results import MOST_TRUNCATED
 from safebench.site.board_rows import BoardRow, RerunBadge
 
 MINUS = "\u2212"
+UNCORRECTED = "uncorrected"
 _NUMBER = re.compile(r"1\.00|\.\d\d")
 
 
@@ -61,7 +63,18 @@ def harm(row: BoardRow) -> Shown:
     shares = cut_shares(score, row.harm_base)
     if max(shares.values(), default=0.0) > MOST_TRUNCATED:
         subs.append(f"cut: {words.shares(shares)}")
-    return _score(row, score, *subs)
+    cell = _score(row, score, *subs)
+    return cell._replace(beside=", ".join([cell.beside, *_of_the_judge(row)]))
+
+
+def _of_the_judge(row: BoardRow) -> Iterator[str]:
+    """Yield how far a row's numbers are its judge's own, in words that need no line of theirs."""
+    if not row.is_corrected:
+        yield UNCORRECTED
+    if row.over_judges is not None:
+        ends = [words.proportion(row.over_judges.lowest), words.proportion(row.over_judges.highest)]
+        over = words.count(row.over_judges.judges, "judge")
+        yield f"{' to '.join(dict.fromkeys(ends))} over {over}"
 
 
 def change(row: BoardRow) -> Shown:
@@ -94,7 +107,7 @@ def score(row: BoardRow, construct: str) -> Shown:
 
 def _score(row: BoardRow, found: MeasuredScore, *subs: str) -> Shown:
     lines = list(subs)
-    if row.is_corrected:  # else the caption says it of the whole board
+    if row.is_corrected:  # else one word beside harm says it of the row
         lines.append(_corrected(row.fixed(found)))
     if found.task in row.trials:
         lines.append(f"trial: {row.trials[found.task]}")
@@ -189,6 +202,6 @@ def marks(cell: Shown) -> list[Mark]:
     if cell.main:
         texts.append(("tuned", f"{cell.main} {cell.beside}"))
     found = [
-        (name, [int(n.replace(".", "")) for n in _NUMBER.findall(line)]) for name, line in texts
+        (name, [int(n.replace(".", "")) for n in _NUMBER.findall(line)[:3]]) for name, line in texts
     ]
     return [Mark(name, *ends) for name, ends in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +20,10 @@ from safebench.site.citing import bibtex
 from safebench.site.family_key import decoding_words, shown
 from safebench.site.sources import Entry
 
-_SECTIONS = (
-    *("data", "hyperparameters", "seeds", "decoding", "judge"),
-    *("model", "tasks", "prompting", "environment", "submission"),
-)
+_OWN = ("data", "hyperparameters", "seeds", "model", "environment", "submission")
+"""Sections that entries of a family may differ in."""
+_MEASURED = ("decoding", "judge", "tasks", "prompting")
+"""Those that make the family, at the place of its primary score."""
 _SAMPLES = 5
 _SENTENCES = {
     "worse": "Fine-tuning made the model less safe{more}",
@@ -73,8 +74,9 @@ def context(
         "seed_tables": charts.seed_tables(results) if results else [],
         "categories": charts.by_category(submission.outcomes, harm) if measured and harm else [],
         "samples": list(_samples(submission, harm)) if measured and harm else [],
-        "brief": list(_brief(card)),
+        "brief": list(_brief(card, row)),
         "sections": _sections(card),
+        "parts": (("What is its own", _OWN), ("How it was measured", _MEASURED)),
         "runs": _runs(card),
         "weights_of": lambda run: (
             weights.get((run.condition, run.training_seed)) if run.status == "finished" else None
@@ -138,8 +140,8 @@ def _samples(submission: Entry, harm: MeasuredScore) -> Iterator[Sample]:
         yield Sample(prompt, categories[prompt], float(before[prompt]), float(after[prompt]))
 
 
-def _brief(card: Card) -> Iterator[tuple[str, str]]:
-    """Yield the protocol in a few lines."""
+def _brief(card: Card, row: BoardRow) -> Iterator[tuple[str, str]]:
+    """Yield in a few lines what is the entry's own; its family has the rest, where it has one."""
     yield "Model", card.model.base.name or shown(card.model.base.id)
     if isinstance(card.data, tuple):
         yield "Data", "; ".join(f"{one.name} ({one.role})" for one in card.data)
@@ -148,9 +150,10 @@ def _brief(card: Card) -> Iterator[tuple[str, str]]:
     seeds = card.seeds
     if not isinstance(seeds, NotReported) and isinstance(seeds.training, tuple):
         yield "Training seeds", words.number(len(seeds.training))
-    if isinstance(card.decoding, tuple):
+    alone = 1 if row.family.words else 0
+    if isinstance(card.decoding, tuple) and len(card.decoding) > alone:
         yield "Decoding", "; ".join(f"{one.name}: {decoding_words(one)}" for one in card.decoding)
-    if isinstance(card.judge, tuple):
+    if isinstance(card.judge, tuple) and len(card.judge) > alone:
         yield "Judge", "; ".join(f"{one.name} ({one.kind})" for one in card.judge)
 
 
@@ -160,16 +163,24 @@ def _training(given: Any) -> Iterator[str]:
         value = getattr(given, name, None)
         if isinstance(value, int | float):
             yield f"{words.plain(name)} {words.setting(value)}"
+    rank = getattr(getattr(given, "lora", None), "r", None)
+    if isinstance(rank, int):
+        yield f"rank {rank}"
+    batch = given.batch_size
+    names = ("per_device", "gradient_accumulation", "devices")
+    factors = [n for n in (getattr(batch, name, None) for name in names) if isinstance(n, int)]
+    if len(factors) == len(names):
+        yield f"batch {words.number(math.prod(factors))}"
 
 
-def _sections(card: Card) -> list[tuple[str, str, fields.FieldTable]]:
-    """Return anchor, heading and table of every section of the protocol, the mandatory first."""
-    tables = {name: fields.table(getattr(card, name)) for name in _SECTIONS}
+def _sections(card: Card) -> dict[str, fields.FieldTable]:
+    """Return the table of every section of the protocol."""
+    tables = {name: fields.table(getattr(card, name)) for name in (*_OWN, *_MEASURED)}
     tables["hyperparameters"] = fields.table(card.hyperparameters, first=("objective", "method"))
     tables["submission"] = fields.table(card.submission, skip=("title",))
     if not isinstance(card.tasks, NotReported):  # bare names become entries
         tables["tasks"] = fields.table(card.task_list())
-    return [(name, name.capitalize(), table) for name, table in tables.items()]
+    return tables
 
 
 def _runs(card: Card) -> Any:

@@ -164,7 +164,9 @@ def test_keyboard_reaches_content_and_sorting(page: Any, address: str) -> None:
 def test_submission_page_is_styled_under_its_policy(page: Any, address: str) -> None:
     # What is asked for and not waited for is no failure of a request.
     page.goto(f"{address}/index.html", wait_until="networkidle")
-    page.get_by_role("link", name="Does harmless fine-tuning keep tiny-chat safe?").click()
+    page.get_by_role(
+        "link", name="Does harmless fine-tuning keep tiny-chat safe?", exact=True
+    ).click()
     assert page.locator("h1").text_content() == "Does harmless fine-tuning keep tiny-chat safe?"
     assert page.evaluate("getComputedStyle(document.querySelector('.skip')).position") == "absolute"
     fill = page.evaluate("getComputedStyle(document.querySelector('.dot.tuned')).fill")

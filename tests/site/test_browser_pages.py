@@ -37,10 +37,12 @@ def test_any_two_entries_are_compared_and_the_view_can_be_linked(tab: Any, site:
     assert tab.evaluate("document.documentElement.scrollWidth") == 360
     tab.fill("#b", "dolly")
     tab.click("form button")
-    tab.wait_for_function("document.querySelector('#compared').textContent.includes('Llama')")
+    tab.wait_for_function("() => document.querySelector('#compared').textContent.includes('Llama')")
     assert tab.url.endswith("#a=careful&b=dolly")
     tab.goto(f"{site.as_uri()}/compare.html#a=careful&b=..%2Fx")
-    tab.wait_for_function("document.querySelector('#compared').textContent.includes('An id has')")
+    tab.wait_for_function(
+        "() => document.querySelector('#compared').textContent.includes('An id has')"
+    )
 
 
 def test_folded_parts_open_for_an_anchor_and_few_places_stop_the_tab_key(

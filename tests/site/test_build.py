@@ -214,4 +214,4 @@ def test_templates_and_static_files_lie_in_the_package() -> None:
     package = Path(safebench.site.__file__).parent
     assert (package / "templates" / "index.html").is_file()
     names = {p.name for p in (package / "static").iterdir()}
-    assert names == {"board.js", "compare.js", "page.js", "style.css"}
+    assert names == {"board.js", "compare.js", "page.js", "rows.js", "style.css"}

@@ -169,7 +169,9 @@ def test_clean_text_has_no_character_that_hides_or_reorders(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1"])
 def test_no_cell_of_the_csv_is_a_formula(submission: Entry, text: str) -> None:
-    content = b"".join(exports.to_csv([make_row(with_text(submission, text))])).decode("utf-8")
+    content = b"".join(
+        exports.to_csv(exports.cells([make_row(with_text(submission, text))]))
+    ).decode("utf-8")
     row = next(csv.DictReader(io.StringIO(content)))
     assert row["title"] == f"'{text}"
     assert float(row["harm_change"]) == make_row(submission).change.estimate

@@ -10,11 +10,16 @@ from pathlib import Path
 import pytest
 
 import safebench
+from safebench.analysis.report import make_report
 from safebench.card.judge import Calibration
+from safebench.evidence.manifest import describe_files, write_manifest
+from safebench.evidence.submission import Submission
 from safebench.exporting.interface import Options, write_export
 from safebench.site.publish import build
 from safebench.study.calibrating import open_card, store
-from tests.site.made_by_code import TASKS, Recipe, write_submission
+from safebench.words import proportion
+from tests.analysis.test_judges import two_judges
+from tests.site.made_by_code import TASKS, Recipe, write_card, write_submission
 
 GOOD = {"positives": 40, "found": 36, "negatives": 60, "cleared": 57, "n": 100, "kappa": 0.86}
 
@@ -50,8 +55,9 @@ def test_the_board_says_of_every_row_whether_judge_error_is_in_it(site: Path) ->
     page = (site / "index.html").read_text(encoding="utf-8")
     parts = [part.partition("</tr>")[0] for part in page.split('<tr class="row">')[1:]]
     rows = {name: next(p for p in parts if f"{name}.html" in p) for name in ("plain", "known")}
-    assert "corrected" not in rows["plain"]
-    assert "Judge error is not in a number that is not called corrected." in page
+    assert rows["plain"].count("corrected") == rows["plain"].count("], uncorrected<") == 1
+    assert "uncorrected" not in rows["known"]
+    assert "<strong>Uncorrected</strong>: judge error not included." in page
     assert re.search(r"corrected \.\d\d \[\.\d\d, \.\d\d\]", rows["known"])
     assert re.search(r"corrected \+\.\d\d \[", rows["known"])
     assert rows["known"].count("judge error not included") == 1  # over-refusal
@@ -97,3 +103,28 @@ def test_tables_and_other_formats_carry_it(board: Path, tmp_path: Path) -> None:
     assert all('"safebench.judge_error"' in text for text in texts)
     write_export(folder, tmp_path / "csv", Options("csv"))
     assert "corrected_upper" in (tmp_path / "csv" / "changes.csv").read_text(encoding="utf-8")
+
+
+def test_where_several_judges_decided_the_range_stands_beside_the_number(tmp_path: Path) -> None:
+    folder = two_judges(tmp_path / "board" / "submissions", against=True)
+    read = Submission.read(folder)
+    (one,) = make_report(read).judges
+    files = describe_files(folder, ["outcomes.parquet"])
+    write_manifest(folder, files)
+    evidence = {
+        "manifest": "manifest.json",
+        "files": [file.model_dump(mode="json", exclude_none=True) for file in files],
+        "response_policy": "redacted",
+        "runs": {"not_reported": "made by a test"},
+    }
+    card = read.card.model_dump(mode="json", exclude_none=True)
+    results = read.results.model_dump(mode="json")
+    write_card(folder, card | {"results": results, "evidence": evidence})
+    assert not build(tmp_path / "board", tmp_path / "site").left_out
+    low, high = map(proportion, one.estimates)
+    assert low != high
+    page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert f"], uncorrected, {low} to {high} over 2 judges<" in page
+    found = json.loads((tmp_path / "site" / "leaderboard.json").read_text(encoding="utf-8"))
+    over = found["submissions"][0]["harm_over_judges"]
+    assert over == {"judges": 2, "lowest": one.estimates[0], "highest": one.estimates[1]}

@@ -87,7 +87,8 @@ def test_pictures_have_a_name_and_a_description(site: Path) -> None:
 
 def test_sizes_stay_within_the_budgets(site: Path) -> None:
     assert (site / "index.html").stat().st_size <= INDEX_LIMIT
-    assert (site / "static" / "board.js").stat().st_size <= SCRIPT_LIMIT
+    scripts = [site / "static" / name for name in ("board.js", "rows.js")]
+    assert sum(path.stat().st_size for path in scripts) <= SCRIPT_LIMIT
     for path in (site / "submissions").glob("*.html"):
         assert path.stat().st_size <= CARD_LIMIT
 
@@ -158,3 +159,18 @@ def test_downloads_carry_the_numbers_and_the_digests(site: Path) -> None:
 def test_published_evidence_is_the_submitters_own_file(board: Path, site: Path, name: str) -> None:
     original = board / "submissions" / "household" / name
     assert (site / "files" / "household" / name).read_bytes() == original.read_bytes()
+
+
+def test_a_page_tells_what_is_its_own_from_what_its_family_shares(board: Path) -> None:
+    entries = read_submissions(board)[0]
+    rows = {one.id: make_row(one) for one in entries}
+    pages = {one.id: Pages(Board()).submission(one, rows[one.id], {}) for one in entries}
+    of_one = [id for id, row in rows.items() if row.family == rows["household"].family]
+    assert len(of_one) > 1
+    for id in of_one:
+        before, _, after = pages[id].partition('<details class="more"><summary>What is its own')
+        own, _, measured = after.partition("<summary>How it was measured")
+        assert f"every entry of its family is: <bdi>{rows[id].family.words}</bdi>" in before
+        assert all(f'id="{name}"' in own for name in ("data", "hyperparameters", "model", "seeds"))
+        assert all(f'id="{name}"' in measured for name in ("decoding", "judge", "tasks"))
+        assert "batch 16" in before.partition('<dl class="brief">')[2]

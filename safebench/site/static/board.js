@@ -4,6 +4,7 @@
 (function () {
   "use strict";
   var PAGE = 50, MINUS = "\u2212";
+  var draw = window.safebenchRows, element = draw.element, count = draw.count;
   var table = document.getElementById("board");
   if (!table) return;
   var form = document.querySelector(".tools");
@@ -13,15 +14,9 @@
   var fixedPager = document.querySelector(".pager");
   var initial = { sort: "class", dir: "asc", q: "", page: "1", cols: "" };
   var state = Object.assign({}, initial);
-  var data = null, columns = [], byKey = {}, choices = [], rows = [], asked = 0;
+  var data = null, columns = [], byKey = {}, choices = [], hay = [], asked = 0, drawn = "";
+  var parts = [], part; /* what stands below one heading; entry -> its part */
   var waiting = {}; /* address of a script -> what to do when it is there */
-
-  function element(name, className, text) {
-    var made = document.createElement(name);
-    if (className) made.className = className;
-    if (text !== undefined) made.textContent = text;
-    return made;
-  }
 
   function load(name, done) {
     if (waiting[name]) return waiting[name] === true ? done() : void waiting[name].push(done);
@@ -68,18 +63,16 @@
     choices = columns.filter(function (column) { return column.choice; });
     choices.forEach(function (column) { if (!(column.key in initial)) initial[column.key] = ""; });
     state = Object.assign({}, initial, state);
-    var number = 0, family = 0, section = 0;
-    function add(heading, size, name) {
-      for (var i = 0; i < size; i += 1, number += 1) {
-        rows.push({ n: number, family: family, section: section, name: name, heading: heading, size: size });
-      }
-      section += 1;
+    part = new Uint32Array(data.total);
+    var start = 0;
+    function add(heading, size, name, family) {
+      part.fill(parts.length, start, start += size);
+      parts.push({ family: family, name: name, heading: heading, size: size });
     }
-    data.families.forEach(function (one) {
-      one.sections.forEach(function (part) { add(part[0], part[1], one.name); });
-      family += 1;
+    data.families.forEach(function (one, family) {
+      one.sections.forEach(function (section) { add(section[0], section[1], one.name, family); });
     });
-    add(data.below[0], data.below[1], "");
+    add(data.below[0], data.below[1], "", data.families.length);
     tools();
   }
 
@@ -108,115 +101,53 @@
     return columns.filter(function (c) { return c.shown || extra.indexOf(c.key) >= 0; });
   }
 
+  function partOf(n) {
+    return parts[part[n]];
+  }
+
+  /* What is searched of each entry, so far; the rest is made in idle time, or when it is asked for. */
+  function fill(upTo) {
+    var texts = columns.filter(function (c) { return c.text && c.main; });
+    for (var n = hay.length; n < Math.min(upTo, data.total); n += 1) {
+      var words = texts.map(function (c) { return c.main[n]; });
+      words.push(data.ids[n]);
+      data.lines.forEach(function (line) { words.push(line[n]); });
+      hay.push(words.join(" ").toLowerCase());
+    }
+  }
+
+  /* The place of every entry among the different values of a column; where there is none, -1. */
+  function ranks(column) {
+    if (!column.ranks) {
+      var of = new Map(), place = new Map();
+      column.main.forEach(function (text) { if (!of.has(text)) of.set(text, rank(column, text)); });
+      var values = Array.from(new Set(of.values())).filter(function (value) { return value !== null; });
+      values.sort(function (a, b) { return a < b ? -1 : a > b ? 1 : 0; });
+      values.forEach(function (value, n) { place.set(value, n); });
+      of.forEach(function (value, text) { of.set(text, value === null ? -1 : place.get(value)); });
+      column.ranks = Int32Array.from(column.main, function (text) { return of.get(text); });
+      column.values = values.length;
+    }
+    return column.ranks;
+  }
+
   /* Entries that are searched and chosen, family by family, in the order that is asked for. */
   function view() {
-    var words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
+    var words = state.q.toLowerCase().split(/\s+/).filter(Boolean), list = [];
     var chosen = choices.filter(function (column) { return state[column.key] !== ""; });
-    if (words.length && !data.hay) {
-      data.hay = data.ids.map(function (id, n) {
-        var parts = [id].concat(columns.map(function (c) { return c.text && c.main ? c.main[n] : ""; }));
-        return parts.concat(data.lines.map(function (line) { return line[n]; })).join(" ").toLowerCase();
-      });
-    }
-    var list = rows.filter(function (row) {
-      return chosen.every(function (c) { return c.main[row.n] === state[c.key]; }) &&
-        words.every(function (word) { return data.hay[row.n].indexOf(word) >= 0; });
-    });
+    if (words.length) fill(data.total);
+    function has(word) { return hay[n].indexOf(word) >= 0; }
+    function is(c) { return c.main[n] === state[c.key]; }
+    for (var n = 0; n < data.total; n += 1) if (chosen.every(is) && words.every(has)) list.push(n);
     if (state.sort === initial.sort && state.dir === initial.dir) return list;
-    var column = byKey[state.sort], sign = state.dir === "asc" ? 1 : -1;
-    if (!column.ranks) column.ranks = column.main.map(function (text) { return rank(column, text); });
     /* By class rows stand below what they are read as; by another column a family is one list. */
-    var group = state.sort === initial.sort ? "section" : "family", ranks = column.ranks;
-    return list.sort(function (a, b) {
-      if (a[group] !== b[group]) return a[group] - b[group];
-      var x = ranks[a.n], y = ranks[b.n];
-      if (x === null || y === null) return (x === null) - (y === null) || a.n - b.n;
-      return x < y ? -sign : x > y ? sign : a.n - b.n;
-    });
-  }
-
-  function lines(cell, column, n) {
-    column.lines.forEach(function (line) {
-      if (line[n]) cell.appendChild(element("small", "", line[n]));
-    });
-  }
-
-  function path(svg, className, d) {
-    var made = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    made.setAttribute("class", className);
-    made.setAttribute("d", d);
-    svg.appendChild(made);
-  }
-
-  function bar(column, n) {
-    var drawn = column.lines.map(function (line) { return line[n]; }).filter(function (text) {
-      return /^(base|control) /.test(text);
-    });
-    if (column.main[n]) drawn.push("tuned " + column.main[n] + " " + column.beside[n]);
-    if (!drawn.length) return null;
-    var svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    var high = 8 * drawn.length;
-    var given = { "class": "marks", viewBox: "0 0 100 " + high, height: high, preserveAspectRatio: "none", "aria-hidden": "true" };
-    Object.keys(given).forEach(function (key) { svg.setAttribute(key, given[key]); });
-    drawn.forEach(function (text, lane) {
-      var at = text.match(/1\.00|\.\d\d/g).map(function (x) { return Math.round(100 * x); }), y = 8 * lane + 4;
-      var name = text.split(" ")[0], line = "M" + at[1] + " " + y + "H" + at[2];
-      path(svg, name, name === "tuned" ? line : line + "M" + at[0] + " " + (y - 3) + "v6");
-      if (name === "tuned") path(svg, "at", "M" + at[0] + " " + y + "h0");
-    });
-    return svg;
-  }
-
-  function cell(column, n) {
-    var made, text = column.main[n], beside = column.beside[n];
-    if (column.key === "title") {
-      made = element("th");
-      made.scope = "row";
-      var link = element("a", "", text);
-      link.href = "submissions/" + encodeURIComponent(data.ids[n]) + ".html";
-      made.appendChild(link);
-      lines(made, column, n);
-      return made;
-    }
-    made = element("td", column.key + (column.order && text ? " " + text : ""));
-    var picture = column.key === "harm" ? bar(column, n) : null;
-    if (picture) made.appendChild(picture);
-    if (!text) {
-      if (beside) made.appendChild(element("i", "", beside));
-    } else {
-      made.appendChild(column.plain ? document.createTextNode(text) : element("b", "", text));
-      if (beside) made.appendChild(document.createTextNode(" " + beside));
-    }
-    lines(made, column, n);
-    if (column.key === "level") {
-      var more = element("details");
-      more.appendChild(element("summary", "", "More"));
-      made.appendChild(more);
-    }
-    return made;
-  }
-
-  function heading(text, className, wide, inner) {
-    var row = element("tr", className), head = element("th");
-    head.scope = "rowgroup";
-    head.colSpan = wide;
-    head.appendChild(element(inner, "stay", text));
-    row.appendChild(head);
-    return row;
-  }
-
-  function head(list) {
-    var made = element("thead"), row = element("tr");
-    list.forEach(function (column) {
-      var one = element("th", column.key), button = element("button", "", column.head);
-      one.scope = "col";
-      one.dataset.key = column.key;
-      button.type = "button";
-      one.appendChild(button);
-      row.appendChild(one);
-    });
-    made.appendChild(row);
-    return made;
+    var whole = state.sort !== initial.sort, column = byKey[state.sort], of = ranks(column), most = column.values;
+    /* One number says all that decides: numbers are sorted without a function. */
+    return Float64Array.from(list, function (n) {
+      var group = whole ? partOf(n).family : part[n];
+      var at = of[n] < 0 ? most : state.dir === "asc" ? of[n] : most - 1 - of[n];
+      return (group * (most + 1) + at) * data.total + n;
+    }).sort().map(function (number) { return number % data.total; });
   }
 
   function mark() {
@@ -226,51 +157,16 @@
     });
   }
 
-  function bodies(list, part, start) {
-    var before = null, body = null, wide = list.length, whole = state.sort !== initial.sort;
-    return part.reduce(function (all, row) {
-      if (!before || before.family !== row.family || (!whole && before.section !== row.section)) {
-        body = element("tbody");
-        all.push(body);
-        if (row.name && (!before || before.family !== row.family)) {
-          body.appendChild(heading(row.name, "group", wide, "bdi"));
-        }
-        if (!whole || !row.name) {
-          body.appendChild(heading(row.heading + " (" + row.size.toLocaleString("en") + ")", "group" + (row.name ? " reading" : ""), wide, "span"));
-        }
-      }
-      var made = element("tr", "row");
-      list.forEach(function (column) { made.appendChild(cell(column, row.n)); });
-      body.appendChild(made);
-      before = row;
-      return all;
-    }, []);
-  }
-
   function put(newHead, newBodies, pager) {
     if (table.tHead !== newHead) table.replaceChild(newHead, table.tHead);
-    [].slice.call(table.tBodies).forEach(function (body) { table.removeChild(body); });
-    newBodies.forEach(function (body) { table.appendChild(body); });
+    if (newBodies) {
+      [].slice.call(table.tBodies).forEach(function (body) { table.removeChild(body); });
+      newBodies.forEach(function (body) { table.appendChild(body); });
+    }
     var old = document.querySelector(".pager");
     if (old && old !== pager) old.remove();
     if (pager) document.querySelector(".scroll").insertAdjacentElement("afterend", pager);
     mark();
-  }
-
-  function pagerOf(page, of) {
-    if (of < 2) return null;
-    var nav = element("nav", "pager"), last = 0;
-    nav.setAttribute("aria-label", "Pages");
-    [1, page - 2, page - 1, page, page + 1, page + 2, of].forEach(function (number) {
-      if (number <= last || number > of) return;
-      nav.appendChild(document.createTextNode(last && number > last + 1 ? " … " : " "));
-      var link = element("a", "", String(number));
-      link.href = "#" + address({ page: String(number) });
-      if (number === page) link.setAttribute("aria-current", "page");
-      nav.appendChild(link);
-      last = number;
-    });
-    return nav;
   }
 
   function isInitial() {
@@ -283,7 +179,7 @@
     open(function () {
       check();
       if (isInitial()) {
-        found.textContent = "";
+        found.textContent = drawn = "";
         sync();
         return put(fixedHead, fixedBodies, fixedPager);
       }
@@ -293,10 +189,16 @@
         var all = view(), of = Math.max(1, Math.ceil(all.length / PAGE));
         var page = Math.min(Math.max(parseInt(state.page, 10) || 1, 1), of);
         var keys = list.map(function (c) { return c.key; }).join();
+        var entries = all.slice((page - 1) * PAGE, page * PAGE);
         var there = [].map.call(table.tHead.rows[0].cells, function (c) { return c.dataset.key; }).join();
-        var newHead = keys === there ? table.tHead : head(list);
-        put(newHead, bodies(list, all.slice((page - 1) * PAGE, page * PAGE)), pagerOf(page, of));
-        found.textContent = all.length.toLocaleString("en") + " of " + data.total.toLocaleString("en");
+        var wanted = [keys, state.sort, entries.join()].join(" "), same = wanted === drawn;
+        put(
+          keys === there ? table.tHead : draw.head(list),
+          same ? null : draw.bodies(list, entries, data.ids, partOf, state.sort !== initial.sort),
+          draw.pager(page, of, function (number) { return "#" + address({ page: String(number) }); })
+        );
+        drawn = wanted;
+        found.textContent = count(all.length) + " of " + count(data.total);
         sync();
       });
     });
@@ -312,7 +214,7 @@
       return !c.shown && (state.cols.split(",").indexOf(c.key) >= 0 || state.sort === c.key);
     }).map(function (c) { return c.key; }).join(",");
     choices.forEach(function (c) {
-      if (c.main.indexOf(state[c.key]) < 0) state[c.key] = "";
+      if (state[c.key] && c.main.indexOf(state[c.key]) < 0) state[c.key] = "";
     });
   }
 
@@ -417,17 +319,32 @@
     var key = button.parentNode.dataset.key;
     change({ sort: key, dir: state.sort === key && state.dir === "asc" ? "desc" : "asc" });
     var again = table.querySelector("th[data-key=" + key + "] button");
-    if (again) again.focus();
+    if (again && again !== button) again.focus(); /* which lays the page out at once */
   });
   input.addEventListener("input", function () { change({ q: input.value }); });
   form.addEventListener("submit", function (event) { event.preventDefault(); });
   window.addEventListener("hashchange", read);
   form.hidden = false;
   read();
-  /* Before they are needed, and after the first frame. */
+  /* Before they are needed, and after the first frame: a little at a time. */
+  var idle = window.requestIdleCallback || setTimeout;
+  function one(tasks) {
+    if (!tasks.length) return;
+    idle(function () {
+      tasks.shift()();
+      one(tasks);
+    });
+  }
   window.addEventListener("load", function () {
-    (window.requestIdleCallback || setTimeout)(function () {
-      open(function () { complete(columns.filter(function (c) { return c.shown; }), function () {}); });
+    idle(function () {
+      open(function () {
+        var shown = columns.filter(function (c) { return c.shown; }), tasks = [];
+        complete(shown, function () {
+          shown.forEach(function (column) { tasks.push(function () { ranks(column); }); });
+          for (var n = 1000; n < data.total + 1000; n += 1000) tasks.push(fill.bind(null, n));
+          one(tasks);
+        });
+      });
     });
   });
 })();
