@@ -74,4 +74,6 @@ def visible(text: str) -> str:
 
     Messages quote files, and files are not trusted: they could write to the terminal.
     """
+    if text.isprintable():  # a reader asks this of every name in every row
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from safebench.evidence.arrays import Floats, OutcomeArray
-from safebench.evidence.scoring import CONFIDENCE, kept_interval
-from safebench.stats import benjamini_hochberg, holm, mcnemar_exact, paired_difference, prompt_tests
+from safebench.evidence.scoring import CONFIDENCE, extremes, spanning
+from safebench.stats import (
+    Difference,
+    benjamini_hochberg,
+    holm,
+    mcnemar_exact,
+    paired_difference,
+    prompt_tests,
+)
 from safebench.words import DIGITS, kept
 
 LEVEL = 0.05
@@ -78,6 +86,23 @@ class CategoryDifference:
 def arm(block: OutcomeArray) -> Floats:
     """Return outcomes as runs: training seeds with their repeats, or an untuned model's repeats."""
     return block.scores[0] if block.condition == "base" else block.scores
+
+
+def difference(a: OutcomeArray, b: OutcomeArray) -> tuple[Difference, dict[str, Any]]:
+    """Return B minus A on the same prompts in one order, and its interval by name, as it is kept.
+
+    The interval holds whatever the judge would have said where it gave no verdict.
+    """
+
+    def between(a: Floats, b: Floats) -> Difference:
+        return paired_difference(a, b, confidence=CONFIDENCE, names=("A", "B"))
+
+    found = between(arm(a), arm(b))
+    ends = [
+        between(*(arm(replace(one, scores=one.with_unread(s))) for one, s in ((a, 1 - x), (b, x))))
+        for x in extremes(a, b)
+    ]
+    return found, spanning(found, ends)
 
 
 def _runs(block: OutcomeArray) -> Floats:
@@ -151,24 +176,21 @@ def by_category(a: OutcomeArray, b: OutcomeArray) -> tuple[CategoryDifference, .
     names = sorted(set(places) - {""})
     if len(names) < 2:
         return ()
-    masks = [np.array([place == name for place in places]) for name in names]
-    found = [
-        paired_difference(
-            arm(a)[..., mask], arm(b)[..., mask], confidence=CONFIDENCE, names=("A", "B")
-        )
-        for mask in masks
-    ]
-    adjusted = holm([d.p_value for d in found])
+    pairs = []
+    for name in names:
+        these = {p for p, place in zip(a.prompts, places, strict=True) if place == name}
+        pairs.append((a.only(prompts=these), b.only(prompts=these)))
+    found = [difference(*pair) for pair in pairs]
+    adjusted = holm([d.p_value for d, _ in found])
     return tuple(
         CategoryDifference(
             name=name,
             prompts=d.n_prompts,
-            a=kept(a.scores[..., mask].mean()),
-            b=kept(b.scores[..., mask].mean()),
-            **kept_interval(d),
+            a=kept(one.scores.mean()),
+            b=kept(other.scores.mean()),
+            **interval,
             confidence=d.confidence,
             p_adjusted=kept(p),
-            method=d.method,
         )
-        for name, mask, d, p in zip(names, masks, found, adjusted, strict=True)
+        for name, (one, other), (d, interval), p in zip(names, pairs, found, adjusted, strict=True)
     )

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from safebench.analysis.flips import arm
+from safebench.analysis.flips import difference
 from safebench.analysis.judges import kappa_of
 from safebench.analysis.matching import picked_prompts
 from safebench.analysis.measures import Measure
 from safebench.card.results import MARGIN, find, key_of
 from safebench.evidence.arrays import OutcomeArray
-from safebench.evidence.scoring import CONFIDENCE, kept_interval
-from safebench.stats import margin_points, paired_difference
+from safebench.stats import margin_points
 from safebench.words import kept
 
 Pair = tuple[OutcomeArray, OutcomeArray]
@@ -46,14 +45,12 @@ def paired_change(
     pair: tuple[OutcomeArray, OutcomeArray], picked: tuple[OutcomeArray, OutcomeArray]
 ) -> PairedChange:
     """Return B minus A, given both blocks whole and cut to the prompts they share, in one order."""
-    arms = arm(picked[0]), arm(picked[1])
-    found = paired_difference(*arms, confidence=CONFIDENCE, names=("A", "B"))
+    found, interval = difference(*picked)
     a, b = (float(block.scores.mean()) for block in picked)
     margin = margin_points((a + b) / 2, MARGIN)
     return PairedChange(
-        **kept_interval(found),
+        **interval,
         confidence=found.confidence,
-        method=found.method,
         prompts=found.n_prompts,
         only_a=len(pair[0].prompts) - found.n_prompts,
         only_b=len(pair[1].prompts) - found.n_prompts,
@@ -61,7 +58,7 @@ def paired_change(
         b=kept(b),
         runs=found.n_runs,
         margin=kept(margin),
-        reading=_reading(found.lower, found.upper, margin),
+        reading=_reading(interval["lower"], interval["upper"], margin),
     )
 
 

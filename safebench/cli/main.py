@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import os
@@ -44,6 +45,9 @@ COMMANDS = {
     "schema": "Print the card's JSON Schema.",
 }
 """Each command with its line in the list."""
+_OBJECTS = 50_000
+"""New objects after which cycles are looked for: 700, as Python has it, are fewer than a library's
+classes, and to look through them again and again takes a tenth of a light command's time."""
 
 
 def load(name: str) -> click.Command:
@@ -91,6 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # A card means the same whatever else is installed: pydantic would search every installed
     # distribution for plugins that change how models are read.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    gc.set_threshold(_OBJECTS)
     _print_anything()
     try:
         code = cli.main(args=argv, prog_name="safebench", standalone_mode=False)

@@ -63,8 +63,6 @@ threads = click.option(
     type=click.IntRange(min=1),
     help="CPU threads per operation. Default: PyTorch's choice.",
 )
-
-
 save_state_every = click.option(
     "--save-state-every",
     default=15.0,

@@ -98,6 +98,7 @@ EXIT = {"reproduced": 0, "not_reproduced": 1, "inconclusive": 3, "no_verdict": 3
 @options.batch_size
 @options.device
 @options.threads
+@options.save_state_every
 @options.workers
 @options.quiet
 @options.output_format

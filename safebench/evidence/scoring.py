@@ -79,7 +79,7 @@ def measure(block: OutcomeArray, lost: int = 0) -> MeasuredScore:
     `lost`: registered training seeds without outcomes (`lost_seeds`).
     """
     interval = score_interval(block.scores, confidence=CONFIDENCE)
-    ends = [score_interval(block.with_unread(x), confidence=CONFIDENCE) for x in _extremes(block)]
+    ends = [score_interval(block.with_unread(x), confidence=CONFIDENCE) for x in extremes(block)]
     runs = [
         MeasuredRun(
             training_seed=seed,
@@ -100,7 +100,7 @@ def measure(block: OutcomeArray, lost: int = 0) -> MeasuredScore:
         unknown = NotReported(not_reported=f"how {which} ended was not recorded")
     return MeasuredScore(
         **key_of(block)._asdict(),
-        **_spanning(interval, ends),
+        **spanning(interval, ends),
         n=block.scores.size,
         prompts=len(block.prompts),
         runs=tuple(runs),
@@ -183,9 +183,9 @@ def change_interval(
         paired_difference(
             base.with_unread(1 - x)[0], tuned.with_unread(x), confidence=confidence, names=names
         )
-        for x in _extremes(base, tuned)
+        for x in extremes(base, tuned)
     ]
-    return _spanning(found, ends)
+    return spanning(found, ends)
 
 
 def primary_estimands(card: Card, blocks: list[OutcomeArray]) -> Iterator[PrimaryEstimand]:
@@ -218,12 +218,12 @@ def final_checkpoint(card: Card) -> int | None:
     return int(max(checkpoints))
 
 
-def _extremes(*blocks: OutcomeArray) -> tuple[float, ...]:
+def extremes(*blocks: OutcomeArray) -> tuple[float, ...]:
     """Return the scores that responses without a verdict may have had; none if all have one."""
     return (0.0, 1.0) if any(block.unread.any() for block in blocks) else ()
 
 
-def _spanning(found: Interval, ends: Sequence[Interval]) -> dict[str, Any]:
+def spanning(found: Interval, ends: Sequence[Interval]) -> dict[str, Any]:
     """Return an estimate, the ends that hold whatever the judge left open was, and how."""
     return {
         "estimate": kept(found.estimate),

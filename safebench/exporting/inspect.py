@@ -12,13 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, get_args
 
+import pyarrow as pa
+
+from safebench.analysis.selection import Selection
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.decoding import Decoding
+from safebench.card.results import PlaceKey, key_of
 from safebench.card.task import Task
 from safebench.checks.registry import items
 from safebench.errors import InteropError, visible
-from safebench.evidence.columns import encoded
+from safebench.evidence.columns import array_of, encoded
 from safebench.evidence.submission import Submission
 from safebench.evidence.tables import Unread
 from safebench.exporting.every_eval_ever import uuid_of
@@ -57,10 +61,12 @@ def export(submission: Submission, options: Options) -> Export:
 
     Raises:
         InteropError: the timestamp is not a number.
+        EvidenceError: nothing was measured of what is selected.
     """
+    outcomes = _selected(submission, options.selection)
     writer = _Writer(submission, _created(submission.card, options), options.with_responses)
     by_log: dict[tuple[Any, ...], list[Row]] = {}
-    for row in _rows(submission):
+    for row in _rows(outcomes):
         key = (row["condition"], row["training_seed"], row["checkpoint"])
         by_log.setdefault((Measured(*key), row["decoding"], row["task"]), []).append(row)
     order = {model: number for number, model in enumerate(models_of(submission))}
@@ -69,7 +75,7 @@ def export(submission: Submission, options: Options) -> Export:
         name, log = writer.log(model, decoding, task, by_log[model, decoding, task])
         body = json.dumps(log, indent=1, ensure_ascii=False) + "\n"
         files[name] = body.encode(errors="backslashreplace")
-    return Export(files, list(_lost(submission, writer)))
+    return Export(files, list(_lost(submission, outcomes, writer)))
 
 
 def _created(card: Card, options: Options) -> datetime:
@@ -87,9 +93,19 @@ def _created(card: Card, options: Options) -> datetime:
         ) from None
 
 
-def _rows(submission: Submission) -> Iterator[Row]:
-    """Yield the outcomes as mappings, in canonical order."""
-    table = submission.outcomes
+def _selected(submission: Submission, selection: Selection) -> pa.Table:
+    """Return the outcomes of the numbers that are selected."""
+    places = {key_of(score) for score in selection.of(submission.results).scores}
+    kept = [
+        number
+        for number, row in enumerate(_rows(submission.outcomes))
+        if PlaceKey(**{name: row[name] for name in PlaceKey._fields}) in places
+    ]
+    return submission.outcomes.take(array_of(kept, pa.int64()))
+
+
+def _rows(table: pa.Table) -> Iterator[Row]:
+    """Yield outcomes as mappings, in canonical order."""
     columns = []
     for name in table.column_names:
         codes, values = encoded(table, name)
@@ -297,12 +313,11 @@ def _result(judge: str, rows: Sequence[Row]) -> Json:
     return {"name": judge, "scorer": judge, "params": {}, "metrics": metrics}
 
 
-def _lost(submission: Submission, writer: _Writer) -> Iterator[str]:
+def _lost(submission: Submission, rows: pa.Table, writer: _Writer) -> Iterator[str]:
     yield "intervals, changes from base and stability: a log is about one run of one model"
     yield "hyperparameters, training data and the scheme of seeds: link the card"
     yield "examples, attacks and chat template around a prompt, environment, calibration of judges"
     yield "right answers (target): a submission keeps what was asked and scored, not these"
-    rows = submission.outcomes
     seeds = set(encoded(rows, "generation_seed")[1]) - {None}
     if len(set(encoded(rows, "repeat")[1])) > 1 and seeds:
         yield "a seed of its own for every epoch: it is in the metadata of each sample"

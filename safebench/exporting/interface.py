@@ -83,7 +83,7 @@ FORMATS = {
     "inspect": Format(
         "inspect",
         "logs that `inspect view` opens: one per model, decoding and task",
-        frozenset({"timestamp", "with_responses"}),
+        frozenset({"timestamp", "with_responses", *_SELECTION}),
     ),
     "hub": Format(
         "hub",

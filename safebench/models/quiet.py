@@ -7,7 +7,6 @@ import random
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from unittest.mock import patch
 
 from safebench.errors import ModelError, SafebenchError, visible
 
@@ -37,6 +36,8 @@ def quiet() -> Iterator[None]:
 
     Their errors are still logged, and a warning that a filter makes an error is still raised.
     """
+    from unittest.mock import patch  # it loads asyncio, and light commands come by here
+
     import datasets
     import transformers
 

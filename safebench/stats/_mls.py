@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import special
+import scipy
 
 from safebench.stats._checks import Floats
 from safebench.stats._dist import edge
@@ -26,9 +26,9 @@ class Reach:
 
     def __init__(self, df: Floats, tail: float) -> None:
         self._g, self._h = relative(df, tail), relative(df, 1 - tail)
-        f = np.asarray(special.fdtri(df[:, None], df, 1 - tail))
+        f = np.asarray(scipy.special.fdtri(df[:, None], df, 1 - tail))
         self._below = ((f - 1) ** 2 - (self._g[:, None] * f) ** 2 - self._h**2) / f
-        f = np.asarray(special.fdtri(df[:, None], df, tail))
+        f = np.asarray(scipy.special.fdtri(df[:, None], df, tail))
         self._above = ((f - 1) ** 2 - (self._h[:, None] * f) ** 2 - self._g**2) / f
         both, ratio = df[:, None] + df, df[:, None] / df
         square = (self._g**2)[:, None] * ratio
@@ -56,7 +56,7 @@ class Reach:
 
 def relative(df: Floats, tail: float) -> Floats:
     """1 - df/chi2 with `tail` above: how far the true mean square lies below, relatively."""
-    return np.asarray(1 - df / special.chdtri(df, tail), dtype=np.float64)
+    return np.asarray(1 - df / scipy.special.chdtri(df, tail), dtype=np.float64)
 
 
 def share_bounds(

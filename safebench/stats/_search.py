@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from safebench.stats._checks import Floats, first_that
 from safebench.stats.intervals import Bounds, interval_from
@@ -135,7 +135,7 @@ class Problem:
             cell = prompt = np.zeros_like(seed)
         total = np.zeros_like(seed)
         for part, df in ((seed - cell, n[self.terms.replicate] - 1), (prompt, n[2] - 1)):
-            quantile = special.stdtrit(np.maximum(df, 1e-3), 1 - self.tail)
+            quantile = scipy.special.stdtrit(np.maximum(df, 1e-3), 1 - self.tail)
             squared = np.where(np.asarray(df) > 0, quantile**2, np.inf)
             total += np.multiply(squared, part, out=np.zeros_like(total), where=part > 0)
         return total

@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, between, first_that, positive_int
@@ -140,9 +140,11 @@ def _arm(
     p, n, variance = (np.asarray(x, dtype=np.float64) for x in (p, n, variance))
     trials = np.minimum(n / variance, _MOST_TRIALS)
     x = np.minimum(trials * p, trials)
-    lower = np.where(x > 0, special.betaincinv(np.maximum(x, 1e-300), trials - x + 1, tail), 0.0)
+    lower = np.where(
+        x > 0, scipy.special.betaincinv(np.maximum(x, 1e-300), trials - x + 1, tail), 0.0
+    )
     upper = np.where(
-        x < trials, special.betaincinv(x + 1, np.maximum(trials - x, 1e-300), 1 - tail), 1.0
+        x < trials, scipy.special.betaincinv(x + 1, np.maximum(trials - x, 1e-300), 1 - tail), 1.0
     )
     middle, low, high = (2 * np.arcsin(np.sqrt(np.clip(v, 0.0, 1.0))) for v in (p, lower, upper))
     return middle, np.minimum(low, middle), np.maximum(high, middle)
@@ -159,7 +161,7 @@ def interval_of_arms(
 
     Each arm's variance of one run is max(s^2 (t_df/z)^2, floor), with the 1 - `tail` quantiles.
     """
-    z = float(special.ndtri(1 - tail))
+    z = float(scipy.special.ndtri(1 - tail))
     factor = (t_quantile(1 - tail, spreads.df) / z) ** 2
     pairs = zip(spreads.variances, floors, strict=True)
     first, second = (max(spread * factor, floor) for spread, floor in pairs)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, between, cluster_codes, proportions
@@ -156,7 +156,7 @@ def interval_from(
     s, g = n_seeds - 1, n_prompts - 1
     with np.errstate(divide="ignore", invalid="ignore"):
         if prompts_fixed:
-            none_seen = special.betaincinv(1, n_prompts, 1 - tail) / 2 / (n_seeds * n_prompts)
+            none_seen = scipy.special.betaincinv(1, n_prompts, 1 - tail) / 2 / (n_seeds * n_prompts)
             total = np.maximum(v_seed, (v_seed + g * v_cell) / n_prompts)
             total = np.where(total <= 1e-9 * none_seen, none_seen, total)
             df = main_df = s
@@ -182,12 +182,12 @@ def interval_from(
         n_effective = np.where(blind, trials, n_effective)
     # With more events the normal limit is the same to the last digit kept, and betaincinv slow.
     with np.errstate(divide="ignore", invalid="ignore"):
-        half = -special.ndtri(tail) * np.sqrt(p * (1 - p) / n_effective)
+        half = -scipy.special.ndtri(tail) * np.sqrt(p * (1 - p) / n_effective)
     countless = n_effective * np.minimum(p, 1 - p) > COUNTLESS
     trials_used = np.where(countless, 1.0, n_effective)
     x = trials_used * p
-    lower = np.where(x > 0, special.betaincinv(x, trials_used - x + 1, tail), 0.0)
-    upper = np.where(p < 1, special.betaincinv(x + 1, trials_used - x, 1 - tail), 1.0)
+    lower = np.where(x > 0, scipy.special.betaincinv(x, trials_used - x + 1, tail), 0.0)
+    upper = np.where(p < 1, scipy.special.betaincinv(x + 1, trials_used - x, 1 - tail), 1.0)
     lower, upper = np.where(countless, p - half, lower), np.where(countless, p + half, upper)
     none = tail ** (1 / trials)
     lower, upper = np.minimum.reduce([lower, none, p]), np.maximum.reduce([upper, 1 - none, p])
@@ -200,4 +200,4 @@ def _over(variance: Floats, df: Floats) -> Floats:
 
 
 def _t(df: Floats, tail: float) -> Floats:
-    return np.asarray(special.stdtrit(df, 1 - tail))
+    return np.asarray(scipy.special.stdtrit(df, 1 - tail))

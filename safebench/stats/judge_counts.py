@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy import special
+import scipy
 
 from safebench.errors import StatsError
 from safebench.stats._checks import (
@@ -67,7 +67,7 @@ def rogan_gladen(
     x = between("positives", positives, 0, n, closed=True)
     k_se, n_se = _counts("se", se)
     k_sp, n_sp = _counts("sp", sp)
-    z = -float(special.ndtri((1 - between("confidence", confidence, 0, 1)) / 2))
+    z = -float(scipy.special.ndtri((1 - between("confidence", confidence, 0, 1)) / 2))
     youden = k_se / n_se + k_sp / n_sp - 1
     if youden <= 1e-12:
         raise StatsError(

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from safebench.errors import StatsError
 from safebench.stats._checks import (
@@ -125,7 +125,7 @@ def ppi_estimate(
         label += ", seeds" if n_seeds > 1 else ", one seed"
     lower, upper = estimate - half, estimate + half
     if runs is not None and not agrees and 0 < estimate < 1:
-        trials = estimate * (1 - estimate) * (special.ndtri(tail) / half) ** 2
+        trials = estimate * (1 - estimate) * (scipy.special.ndtri(tail) / half) ** 2
         ends = (end(estimate * trials, trials, tail) for end in (beta_lower, beta_upper))
         lower, upper = (float(end) for end in ends)
     quantile = "normal" if math.isinf(parts.df) else f"t, df = {parts.df:g}"

@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, positive_int, proportions
@@ -91,7 +91,7 @@ def _binary(pooled: Floats, few: int, distances: Floats) -> Floats:
     result = np.ones(ones.size)
     for count in np.unique(ones):
         k = np.arange(max(0, count - (total - few)), min(few, count) + 1)
-        weights = special.comb(count, k) * special.comb(total - count, few - k)
+        weights = scipy.special.comb(count, k) * scipy.special.comb(total - count, few - k)
         apart = np.abs(k - few * count / total)
         here = ones == count
         reached = apart >= distances[here][:, None] - _TIE
@@ -150,4 +150,4 @@ def mcnemar_exact(b: int, c: int) -> float:
     sample: two seeds alone say nothing of other seeds.
     """
     b, c = positive_int("b", b, 0), positive_int("c", c, 0)
-    return 1.0 if b == c else min(2 * float(special.bdtr(min(b, c), b + c, 0.5)), 1.0)
+    return 1.0 if b == c else min(2 * float(scipy.special.bdtr(min(b, c), b + c, 0.5)), 1.0)

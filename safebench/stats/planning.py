@@ -6,7 +6,7 @@ import math
 from functools import cache
 
 import numpy as np
-from scipy import special
+import scipy
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, between, first_that, positive_int
@@ -91,7 +91,7 @@ def plan_prompts(
         )
     ]
     between("delta", delta, 0, math.inf)
-    z = special.ndtri(1 - between("alpha", alpha, 0, 1) / 2) + special.ndtri(
+    z = scipy.special.ndtri(1 - between("alpha", alpha, 0, 1) / 2) + scipy.special.ndtri(
         between("power", power, 0, 1)
     )
     if z <= 0:
@@ -112,7 +112,7 @@ def plan_stability(
     between("floor", floor, 0, _LARGEST, closed=True)
     _check(sigma, margin)
     tail = 1 - between("confidence", confidence, 0.5, 1)
-    most = margin / (2 * float(special.erfinv(between("lower", lower, 0, 1))))
+    most = margin / (2 * float(scipy.special.erfinv(between("lower", lower, 0, 1))))
 
     def enough(n: int) -> bool:
         normal = sigma * math.sqrt((n - 1) / chi2_quantile(tail, n - 1)) <= most
@@ -173,7 +173,7 @@ def verdict_power(
     if se <= 0:
         inside = ((left < 0) & (right > 0)).astype(float)
     else:
-        inside = np.maximum(special.ndtr(right / se) - special.ndtr(left / se), 0.0)
+        inside = np.maximum(scipy.special.ndtr(right / se) - scipy.special.ndtr(left / se), 0.0)
     return float(min(max(np.sum(weights * inside), 0.0), 1.0))
 
 
@@ -220,7 +220,7 @@ def power_at(se: float, df: float, margin: float, alpha: float = 0.05, theta: fl
     up, down = (margin - theta) / se, (margin + theta) / se
     # above u = (up + down)/2t the interval is wider than the margins
     u, weights = _chi_nodes(df, 200, (1e-13, 1e-15), (up + down) / (2 * t))
-    inside = special.ndtr(up - t * u) - special.ndtr(t * u - down)
+    inside = scipy.special.ndtr(up - t * u) - scipy.special.ndtr(t * u - down)
     return float(min(max(np.sum(weights * np.maximum(inside, 0.0)), 0.0), 1.0))
 
 
@@ -234,7 +234,7 @@ def _chi_nodes(
     if math.isinf(df) or df > 1e7:
         return np.ones(1), np.ones(1)
     low = math.sqrt(chi2_quantile(tails[0], df) / df)
-    high = min(most, math.sqrt(2 * special.gammainccinv(df / 2, tails[1]) / df))
+    high = min(most, math.sqrt(2 * scipy.special.gammainccinv(df / 2, tails[1]) / df))
     nodes, weights = _legendre(n)
     u = low + max(high - low, 0.0) * (nodes + 1) / 2
     half = df / 2

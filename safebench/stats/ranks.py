@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, Ints, between, finite, first_bad
@@ -162,7 +162,7 @@ def _sidak(n: int, tail: float) -> float:
     """Return what |T| must exceed in every pair of n, as a normal quantile."""
     if n < 2:
         return 0.0
-    return float(-special.ndtri(-math.expm1(math.log1p(-tail) / (n * (n - 1) / 2)) / 2))
+    return float(-scipy.special.ndtri(-math.expm1(math.log1p(-tail) / (n * (n - 1) / 2)) / 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,8 +199,10 @@ class _Board:
             return t
         with np.errstate(divide="ignore"):
             df = 1 / inverse
-        below = np.where(np.isinf(df), special.ndtr(-t), special.stdtr(np.minimum(df, 1e12), -t))
-        return np.asarray(-special.ndtri(below))
+        below = np.where(
+            np.isinf(df), scipy.special.ndtr(-t), scipy.special.stdtr(np.minimum(df, 1e12), -t)
+        )
+        return np.asarray(-scipy.special.ndtri(below))
 
     def separated(self, rows: slice, columns: slice, limits: _Limits) -> NDArray[np.bool_]:
         """Which rows are better than which columns."""
@@ -252,8 +254,10 @@ class _Limits:
         self.last = STEPS - 1
         self.scale = STEPS / largest if largest > 0 else 0.0
         grid = np.arange(1, STEPS + 1) * largest / STEPS
-        tail = special.ndtr(-critical)
-        beyond = [-special.stdtrit(1 / grid, tail)] if largest > 0 else [np.full(STEPS, critical)]
+        tail = scipy.special.ndtr(-critical)
+        beyond = (
+            [-scipy.special.stdtrit(1 / grid, tail)] if largest > 0 else [np.full(STEPS, critical)]
+        )
         self.table = np.concatenate(([critical], *beyond))
         self.rise = np.diff(self.table)
 
@@ -359,13 +363,13 @@ def moderated_variances(variances: ArrayLike, df: ArrayLike) -> tuple[Floats, Fl
     if raw.size < 2 or not raw.any() or np.isinf(own_df).any():
         return raw, own_df
     logs = np.log(np.maximum(raw, raw[raw > 0].min()))
-    centred = logs - special.digamma(own_df / 2) + np.log(own_df / 2)
+    centred = logs - scipy.special.digamma(own_df / 2) + np.log(own_df / 2)
     most = float(centred.var(ddof=1)) * (raw.size - 1) / chi2_quantile(0.05, raw.size - 1)
-    excess = most - float(special.polygamma(1, own_df / 2).mean())
+    excess = most - float(scipy.special.polygamma(1, own_df / 2).mean())
     if excess <= 0:
         return np.full(raw.size, math.exp(float(centred.mean()))), np.full(raw.size, math.inf)
     half = _trigamma_inverse(excess)
-    prior = math.exp(float(centred.mean() + special.digamma(half)) - math.log(half))
+    prior = math.exp(float(centred.mean() + scipy.special.digamma(half)) - math.log(half))
     total = 2 * half + own_df
     return (2 * half * prior + own_df * raw) / total, total
 
@@ -374,8 +378,8 @@ def _trigamma_inverse(value: float) -> float:
     """The x > 0 with trigamma(x) = value, by Newton's method on 1/trigamma (Smyth's appendix)."""
     x = 0.5 + 1 / value
     for _ in range(50):
-        tri = float(special.polygamma(1, x))
-        step = tri * (1 - tri / value) / float(special.polygamma(2, x))
+        tri = float(scipy.special.polygamma(1, x))
+        step = tri * (1 - tri / value) / float(scipy.special.polygamma(2, x))
         x += step
         if -step / x < 1e-10:
             break

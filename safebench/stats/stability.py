@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from safebench.stats._checks import Floats, between, positive_int, proportions
 from safebench.stats._dist import beta_lower, chi2_quantile, no_rounding, satterthwaite
@@ -180,7 +180,7 @@ def _short(share: float) -> str:
 
 def _agreement(sigma: float, margin: float) -> float:
     """2 Phi(margin/(sqrt 2 sigma)) - 1 = erf(margin/(2 sigma)); 1 at zero spread."""
-    return float(special.erf(margin / (2 * sigma))) if sigma > 0 else 1.0
+    return float(scipy.special.erf(margin / (2 * sigma))) if sigma > 0 else 1.0
 
 
 def _worst_parts(table: Floats, missing: int) -> list[tuple[float, int]]:

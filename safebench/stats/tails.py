@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, Ints, between, cluster_codes, proportions
@@ -53,8 +53,8 @@ def score_tolerance_bound(
     if array.size < 2:
         raise StatsError(f"scores has shape {array.shape}; a spread needs (S,) with S >= 2")
     n = array.size
-    z = float(special.ndtri(share))
-    k = float(special.nctdtrit(n - 1, z * math.sqrt(n), sure)) / math.sqrt(n)
+    z = float(scipy.special.ndtri(share))
+    k = float(scipy.special.nctdtrit(n - 1, z * math.sqrt(n), sure)) / math.sqrt(n)
     mean, sd = float(array.mean()), float(array.std(ddof=1)) * (1 if upper else -1)
     bound = phi_inverse(mean + k * sd)
     return ToleranceBound(

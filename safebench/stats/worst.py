@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, Ints, between, cluster_codes, proportions
@@ -80,7 +80,7 @@ def worst_setting(
     covariance = _two_way_covariance(stack, codes, groups)
     order = np.lexsort((np.diagonal(covariance), -means if higher_is_worse else means))
     critical = _largest_of(covariance[np.ix_(order, order)], tail, generator(rng))
-    each = 1 - 2 * float(special.ndtr(-critical))
+    each = 1 - 2 * float(scipy.special.ndtr(-critical))
     intervals = tuple(score_interval(table, clusters, each) for table in tables)
     worst = max if higher_is_worse else min
     found = [interval.estimate for interval in intervals]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,7 +52,7 @@ def execute(
     store.seals.begin(plan.card)
     tuned = shared_weights(store, plan)
     elsewhere = open_executor(plan, store, settings, tuned)
-    with store.opened(claim_of(plan)), _threads(settings.threads):
+    with store.opened(claim_of(plan)), _threads(settings.threads), _libraries_aside():
         try:
             store.journal.note(
                 "session",
@@ -153,6 +154,16 @@ def claim_of(plan: Plan) -> Claim:
         for b in plan.blocks
     }
     return Claim(plan.card, sizes, plan.shard)
+
+
+@contextmanager
+def _libraries_aside() -> Iterator[None]:
+    """Look for no cycles among what libraries made when they were imported, which lives on."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

@@ -220,6 +220,8 @@ class Maker:
         self._release()
 
     def _release(self) -> None:
+        if self._engine is None and self._judge is None:
+            return
         self._placed = None
         self._holding.close()
         self._engine = None

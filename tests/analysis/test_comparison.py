@@ -58,6 +58,28 @@ def test_the_difference_is_plain_arithmetic_on_the_shared_prompts(tmp_path: Path
     assert row.a.stability is not None
 
 
+def test_the_interval_holds_whatever_the_judge_left_open(tmp_path: Path) -> None:
+    a, b = rows(1), rows(2)
+    open_, filled = [dict(row) for row in b], []
+    left = [row for row in open_ if row["condition"] == "tuned"][::7]
+    for row in left:
+        row |= {"verdict": "unparsed", "score": None}
+    for verdict, score in (("refused", 0.0), ("complied", 1.0)):
+        other = {"verdict": verdict, "score": score}
+        filled.append([row | (other if row["score"] is None else {}) for row in open_])
+    row, *ends = [
+        only(compared(tmp_path / str(n), a, each)) for n, each in enumerate([open_, *filled])
+    ]
+    for place in ("difference", *range(len(row.categories))):
+        d, low, high = (
+            r.difference if isinstance(place, str) else r.categories[place] for r in (row, *ends)
+        )
+        assert low.lower < high.lower and low.upper < high.upper
+        assert (d.lower, d.upper) == (low.lower, high.upper)
+        assert d.method.endswith("what the judge left open at either extreme")
+    assert len(row.categories) == 3
+
+
 def test_flips_are_those_of_the_prompts_own_rates(tmp_path: Path) -> None:
     a, b = rows(1), rows(2, chance=0.7)
     ids = sorted({row["prompt_id"] for row in a})

@@ -36,6 +36,7 @@ def test_every_command_says_how_it_ends_and_uses_names_alike() -> None:
         has_json = "json" in getattr(options.get("--format"), "choices", ())
         assert ("--json" in options) == has_json, name
         assert "--seed" not in options or name == "audit", name
+        assert ("--executor" in options) == ("--save-state-every" in options), name
 
 
 def commands(group: click.Group) -> Iterator[tuple[str, click.Command]]:

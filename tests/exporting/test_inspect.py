@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from safebench.card.io import dump_card
-from safebench.errors import InteropError
+from safebench.errors import EvidenceError, InteropError
 from safebench.evidence.outcomes import read_outcomes
 from safebench.evidence.scoring import compute_results
 from safebench.evidence.submission import Submission
@@ -69,6 +69,47 @@ def test_every_response_has_the_verdicts_of_all_its_judges(source: Submission) -
     values = [s["scores"]["other"]["value"] for log in found.values()
               for s in log["samples"] if "other" in s["scores"]]  # fmt: skip
     assert sum(isinstance(value, float) and math.isnan(value) for value in values) == 1
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"judge": "other"},
+        {"tasks": ("task_harm",)},
+        {"constructs": ("harm",), "decoding": "t07"},
+        {"checkpoint": 2},
+    ],
+)
+def test_logs_hold_what_was_selected(source: Submission, chosen: dict[str, Any]) -> None:
+    def places(**options: Any) -> set[Any]:
+        found = export(source, Options(with_responses=True, **options)).files
+        return {
+            (
+                log["eval"]["metadata"].get("safebench.checkpoint"),
+                *(log["eval"]["task"], score["metadata"]["construct"], judge),
+                *(log["eval"]["model"], sample["id"], sample["epoch"]),
+            )
+            for log in logs(found).values()
+            for sample in log["samples"]
+            for judge, score in sample["scores"].items()
+        }
+
+    everything, picked = places(), places(**chosen)
+    kept = {
+        (checkpoint, task, construct, judge, *of)
+        for checkpoint, task, construct, judge, *of in everything
+        if task in chosen.get("tasks", [task])
+        and construct in chosen.get("constructs", [construct])
+        and judge == chosen.get("judge", judge)
+        and checkpoint in (None, chosen.get("checkpoint", checkpoint))
+    }
+    assert picked == kept
+    assert picked if chosen.get("checkpoint") else 0 < len(picked) < len(everything)
+
+
+def test_what_was_not_measured_is_no_log(source: Submission) -> None:
+    with pytest.raises(EvidenceError, match="judge 'nobody' was not measured"):
+        export(source, Options(judge="nobody"))
 
 
 def test_a_log_has_what_inspect_requires(source: Submission) -> None:

@@ -89,7 +89,7 @@ def write(
 ) -> Path:
     """Write outcomes, and responses where their prompts have a text."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [row | {"verdict": _verdict(row)} for row in rows]
+    rows = [row if row["score"] is None else row | {"verdict": _verdict(row)} for row in rows]
     write_table(make_table(rows, OUTCOMES), folder / OUTCOMES_FILE)
     if text is not None:
         names = [

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -95,22 +96,30 @@ def is_running(process: int) -> bool:
 
 
 def test_workers_end_with_a_killed_driver(tmp_path: Path) -> None:
+    workers_end_with_a_killed_driver(tmp_path, "Local(Stub(out), [{}], fork=True)")
+
+
+def workers_end_with_a_killed_driver(out: Path, executor: str) -> None:
+    """See that within a minute nobody works any more for a driver that `kill -9` ended."""
     code = (
         "from pathlib import Path; from benchmarks.engine import Stub\n"
         "from safebench.study.executors.interface import Unit\n"
         "from safebench.study.executors.local import Local\n"
+        "from safebench.study.executors.ray import Ray\n"
         "import os, sys, time\n"
         "out = Path(sys.argv[1])\n"
         "if __name__ == '__main__':\n"
-        "  with Local(Stub(out), [{}], fork=True) as executor:\n"
-        "    executor.give('0', Unit('tune', 'long', given={'sleep': 600}))\n"
+        f"  with {executor} as executor:\n"
+        "    while not (free := executor.free()): executor.wait()\n"
+        "    executor.give(free[0], Unit('tune', 'long', given={'sleep': 600}))\n"
         "    while not (out / 'long').is_file(): time.sleep(.05)\n"
         "    os.kill(os.getpid(), 9)\n"
     )
     root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-c", code, tmp_path], cwd=root, check=False, timeout=120)
-    until = time.monotonic() + 30
-    while is_running(int((tmp_path / "long").read_text())):
+    ran = subprocess.run([sys.executable, "-c", code, out], cwd=root, check=False, timeout=120)
+    assert ran.returncode == -9
+    until = time.monotonic() + 60
+    while is_running(int((out / "long").read_text())):
         assert time.monotonic() < until
         time.sleep(0.05)
 
@@ -193,8 +202,10 @@ def test_a_port_that_another_program_has(tmp_path: Path) -> None:
     reason="needs pip install 'safebench[ray]'",
 )
 def test_ray(tmp_path: Path) -> None:
-    """One start for the whole contract: a node is lost, too, and nothing listens to the outside."""
-    with ray_cluster(2) as cluster, Ray(Stub(tmp_path), 4, cluster.address) as executor:
+    """One start for the whole contract; a driver and a node are lost, nothing listens outside."""
+    with ray_cluster(2) as cluster, ExitStack() as stack:
+        workers_end_with_a_killed_driver(tmp_path, f"Ray(Stub(out), 4, {cluster.address!r})")
+        executor = stack.enter_context(Ray(Stub(tmp_path), 4, cluster.address))  # started again
         assert executor.workers == 2
         units = [Unit("tune", f"n{n}", given={"sleep": 0.3}) for n in range(12)]
         found, homes = {}, set()

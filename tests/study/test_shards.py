@@ -6,6 +6,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,25 @@ def test_merged_shards_are_one_run(done: Path, count: int, capsys: Capture) -> N
     again = joined(capsys, shards(done, count), out)
     assert again.code == 0, again.err
     same_files(out, done / "out")
+
+
+def test_clocks_that_disagree(done: Path) -> None:
+    """One machine's clock is a day ahead, and the other's is set back at every event."""
+    parts = [copied(folder, done / f"skewed-{folder.name}") for folder in shards(done, 2)]
+    wanted = []
+    for part, step in zip(parts, (timedelta(), timedelta(hours=-1)), strict=True):
+        begun = datetime(2026, 1, 2 if not step else 1, 12, tzinfo=UTC)
+        events = Store(part).journal.read()
+        for number, event in enumerate(events):
+            event["time"] = (begun + number * step).isoformat(timespec="milliseconds")
+        assert len(events) > 3
+        Store(part).journal.path.write_text("".join(f"{json.dumps(e)}\n" for e in events))
+        wanted.append(events)
+    merge(parts, done / "skewed", Silent())
+    same_files(done / "skewed", done / "out")
+    found = Store(done / "skewed").journal.read()
+    for events in wanted:
+        assert [event for event in found if event in events] == events
 
 
 def test_the_order_of_shards_does_not_matter(done: Path) -> None:
