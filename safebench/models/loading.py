@@ -229,6 +229,29 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
+class Memory:
+    """The memory of models, freed while none is loaded.
+
+    Half a million objects of libraries are alive then; collections of garbage pass over them until
+    `close`, unless the process sets objects aside itself.
+    """
+
+    def __init__(self) -> None:
+        """Leave a process that sets objects aside to do so."""
+        self._sets_aside = gc.get_freeze_count() == 0
+
+    def free(self) -> None:
+        """Free it, and set aside what is alive."""
+        free_memory()
+        if self._sets_aside:
+            gc.freeze()
+
+    def close(self) -> None:
+        """Take back what was set aside."""
+        if self._sets_aside:
+            gc.unfreeze()
+
+
 def context_length(model: Any) -> int | None:
     """Return the longest sequence a model takes, in tokens, if its configuration says."""
     for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
