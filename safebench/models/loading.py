@@ -220,36 +220,20 @@ def is_out_of_memory(problem: BaseException) -> bool:
     )
 
 
-def free_memory() -> None:
-    """Free the device memory of models that are no longer used."""
+def free_memory(*, idle: bool = False) -> None:
+    """Free the device memory of models that are no longer used.
+
+    Args:
+        idle: No model is loaded. What is alive then, half a million objects of libraries, later
+            collections of this process pass over.
+    """
     import torch
 
     gc.collect()
+    if idle:
+        gc.freeze()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-class Memory:
-    """The memory of models, freed while none is loaded.
-
-    Half a million objects of libraries are alive then; collections of garbage pass over them until
-    `close`, unless the process sets objects aside itself.
-    """
-
-    def __init__(self) -> None:
-        """Leave a process that sets objects aside to do so."""
-        self._sets_aside = gc.get_freeze_count() == 0
-
-    def free(self) -> None:
-        """Free it, and set aside what is alive."""
-        free_memory()
-        if self._sets_aside:
-            gc.freeze()
-
-    def close(self) -> None:
-        """Take back what was set aside."""
-        if self._sets_aside:
-            gc.unfreeze()
 
 
 def context_length(model: Any) -> int | None:

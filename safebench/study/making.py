@@ -40,7 +40,7 @@ from safebench.judges.judging import keep_grades, marks_of
 from safebench.judges.registry import open_judges
 from safebench.judges.text import is_unfinished
 from safebench.models.interface import Engine, PlacedWeights
-from safebench.models.loading import Memory, default_device
+from safebench.models.loading import default_device, free_memory
 from safebench.models.registry import OURS
 from safebench.models.sampling import Stream
 from safebench.study.api_models import RequestDays
@@ -164,7 +164,7 @@ class Maker:
         self._tuned, self._report, self._days = tuned, report, days
         self._engine: Engine | None = None
         self._placed: PlacedWeights | None = None
-        self._holding, self._memory = ExitStack(), Memory()
+        self._holding = ExitStack()
         self._prompts: list[Prompt] = []
         self._judge: tuple[str, Judge] | None = None
 
@@ -218,7 +218,6 @@ class Maker:
     def close(self) -> None:
         """Give back the memory of whatever is loaded."""
         self._release()
-        self._memory.close()
 
     def _release(self) -> None:
         if self._engine is None and self._judge is None:
@@ -228,7 +227,7 @@ class Maker:
         if self._judge is not None:
             self._judge[1].close()
             self._judge = None
-        self._memory.free()
+        free_memory(idle=True)
 
     def _use(self, placed: PlacedWeights) -> Engine:
         """Put weights in place, where they stay until others are needed."""
@@ -277,7 +276,7 @@ class Maker:
             )
 
         train() if shared is None else shared.get(place, train, self._wait)
-        self._memory.free()
+        free_memory(idle=True)
         said = ""
         if states is not None and states.began_at:
             said = f"{condition}, training seed {seed}: went on after step {states.began_at}"
