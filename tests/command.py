@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,8 @@ def run_shown(command: str, folder: Path) -> Ran:
     of a small command; whatever takes a shell gets one.
     """
     words = shlex.split(command)
+    settings = dict(word.split("=", 1) for word in takewhile(lambda word: "=" in word, words))
+    words = words[len(settings) :]
     if words[0] != "safebench" or "$(" in command:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
@@ -53,11 +56,11 @@ def run_shown(command: str, folder: Path) -> Ran:
             env={**os.environ, "PATH": path},
         )
         return Ran(done.returncode, done.stdout, done.stderr)
-    out, err, before = io.StringIO(), io.StringIO(), Path.cwd()
-    os.chdir(folder)
-    try:
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name, value in settings.items():
+            patch.setenv(name, value)
         with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
             main(words[1:])
-    finally:
-        os.chdir(before)
     return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.command import run_shown
 from tests.site import made_by_code
 from tests.site.made_by_code import Recipe
 
@@ -62,20 +60,17 @@ def label(sheet: Path, rater: Path) -> None:
         writer.writerows(rows)
 
 
-def test_every_command_works(folder: Path) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "COLUMNS": "200"}
+def test_every_command_works(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     said = {}
     for command in commands():
         if "--read" in command:
             for rater in ("rater-1.csv", "rater-2.csv"):
                 label(folder / "my-study" / "audit" / "sheet.csv", folder / rater)
-        ran = subprocess.run(
-            ["/bin/sh", "-c", command], cwd=folder, env=environment, capture_output=True, text=True
-        )
+        ran = run_shown(command, folder)
         # The study's verdicts were drawn, so that `validate` finds that no rule gave them.
-        assert ran.returncode in ((0, 1) if "validate" in command else (0,)), (command, ran.stderr)
-        said[command.split(" --")[0]] = ran.stdout
+        assert ran.code in ((0, 1) if "validate" in command else (0,)), (command, ran.err)
+        said[command.split(" --")[0]] = ran.out
     assert "strongreject" in said["safebench judges"]
     assert "162 of 168" in said["safebench judge selftest rule"]
     assert "kappa" in said["safebench judge calibrate rule"].lower()

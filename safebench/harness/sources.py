@@ -7,6 +7,8 @@ authors name families), whatever the published columns are called.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from safebench.errors import TaskError
@@ -31,10 +33,17 @@ def documents_of(options: Mapping[str, Any]) -> list[Document]:
     """
     if "dataset_id" not in options:
         origin, construct = str(options["file"]), options["construct"]
-        found = [{**row, "construct": construct} for row in read_rows(tasks_dir() / origin)]
-        return _documents(found, origin)
+        path = tasks_dir() / origin
+        written = path.stat().st_mtime_ns if path.is_file() else None
+        return [{**one} for one in _own_documents(path, written, origin, construct)]
     load = choice_documents if "lm_eval" in options else published_documents
     return _documents(load(options), str(options["dataset_id"]))
+
+
+@lru_cache(maxsize=16)
+def _own_documents(path: Path, _: object, origin: str, construct: str) -> list[Document]:
+    """Read a task's own documents once: every check of a board compares with them."""
+    return _documents([{**row, "construct": construct} for row in read_rows(path)], origin)
 
 
 def _documents(rows: list[dict[str, Any]], origin: str) -> list[Document]:

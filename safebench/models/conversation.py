@@ -14,6 +14,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -205,6 +206,7 @@ def nested(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
+@cache
 def taken_arguments() -> frozenset[str]:
     """Return the names that `apply_chat_template` takes for itself."""
     try:

@@ -41,14 +41,16 @@ def quiet() -> Iterator[None]:
     import datasets
     import transformers
 
-    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+    # Only what differs: a level that is set, even to what it is, clears what every logger has kept.
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = {one: one.level for one in loggers if one.level != logging.ERROR}
     bars = [
         library for library in (transformers.logging, datasets) if library.is_progress_bar_enabled()
     ]
     for library in bars:
         library.disable_progress_bar()
-    for name in _LOGGERS:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
     try:
         with (
             warnings.catch_warnings(),  # restores `showwarning`, too
@@ -59,8 +61,8 @@ def quiet() -> Iterator[None]:
                 warnings.filterwarnings("ignore", message=note)
             yield
     finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
         for library in bars:
             library.enable_progress_bar()
 

@@ -222,13 +222,12 @@ class Maker:
     def _release(self) -> None:
         if self._engine is None and self._judge is None:
             return
-        self._placed = None
+        self._placed = self._engine = None
         self._holding.close()
-        self._engine = None
         if self._judge is not None:
             self._judge[1].close()
             self._judge = None
-        free_memory()
+        free_memory(idle=True)
 
     def _use(self, placed: PlacedWeights) -> Engine:
         """Put weights in place, where they stay until others are needed."""
@@ -277,7 +276,7 @@ class Maker:
             )
 
         train() if shared is None else shared.get(place, train, self._wait)
-        free_memory()
+        free_memory(idle=True)
         said = ""
         if states is not None and states.began_at:
             said = f"{condition}, training seed {seed}: went on after step {states.began_at}"

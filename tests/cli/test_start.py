@@ -33,7 +33,10 @@ if "pydantic.plugin._loader" in sys.modules:
 
 RUNS = """
 import sys
+from safebench.cli import console
 from safebench.cli.main import main
+
+console.LINE_EVERY = float("inf")  # on a busy machine a run says how far it is
 
 
 class Processor:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from safebench.errors import TaskError
+from safebench.harness import sources
 from safebench.harness.sources import SPLIT
 from safebench.harness.tables import read_rows
 from safebench.harness.tasks import load_task, read_task, task_names
@@ -170,3 +171,17 @@ def test_task_files_have_no_duplicate_settings() -> None:
         keys = [line.split(":")[0] for line in path.read_text().splitlines() if line[:1].isalpha()]
         assert len(keys) == len(set(keys)), path
         assert yaml.compose(path.read_text()) is not None
+
+
+def test_documents_are_the_readers_own_and_follow_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"file": "mine.jsonl", "construct": "harm"}
+    monkeypatch.setattr(sources, "tasks_dir", lambda: tmp_path)
+    for number, prompt in enumerate(("first", "second")):
+        (tmp_path / "mine.jsonl").write_text(json.dumps({"prompt_id": "1", "prompt": prompt}))
+        os.utime(tmp_path / "mine.jsonl", (number, number))
+        for _ in range(2):
+            (document,) = sources.documents_of(options)
+            assert document["prompt"] == prompt
+            document["prompt"] = "changed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import sys
@@ -19,6 +20,7 @@ from safebench.errors import MissingDependencyError, ModelError
 from safebench.files import sha256_of, sha256_of_folder
 from safebench.models.loading import (
     check_device,
+    free_memory,
     input_device,
     load_base,
     locate,
@@ -303,3 +305,11 @@ def test_weights_in_several_files_have_one_digest(llama: Path, tmp_path: Path) -
     (tmp_path / shards[0]).write_bytes((tmp_path / shards[0]).read_bytes()[:-1] + b"x")
     with pytest.raises(ModelError, match="has digest"):
         card_weights(stated, tmp_path)
+
+
+def test_what_is_alive_between_models_is_looked_through_once() -> None:
+    libraries: list[Any] = [[]]
+    free_memory()
+    assert any(one is libraries for one in gc.get_objects())
+    free_memory(idle=True)
+    assert not any(one is libraries for one in gc.get_objects())

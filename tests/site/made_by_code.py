@@ -265,7 +265,7 @@ def write_submission(root: Path, recipe: Recipe | None = None) -> Path:
 def write_card(folder: Path, data: dict[str, Any]) -> None:
     """Write a card, without the anchors that YAML uses for what occurs twice."""
     plain = json.loads(json.dumps(data))
-    text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    text = yaml.dump(plain, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
     replace_file(folder / "card.yaml", text.encode())
 
 
@@ -305,7 +305,7 @@ def write_rerun(original: Path, name: str, recipe: Recipe) -> Path:
 
 def read_yaml(folder: Path) -> dict[str, Any]:
     """Return the card of a folder as plain values."""
-    data = yaml.safe_load((folder / "card.yaml").read_text(encoding="utf-8"))
+    data = yaml.load((folder / "card.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
     assert isinstance(data, dict)
     return data
 
