@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from safebench.card.card import Card
@@ -23,18 +24,22 @@ def needs_models(command: str) -> Iterator[None]:
     # The libraries print advice and notes on parallelism; what the user has set is kept.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    # Libraries make half a million objects that stay: looked for garbage after every 700 of them,
-    # their import takes a fifth longer.
-    gc.set_threshold(20_000, *gc.get_threshold()[1:])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # libraries warn about each other when imported
             yield
+        _set_aside()
     except ModuleNotFoundError as problem:
         raise MissingDependencyError(
             f"`safebench {command}` needs {problem.name}, which is not installed",
             fix="pip install 'safebench[run]'",
         ) from problem
+
+
+@cache
+def _set_aside() -> None:
+    """Let no collection look through the half million objects of libraries again: they stay."""
+    gc.freeze()
 
 
 def load_sound_card(path: Path) -> Card:

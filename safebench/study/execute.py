@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -52,7 +51,7 @@ def execute(
     store.seals.begin(plan.card)
     tuned = shared_weights(store, plan)
     elsewhere = open_executor(plan, store, settings, tuned)
-    with store.opened(claim_of(plan)), _threads(settings.threads), _libraries_aside():
+    with store.opened(claim_of(plan)), _threads(settings.threads):
         try:
             store.journal.note(
                 "session",
@@ -154,16 +153,6 @@ def claim_of(plan: Plan) -> Claim:
         for b in plan.blocks
     }
     return Claim(plan.card, sizes, plan.shard)
-
-
-@contextmanager
-def _libraries_aside() -> Iterator[None]:
-    """Look for no cycles among what libraries made when they were imported, which lives on."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 @contextmanager

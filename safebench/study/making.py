@@ -287,12 +287,11 @@ class Maker:
         if not self.settings.save_state_every:
             return None
         made_with = self.environment()
-        device = torch.cuda.get_device_name() if self.device == "cuda" else self.device
         of = {
             "protocol": self.store.seals.study,
             "condition": given[0],
             "training_seed": given[1],
-            "device": device,
+            "device": torch.cuda.get_device_name() if self.device == "cuda" else self.device,
             "python": made_with["python"],
             **made_with["libraries"],
         }
