@@ -100,9 +100,13 @@ def execute(name: str) -> Path:
 
 def with_trained_judge(name: str) -> Path:
     """Write a study's plan with the trained judge of tiny-severity as a second one; return it."""
+    from safebench.judges.trained import revision_of
+
     trained = plan_of("tiny-severity")["judge"][1]
     plan, folder = plan_of(name), WORK / name
-    second = trained | {"primary": False, "constructs": ["harm", "over_refusal"]}
+    # Another processor's last bits give the same training another digest.
+    its = {"revision": revision_of(WORK / trained["id"]), "constructs": ["harm", "over_refusal"]}
+    second = trained | {"primary": False, **its}
     plan["judge"] = [*plan["judge"], second]
     shutil.copytree(WORK / trained["id"], folder / trained["id"], dirs_exist_ok=True)
     (folder / "judges.yaml").write_text(yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
@@ -128,7 +132,13 @@ def publish(made: Path, target: Path) -> None:
     files = describe_files(target, [path for path in listed if (target / path).is_file()])
     write_manifest(target, files)
     evidence = card.given_evidence.model_copy(update={"files": files})
-    dump_card(card.model_copy(update={"evidence": evidence}), target / "card.yaml")
+    changes: dict[str, Any] = {"evidence": evidence}
+    if (HERE / f"{target.name}.yaml").is_file():  # a path to the model leads nowhere from here
+        base = card.model.base.model_copy(
+            update={"id": plan_of(target.name)["model"]["base"]["id"]}
+        )
+        changes["model"] = card.model.model_copy(update={"base": base})
+    dump_card(card.model_copy(update=changes), target / "card.yaml")
 
 
 def main() -> None:
