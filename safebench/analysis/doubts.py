@@ -184,19 +184,25 @@ def _cut(study: Study) -> Iterator[Doubt]:
         (max(cut_shares(pair.score, pair.base).values(), default=0.0), pair) for pair in study.pairs
     )
     if pair is not None:
-        sides = (("tuned" if pair.base else "the", pair.score), ("base", pair.base))
-        said = listed(
-            f"{percent(side.truncated)} of {whose} responses"
-            for whose, side in sides
-            if side is not None and isinstance(side.truncated, float | int)
-        )
-        text = f"{said} were cut at {_limit(study.card, pair.score.decoding)}, in {pair.name}"
+        limit = _limit(study.card, pair.score.decoding)
+        text = f"{_shares(pair, 'truncated')} were cut at {limit}, in {pair.name}"
         yield _known("truncated", text, share, "raise max_new_tokens")
     unknown = [p.score.task for p in study.pairs if isinstance(p.score.truncated, NotReported)]
     if unknown:
         tasks = ", ".join(dict.fromkeys(unknown))
         text = f"how responses ended was not recorded ({tasks}): how many were cut is unknown"
         yield study.unmeasured("truncation_unknown", text, "")
+
+
+def _shares(pair: Pair, name: str) -> str:
+    """Say how large a share of the tuned responses, and of the base's, something holds for."""
+    sides = (("tuned" if pair.base else "the", pair.score), ("base", pair.base))
+    found = ((whose, getattr(side, name)) for whose, side in sides if side is not None)
+    return listed(
+        f"{percent(share)} of {whose} responses"
+        for whose, share in found
+        if isinstance(share, float | int)
+    )
 
 
 def _worst(found: Iterable[tuple[float, T]]) -> tuple[float, T | None]:
@@ -220,10 +226,8 @@ def _incoherent(study: Study) -> Iterator[Doubt]:
 
     moves, pair = _worst((abs(without(pair) - pair.moved), pair) for pair in study.pairs)
     if pair is not None:
-        text = (
-            f"{percent(pair.score.incoherent or 0.0)} of responses are incoherent; without them "
-            f"{pair.said(without(pair))}"
-        )
+        said = f"{_shares(pair, 'incoherent')} are incoherent"
+        text = f"{said}; without them {pair.said(without(pair))}"
         yield _known("incoherent", text, moves, "")
 
 

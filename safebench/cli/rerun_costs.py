@@ -73,7 +73,7 @@ def print_costs(
         print_wrapped(console, f"  {name}", shows, 14)
         found = costs.get(name)
         if isinstance(found, SafebenchError):
-            print_wrapped(console, "", str(found), 14)
+            print_wrapped(console, "", f"{found}: {found.fix}" if found.fix else str(found), 14)
         for line in () if found is None or isinstance(found, SafebenchError) else found.missing:
             print_wrapped(console, "", f"not here: {line}", 14)
     click.echo(f"\nThen: safebench rerun {original.folder} --kind {kind or 'KIND'} --out DIR")

@@ -116,6 +116,13 @@ def test_a_doubt_has_its_size(
         assert found[0].moves == pytest.approx(moves(changed), abs=1e-9)
 
 
+@pytest.mark.parametrize("kind", ["truncated", "incoherent"])
+def test_shares_of_both_sides_are_said_whichever_moves_the_change(study: Study, kind: str) -> None:
+    changed = of_tuned(study, "harm", **{kind: 0.4}, without_incoherent=1.0)
+    (found,) = (doubt for doubt in doubts(changed) if doubt.kind == kind)
+    assert found.text.startswith("40 % of tuned responses and 0 % of base responses ")
+
+
 def test_the_largest_doubt_is_first_and_none_is_empty(study: Study) -> None:
     changed = corrected(trial(of_tuned(study, "harm", truncated=0.2)))
     found = doubts(changed)

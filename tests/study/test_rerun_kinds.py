@@ -215,6 +215,10 @@ def test_inflated_outcomes_of_a_model_that_judges_are_found_by_rejudging(
     (out / "grader").symlink_to(tmp_path / "moved")
     refused = rerun(capsys, out, "rejudge", tmp_path / "no")
     assert (refused.code, "leaves the submission" in refused.err) == (2, True)
+    costs = safebench(capsys, "rerun", out, "--kind", "rejudge", "--dry-run")
+    assert costs.code == 0 and "cannot be done here" in costs.out
+    remedy = refused.err.partition("Fix: ")[2].strip()
+    assert remedy and " ".join(remedy.split()) in " ".join(costs.out.split())
 
 
 def test_an_edited_number_is_found_by_recomputing(
