@@ -197,7 +197,7 @@ def _cut(study: Study) -> Iterator[Doubt]:
 def _shares(pair: Pair, name: str) -> str:
     """Say how large a share of the tuned responses, and of the base's, something holds for."""
     sides = (("tuned" if pair.base else "the", pair.score), ("base", pair.base))
-    found = ((whose, getattr(side, name)) for whose, side in sides if side is not None)
+    found = ((whose, getattr(side, name) or 0.0) for whose, side in sides if side is not None)
     return listed(
         f"{percent(share)} of {whose} responses"
         for whose, share in found
