@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from uuid import UUID
 
 from safebench.analysis.correction import NOT_INCLUDED, corrections, said
@@ -19,24 +18,24 @@ from safebench.card.measured import MeasuredScore
 from safebench.card.model import ApiModel
 from safebench.card.results import find, key_of
 from safebench.card.task import Task
-from safebench.checks.registry import items
-from safebench.errors import InteropError, visible
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.columns import encoded
 from safebench.evidence.scoring import CONFIDENCE
 from safebench.evidence.submission import Submission
-from safebench.exporting.every_eval_ever_fields import Json, generation, known, metric, source_data
+from safebench.exporting.every_eval_ever_fields import generation, metric, source_data
 from safebench.exporting.facts import (
     UNKNOWN,
     WITHHELD,
     Estimate,
+    Json,
     Measured,
+    Writer,
     base_id,
     base_is_on_hub,
     estimate_of,
+    known,
     models_of,
     organisation,
-    publishes_texts,
     revision_of,
     slug,
     text,
@@ -47,7 +46,6 @@ from safebench.exporting.interface import Export, Options
 
 SCHEMA_VERSION = "0.3.0"
 COLLECTION = "safebench"
-_NO_TIME = "0"
 _RECIPE = "recipe"
 
 
@@ -57,33 +55,22 @@ def export(submission: Submission, options: Options) -> Export:
     Raises:
         InteropError: the timestamp is not a number.
     """
-    time = options.timestamp
-    if time is not None and not (time.isdecimal() and time.isascii()):
-        raise InteropError(
-            f"--timestamp {visible(repr(time))} is not a number of seconds",
-            fix="give seconds since 1970, e.g. --timestamp 1767225600",
-        )
-    writer = _Writer(submission, time or _date_of(submission), options.with_responses)
+    writer = _Writer(submission, options)
     for model in models_of(submission):
         writer.write_model(model)
     writer.write_recipes()
-    return Export(writer.files, list(_lost(submission, writer)))
+    return Export(writer.files, list(_lost(writer)))
 
 
-class _Writer:
+class _Writer(Writer):
     """Writes one pair of files after another."""
 
-    def __init__(self, submission: Submission, time: str, with_responses: bool) -> None:
-        card = submission.card
-        self.submission, self.card, self.time = submission, card, time
+    def __init__(self, submission: Submission, options: Options) -> None:
+        super().__init__(submission, options)
+        self.time = str(int(self.created.timestamp()))
         self.corrected = corrections(submission, submission.results)
         self.files: dict[str, bytes] = {}
-        self.protocol = protocol_digest(card)
-        shows = with_responses or publishes_texts(card)
-        self.shows = submission.responses is not None and shows
-        self.tasks = {task.name: task for task in card.task_list()}
-        self.decodings = {decoding.name: decoding for decoding in items(card.decoding)}
-        self.judges = {judge.name: judge for judge in items(card.judge)}
+        self.protocol = protocol_digest(self.card)
         self._texts = texts_of(submission)
 
     def write_model(self, model: Measured) -> None:
@@ -286,14 +273,6 @@ class _Writer:
         self.files[f"{folder}/{unique}.json"] = body.encode()
 
 
-def _date_of(submission: Submission) -> str:
-    """Return the card's day of submission in seconds since 1970, at midnight UTC."""
-    date = text(submission.card.submission.date)
-    if date is None:
-        return _NO_TIME
-    return str(int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp()))
-
-
 def uuid_of(digest: str, name: str) -> str:
     """Return a uuid of version 4 in form, the same for the same outcomes and model."""
     return str(UUID(bytes=hashlib.sha256(f"{digest}/{name}".encode()).digest()[:16], version=4))
@@ -303,7 +282,8 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _lost(submission: Submission, writer: _Writer) -> Iterator[str]:
+def _lost(writer: _Writer) -> Iterator[str]:
+    submission = writer.submission
     yield "changes from base: the format has scores of single models, and no differences"
     yield "hyperparameters, training data and the scheme of seeds: link the card"
     yield "what surrounds a prompt (system prompt, examples, attack), environment, calibrations"
@@ -313,9 +293,4 @@ def _lost(submission: Submission, writer: _Writer) -> Iterator[str]:
     failed = {"error", "not_run"} & set(encoded(submission.outcomes, "status")[1])
     if failed:
         yield f"which responses have status {' or '.join(sorted(failed))}"
-    if submission.responses is None:
-        yield "prompts and responses: the submission withholds them"
-    elif not writer.shows:
-        yield "prompts and responses: the card publishes none (--with-responses writes them)"
-    if writer.time == _NO_TIME:
-        yield "the time of the evaluation: the card has no date; --timestamp gives one"
+    yield from writer.lost()

@@ -10,14 +10,7 @@ from safebench.card.decoding import Decoding
 from safebench.card.judge import Judge
 from safebench.card.task import METRICS, Task
 from safebench.evidence.arrays import OutcomeArray
-from safebench.exporting.facts import UNKNOWN, text
-
-Json = dict[str, Any]
-
-
-def known(details: Json) -> Json:
-    """Return details without those that nobody knows."""
-    return {key: value for key, value in details.items() if value is not None}
+from safebench.exporting.facts import UNKNOWN, Json, known, text
 
 
 def _pinned(value: Any) -> str | None:
