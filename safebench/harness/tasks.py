@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -139,11 +139,6 @@ def _read(
     if sample is not None:
         taken = sample.taken(name, (str(d["prompt_id"]) for d in documents))
         documents = tuple(d for d in documents if str(d["prompt_id"]) in taken)
-    lines = "".join(
-        json.dumps([d["prompt_id"], d["construct"], d["prompt"], d["target"]], ensure_ascii=False)
-        + "\n"
-        for d in documents
-    )
     constructs: dict[Any, None] = dict.fromkeys(d["construct"] for d in documents)
     return LoadedTask(
         name=name,
@@ -153,12 +148,21 @@ def _read(
         is_published="dataset_id" in options,
         dataset_id=options.get("dataset_id") or f"safebench/{name}",
         dataset_revision=options.get("revision"),
-        dataset_sha256=hashlib.sha256(lines.encode()).hexdigest(),
+        dataset_sha256=documents_sha256(documents),
         documents=documents,
         task=None,
         clusters=_clusters(documents),
         available=len(everything),
     )
+
+
+def documents_sha256(documents: Iterable[Mapping[str, Any]]) -> str:
+    """Return the digest of documents, one JSON array a line (`tasks[].dataset_sha256`)."""
+    digest = hashlib.sha256()
+    for document in documents:
+        values = [document[name] for name in ("prompt_id", "construct", "prompt", "target")]
+        digest.update(json.dumps(values, ensure_ascii=False).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def _for_lm_eval(found: LoadedTask) -> Any:

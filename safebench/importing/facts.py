@@ -87,6 +87,11 @@ def show(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def single_spaced(text: str) -> str:
+    """Return a text with single spaces: templates and files lay one prompt out in several ways."""
+    return " ".join(text.split())
+
+
 def setting(value: Any) -> bool | int | float | str | None:
     """Return a setting as a card holds it: lists and mappings as one text; None for null."""
     if value is None or isinstance(value, bool | str):

@@ -18,7 +18,6 @@ from safebench.importing.facts import INDIRECT, Fact
 from safebench.importing.facts import row_error as row_error
 from safebench.importing.loaded import LoadedWeights
 from safebench.importing.prompts import SentPrompt
-from safebench.resources import tasks_dir
 from safebench.rows import At as At  # readers need it with the classes below
 
 
@@ -184,14 +183,18 @@ class Reader:
     are plain arguments, and each row names its model."""
 
 
-def each_source(read: Callable[[Source, ModelKey, Mapping[str, Any]], Collected]) -> ReadSources:
-    """Return a function that reads sources one after another, each of one model."""
+def each_source(read: Callable[..., Collected]) -> ReadSources:
+    """Return a function that reads sources one after another, each of one model.
+
+    `read` gets the path and the model, and by name `decoding`, `repeat` and every option.
+    """
 
     def read_all(sources: Sequence[Source], options: Mapping[str, Any]) -> Collected:
         parts = []
         for source in sources:
             model = source.model or ModelKey("base")
-            part = read(source, model, options)
+            named = {"decoding": source.decoding, "repeat": source.repeat, **options}
+            part = read(source.path, model, **named)
             # a tuned model that was measured in one piece has a name of its own
             kept = (fact for fact in part.facts if model.condition == "base" or _of_base(fact))
             parts.append(replace(part, facts=tuple(kept)))
@@ -226,8 +229,3 @@ def joined(parts: Sequence[Collected]) -> Collected:
         loaded=loaded,
         sent=tuple(one for part in parts for one in part.sent),
     )
-
-
-def own_task(name: str) -> bool:
-    """Whether a task is one of safebench's, whose prompts are the standard's own."""
-    return name in {file.stem for file in tasks_dir().glob("*/*.yaml")}

@@ -98,10 +98,8 @@ class Record:
     ) -> Iterator[Fact]:
         """Yield a fact for each field whose key has a value.
 
-        Args:
-            place: The section.
-            fields: By field (dots lead further down): the key, and how its value is read.
-            more: What else each fact has, such as `varies`.
+        `fields` has, by field of the section at `place` (dots lead further down), the key and how
+        its value is read.
         """
         for field_, (key, read) in fields.items():
             value = read(self, key)

@@ -12,7 +12,7 @@ from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import InteropError, visible
 from safebench.evidence.tables import Status
-from safebench.importing.facts import Fact, file_error, short_id, show
+from safebench.importing.facts import Fact, file_error, short_id, show, single_spaced
 from safebench.importing.fields import Field as FieldMeaning
 from safebench.importing.fields import Fields
 from safebench.importing.interface import (
@@ -264,7 +264,7 @@ class _Table:
         prompt_id, response = values.get("prompt_id"), values.get("response")
         if prompt_id is None and prompt is None:
             raise row_error(at, "neither prompt nor prompt_id", _NAME_IT.format("prompt"))
-        same = prompt_id or " ".join((prompt or "").split())
+        same = prompt_id or single_spaced(prompt or "")
         key = (model, values["decoding"], values["task"], same)
         verdict, score = values.get("verdict"), values.get("score")
         judged = {}

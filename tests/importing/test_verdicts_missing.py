@@ -247,7 +247,7 @@ def test_limits_reasons_and_other_models_are_said(tmp_path: Path) -> None:
         "unrecorded",
         "SAFETY",
     )
-    mapped = read(tmp_path, data, statuses={**STATUSES, "safety": "blocked"})
+    mapped = read(tmp_path, data, status={"safety": "blocked"})
     assert mapped.samples[0].status == "blocked" and "'SAFETY'" not in "; ".join(mapped.remarks)
 
 

@@ -49,12 +49,8 @@ class Draft:
 def make_draft(gathered: Gathered, folder: Path, name: str, *, plan: bool = False) -> Draft:
     """Return the card in what was gathered, as text, with every gap marked `not_reported`.
 
-    Args:
-        gathered: What is known.
-        folder: Where the card will lie.
-        name: Its file's name.
-        plan: Whether a field that nothing filled has the standard's default: in a plan that is a
-            choice, and for a study that was made elsewhere it would be a guess.
+    In a plan, a field that nothing filled has the standard's default. That is a choice there, and
+    would be a guess about a study that was made elsewhere.
 
     Raises:
         InteropError: a card cannot have a value that a file gives it.

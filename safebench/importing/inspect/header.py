@@ -57,10 +57,7 @@ def header_facts(log: Record, task: str) -> Iterator[Fact]:
 def part_of_dataset(log: Record, task: str, run: int) -> tuple[list[Fact], list[str]]:
     """Return facts about a run of the first samples alone, or a remark on one of others.
 
-    Args:
-        log: The log.
-        task: The task's name.
-        run: Number of samples that were run.
+    `run` is the number of samples that were run.
     """
     header = log.at("eval")
     dataset, config = header.at("dataset"), header.at("config")
@@ -119,10 +116,8 @@ def decoding_of(
 
     Without a temperature the log does not say whether tokens were sampled: a person has to.
 
-    Args:
-        log: The log.
-        name: The decoding's name.
-        calls: Settings of the model's calls, where the log keeps them; they override its header.
+    `calls` are the settings of the model's calls, where the log keeps them; they override its
+    header.
 
     Raises:
         InteropError: samples were called with different settings.

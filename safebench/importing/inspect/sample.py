@@ -64,12 +64,8 @@ def read_sample(
 ) -> Sample:
     """Return a sample as a response, what it says about the card, and how its prompt was sent.
 
-    Args:
-        sample: The sample.
-        at: Where it is.
-        model: Name of the evaluated model.
-        scorer: Name of the scorer of a score that has none, as old logs write it.
-        statuses: What reasons of ending mean.
+    `model` is the evaluated one, and `scorer` is that of a score without a name, as old logs write
+    it.
 
     Raises:
         InteropError: something in it makes no sense, or its owner calls it invalid.

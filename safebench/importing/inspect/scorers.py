@@ -60,10 +60,7 @@ def scorers_without_scores(log: Record, scorers: Mapping[str, str]) -> list[str]
 def judge_facts(log: Record, scorers: Mapping[str, str], *, grading: bool) -> Iterator[Fact]:
     """Yield the entries of the judges whose verdicts the samples have.
 
-    Args:
-        log: The log.
-        scorers: The scorer of each judge.
-        grading: Whether scores hold the conversation with a grader.
+    `scorers` are by judge; `grading`: scores hold the conversation with a grader.
     """
     version = str(log.at("eval", "packages").text("inspect_ai") or "unversioned")
     listed = _listed(log)

@@ -57,8 +57,10 @@ class _Samples:
     task: str
 
 
-def runs_in(path: Path, tasks: Sequence[str] | None) -> tuple[list[Run], list[str]]:
+def runs_in(path: Path, tasks: Sequence[str]) -> tuple[list[Run], list[str]]:
     """Return the runs to read, one for each task, and remarks on what is left out.
+
+    `tasks` are those to read; empty is every task.
 
     Raises:
         InteropError: nothing is there, samples are missing, or several runs or models are mixed.
@@ -68,7 +70,7 @@ def runs_in(path: Path, tasks: Sequence[str] | None) -> tuple[list[Run], list[st
         fix = f"give the folder after --output_path; {_LOG}"
         raise file_error(path, "holds no output of lm-eval", fix)
     present = sorted({*(task for one in results for task in one.tasks), *(s.task for s in samples)})
-    chosen = present if tasks is None else list(dict.fromkeys(tasks))
+    chosen = list(dict.fromkeys(tasks)) or present
     for task in chosen:
         if task not in present:
             what = f"has no task {show(task)}; it has {first_words(present, 8)}"

@@ -11,7 +11,7 @@ from typing import Any
 from safebench.importing.facts import Absent, Fact, first_words, short_id, show
 from safebench.importing.interface import ModelKey, ReportedVerdict, Response, row_error
 from safebench.importing.lm_eval.folder import Run
-from safebench.importing.lm_eval.samples import AS_WRITTEN, NO_FILTER, Doc
+from safebench.importing.lm_eval.samples import NO_FILTER, Doc, wrong
 from safebench.importing.prompts import (
     EXAMPLES,
     PREFILL,
@@ -188,7 +188,7 @@ def _generated(doc: Doc) -> _Content:
         raise row_error(doc.at, what, "leave the task out: name the tasks to import")
     for response in doc.answers[0]:
         if response is not None and not isinstance(response, str):
-            raise row_error(doc.at, f"a response is {show(response)}, expected a text", AS_WRITTEN)
+            raise wrong(doc.at, f"a response is {show(response)}, expected a text")
     rest = doc.requests[0][2:]
     more = {"arguments": plain(rest)} if rest else {}
     prompt = _prompt(doc, doc.requests[0][0])
@@ -208,21 +208,18 @@ def _prompt(doc: Doc, context: Any) -> str:
     if isinstance(context, list) and context and all(isinstance(one, dict) for one in context):
         return json.dumps(context, ensure_ascii=False)
     if not isinstance(context, str):
-        what = f"`arguments` begin with {show(context)}, expected the prompt"
-        raise row_error(doc.at, what, AS_WRITTEN)
+        raise wrong(doc.at, f"`arguments` begin with {show(context)}, expected the prompt")
     return context
 
 
 def _chosen(doc: Doc) -> _Content:
     """Return the most likely choice as the response."""
     if len(doc.answers) != len(doc.requests):
-        what = f"{len(doc.requests)} requests, but {len(doc.answers)} answers"
-        raise row_error(doc.at, what, AS_WRITTEN)
+        raise wrong(doc.at, f"{len(doc.requests)} requests, but {len(doc.answers)} answers")
     choices: list[dict[str, Any]] = []
     for request, answers in zip(doc.requests, doc.answers, strict=True):
         if len(request) < 2 or not all(isinstance(part, str) for part in request[:2]):
-            what = f"a request is {show(request)}, expected a context and a choice"
-            raise row_error(doc.at, what, AS_WRITTEN)
+            raise wrong(doc.at, f"a request is {show(request)}, expected a context and a choice")
         score, greedy = _score(doc, answers)
         choices.append({"context": request[0], "text": request[1]})
         choices[-1] |= {"loglikelihood": score, "is_greedy": greedy}
@@ -239,14 +236,13 @@ def _score(doc: Doc, answers: list[Any]) -> tuple[float, bool | None]:
     """Return the log-likelihood of a choice, and whether it is the greedy continuation."""
     if len(answers) != 1 or not isinstance(answers[0], list) or not answers[0]:
         what = f"`resps` has {show(answers)}, expected a log-likelihood and whether it is greedy"
-        raise row_error(doc.at, what, AS_WRITTEN)
+        raise wrong(doc.at, what)
     try:
         score = float(answers[0][0])
     except (TypeError, ValueError, OverflowError):
         score = float("nan")
     if score != score:
-        what = f"a log-likelihood is {show(answers[0][0])}, expected a number"
-        raise row_error(doc.at, what, AS_WRITTEN)
+        raise wrong(doc.at, f"a log-likelihood is {show(answers[0][0])}, expected a number")
     greedy = str(answers[0][1]) if len(answers[0]) > 1 else ""
     return score, {"True": True, "False": False}.get(greedy)
 
@@ -259,13 +255,7 @@ def _common_start(texts: list[str]) -> str:
 
 
 def header_of(run: Run, facts: Iterable[Fact], first: Doc) -> PromptHeader:
-    """Return what the results declare about a task's prompts.
-
-    Args:
-        run: The task.
-        facts: What its results say.
-        first: One of its prompts.
-    """
+    """Return what results, whose `facts` these are, declare about a task's prompts."""
     record = run.results
     if record is None:
         return PromptHeader(run.samples)

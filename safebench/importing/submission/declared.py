@@ -151,11 +151,7 @@ def setting_facts(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[Fact]:
 
 
 def keyed(facts: Iterable[Fact], settings: Iterable[Fact]) -> list[Fact]:
-    """Return a person's facts about decodings under the keys of the files' decodings.
-
-    Args:
-        facts: What files say.
-        settings: What a person declares about decodings, by their names.
+    """Return a person's facts about decodings, by name, under the keys of the files' decodings.
 
     Raises:
         InteropError: not exactly one decoding of the files has these settings.

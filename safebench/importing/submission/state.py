@@ -132,11 +132,7 @@ def settle_facts(
 ) -> ImportState:
     """Return one value per field, and every model's checkpoint.
 
-    Args:
-        request: What is imported.
-        tasks: The tasks that were answered.
-        facts: Those of `collected_facts` and of judges; the entries of tasks are still to come.
-        remarks: What a person should know and no field holds.
+    `facts` are those of `collected_facts` and of judges; the entries of tasks are still to come.
 
     Raises:
         InteropError: two sources contradict each other, or something is open that has to be known.

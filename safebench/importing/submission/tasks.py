@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -12,8 +11,8 @@ from typing import Any
 
 from safebench.card.task import Construct
 from safebench.errors import InteropError, visible
-from safebench.harness.tasks import LoadedTask, load_task, task_names
-from safebench.importing.facts import Fact, first_words, show
+from safebench.harness.tasks import LoadedTask, documents_sha256, load_task, task_names
+from safebench.importing.facts import Fact, first_words, single_spaced
 from safebench.importing.interface import At, ModelKey, Response, row_error
 from safebench.importing.submission.request import Request
 
@@ -56,12 +55,11 @@ def tasks_of(request: Request, facts: Sequence[Fact]) -> tuple[LoadedTask, ...]:
 
     Raises:
         TaskError: the prompts of a task cannot be loaded.
-        InteropError: nothing says what a task measures, or a response cannot be written.
+        InteropError: nothing says what a task measures.
     """
     own = task_names()
     by_task: dict[str, list[Response]] = {}
     for sample in request.collected.samples:
-        _check_written(sample)
         by_task.setdefault(sample.task, []).append(sample)
     unused = [t for t in (*request.constructs, *request.task_files) if t not in by_task]
     if unused:
@@ -81,21 +79,6 @@ def tasks_of(request: Request, facts: Sequence[Fact]) -> tuple[LoadedTask, ...]:
         else:
             loaded.append(_other_task(name, samples, request, facts))
     return tuple(loaded)
-
-
-def _check_written(sample: Response) -> None:
-    """Check that texts can be written: JSON can hold half of a character, and a table cannot."""
-    texts = (sample.prompt, sample.response, sample.prompt_id, sample.category, sample.target)
-    for text in filter(None, texts):
-        try:
-            text.encode()
-        except UnicodeEncodeError as problem:
-            half = text[max(0, problem.start - 20) : problem.end]
-            raise row_error(
-                sample.at,
-                f"half of a character stands alone in {show(half)}",
-                "correct the text, e.g. write U+FFFD in its place; it was cut inside a character",
-            ) from None
 
 
 def _field(facts: Iterable[Fact], task: str, field: str) -> Any:
@@ -119,7 +102,7 @@ def _other_task(
     """Return another lab's task, made of the prompts that were answered."""
     documents: dict[str, tuple[Document, At]] = {}
     for sample in samples:
-        prompt_id = sample.prompt_id or _id_of(sample.prompt)
+        prompt_id = sample.prompt_id or prompt_id_of(sample.prompt)
         construct = sample.construct or request.constructs.get(name)
         if construct is None:
             raise row_error(
@@ -144,11 +127,6 @@ def _other_task(
                 "every model has to answer the same prompts: import one version of the task",
             )
     found = tuple(document for document, _ in documents.values())[: request.limit]
-    lines = "".join(
-        json.dumps([d["prompt_id"], d["construct"], d["prompt"], d["target"]], ensure_ascii=False)
-        + "\n"
-        for d in found
-    )
     constructs: dict[Construct, None] = dict.fromkeys(d["construct"] for d in found)
     return LoadedTask(
         name=name,
@@ -157,13 +135,14 @@ def _other_task(
         is_published=True,
         dataset_id=str(_field(facts, name, "dataset_id") or name),
         dataset_revision=_field(facts, name, "dataset_revision"),
-        dataset_sha256=hashlib.sha256(lines.encode()).hexdigest(),
+        dataset_sha256=documents_sha256(found),
         documents=found,
         task=None,
     )
 
 
-def _id_of(prompt: str) -> str:
+def prompt_id_of(prompt: str) -> str:
+    """Return the id of a prompt that has none of its own: its digest."""
     return hashlib.sha256(prompt.encode()).hexdigest()[:16]
 
 
@@ -195,16 +174,16 @@ class _Documents:
         self.by_id = {str(d["prompt_id"]): d for d in task.documents}
         self.by_text: dict[str, list[Document]] = {}
         for document in task.documents:
-            self.by_text.setdefault(_plain(document["prompt"]), []).append(document)
+            self.by_text.setdefault(single_spaced(document["prompt"]), []).append(document)
 
     def of(self, sample: Response, *, limited: bool) -> Document | None:
         """Return the document of a response; None for one beyond the first prompts."""
         prompt_id = sample.prompt_id
         if prompt_id is None and self.task.task is None:  # made of what was answered
-            prompt_id = _id_of(sample.prompt)
+            prompt_id = prompt_id_of(sample.prompt)
         document = self.by_id.get(prompt_id or "")
         if document is not None:
-            if sample.prompt and _plain(sample.prompt) != _plain(document["prompt"]):
+            if sample.prompt and single_spaced(sample.prompt) != single_spaced(document["prompt"]):
                 raise row_error(
                     sample.at,
                     f"prompt {prompt_id} is {_short(sample.prompt)}, but in {self.task.name} it is "
@@ -212,7 +191,7 @@ class _Documents:
                     "import responses to the task's own prompts, in its own words",
                 )
             return document
-        same = self.by_text.get(_plain(sample.prompt), []) if sample.prompt else []
+        same = self.by_text.get(single_spaced(sample.prompt), []) if sample.prompt else []
         if len(same) > 1:
             ids = ", ".join(str(d["prompt_id"]) for d in same)
             raise row_error(
@@ -225,7 +204,7 @@ class _Documents:
         if limited:
             return None
         named = f"prompt {prompt_id} " if prompt_id is not None else ""
-        near = get_close_matches(_plain(sample.prompt), self.by_text, n=1, cutoff=0.8)
+        near = get_close_matches(single_spaced(sample.prompt), self.by_text, n=1, cutoff=0.8)
         other = f"; the closest is {_short(near[0])}" if near else ""
         raise row_error(
             sample.at,
@@ -234,12 +213,8 @@ class _Documents:
         )
 
 
-def _plain(text: str) -> str:
-    return " ".join(str(text).split())
-
-
 def _short(text: str) -> str:
-    shown = visible(_plain(text))
+    shown = visible(single_spaced(text))
     return repr(shown if len(shown) <= 80 else f"{shown[:77]}...")
 
 

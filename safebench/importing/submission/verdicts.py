@@ -207,13 +207,11 @@ def reported_outcomes(
 ) -> pa.Table:
     """Return the outcomes of reported verdicts.
 
-    Args:
-        matched: The responses.
-        card: Describes the judges, with the score from which a response is harmful.
-        labels: Verdicts of the standard by the words of judges, `WORD` or `JUDGE:WORD`.
+    The card has the score from which a judge's response is harmful; `labels` are verdicts of the
+    standard by the words of judges, `WORD` or `JUDGE:WORD`.
 
     Raises:
-        InteropError: a verdict is neither a verdict nor a score that is needed.
+        InteropError: a word is no verdict, or a score that is needed is missing.
     """
     judges = {judge.name: judge for judge in items(card.judge)}
     problems = list(_unknown_grades(matched, judges, labels))

@@ -66,13 +66,8 @@ def find_weights(
 ) -> list[FoundWeights]:
     """Return every set of weights once; a copy of a checkpoint is not counted beside it.
 
-    Args:
-        adapters: Configurations of adapters.
-        whole: Files of whole models, which count where a trainer's state lies beside them, or a
-            person declares them.
-        states: Trainers' states by folder.
-        arguments: Training arguments by folder.
-        declared: What a person declares.
+    `adapters` are their configurations. `whole` are files of whole models, which count where a
+    trainer's state lies beside them, or a person declares them. States and arguments are by folder.
 
     Raises:
         InteropError: arguments and folder, or a person, name different training seeds.
