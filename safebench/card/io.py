@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from safebench.card.card import Card
+from safebench.card.completeness import with_absences
 from safebench.card.conventions import in_full
 from safebench.card.document import Document, Problem, dotted
 from safebench.card.problems import (
@@ -23,7 +24,6 @@ from safebench.card.problems import (
     unstated,
 )
 from safebench.card.read import load_document, parse_document
-from safebench.card.unstated import with_absences
 from safebench.card.versions import CURRENT, OTHER_MAJOR, Version, identify, migrate, newer
 from safebench.card.write import card_text, dump_card
 from safebench.errors import CardError, VersionError

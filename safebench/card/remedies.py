@@ -65,15 +65,9 @@ def of_type(kind: str, value: Any, pointer: Pointer, document: Document, shape: 
         better = _BOOLEANS.get(value.lower())
         words = words if better is None else f"write {str(better).lower()}"
     elif kind == "tuple_type":
-        plain = isinstance(value, str | int | float)
-        words, better = (
-            (f"put it in brackets: [{value}]", [value])
-            if plain
-            else (
-                "make it a list",
-                None,
-            )
-        )
+        words = "make it a list"
+        if isinstance(value, str | int | float):
+            words, better = f"put it in brackets: [{value}]", [value]
     elif shape.model is not None and (about := _ABOUT.get(shape.model.__name__)):
         words = f"give a mapping with {about} and what else belongs to it"
         inside = shape.fields[about]

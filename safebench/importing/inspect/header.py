@@ -23,6 +23,8 @@ _DEFAULT = "default"
 _ELSEWHERE = ("seed", "system_message")
 """Settings that other fields of the card hold."""
 _LEFT_OUT = (*_ELSEWHERE, *(name for name, field in GENERATE.items() if field.fate == "ignored"))
+_NO_MATTER = frozenset(_LEFT_OUT) - {"seed"}
+"""Settings that calls of one decoding may differ in."""
 
 
 def header_facts(log: Record, task: str) -> Iterator[Fact]:
@@ -156,7 +158,7 @@ def decoding_of(
 def _call_settings(calls: Sequence[tuple[At, dict[str, Any]]]) -> dict[str, Any]:
     """Return the settings with which the model was called, as far as the log keeps calls."""
     kept = [
-        (at, {k: v for k, v in settings.items() if _decides(k) and v is not None})
+        (at, {k: v for k, v in settings.items() if k not in _NO_MATTER and v is not None})
         for at, settings in calls
         if settings
     ]
@@ -165,10 +167,6 @@ def _call_settings(calls: Sequence[tuple[At, dict[str, Any]]]) -> dict[str, Any]
             what = f"the model was called with {show(one)}, and at {kept[0][0]} with {kept[0][1]}"
             raise row_error(at, what, "give a log whose samples were all decoded the same way")
     return kept[0][1] if kept else {}
-
-
-def _decides(setting: str) -> bool:
-    return setting in _ELSEWHERE[:1] or setting not in _LEFT_OUT
 
 
 def _config(log: Record) -> dict[str, Any]:

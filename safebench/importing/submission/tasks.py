@@ -46,6 +46,12 @@ class MatchedResponse:
             "status": sample.status,
         }
 
+    def row(self, prompt: str) -> dict[str, Any]:
+        """Return its row in a table of responses, with the text that stands for its prompt."""
+        sample = self.sample
+        given = {"response": sample.response, "new_tokens": sample.new_tokens}
+        return {**self.cell, "prompt": prompt, **given}
+
 
 def tasks_of(request: Request, facts: Sequence[Fact]) -> tuple[LoadedTask, ...]:
     """Return the tasks that were answered, with their documents.

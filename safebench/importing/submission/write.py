@@ -184,15 +184,9 @@ class _Writer:
     def _responses(self) -> pa.Table:
         rows = []
         for one in self.matched:
-            extra = dict(one.sample.extra)
-            row = {
-                **one.cell,
-                "prompt": one.document["prompt"],
-                "response": one.sample.response,
-                "new_tokens": one.sample.new_tokens,
-                "extra": _json(extra).decode() if extra else None,
-            }
-            rows.append(row)
+            extra = one.sample.extra
+            more = {"extra": _json(dict(extra)).decode() if extra else None}
+            rows.append(one.row(one.document["prompt"]) | more)
         schema = RESPONSES
         if any(row["extra"] for row in rows):
             schema = schema.append(pa.field("extra", pa.string()))

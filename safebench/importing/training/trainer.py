@@ -264,8 +264,7 @@ def _quantization(record: Record) -> Iterator[Fact]:
 
 
 def _dtype(record: Record, key: str) -> str | None:
-    name = record.text(key)
-    return None if name is None else name.removeprefix("torch.")
+    return (record.text(key) or "").removeprefix("torch.") or None
 
 
 def _seeds(record: Record) -> Iterator[Fact]:

@@ -167,12 +167,7 @@ def _row(one: MatchedResponse) -> dict[str, Any]:
     asked = one.document["prompt"]
     if document is not None:
         asked = json.dumps(document, sort_keys=True, ensure_ascii=False)
-    return {
-        **one.cell,
-        "prompt": asked,
-        "response": one.sample.response,
-        "new_tokens": one.sample.new_tokens,
-    }
+    return one.row(asked)
 
 
 def _completed(card: Card, matched: Sequence[MatchedResponse], judged: _Judged) -> Card:
