@@ -34,7 +34,7 @@ class State:
 def states(card: Card) -> list[State]:
     """Return every mandatory field of a card, in the order of the table.
 
-    What is mandatory of the hyperparameters is so in every earlier stage that the card names.
+    What is mandatory in `hyperparameters` is mandatory in every earlier stage that the card names.
     """
     return [
         state

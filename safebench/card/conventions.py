@@ -32,7 +32,7 @@ _NOT_IN_A_NAME = re.compile(r"[^a-z0-9_.-]+")
 
 
 def in_full(document: Document) -> Document:
-    """Return a document with the fields that follow from others; the same where there are none."""
+    """Return a document with the fields that follow from others; itself where there are none."""
     data = document.data
     if not isinstance(data, dict):
         return document

@@ -94,8 +94,8 @@ def cut_shares(score: MeasuredScore, base: MeasuredScore | None) -> dict[str, fl
 def complete_results(card: Card) -> MeasuredResults | None:
     """Return the numbers of a card that are complete; None for a plan.
 
-    A number of which a part is not reported, as in a card about somebody else's paper, is left
-    out: it can be read in the card, but neither compared nor drawn.
+    A number that is reported only in part, as in a card about somebody else's paper, is left out:
+    it can be read in the card, but neither compared nor drawn.
     """
     results = card.given_results
     if results is None or isinstance(results, MeasuredResults):

@@ -152,7 +152,7 @@ def base_id(card: Card) -> str:
 
 
 def revision_of(card: Card) -> str | None:
-    """Return the base model's revision; None where it has none, or none that can be pinned."""
+    """Return the base model's revision; None where it has none or cannot be pinned."""
     revision = card.model.base.revision
     return revision if isinstance(revision, str) else None
 

@@ -103,7 +103,7 @@ class _Writer(Writer):
         self, model: Measured, decoding: str, task: str, rows: Sequence[Row]
     ) -> tuple[str, Json]:
         """Return the name and content of a log; `rows` are its outcomes."""
-        digest = self.submission.outcomes_sha256
+        digest = self.submission.outcomes_sha256  # ids of Inspect have 22 characters
         unique = uuid_of(digest, f"inspect/{model.name}/{decoding}/{task}").replace("-", "")[:22]
         judges = list(dict.fromkeys(row["judge"] for row in rows))
         samples = list(self._samples(rows, self._name(model)))
@@ -113,7 +113,7 @@ class _Writer(Writer):
             "run_id": uuid_of(digest, "inspect").replace("-", "")[:22],
             "created": self.created.isoformat(),
             "task": task,
-            "task_id": unique[::-1],
+            "task_id": unique[::-1],  # another id of the same form
             "task_version": text(self.tasks.get(task, Task(name=task)).version) or 0,
             "dataset": self._dataset(task, samples),
             "model": self._name(model),

@@ -227,7 +227,7 @@ def _rendered(question: Question, template: str) -> str:
     if missing:
         raise TaskError(
             f"{question.text[:60]!r} has {len(question.choices)} choices, "
-            "of which lm-eval's question text does not show all",
+            "but lm-eval's question text does not show all of them",
             fix=_COLUMNS_FIX,
         )
     return text

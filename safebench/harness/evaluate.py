@@ -79,11 +79,11 @@ def _check_nothing_more(
 ) -> None:
     """Check that a prompt is what the card alone makes of the task's own prompt.
 
-    A task's YAML may add a description, examples or the beginning of an answer, of which the card
-    says nothing. `engine` lays out conversations; None where there is no chat.
+    A task's YAML may add a description, examples or the beginning of an answer, which the card does
+    not mention. `engine` lays out conversations; None where there is no chat.
 
     Raises:
-        TaskError: something else is sent, too.
+        TaskError: something else is sent too.
     """
     texts = [("system", system_prompt)] if system_prompt else []
     messages = [{"role": role, "content": text} for role, text in [*texts, ("user", asked)]]

@@ -42,7 +42,10 @@ def documents_of(options: Mapping[str, Any]) -> list[Document]:
 
 @lru_cache(maxsize=16)
 def _own_documents(path: Path, _: object, origin: str, construct: str) -> list[Document]:
-    """Read a task's own documents once: every check of a board compares with them."""
+    """Read a task's own documents once: every check of a board compares with them.
+
+    The second argument is the time of the file, so that a changed file is read again.
+    """
     return _documents([{**row, "construct": construct} for row in read_rows(path)], origin)
 
 

@@ -180,11 +180,11 @@ def _for_lm_eval(found: LoadedTask) -> Any:
 def _manager() -> Any:
     from lm_eval.tasks import TaskManager
 
-    return TaskManager(include_defaults=False)
+    return TaskManager(include_defaults=False)  # indexing lm-eval's own tasks takes seconds
 
 
 def _clusters(documents: tuple[dict[str, Any], ...]) -> int | None:
-    """Count the families of prompts; one that names none is a family of its own."""
+    """Count the families of prompts; a prompt that names none is a family of its own."""
     if not documents or "cluster" not in documents[0]:
         return None
     named = [d["cluster"] for d in documents if d["cluster"]]
@@ -211,7 +211,7 @@ def pin_tasks(submission: Submission) -> tuple[Card, tuple[LoadedTask, ...]]:
 
 
 def measured_tasks(card: Card) -> tuple[Task, ...]:
-    """Return the entries of what is measured; raises CardError where there are none."""
+    """Return the card's tasks; raises CardError where it has none."""
     if not card.task_list():
         raise CardError("tasks is empty: nothing would be measured", fix="name at least one task")
     return card.task_list()
@@ -224,7 +224,7 @@ def file_of(task: Task, number: int, folder: Path) -> Path | None:
 
 
 def check_task(number: int, task: Task, found: LoadedTask) -> None:
-    """Check that a task that was read is the one that the card's entry is about."""
+    """Check that the card's entry is about the task that was read."""
     check_same(f"tasks[{number}].dataset_sha256", task.dataset_sha256, found.dataset_sha256)
     check_same(f"tasks[{number}].version", task.version, found.version)
     if found.clusters is not None:

@@ -20,6 +20,7 @@ BY_PERSON, BY_FILE, INDIRECT = -1, 0, 1
 """Ranks of a source: an option or --card, a file about this field, a file about something related.
 The lowest rank wins; only sources of the same rank can contradict each other."""
 
+# lm-eval puts the time into the names of its files
 _TIMED = re.compile(r"(results|samples_.+)_\d{4}-\d\d-\d\dT[^.]*(?:\.\d+)?(\.jsonl?)\Z")
 
 

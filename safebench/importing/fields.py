@@ -29,6 +29,7 @@ class Field(NamedTuple):
 
 
 Fields = Mapping[str, Field]
+# `token` alone, or with a prefix that means access: `eos_token` and `max_tokens` are settings
 _SECRET = re.compile(
     r"(\A|hub_|hf_|auth_|access_|bearer_)token\Z|api_?key|password|secret|authorization|headers\Z",
     re.IGNORECASE,

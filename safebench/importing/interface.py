@@ -100,9 +100,9 @@ class Collected:
     files: tuple[Path, ...] = ()
     """Files that were read."""
     remarks: tuple[str, ...] = ()
-    """What a person should know and no field holds."""
+    """What a person should know, where the card has no field for it."""
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """By file name: what no response and no field of the card holds."""
+    """By file name: what neither a response nor the card has a field for."""
     loaded: Mapping[ModelKey, tuple[LoadedWeights, ...]] = field(default_factory=dict)
     """The weights that the sampler recorded for each model."""
     sent: tuple[SentPrompt, ...] = ()
@@ -195,7 +195,7 @@ def each_source(read: Callable[..., Collected]) -> ReadSources:
             model = source.model or ModelKey("base")
             named = {"decoding": source.decoding, "repeat": source.repeat, **options}
             part = read(source.path, model, **named)
-            # a tuned model that was measured in one piece has a name of its own
+            # a merged or whole tuned model has its own name, which is not that of its base
             kept = (fact for fact in part.facts if model.condition == "base" or _of_base(fact))
             parts.append(replace(part, facts=tuple(kept)))
         return joined(parts)
@@ -214,6 +214,7 @@ def joined(parts: Sequence[Collected]) -> Collected:
     loaded: dict[ModelKey, tuple[LoadedWeights, ...]] = {}
     for part in parts:
         for name, content in part.extra.items():
+            # runs in different folders can have files of the same name
             key, number = name, 2
             while key in extra and extra[key] != content:
                 key, number = f"{name} ({number})", number + 1

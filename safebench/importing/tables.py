@@ -112,10 +112,10 @@ def _number(value: Any) -> float | None:
 _MORE = {
     "status": "status: a status, or a reason of ending; also `finish_reason`, `stop_reason`",
     "training_seed": "training_seed; also `seed`",
-    "decoding": "decoding: a name, whose settings stand in --decoding or --card",
+    "decoding": "decoding: a name; its settings are given with --decoding or --card",
     "target": "target, of another lab's task",
     "verdict": "verdict, of the judge that --verdicts-by names",
-    "score": "score, of the same; in [0, 1]",
+    "score": "score in [0, 1], of the same judge",
 }
 FIELDS: dict[str, Parser] = {
     "task": _text,

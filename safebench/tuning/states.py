@@ -1,4 +1,4 @@
-"""States inside a fine-tuning: what one that was interrupted goes on from.
+"""States inside a fine-tuning, from which an interrupted one goes on.
 
 A state is a folder that a trainer fills, named after the step. It takes its place whole, the older
 ones then go, and it is found again by whoever begins the same fine-tuning anew, after a kill, a

@@ -214,7 +214,7 @@ def test_a_metric_that_compares_texts_is_a_rule(metric: str, is_rule: bool) -> N
         (
             {"model_fallbacks": [{"model": "Tuned-1B", "fallback_model": "small"}]},
             {},
-            "'small' answered in the place",
+            "'small' answered instead",
         ),
         (
             {"input": [{"role": "user", "content": [{"type": "image", "image": "data:"}]}]},

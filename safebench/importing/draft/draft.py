@@ -91,6 +91,7 @@ def _complete(gathered: Gathered, folder: Path, *, plan: bool) -> tuple[Tree, Ca
             for at in missing:
                 tree.mark(at)
     today = datetime.datetime.now(datetime.UTC).date()
+    # a revision is not mandatory in a plan, and without one the model could change unnoticed
     if any(all_rules()[_NO_REVISION].hits(Subject(card, folder, today))):
         tree.mark(("model", "base", "revision"))
         card, _ = _parse(tree)

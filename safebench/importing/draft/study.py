@@ -108,6 +108,7 @@ def study_facts(folder: Path, answers: Answers) -> Iterator[Fact]:
     else:
         yield drafted("seeds.training", 1)
     for name in ("greedy", "t07"):
+        # half of a short context is left to the prompt
         longest = min(_NEW_TOKENS, (context or 2 * _NEW_TOKENS) // 2)
         yield drafted(f"decoding.{name}.max_new_tokens", longest, "responses are cut here")
     for name in answers.tasks:
@@ -116,7 +117,7 @@ def study_facts(folder: Path, answers: Answers) -> Iterator[Fact]:
 
 
 def _model(text: str, folder: Path) -> tuple[list[Fact], Path | None]:
-    """Return what names the base model, and the folder of its files where they are here."""
+    """Return what names the base model, and the folder of its files where this machine has them."""
     said = "--model"
     if Path(text).is_dir():
         place = os.path.relpath(Path(text).resolve(), folder.resolve())

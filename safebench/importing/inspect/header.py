@@ -18,7 +18,7 @@ from safebench.importing.settings import decoding_key, decoding_values
 _LOCAL = ("hf", "vllm", "sglang", "llama-cpp-python")
 """Providers of Inspect that take a model's name on the Hub, or a folder."""
 _LOADERS = ("hf", "nnterp", "transformer_lens")
-"""Providers that load weights by name; all others ask a server, which may be somebody's own."""
+"""Providers that load weights by name; a server may give any weights that name."""
 _DEFAULT = "default"
 _ELSEWHERE = ("seed", "system_message")
 """Settings that other fields of the card hold."""
@@ -116,7 +116,7 @@ def decoding_of(
 ) -> tuple[str, list[Fact], int | None, list[str]]:
     """Return a decoding's key, its facts, the generation seed, and remarks.
 
-    Without a temperature the log does not say whether tokens were sampled: a person has to.
+    Without a temperature, a person has to say whether tokens were sampled.
 
     `calls` are the settings of the model's calls, where the log keeps them; they override its
     header.
@@ -145,8 +145,8 @@ def decoding_of(
     if temperature is None:
         key = name = name or _DEFAULT
         remarks.append(
-            f"{log.file} does not record the temperature, so not whether tokens were sampled: give "
-            f"--decoding {key}:do_sample=..."
+            f"{log.file} does not record the temperature, so it is unknown whether tokens were "
+            f"sampled: give --decoding {key}:do_sample=..."
         )
     source = "model_generate_config, plan.config"
     facts = [Fact(("decoding", key, f), value, log.file, source) for f, value in values.items()]

@@ -211,7 +211,7 @@ def _collected(
 
 
 def _notes(file: Path, samples: Sequence[Sample]) -> Iterator[str]:
-    """Yield what owners say of samples, each once."""
+    """Yield the notes on samples, each once, with the number of samples."""
     counts = Counter(note for one in samples for note in one.notes)
     for note, number in counts.items():
         yield f"{file}: {number} of {count(len(samples), 'response')} {note}"

@@ -52,7 +52,7 @@ class Sample:
     grading: bool = False
     """Whether a score holds the conversation with a model that graded."""
     notes: tuple[str, ...] = ()
-    """What its owner says of it: that a limit ended it, a reason that has no status."""
+    """What a person should know: that a limit ended it, or a reason that has no status."""
 
 
 def _wrong(at: At, what: str) -> InteropError:
@@ -97,7 +97,8 @@ def read_sample(
         judged=judged,
         extra=extra | ({"scores": scores} if scores else {}),
     )
-    sent = Sent() if status == "error" else sent
+    if status == "error":  # its log may end before the prompt was complete
+        sent = Sent()
     about = (one.get("metadata") for one in scores.values())
     grading = any(isinstance(one, dict) and "grading" in one for one in about)
     notes = (*_notes(sample, rest), *_other_model(sent.model, model))
@@ -105,7 +106,7 @@ def read_sample(
 
 
 def _other_model(called: str | None, evaluated: str) -> Iterator[str]:
-    """Yield a note where the model that was called is not that of the header."""
+    """Yield a note where another model was called than the header names."""
     names = {(called or evaluated).rpartition("/")[2], evaluated.rpartition("/")[2]}
     if len(names) > 1:
         yield f"came from {called}, and the header says {evaluated}"
@@ -124,7 +125,7 @@ def _check_owner(sample: Record, at: At, model: str) -> None:
         asked = other.get("model") if isinstance(other, dict) else None
         if isinstance(asked, str) and asked.rpartition("/")[2] == model.rpartition("/")[2]:
             instead = show(other.get("fallback_model"))
-            what = f"{instead} answered in the place of {asked}, as a fallback"
+            what = f"{instead} answered instead of {asked}, as a fallback"
             raise row_error(at, what, "give a log that was made without fallback_models")
 
 

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 from safebench.importing.facts import Absent, Fact, short_id
@@ -120,14 +121,13 @@ def _listed(log: Record) -> dict[str, _Listed]:
             continue
         name = one.get("scorer") or one.get("name")
         options = one.get("options") or one.get("params")
-        if isinstance(name, str):
-            options = options if isinstance(options, dict) else {}
-            base = judge_name(name)
-            names = (base, *(f"{base}{n}" for n in range(1, 9)))
-            taken = place == "results.scores" and base in found
-            free = next((one for one in names if one not in found), base)
-            if not taken:
-                found[free] = _Listed(options, f"{place}[{number}]")
+        base = judge_name(name) if isinstance(name, str) else ""
+        if not base or (place == "results.scores" and base in found):
+            continue
+        # as Inspect numbers scorers of one name: match, match1
+        names = chain([base], (f"{base}{n}" for n in count(1)))
+        free = next(name for name in names if name not in found)
+        found[free] = _Listed(options if isinstance(options, dict) else {}, f"{place}[{number}]")
     return found
 
 

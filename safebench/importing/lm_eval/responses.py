@@ -35,7 +35,7 @@ _OWN_METRIC = "the results do not say how this metric decides"
 _MEDIA = re.compile(r'"type": ?"((?:input_)?(?:image|audio|video|file)(?:_url)?)"')
 """Parts of a chat's messages that are no text."""
 _OF_ARGMAX = "acc"
-"""The metric of scored choices that is about the most likely one."""
+"""The only metric of scored choices that judges the most likely choice, which is the response."""
 _ROLES = frozenset({"system", "user", "assistant"})
 _AROUND = ("description", "gen_prefix")
 """Keys of a task's configuration whose text surrounds its prompts."""
@@ -63,7 +63,7 @@ class TaskReader:
     _unsplit: set[str] = field(default_factory=set)
     """Metrics that are logged once for several repeats."""
     _no_score: set[str] = field(default_factory=set)
-    """Metrics with a value that is no number from 0 to 1."""
+    """Metrics that have a value outside [0, 1], or one that is not a number."""
 
     def responses(self, doc: Doc) -> Iterator[Response]:
         """Yield a prompt's responses, by repeat. Raises InteropError."""
@@ -128,8 +128,8 @@ class TaskReader:
         if self._no_score:
             names = first_words(sorted(self._no_score))
             yield (
-                f"{self.run.samples}: values of {names} are no numbers from 0 to 1 and so no "
-                "verdicts; they are kept in extra"
+                f"{self.run.samples}: values of {names} are not numbers from 0 to 1, so they are "
+                "not verdicts; they are kept in extra"
             )
 
     def _about(self, doc: Doc, prompt: str, extra: dict[str, Any]) -> dict[str, Any]:

@@ -238,9 +238,7 @@ def check_complete(
     Raises:
         InteropError: a response is missing, or there are two.
     """
-    answered: dict[tuple[ModelKey, _Cell], dict[str, At]] = {}
-    failed: dict[tuple[ModelKey, _Cell], list[str]] = {}
-    """Prompts without a response, because the sampler failed."""
+    answered: dict[tuple[ModelKey, _Cell], dict[str, Response]] = {}
     for one in found:
         sample, prompt_id = one.sample, str(one.document["prompt_id"])
         cell = (sample.decoding, sample.task, sample.repeat)
@@ -249,31 +247,32 @@ def check_complete(
             raise row_error(
                 sample.at,
                 f"a second response of {sample.model} to {prompt_id} ({sample.task}, repeat "
-                f"{sample.repeat}); the first is at {prompts[prompt_id]}",
+                f"{sample.repeat}); the first is at {prompts[prompt_id].at}",
                 "leave one out, or number repeats: repeat=2",
             )
-        prompts[prompt_id] = sample.at
-        if sample.status in ("error", "not_run"):
-            failed.setdefault((sample.model, cell), []).append(prompt_id)
+        prompts[prompt_id] = sample
     documents = {task.name: [str(d["prompt_id"]) for d in task.documents] for task in tasks}
     models = dict.fromkeys(model for model, _ in answered)
     cells = dict.fromkeys(cell for _, cell in answered)
     for model, (decoding, task, repeat) in product(models, cells):
         present = answered.get((model, (decoding, task, repeat)), {})
-        without = failed.get((model, (decoding, task, repeat)), ())
-        missing = [p for p in documents[task] if p not in present or p in without]
+        # where the sampler failed there is a row, and no response
+        got = {p for p, one in present.items() if one.status not in ("error", "not_run")}
+        missing = [p for p in documents[task] if p not in got]
         if missing:
             what = f"{model}, {names[decoding]}, {task}, repeat {repeat}"
             raise _incomplete(what, missing, present, len(documents[task]))
 
 
-def _incomplete(what: str, missing: list[str], present: Mapping[str, At], of: int) -> InteropError:
+def _incomplete(
+    what: str, missing: list[str], present: Mapping[str, Response], of: int
+) -> InteropError:
     if not present:
         return InteropError(
             f"{what}: no responses, but another model has some",
             fix="import them too; every model answers every task under every decoding",
         )
-    file = next(iter(present.values())).file
+    file = next(iter(present.values())).at.file
     return InteropError(
         f"{what}: {len(missing)} of {of} prompts have no response in {visible(str(file))}: "
         f"{first_words(missing)}",

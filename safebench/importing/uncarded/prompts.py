@@ -23,7 +23,7 @@ def match_tasks(
 ) -> list[MatchedResponse]:
     """Return every response to a prompt that all runs answered, with what the prompt is.
 
-    A task of which nothing says what it measures is left out, and a remark says so.
+    A task is left out, with a remark, where nothing says what it measures.
 
     Raises:
         InteropError: no task is left, or the runs of one were decoded differently.

@@ -143,7 +143,7 @@ def _collect(
     try:
         return sources, reader.read(sources, options | {"limit": None})
     except InteropError as problem:
-        # Options of an import: one has another name here, and one means nothing.
+        # Readers name options of `import`: here --only-task is --task, and there is no --limit.
         fix = (problem.fix or "").replace("--only-task", "--task").partition("; or import ")[0]
         raise InteropError(str(problem), fix=fix) from None
 
@@ -216,7 +216,7 @@ def other_arguments(a: Uncarded, b: Uncarded) -> Iterator[str]:
 
 
 def _arguments(extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of all runs; of one that differs between them, every value."""
+    """Return the arguments of all runs; every value of an argument that differs between runs."""
     found: dict[str, Any] = {}
     for content in extra.values():
         parts = (
