@@ -138,7 +138,7 @@ def with_absences(card: Card) -> Card:
 
 
 def _gap(card: Card, state: State) -> Pointer | None:
-    """Return what the card leaves out of the way to a mandatory field, if it is to be marked."""
+    """Return the first part left out on the way to a mandatory field, if it is to be marked."""
     holder: Any = card
     for length, part in enumerate(state.pointer, start=1):
         if isinstance(part, int):

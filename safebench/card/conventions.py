@@ -43,7 +43,7 @@ def in_full(document: Document) -> Document:
 
 
 def _is_to_be_run(data: Data) -> bool:
-    """Tell what `Card.is_to_be_run` tells, of plain data."""
+    """Do as `Card.is_to_be_run` does, on plain data."""
     info = data.get("submission")
     own = isinstance(info, dict) and (
         info.get("relationship") == "first_party" or info.get("object") == "artefact"

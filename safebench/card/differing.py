@@ -92,7 +92,7 @@ class Both:
 
 
 def each(pair: Pair, key: str) -> Pair:
-    """Return what stands under a key on both sides."""
+    """Return the values of a key on both sides."""
     return pair[0].get(key), pair[1].get(key)
 
 

@@ -82,7 +82,7 @@ class MeasuredResults(Results):
 def cut_shares(score: MeasuredScore, base: MeasuredScore | None) -> dict[str, float]:
     """Return which shares of the responses were cut, of a score and of the base model beside it.
 
-    By whose responses they are; what was not recorded is left out, and all of it where none were.
+    Keys say whose responses they are. What was not recorded is left out; empty if none was cut.
     """
     shares = {"of responses": score.truncated}
     if base is not None and score.condition != "base":

@@ -26,7 +26,7 @@ Document = dict[str, str]
 
 
 def documents_of(options: Mapping[str, Any]) -> list[Document]:
-    """Return the documents of a task whose options `check_options` has seen.
+    """Return the documents of a task whose options `check_options` has checked.
 
     Raises:
         TaskError: they cannot be loaded; names file and row.

@@ -49,7 +49,7 @@ class LoadedTask:
     chance: float | None = None
     """Score that guessing reaches; None where there is nothing to choose from."""
     available: int | None = None
-    """Number of prompts that the documents are the first of; None where that is not known."""
+    """Number of prompts that the task has in all; None where that is not known."""
 
     @property
     def is_whole(self) -> bool:

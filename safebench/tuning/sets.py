@@ -136,7 +136,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def count_examples(dataset: Dataset, folder: Path, number: int) -> int:
-    """Return how many examples the set at `data[number]`, which does not say, has.
+    """Count the examples of the set at `data[number]`, for which the card gives no number.
 
     Raises:
         CardError: its file does not decide that.

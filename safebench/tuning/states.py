@@ -36,7 +36,7 @@ class States:
     of: Mapping[str, Any]
     """What the fine-tuning follows from (protocol, condition, seed) and is done with; JSON."""
     seconds: float
-    """Between two states, at least."""
+    """Least time between two states."""
     began_at: int = 0
     """The step that training went on from; 0 where it began at the start."""
 

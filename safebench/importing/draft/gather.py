@@ -146,7 +146,7 @@ def _kept(filled: Mapping[Place, FieldValue]) -> Iterator[str]:
 
 
 def _quantized(filled: Mapping[Place, FieldValue], facts: Iterable[Fact]) -> Iterator[str]:
-    """Yield a remark on an adapter whose base was quantized, in training too as it may be."""
+    """Yield a remark on an adapter whose base is quantized, and perhaps was during training."""
     method, base = filled.get(METHOD), filled.get(BASE)
     if method is None or method.value not in ("lora", "dora") or method.facts[0].file is None:
         return
@@ -157,7 +157,7 @@ def _quantized(filled: Mapping[Place, FieldValue], facts: Iterable[Fact]) -> Ite
     why = f"the name {name} says" if how is None else f"{where_read(how)} says"
     yield (
         f"{why} that the base model is quantized, and an adapter's file does not tell whether it "
-        "was in training: if so, give --method qlora and hyperparameters.quantization"
+        "was during training: if so, give --method qlora and hyperparameters.quantization"
     )
 
 

@@ -21,7 +21,7 @@ from safebench.importing.prompts import (
     SentPrompt,
     words_of_template,
 )
-from safebench.importing.record import plain
+from safebench.importing.record import Record, plain
 
 _DOC_FIELDS = ("prompt_id", "prompt", "category", "construct", "target")
 """Fields of the documents of safebench's tasks."""
@@ -96,26 +96,25 @@ class TaskReader:
 
     def judges(self) -> Iterator[Fact]:
         """Yield who judged: a metric of lm-eval's is a rule, and a task's own may be anything."""
-        record, task = self.run.results, self.run.task
-        file = self.run.samples if record is None else record.file
-        version = record.text("lm_eval_version") if record else None
-        of_task = record.at("versions").data.get(task) if record else None
-        revision: Any = version
-        key = "lm_eval_version"
-        if version is None and of_task is not None:
+        task, key = self.run.task, "lm_eval_version"
+        record = self.run.results or Record(self.run.samples, {})
+        revision: Any = record.text(key)
+        of_task = record.at("versions").data.get(task)
+        if revision is None and of_task is not None:
             revision, key = str(of_task), f"versions.{task}"
-        elif version is None:
+        elif revision is None:
             revision = Absent("the files do not record the version of lm-eval")
         for name, metric in self._judges.items():
-            where = f"results.{task}.{metric}" if record else "metrics"
+            where = f"results.{task}.{metric}" if self.run.results else "metrics"
             entry: dict[str, Any] = {"kind": "rule", "id": f"lm-eval/{metric}"}
             if not _RULES.match(metric):
                 entry = dict.fromkeys(("kind", "id", "revision"), Absent(_OWN_METRIC))
             for what, value in {"name": name, **entry}.items():
-                yield Fact(("judge", name, what), value, file, where)
+                yield Fact(("judge", name, what), value, record.file, where)
             if "revision" not in entry:
                 varies = key != "lm_eval_version"
-                yield Fact(("judge", name, "revision"), revision, file, key, varies=varies)
+                place = ("judge", name, "revision")
+                yield Fact(place, revision, record.file, key, varies=varies)
 
     def remarks(self) -> Iterator[str]:
         """Yield what a person should know about the verdicts."""

@@ -64,7 +64,7 @@ def find_weights(
     arguments: Mapping[Path, Record],
     declared: Sequence[DeclaredWeights] = (),
 ) -> list[FoundWeights]:
-    """Return every set of weights once; a copy of a checkpoint is not counted beside it.
+    """Return every set of weights once: a copy of a checkpoint is left out.
 
     `adapters` are their configurations. `whole` are files of whole models, which count where a
     trainer's state lies beside them, or a person declares them. States and arguments are by folder.

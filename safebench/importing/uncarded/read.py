@@ -1,7 +1,7 @@
 """Runs without a card, read into a submission in memory.
 
 Nothing is checked against the prompts of published tasks, and nothing is written. The card holds
-what the files say and marks all else as not reported; `safebench import` makes the whole one.
+what the files say, and all else is not reported; `safebench import` makes a complete one.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ def _arguments(extra: Mapping[str, Any]) -> dict[str, Any]:
 def reader_for(path: Path) -> tuple[str, Path]:
     """Return the name of the reader of a file or folder, and what to give it.
 
-    A folder with one table, or with one file of HarmBench's, is that file.
+    A folder that holds a single table, or a single file of HarmBench, stands for that file.
 
     Raises:
         InteropError: nothing is there that a reader knows, or it is not clear what is meant.
