@@ -132,6 +132,7 @@ class Shape:
 
     @cached_property
     def _list(self) -> TypeAdapter[Any]:
+        # a list can have 100,000 wrong items, of which the first is enough
         values = Annotated[tuple[self.annotation, ...], FailFast()]  # type: ignore[name-defined]
         return TypeAdapter(values, config=_STRICT)
 

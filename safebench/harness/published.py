@@ -32,6 +32,7 @@ Names = str | Sequence[str]
 
 _COLUMNS = ("id", "prompt", "turns", "context", "category", "cluster")
 _OPTIONAL = ("id", "context")
+"""Columns that a table may lack although the task names them."""
 _AS_PUBLISHED = "give the file as its authors published it"
 
 

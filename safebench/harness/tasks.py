@@ -85,6 +85,7 @@ def load_task(
     told, options = _settings(name, file)
     with quiet(), raised_as(TaskError, f"task {name!r} cannot be loaded"):
         if "dataset_id" in options and "file" not in options:
+            # resolved once: a branch could move between reading the rows and writing the card
             commit = revision or hub_commit(options["dataset_id"], options["local_variable"])
             options["revision"] = commit
         found = _read(name, told, options, limit, sample)

@@ -99,6 +99,7 @@ class SentPrompt:
         """Return the words around the task's own prompt."""
         if self.prompt is None:
             return frozenset()
+        # the last occurrence: what stands before the prompt may be examples that repeat it
         before, _, after = self.text("user", "").rpartition(single_spaced(self.prompt))
         return words_of(f"{before} {after}")
 
@@ -250,6 +251,7 @@ class _Run:
 
     def _check_rest(self) -> None:
         """Check that nothing undeclared surrounds the task's prompts."""
+        # a person who declares any of these has looked at what surrounds the prompts
         answers = (SYSTEM, EXAMPLES, PREFILL, ATTACK)
         if self.header.words is None or any(f.place in answers for f in self.person):
             return

@@ -105,5 +105,5 @@ def _trainer(model: Any, job: Job, saver: Saver, scratch: str) -> Any:
         callbacks=[saver],
         optimizer_cls_and_kwargs=optimizer_with(job.recipe, arguments, prepared),
     )
-    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(PrinterCallback)  # it prints every step
     return trainer

@@ -248,6 +248,7 @@ def _task_facts(
         decoding = next(one.sample.decoding for one in matched if one.sample.task == task.name)
         judge = primary_judge(judges, task, matched)
         estimand = Estimand(checkpoint=last, decoding=decoding, judge=judge)
+        # through JSON, because the models are strict: in Python a list is not a tuple
         entry = Task.model_validate_json(json.dumps({"name": task.name, **kept}))
         pinned = pinned_task(entry, task, estimand)
         if task.task is None and task.dataset_revision is None:

@@ -143,7 +143,7 @@ def _seed(
 
 def _seed_in_name(folder: Path) -> tuple[int, str] | None:
     """Return the seed in the name of a folder or of the one around it, as in `seed-3` or `s3`."""
-    for part in reversed(Path.cwd().joinpath(folder).parts[-2:]):
+    for part in reversed(Path.cwd().joinpath(folder).parts[-2:]):  # `.` has a name, too
         match = _SEED.search(part)
         if match and int(match[1]) < 2**32:
             return int(match[1]), part
