@@ -136,8 +136,9 @@ class Option:
 
 
 ReadSources = Callable[[Sequence[Source], Mapping[str, Any]], Collected]
-"""Given the sources and the reader's options by name (`limit` among them, the number of prompts or
-None), returns what they hold. Raises InteropError with file and line."""
+"""Given the sources, and by name the reader's options and `limit` (the number of prompts), returns
+what they hold; an option that is not given has its default. Raises InteropError with file and line.
+"""
 
 
 STATUSES: dict[str, Status] = {
@@ -149,8 +150,8 @@ STATUSES: dict[str, Status] = {
 """Statuses by their own name, and by the words of servers that leave no doubt."""
 STATUS_OPTION = Option(
     "--status",
-    "What a reason for which a response ended means: ok, truncated, blocked, error, not_run or "
-    "unrecorded. May be repeated.",
+    "The status that a finish reason means: ok, truncated, blocked, error, not_run or unrecorded. "
+    "May be repeated.",
     "statuses",
     "REASON=STATUS",
 )

@@ -92,6 +92,7 @@ SAMPLE: Fields = {
     ),
 }
 """Fields of a sample."""
-_IN_EVIDENCE = (name for name, field in SAMPLE.items() if field.fate == "evidence")
-NOT_KEPT = frozenset((*_IN_EVIDENCE, "messages", "error", "invalidation"))
+NOT_KEPT = {name for name, field in SAMPLE.items() if field.fate == "evidence"} | {
+    *("messages", "error", "invalidation")
+}
 """Fields of a sample that are not kept as extra."""

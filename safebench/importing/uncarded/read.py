@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from safebench.importing.folders import leads_outside, walk
 from safebench.importing.interface import Collected, ModelKey, Source, joined
 from safebench.importing.loaded import is_same
 from safebench.importing.readers import READERS, reader_of
+from safebench.importing.record import Record
 from safebench.importing.submission.weights import check_responses
 from safebench.importing.tables import read_responses
 from safebench.importing.uncarded.prompts import match_tasks
@@ -37,12 +38,6 @@ _REPORTED = "reported"
 """Name of the judge whose verdicts a table holds."""
 _OF_WEIGHTS = ("pretrained", "peft", "delta", "lora_local_path", "model", "model_path", "revision")
 """Arguments that name the weights, which are what is compared."""
-_UNSET: Mapping[str, Callable[[], Any]] = {
-    **dict.fromkeys(("pairs", "statuses", "judges"), dict),
-    "texts": tuple,
-    "flag": bool,
-}
-"""What a reader's option is where nobody gives it, by its kind; None for other kinds."""
 
 
 _HEAD = 64 * 1024
@@ -134,14 +129,9 @@ def _collect(
     if name == "responses":
         return sources, joined([_table(one.path, one.model, meaning) for one in sources])
     reader = reader_of(name)
-    options = {
-        one.name.removeprefix("--").replace("-", "_"): _UNSET.get(one.kind, lambda: None)()
-        for one in reader.options
-    }
-    if "only_task" in options:
-        options["only_task"] = meaning.tasks
+    logs_apart = any(option.name == "--only-task" for option in reader.options)
     try:
-        return sources, reader.read(sources, options | {"limit": None})
+        return sources, reader.read(sources, {"only_task": meaning.tasks} if logs_apart else {})
     except InteropError as problem:
         # Readers name options of `import`: here --only-task is --task, and there is no --limit.
         fix = (problem.fix or "").replace("--only-task", "--task").partition("; or import ")[0]
@@ -219,15 +209,10 @@ def _arguments(extra: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of all runs; every value of an argument that differs between runs."""
     found: dict[str, Any] = {}
     for content in extra.values():
-        parts = (
-            [content.get(key) for key in ("config", "eval")] if isinstance(content, dict) else ()
-        )
-        for part in parts:
-            given = part.get("model_args") if isinstance(part, dict) else None
-            if isinstance(given, str):
-                pairs = (pair.partition("=") for pair in given.split(","))
-                given = {key.strip(): value.strip() for key, _, value in pairs}
-            for name, value in given.items() if isinstance(given, dict) else ():
+        for key in ("config", "eval"):  # of lm-eval and of Inspect
+            part = content.get(key) if isinstance(content, dict) else None
+            given = Record(Path(), part if isinstance(part, dict) else {}).arguments("model_args")
+            for name, value in given.items():
                 before = found.setdefault(name, value)
                 if before != value and str(value) not in str(before):
                     found[name] = f"{before}, {value}"
