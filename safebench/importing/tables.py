@@ -30,7 +30,7 @@ from safebench.importing.interface import (
     row_error,
 )
 from safebench.importing.record import plain
-from safebench.rows import read_rows
+from safebench.rows import check_data, read_rows
 
 _ALIASES = {"training_seed": ("seed",), "status": ("finish_reason", "stop_reason")}
 """Other names that a field's column may have."""
@@ -184,6 +184,10 @@ def _by_field(values: Mapping[str, str], option: str) -> dict[str, str]:
                 f"{option} {visible(name)}=...: no such field",
                 fix=f"fields are {', '.join(FIELDS)}",
             )
+    try:
+        check_data(dict(values))
+    except ValueError as problem:  # bytes of another encoding reach Python as halves of characters
+        raise InteropError(visible(f"{option} {problem}"), fix="give it as UTF-8") from None
     resolved = {fields[name]: value for name, value in values.items() if name in fields}
     return resolved | {name: value for name, value in values.items() if name in FIELDS}
 

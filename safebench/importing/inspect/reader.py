@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from safebench.errors import MissingDependencyError, visible
+from safebench.errors import InteropError, MissingDependencyError, visible
 from safebench.evidence.tables import Status
 from safebench.harness.task_yaml import shipped_file
 from safebench.importing.facts import file_error, first_words, show
@@ -44,6 +44,7 @@ from safebench.importing.interface import (
 )
 from safebench.importing.prompts import SYSTEM, PromptHeader, SentPrompt
 from safebench.importing.record import Record, parse_record, read_record
+from safebench.models.quiet import raised_as
 from safebench.words import count
 
 _FIX = "give a log of an evaluation that ended, with its samples"
@@ -137,11 +138,9 @@ def _read_eval(file: Path) -> Record:
             fix="pip install 'safebench[inspect]', or write it as JSON: inspect log dump "
             f"{file.name} > log.json",
         ) from problem
-    try:
+    # it raises what its readers of zip and JSON raise
+    with raised_as(InteropError, visible(f"{file}: cannot be read"), fix="copy the log again"):
         log = read_eval_log(str(file))
-    except Exception as problem:  # it raises what its readers of zip and JSON raise
-        why = str(problem).splitlines()[0]
-        raise file_error(file, f"cannot be read: {why}", "copy the log again") from problem
     return parse_record(log.model_dump_json(exclude_none=True).encode(), file)
 
 
