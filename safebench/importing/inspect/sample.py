@@ -101,15 +101,8 @@ def read_sample(
         sent = Sent()
     about = (one.get("metadata") for one in scores.values())
     grading = any(isinstance(one, dict) and "grading" in one for one in about)
-    notes = (*_notes(sample, rest), *_other_model(sent.model, model))
+    notes = tuple(_notes(sample, rest, sent.model or model, model))
     return Sample(response, facts, sent, scorers, grading, notes)
-
-
-def _other_model(called: str | None, evaluated: str) -> Iterator[str]:
-    """Yield a note where another model was called than the header names."""
-    names = {(called or evaluated).rpartition("/")[2], evaluated.rpartition("/")[2]}
-    if len(names) > 1:
-        yield f"came from {called}, and the header says {evaluated}"
 
 
 def _check_owner(sample: Record, at: At, model: str) -> None:
@@ -129,12 +122,14 @@ def _check_owner(sample: Record, at: At, model: str) -> None:
             raise row_error(at, what, "give a log that was made without fallback_models")
 
 
-def _notes(sample: Record, output: Mapping[str, Any]) -> Iterator[str]:
+def _notes(sample: Record, output: Mapping[str, Any], called: str, evaluated: str) -> Iterator[str]:
     limit = sample.mapping("limit")
     if limit is not None:
         yield f"ended by a limit ({limit.data.get('type')})"
     if "stop_reason" in output:
         yield f"ended for the reason {show(output['stop_reason'])}, which --status can map"
+    if called.rpartition("/")[2] != evaluated.rpartition("/")[2]:
+        yield f"came from {called}, and the header says {evaluated}"
 
 
 def _prompt(sample: Record, at: At) -> tuple[str, str | None, int]:
