@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os.path
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -224,7 +225,8 @@ def _chosen(doc: Doc) -> _Content:
         choices[-1] |= {"loglikelihood": score, "is_greedy": greedy}
     # acc_mutual_info scores every choice a second time, without the context
     scored = [choice for choice in choices if choice["context"]] or choices
-    shared = _common_start([choice["context"] for choice in scored])
+    contexts = [choice["context"] for choice in scored]
+    shared = os.path.commonprefix(contexts)  # noqa: RUF071 - it is about characters, not paths
     for choice in scored:
         choice["context"] = choice["context"][len(shared) :]
     best = max(scored, key=lambda choice: choice["loglikelihood"])
@@ -244,13 +246,6 @@ def _score(doc: Doc, answers: list[Any]) -> tuple[float, bool | None]:
         raise wrong(doc.at, f"a log-likelihood is {show(answers[0][0])}, expected a number")
     greedy = str(answers[0][1]) if len(answers[0]) > 1 else ""
     return score, {"True": True, "False": False}.get(greedy)
-
-
-def _common_start(texts: list[str]) -> str:
-    """Return what all texts begin with."""
-    first, last = min(texts), max(texts)  # all others lie between these two
-    same = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), None)
-    return first if same is None else first[:same]
 
 
 def header_of(run: Run, facts: Iterable[Fact], first: Doc) -> PromptHeader:
