@@ -248,7 +248,7 @@ def _entry(item: Any) -> dict[str, Any]:
 
 
 def _same_names(here: Both, a: Entries, b: Entries, item: str | None = None) -> None:
-    """Compare what has one name, and take it away with what is the same under another name."""
+    """Compare entries of one name; remove them, and those that are the same under other names."""
     for name in sorted(a.keys() & b.keys()):
         pair = a.pop(name), b.pop(name)
         compare(Both(f"{here.name}.{name}", f"{here.path}[]", pair, here.notes, item or name))
@@ -307,7 +307,7 @@ def _task(here: Both) -> None:
 
 
 def _amount(here: Both, field: str) -> bool:
-    """Note and return that a field differs which only says how much was measured."""
+    """Note a difference in how much was measured; return whether there is one."""
     a, b = (in_words("", value) for value in each(here.pair, field))
     if a != b:
         here.notes.extent.append(f"{here.name}.{field}: {a} in A, {b} in B")

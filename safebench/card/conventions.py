@@ -32,7 +32,7 @@ _NOT_IN_A_NAME = re.compile(r"[^a-z0-9_.-]+")
 
 
 def in_full(document: Document) -> Document:
-    """Return a document with the fields that follow from others; the same where there are none."""
+    """Return a document with the fields that follow from others; itself where there are none."""
     data = document.data
     if not isinstance(data, dict):
         return document
@@ -43,7 +43,7 @@ def in_full(document: Document) -> Document:
 
 
 def _is_to_be_run(data: Data) -> bool:
-    """Tell what `Card.is_to_be_run` tells, of plain data."""
+    """Do as `Card.is_to_be_run` does, on plain data."""
     info = data.get("submission")
     own = isinstance(info, dict) and (
         info.get("relationship") == "first_party" or info.get("object") == "artefact"

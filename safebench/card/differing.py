@@ -63,7 +63,7 @@ class Both:
         return self.path.partition(".")[0].removesuffix("[]")
 
     def under(self, key: str, pair: Pair | None = None) -> Both:
-        """Return the place of a field, with its values or with a pair in their stead."""
+        """Return the place of a field, with its own values or with the pair that is given."""
         pair = each(self.pair, key) if pair is None else pair
         return replace(self, name=f"{self.name}.{key}", path=f"{self.path}.{key}", pair=pair)
 
@@ -92,7 +92,7 @@ class Both:
 
 
 def each(pair: Pair, key: str) -> Pair:
-    """Return what stands under a key on both sides."""
+    """Return the values of a key on both sides."""
     return pair[0].get(key), pair[1].get(key)
 
 

@@ -113,7 +113,7 @@ def _dataset(value: dict[str, Any]) -> dict[str, Any]:
 def _judge(value: dict[str, Any]) -> dict[str, Any]:
     kept = _without(value, NOT_CAUSAL["judge"])
     if str(kept.get("revision", "")).startswith("sha256:"):
-        kept.pop("id", None)  # as of the base model
+        kept.pop("id", None)  # as for the base model
     if isinstance(kept.get("template"), dict):
         kept["template"] = _without(kept["template"], {"path"})
     if isinstance(kept.get("sheets"), list):

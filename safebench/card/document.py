@@ -34,7 +34,7 @@ class Edit:
     op: Literal["add", "replace", "remove", "move"]
     path: Pointer
     value: Any = None
-    """What is added, or stands there instead."""
+    """What is added, or replaces what is there."""
     source: Pointer = ()
     """Of a move: where it comes from."""
 

@@ -10,20 +10,19 @@ from typing import Literal
 from pydantic import ValidationError
 
 from safebench.card.card import Card
+from safebench.card.completeness import with_absences
 from safebench.card.conventions import in_full
 from safebench.card.document import Document, Problem, dotted
 from safebench.card.problems import (
+    LARGE,
     NOT_GIVEN,
+    as_new,
     cut,
     explain,
-    forgiven,
-    is_large,
     left_out,
     repair,
-    unstated,
 )
 from safebench.card.read import load_document, parse_document
-from safebench.card.unstated import with_absences
 from safebench.card.versions import CURRENT, OTHER_MAJOR, Version, identify, migrate, newer
 from safebench.card.write import card_text, dump_card
 from safebench.errors import CardError, VersionError
@@ -81,7 +80,7 @@ def _build(document: Document) -> tuple[Card | None, list[Problem]]:
     version = identify(document)
     is_newer = isinstance(version, Version) and version > CURRENT
     problems = [newer(document, version)] if isinstance(version, Version) and is_newer else []
-    large = is_large(document)
+    large = len(document.values) > LARGE
     try:
         # In JSON, because the models are strict: in Python a list is not a tuple.
         card = Card.model_validate_json(json.dumps(cut(document.data) if large else document.data))
@@ -91,8 +90,9 @@ def _build(document: Document) -> tuple[Card | None, list[Problem]]:
     if large:
         return None, [*problems, left_out(document), *found]
     if is_newer:
-        found = forgiven(found, document.data)
-    reason = unstated(document.data)
+        found = [as_new(p, document.data) if p.unknown is not None else p for p in found]
+    reason = document.data.get("unstated") if isinstance(document.data, dict) else None
+    reason = reason if isinstance(reason, str) and reason else None
     problems += [p for p in found if reason is None or p.rule != NOT_GIVEN]
     try:
         repaired = repair(document.data, found, reason)

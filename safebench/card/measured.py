@@ -82,7 +82,7 @@ class MeasuredResults(Results):
 def cut_shares(score: MeasuredScore, base: MeasuredScore | None) -> dict[str, float]:
     """Return which shares of the responses were cut, of a score and of the base model beside it.
 
-    By whose responses they are; what was not recorded is left out, and all of it where none were.
+    Keys say whose responses they are. What was not recorded is left out; empty if none was cut.
     """
     shares = {"of responses": score.truncated}
     if base is not None and score.condition != "base":
@@ -94,8 +94,8 @@ def cut_shares(score: MeasuredScore, base: MeasuredScore | None) -> dict[str, fl
 def complete_results(card: Card) -> MeasuredResults | None:
     """Return the numbers of a card that are complete; None for a plan.
 
-    A number of which a part is not reported, as in a card about somebody else's paper, is left
-    out: it can be read in the card, but neither compared nor drawn.
+    A number that is reported only in part, as in a card about somebody else's paper, is left out:
+    it can be read in the card, but neither compared nor drawn.
     """
     results = card.given_results
     if results is None or isinstance(results, MeasuredResults):

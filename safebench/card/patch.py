@@ -51,6 +51,7 @@ def patched_text(raw: bytes, name: str, patch: Patch) -> bytes | None:
 
 
 def _same(one: Any, other: Any) -> bool:
+    # repr tells 1 from 1.0 and true; a field that was moved may have another place among its fields
     return repr(one) == repr(other) or (one == other and type(one) is type(other))
 
 

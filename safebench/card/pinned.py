@@ -23,7 +23,7 @@ def update(card: Card, **changes: dict[str, Any]) -> Card:
 
 
 def check_same(pointer: str, declared: Any, found: str | int) -> None:
-    """Refuse a value that was found and is not the one that the card declares."""
+    """Check that what was found is what the card declares; raises CardError."""
     if isinstance(declared, str | int) and declared != found:
         raise CardError(
             f"{pointer} is {declared}, but what was found has {found}",

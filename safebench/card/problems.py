@@ -41,7 +41,8 @@ NOT_GIVEN = "SB-CARD-010"
 WRONG = "wrong in the card"
 """Reason of an absence that stands for a value which the models refused."""
 LARGE = 10_000
-"""Values above which a document counts as large; a report of a hundred scores has as many."""
+"""Values above which only the first wrong item of each list is explained; a report of a hundred
+scores has as many."""
 
 _PERCENT = 100
 _TYPES = {
@@ -244,12 +245,8 @@ def _deciding(context: dict[str, Any]) -> str:
 # --- going on in spite of problems ---------------------------------------------------------------
 
 
-def forgiven(problems: Sequence[Problem], data: Any) -> list[Problem]:
-    """Return the problems of a card of a newer minor version: what may be new is a warning."""
-    return [_as_new(p, data) if p.unknown is not None else p for p in problems]
-
-
-def _as_new(problem: Problem, data: Any) -> Problem:
+def as_new(problem: Problem, data: Any) -> Problem:
+    """Return a problem as a warning: a card of a newer minor version may have what is new."""
     if problem.unknown == "field":
         message = f"{problem.message} in {SPEC}: it is not checked"
     else:
@@ -257,12 +254,6 @@ def _as_new(problem: Problem, data: Any) -> Problem:
         word = show(get(data, problem.pointer))
         message = f"{SPEC} does not know {word} here: {what} not checked"
     return replace(problem, rule=NEWER, severity="warning", message=message, fix="update safebench")
-
-
-def unstated(data: Any) -> str | None:
-    """Return the reason that a card gives for all fields that it leaves out."""
-    reason = data.get("unstated") if isinstance(data, dict) else None
-    return reason if isinstance(reason, str) and reason else None
 
 
 def repair(data: Any, problems: Sequence[Problem], reason: str | None = None) -> Any:
@@ -295,11 +286,6 @@ def repair(data: Any, problems: Sequence[Problem], reason: str | None = None) ->
 
 
 # --- documents too large to explain item by item -------------------------------------------------
-
-
-def is_large(document: Document) -> bool:
-    """Whether only the first wrong item of each list is explained."""
-    return len(document.values) > LARGE
 
 
 def cut(value: Any, shape: Shape | None = None) -> Any:

@@ -34,7 +34,7 @@ MAX_NODES = 200_000
 MAX_KEYS = 5_000
 """Keys of one mapping."""
 MAX_KEY = 1_024
-"""Characters of a key: what YAML itself permits of one that no `?` announces."""
+"""Characters of a key: YAML itself permits no more in a key without `?`."""
 
 _PLAIN = "a card is plain data"
 _SMALLER = "keep outcomes and responses in Parquet files beside the card"

@@ -65,15 +65,9 @@ def of_type(kind: str, value: Any, pointer: Pointer, document: Document, shape: 
         better = _BOOLEANS.get(value.lower())
         words = words if better is None else f"write {str(better).lower()}"
     elif kind == "tuple_type":
-        plain = isinstance(value, str | int | float)
-        words, better = (
-            (f"put it in brackets: [{value}]", [value])
-            if plain
-            else (
-                "make it a list",
-                None,
-            )
-        )
+        words = "make it a list"
+        if isinstance(value, str | int | float):
+            words, better = f"put it in brackets: [{value}]", [value]
     elif shape.model is not None and (about := _ABOUT.get(shape.model.__name__)):
         words = f"give a mapping with {about} and what else belongs to it"
         inside = shape.fields[about]
@@ -102,7 +96,7 @@ def _as_written(pointer: Pointer, document: Document) -> str | None:
 
 
 def of_unknown(pointer: Pointer, known: list[str], document: Document) -> Remedy:
-    """Return what to do about a field that its mapping does not have; `known`: those left free."""
+    """Return what to do about an unknown field; `known` are those that could be given instead."""
     name = str(pointer[-1])
     other = _OTHER_WORDS.get(name)
     guess = other if other in known else near(name, known)
@@ -119,7 +113,7 @@ def of_unknown(pointer: Pointer, known: list[str], document: Document) -> Remedy
 
 
 def _homes(shape: Shape, data: Any, at: Pointer) -> Iterator[Pointer]:
-    """Yield every field that the mappings of a card have, those in lists aside."""
+    """Yield every field that the mappings of a card may have, except in lists."""
     chosen = shape.chosen(data)
     if chosen is None or not isinstance(data, dict):
         return

@@ -30,8 +30,8 @@ def card_schema() -> dict[str, Any]:
         for field, text in descriptions(model).items():
             node["properties"][field]["description"] = " ".join(text.split())
         shapes, follows = Shape(model).fields, FOLLOWS.get(model.__name__, ())
-        # What is left out is short of what it reports, and not malformed, where an absence may
-        # stand, or something that follows from the rest.
+        # A card may leave out what may be `not_reported` or follows from the rest: it then reports
+        # less, and is still well formed.
         node["required"] = [
             field
             for field in node.get("required", ())
@@ -94,7 +94,7 @@ def _tidy(node: Any, *, names: bool = False) -> Any:
 
 
 def _flat(alternatives: list[Any]) -> Iterator[Any]:
-    """Yield alternatives, those of an alternative that is nothing else in its place."""
+    """Yield alternatives; one that only lists others is replaced by these."""
     for one in alternatives:
         inner = one.get("anyOf") or one.get("oneOf")
         if inner and set(one) <= {"anyOf", "oneOf", "discriminator"}:

@@ -96,6 +96,7 @@ class Shape:
 
     def alternative(self, label: str) -> Shape:
         """Return the type of a union that pydantic means by a label in a location."""
+        # pydantic's labels also name the validators around a type
         name = label.removeprefix("function-before[_whole(), ").removeprefix("constrained-")
         return next((a for a in self.alternatives if name.startswith(a._label)), self)
 
@@ -131,6 +132,7 @@ class Shape:
 
     @cached_property
     def _list(self) -> TypeAdapter[Any]:
+        # a list can have 100,000 wrong items, of which the first is enough
         values = Annotated[tuple[self.annotation, ...], FailFast()]  # type: ignore[name-defined]
         return TypeAdapter(values, config=_STRICT)
 

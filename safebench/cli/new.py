@@ -16,8 +16,8 @@ from safebench.cli.reporters import text
 from safebench.errors import SafebenchError, visible
 from safebench.evidence.submission import Submission
 from safebench.importing.draft.draft import Draft
-from safebench.importing.draft.start import CardBasics
-from safebench.importing.draft.study import PLAN, TASKS, Answers, write_study
+from safebench.importing.draft.start import TASKS, CardBasics
+from safebench.importing.draft.study import PLAN, Answers, write_study
 from safebench.judges.pinned import cached_commit
 from safebench.words import count, number
 

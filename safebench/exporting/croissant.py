@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.tables import OUTCOMES, OUTCOMES_FILE, RESPONSES, RESPONSES_FILE
-from safebench.exporting.facts import organisation, publishes_texts, text
+from safebench.exporting.facts import known, organisation, publishes_texts, text
 from safebench.exporting.interface import Export, Options
 from safebench.files import sha256_of
 
@@ -89,7 +89,7 @@ def export(submission: Submission, options: Options) -> Export:
         f"{CARD_FILE}.{trials}",
         "identifier": f"sha256:{submission.outcomes_sha256}",
         "version": "1.0.0",
-        **{name: value for name, value in optional.items() if value is not None},
+        **known(optional),
         "distribution": [
             {
                 "@type": "cr:FileObject",

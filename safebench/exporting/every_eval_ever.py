@@ -10,33 +10,35 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from safebench.analysis.correction import NOT_INCLUDED, corrections, said
+from safebench.card.base import NotReported
+from safebench.card.decoding import Decoding
 from safebench.card.digest import protocol_digest
+from safebench.card.judge import Judge
 from safebench.card.measured import MeasuredScore
 from safebench.card.model import ApiModel
 from safebench.card.results import find, key_of
-from safebench.card.task import Task
-from safebench.checks.registry import items
-from safebench.errors import InteropError, visible
+from safebench.card.task import METRICS, Task
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.columns import encoded
 from safebench.evidence.scoring import CONFIDENCE
 from safebench.evidence.submission import Submission
-from safebench.exporting.every_eval_ever_fields import Json, generation, known, metric, source_data
 from safebench.exporting.facts import (
     UNKNOWN,
     WITHHELD,
     Estimate,
+    Json,
     Measured,
+    Writer,
     base_id,
     base_is_on_hub,
     estimate_of,
+    known,
     models_of,
     organisation,
-    publishes_texts,
     revision_of,
     slug,
     text,
@@ -47,7 +49,6 @@ from safebench.exporting.interface import Export, Options
 
 SCHEMA_VERSION = "0.3.0"
 COLLECTION = "safebench"
-_NO_TIME = "0"
 _RECIPE = "recipe"
 
 
@@ -57,33 +58,22 @@ def export(submission: Submission, options: Options) -> Export:
     Raises:
         InteropError: the timestamp is not a number.
     """
-    time = options.timestamp
-    if time is not None and not (time.isdecimal() and time.isascii()):
-        raise InteropError(
-            f"--timestamp {visible(repr(time))} is not a number of seconds",
-            fix="give seconds since 1970, e.g. --timestamp 1767225600",
-        )
-    writer = _Writer(submission, time or _date_of(submission), options.with_responses)
+    writer = _Writer(submission, options)
     for model in models_of(submission):
         writer.write_model(model)
     writer.write_recipes()
-    return Export(writer.files, list(_lost(submission, writer)))
+    return Export(writer.files, list(_lost(writer)))
 
 
-class _Writer:
+class _Writer(Writer):
     """Writes one pair of files after another."""
 
-    def __init__(self, submission: Submission, time: str, with_responses: bool) -> None:
-        card = submission.card
-        self.submission, self.card, self.time = submission, card, time
+    def __init__(self, submission: Submission, options: Options) -> None:
+        super().__init__(submission, options)
+        self.time = str(int(self.created.timestamp()))
         self.corrected = corrections(submission, submission.results)
         self.files: dict[str, bytes] = {}
-        self.protocol = protocol_digest(card)
-        shows = with_responses or publishes_texts(card)
-        self.shows = submission.responses is not None and shows
-        self.tasks = {task.name: task for task in card.task_list()}
-        self.decodings = {decoding.name: decoding for decoding in items(card.decoding)}
-        self.judges = {judge.name: judge for judge in items(card.judge)}
+        self.protocol = protocol_digest(self.card)
         self._texts = texts_of(submission)
 
     def write_model(self, model: Measured) -> None:
@@ -185,14 +175,14 @@ class _Writer:
         return {
             "evaluation_result_id": "/".join([identifier, *place]),
             "evaluation_name": "/".join(place),
-            "source_data": source_data(task, len(block.prompts)),
-            "metric_config": metric(block, task, self.judges.get(block.judge)),
+            "source_data": _source_data(task, len(block.prompts)),
+            "metric_config": _metric(block, task, self.judges.get(block.judge)),
             "score_details": {
                 "score": score.estimate,
                 "details": details,
                 "uncertainty": {"confidence_interval": interval, "num_samples": score.n},
             },
-            "generation_config": generation(self.decodings.get(block.decoding), block.decoding),
+            "generation_config": _generation(self.decodings.get(block.decoding), block.decoding),
         }
 
     def _samples(self, block: OutcomeArray, seed: int, result: Json, ids: Json) -> Iterator[Json]:
@@ -286,12 +276,81 @@ class _Writer:
         self.files[f"{folder}/{unique}.json"] = body.encode()
 
 
-def _date_of(submission: Submission) -> str:
-    """Return the card's day of submission in seconds since 1970, at midnight UTC."""
-    date = text(submission.card.submission.date)
-    if date is None:
-        return _NO_TIME
-    return str(int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp()))
+def _pinned(value: Any) -> str | None:
+    """Return a revision as one text; None where it is absent or not reported."""
+    return text(value) if value is None or isinstance(value, str | NotReported) else "unpinnable"
+
+
+def _metric(block: OutcomeArray, task: Task, judge: Judge | None) -> Json:
+    """Return what a number is, and who judged the responses behind it."""
+    name, direction = METRICS[block.construct]
+    trial = f" (TRIAL, not a result: {task.trial})" if task.trial else ""
+    details = {
+        "safebench.construct": block.construct,
+        "safebench.task_version": text(task.version),
+        "safebench.trial": task.trial,
+        "safebench.judge": block.judge,
+        "safebench.judge_kind": text(getattr(judge, "kind", None)),
+        "safebench.judge_id": text(getattr(judge, "id", None)),
+        "safebench.judge_revision": _pinned(getattr(judge, "revision", None)),
+    }
+    config: Json = {
+        "evaluation_description": f"{block.construct} of {block.task}: {name}{trial}",
+        "metric_id": f"safebench.{block.construct}",
+        "metric_name": name,
+        "metric_kind": "mean" if block.construct == "severity" else "proportion",
+        "metric_unit": "proportion",
+        "lower_is_better": direction == "lower_is_better",
+        "score_type": "continuous",
+        "min_score": 0,
+        "max_score": 1,
+        "additional_details": known(details),
+    }
+    if judge is not None and judge.kind == "llm":
+        who = text(judge.id) or UNKNOWN
+        digest = text(getattr(judge, "prompt_template_sha256", None))
+        where = {"deployment_type": UNKNOWN, "model_availability": UNKNOWN}
+        config["llm_scoring"] = {
+            "judges": [{"model_info": {"name": who, "id": who, "additional_details": where}}],
+            "input_prompt": f"sha256:{digest}" if digest else "not reported",
+        }
+    return config
+
+
+def _source_data(task: Task, prompts: int) -> Json:
+    """Return where a task's prompts come from."""
+    name = text(task.dataset_id) or task.name
+    details = known(
+        {
+            "safebench.dataset_revision": _pinned(task.dataset_revision),
+            "safebench.dataset_sha256": text(task.dataset_sha256),
+            "safebench.prompts": str(prompts),
+        }
+    )
+    source: Json = {"dataset_name": name, "source_type": "other"}
+    if isinstance(task.dataset_revision, str):
+        source |= {"source_type": "hf_dataset", "hf_repo": name, "samples_number": prompts}
+    return {**source, "additional_details": details}
+
+
+def _generation(decoding: Decoding | None, name: str) -> Json:
+    """Return a decoding; what the format has no field for is written to the details."""
+    if decoding is None:
+        return {"additional_details": {"safebench.decoding": name}}
+    values = decoding.model_dump(mode="json", exclude_none=True)
+    arguments: Json = {} if decoding.do_sample else {"temperature": 0.0}
+    for ours in ("temperature", "top_p", "top_k", "max_new_tokens"):
+        if isinstance(values.get(ours), int | float):
+            arguments["max_tokens" if ours == "max_new_tokens" else ours] = values.pop(ours)
+    details = {
+        f"safebench.{key}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in values.items()
+        if not (isinstance(value, dict) and set(value) == {"not_reported"})
+    }
+    return {
+        "generation_args": arguments,
+        "additional_details": {**details, "safebench.decoding": name},
+    }
 
 
 def uuid_of(digest: str, name: str) -> str:
@@ -303,7 +362,8 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _lost(submission: Submission, writer: _Writer) -> Iterator[str]:
+def _lost(writer: _Writer) -> Iterator[str]:
+    submission = writer.submission
     yield "changes from base: the format has scores of single models, and no differences"
     yield "hyperparameters, training data and the scheme of seeds: link the card"
     yield "what surrounds a prompt (system prompt, examples, attack), environment, calibrations"
@@ -313,9 +373,4 @@ def _lost(submission: Submission, writer: _Writer) -> Iterator[str]:
     failed = {"error", "not_run"} & set(encoded(submission.outcomes, "status")[1])
     if failed:
         yield f"which responses have status {' or '.join(sorted(failed))}"
-    if submission.responses is None:
-        yield "prompts and responses: the submission withholds them"
-    elif not writer.shows:
-        yield "prompts and responses: the card publishes none (--with-responses writes them)"
-    if writer.time == _NO_TIME:
-        yield "the time of the evaluation: the card has no date; --timestamp gives one"
+    yield from writer.lost()

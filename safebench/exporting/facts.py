@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+
+import pyarrow as pa
 
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.model import Weights, WeightsModel
 from safebench.card.results import Condition
+from safebench.checks.registry import items
+from safebench.errors import InteropError, visible
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.columns import encoded
 from safebench.evidence.scoring import CONFIDENCE
 from safebench.evidence.submission import Submission
+from safebench.exporting.interface import Options
 from safebench.stats import score_interval
 from safebench.words import kept
 
+Json = dict[str, Any]
 UNKNOWN = "unknown"
 WITHHELD = "[withheld: the submission does not publish prompts and responses]"
 """What is written in place of a text that is not published."""
@@ -77,15 +84,60 @@ def estimate_of(block: OutcomeArray, seed: int | None) -> Estimate:
     return Estimate(*ends, found.method, scores.size)
 
 
+class Writer:
+    """What makes records of single responses: a submission by its parts, and what may be shown."""
+
+    def __init__(self, submission: Submission, options: Options) -> None:
+        """Raises InteropError where `--timestamp` is not a number of seconds."""
+        self.submission, self.card = submission, submission.card
+        self.created = _created(self.card, options.timestamp)
+        self.shows = options.with_responses or publishes_texts(self.card)
+        self.tasks = {task.name: task for task in self.card.task_list()}
+        self.decodings = {decoding.name: decoding for decoding in items(self.card.decoding)}
+        self.judges = {judge.name: judge for judge in items(self.card.judge)}
+
+    def lost(self) -> Iterator[str]:
+        """Yield what the submission itself does not give: texts that it withholds, a time."""
+        if self.submission.responses is None:
+            yield "prompts and responses: the submission withholds them"
+        elif not self.shows:
+            yield "prompts and responses: the card publishes none (--with-responses writes them)"
+        if self.created.timestamp() == 0:
+            yield "the time of the evaluation: the card has no date; --timestamp gives one"
+
+
+def _created(card: Card, timestamp: str | None) -> datetime:
+    """Return when a record was made: as given, else on the card's date, else at 0 (1970)."""
+    if timestamp is None:
+        return datetime.fromisoformat(text(card.submission.date) or "1970-01-01").replace(
+            tzinfo=UTC
+        )
+    try:
+        if not (timestamp.isdecimal() and timestamp.isascii()):
+            raise ValueError
+        return datetime.fromtimestamp(int(timestamp), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise InteropError(
+            f"--timestamp {visible(repr(timestamp))} is not a number of seconds",
+            fix="give seconds since 1970, e.g. --timestamp 1767225600",
+        ) from None
+
+
+def rows_of(table: pa.Table, names: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of some columns; `to_pylist` would load pandas."""
+    columns = []
+    for name in names:
+        codes, values = encoded(table, name)
+        columns.append([values[code] for code in codes])
+    return zip(*columns, strict=True)
+
+
 def texts_of(submission: Submission) -> dict[tuple[Any, ...], tuple[str, str | None]]:
     """Return prompt and response of every response that the submission carries, by `RESPONSE`."""
     if submission.responses is None:
         return {}
-    columns = []
-    for name in (*RESPONSE, "prompt", "response"):
-        codes, values = encoded(submission.responses, name)
-        columns.append([values[code] for code in codes])
-    return {row[:-2]: row[-2:] for row in zip(*columns, strict=True)}
+    rows = rows_of(submission.responses, (*RESPONSE, "prompt", "response"))
+    return {row[:-2]: row[-2:] for row in rows}
 
 
 def publishes_texts(card: Card) -> bool:
@@ -100,7 +152,7 @@ def base_id(card: Card) -> str:
 
 
 def revision_of(card: Card) -> str | None:
-    """Return the base model's revision; None where it has none, or none that can be pinned."""
+    """Return the base model's revision; None where it has none or cannot be pinned."""
     revision = card.model.base.revision
     return revision if isinstance(revision, str) else None
 
@@ -123,6 +175,11 @@ def weights_of(card: Card, model: Measured) -> Weights | None:
 def text(value: object) -> str | None:
     """Return a field as text; None where it is absent or not reported."""
     return None if value is None or isinstance(value, NotReported) else str(value)
+
+
+def known(details: Json) -> Json:
+    """Return details without those that nobody knows."""
+    return {name: value for name, value in details.items() if value is not None}
 
 
 def organisation(card: Card) -> str | None:

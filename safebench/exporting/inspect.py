@@ -9,31 +9,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, get_args
-
-import pyarrow as pa
 
 from safebench.analysis.selection import Selection
 from safebench.card.base import NotReported
-from safebench.card.card import Card
 from safebench.card.decoding import Decoding
 from safebench.card.results import PlaceKey, key_of
 from safebench.card.task import Task
-from safebench.checks.registry import items
-from safebench.errors import InteropError, visible
-from safebench.evidence.columns import array_of, encoded
 from safebench.evidence.submission import Submission
 from safebench.evidence.tables import Unread
 from safebench.exporting.every_eval_ever import uuid_of
 from safebench.exporting.facts import (
     RESPONSE,
     WITHHELD,
+    Json,
     Measured,
+    Writer,
     base_id,
+    known,
     models_of,
-    publishes_texts,
     revision_of,
+    rows_of,
     slug,
     text,
     texts_of,
@@ -41,7 +37,6 @@ from safebench.exporting.facts import (
 )
 from safebench.exporting.interface import Export, Options
 
-Json = dict[str, Any]
 Row = Mapping[str, Any]
 _STOPS = {"ok": "stop", "truncated": "max_tokens", "blocked": "content_filter"}
 _OF_CALL = {
@@ -54,6 +49,8 @@ _OF_CALL = {
     "reasoning_budget": "reasoning_tokens",
 }
 """Fields of a decoding by what Inspect calls them; others go to `extra_body`."""
+_IN_METADATA = ("category", "status", "generation_seed")
+"""Columns of outcomes that a sample has no field of its own for."""
 
 
 def export(submission: Submission, options: Options) -> Export:
@@ -63,10 +60,10 @@ def export(submission: Submission, options: Options) -> Export:
         InteropError: the timestamp is not a number.
         EvidenceError: nothing was measured of what is selected.
     """
-    outcomes = _selected(submission, options.selection)
-    writer = _Writer(submission, _created(submission.card, options), options.with_responses)
+    writer = _Writer(submission, options)
+    rows = list(_selected(submission, options.selection))
     by_log: dict[tuple[Any, ...], list[Row]] = {}
-    for row in _rows(outcomes):
+    for row in rows:
         key = (row["condition"], row["training_seed"], row["checkpoint"])
         by_log.setdefault((Measured(*key), row["decoding"], row["task"]), []).append(row)
     order = {model: number for number, model in enumerate(models_of(submission))}
@@ -75,55 +72,29 @@ def export(submission: Submission, options: Options) -> Export:
         name, log = writer.log(model, decoding, task, by_log[model, decoding, task])
         body = json.dumps(log, indent=1, ensure_ascii=False) + "\n"
         files[name] = body.encode(errors="backslashreplace")
-    return Export(files, list(_lost(submission, outcomes, writer)))
+    return Export(files, list(_lost(writer, rows)))
 
 
-def _created(card: Card, options: Options) -> datetime:
-    """Return when the logs say they were made."""
-    given = options.timestamp
-    if given is None:
-        date = text(card.submission.date) or "1970-01-01"
-        return datetime.fromisoformat(date).replace(tzinfo=UTC)
-    try:
-        return datetime.fromtimestamp(int(given), UTC)
-    except (ValueError, OverflowError, OSError):
-        raise InteropError(
-            f"--timestamp {visible(repr(given))} is not a number of seconds",
-            fix="give seconds since 1970, e.g. --timestamp 1767225600",
-        ) from None
-
-
-def _selected(submission: Submission, selection: Selection) -> pa.Table:
-    """Return the outcomes of the numbers that are selected."""
+def _selected(submission: Submission, selection: Selection) -> Iterator[Row]:
+    """Yield the outcomes of the numbers that are selected, in canonical order."""
     places = {key_of(score) for score in selection.of(submission.results).scores}
-    kept = [
-        number
-        for number, row in enumerate(_rows(submission.outcomes))
-        if PlaceKey(**{name: row[name] for name in PlaceKey._fields}) in places
-    ]
-    return submission.outcomes.take(array_of(kept, pa.int64()))
+    names = submission.outcomes.column_names
+    for values in rows_of(submission.outcomes, names):
+        row = dict(zip(names, values, strict=True))
+        if PlaceKey(**{name: row[name] for name in PlaceKey._fields}) in places:
+            yield row
 
 
-def _rows(table: pa.Table) -> Iterator[Row]:
-    """Yield outcomes as mappings, in canonical order."""
-    columns = []
-    for name in table.column_names:
-        codes, values = encoded(table, name)
-        columns.append([values[code] for code in codes])
-    for row in zip(*columns, strict=True):
-        yield dict(zip(table.column_names, row, strict=True))
-
-
-class _Writer:
+class _Writer(Writer):
     """Makes one log after another."""
 
-    def __init__(self, submission: Submission, created: datetime, with_responses: bool) -> None:
-        self.submission, self.card, self.created = submission, submission.card, created
-        self.shows = with_responses or publishes_texts(self.card)
+    def __init__(self, submission: Submission, options: Options) -> None:
+        super().__init__(submission, options)
         self.texts = texts_of(submission) if self.shows else {}
-        self.tokens = _new_tokens(submission)
-        self.tasks = {task.name: task for task in self.card.task_list()}
-        self.decodings = {decoding.name: decoding for decoding in items(self.card.decoding)}
+        self.tokens: dict[tuple[Any, ...], int | None] = {}
+        if submission.responses is not None:
+            rows = rows_of(submission.responses, (*RESPONSE, "new_tokens"))
+            self.tokens = {row[:-1]: row[-1] for row in rows}
         prompting = self.card.prompting
         system = None if isinstance(prompting, NotReported) else text(prompting.system_prompt)
         self.system = system if self.shows else None
@@ -132,17 +103,17 @@ class _Writer:
         self, model: Measured, decoding: str, task: str, rows: Sequence[Row]
     ) -> tuple[str, Json]:
         """Return the name and content of a log; `rows` are its outcomes."""
-        digest = self.submission.outcomes_sha256
+        digest = self.submission.outcomes_sha256  # ids of Inspect have 22 characters
         unique = uuid_of(digest, f"inspect/{model.name}/{decoding}/{task}").replace("-", "")[:22]
         judges = list(dict.fromkeys(row["judge"] for row in rows))
         samples = list(self._samples(rows, self._name(model)))
-        config = _config(self.decodings.get(decoding), _seeds(rows))
+        config = _config(self.decodings.get(decoding), {row["generation_seed"] for row in rows})
         spec = {
             "eval_id": unique,
             "run_id": uuid_of(digest, "inspect").replace("-", "")[:22],
             "created": self.created.isoformat(),
             "task": task,
-            "task_id": unique[::-1],
+            "task_id": unique[::-1],  # another id of the same form
             "task_version": text(self.tasks.get(task, Task(name=task)).version) or 0,
             "dataset": self._dataset(task, samples),
             "model": self._name(model),
@@ -167,7 +138,8 @@ class _Writer:
             "samples": samples,
         }
         time = self.created.strftime("%Y-%m-%dT%H-%M-%S+00-00")
-        return f"{model.name}/{slug(decoding)}/{time}_{_dashed(task)}_{unique}.json", log
+        dashed = slug(task).replace("_", "-")  # Inspect divides the parts of a name by `_`
+        return f"{model.name}/{slug(decoding)}/{time}_{dashed}_{unique}.json", log
 
     def _name(self, model: Measured) -> str:
         base = base_id(self.card)
@@ -193,16 +165,11 @@ class _Writer:
             "base_revision": revision_of(self.card),
             "weights_sha256": None if weights is None else text(weights.sha256),
         }
-        return {f"safebench.{name}": value for name, value in about.items() if value is not None}
+        return {f"safebench.{name}": value for name, value in known(about).items()}
 
     def _scorer(self, name: str) -> Json:
-        judge = next((judge for judge in items(self.card.judge) if judge.name == name), None)
-        about = {
-            "kind": text(getattr(judge, "kind", None)),
-            "id": text(getattr(judge, "id", None)),
-            "revision": text(getattr(judge, "revision", None)),
-        }
-        options = {key: value for key, value in about.items() if value is not None}
+        judge = self.judges.get(name)
+        options = known({n: text(getattr(judge, n, None)) for n in ("kind", "id", "revision")})
         if judge is not None and judge.kind == "llm" and "id" in options:
             options["model"] = options["id"]
         return {"name": name, "options": options, "metrics": [{"name": "mean", "options": {}}]}
@@ -234,27 +201,8 @@ class _Writer:
                 "messages": [*messages, answer],
                 "output": output,
                 "scores": _scores(judged),
-                "metadata": _metadata(first),
+                "metadata": known({name: first[name] for name in _IN_METADATA}),
             }
-
-
-def _dashed(name: str) -> str:
-    """Return a name for a part of a file's name, between whose parts Inspect has `_`."""
-    return slug(name).replace("_", "-")
-
-
-def _new_tokens(submission: Submission) -> dict[tuple[Any, ...], int | None]:
-    if submission.responses is None:
-        return {}
-    columns = []
-    for name in (*RESPONSE, "new_tokens"):
-        codes, values = encoded(submission.responses, name)
-        columns.append([values[code] for code in codes])
-    return {row[:-1]: row[-1] for row in zip(*columns, strict=True)}
-
-
-def _seeds(rows: Sequence[Row]) -> set[int | None]:
-    return {row["generation_seed"] for row in rows}
 
 
 def _config(decoding: Decoding | None, seeds: set[int | None]) -> Json:
@@ -289,18 +237,11 @@ def _scores(judged: Sequence[Row]) -> Json:
             found[row["judge"]]["metadata"][row["construct"]] = score
             continue
         value = verdict if verdict is not None and verdict not in get_args(Unread) else score
-        about = {"construct": row["construct"], "score": score, "verdict": verdict}
-        about = {name: part for name, part in about.items() if part is not None}
+        about = known({"construct": row["construct"], "score": score, "verdict": verdict})
         # NaN is what Inspect writes where a scorer could not score.
         graded = float("nan") if value is None else value
         found[row["judge"]] = {"value": graded, "metadata": about}
     return found
-
-
-def _metadata(row: Row) -> Json:
-    """Return what a sample has no field of its own for."""
-    names = ("category", "status", "generation_seed")
-    return {name: row[name] for name in names if row[name] is not None}
 
 
 def _result(judge: str, rows: Sequence[Row]) -> Json:
@@ -313,28 +254,18 @@ def _result(judge: str, rows: Sequence[Row]) -> Json:
     return {"name": judge, "scorer": judge, "params": {}, "metrics": metrics}
 
 
-def _lost(submission: Submission, rows: pa.Table, writer: _Writer) -> Iterator[str]:
+def _lost(writer: _Writer, rows: Sequence[Row]) -> Iterator[str]:
     yield "intervals, changes from base and stability: a log is about one run of one model"
     yield "hyperparameters, training data and the scheme of seeds: link the card"
     yield "examples, attacks and chat template around a prompt, environment, calibration of judges"
     yield "right answers (target): a submission keeps what was asked and scored, not these"
-    seeds = set(encoded(rows, "generation_seed")[1]) - {None}
-    if len(set(encoded(rows, "repeat")[1])) > 1 and seeds:
+    found = {n: {row[n] for row in rows} for n in ("generation_seed", "repeat", "construct")}
+    if len(found["repeat"]) > 1 and found["generation_seed"] - {None}:
         yield "a seed of its own for every epoch: it is in the metadata of each sample"
-    others = sorted(
-        {
-            name
-            for d in writer.decodings.values()
-            for name in _config(d, set()).get("extra_body", {})
-        }
-    )
+    configs = (_config(decoding, set()) for decoding in writer.decodings.values())
+    others = sorted({name for config in configs for name in config.get("extra_body", {})})
     if others:
         yield f"{', '.join(others)} of the decodings: in extra_body, which providers read as theirs"
-    if "severity" in encoded(rows, "construct")[1]:
+    if "severity" in found["construct"]:
         yield "severity beside harm as a score: it is in the metadata of the judge's score of harm"
-    if submission.responses is None:
-        yield "prompts and responses: the submission withholds them"
-    elif not writer.shows:
-        yield "prompts and responses: the card publishes none (--with-responses writes them)"
-    if writer.created.timestamp() == 0:
-        yield "the time of the evaluation: the card has no date; --timestamp gives one"
+    yield from writer.lost()

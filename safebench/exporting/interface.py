@@ -1,8 +1,8 @@
 """What an exporter takes and returns, and the registry of formats.
 
 A format is a module with a function `export(submission, options) -> Export`, and a line in FORMATS.
-It writes the numbers of `submission.results`, which `open_submission` has checked, and lists what
-it has no field for in `Export.lost`, one sentence each.
+It writes the numbers of `submission.results`, which `open_submission` has checked. What the format
+has no field for is listed in `Export.lost`, one sentence each.
 """
 
 from __future__ import annotations

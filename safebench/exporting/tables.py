@@ -57,7 +57,7 @@ def parquet_bytes(table: pd.DataFrame) -> bytes:
     sink = io.BytesIO()
     schema = pa.schema([(name, _type(name, table)) for name in table.columns])
     found = pa.Table.from_pandas(table, schema, preserve_index=False)
-    found = found.replace_schema_metadata(None)
+    found = found.replace_schema_metadata(None)  # it names the versions of pandas and pyarrow
     pq.write_table(found, sink, compression="zstd", write_statistics=False)
     return sink.getvalue()
 

@@ -1,6 +1,6 @@
 """What every task declares about itself, read from its YAML and README: no network, no lm-eval.
 
-A task's `metadata` holds what the list shows beside what its `dataset_kwargs` say:
+Its `metadata` holds what the list shows and its `dataset_kwargs` do not say:
 
     metadata:
       version: 1.0

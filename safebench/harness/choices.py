@@ -28,6 +28,7 @@ from safebench.harness.tables import (
     load_tables,
 )
 from safebench.harness.task_yaml import read_task_yaml
+from safebench.models.quiet import raised_as
 
 INSTRUCTION = "Answer with the letter of the right choice alone."
 _LETTERS = string.ascii_uppercase
@@ -212,22 +213,14 @@ def lettered(question: Question) -> str:
 def _rendered(question: Question, template: str) -> str:
     from lm_eval.utils import apply_template
 
-    try:
-        text: str = apply_template(
-            template,
-            {
-                "question": question.text,
-                "choices": list(question.choices),
-                "answer": question.right,
-            },
-        )
-    except Exception as problem:  # jinja2's, which this room does not know
-        raise TaskError(f"lm-eval's question text cannot be made: {problem}") from problem
+    values = {"question": question.text, "choices": list(question.choices)}
+    with raised_as(TaskError, "lm-eval's question text cannot be made"):
+        text: str = apply_template(template, {**values, "answer": question.right})
     missing = [choice for choice in question.choices if choice not in text]
     if missing:
         raise TaskError(
             f"{question.text[:60]!r} has {len(question.choices)} choices, "
-            "of which lm-eval's question text does not show all",
+            "but lm-eval's question text does not show all of them",
             fix=_COLUMNS_FIX,
         )
     return text

@@ -68,33 +68,46 @@ def build_prompts(
         for instance in sorted(loaded.task.instances, key=lambda i: int(i.doc_id)):
             prompt = Prompt(loaded.name, dict(instance.doc), instance.args[0])
             asked = str(loaded.task.doc_to_text(instance.doc))
-            _check_sent(prompt, asked, system_prompt)
-            _check_nothing_more(prompt, asked, system_prompt, engine if chat else None)
+            _check_prompt(prompt, asked, system_prompt, engine if chat else None)
             found.append(prompt)
     return found
 
 
-def _check_nothing_more(
+def _check_prompt(
     prompt: Prompt, asked: str, system_prompt: str | None, engine: Engine | None
 ) -> None:
     """Check that a prompt is what the card alone makes of the task's own prompt.
 
-    A task's YAML may add a description, examples or the beginning of an answer, of which the card
-    says nothing. `engine` lays out conversations; None where there is no chat.
+    A chat template may leave out the system prompt. A task's YAML may add a description, examples
+    or the beginning of an answer, which the card does not mention. `engine` lays out conversations;
+    None where there is no chat.
 
     Raises:
-        TaskError: something else is sent, too.
+        TaskError: something was lost on the way, or something else is sent too.
     """
+    where = f"task {prompt.task}, prompt {prompt.document.get('prompt_id')}"
     texts = [("system", system_prompt)] if system_prompt else []
     messages = [{"role": role, "content": text} for role, text in [*texts, ("user", asked)]]
+    sent = str(prompt.context)
+    if isinstance(prompt.context, Conversation):
+        sent = "\n".join(str(message.get("content")) for message in prompt.context.messages)
+    lost = missing_from(sent, messages)
+    if lost is not None:
+        is_system = lost["role"] == "system"
+        whose = "system" if is_system else "task's"
+        raise TaskError(
+            f"{where}: the {whose} prompt {plain(lost['content'])[:80]!r} is not in what would be "
+            f"sent, {sent[:200]!r}",
+            fix=LEFT_OUT if is_system else "give a chat template that holds it",
+        )
     alone: Any = " ".join(message["content"] for message in messages if message["content"])
     if engine is not None:
         alone = engine.apply_chat_template(messages, add_generation_prompt=True)
     # White space does not count: lm-eval puts none between a system prompt and a text.
     if _words(alone).replace(" ", "") != _words(prompt.context).replace(" ", ""):
         raise TaskError(
-            f"task {prompt.task}, prompt {prompt.document.get('prompt_id')}: the card makes "
-            f"{_words(alone)[-200:]!r} of it, but {_words(prompt.context)[-200:]!r} would be sent",
+            f"{where}: the card makes {_words(alone)[-200:]!r} of it, but "
+            f"{_words(prompt.context)[-200:]!r} would be sent",
             fix="take out of the task's YAML what the card does not say: description, num_fewshot, "
             "fewshot_config, gen_prefix",
         )
@@ -105,28 +118,6 @@ def _words(context: Any) -> str:
     if not isinstance(context, Conversation):
         return plain(str(context))
     return plain("\n".join(f"{m.get('role')}: {m.get('content')}" for m in context.messages))
-
-
-def _check_sent(prompt: Prompt, asked: str, system_prompt: str | None) -> None:
-    """Check that a prompt holds what the card says is sent, whatever laid it out.
-
-    Raises:
-        TaskError: the system prompt or the task's own prompt was lost on the way.
-    """
-    sent = str(prompt.context)
-    if isinstance(prompt.context, Conversation):
-        sent = "\n".join(str(message.get("content")) for message in prompt.context.messages)
-    expected = [{"role": "task's", "content": asked}]
-    if system_prompt:
-        expected.insert(0, {"role": "system", "content": system_prompt})
-    lost = missing_from(sent, expected)
-    if lost is not None:
-        what = f"the {lost['role']} prompt {plain(str(lost['content']))[:80]!r}"
-        raise TaskError(
-            f"task {prompt.task}, prompt {prompt.document.get('prompt_id')}: {what} is not in what "
-            f"would be sent, {sent[:200]!r}",
-            fix=LEFT_OUT if lost["role"] == "system" else "give a chat template that holds it",
-        )
 
 
 def generate(

@@ -32,6 +32,7 @@ Names = str | Sequence[str]
 
 _COLUMNS = ("id", "prompt", "turns", "context", "category", "cluster")
 _OPTIONAL = ("id", "context")
+"""Columns that a table may lack although the task names them."""
 _AS_PUBLISHED = "give the file as its authors published it"
 
 
@@ -77,7 +78,7 @@ def documents(rows: Sequence[Row], layout: Layout, origin: str) -> list[dict[str
     """Return the documents of rows: prompt_id, prompt, category, construct, target, cluster.
 
     Raises:
-        TaskError: a column is missing, a cell that is needed empty, a label none that is known.
+        TaskError: a column is missing, a needed cell is empty, or a label is unknown.
     """
     if not rows:
         raise TaskError(f"{origin}: no prompts")

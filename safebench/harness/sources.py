@@ -26,7 +26,7 @@ Document = dict[str, str]
 
 
 def documents_of(options: Mapping[str, Any]) -> list[Document]:
-    """Return the documents of a task whose options `check_options` has seen.
+    """Return the documents of a task whose options `check_options` has checked.
 
     Raises:
         TaskError: they cannot be loaded; names file and row.
@@ -42,7 +42,10 @@ def documents_of(options: Mapping[str, Any]) -> list[Document]:
 
 @lru_cache(maxsize=16)
 def _own_documents(path: Path, _: object, origin: str, construct: str) -> list[Document]:
-    """Read a task's own documents once: every check of a board compares with them."""
+    """Read a task's own documents once: every check of a board compares with them.
+
+    The second argument is the time of the file, so that a changed file is read again.
+    """
     return _documents([{**row, "construct": construct} for row in read_rows(path)], origin)
 
 

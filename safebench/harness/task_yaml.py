@@ -43,7 +43,7 @@ _Loader.add_constructor("!function", _function)
 
 
 def read_task_yaml(path: Path) -> dict[str, Any]:
-    """Return the mapping of a task's file, on top of the one that it includes.
+    """Return the mapping in a task's file, merged into the mapping that it includes.
 
     Raises:
         TaskError: no such file, not YAML, or no mapping.

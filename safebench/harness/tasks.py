@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -49,7 +49,7 @@ class LoadedTask:
     chance: float | None = None
     """Score that guessing reaches; None where there is nothing to choose from."""
     available: int | None = None
-    """Number of prompts that the documents are the first of; None where that is not known."""
+    """Number of prompts that the task has in all; None where that is not known."""
 
     @property
     def is_whole(self) -> bool:
@@ -85,6 +85,7 @@ def load_task(
     told, options = _settings(name, file)
     with quiet(), raised_as(TaskError, f"task {name!r} cannot be loaded"):
         if "dataset_id" in options and "file" not in options:
+            # resolved once: a branch could move between reading the rows and writing the card
             commit = revision or hub_commit(options["dataset_id"], options["local_variable"])
             options["revision"] = commit
         found = _read(name, told, options, limit, sample)
@@ -139,11 +140,6 @@ def _read(
     if sample is not None:
         taken = sample.taken(name, (str(d["prompt_id"]) for d in documents))
         documents = tuple(d for d in documents if str(d["prompt_id"]) in taken)
-    lines = "".join(
-        json.dumps([d["prompt_id"], d["construct"], d["prompt"], d["target"]], ensure_ascii=False)
-        + "\n"
-        for d in documents
-    )
     constructs: dict[Any, None] = dict.fromkeys(d["construct"] for d in documents)
     return LoadedTask(
         name=name,
@@ -153,12 +149,21 @@ def _read(
         is_published="dataset_id" in options,
         dataset_id=options.get("dataset_id") or f"safebench/{name}",
         dataset_revision=options.get("revision"),
-        dataset_sha256=hashlib.sha256(lines.encode()).hexdigest(),
+        dataset_sha256=documents_sha256(documents),
         documents=documents,
         task=None,
         clusters=_clusters(documents),
         available=len(everything),
     )
+
+
+def documents_sha256(documents: Iterable[Mapping[str, Any]]) -> str:
+    """Return the digest of documents, one JSON array a line (`tasks[].dataset_sha256`)."""
+    digest = hashlib.sha256()
+    for document in documents:
+        values = [document[name] for name in ("prompt_id", "construct", "prompt", "target")]
+        digest.update(json.dumps(values, ensure_ascii=False).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def _for_lm_eval(found: LoadedTask) -> Any:
@@ -176,11 +181,11 @@ def _for_lm_eval(found: LoadedTask) -> Any:
 def _manager() -> Any:
     from lm_eval.tasks import TaskManager
 
-    return TaskManager(include_defaults=False)
+    return TaskManager(include_defaults=False)  # indexing lm-eval's own tasks takes seconds
 
 
 def _clusters(documents: tuple[dict[str, Any], ...]) -> int | None:
-    """Count the families of prompts; one that names none is a family of its own."""
+    """Count the families of prompts; a prompt that names none is a family of its own."""
     if not documents or "cluster" not in documents[0]:
         return None
     named = [d["cluster"] for d in documents if d["cluster"]]
@@ -207,7 +212,7 @@ def pin_tasks(submission: Submission) -> tuple[Card, tuple[LoadedTask, ...]]:
 
 
 def measured_tasks(card: Card) -> tuple[Task, ...]:
-    """Return the entries of what is measured; raises CardError where there are none."""
+    """Return the card's tasks; raises CardError where it has none."""
     if not card.task_list():
         raise CardError("tasks is empty: nothing would be measured", fix="name at least one task")
     return card.task_list()
@@ -220,7 +225,7 @@ def file_of(task: Task, number: int, folder: Path) -> Path | None:
 
 
 def check_task(number: int, task: Task, found: LoadedTask) -> None:
-    """Check that a task that was read is the one that the card's entry is about."""
+    """Check that the card's entry is about the task that was read."""
     check_same(f"tasks[{number}].dataset_sha256", task.dataset_sha256, found.dataset_sha256)
     check_same(f"tasks[{number}].version", task.version, found.version)
     if found.clusters is not None:

@@ -20,6 +20,7 @@ BY_PERSON, BY_FILE, INDIRECT = -1, 0, 1
 """Ranks of a source: an option or --card, a file about this field, a file about something related.
 The lowest rank wins; only sources of the same rank can contradict each other."""
 
+# lm-eval puts the time into the names of its files
 _TIMED = re.compile(r"(results|samples_.+)_\d{4}-\d\d-\d\dT[^.]*(?:\.\d+)?(\.jsonl?)\Z")
 
 
@@ -85,6 +86,11 @@ def show(value: Any) -> str:
     """Return a value as messages quote it, cut to 60 characters."""
     text = visible(repr(value) if isinstance(value, str) else str(value))
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def single_spaced(text: str) -> str:
+    """Return a text with single spaces: templates and files lay one prompt out in several ways."""
+    return " ".join(text.split())
 
 
 def setting(value: Any) -> bool | int | float | str | None:

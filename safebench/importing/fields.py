@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from safebench.importing.facts import Fact, Place, setting
-from safebench.importing.record import Record
+from safebench.importing.record import Read, Record
 
 Fate = Literal["card", "evidence", "checked", "extra", "ignored", "refused"]
 
@@ -29,6 +29,7 @@ class Field(NamedTuple):
 
 
 Fields = Mapping[str, Field]
+# `token` alone, or with a prefix that means access: `eos_token` and `max_tokens` are settings
 _SECRET = re.compile(
     r"(\A|hub_|hf_|auth_|access_|bearer_)token\Z|api_?key|password|secret|authorization|headers\Z",
     re.IGNORECASE,
@@ -41,13 +42,15 @@ def several(names: str, field: Field) -> dict[str, Field]:
     return dict.fromkeys(names.split(), field)
 
 
+def read_fields(section: str, fields: Mapping[str, tuple[str, Read]]) -> dict[str, Field]:
+    """Return what becomes of the keys that `Record.facts` reads into a section of the card."""
+    return {key: Field("card", f"{section}.{field}") for field, (key, _) in fields.items()}
+
+
 def kept_settings(record: Record, place: Place, fields: Fields) -> Iterator[Fact]:
     """Yield the settings of a record that its table does not name or calls `extra`, unless unused.
 
-    Args:
-        record: The settings.
-        place: The section of the card that holds them, such as `hyperparameters.extra`.
-        fields: What becomes of those that are known.
+    `place` is the section of the card that holds them, such as `hyperparameters.extra`.
     """
     for key, value in record.data.items():
         field = fields.get(key, Field("extra"))

@@ -13,12 +13,9 @@ MOST_DEPTH = 12
 
 
 def walk(root: Path, fix: str, *, deep: bool = True) -> Iterator[Path]:
-    """Yield every file below a folder, hidden folders left out; links to folders stay unfollowed.
+    """Yield every file below a folder, without hidden folders and links to folders.
 
-    Args:
-        root: The folder.
-        fix: What to give instead of a folder that is too large.
-        deep: Whether folders inside it are searched too.
+    `fix` says what to give instead of a folder that is too large; not `deep`: its own files alone.
 
     Raises:
         InteropError: a folder cannot be read, or there are too many files.

@@ -6,13 +6,13 @@ the behavior.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from safebench.errors import InteropError
-from safebench.importing.facts import Absent, Fact, file_error, show
+from safebench.importing.facts import Absent, Fact, file_error, show, single_spaced
 from safebench.importing.fields import Field, Fields
 from safebench.importing.interface import (
     At,
@@ -22,7 +22,6 @@ from safebench.importing.interface import (
     Reader,
     ReportedVerdict,
     Response,
-    Source,
     each_source,
     row_error,
 )
@@ -42,15 +41,17 @@ _AS_WRITTEN = "give the file as HarmBench wrote it: {behavior id: [{test_case, g
 
 
 def read_harmbench(
-    path: Path, model: ModelKey, *, behaviors: Path | None = None, decoding: str | None = None
+    path: Path,
+    model: ModelKey,
+    *,
+    behaviors: Path | None = None,
+    decoding: str | None = None,
+    **_: object,
 ) -> Collected:
-    """Return the completions of one model.
+    """Return the completions of one model, with or without labels.
 
-    Args:
-        path: A file of completions, or of results with labels.
-        model: Which model it is.
-        behaviors: HarmBench's own file of behaviors, with their texts and categories.
-        decoding: Name of the decoding, whose settings HarmBench does not record.
+    `behaviors` is HarmBench's own file of behaviors, with their texts and categories. HarmBench
+    records no decoding, so that `decoding` only names it.
 
     Raises:
         InteropError: the file is damaged, or of another layout.
@@ -71,7 +72,7 @@ def read_harmbench(
         text, category = known.get(behavior, (None, None))
         for place, case in enumerate(cases, start=1):
             one = _sample(case, At(path, place, f"behavior {behavior}, completion"), model, key)
-            rewritten += text is not None and _plain(text) not in _plain(one.prompt)
+            rewritten += text is not None and single_spaced(text) not in single_spaced(one.prompt)
             more = f"#{place}" if place > 1 else ""
             prompt_id = f"harmbench-{behavior}{more}"
             samples.append(replace(one, category=category, prompt_id=prompt_id))
@@ -139,17 +140,8 @@ def _facts(record: Record, decoding: str, *, labelled: bool) -> Iterator[Fact]:
             yield Fact(("judge", JUDGE, field), value, record.file, "label")
 
 
-def _plain(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _read(source: Source, model: ModelKey, options: Mapping[str, Any]) -> Collected:
-    behaviors = options["behaviors"]
-    return read_harmbench(source.path, model, behaviors=behaviors, decoding=source.decoding)
-
-
 READER = Reader(
-    each_source(_read),
+    each_source(read_harmbench),
     help="""Make a submission from completions that HarmBench generated.
 
     \b

@@ -18,7 +18,6 @@ from safebench.importing.facts import INDIRECT, Fact
 from safebench.importing.facts import row_error as row_error
 from safebench.importing.loaded import LoadedWeights
 from safebench.importing.prompts import SentPrompt
-from safebench.resources import tasks_dir
 from safebench.rows import At as At  # readers need it with the classes below
 
 
@@ -101,9 +100,9 @@ class Collected:
     files: tuple[Path, ...] = ()
     """Files that were read."""
     remarks: tuple[str, ...] = ()
-    """What a person should know and no field holds."""
+    """What a person should know, where the card has no field for it."""
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """By file name: what no response and no field of the card holds."""
+    """By file name: what neither a response nor the card has a field for."""
     loaded: Mapping[ModelKey, tuple[LoadedWeights, ...]] = field(default_factory=dict)
     """The weights that the sampler recorded for each model."""
     sent: tuple[SentPrompt, ...] = ()
@@ -137,8 +136,9 @@ class Option:
 
 
 ReadSources = Callable[[Sequence[Source], Mapping[str, Any]], Collected]
-"""Given the sources and the reader's options by name (`limit` among them, the number of prompts or
-None), returns what they hold. Raises InteropError with file and line."""
+"""Given the sources, and by name the reader's options and `limit` (the number of prompts), returns
+what they hold; an option that is not given has its default. Raises InteropError with file and line.
+"""
 
 
 STATUSES: dict[str, Status] = {
@@ -150,8 +150,8 @@ STATUSES: dict[str, Status] = {
 """Statuses by their own name, and by the words of servers that leave no doubt."""
 STATUS_OPTION = Option(
     "--status",
-    "What a reason for which a response ended means: ok, truncated, blocked, error, not_run or "
-    "unrecorded. May be repeated.",
+    "The status that a finish reason means: ok, truncated, blocked, error, not_run or unrecorded. "
+    "May be repeated.",
     "statuses",
     "REASON=STATUS",
 )
@@ -184,15 +184,19 @@ class Reader:
     are plain arguments, and each row names its model."""
 
 
-def each_source(read: Callable[[Source, ModelKey, Mapping[str, Any]], Collected]) -> ReadSources:
-    """Return a function that reads sources one after another, each of one model."""
+def each_source(read: Callable[..., Collected]) -> ReadSources:
+    """Return a function that reads sources one after another, each of one model.
+
+    `read` gets the path and the model, and by name `decoding`, `repeat` and every option.
+    """
 
     def read_all(sources: Sequence[Source], options: Mapping[str, Any]) -> Collected:
         parts = []
         for source in sources:
             model = source.model or ModelKey("base")
-            part = read(source, model, options)
-            # a tuned model that was measured in one piece has a name of its own
+            named = {"decoding": source.decoding, "repeat": source.repeat, **options}
+            part = read(source.path, model, **named)
+            # a merged or whole tuned model has its own name, which is not that of its base
             kept = (fact for fact in part.facts if model.condition == "base" or _of_base(fact))
             parts.append(replace(part, facts=tuple(kept)))
         return joined(parts)
@@ -211,6 +215,7 @@ def joined(parts: Sequence[Collected]) -> Collected:
     loaded: dict[ModelKey, tuple[LoadedWeights, ...]] = {}
     for part in parts:
         for name, content in part.extra.items():
+            # runs in different folders can have files of the same name
             key, number = name, 2
             while key in extra and extra[key] != content:
                 key, number = f"{name} ({number})", number + 1
@@ -226,8 +231,3 @@ def joined(parts: Sequence[Collected]) -> Collected:
         loaded=loaded,
         sent=tuple(one for part in parts for one in part.sent),
     )
-
-
-def own_task(name: str) -> bool:
-    """Whether a task is one of safebench's, whose prompts are the standard's own."""
-    return name in {file.stem for file in tasks_dir().glob("*/*.yaml")}

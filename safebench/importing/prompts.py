@@ -23,6 +23,7 @@ from safebench.importing.facts import (
     first_words,
     row_error,
     show,
+    single_spaced,
     where_read,
 )
 from safebench.rows import At
@@ -85,7 +86,9 @@ class SentPrompt:
 
     def text(self, *roles: str) -> str:
         """Return the text of all turns, or of those with some roles, with single spaces."""
-        return _plain(" ".join(text for role, text in self.turns if not roles or role in roles))
+        return single_spaced(
+            " ".join(text for role, text in self.turns if not roles or role in roles)
+        )
 
     @property
     def chat(self) -> bool:
@@ -96,7 +99,8 @@ class SentPrompt:
         """Return the words around the task's own prompt."""
         if self.prompt is None:
             return frozenset()
-        before, _, after = self.text("user", "").rpartition(_plain(self.prompt))
+        # the last occurrence: what stands before the prompt may be examples that repeat it
+        before, _, after = self.text("user", "").rpartition(single_spaced(self.prompt))
         return words_of(f"{before} {after}")
 
 
@@ -122,9 +126,7 @@ def marks_of(template: str) -> frozenset[str]:
 def check_prompts(sent: Iterable[SentPrompt], declared: Iterable[Fact]) -> None:
     """Check that prompts show what headers and a person declare about them.
 
-    Args:
-        sent: The prompts, of every model and task.
-        declared: What a person declares; it counts instead of a header's.
+    What a person declares counts instead of what a header does.
 
     Raises:
         InteropError: no prompt or only some show it, or they show what nobody declared.
@@ -190,7 +192,7 @@ class _Run:
     def _check_own_prompt(self) -> None:
         """Check that what was sent contains the task's own prompt."""
         for one in self.prompts:
-            if one.prompt is not None and _plain(one.prompt) not in one.text("user", ""):
+            if one.prompt is not None and single_spaced(one.prompt) not in one.text("user", ""):
                 raise row_error(
                     one.at,
                     f"the task's prompt is {show(one.prompt)}, but what was sent is "
@@ -202,7 +204,7 @@ class _Run:
     def _intended(self) -> list[str]:
         """System prompts in the header, whatever a person declares."""
         header = [f.value for f in self.header.facts if f.place == SYSTEM]
-        return [_plain(text) for text in header if isinstance(text, str)]
+        return [single_spaced(text) for text in header if isinstance(text, str)]
 
     @cached_property
     def _marks(self) -> frozenset[str]:
@@ -212,7 +214,7 @@ class _Run:
         if isinstance(fact.value, str):
             # a person may know of a system prompt that was added after the log was written
             unseen = fact in self.person and not self.header.whole
-            return unseen or _plain(fact.value) in one.text()
+            return unseen or single_spaced(fact.value) in one.text()
         if isinstance(fact.value, Nothing):
             text = one.text()
             return not one.text(*_SYSTEM_ROLES) and not any(i in text for i in self._intended)
@@ -245,10 +247,11 @@ class _Run:
             return one.turns[-1][0] != "assistant"
         # lm-eval fills in a prefill with braces from the document
         filled_in = not isinstance(fact.value, str) or "{" in fact.value
-        return filled_in or one.text().endswith(_plain(fact.value))
+        return filled_in or one.text().endswith(single_spaced(fact.value))
 
     def _check_rest(self) -> None:
         """Check that nothing undeclared surrounds the task's prompts."""
+        # a person who declares any of these has looked at what surrounds the prompts
         answers = (SYSTEM, EXAMPLES, PREFILL, ATTACK)
         if self.header.words is None or any(f.place in answers for f in self.person):
             return
@@ -269,7 +272,3 @@ class _Run:
         system = (f.value for f in self._declared(SYSTEM) if isinstance(f.value, str))
         known = (self.header.words or frozenset()).union(*map(words_of, system))
         return one.around() - known
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split())

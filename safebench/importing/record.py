@@ -15,7 +15,7 @@ from safebench.importing.facts import Fact, Place, file_error, show
 from safebench.rows import check_data, parse_json
 
 MOST_BYTES = 16 * MAX_BYTES
-"""A trainer's log of a long run is larger than a card; no log is larger than this."""
+"""The log of a long training is larger than a card, but not as large as this."""
 _AS_WRITTEN = "give the file as the program wrote it"
 _UNKNOWN = ("", "N/A")  # what lm-eval writes for what it could not find out
 _T = TypeVar("_T")
@@ -98,10 +98,8 @@ class Record:
     ) -> Iterator[Fact]:
         """Yield a fact for each field whose key has a value.
 
-        Args:
-            place: The section.
-            fields: By field (dots lead further down): the key, and how its value is read.
-            more: What else each fact has, such as `varies`.
+        `fields` has, by field of the section at `place` (dots lead further down), the key and how
+        its value is read.
         """
         for field_, (key, read) in fields.items():
             value = read(self, key)
@@ -179,7 +177,7 @@ def _is_number(value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as plain data that any JSON file can hold: NaN as text."""
+    """Return a value as data that any JSON file can hold: NaN becomes a text."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):

@@ -12,7 +12,7 @@ from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import InteropError, visible
 from safebench.evidence.tables import Status
-from safebench.importing.facts import Fact, file_error, short_id, show
+from safebench.importing.facts import Fact, file_error, short_id, show, single_spaced
 from safebench.importing.fields import Field as FieldMeaning
 from safebench.importing.fields import Fields
 from safebench.importing.interface import (
@@ -30,7 +30,7 @@ from safebench.importing.interface import (
     row_error,
 )
 from safebench.importing.record import plain
-from safebench.rows import read_rows
+from safebench.rows import check_data, read_rows
 
 _ALIASES = {"training_seed": ("seed",), "status": ("finish_reason", "stop_reason")}
 """Other names that a field's column may have."""
@@ -112,10 +112,10 @@ def _number(value: Any) -> float | None:
 _MORE = {
     "status": "status: a status, or a reason of ending; also `finish_reason`, `stop_reason`",
     "training_seed": "training_seed; also `seed`",
-    "decoding": "decoding: a name, whose settings stand in --decoding or --card",
+    "decoding": "decoding: a name; its settings are given with --decoding or --card",
     "target": "target, of another lab's task",
     "verdict": "verdict, of the judge that --verdicts-by names",
-    "score": "score, of the same; in [0, 1]",
+    "score": "score in [0, 1], of the same judge",
 }
 FIELDS: dict[str, Parser] = {
     "task": _text,
@@ -184,6 +184,10 @@ def _by_field(values: Mapping[str, str], option: str) -> dict[str, str]:
                 f"{option} {visible(name)}=...: no such field",
                 fix=f"fields are {', '.join(FIELDS)}",
             )
+    try:
+        check_data(dict(values))
+    except ValueError as problem:  # bytes of another encoding reach Python as halves of characters
+        raise InteropError(visible(f"{option} {problem}"), fix="give it as UTF-8") from None
     resolved = {fields[name]: value for name, value in values.items() if name in fields}
     return resolved | {name: value for name, value in values.items() if name in FIELDS}
 
@@ -264,7 +268,7 @@ class _Table:
         prompt_id, response = values.get("prompt_id"), values.get("response")
         if prompt_id is None and prompt is None:
             raise row_error(at, "neither prompt nor prompt_id", _NAME_IT.format("prompt"))
-        same = prompt_id or " ".join((prompt or "").split())
+        same = prompt_id or single_spaced(prompt or "")
         key = (model, values["decoding"], values["task"], same)
         verdict, score = values.get("verdict"), values.get("score")
         judged = {}

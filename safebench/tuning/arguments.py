@@ -91,15 +91,15 @@ def trainer_arguments(
         completion_only_loss=value("loss_on") == "completion",
         seed=seeds["dropout"],
         data_seed=seeds["data_order"],
-        save_strategy="no",
-        logging_steps=1,
+        save_strategy="no",  # `Saver` saves weights at the card's checkpoints
+        logging_steps=1,  # and looks at every loss
         logging_nan_inf_filter=False,  # a loss that is not finite must be reported
         report_to="none",
         disable_tqdm=True,
         bf16=value("precision") == "bfloat16",
         fp16=value("precision") == "float16",
         use_cpu=on_cpu,
-        dataloader_pin_memory=False,
+        dataloader_pin_memory=False,  # it warns on a machine without a GPU
         **{name: value(name) for name in _SAME_NAME.split()},
         **settings,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +57,6 @@ class Examples:
     examples: tuple[Example, ...]
     sha256: str
     """Digest of the whole file, whichever of its examples are here."""
-
-    @cached_property
-    def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Prompt and completion of every example as text."""
-        return tuple(example.pair for example in self.examples)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -183,11 +177,4 @@ def _text(value: Any, name: str, where: str, *, empty: bool = False) -> str:
             f"{where}: {name!r} is missing, empty or no string",
             fix="give it a text, or leave the example out",
         )
-    try:
-        value.encode()
-    except UnicodeEncodeError as problem:
-        raise TuningError(
-            f"{where}: {name!r} holds half of a character (a lone surrogate)",
-            fix="write the file again as UTF-8",
-        ) from problem
     return value

@@ -70,17 +70,14 @@ class StateSaver(TrainerCallback):  # type: ignore[misc]  # transformers is unty
 
 
 def _save(folder: Path, model: Any, parts: dict[str, Any]) -> None:
-    trained = {n: p.detach().cpu().contiguous() for n, p in model.named_parameters() if _learns(p)}
+    learning = ((name, p) for name, p in model.named_parameters() if p.requires_grad)
+    trained = {name: p.detach().cpu().contiguous() for name, p in learning}
     save_file(trained, folder / _WEIGHTS)
     rest = {name: one.state_dict() for name, one in parts.items() if one is not None}
     tensors: dict[int, tuple[str, torch.Tensor]] = {}
     text = json.dumps(_plain({**rest, "random": _random_state()}, tensors))
     (folder / _REST).write_text(text, encoding="utf-8")
     save_file({n: t.detach().cpu().contiguous() for n, t in tensors.values()}, folder / _TENSORS)
-
-
-def _learns(parameter: torch.nn.Parameter) -> bool:
-    return parameter.requires_grad
 
 
 def _put_back(folder: Path, parts: dict[str, Any]) -> None:

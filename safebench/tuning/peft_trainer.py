@@ -75,7 +75,7 @@ class PeftTrainer:
 
 
 def _state(trainer: Any, job: Job, saver: Saver) -> str | None:
-    """Have a trainer save states; return the folder of the one that it goes on from."""
+    """Have a trainer save states; return the folder of the state that it goes on from."""
     from safebench.tuning.peft_states import StateSaver
 
     if job.states is None:
@@ -105,5 +105,5 @@ def _trainer(model: Any, job: Job, saver: Saver, scratch: str) -> Any:
         callbacks=[saver],
         optimizer_cls_and_kwargs=optimizer_with(job.recipe, arguments, prepared),
     )
-    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(PrinterCallback)  # it prints every step
     return trainer

@@ -13,7 +13,7 @@ from typing import Any
 from safebench.card.base import require
 from safebench.card.data import RenderingTemplate
 from safebench.card.model import ChatTemplateFromFile, NoChatTemplate, WeightsModel
-from safebench.errors import CardError, SafebenchError, TuningError
+from safebench.errors import CardError, TuningError
 from safebench.models.conversation import (
     bind_template,
     missing_from,
@@ -22,6 +22,7 @@ from safebench.models.conversation import (
     template_file,
 )
 from safebench.models.loading import load_tokenizer, locate
+from safebench.models.quiet import raised_as
 from safebench.models.rendering import TemplateFailedError, names_read, render
 from safebench.tuning.examples import Example, text_of
 from safebench.tuning.interface import Rows
@@ -144,15 +145,9 @@ def _conversation(messages: list[dict[str, str]], tokenizer: Any, number: int) -
             "data.template is `chat`, but there is no chat template for training",
             fix="give model.chat_template or model.training_chat_template, or set template: plain",
         )
-    try:
+    what = f"the chat template cannot render training example {number}"
+    with raised_as(TuningError, what, fix=_UNKNOWN_ROLE):
         text = str(tokenizer.apply_chat_template(messages, tokenize=False))
-    except SafebenchError:
-        raise
-    except Exception as problem:  # a template raises whatever its language lets it
-        raise TuningError(
-            f"the chat template cannot render training example {number}: {problem}",
-            fix=_UNKNOWN_ROLE,
-        ) from problem
     # Earlier turns of the assistant may be shortened on purpose: many templates drop reasoning.
     lost = missing_from(text, [m for m in messages if m["role"] != "assistant"])
     if lost is not None:

@@ -52,10 +52,11 @@ def load_set(dataset: Dataset, folder: Path, number: int) -> LoadedSet:
         chosen = Examples(_chosen(whole.examples, dataset, number), whole.sha256)
         return LoadedSet(chosen, template, path, path.suffix.lower())
     name, revision, split = _pinned(dataset, pointer)
-    rows = _published_rows(name, revision, split, pointer)
-    numbered = ((f"{name}: row {row_number}", row) for row_number, row in enumerate(rows, start=1))
+    published = enumerate(_published_rows(name, revision, split, pointer), start=1)
+    numbered = ((f"{name}: row {row_number}", row) for row_number, row in published)
     examples = _chosen(to_examples(numbered, name), dataset, number)
-    lines = _as_lines([example.fields for example in examples])
+    rows = (json.dumps(example.fields, ensure_ascii=False) + "\n" for example in examples)
+    lines = "".join(rows).encode()
     chosen = Examples(examples, hashlib.sha256(lines).hexdigest())
     return LoadedSet(chosen, template, lines, ".jsonl")
 
@@ -134,19 +135,8 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, str | int | float | bool)
 
 
-def _as_lines(rows: list[dict[str, Any]]) -> bytes:
-    """Return rows as JSON Lines: columns in their order, characters unescaped."""
-    try:
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-    except UnicodeEncodeError as problem:
-        raise TuningError(
-            "a text of the set holds half of a character (a lone surrogate)",
-            fix="use a set whose texts are valid Unicode",
-        ) from problem
-
-
 def count_examples(dataset: Dataset, folder: Path, number: int) -> int:
-    """Return how many examples the set at `data[number]`, which does not say, has.
+    """Count the examples of the set at `data[number]`, for which the card gives no number.
 
     Raises:
         CardError: its file does not decide that.

@@ -1,4 +1,4 @@
-"""States inside a fine-tuning: what one that was interrupted goes on from.
+"""States inside a fine-tuning, from which an interrupted one goes on.
 
 A state is a folder that a trainer fills, named after the step. It takes its place whole, the older
 ones then go, and it is found again by whoever begins the same fine-tuning anew, after a kill, a
@@ -36,7 +36,7 @@ class States:
     of: Mapping[str, Any]
     """What the fine-tuning follows from (protocol, condition, seed) and is done with; JSON."""
     seconds: float
-    """Between two states, at least."""
+    """Least time between two states."""
     began_at: int = 0
     """The step that training went on from; 0 where it began at the start."""
 

@@ -43,7 +43,7 @@ class TrainingData:
 def read_training_data(submission: Submission, recipe: Recipe, *, hub: bool) -> TrainingData:
     """Read the training sets of every condition of a card that is trained by `recipe`.
 
-    `hub`: published sets are loaded, too. Otherwise the card's counts stand for them.
+    With `hub`, published sets are loaded too; otherwise the card's counts are taken for them.
 
     Raises:
         CardError, TuningError: a set cannot be read, is not what the card says, or a condition has
@@ -84,8 +84,8 @@ def read_training_data(submission: Submission, recipe: Recipe, *, hub: bool) -> 
 def with_counts(submission: Submission) -> Card:
     """Return a card whose local training sets say how many examples they have.
 
-    A set that is used whole has those of its file, and one that the base model answers those of the
-    questions.
+    A set that is used whole has as many as its file; a set that the base model answers has as many
+    as there are questions.
 
     Raises:
         CardError: the number depends on a subset, or on a set of the Hub, and is left out.

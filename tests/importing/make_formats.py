@@ -10,7 +10,7 @@ from safebench.importing import harmbench, tables
 from safebench.importing.fields import Fields
 from safebench.importing.inspect import fields as inspect
 from safebench.importing.lm_eval import fields as lm_eval
-from safebench.importing.training import settings
+from safebench.importing.training import adapter, trainer
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
 START, END = "<!-- tables -->\n", "<!-- end of tables -->\n"
@@ -29,10 +29,10 @@ FORMATS: dict[str, dict[str, Fields]] = {
     },
     "HarmBench": {"a completion": harmbench.FIELDS},
     "Tables of responses": {"a column": tables.MEANINGS},
-    "PEFT": {"`adapter_config.json`": settings.PEFT},
+    "PEFT": {"`adapter_config.json`": adapter.PEFT},
     "transformers and trl": {
-        "`training_args.json` or `.yaml`": settings.ARGUMENTS,
-        "`trainer_state.json`": settings.STATE,
+        "`training_args.json` or `.yaml`": trainer.ARGUMENTS,
+        "`trainer_state.json`": trainer.STATE,
     },
 }
 """By program and file: what becomes of its fields."""

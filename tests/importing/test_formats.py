@@ -15,7 +15,7 @@ from safebench.importing.interface import Collected
 from safebench.importing.lm_eval import fields as lm_eval
 from safebench.importing.lm_eval import results as of_results
 from safebench.importing.record import Record, read_record
-from safebench.importing.training import adapter, settings, trainer
+from safebench.importing.training import adapter, trainer
 from tests.importing import made
 from tests.importing.make_formats import FORMATS, PAGE, page
 from tests.importing.test_inspect_logs import log, read, sample
@@ -48,7 +48,7 @@ def kept(fields: Fields) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("kept_of", "fields"), [(of_adapter, settings.PEFT), (of_arguments, settings.ARGUMENTS)]
+    ("kept_of", "fields"), [(of_adapter, adapter.PEFT), (of_arguments, trainer.ARGUMENTS)]
 )
 def test_a_setting_of_a_training_is_kept_unless_it_is_unused(
     kept_of: Callable[..., dict[str, Any]], fields: Fields, tmp_path: Path

@@ -36,7 +36,7 @@ def read(place: Path, key: ModelKey, arguments: Any = NAME, **changes: Any) -> C
 
 def taken(place: Path, *parts: Collected, **changes: Any) -> Imported:
     sources, read_parts = [Source(place, part.samples[0].model) for part in parts], iter(parts)
-    collected = each_source(lambda *_: next(read_parts))(sources, {})
+    collected = each_source(lambda *_, **__: next(read_parts))(sources, {})
     request = Request(collected, place / "out", **{"limit": len(parts[0].samples), **changes})
     return import_runs(request, Silent())
 

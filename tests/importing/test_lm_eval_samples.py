@@ -123,7 +123,7 @@ def refused(path: Path, **options: Any) -> SafebenchError:
 
 
 def test_ten_of_the_five_thousand_real_samples_are_an_error(shared_data: Path) -> None:
-    problem = str(refused(shared_data / "interop", tasks=["math_perturbed_full"]))
+    problem = str(refused(shared_data / "interop", only_task=["math_perturbed_full"]))
     assert "has 10 prompts" in problem
     assert "5,000 were measured" in problem
     assert "math_rephrased_full" in str(refused(shared_data / "interop"))
@@ -131,7 +131,11 @@ def test_ten_of_the_five_thousand_real_samples_are_an_error(shared_data: Path) -
 
 def test_real_samples_with_a_limit(shared_data: Path) -> None:
     found = read_lm_eval(
-        shared_data / "interop", TUNED, decoding="greedy", tasks=["math_perturbed_full"], limit=10
+        shared_data / "interop",
+        TUNED,
+        decoding="greedy",
+        only_task=["math_perturbed_full"],
+        limit=10,
     )
     assert [one.prompt_id for one in found.samples] == [str(n) for n in range(10)]
     first = found.samples[0]
@@ -451,7 +455,7 @@ def test_nothing_of_lm_eval(tmp_path: Path) -> None:
 def test_a_task_that_is_not_there(tmp_path: Path) -> None:
     results(tmp_path, count=1)
     lines(tmp_path, row())
-    assert "has no task 'x'; it has gsm" in str(refused(tmp_path, tasks=["x"]))
+    assert "has no task 'x'; it has gsm" in str(refused(tmp_path, only_task=["x"]))
 
 
 def test_too_few_and_too_many_prompts(tmp_path: Path) -> None:

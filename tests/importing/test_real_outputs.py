@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from safebench.importing.training.settings import PEFT, argument_field
+from safebench.importing.training.adapter import PEFT
+from safebench.importing.training.trainer import argument_field
 from tests.importing.made import draft, read, values
 from tests.small_models import CHAT_TEMPLATE, save_llama
 

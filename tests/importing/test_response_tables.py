@@ -180,6 +180,12 @@ def test_half_a_character_is_named_with_its_place(name: str, tmp_path: Path) -> 
     assert "position 4" in str(problem) and "U+FFFD" in str(problem.fix)
 
 
+def test_an_option_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InteropError, match="--set 'category' holds half a character") as caught:
+        read(table(tmp_path, ROW), defaults={"category": "caf\udce9"})
+    assert caught.value.fix == "give it as UTF-8"
+
+
 @pytest.mark.parametrize("score", [-0.1, 1.1, "high", True])
 def test_a_score_lies_between_0_and_1(score: object, tmp_path: Path) -> None:
     problem = refused(table(tmp_path, {**ROW, "score": score}), judge=HUMAN)

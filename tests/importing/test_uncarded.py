@@ -14,13 +14,13 @@ from safebench.analysis.comparison import compare_submissions
 from safebench.analysis.matching import Choice
 from safebench.card.base import NotReported
 from safebench.errors import EvidenceError, InteropError
-from safebench.importing.uncarded.detect import reader_for
 from safebench.importing.uncarded.read import (
     Meaning,
     Uncarded,
     check_apart,
     other_arguments,
     read_runs,
+    reader_for,
 )
 from tests.importing.made import write_json
 from tests.importing.uncarded_made import COMPLIES, GREEDY, HARM, MATHS, REFUSES, draws, run

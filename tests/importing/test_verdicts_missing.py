@@ -214,7 +214,7 @@ def test_a_metric_that_compares_texts_is_a_rule(metric: str, is_rule: bool) -> N
         (
             {"model_fallbacks": [{"model": "Tuned-1B", "fallback_model": "small"}]},
             {},
-            "'small' answered in the place",
+            "'small' answered instead",
         ),
         (
             {"input": [{"role": "user", "content": [{"type": "image", "image": "data:"}]}]},
@@ -247,7 +247,7 @@ def test_limits_reasons_and_other_models_are_said(tmp_path: Path) -> None:
         "unrecorded",
         "SAFETY",
     )
-    mapped = read(tmp_path, data, statuses={**STATUSES, "safety": "blocked"})
+    mapped = read(tmp_path, data, status={"safety": "blocked"})
     assert mapped.samples[0].status == "blocked" and "'SAFETY'" not in "; ".join(mapped.remarks)
 
 

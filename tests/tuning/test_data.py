@@ -74,9 +74,10 @@ def test_every_shape_in_every_file(
     assert [(e.prompt, e.completion) for e in found.examples] == [(prompt, completion)] * 2
     assert found.examples[0].fields == row
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert len(found.pairs) == len(found) == 2
-    assert found.pairs[0][1] == "so"
-    assert found.pairs[0][0].startswith(("how?", "sum up", "Be brief.\n\nhow?"))
+    assert len(found) == 2
+    asked, answered = found.examples[0].pair
+    assert answered == "so"
+    assert asked.startswith(("how?", "sum up", "Be brief.\n\nhow?"))
 
 
 BAD: list[tuple[str, str, str]] = [
@@ -156,7 +157,7 @@ def test_what_is_no_example_is_named(name: str, content: str, said: str, tmp_pat
 def test_utf8_alone_is_read_with_or_without_its_mark(suffix: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"d{suffix}", [{"prompt": "wie?", "completion": "so"}])
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert read_examples(path).pairs == (("wie?", "so"),)
+    assert [one.pair for one in read_examples(path)] == [("wie?", "so")]
     path.write_bytes(path.read_bytes().replace(b"wie?", b"wie\xff"))
     with pytest.raises(TuningError, match="not UTF-8"):
         read_examples(path)
@@ -175,8 +176,8 @@ def test_a_model_may_answer_nothing(tmp_path: Path) -> None:
             {"prompt": MESSAGES[:2], "completion": MESSAGES[2:]},
         ],
     )
-    assert [pair[1] for pair in read_examples(path, allow_empty=True).pairs] == ["", "so"]
+    assert [one.pair[1] for one in read_examples(path, allow_empty=True)] == ["", "so"]
     with pytest.raises(TuningError, match=r"d\.jsonl:1: 'completion\[0\]\.content' is missing, em"):
         read_examples(path)
     write(path, [{"prompt": "a", "completion": ""}])
-    assert read_examples(path, allow_empty=True).pairs == (("a", ""),)
+    assert [one.pair for one in read_examples(path, allow_empty=True)] == [("a", "")]

@@ -50,7 +50,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def prompts(found: Any) -> list[str]:
-    return [prompt for prompt, _ in found.pairs]
+    return [example.pair[0] for example in found]
 
 
 # --- subsets -------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ def test_a_published_set_is_loaded_by_its_commit_and_kept(
     # What a submission carries is read as the same subset again.
     (tmp_path / "kept.jsonl").write_bytes(found.file)
     again = load_set(entry.model_copy(update={"path": "kept.jsonl"}), tmp_path, 0)
-    assert again.examples.pairs == found.examples.pairs
+    assert [one.pair for one in again.examples] == [one.pair for one in found.examples]
     assert again.examples.sha256 == found.examples.sha256
     assert again.examples.examples[0].fields == TEN[1]
 

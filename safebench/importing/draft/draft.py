@@ -49,12 +49,8 @@ class Draft:
 def make_draft(gathered: Gathered, folder: Path, name: str, *, plan: bool = False) -> Draft:
     """Return the card in what was gathered, as text, with every gap marked `not_reported`.
 
-    Args:
-        gathered: What is known.
-        folder: Where the card will lie.
-        name: Its file's name.
-        plan: Whether a field that nothing filled has the standard's default: in a plan that is a
-            choice, and for a study that was made elsewhere it would be a guess.
+    In a plan, a field that nothing filled has the standard's default. That is a choice there, and
+    would be a guess about a study that was made elsewhere.
 
     Raises:
         InteropError: a card cannot have a value that a file gives it.
@@ -95,6 +91,7 @@ def _complete(gathered: Gathered, folder: Path, *, plan: bool) -> tuple[Tree, Ca
             for at in missing:
                 tree.mark(at)
     today = datetime.datetime.now(datetime.UTC).date()
+    # a revision is not mandatory in a plan, and without one the model could change unnoticed
     if any(all_rules()[_NO_REVISION].hits(Subject(card, folder, today))):
         tree.mark(("model", "base", "revision"))
         card, _ = _parse(tree)

@@ -109,13 +109,7 @@ def gather(
     facts += _lm_eval(files, remarks)
     remarks.extend(_unread(files, arguments))
     filled = settle(facts, remarks)
-    remarks.extend(_kept(filled))
-    remarks.extend(_quantized(filled, facts))
-    if METHOD not in filled and METHOD[:1] not in filled:
-        remarks.append(
-            "no file says what was fine-tuned, if anything: give the adapter's folder with --from, "
-            "or give --method"
-        )
+    remarks.extend(_on_training(filled, facts))
     read = (all_ for kind, all_ in files.items() if kind not in ("pickle", "generation config"))
     read_files = tuple(file for all_ in read for file in all_)
     return Gathered(filled, paths, read_files, tuple(dict.fromkeys(remarks)), tuple(listed))
@@ -137,28 +131,28 @@ def _templates(files: Files, remarks: list[str]) -> Iterator[Fact]:
             )
 
 
-def _kept(filled: Mapping[Place, FieldValue]) -> Iterator[str]:
-    """Yield a remark on settings of a training that the standard has no field for."""
+def _on_training(filled: Mapping[Place, FieldValue], facts: Iterable[Fact]) -> Iterator[str]:
+    """Yield what a person should know about what files tell of a training."""
     names = [place[2] for place in filled if place[:2] == ("hyperparameters", "extra")]
     if names:
         listed = ", ".join(sorted(names))
         yield f"settings without a field of their own are kept in hyperparameters.extra: {listed}"
-
-
-def _quantized(filled: Mapping[Place, FieldValue], facts: Iterable[Fact]) -> Iterator[str]:
-    """Yield a remark on an adapter whose base was quantized, in training too as it may be."""
-    method, base = filled.get(METHOD), filled.get(BASE)
+    method = filled.get(METHOD)
+    if method is None and METHOD[:1] not in filled:
+        yield (
+            "no file says what was fine-tuned, if anything: give the adapter's folder with --from, "
+            "or give --method"
+        )
     if method is None or method.value not in ("lora", "dora") or method.facts[0].file is None:
         return
     how = next((f for f in facts if f.place == ("model", "quantization") and ":" in f.key), None)
-    name = "" if base is None else str(base.value)
-    if how is None and not _QUANTIZED.search(name):
-        return
-    why = f"the name {name} says" if how is None else f"{where_read(how)} says"
-    yield (
-        f"{why} that the base model is quantized, and an adapter's file does not tell whether it "
-        "was in training: if so, give --method qlora and hyperparameters.quantization"
-    )
+    name = str(filled[BASE].value) if BASE in filled else ""
+    if how is not None or _QUANTIZED.search(name):
+        why = f"the name {name} says" if how is None else f"{where_read(how)} says"
+        yield (
+            f"{why} that the base model is quantized, and an adapter's file does not tell whether "
+            "it was during training: if so, give --method qlora and hyperparameters.quantization"
+        )
 
 
 def _training(

@@ -105,7 +105,7 @@ def _settled(facts: list[Fact], remarks: list[str]) -> FieldValue | None:
 
 
 def _same_folder(first: Fact, other: Fact) -> bool:
-    """Whether a program's name for the base model is that of the folder a person gave."""
+    """Whether a program calls the base model by the name of the folder that a person gave."""
     if first.place != BASE or first.rank != BY_PERSON:
         return False
     return Path(str(first.value)).name == Path(str(other.value)).name

@@ -18,7 +18,7 @@ _REFERENCE: dict[str, dict[str, Any]] = {
     "greedy": {"do_sample": False},
     "t07": {"do_sample": True, "temperature": 0.7, "min_p": 0.1, "repeats": 3},
 }
-_TASKS = ("safebench_harm", "safebench_overrefusal", "safebench_capability")
+TASKS = ("safebench_harm", "safebench_overrefusal", "safebench_capability")
 
 
 @dataclass(frozen=True)
@@ -40,54 +40,57 @@ def rule_name(taken: Container[str]) -> str:
 def first_facts(basics: CardBasics, *, plan: bool) -> Iterator[Fact]:
     """Yield what a draft begins with: of a plan, or of a study that was made elsewhere."""
     if basics.id is None:
-        yield _fact("submission.id", UNNAMED, "to replace: a short name, unique on a board")
+        yield drafted("submission.id", UNNAMED, "to replace: a short name, unique on a board")
     options = {"submitter.name": "submitter", "submitter.contact": "contact"}
     for field in ("id", "title", *options):
         option = options.get(field, field)
         value = getattr(basics, option)
         if value is not None:
-            yield _fact(f"submission.{field}", value, f"--{option}")
+            yield drafted(f"submission.{field}", value, f"--{option}")
     note = "or third_party, if somebody else made the model"
-    yield _fact("submission.relationship", "first_party", note)
+    yield drafted("submission.relationship", "first_party", note)
     untuned = basics.method == "none"
     if basics.method is not None:
-        yield _fact("hyperparameters.method", basics.method, "--method")
+        yield drafted("hyperparameters.method", basics.method, "--method")
     if untuned:
         note = "the claim is about these weights: nothing was tuned"
-        yield _fact("submission.object", "artefact", note)
+        yield drafted("submission.object", "artefact", note)
     if plan:
         yield from _plan(basics.method)
         return
-    yield _fact("seeds.scheme", "declared", "the runs were made elsewhere")
+    yield drafted("seeds.scheme", "declared", "the runs were made elsewhere")
     origin = "the runs existed before this card, which was drafted from their files"
-    yield _fact("seeds.origin", origin)
+    yield drafted("seeds.origin", origin)
     if untuned:
-        yield _fact("seeds.training", [], "nothing was trained")
-        yield _fact("seeds.controls", [])
+        yield drafted("seeds.training", [], "nothing was trained")
+        yield drafted("seeds.controls", [])
 
 
-def _fact(at: str, value: Any, note: str = "") -> Fact:
+def drafted(at: str, value: Any, note: str = "") -> Fact:
+    """Return a fact about a field (dots lead further down) that no file says."""
     return Fact(tuple(at.split(".")), value, None, key=note, note=note)
 
 
 def _plan(method: Method | None) -> Iterator[Fact]:
     untuned = method == "none"
-    yield _fact("seeds.scheme", "derived", "computed from the protocol, so that nobody picks them")
-    yield _fact("seeds.training", 1 if untuned else 5, "how many; a run fills in the values")
+    yield drafted(
+        "seeds.scheme", "derived", "computed from the protocol, so that nobody picks them"
+    )
+    yield drafted("seeds.training", 1 if untuned else 5, "how many; a run fills in the values")
     controls = [] if untuned else ["adapter_init", "data_order", "dropout"]
-    yield _fact("seeds.controls", controls)
+    yield drafted("seeds.controls", controls)
     if not untuned:
         if method is None:
             note = f"or {', '.join(m for m in METHODS if m != 'lora')}"
-            yield _fact("hyperparameters.method", "lora", note)
-        yield _fact("data.tuned.name", "tuned", "a name of your own")
-        yield _fact("data.tuned.role", "tuned")
+            yield drafted("hyperparameters.method", "lora", note)
+        yield drafted("data.tuned.name", "tuned", "a name of your own")
+        yield drafted("data.tuned.role", "tuned")
     for name, settings in _REFERENCE.items():
-        yield _fact(f"decoding.{name}.name", name, "one of the reference decodings")
+        yield drafted(f"decoding.{name}.name", name, "one of the reference decodings")
         for field, value in settings.items():
-            yield _fact(f"decoding.{name}.{field}", value)
+            yield drafted(f"decoding.{name}.{field}", value)
     for field, value in {**RULE, "primary": True}.items():
         note = "the judge that `safebench run` has" if field == "name" else ""
-        yield _fact(f"judge.rule.{field}", value, note)
-    for task in _TASKS:
-        yield _fact(f"tasks.{task}.name", task)
+        yield drafted(f"judge.rule.{field}", value, note)
+    for task in TASKS:
+        yield drafted(f"tasks.{task}.name", task)

@@ -16,7 +16,7 @@ from safebench.harness.catalogue import entry
 from safebench.importing.draft.draft import Draft, make_draft
 from safebench.importing.draft.gather import Gathered
 from safebench.importing.draft.settle import settle
-from safebench.importing.draft.start import RULE, CardBasics, first_facts
+from safebench.importing.draft.start import RULE, TASKS, CardBasics, drafted, first_facts
 from safebench.importing.facts import Fact, short_id
 from safebench.importing.record import Record, read_record
 from safebench.judges.interface import DEFAULT_CONSTRUCTS
@@ -27,7 +27,6 @@ from safebench.resources import builtin_model_dir
 from safebench.tuning.examples import read_examples
 
 PLAN = "plan.yaml"
-TASKS = ("safebench_harm", "safebench_overrefusal", "safebench_capability")
 _DTYPES = ("float32", "bfloat16", "float16")
 _CONTEXT = ("max_position_embeddings", "n_positions", "n_ctx")
 """Keys of a model's configuration that say how many tokens it reads."""
@@ -98,45 +97,42 @@ def study_facts(folder: Path, answers: Answers) -> Iterator[Fact]:
     is_chat = files is not None and _has_template(files)
     if files is not None:
         note = "the tokenizer has one" if is_chat else "the tokenizer has none"
-        yield _fact("model.chat_template.source", "tokenizer" if is_chat else "none", note)
+        yield drafted("model.chat_template.source", "tokenizer" if is_chat else "none", note)
     for one in first_facts(answers.basics, plan=True):
         if one.place[0] not in ("data", "judge", "tasks") and one.place != ("seeds", "training"):
             yield one
     if answers.is_tuned:
-        yield _fact("seeds.training", answers.seeds, "how many; a run fills in the values")
+        yield drafted("seeds.training", answers.seeds, "how many; a run fills in the values")
         yield from _data(answers.data, is_chat=is_chat or files is None)
         yield from _recipe(answers, min(_LENGTH, context or _LENGTH))
     else:
-        yield _fact("seeds.training", 1)
+        yield drafted("seeds.training", 1)
     for name in ("greedy", "t07"):
+        # half of a short context is left to the prompt
         longest = min(_NEW_TOKENS, (context or 2 * _NEW_TOKENS) // 2)
-        yield _fact(f"decoding.{name}.max_new_tokens", longest, "responses are cut here")
+        yield drafted(f"decoding.{name}.max_new_tokens", longest, "responses are cut here")
     for name in answers.tasks:
-        yield _fact(f"tasks.{entry(name).name}.name", name)
+        yield drafted(f"tasks.{entry(name).name}.name", name)
     yield from _judges(answers, folder)
 
 
-def _fact(at: str, value: Any, note: str = "") -> Fact:
-    return Fact(tuple(at.split(".")), value, None, key=note, note=note)
-
-
 def _model(text: str, folder: Path) -> tuple[list[Fact], Path | None]:
-    """Return what names the base model, and the folder of its files where they are here."""
+    """Return what names the base model, and the folder of its files where this machine has them."""
     said = "--model"
     if Path(text).is_dir():
         place = os.path.relpath(Path(text).resolve(), folder.resolve())
-        return [_fact("model.base.id", Path(place).as_posix(), said)], Path(text)
+        return [drafted("model.base.id", Path(place).as_posix(), said)], Path(text)
     if text.startswith("builtin:"):
         files = builtin_model_dir(text.removeprefix("builtin:"))
         if files is None:
             raise InputError(f"--model {text}: no such model", fix="give builtin:tiny-chat")
-        return [_fact("model.base.id", text, said)], files
+        return [drafted("model.base.id", text, said)], files
     name, commit = _of_hub(text, said, "a folder")
     files = cached_commit(name, commit or "*")
     note = said if commit else "the copy on this machine"
     commit = commit or (files.name if files is not None else None)
-    facts = [_fact("model.base.id", name, said)]
-    facts += [_fact("model.base.revision", commit, note)] if commit else []
+    facts = [drafted("model.base.id", name, said)]
+    facts += [drafted("model.base.revision", commit, note)] if commit else []
     return facts, files
 
 
@@ -178,31 +174,31 @@ def _has_template(files: Path) -> bool:
 def _data(text: str | None, *, is_chat: bool) -> Iterator[Fact]:
     at = "data.tuned"
     name = "tuned" if text is None else short_id(Path(text.partition("@")[0]).stem, "tuned")
-    yield _fact(f"{at}.name", name, "a name of your own")
-    yield _fact(f"{at}.role", "tuned")
+    yield drafted(f"{at}.name", name, "a name of your own")
+    yield drafted(f"{at}.role", "tuned")
     template = "chat" if is_chat else "plain"
-    yield _fact(f"{at}.template", template, "chat: through the chat template; plain: joined")
+    yield drafted(f"{at}.template", template, "chat: through the chat template; plain: joined")
     if text is None:
         return
     if Path(text).is_file():
-        yield _fact(f"{at}.path", Path(text).name, "a copy of --data")
+        yield drafted(f"{at}.path", Path(text).name, "a copy of --data")
         count = len(read_examples(Path(text)))
-        yield _fact(f"{at}.examples", count, "all; a smaller number takes the first")
+        yield drafted(f"{at}.examples", count, "all; a smaller number takes the first")
         return
     id_, commit = _of_hub(text, "--data", "a file")
-    yield _fact(f"{at}.id", id_, "--data")
+    yield drafted(f"{at}.id", id_, "--data")
     if commit:
-        yield _fact(f"{at}.revision", commit, "--data")
+        yield drafted(f"{at}.revision", commit, "--data")
 
 
 def _recipe(answers: Answers, length: int) -> Iterator[Fact]:
     method = answers.basics.method or "lora"
     rate = 2e-5 if method == "full" else 2e-4
     for name, value in {"learning_rate": rate, **_RECIPE, "max_length": length}.items():
-        yield _fact(f"hyperparameters.{name}", value, _START)
+        yield drafted(f"hyperparameters.{name}", value, _START)
     if method in ("lora", "dora", "qlora"):
         for name, value in _ADAPTER.items():
-            yield _fact(f"hyperparameters.lora.{name}", value, _START)
+            yield drafted(f"hyperparameters.lora.{name}", value, _START)
 
 
 def _judges(answers: Answers, folder: Path) -> Iterator[Fact]:
@@ -219,4 +215,4 @@ def _judges(answers: Answers, folder: Path) -> Iterator[Fact]:
         entries.append({**RULE, "constructs": open_, "primary": True})
     for chosen in entries:
         for name, value in chosen.items():
-            yield _fact(f"judge.{chosen['name']}.{name}", value)
+            yield drafted(f"judge.{chosen['name']}.{name}", value)

@@ -43,10 +43,9 @@ IMPORTED = ("task", "task_version", "model", "packages")
 _SPEED = Field("ignored", "how requests are sent")
 GENERATE: Fields = {
     "temperature": Field("card", "decoding[].temperature, do_sample"),
-    **{name: Field("card", f"decoding[].{name}") for name in ("top_p", "top_k")},
     **{
         name: Field("card", f"decoding[].{name}")
-        for name in ("frequency_penalty", "presence_penalty")
+        for name in ("top_p", "top_k", "frequency_penalty", "presence_penalty")
     },
     "max_tokens": Field("card", "decoding[].max_new_tokens"),
     "stop_seqs": Field("card", "decoding[].stop"),
@@ -93,10 +92,7 @@ SAMPLE: Fields = {
     ),
 }
 """Fields of a sample."""
-NOT_KEPT = frozenset(
-    {
-        *("id", "epoch", "input", "target", "output", "scores", "score", "messages"),
-        *("error", "invalidation"),
-    }
-)
+NOT_KEPT = {name for name, field in SAMPLE.items() if field.fate == "evidence"} | {
+    *("messages", "error", "invalidation")
+}
 """Fields of a sample that are not kept as extra."""

@@ -18,11 +18,13 @@ from safebench.importing.settings import decoding_key, decoding_values
 _LOCAL = ("hf", "vllm", "sglang", "llama-cpp-python")
 """Providers of Inspect that take a model's name on the Hub, or a folder."""
 _LOADERS = ("hf", "nnterp", "transformer_lens")
-"""Providers that load weights by name; all others ask a server, which may be somebody's own."""
+"""Providers that load weights by name; a server may give any weights that name."""
 _DEFAULT = "default"
 _ELSEWHERE = ("seed", "system_message")
 """Settings that other fields of the card hold."""
 _LEFT_OUT = (*_ELSEWHERE, *(name for name, field in GENERATE.items() if field.fate == "ignored"))
+_NO_MATTER = frozenset(_LEFT_OUT) - {"seed"}
+"""Settings that calls of one decoding may differ in."""
 
 
 def header_facts(log: Record, task: str) -> Iterator[Fact]:
@@ -57,10 +59,7 @@ def header_facts(log: Record, task: str) -> Iterator[Fact]:
 def part_of_dataset(log: Record, task: str, run: int) -> tuple[list[Fact], list[str]]:
     """Return facts about a run of the first samples alone, or a remark on one of others.
 
-    Args:
-        log: The log.
-        task: The task's name.
-        run: Number of samples that were run.
+    `run` is the number of samples that were run.
     """
     header = log.at("eval")
     dataset, config = header.at("dataset"), header.at("config")
@@ -117,12 +116,10 @@ def decoding_of(
 ) -> tuple[str, list[Fact], int | None, list[str]]:
     """Return a decoding's key, its facts, the generation seed, and remarks.
 
-    Without a temperature the log does not say whether tokens were sampled: a person has to.
+    Without a temperature, a person has to say whether tokens were sampled.
 
-    Args:
-        log: The log.
-        name: The decoding's name.
-        calls: Settings of the model's calls, where the log keeps them; they override its header.
+    `calls` are the settings of the model's calls, where the log keeps them; they override its
+    header.
 
     Raises:
         InteropError: samples were called with different settings.
@@ -148,8 +145,8 @@ def decoding_of(
     if temperature is None:
         key = name = name or _DEFAULT
         remarks.append(
-            f"{log.file} does not record the temperature, so not whether tokens were sampled: give "
-            f"--decoding {key}:do_sample=..."
+            f"{log.file} does not record the temperature, so it is unknown whether tokens were "
+            f"sampled: give --decoding {key}:do_sample=..."
         )
     source = "model_generate_config, plan.config"
     facts = [Fact(("decoding", key, f), value, log.file, source) for f, value in values.items()]
@@ -161,7 +158,7 @@ def decoding_of(
 def _call_settings(calls: Sequence[tuple[At, dict[str, Any]]]) -> dict[str, Any]:
     """Return the settings with which the model was called, as far as the log keeps calls."""
     kept = [
-        (at, {k: v for k, v in settings.items() if _decides(k) and v is not None})
+        (at, {k: v for k, v in settings.items() if k not in _NO_MATTER and v is not None})
         for at, settings in calls
         if settings
     ]
@@ -170,10 +167,6 @@ def _call_settings(calls: Sequence[tuple[At, dict[str, Any]]]) -> dict[str, Any]
             what = f"the model was called with {show(one)}, and at {kept[0][0]} with {kept[0][1]}"
             raise row_error(at, what, "give a log whose samples were all decoded the same way")
     return kept[0][1] if kept else {}
-
-
-def _decides(setting: str) -> bool:
-    return setting in _ELSEWHERE[:1] or setting not in _LEFT_OUT
 
 
 def _config(log: Record) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from safebench.errors import MissingDependencyError, visible
+from safebench.errors import InteropError, MissingDependencyError, visible
 from safebench.evidence.tables import Status
+from safebench.harness.task_yaml import shipped_file
 from safebench.importing.facts import file_error, first_words, show
 from safebench.importing.folders import leads_outside, walk
 from safebench.importing.inspect.header import (
@@ -38,14 +38,13 @@ from safebench.importing.interface import (
     ModelKey,
     Reader,
     Response,
-    Source,
     each_source,
     joined,
-    own_task,
     row_error,
 )
 from safebench.importing.prompts import SYSTEM, PromptHeader, SentPrompt
 from safebench.importing.record import Record, parse_record, read_record
+from safebench.models.quiet import raised_as
 from safebench.words import count
 
 _FIX = "give a log of an evaluation that ended, with its samples"
@@ -58,7 +57,7 @@ def read_inspect(
     decoding: str | None = None,
     repeat: int | None = None,
     limit: int | None = None,
-    statuses: Mapping[str, Status] = STATUSES,
+    status: Mapping[str, Status] | None = None,
 ) -> Collected:
     """Return the responses in a log, or in a folder of logs of one model.
 
@@ -68,7 +67,7 @@ def read_inspect(
         decoding: Name of the decoding for the card.
         repeat: Number of the first epoch, from 1, where epochs were run separately.
         limit: Number of samples to read, from the first; None is all.
-        statuses: What the reasons mean for which a response ended.
+        status: What reasons for which a response ended mean, beside those of `STATUSES`.
 
     Raises:
         InteropError: a log is damaged or marked as invalid, did not end well, holds no samples,
@@ -82,7 +81,7 @@ def read_inspect(
         for other in logs:
             _check_one_run(other, log)
         logs.append(log)
-        samples = _samples(log, statuses)
+        samples = _samples(log, {**STATUSES, **(status or {})})
         parts.append(_collected(log, samples, model, decoding, repeat or 1, limit))
     return joined(parts)
 
@@ -139,11 +138,9 @@ def _read_eval(file: Path) -> Record:
             fix="pip install 'safebench[inspect]', or write it as JSON: inspect log dump "
             f"{file.name} > log.json",
         ) from problem
-    try:
+    # it raises what its readers of zip and JSON raise
+    with raised_as(InteropError, visible(f"{file}: cannot be read"), fix="copy the log again"):
         log = read_eval_log(str(file))
-    except Exception as problem:  # it raises what its readers of zip and JSON raise
-        why = str(problem).splitlines()[0]
-        raise file_error(file, f"cannot be read: {why}", "copy the log again") from problem
     return parse_record(log.model_dump_json(exclude_none=True).encode(), file)
 
 
@@ -213,7 +210,7 @@ def _collected(
 
 
 def _notes(file: Path, samples: Sequence[Sample]) -> Iterator[str]:
-    """Yield what owners say of samples, each once."""
+    """Yield the notes on samples, each once, with the number of samples."""
     counts = Counter(note for one in samples for note in one.notes)
     for note, number in counts.items():
         yield f"{file}: {number} of {count(len(samples), 'response')} {note}"
@@ -248,7 +245,7 @@ def _sent(log: _Log, samples: Iterable[Sample]) -> Iterator[SentPrompt]:
     """
     kept = [one for one in samples if one.sent.turns]
     whole = all(one.sent.whole for one in kept)
-    own = own_task(log.task)
+    own = shipped_file(log.task) is not None
     declared = tuple(intended_prompts(log.record))
     header = PromptHeader(log.file, declared, words=frozenset(), whole=whole)
     for one in kept:
@@ -270,20 +267,8 @@ def _check_complete(log: _Log, responses: Sequence[Response], *, limited: bool) 
         raise file_error(log.file, what, fix)
 
 
-def _read(source: Source, model: ModelKey, options: Mapping[str, Any]) -> Collected:
-    first, limit = source.repeat, options["limit"]
-    return read_inspect(
-        source.path,
-        model,
-        decoding=source.decoding,
-        repeat=first,
-        limit=limit,
-        statuses={**STATUSES, **options["status"]},
-    )
-
-
 READER = Reader(
-    each_source(_read),
+    each_source(read_inspect),
     help="""Make a submission from logs of Inspect.
 
     \b

@@ -52,7 +52,7 @@ class Sample:
     grading: bool = False
     """Whether a score holds the conversation with a model that graded."""
     notes: tuple[str, ...] = ()
-    """What its owner says of it: that a limit ended it, a reason that has no status."""
+    """What a person should know: that a limit ended it, or a reason that has no status."""
 
 
 def _wrong(at: At, what: str) -> InteropError:
@@ -64,12 +64,8 @@ def read_sample(
 ) -> Sample:
     """Return a sample as a response, what it says about the card, and how its prompt was sent.
 
-    Args:
-        sample: The sample.
-        at: Where it is.
-        model: Name of the evaluated model.
-        scorer: Name of the scorer of a score that has none, as old logs write it.
-        statuses: What reasons of ending mean.
+    `model` is the evaluated one, and `scorer` is that of a score without a name, as old logs write
+    it.
 
     Raises:
         InteropError: something in it makes no sense, or its owner calls it invalid.
@@ -101,18 +97,12 @@ def read_sample(
         judged=judged,
         extra=extra | ({"scores": scores} if scores else {}),
     )
-    sent = Sent() if status == "error" else sent
+    if status == "error":  # its log may end before the prompt was complete
+        sent = Sent()
     about = (one.get("metadata") for one in scores.values())
     grading = any(isinstance(one, dict) and "grading" in one for one in about)
-    notes = (*_notes(sample, rest), *_other_model(sent.model, model))
+    notes = tuple(_notes(sample, rest, sent.model or model, model))
     return Sample(response, facts, sent, scorers, grading, notes)
-
-
-def _other_model(called: str | None, evaluated: str) -> Iterator[str]:
-    """Yield a note where the model that was called is not that of the header."""
-    names = {(called or evaluated).rpartition("/")[2], evaluated.rpartition("/")[2]}
-    if len(names) > 1:
-        yield f"came from {called}, and the header says {evaluated}"
 
 
 def _check_owner(sample: Record, at: At, model: str) -> None:
@@ -128,16 +118,18 @@ def _check_owner(sample: Record, at: At, model: str) -> None:
         asked = other.get("model") if isinstance(other, dict) else None
         if isinstance(asked, str) and asked.rpartition("/")[2] == model.rpartition("/")[2]:
             instead = show(other.get("fallback_model"))
-            what = f"{instead} answered in the place of {asked}, as a fallback"
+            what = f"{instead} answered instead of {asked}, as a fallback"
             raise row_error(at, what, "give a log that was made without fallback_models")
 
 
-def _notes(sample: Record, output: Mapping[str, Any]) -> Iterator[str]:
+def _notes(sample: Record, output: Mapping[str, Any], called: str, evaluated: str) -> Iterator[str]:
     limit = sample.mapping("limit")
     if limit is not None:
         yield f"ended by a limit ({limit.data.get('type')})"
     if "stop_reason" in output:
         yield f"ended for the reason {show(output['stop_reason'])}, which --status can map"
+    if called.rpartition("/")[2] != evaluated.rpartition("/")[2]:
+        yield f"came from {called}, and the header says {evaluated}"
 
 
 def _prompt(sample: Record, at: At) -> tuple[str, str | None, int]:

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 from safebench.importing.facts import Absent, Fact, short_id
@@ -60,10 +61,7 @@ def scorers_without_scores(log: Record, scorers: Mapping[str, str]) -> list[str]
 def judge_facts(log: Record, scorers: Mapping[str, str], *, grading: bool) -> Iterator[Fact]:
     """Yield the entries of the judges whose verdicts the samples have.
 
-    Args:
-        log: The log.
-        scorers: The scorer of each judge.
-        grading: Whether scores hold the conversation with a grader.
+    `scorers` are by judge; `grading`: scores hold the conversation with a grader.
     """
     version = str(log.at("eval", "packages").text("inspect_ai") or "unversioned")
     listed = _listed(log)
@@ -123,14 +121,13 @@ def _listed(log: Record) -> dict[str, _Listed]:
             continue
         name = one.get("scorer") or one.get("name")
         options = one.get("options") or one.get("params")
-        if isinstance(name, str):
-            options = options if isinstance(options, dict) else {}
-            base = judge_name(name)
-            names = (base, *(f"{base}{n}" for n in range(1, 9)))
-            taken = place == "results.scores" and base in found
-            free = next((one for one in names if one not in found), base)
-            if not taken:
-                found[free] = _Listed(options, f"{place}[{number}]")
+        base = judge_name(name) if isinstance(name, str) else ""
+        if not base or (place == "results.scores" and base in found):
+            continue
+        # as Inspect numbers scorers of one name: match, match1
+        names = chain([base], (f"{base}{n}" for n in count(1)))
+        free = next(name for name in names if name not in found)
+        found[free] = _Listed(options if isinstance(options, dict) else {}, f"{place}[{number}]")
     return found
 
 

@@ -93,10 +93,7 @@ def is_sampled(facts: Sequence[Fact]) -> bool:
 def other_settings(run: Run, used: dict[str, Any], *, differ: bool) -> Iterator[str]:
     """Yield remarks on decoding settings that the results have and the samples do not.
 
-    Args:
-        run: The task.
-        used: The settings in the samples.
-        differ: Whether the settings in the task's configuration are other ones.
+    `used` are those in the samples; `differ`: the task's configuration has other ones.
     """
     if run.results is None or not run.config.data:
         return

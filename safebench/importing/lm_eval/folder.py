@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from safebench.importing.facts import file_error, first_words, natural, show
@@ -34,7 +35,7 @@ class Run:
     @property
     def config(self) -> Record:
         """The task's configuration; empty where there is none."""
-        return Record(self.samples, {}) if self.results is None else self.of_results("configs")
+        return self.of_results("configs")
 
     def of_results(self, section: str) -> Record:
         """Return what a section of the results holds of the task; empty where it is absent."""
@@ -47,7 +48,10 @@ class Run:
 class _Results:
     record: Record
     time: str | None
-    tasks: tuple[str, ...]
+
+    @cached_property
+    def tasks(self) -> list[str]:
+        return leaf_tasks(self.record)
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,10 @@ class _Samples:
     task: str
 
 
-def runs_in(path: Path, tasks: Sequence[str] | None) -> tuple[list[Run], list[str]]:
+def runs_in(path: Path, tasks: Sequence[str]) -> tuple[list[Run], list[str]]:
     """Return the runs to read, one for each task, and remarks on what is left out.
+
+    `tasks` are those to read; empty is every task.
 
     Raises:
         InteropError: nothing is there, samples are missing, or several runs or models are mixed.
@@ -68,7 +74,7 @@ def runs_in(path: Path, tasks: Sequence[str] | None) -> tuple[list[Run], list[st
         fix = f"give the folder after --output_path; {_LOG}"
         raise file_error(path, "holds no output of lm-eval", fix)
     present = sorted({*(task for one in results for task in one.tasks), *(s.task for s in samples)})
-    chosen = present if tasks is None else list(dict.fromkeys(tasks))
+    chosen = list(dict.fromkeys(tasks)) or present
     for task in chosen:
         if task not in present:
             what = f"has no task {show(task)}; it has {first_words(present, 8)}"
@@ -128,8 +134,7 @@ def _narrowed(results: _Results, task: str) -> _Results:
     record = results.record
     configs = record.at("configs").data
     kept = {name: one for name, one in configs.items() if name == task}
-    record = Record(record.file, {**record.data, "configs": kept})
-    return _Results(record, results.time, tuple(leaf_tasks(record)))
+    return _Results(Record(record.file, {**record.data, "configs": kept}), results.time)
 
 
 def _files(root: Path, *, deep: bool) -> Iterator[Path]:
@@ -151,7 +156,7 @@ def _results(files: list[Path]) -> Iterator[_Results]:
             continue
         record = read_record(file)
         if isinstance(record.data.get("results"), dict):
-            yield _Results(record, match["time"], tuple(leaf_tasks(record)))
+            yield _Results(record, match["time"])
 
 
 def _samples(files: list[Path], results: list[_Results]) -> Iterator[_Samples]:

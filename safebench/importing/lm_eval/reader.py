@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from safebench.harness.task_yaml import shipped_file
 from safebench.importing.facts import INDIRECT, Fact, file_error, first_words
 from safebench.importing.interface import (
     Collected,
     ModelKey,
     Option,
     Reader,
-    Source,
     each_source,
     joined,
-    own_task,
 )
 from safebench.importing.lm_eval import results
 from safebench.importing.lm_eval.decoding import (
@@ -45,7 +44,7 @@ def read_lm_eval(
     *,
     decoding: str | None = None,
     repeat: int | None = None,
-    tasks: Sequence[str] | None = None,
+    only_task: Sequence[str] = (),
     limit: int | None = None,
 ) -> Collected:
     """Return the responses that one model gave.
@@ -56,13 +55,13 @@ def read_lm_eval(
         model: Which model it is.
         decoding: Name of the decoding for the card; only where all text was generated the same way.
         repeat: Number of the first repeat, from 1, where repeats were separate runs.
-        tasks: Tasks to read; None is every task that was run.
+        only_task: Tasks to read; empty is every task that was run.
         limit: Only prompts with a smaller `doc_id` are read; None is all.
 
     Raises:
         InteropError: a file is damaged, samples are missing, or two runs are mixed.
     """
-    runs, remarks = runs_in(path, tasks)
+    runs, remarks = runs_in(path, only_task)
     records = {run.results.file: run.results for run in runs if run.results is not None}
     facts_of = {file: list(results.facts(record)) for file, record in records.items()}
     parts = []
@@ -109,7 +108,7 @@ def _of_run(
         decoding=key,
         repeat=repeat,
         seed=_seed(run, facts),
-        own=own_task(run.task),
+        own=shipped_file(run.task) is not None,
         generated=key != LOGLIKELIHOOD,
         header=header_of(run, declared, first),
     )
@@ -229,19 +228,8 @@ def _scheme(record: Record, facts: Sequence[Fact]) -> Iterator[Fact]:
         yield config.fact(place, "model", _SCHEME, varies=True)
 
 
-def _read(source: Source, model: ModelKey, options: Mapping[str, Any]) -> Collected:
-    return read_lm_eval(
-        source.path,
-        model,
-        decoding=source.decoding,
-        repeat=source.repeat,
-        tasks=options["only_task"] or None,
-        limit=options["limit"],
-    )
-
-
 READER = Reader(
-    each_source(_read),
+    each_source(read_lm_eval),
     help="""Make a submission from what `lm_eval run --log_samples` wrote.
 
     \b

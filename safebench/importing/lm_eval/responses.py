@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os.path
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 from safebench.importing.facts import Absent, Fact, first_words, short_id, show
 from safebench.importing.interface import ModelKey, ReportedVerdict, Response, row_error
 from safebench.importing.lm_eval.folder import Run
-from safebench.importing.lm_eval.samples import AS_WRITTEN, NO_FILTER, Doc
+from safebench.importing.lm_eval.samples import NO_FILTER, Doc, wrong
 from safebench.importing.prompts import (
     EXAMPLES,
     PREFILL,
@@ -21,7 +22,7 @@ from safebench.importing.prompts import (
     SentPrompt,
     words_of_template,
 )
-from safebench.importing.record import plain
+from safebench.importing.record import Record, plain
 
 _DOC_FIELDS = ("prompt_id", "prompt", "category", "construct", "target")
 """Fields of the documents of safebench's tasks."""
@@ -35,7 +36,7 @@ _OWN_METRIC = "the results do not say how this metric decides"
 _MEDIA = re.compile(r'"type": ?"((?:input_)?(?:image|audio|video|file)(?:_url)?)"')
 """Parts of a chat's messages that are no text."""
 _OF_ARGMAX = "acc"
-"""The metric of scored choices that is about the most likely one."""
+"""The only metric of scored choices that judges the most likely choice, which is the response."""
 _ROLES = frozenset({"system", "user", "assistant"})
 _AROUND = ("description", "gen_prefix")
 """Keys of a task's configuration whose text surrounds its prompts."""
@@ -63,7 +64,7 @@ class TaskReader:
     _unsplit: set[str] = field(default_factory=set)
     """Metrics that are logged once for several repeats."""
     _no_score: set[str] = field(default_factory=set)
-    """Metrics with a value that is no number from 0 to 1."""
+    """Metrics that have a value outside [0, 1], or one that is not a number."""
 
     def responses(self, doc: Doc) -> Iterator[Response]:
         """Yield a prompt's responses, by repeat. Raises InteropError."""
@@ -96,26 +97,25 @@ class TaskReader:
 
     def judges(self) -> Iterator[Fact]:
         """Yield who judged: a metric of lm-eval's is a rule, and a task's own may be anything."""
-        record, task = self.run.results, self.run.task
-        file = self.run.samples if record is None else record.file
-        version = record.text("lm_eval_version") if record else None
-        of_task = record.at("versions").data.get(task) if record else None
-        revision: Any = version
-        key = "lm_eval_version"
-        if version is None and of_task is not None:
+        task, key = self.run.task, "lm_eval_version"
+        record = self.run.results or Record(self.run.samples, {})
+        revision: Any = record.text(key)
+        of_task = record.at("versions").data.get(task)
+        if revision is None and of_task is not None:
             revision, key = str(of_task), f"versions.{task}"
-        elif version is None:
+        elif revision is None:
             revision = Absent("the files do not record the version of lm-eval")
         for name, metric in self._judges.items():
-            where = f"results.{task}.{metric}" if record else "metrics"
+            where = f"results.{task}.{metric}" if self.run.results else "metrics"
             entry: dict[str, Any] = {"kind": "rule", "id": f"lm-eval/{metric}"}
             if not _RULES.match(metric):
                 entry = dict.fromkeys(("kind", "id", "revision"), Absent(_OWN_METRIC))
             for what, value in {"name": name, **entry}.items():
-                yield Fact(("judge", name, what), value, file, where)
+                yield Fact(("judge", name, what), value, record.file, where)
             if "revision" not in entry:
                 varies = key != "lm_eval_version"
-                yield Fact(("judge", name, "revision"), revision, file, key, varies=varies)
+                place = ("judge", name, "revision")
+                yield Fact(place, revision, record.file, key, varies=varies)
 
     def remarks(self) -> Iterator[str]:
         """Yield what a person should know about the verdicts."""
@@ -128,8 +128,8 @@ class TaskReader:
         if self._no_score:
             names = first_words(sorted(self._no_score))
             yield (
-                f"{self.run.samples}: values of {names} are no numbers from 0 to 1 and so no "
-                "verdicts; they are kept in extra"
+                f"{self.run.samples}: values of {names} are not numbers from 0 to 1, so they are "
+                "not verdicts; they are kept in extra"
             )
 
     def _about(self, doc: Doc, prompt: str, extra: dict[str, Any]) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def _generated(doc: Doc) -> _Content:
         raise row_error(doc.at, what, "leave the task out: name the tasks to import")
     for response in doc.answers[0]:
         if response is not None and not isinstance(response, str):
-            raise row_error(doc.at, f"a response is {show(response)}, expected a text", AS_WRITTEN)
+            raise wrong(doc.at, f"a response is {show(response)}, expected a text")
     rest = doc.requests[0][2:]
     more = {"arguments": plain(rest)} if rest else {}
     prompt = _prompt(doc, doc.requests[0][0])
@@ -208,27 +208,25 @@ def _prompt(doc: Doc, context: Any) -> str:
     if isinstance(context, list) and context and all(isinstance(one, dict) for one in context):
         return json.dumps(context, ensure_ascii=False)
     if not isinstance(context, str):
-        what = f"`arguments` begin with {show(context)}, expected the prompt"
-        raise row_error(doc.at, what, AS_WRITTEN)
+        raise wrong(doc.at, f"`arguments` begin with {show(context)}, expected the prompt")
     return context
 
 
 def _chosen(doc: Doc) -> _Content:
     """Return the most likely choice as the response."""
     if len(doc.answers) != len(doc.requests):
-        what = f"{len(doc.requests)} requests, but {len(doc.answers)} answers"
-        raise row_error(doc.at, what, AS_WRITTEN)
+        raise wrong(doc.at, f"{len(doc.requests)} requests, but {len(doc.answers)} answers")
     choices: list[dict[str, Any]] = []
     for request, answers in zip(doc.requests, doc.answers, strict=True):
         if len(request) < 2 or not all(isinstance(part, str) for part in request[:2]):
-            what = f"a request is {show(request)}, expected a context and a choice"
-            raise row_error(doc.at, what, AS_WRITTEN)
+            raise wrong(doc.at, f"a request is {show(request)}, expected a context and a choice")
         score, greedy = _score(doc, answers)
         choices.append({"context": request[0], "text": request[1]})
         choices[-1] |= {"loglikelihood": score, "is_greedy": greedy}
     # acc_mutual_info scores every choice a second time, without the context
     scored = [choice for choice in choices if choice["context"]] or choices
-    shared = _common_start([choice["context"] for choice in scored])
+    contexts = [choice["context"] for choice in scored]
+    shared = os.path.commonprefix(contexts)  # noqa: RUF071 - it is about characters, not paths
     for choice in scored:
         choice["context"] = choice["context"][len(shared) :]
     best = max(scored, key=lambda choice: choice["loglikelihood"])
@@ -239,33 +237,19 @@ def _score(doc: Doc, answers: list[Any]) -> tuple[float, bool | None]:
     """Return the log-likelihood of a choice, and whether it is the greedy continuation."""
     if len(answers) != 1 or not isinstance(answers[0], list) or not answers[0]:
         what = f"`resps` has {show(answers)}, expected a log-likelihood and whether it is greedy"
-        raise row_error(doc.at, what, AS_WRITTEN)
+        raise wrong(doc.at, what)
     try:
         score = float(answers[0][0])
     except (TypeError, ValueError, OverflowError):
         score = float("nan")
     if score != score:
-        what = f"a log-likelihood is {show(answers[0][0])}, expected a number"
-        raise row_error(doc.at, what, AS_WRITTEN)
+        raise wrong(doc.at, f"a log-likelihood is {show(answers[0][0])}, expected a number")
     greedy = str(answers[0][1]) if len(answers[0]) > 1 else ""
     return score, {"True": True, "False": False}.get(greedy)
 
 
-def _common_start(texts: list[str]) -> str:
-    """Return what all texts begin with."""
-    first, last = min(texts), max(texts)  # all others lie between these two
-    same = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), None)
-    return first if same is None else first[:same]
-
-
 def header_of(run: Run, facts: Iterable[Fact], first: Doc) -> PromptHeader:
-    """Return what the results declare about a task's prompts.
-
-    Args:
-        run: The task.
-        facts: What its results say.
-        first: One of its prompts.
-    """
+    """Return what results, whose `facts` these are, declare about a task's prompts."""
     record = run.results
     if record is None:
         return PromptHeader(run.samples)

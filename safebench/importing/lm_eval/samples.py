@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
+from safebench.errors import InteropError
 from safebench.importing.facts import file_error, first_words, show
 from safebench.importing.interface import At, row_error
 from safebench.importing.lm_eval.fields import SAMPLE
@@ -28,9 +29,8 @@ MOST_LIST = 512 * 1024 * 1024
 MOST_TOTAL = 8 * 1024 * 1024 * 1024
 """Largest file of lines, in bytes once unpacked."""
 _FEW = 50
-"""Brackets of a line that are too few for deep nesting."""
+"""So few brackets cannot nest too deeply."""
 NO_FILTER = "none"
-AS_WRITTEN = "give the file as lm-eval wrote it"
 _CUT = "the run or the copy was interrupted: copy the file again, or run lm_eval again"
 _MIXED = "two runs are mixed: keep the rows of one"
 _BOM = b"\xef\xbb\xbf"
@@ -39,6 +39,11 @@ _FIELDS = frozenset(SAMPLE)
 """Fields of a row that are neither a metric nor kept as they are."""
 
 Row = tuple[At, dict[str, Any]]
+
+
+def wrong(at: At, what: str) -> InteropError:
+    """Return the error for a row that lm-eval would not have written so."""
+    return row_error(at, what, "give the file as lm-eval wrote it")
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def read_docs(
             continue
         filter_ = row.get("filter", NO_FILTER)
         if not isinstance(filter_, str):
-            raise row_error(at, f"`filter` is {show(filter_)}, expected a text", AS_WRITTEN)
+            raise wrong(at, f"`filter` is {show(filter_)}, expected a text")
         first = seen.setdefault((doc_id, filter_), at)
         if first is not at:
             what = f"doc_id {doc_id} of {task} was already in {first.unit} {first.number}"
@@ -158,8 +163,7 @@ def _list(stream: IO[bytes], file: Path) -> Iterator[Row]:
     # A file may also hold a list on each line, or a list that is cut off: both fail here.
     rows = _parse(raw, At(file, 1), last=True)
     if not isinstance(rows, list):
-        what = f"it holds {show(rows)}, expected a list of samples"
-        raise row_error(At(file, 1), what, AS_WRITTEN)
+        raise wrong(At(file, 1), f"it holds {show(rows)}, expected a list of samples")
     for number, row in enumerate(rows, 1):
         at = At(file, number, "sample")
         yield at, _mapping(row, at)
@@ -172,8 +176,7 @@ def _lines(stream: IO[bytes], file: Path) -> Iterator[Row]:
         total += len(line)
         at = At(file, number)
         if len(line) > MOST_LINE:
-            what = f"the line is longer than {MOST_LINE // 1024 // 1024} MiB"
-            raise row_error(at, what, AS_WRITTEN)
+            raise wrong(at, f"the line is longer than {MOST_LINE // 1024 // 1024} MiB")
         if total > MOST_TOTAL:
             what = f"the file is larger than {MOST_TOTAL // 1024**3} GiB"
             raise row_error(at, what, "import fewer tasks at once")
@@ -183,9 +186,10 @@ def _lines(stream: IO[bytes], file: Path) -> Iterator[Row]:
 
 
 def _is_harmless(line: bytes) -> bool:
-    """Whether its bytes show that `check_data` has nothing to find in a line.
+    """Whether the bytes of a line show that `check_data` would find nothing.
 
-    Half a character takes an escape, and nesting takes brackets.
+    Half a character takes an escape, and nesting takes brackets. This spares a walk through nearly
+    every row of a large file.
     """
     return line.count(b"{") + line.count(b"[") <= _FEW and b"\\ud" not in line.lower()
 
@@ -206,22 +210,20 @@ def _parse(raw: bytes, at: At, *, last: bool) -> Any:
         if problem.pos >= len(text) - spare or "Unterminated" in problem.msg:
             raise row_error(at, "it is cut off before its end", _CUT) from None
         if problem.msg == "Extra data" and text.lstrip().startswith("["):
-            what = "it holds a list, expected a sample: a mapping"
-            raise row_error(at, what, AS_WRITTEN) from None
+            raise wrong(at, "it holds a list, expected a sample: a mapping") from None
         where = At(at.file, at.number + problem.lineno - 1)
-        what = f"not JSON: {problem.msg} at character {problem.colno}"
-        raise row_error(where, what, AS_WRITTEN) from None
+        raise wrong(where, f"not JSON: {problem.msg} at character {problem.colno}") from None
     except ValueError as problem:  # also a number of too many digits
-        raise row_error(at, str(problem), AS_WRITTEN) from None
+        raise wrong(at, str(problem)) from None
 
 
 def _mapping(row: Any, at: At) -> dict[str, Any]:
     if not isinstance(row, dict):
-        raise row_error(at, f"it holds {show(row)}, expected a sample: a mapping", AS_WRITTEN)
+        raise wrong(at, f"it holds {show(row)}, expected a sample: a mapping")
     try:
         check_data(row)
     except ValueError as problem:
-        raise row_error(at, str(problem), AS_WRITTEN) from None
+        raise wrong(at, str(problem)) from None
     return row
 
 
@@ -231,7 +233,7 @@ def _doc_id(row: dict[str, Any], at: At) -> int:
         what = f"`doc_id` is missing; the row has {first_words(map(show, row), 5)}"
         raise row_error(at, what, "give lm-eval's samples_*.jsonl")
     if not isinstance(doc_id, int) or isinstance(doc_id, bool) or doc_id < 0:
-        raise row_error(at, f"`doc_id` is {show(doc_id)}, expected a whole number", AS_WRITTEN)
+        raise wrong(at, f"`doc_id` is {show(doc_id)}, expected a whole number")
     return doc_id
 
 
@@ -242,12 +244,11 @@ def _doc(row: dict[str, Any], at: At, doc_id: int, filter_: str, known: frozense
     doc, target, resps = row["doc"], row.get("target"), row["resps"]
     metrics = row.get("metrics", [key for key in row if key in known and key not in _FIELDS])
     if not isinstance(metrics, list) or not all(isinstance(one, str) for one in metrics):
-        raise row_error(at, f"`metrics` is {show(metrics)}, expected names", AS_WRITTEN)
+        raise wrong(at, f"`metrics` is {show(metrics)}, expected names")
     if not isinstance(resps, list) or not resps:
-        raise row_error(at, f"`resps` is {show(resps)}, expected the responses", AS_WRITTEN)
+        raise wrong(at, f"`resps` is {show(resps)}, expected the responses")
     if not all(isinstance(one, list) and one for one in resps):
-        what = f"`resps` is {show(resps)}, expected a list for each request"
-        raise row_error(at, what, AS_WRITTEN)
+        raise wrong(at, f"`resps` is {show(resps)}, expected a list for each request")
     extra = {key: plain(row[key]) for key in row if key not in _FIELDS and key not in metrics}
     if "filtered_resps" in row:
         extra["filtered_resps"] = {filter_: plain(row["filtered_resps"])}
@@ -272,7 +273,7 @@ def _requests(arguments: Any, at: At) -> list[list[Any]]:
         if all(isinstance(one, list) and one for one in found):
             return found
         expected = "lists or mappings"
-    raise row_error(at, f"`arguments` is {show(arguments)}, expected {expected}", AS_WRITTEN)
+    raise wrong(at, f"`arguments` is {show(arguments)}, expected {expected}")
 
 
 def _add_filter(first: Doc, other: Doc) -> None:

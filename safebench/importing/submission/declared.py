@@ -46,7 +46,7 @@ def card_facts(file: Path, out: Path) -> list[Fact]:
         raise InteropError(
             f"{visible(str(file))} is not a mapping", fix="give sections of a card, e.g. `judge:`"
         )
-    for problem in document.problems:  # a key that stands twice, a number that is none
+    for problem in document.problems:  # a key that occurs twice, a number that is not finite
         raise InteropError(
             f"{visible(str(file))}:{problem.place.line}: {problem.message}", fix=problem.fix
         )
@@ -64,8 +64,8 @@ def card_facts(file: Path, out: Path) -> list[Fact]:
 def answers_schema() -> dict[str, Any]:
     """Return the JSON Schema of what --card gives, published as spec/v1/answers.schema.json.
 
-    It is the card's, of which everything may be left out, absent, or null for `there is none`;
-    what is computed anew is not looked at.
+    It is the schema of a card in which every field may be left out, be `not_reported`, or be null,
+    which means that there is none. What is computed anew is not checked.
     """
     schema = card_schema()
     schema["properties"] |= {name: {} for name in _COMPUTED}
@@ -151,11 +151,7 @@ def setting_facts(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[Fact]:
 
 
 def keyed(facts: Iterable[Fact], settings: Iterable[Fact]) -> list[Fact]:
-    """Return a person's facts about decodings under the keys of the files' decodings.
-
-    Args:
-        facts: What files say.
-        settings: What a person declares about decodings, by their names.
+    """Return a person's facts about decodings, by name, under the keys of the files' decodings.
 
     Raises:
         InteropError: not exactly one decoding of the files has these settings.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -69,26 +69,30 @@ class Request:
     """Whether the claim is about these weights, not about the recipe."""
 
 
+def judges_called(name: str, option: str, known: Iterable[str]) -> list[str]:
+    """Return the judges of a name: `NAME` itself, and every `NAME.PART`.
+
+    Raises:
+        InteropError: there is none; names the option.
+    """
+    known = sorted(known)
+    found = [judge for judge in known if judge == name or judge.startswith(f"{name}.")]
+    if not found:
+        raise InteropError(
+            f"{option} {visible(name)}: no judge of that name reported verdicts",
+            fix=f"those that did: {', '.join(known) or 'none'}",
+        )
+    return found
+
+
 def without_judges(collected: Collected, names: Sequence[str]) -> Collected:
     """Return what was read without the verdicts of some judges, which stay in `extra`.
 
     Raises:
         InteropError: no judge has such a name.
     """
-    if not names:
-        return collected
-    known = sorted({judge for one in collected.samples for judge in one.judged})
-
-    def is_of(judge: str, name: str) -> bool:
-        return judge == name or judge.startswith(f"{name}.")
-
-    for name in names:
-        if not any(is_of(judge, name) for judge in known):
-            raise InteropError(
-                f"--leave-out {visible(name)}: no judge of that name reported verdicts",
-                fix=f"those that did: {', '.join(known) or 'none'}",
-            )
-    out = {judge for judge in known if any(is_of(judge, name) for name in names)}
+    known = {judge for one in collected.samples for judge in one.judged} if names else ()
+    out = {judge for name in names for judge in judges_called(name, "--leave-out", known)}
     return replace(
         collected,
         samples=tuple(_without(one, out) for one in collected.samples),

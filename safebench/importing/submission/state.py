@@ -25,7 +25,7 @@ from safebench.importing.prompts import check_prompts
 from safebench.importing.record import read_record
 from safebench.importing.submission.declared import card_facts, keyed, seen_from, setting_facts
 from safebench.importing.submission.models import Models, seed_facts
-from safebench.importing.submission.request import Request, TrainingFile
+from safebench.importing.submission.request import Request, TrainingFile, judges_called
 from safebench.importing.submission.weights import check_loaded, check_responses
 
 _OF_PROMPTS = frozenset({"dataset_id", "dataset_revision", "metric", "direction", "version"})
@@ -80,12 +80,7 @@ def collected_facts(request: Request) -> list[Fact]:
 def _judges(request: Request, reporting: set[str]) -> Iterator[Fact]:
     """Yield the kinds and ids of judges that options give."""
     for name, (kind, identifier) in request.judges.items():
-        parts = sorted(one for one in reporting if one == name or one.startswith(f"{name}."))
-        if not parts:
-            raise InteropError(
-                f"--judge {visible(name)}: no judge of that name reported verdicts",
-                fix=f"those that did: {', '.join(sorted(reporting)) or 'none'}",
-            )
+        parts = judges_called(name, "--judge", reporting)
         for part, (field, value) in product(parts, (("kind", kind), ("id", identifier))):
             if value:
                 note = "--judge"
@@ -132,11 +127,7 @@ def settle_facts(
 ) -> ImportState:
     """Return one value per field, and every model's checkpoint.
 
-    Args:
-        request: What is imported.
-        tasks: The tasks that were answered.
-        facts: Those of `collected_facts` and of judges; the entries of tasks are still to come.
-        remarks: What a person should know and no field holds.
+    `facts` are those of `collected_facts` and of judges; the entries of tasks are still to come.
 
     Raises:
         InteropError: two sources contradict each other, or something is open that has to be known.
@@ -250,7 +241,7 @@ def rendered_facts(card: Card, folder: Path, base: Path | None) -> Iterator[Fact
         base: Folder of the base model, whose tokenizer renders; None where it is not here.
 
     Raises:
-        CardError: its chat template is not the one that was applied.
+        CardError: the base model has another chat template than was applied.
     """
     if isinstance(card.data, NotReported):
         return

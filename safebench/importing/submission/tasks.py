@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -12,8 +11,8 @@ from typing import Any
 
 from safebench.card.task import Construct
 from safebench.errors import InteropError, visible
-from safebench.harness.tasks import LoadedTask, load_task, task_names
-from safebench.importing.facts import Fact, first_words, show
+from safebench.harness.tasks import LoadedTask, documents_sha256, load_task, task_names
+from safebench.importing.facts import Fact, first_words, single_spaced
 from safebench.importing.interface import At, ModelKey, Response, row_error
 from safebench.importing.submission.request import Request
 
@@ -47,6 +46,12 @@ class MatchedResponse:
             "status": sample.status,
         }
 
+    def row(self, prompt: str) -> dict[str, Any]:
+        """Return its row in a table of responses, with the text that stands for its prompt."""
+        sample = self.sample
+        given = {"response": sample.response, "new_tokens": sample.new_tokens}
+        return {**self.cell, "prompt": prompt, **given}
+
 
 def tasks_of(request: Request, facts: Sequence[Fact]) -> tuple[LoadedTask, ...]:
     """Return the tasks that were answered, with their documents.
@@ -56,12 +61,11 @@ def tasks_of(request: Request, facts: Sequence[Fact]) -> tuple[LoadedTask, ...]:
 
     Raises:
         TaskError: the prompts of a task cannot be loaded.
-        InteropError: nothing says what a task measures, or a response cannot be written.
+        InteropError: nothing says what a task measures.
     """
     own = task_names()
     by_task: dict[str, list[Response]] = {}
     for sample in request.collected.samples:
-        _check_written(sample)
         by_task.setdefault(sample.task, []).append(sample)
     unused = [t for t in (*request.constructs, *request.task_files) if t not in by_task]
     if unused:
@@ -81,21 +85,6 @@ def tasks_of(request: Request, facts: Sequence[Fact]) -> tuple[LoadedTask, ...]:
         else:
             loaded.append(_other_task(name, samples, request, facts))
     return tuple(loaded)
-
-
-def _check_written(sample: Response) -> None:
-    """Check that texts can be written: JSON can hold half of a character, and a table cannot."""
-    texts = (sample.prompt, sample.response, sample.prompt_id, sample.category, sample.target)
-    for text in filter(None, texts):
-        try:
-            text.encode()
-        except UnicodeEncodeError as problem:
-            half = text[max(0, problem.start - 20) : problem.end]
-            raise row_error(
-                sample.at,
-                f"half of a character stands alone in {show(half)}",
-                "correct the text, e.g. write U+FFFD in its place; it was cut inside a character",
-            ) from None
 
 
 def _field(facts: Iterable[Fact], task: str, field: str) -> Any:
@@ -119,7 +108,7 @@ def _other_task(
     """Return another lab's task, made of the prompts that were answered."""
     documents: dict[str, tuple[Document, At]] = {}
     for sample in samples:
-        prompt_id = sample.prompt_id or _id_of(sample.prompt)
+        prompt_id = sample.prompt_id or prompt_id_of(sample.prompt)
         construct = sample.construct or request.constructs.get(name)
         if construct is None:
             raise row_error(
@@ -144,11 +133,6 @@ def _other_task(
                 "every model has to answer the same prompts: import one version of the task",
             )
     found = tuple(document for document, _ in documents.values())[: request.limit]
-    lines = "".join(
-        json.dumps([d["prompt_id"], d["construct"], d["prompt"], d["target"]], ensure_ascii=False)
-        + "\n"
-        for d in found
-    )
     constructs: dict[Construct, None] = dict.fromkeys(d["construct"] for d in found)
     return LoadedTask(
         name=name,
@@ -157,13 +141,14 @@ def _other_task(
         is_published=True,
         dataset_id=str(_field(facts, name, "dataset_id") or name),
         dataset_revision=_field(facts, name, "dataset_revision"),
-        dataset_sha256=hashlib.sha256(lines.encode()).hexdigest(),
+        dataset_sha256=documents_sha256(found),
         documents=found,
         task=None,
     )
 
 
-def _id_of(prompt: str) -> str:
+def prompt_id_of(prompt: str) -> str:
+    """Return the id of a prompt that has none of its own: its digest."""
     return hashlib.sha256(prompt.encode()).hexdigest()[:16]
 
 
@@ -195,16 +180,16 @@ class _Documents:
         self.by_id = {str(d["prompt_id"]): d for d in task.documents}
         self.by_text: dict[str, list[Document]] = {}
         for document in task.documents:
-            self.by_text.setdefault(_plain(document["prompt"]), []).append(document)
+            self.by_text.setdefault(single_spaced(document["prompt"]), []).append(document)
 
     def of(self, sample: Response, *, limited: bool) -> Document | None:
         """Return the document of a response; None for one beyond the first prompts."""
         prompt_id = sample.prompt_id
         if prompt_id is None and self.task.task is None:  # made of what was answered
-            prompt_id = _id_of(sample.prompt)
+            prompt_id = prompt_id_of(sample.prompt)
         document = self.by_id.get(prompt_id or "")
         if document is not None:
-            if sample.prompt and _plain(sample.prompt) != _plain(document["prompt"]):
+            if sample.prompt and single_spaced(sample.prompt) != single_spaced(document["prompt"]):
                 raise row_error(
                     sample.at,
                     f"prompt {prompt_id} is {_short(sample.prompt)}, but in {self.task.name} it is "
@@ -212,7 +197,7 @@ class _Documents:
                     "import responses to the task's own prompts, in its own words",
                 )
             return document
-        same = self.by_text.get(_plain(sample.prompt), []) if sample.prompt else []
+        same = self.by_text.get(single_spaced(sample.prompt), []) if sample.prompt else []
         if len(same) > 1:
             ids = ", ".join(str(d["prompt_id"]) for d in same)
             raise row_error(
@@ -225,7 +210,7 @@ class _Documents:
         if limited:
             return None
         named = f"prompt {prompt_id} " if prompt_id is not None else ""
-        near = get_close_matches(_plain(sample.prompt), self.by_text, n=1, cutoff=0.8)
+        near = get_close_matches(single_spaced(sample.prompt), self.by_text, n=1, cutoff=0.8)
         other = f"; the closest is {_short(near[0])}" if near else ""
         raise row_error(
             sample.at,
@@ -234,12 +219,8 @@ class _Documents:
         )
 
 
-def _plain(text: str) -> str:
-    return " ".join(str(text).split())
-
-
 def _short(text: str) -> str:
-    shown = visible(_plain(text))
+    shown = visible(single_spaced(text))
     return repr(shown if len(shown) <= 80 else f"{shown[:77]}...")
 
 
@@ -257,9 +238,7 @@ def check_complete(
     Raises:
         InteropError: a response is missing, or there are two.
     """
-    answered: dict[tuple[ModelKey, _Cell], dict[str, At]] = {}
-    failed: dict[tuple[ModelKey, _Cell], list[str]] = {}
-    """Prompts without a response, because the sampler failed."""
+    answered: dict[tuple[ModelKey, _Cell], dict[str, Response]] = {}
     for one in found:
         sample, prompt_id = one.sample, str(one.document["prompt_id"])
         cell = (sample.decoding, sample.task, sample.repeat)
@@ -268,31 +247,32 @@ def check_complete(
             raise row_error(
                 sample.at,
                 f"a second response of {sample.model} to {prompt_id} ({sample.task}, repeat "
-                f"{sample.repeat}); the first is at {prompts[prompt_id]}",
+                f"{sample.repeat}); the first is at {prompts[prompt_id].at}",
                 "leave one out, or number repeats: repeat=2",
             )
-        prompts[prompt_id] = sample.at
-        if sample.status in ("error", "not_run"):
-            failed.setdefault((sample.model, cell), []).append(prompt_id)
+        prompts[prompt_id] = sample
     documents = {task.name: [str(d["prompt_id"]) for d in task.documents] for task in tasks}
     models = dict.fromkeys(model for model, _ in answered)
     cells = dict.fromkeys(cell for _, cell in answered)
     for model, (decoding, task, repeat) in product(models, cells):
         present = answered.get((model, (decoding, task, repeat)), {})
-        without = failed.get((model, (decoding, task, repeat)), ())
-        missing = [p for p in documents[task] if p not in present or p in without]
+        # where the sampler failed there is a row, and no response
+        got = {p for p, one in present.items() if one.status not in ("error", "not_run")}
+        missing = [p for p in documents[task] if p not in got]
         if missing:
             what = f"{model}, {names[decoding]}, {task}, repeat {repeat}"
             raise _incomplete(what, missing, present, len(documents[task]))
 
 
-def _incomplete(what: str, missing: list[str], present: Mapping[str, At], of: int) -> InteropError:
+def _incomplete(
+    what: str, missing: list[str], present: Mapping[str, Response], of: int
+) -> InteropError:
     if not present:
         return InteropError(
             f"{what}: no responses, but another model has some",
             fix="import them too; every model answers every task under every decoding",
         )
-    file = next(iter(present.values())).file
+    file = next(iter(present.values())).at.file
     return InteropError(
         f"{what}: {len(missing)} of {of} prompts have no response in {visible(str(file))}: "
         f"{first_words(missing)}",

@@ -17,7 +17,7 @@ from safebench.evidence.tables import OUTCOMES, Verdict, make_table
 from safebench.harness.tasks import LoadedTask
 from safebench.importing.draft.start import RULE, rule_name
 from safebench.importing.facts import BY_PERSON, Absent, Fact, first_words, show
-from safebench.importing.interface import ModelKey, ReportedVerdict, row_error
+from safebench.importing.interface import ReportedVerdict, row_error
 from safebench.importing.submission.tasks import MatchedResponse
 from safebench.judges.interface import score_of
 from safebench.words import count, listed
@@ -39,7 +39,7 @@ def reported_by(matched: Iterable[MatchedResponse]) -> dict[str, list[Construct]
     }
 
 
-def _decided(matched: Iterable[MatchedResponse]) -> dict[str, list[_Part]]:
+def _decided(matched: Iterable[MatchedResponse]) -> dict[str, dict[_Part, None]]:
     """Return the judges of reported verdicts, with what they decide.
 
     A judge may have no verdict on some responses of that: its output could not be read, say.
@@ -49,7 +49,7 @@ def _decided(matched: Iterable[MatchedResponse]) -> dict[str, list[_Part]]:
         for name, verdict in one.sample.judged.items():
             if verdict.grade is not None:
                 judges.setdefault(name, {})[_part(one)] = None
-    return {name: list(parts) for name, parts in judges.items()}
+    return judges
 
 
 def _part(one: MatchedResponse) -> _Part:
@@ -67,20 +67,17 @@ def silent_judges(
     decided = _decided(matched)
     asked = {name for one in matched for name in one.sample.judged} - decided.keys()
     remarks = [
-        f"{name} scored none of {count(len(matched), 'response')}: it is no judge of the card"
+        f"{name} scored none of {count(len(matched), 'response')}: the card does not list it"
         for name in sorted(asked)
     ]
     for name, parts in decided.items():
         here = [one for one in matched if _part(one) in parts]
-        by_run: dict[tuple[ModelKey, _Part], bool] = {}
+        scored = {(one.sample.model, _part(one)) for one in here if _has_verdict(one, name)}
         for one in here:
-            key = (one.sample.model, _part(one))
-            by_run[key] = by_run.get(key, False) or _has_verdict(one, name)
-        for (model, (task, _)), has_any in by_run.items():
-            if not has_any:
+            if (one.sample.model, _part(one)) not in scored:
                 raise InteropError(
-                    f"{name} has no verdict on any response of {model} to {task}, but on those of "
-                    "other models",
+                    f"{name} has no verdict on any response of {one.sample.model} to "
+                    f"{one.sample.task}, but on those of other models",
                     fix=f"have it judge all models, or leave it out: --leave-out {name}",
                 )
         missing = sum(not _has_verdict(one, name) for one in here)
@@ -104,7 +101,7 @@ def _has_verdict(one: MatchedResponse, name: str) -> bool:
 def judge_facts(
     facts: Sequence[Fact], matched: Sequence[MatchedResponse], labels: Mapping[str, str]
 ) -> list[Fact]:
-    """Return what the card says about its judges beside what files and a person say.
+    """Return what the import itself adds to what files and a person say about judges.
 
     The rule judge is asked where no card names judges and no verdicts were reported; where they
     were, it is asked beside them about harm and over-refusal.
@@ -166,17 +163,14 @@ def _check_kinds(
     raise InteropError(what, fix=visible(fix))
 
 
-def _to_judge(matched: Sequence[MatchedResponse]) -> list[tuple[str, Construct]]:
+def _to_judge(matched: Sequence[MatchedResponse]) -> list[_Part]:
     """Return tasks and constructs to judge here: those without reported scores.
 
     A reported verdict on harm or a refusal does not replace the verdict of a judge that is asked.
     """
-    reported: dict[tuple[str, Construct], bool] = {}
-    for one in matched:
-        pair = _part(one)
-        judged = any(_has_verdict(one, name) for name in one.sample.judged)
-        reported[pair] = reported.get(pair, False) or judged
-    return [pair for pair, judged in reported.items() if not judged or pair[1] in _WITH_VERDICTS]
+    reported = {part for parts in _decided(matched).values() for part in parts}
+    parts = dict.fromkeys(_part(one) for one in matched)
+    return [part for part in parts if part not in reported or part[1] in _WITH_VERDICTS]
 
 
 def _has(facts: Iterable[Fact], judge: str, field: str) -> bool:
@@ -188,7 +182,7 @@ def primary_judge(
 ) -> str:
     """Return the judge that a task's estimand names when no plan does.
 
-    It is the primary judge or, where that one does not judge the task, one that reported verdicts.
+    It is the primary judge, or a judge that reported verdicts where the primary one does not judge.
     """
     of_task = [one for one in matched if one.sample.task == task.name]
     elsewhere, everywhere = list(reported_by(of_task)), reported_by(matched)
@@ -207,13 +201,11 @@ def reported_outcomes(
 ) -> pa.Table:
     """Return the outcomes of reported verdicts.
 
-    Args:
-        matched: The responses.
-        card: Describes the judges, with the score from which a response is harmful.
-        labels: Verdicts of the standard by the words of judges, `WORD` or `JUDGE:WORD`.
+    The card has the score from which a judge's response is harmful; `labels` are verdicts of the
+    standard by the words of judges, `WORD` or `JUDGE:WORD`.
 
     Raises:
-        InteropError: a verdict is neither a verdict nor a score that is needed.
+        InteropError: a word is no verdict, or a score that is needed is missing.
     """
     judges = {judge.name: judge for judge in items(card.judge)}
     problems = list(_unknown_grades(matched, judges, labels))

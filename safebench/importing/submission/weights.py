@@ -14,7 +14,7 @@ from safebench.importing.loaded import LoadedWeights, is_same, may_be_same_name,
 
 _QUANTIZATION: Place = ("model", "quantization")
 _ENOUGH = 6
-"""Number of different responses, of at least `_FEWEST_WORDS`, that two models do not share by
+"""So many different responses, of at least `_FEWEST_WORDS` words, two models do not share by
 chance."""
 _FEWEST_WORDS = 4
 

@@ -184,15 +184,9 @@ class _Writer:
     def _responses(self) -> pa.Table:
         rows = []
         for one in self.matched:
-            extra = dict(one.sample.extra)
-            row = {
-                **one.cell,
-                "prompt": one.document["prompt"],
-                "response": one.sample.response,
-                "new_tokens": one.sample.new_tokens,
-                "extra": _json(extra).decode() if extra else None,
-            }
-            rows.append(row)
+            extra = one.sample.extra
+            more = {"extra": _json(dict(extra)).decode() if extra else None}
+            rows.append(one.row(one.document["prompt"]) | more)
         schema = RESPONSES
         if any(row["extra"] for row in rows):
             schema = schema.append(pa.field("extra", pa.string()))
@@ -254,6 +248,7 @@ def _task_facts(
         decoding = next(one.sample.decoding for one in matched if one.sample.task == task.name)
         judge = primary_judge(judges, task, matched)
         estimand = Estimand(checkpoint=last, decoding=decoding, judge=judge)
+        # through JSON, because the models are strict: in Python a list is not a tuple
         entry = Task.model_validate_json(json.dumps({"name": task.name, **kept}))
         pinned = pinned_task(entry, task, estimand)
         if task.task is None and task.dataset_revision is None:

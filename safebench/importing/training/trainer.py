@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,8 @@ from typing import Any
 
 from safebench.card.read import MAX_BYTES, read_bytes
 from safebench.importing.facts import INDIRECT, Absent, Fact, setting
-from safebench.importing.fields import kept_settings
+from safebench.importing.fields import Field, Fields, kept_settings, read_fields, several
 from safebench.importing.record import Read, Record
-from safebench.importing.training.settings import argument_field
 
 _HYPER = ("hyperparameters",)
 DEFAULT_TEMPLATE = "default"
@@ -33,9 +33,97 @@ _FIELDS: dict[str, tuple[str, Read]] = {
     "batch_size.gradient_accumulation": ("gradient_accumulation_steps", Record.whole),
 }
 """Field of the card: key of the arguments, and how it is read."""
+_LOSS_FLAGS = ("completion_only_loss", "assistant_only_loss")
+_SET = Field("extra", "where it is not null, false or empty")
+_PLACE = Field("ignored", "where files lie and what they are called")
+_REPORT = Field("ignored", "what was logged, evaluated, saved or uploaded on the way")
+_SPEED = Field("ignored", "memory and speed alone")
+ARGUMENTS: Fields = {
+    **read_fields("hyperparameters", _FIELDS),
+    "optim_args": Field("card", "hyperparameters.optimizer_args"),
+    "lr_scheduler_kwargs": Field("card", "hyperparameters.lr_scheduler_args"),
+    "num_train_epochs": Field("card", "hyperparameters.epochs"),
+    "max_steps": Field("card", "hyperparameters.steps"),
+    "warmup_steps": Field("card", "hyperparameters.warmup_steps"),
+    "warmup_ratio": Field("card", "hyperparameters.warmup_ratio"),
+    **several("max_length max_seq_length", Field("card", "hyperparameters.max_length")),
+    **several("bf16 fp16", Field("card", "hyperparameters.precision")),
+    **several(" ".join(_LOSS_FLAGS), Field("card", "hyperparameters.loss_on")),
+    **several("fsdp deepspeed", Field("card", "hyperparameters.sharding")),
+    "seed": Field("card", "seeds.training"),
+    "data_seed": Field("card", "seeds.fixed.data_order"),
+    "model_init_kwargs": Field("card", "hyperparameters.quantization; the rest under extra"),
+    "label_smoothing_factor": Field("extra", "where it is not 0", (0.0, 0)),
+    "average_tokens_across_devices": Field("extra", "where it is false", (True,)),
+    "accelerator_config": Field(
+        "extra",
+        "where it is not accelerate's own",
+        ({"even_batches": True, "use_seedable_sampler": True},),
+    ),
+    "fsdp_config": Field("extra", "where it sets something", ({"min_num_params": 0},)),
+    "train_sampling_strategy": Field("extra", "where it is not random", ("random",)),
+    "truncation_mode": Field("extra", "where it is not keep_start", ("keep_start",)),
+    "packing_strategy": Field("extra", "where it is not bfd", ("bfd",)),
+    "loss_type": Field("extra", "where it is not nll", ("nll",)),
+    "dataset_text_field": Field("extra", "where it is not text", ("text",)),
+    "eos_token": Field("extra", "where it is one", ("<EOS_TOKEN>",)),
+    "pad_token": Field("ignored", "padding is masked"),
+    **several(
+        "chat_template_path neftune_noise_alpha optim_target_modules tf32 torch_compile "
+        "use_liger_kernel liger_kernel_config auto_find_batch_size load_best_model_at_end "
+        "metric_for_best_model greater_is_better ignore_data_skip full_determinism "
+        "parallelism_config dataloader_drop_last resume_from_checkpoint trust_remote_code "
+        "router_aux_loss_coef dataset_kwargs shuffle_dataset padding_free",
+        _SET,
+    ),
+    **several("output_dir logging_dir run_name project length_column_name label_names", _PLACE),
+    **several(
+        "report_to disable_tqdm prediction_loss_only include_num_input_tokens_seen debug "
+        "bf16_full_eval fp16_full_eval enable_jit_checkpoint "
+        "restore_callback_states_from_checkpoint skip_memory_metrics past_index ray_scope "
+        "remove_unused_columns batch_eval_metrics",
+        _REPORT,
+    ),
+    **several(
+        "gradient_checkpointing gradient_checkpointing_kwargs activation_checkpointing "
+        "activation_checkpointing_kwargs activation_offloading torch_empty_cache_steps use_cache "
+        "local_rank half_precision_backend fp16_backend fp16_opt_level use_cpu no_cuda "
+        "use_mps_device torch_compile_backend torch_compile_mode dataset_num_proc "
+        "pad_to_multiple_of dataset_batch_size num_of_sequences chars_per_token",
+        _SPEED,
+    ),
+}
+"""Arguments of transformers' and trl's trainers."""
+_REPORTED = re.compile(
+    r"(per_device_eval|do|log|logging|eval|evaluation|save|hub|push|include|trackio|generation|report|wandb|tb)_"
+)
+_FAST = re.compile(r"dataloader_(?!drop_last)|ddp_|tpu_|_")
+_NAMED = re.compile(r".*(_dir|_file|_id|_url|_project|_entity|_run_name)\Z")
+
+
+def argument_field(name: str) -> Field | None:
+    """Return what becomes of an argument by the form of its name; None where that tells nothing."""
+    if name in ARGUMENTS:
+        return ARGUMENTS[name]
+    for pattern, field in ((_REPORTED, _REPORT), (_FAST, _SPEED), (_NAMED, _PLACE)):
+        if pattern.match(name):
+            return field
+    return None
+
+
+STATE: Fields = {
+    "epoch": Field("card", "model.weights[].checkpoint"),
+    "global_step": Field("card", "model.weights[].checkpoint"),
+    "num_train_epochs": Field("card", "hyperparameters.epochs, where no arguments are there"),
+    "max_steps": Field("card", "hyperparameters.steps, where no arguments are there"),
+    "train_batch_size": Field("card", "hyperparameters.batch_size.per_device, likewise"),
+    "log_history": Field("card", "hyperparameters.learning_rate, likewise: the highest"),
+    "best_model_checkpoint": Field("ignored", "said in a note: choosing by it is a rule to report"),
+}
+"""Fields of `trainer_state.json`; all others are ignored, since they follow from the run."""
+
 _NOT_SFT = ("beta", "desirable_weight", "num_generations", "kl_coef", "loss_type_weights")
 """Keys that only the arguments of another objective than supervised fine-tuning have."""
-_LOSS_FLAGS = ("completion_only_loss", "assistant_only_loss")
 
 
 @dataclass(frozen=True)
@@ -176,8 +264,7 @@ def _quantization(record: Record) -> Iterator[Fact]:
 
 
 def _dtype(record: Record, key: str) -> str | None:
-    name = record.text(key)
-    return None if name is None else name.removeprefix("torch.")
+    return (record.text(key) or "").removeprefix("torch.") or None
 
 
 def _seeds(record: Record) -> Iterator[Fact]:

@@ -64,15 +64,10 @@ def find_weights(
     arguments: Mapping[Path, Record],
     declared: Sequence[DeclaredWeights] = (),
 ) -> list[FoundWeights]:
-    """Return every set of weights once; a copy of a checkpoint is not counted beside it.
+    """Return every set of weights once: a copy of a checkpoint is left out.
 
-    Args:
-        adapters: Configurations of adapters.
-        whole: Files of whole models, which count where a trainer's state lies beside them, or a
-            person declares them.
-        states: Trainers' states by folder.
-        arguments: Training arguments by folder.
-        declared: What a person declares.
+    `adapters` are their configurations. `whole` are files of whole models, which count where a
+    trainer's state lies beside them, or a person declares them. States and arguments are by folder.
 
     Raises:
         InteropError: arguments and folder, or a person, name different training seeds.
@@ -148,7 +143,7 @@ def _seed(
 
 def _seed_in_name(folder: Path) -> tuple[int, str] | None:
     """Return the seed in the name of a folder or of the one around it, as in `seed-3` or `s3`."""
-    for part in reversed(Path.cwd().joinpath(folder).parts[-2:]):
+    for part in reversed(Path.cwd().joinpath(folder).parts[-2:]):  # `.` has a name, too
         match = _SEED.search(part)
         if match and int(match[1]) < 2**32:
             return int(match[1]), part

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,8 +9,9 @@ from safebench.card.task import Construct
 from safebench.errors import InteropError
 from safebench.harness.task_yaml import shipped_constructs
 from safebench.harness.tasks import read_task
+from safebench.importing.facts import single_spaced
 from safebench.importing.interface import Collected, Response, row_error
-from safebench.importing.submission.tasks import MatchedResponse
+from safebench.importing.submission.tasks import MatchedResponse, prompt_id_of
 from safebench.words import count
 
 _Run = tuple[object, ...]
@@ -23,7 +23,7 @@ def match_tasks(
 ) -> list[MatchedResponse]:
     """Return every response to a prompt that all runs answered, with what the prompt is.
 
-    A task of which nothing says what it measures is left out, and a remark says so.
+    A task is left out, with a remark, where nothing says what it measures.
 
     Raises:
         InteropError: no task is left, or the runs of one were decoded differently.
@@ -61,13 +61,13 @@ def _matched(
     known: dict[str, Mapping[str, Any]] = {}
     if shipped is not None and any(one.construct is None for one in samples):
         task = read_task(name)
-        known = {_plain(d["prompt"]): d for d in task.documents} if task else {}
+        known = {single_spaced(d["prompt"]): d for d in task.documents} if task else {}
     single = shipped[0] if shipped is not None and len(shipped) == 1 else None
     otherwise = single or _by_direction(name, samples, collected)
     found = []
     for one in samples:
-        document = dict(known.get(_plain(one.prompt), {}))
-        prompt_id = document.get("prompt_id") or one.prompt_id or _id_of(one.prompt)
+        document = dict(known.get(single_spaced(one.prompt), {}))
+        prompt_id = document.get("prompt_id") or one.prompt_id or prompt_id_of(one.prompt)
         construct = given or one.construct or document.get("construct") or otherwise
         if construct is None:
             raise row_error(
@@ -134,11 +134,3 @@ def _answered_by_all(
             f"{runs} has a response to it"
         )
     return [one for one in matched if one.document["prompt_id"] in shared]
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _id_of(prompt: str) -> str:
-    return hashlib.sha256(prompt.encode()).hexdigest()[:16]

@@ -1,12 +1,14 @@
 """Runs without a card, read into a submission in memory.
 
 Nothing is checked against the prompts of published tasks, and nothing is written. The card holds
-what the files say and marks all else as not reported; `safebench import` makes the whole one.
+what the files say, and all else is not reported; `safebench import` makes a complete one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import gzip
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,14 @@ from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import InteropError, visible
 from safebench.evidence.submission import Submission
-from safebench.importing.facts import show
+from safebench.importing.facts import file_error, first_words, show
+from safebench.importing.folders import leads_outside, walk
 from safebench.importing.interface import Collected, ModelKey, Source, joined
 from safebench.importing.loaded import is_same
-from safebench.importing.readers import reader_of
+from safebench.importing.readers import READERS, reader_of
+from safebench.importing.record import Record
 from safebench.importing.submission.weights import check_responses
 from safebench.importing.tables import read_responses
-from safebench.importing.uncarded.detect import reader_for
 from safebench.importing.uncarded.prompts import match_tasks
 from safebench.importing.uncarded.submission import submission_of
 from safebench.rows import read_rows
@@ -35,12 +38,19 @@ _REPORTED = "reported"
 """Name of the judge whose verdicts a table holds."""
 _OF_WEIGHTS = ("pretrained", "peft", "delta", "lora_local_path", "model", "model_path", "revision")
 """Arguments that name the weights, which are what is compared."""
-_UNSET: Mapping[str, Callable[[], Any]] = {
-    **dict.fromkeys(("pairs", "statuses", "judges"), dict),
-    "texts": tuple,
-    "flag": bool,
-}
-"""What a reader's option is where nobody gives it, by its kind; None for other kinds."""
+
+
+_HEAD = 64 * 1024
+_TABLES = (".jsonl", ".csv", ".tsv", ".parquet")
+_OF_LM_EVAL = re.compile(r"(results|samples_).*\.jsonl?(\.gz)?\Z")
+_LM_EVAL = (b'"doc_id"', b'"resps"')
+_INSPECT = (b'"eval"', b'"status"')
+_HARMBENCH = (b'"test_case"', b'"generation"')
+_FIX = (
+    "give an output folder of lm-eval (with --log_samples), logs of Inspect, completions of "
+    "HarmBench, a table with one response a row (.jsonl, .csv, .parquet), or a submission"
+)
+"""What to give instead of what no reader knows."""
 
 
 @dataclass(frozen=True)
@@ -119,16 +129,11 @@ def _collect(
     if name == "responses":
         return sources, joined([_table(one.path, one.model, meaning) for one in sources])
     reader = reader_of(name)
-    options = {
-        one.name.removeprefix("--").replace("-", "_"): _UNSET.get(one.kind, lambda: None)()
-        for one in reader.options
-    }
-    if "only_task" in options:
-        options["only_task"] = meaning.tasks
+    logs_apart = any(option.name == "--only-task" for option in reader.options)
     try:
-        return sources, reader.read(sources, options | {"limit": None})
+        return sources, reader.read(sources, {"only_task": meaning.tasks} if logs_apart else {})
     except InteropError as problem:
-        # Options of an import: one has another name here, and one means nothing.
+        # Readers name options of `import`: here --only-task is --task, and there is no --limit.
         fix = (problem.fix or "").replace("--only-task", "--task").partition("; or import ")[0]
         raise InteropError(str(problem), fix=fix) from None
 
@@ -201,19 +206,81 @@ def other_arguments(a: Uncarded, b: Uncarded) -> Iterator[str]:
 
 
 def _arguments(extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of all runs; of one that differs between them, every value."""
+    """Return the arguments of all runs; every value of an argument that differs between runs."""
     found: dict[str, Any] = {}
     for content in extra.values():
-        parts = (
-            [content.get(key) for key in ("config", "eval")] if isinstance(content, dict) else ()
-        )
-        for part in parts:
-            given = part.get("model_args") if isinstance(part, dict) else None
-            if isinstance(given, str):
-                pairs = (pair.partition("=") for pair in given.split(","))
-                given = {key.strip(): value.strip() for key, _, value in pairs}
-            for name, value in given.items() if isinstance(given, dict) else ():
+        for key in ("config", "eval"):  # of lm-eval and of Inspect
+            part = content.get(key) if isinstance(content, dict) else None
+            given = Record(Path(), part if isinstance(part, dict) else {}).arguments("model_args")
+            for name, value in given.items():
                 before = found.setdefault(name, value)
                 if before != value and str(value) not in str(before):
                     found[name] = f"{before}, {value}"
     return found
+
+
+def reader_for(path: Path) -> tuple[str, Path]:
+    """Return the name of the reader of a file or folder, and what to give it.
+
+    A folder that holds a single table, or a single file of HarmBench, stands for that file.
+
+    Raises:
+        InteropError: nothing is there that a reader knows, or it is not clear what is meant.
+    """
+    if not path.exists():
+        raise file_error(path, "no such file or folder", "check the path")
+    if path.is_file():
+        kind = _kind(path)
+        if kind is None:
+            raise file_error(path, "nothing here reads such a file", _FIX)
+        return kind, path
+    files = [file for file in walk(path, "give a smaller folder") if not leads_outside(file, path)]
+    found: dict[str, list[Path]] = {}
+    for file in files:
+        kind = _kind(file)
+        if kind is not None:
+            found.setdefault(kind, []).append(file)
+    for kind in READERS:
+        if kind in ("lm-eval", "inspect") and kind in found:
+            return kind, path
+    several = [file for of_kind in found.values() for file in of_kind]
+    if len(several) == 1:
+        return next(iter(found)), several[0]
+    names = first_words(visible(str(file.relative_to(path))) for file in several or files)
+    if several:
+        what, fix = f"holds {len(several)} tables: {names}", "name one of them"
+    else:
+        what, fix = f"holds nothing readable ({names or 'no files'})", _FIX
+    raise InteropError(f"{visible(str(path))} {what}", fix=fix)
+
+
+def _kind(file: Path) -> str | None:
+    """Return the name of a file's reader; None where there is none."""
+    if not file.is_file():  # a pipe would be waited for
+        return None
+    if file.suffix == ".eval":
+        return "inspect"
+    if _OF_LM_EVAL.match(file.name):
+        return "lm-eval"
+    if file.suffix in _TABLES[1:]:
+        return "responses"
+    if file.suffix in (".json", ".jsonl") or file.name.endswith(".jsonl.gz"):
+        return next(_by_content(file), None)
+    return None
+
+
+def _by_content(file: Path) -> Iterator[str]:
+    try:
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
+            head = stream.read(_HEAD)
+    except (OSError, EOFError):
+        return
+    if all(mark in head for mark in _LM_EVAL):
+        yield "lm-eval"
+    is_mapping = head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+    if is_mapping and file.suffix == ".json":
+        for name, marks in (("inspect", _INSPECT), ("harmbench", _HARMBENCH)):
+            if all(mark in head for mark in marks):
+                yield name
+    elif file.suffix in (".json", ".jsonl"):
+        yield "responses"

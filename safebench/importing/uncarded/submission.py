@@ -148,12 +148,12 @@ def _is_for_rule(one: MatchedResponse, scored: set[str]) -> bool:
 
 def _by_rule(read: Sequence[MatchedResponse], card: Card, name: str) -> _Judged:
     entries = [judge for judge in items(card.judge) if judge.name == name]
+    judges = open_judges(entries, Path())
     found: _Judged = {}
     for task in dict.fromkeys(one.sample.task for one in read):
         of_task = [one for one in read if one.sample.task == task]
         rows = make_table([_row(one) for one in of_task], RESPONSES)
         documents = {(task, one.document["prompt_id"]): one.document for one in of_task}
-        judges = open_judges(entries, Path())
         found[task, name] = judge_responses(rows, documents, judges, Silent())
     return found
 
@@ -167,12 +167,7 @@ def _row(one: MatchedResponse) -> dict[str, Any]:
     asked = one.document["prompt"]
     if document is not None:
         asked = json.dumps(document, sort_keys=True, ensure_ascii=False)
-    return {
-        **one.cell,
-        "prompt": asked,
-        "response": one.sample.response,
-        "new_tokens": one.sample.new_tokens,
-    }
+    return one.row(asked)
 
 
 def _completed(card: Card, matched: Sequence[MatchedResponse], judged: _Judged) -> Card:
