@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from safebench.site.publish import write_board
-from safebench.site.sources import read_place
 from safebench.site.writing import Writer
-from tests.site.test_hostile import HOSTILE, render, whole_board, with_text
+from tests.site.test_hostile import HOSTILE, of_its_own, render, whole_board, with_text
 
 
 @pytest.fixture
@@ -65,15 +64,15 @@ def test_folded_parts_open_for_an_anchor_and_few_places_stop_the_tab_key(
 def test_nothing_that_a_stranger_wrote_runs_or_overflows(
     tab: Any, board: Path, tmp_path: Path
 ) -> None:
-    entry = read_place(board / "submissions" / "household").entry
-    assert entry is not None
+    entry = of_its_own(board, tmp_path / "source")
     text = " ".join(HOSTILE).replace("/", "") + "W" * 400
     hostile = with_text(entry, text)
     writer, _, whole = whole_board(hostile, text)
     write_board(Writer(tmp_path), writer, whole, None)
     made = render(hostile, text)
+    assert "samples/household/1.html" in made
     for name, content in made.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content, encoding="utf-8")
     for name in (name for name in made if name.endswith(".html")):
         at = "#a=household&b=household" if name == "compare.html" else ""
