@@ -11,7 +11,7 @@ from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.measured import MeasuredResults, MeasuredScore, complete_results
 from safebench.card.results import find, key_of
-from safebench.site import charts, fields
+from safebench.site import charts, fields, figures
 from safebench.site.badge import badge_words, draw_badge
 from safebench.site.board import Board
 from safebench.site.board_rows import BoardRow, primary
@@ -60,6 +60,7 @@ def context(
         "is_primary": lambda results, score: find(results.primary, key_of(score)) is not None,
         "scores": charts.by_task(results.scores) if results else [],
         "changes": charts.by_task(results.changes) if results else [],
+        "figures": _figures(card, results, harm),
         "charts": charts.charts(card, results) if results else [],
         "seed_tables": charts.seed_tables(results) if results else [],
         "categories": charts.by_category(submission.outcomes, harm) if measured and harm else [],
@@ -105,6 +106,14 @@ def _worst_decoding(results: MeasuredResults, harm: MeasuredScore) -> MeasuredSc
     place = key_of(harm)
     same = [s for s in results.scores if key_of(s)._replace(decoding=harm.decoding) == place]
     return max(same, key=lambda score: score.estimate, default=harm)
+
+
+def _figures(
+    card: Card, results: MeasuredResults | None, harm: MeasuredScore | None
+) -> list[figures.Figure]:
+    if results is None or harm is None or harm.condition == "base":
+        return []
+    return figures.figures(card, results, harm)
 
 
 def _left_out(card: Card, shown: MeasuredResults | None) -> int:
