@@ -12,7 +12,6 @@ from pydantic import TypeAdapter
 from safebench.analysis.correction import Corrected, corrections
 from safebench.analysis.deciding import Deciding, deciding_seeds
 from safebench.analysis.judges import compared
-from safebench.analysis.measures import Number
 from safebench.analysis.reading import Reading, readings
 from safebench.card.base import NotReported
 from safebench.card.card import Card
@@ -158,11 +157,6 @@ class BoardRow:
     @cached_property
     def _corrected_at(self) -> dict[PlaceKey, Corrected]:
         return {one.key: one for one in self.corrected}
-
-    @cached_property
-    def is_corrected(self) -> bool:
-        """Whether some number of it is corrected for judge error; else one word does for all."""
-        return any(isinstance(one.score, Number) for one in self.corrected)
 
     def instead(self, construct: str) -> str:
         """Return in words what a card states of a construct that has no whole number."""

@@ -122,7 +122,7 @@ def _again(
     groups = [(label, _seeds(s)) for label, s in _labelled(card, base, scores)]
     ranges = [
         f"{proportion(float(np.mean(spreads)), 3)} {_where(card, score)}"
-        for score in (base, *scores)
+        for _, score in _labelled(card, base, scores)
         if (spreads := _spreads(score))
     ]
     said = (
@@ -249,10 +249,9 @@ def _where(card: Card, score: MeasuredScore) -> str:
     return f"at {at}" if at else "as released"
 
 
-def _spreads(score: MeasuredScore | None) -> list[float]:
+def _spreads(score: MeasuredScore) -> list[float]:
     """Return how far the repeats of every model lie apart."""
-    seeds = {} if score is None else _seeds(score)
-    return [max(runs) - min(runs) for runs in seeds.values() if len(runs) > 1]
+    return [max(runs) - min(runs) for runs in _seeds(score).values() if len(runs) > 1]
 
 
 def _seeds(score: MeasuredScore) -> Seeds:
