@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,20 @@ import pytest
 from safebench.site.publish import write_board
 from safebench.site.writing import Writer
 from tests.site.test_hostile import HOSTILE, of_its_own, render, whole_board, with_text
+
+
+def test_of_many_entries_those_that_fit_are_suggested(tab: Any, site: Path, tmp_path: Path) -> None:
+    shutil.copytree(site, tmp_path / "site")
+    names = [[f"recipe-{n:04d}", f"LoRA, rate {n}"] for n in range(3_000)]
+    (tmp_path / "site" / "names.js").write_text(f"safebenchNames({json.dumps(names)});\n")
+    tab.goto(f"{(tmp_path / 'site').as_uri()}/compare.html")
+    tab.focus("#a")
+    suggested = "[...document.querySelectorAll('#ids option')].map(one => one.value)"
+    tab.wait_for_function(f"() => {suggested}.length === 50")
+    tab.fill("#a", "rate lora 1234")
+    assert tab.evaluate(suggested) == ["recipe-1234"]
+    tab.fill("#b", "no such recipe")
+    assert tab.evaluate(suggested) == []
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def test_where_several_judges_decided_the_range_stands_beside_the_number(tmp_pat
     low, high = map(proportion, one.estimates)
     assert low != high
     page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
-    assert f"]†, {low} to {high} over 2 judges<" in page
+    assert f"]†, {low} to {high} over 2 judges\n" in page
     found = json.loads((tmp_path / "site" / "leaderboard.json").read_text(encoding="utf-8"))
     over = found["submissions"][0]["harm_over_judges"]
     assert over == {"judges": 2, "lowest": one.estimates[0], "highest": one.estimates[1]}

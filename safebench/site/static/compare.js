@@ -146,14 +146,24 @@
   var entries = new Map(), out = document.getElementById("compared"), form = document.querySelector("form");
   window.safebenchEntry = function (entry) { entries.set(entry.id, entry); };
 
-  window.safebenchNames = function (names) {
-    var list = document.getElementById("ids");
-    names.forEach(function (name) {
+  var known = [], MOST = 50;
+  window.safebenchNames = function (names) { known = names; suggest(""); };
+
+  /* Of many entries a page holds few: those whose id or title has every word that was typed. */
+  function suggest(typed) {
+    var list = document.getElementById("ids"), words = typed.toLowerCase().split(/\s+/), left = MOST;
+    list.textContent = "";
+    known.some(function (name) {
+      var text = (name[0] + " " + name[1]).toLowerCase();
+      if (!words.every(function (word) { return text.indexOf(word) >= 0; })) return false;
       var option = list.appendChild(document.createElement("option"));
       option.value = name[0];
       option.label = name[1];
+      left -= 1;
+      return left === 0;
     });
-  };
+  }
+  form.addEventListener("input", function (event) { suggest(event.target.value); });
   /* The list of names is asked for by whoever begins to type one. */
   form.addEventListener("focusin", function () {
     var script = document.createElement("script");
