@@ -207,7 +207,7 @@
       var row = element(body, "tr");
       cells.forEach(function (text, i) {
         var cell = element(row, i ? "td" : "th");
-        if (!i) cell.scope = "row";
+        if (!i) { cell.scope = "row"; cell.className = "narrow"; }
         element(cell, "bdi", text);
       });
     });
@@ -242,11 +242,11 @@
     cautions(first, second, found).forEach(function (text) { element(out, "p", text, "caution"); });
     if (!found.length) element(out, "p", "Nothing can be compared: they measured no task on prompts in common.", "none");
     found.forEach(function (one) {
-      element(out, "h2", one.construct.replace("_", "-") + ", " + one.task);
+      element(out, "h2", one.construct[0].toUpperCase() + one.construct.slice(1).replace("_", "-") + ", " + one.task);
       grid(["Side", "Score [95 %]", "Measured"], [
         ["A", one.a.score, one.a.measured], ["B", one.b.score, one.b.measured],
         ["B - A", one.difference, one.reading + " (margin " + one.margin + ")"]
-      ], one.a.better + ". " + one.shared + " shared prompts, on which A has " + one.onA + " and B " + one.onB + "; " + one.up + " go up, " + one.down + " go down.");
+      ], one.a.better + ". " + one.shared + " shared prompts, on which A has " + one.onA + " and B " + one.onB + "; " + one.up + " go" + (one.up === 1 ? "es" : "") + " up, " + one.down + " down.");
     });
     var fields = differing(first, second);
     element(out, "h2", "What the protocols do differently");
