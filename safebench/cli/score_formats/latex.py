@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import replace
 
 from safebench.analysis.report import ScoreReport
@@ -44,7 +45,7 @@ two columns. No table is wider than that line; one that would be is set as sever
 
 def render(report: ScoreReport) -> str:
     """Return the report in LaTeX; what a card says is escaped."""
-    filters = {
+    filters: dict[str, Callable[..., object]] = {
         "text": _text,
         "cell": _cell,
         "head": _head,
