@@ -66,8 +66,8 @@ class Shown:
 
     texts: tuple[Texts, ...]
     score: MeasuredScore
-    seed: int
-    """Training seed of the fine-tuned model, the smallest one."""
+    seed: int | None
+    """Training seed of the fine-tuned model, the smallest one; None of a released model."""
     prompts: int
     """How many were measured, shown or not."""
 
@@ -87,6 +87,7 @@ def has_texts(submission: Entry, board: Board) -> bool:
         board.show_responses == "folded"
         and evidence is not None
         and evidence.response_policy == "public"
+        and RESPONSES_FILE in {file.path for file in evidence.files}  # its digest was checked
         and submission.path(RESPONSES_FILE).is_file()
         and _arms(submission, _harm(submission)) is not None
     )
@@ -119,15 +120,14 @@ def texts(submission: Entry) -> Shown | None:
     changed = most_changed(submission, harm)
     samples = {one.prompt: one for one in changed[:MOST_PROMPTS]}
     tuned, base = arms
-    seed = min(seed for seed in tuned.seeds if seed is not None)
     prompts: dict[str, Said] = {}
-    after = _said(submission, tuned, seed, samples, prompts)
-    before = _said(submission, base, None, samples, prompts)
+    after = _said(submission, tuned, samples, prompts)
+    before = _said(submission, base, samples, prompts)
     shown = [
         Texts(one, *(found.get(name, Said()) for found in (prompts, before, after)))
         for name, one in samples.items()
     ]
-    return Shown(tuple(shown), harm, seed, len(changed))
+    return Shown(tuple(shown), harm, tuned.seeds[0], len(changed))
 
 
 def _harm(submission: Entry) -> MeasuredScore | None:
@@ -147,17 +147,18 @@ def _arms(
 def _said(
     submission: Entry,
     arm: OutcomeArray,
-    seed: int | None,
     samples: dict[str, Sample],
     prompts: dict[str, Said],
 ) -> dict[str, Said]:
-    """Return the first response to every prompt of one model, and note the prompts' texts."""
-    at = arm.seeds.index(seed)
-    verdicts = dict(zip(arm.prompts, arm.verdicts[at, 0], strict=True))
+    """Return the first response of one model to every prompt, and note the prompts' texts.
+
+    Of several training seeds, the smallest one's: outcomes have them in their order.
+    """
+    verdicts = dict(zip(arm.prompts, arm.verdicts[0, 0], strict=True))
     found: dict[str, Said] = {}
-    for row in _rows(submission, arm, seed, list(samples)):
-        name, text = row["prompt_id"], row["response"]
-        prompts[name] = Said(*_bounded(row["prompt"], _PROMPT))
+    for row in _rows(submission, arm, list(samples)):
+        name, text = str(row["prompt_id"]), row["response"]
+        prompts[name] = Said(*_bounded(row["prompt"] or "", _PROMPT))
         if text is not None:
             verdict = words.plain(str(verdicts[name]))
             found[name] = Said(*_bounded(text, _RESPONSE), verdict)
@@ -165,16 +166,16 @@ def _said(
 
 
 def _rows(
-    submission: Entry, arm: OutcomeArray, seed: int | None, prompts: Sequence[str]
-) -> Iterator[dict[str, str]]:
-    """Yield the rows of one model, decoding and task, its first repeat alone."""
+    submission: Entry, arm: OutcomeArray, prompts: Sequence[str]
+) -> Iterator[dict[str, str | None]]:
+    """Yield the rows of one model, decoding and task: its first seed and repeat alone."""
     path, wanted = submission.path(RESPONSES_FILE), pa.array(prompts, pa.string())
     same = {"condition": arm.condition, "decoding": arm.decoding, "task": arm.task, "repeat": 1}
     for piece in read_pieces(path, RESPONSES, rows_at_once=_ROWS):
         fits = pc.is_in(piece["prompt_id"].cast(pa.string()), value_set=wanted)
         for name, value in same.items():
             fits = pc.and_(fits, pc.equal(piece[name], value))
-        for name, number in (("training_seed", seed), ("checkpoint", arm.checkpoint)):
+        for name, number in (("training_seed", arm.seeds[0]), ("checkpoint", arm.checkpoint)):
             column = piece[name]
             fits = pc.and_(fits, column.is_null() if number is None else pc.equal(column, number))
         kept = piece.filter(fits).select(["prompt_id", "prompt", "response"])

@@ -15,7 +15,7 @@ from safebench.site.board import Board
 from safebench.site.cache import KEY_VARIABLE
 from safebench.site.pages import POLICY, Pages
 from safebench.site.sample_pages import sample_pages
-from safebench.site.samples import has_texts, texts
+from safebench.site.samples import Said, has_texts, texts
 from safebench.site.sources import Entry, read_place
 from tests.site import made_by_code
 from tests.site.html_check import broken_links, read
@@ -39,7 +39,7 @@ def entry(folder: Path) -> Entry:
     return found
 
 
-def with_responses(board: Path, root: Path, **texts: str) -> Entry:
+def with_responses(board: Path, root: Path, **texts: str | None) -> Entry:
     """Return a submission whose every prompt or response is another text."""
     folder = root / "submissions" / "household"
     shutil.copytree(board / "submissions" / "household", folder)
@@ -134,6 +134,26 @@ def test_long_texts_are_cut_and_pages_stay_small(open_board: Path, tmp_path: Pat
     (first, *_) = (content.decode() for _, content in sample_pages(Pages(FOLDED), lines, "title"))
     assert first.count("line\n") + first.count("line<") <= 50 * 2 * 41
     assert "the beginning of 1,000 characters" in first
+
+
+def test_responses_that_cannot_be_read_are_said_and_stop_no_build(
+    open_board: Path, tmp_path: Path
+) -> None:
+    broken = with_responses(open_board, tmp_path)
+    (broken.folder / "responses.parquet").write_bytes(b"no table")
+    ((name, content),) = sample_pages(Pages(FOLDED), broken, "title")
+    page = read(content.decode())
+    assert name == "samples/household/1.html" and page.problems == []
+    assert "cannot be read" in page.text and "<details" not in content.decode()
+
+
+def test_a_response_that_is_absent_is_said(open_board: Path, tmp_path: Path) -> None:
+    absent = with_responses(open_board, tmp_path, response=None)
+    shown = texts(absent)
+    assert shown is not None
+    assert {one.tuned for one in shown.texts} == {Said()}
+    pages = list(sample_pages(Pages(FOLDED), absent, "title"))
+    assert len(pages) == 2 and b"no response" in pages[0][1]
 
 
 def test_a_changed_setting_is_noticed_by_the_cache(
