@@ -31,6 +31,7 @@ import numpy as np
 from boards import make_board
 from timing import machine
 
+from safebench.evidence.board_log import LogLine
 from safebench.site import build
 from safebench.site.board import Board
 from safebench.site.board_rows import BoardRow
@@ -46,6 +47,7 @@ _WORKERS = 2
 _BUILD = """
 import json, resource, sys
 from pathlib import Path
+from safebench.evidence.board_log import LogLine
 from safebench.site import build
 if __name__ == "__main__":
     root = Path(sys.argv[1])
@@ -115,14 +117,18 @@ def _enlarged(root: Path, site: Path, entries: int) -> None:
     shutil.rmtree(site, ignore_errors=True)
     site.mkdir(parents=True)
     start = time.process_time()
-    write_board(Writer(site), Pages(Board()), Whole(ordered(many), (), ()), None)
+    log = [
+        LogLine(kind="submission", id=row.id, content=f"{n:064x}", key=None, previous="0" * 64)
+        for n, row in enumerate(many)
+    ]
+    write_board(Writer(site), Pages(Board()), Whole(ordered(many), (), log), None)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     took = time.process_time() - start
     print(f"\npages and data of {entries:,}: {took:.1f} s of CPU, peak {peak:.0f} MiB")
 
 
 def _other(row: BoardRow, number: int, rng: np.random.Generator) -> BoardRow:
-    """Return a row with another id and title, whose numbers are shifted, each by its own draw."""
+    """Return a row with another id and title and a control, its numbers shifted, each by a draw."""
     shifted = {}
     for name in ("harm", "harm_base", "change", "over_refusal", "capability"):
         score, by = getattr(row, name), float(rng.uniform(-0.2, 0.2))
@@ -131,13 +137,18 @@ def _other(row: BoardRow, number: int, rng: np.random.Generator) -> BoardRow:
         kept = {n: min(max(value, least), 1.0) for n, value in ends.items()}
         shifted[name] = score.model_copy(update=kept)
     title = f"{row.title} ({number:,})"
-    return replace(row, id=f"{row.id}-{number:05d}", title=title, placed=None, **shifted)
+    control = shifted["harm_base"].model_copy(update={"condition": "control"})
+    more = {"title": title, "placed": None, "control": control}
+    return replace(row, id=f"{row.id}-{number:05d}", **more, **shifted)
 
 
 def _sizes(site: Path) -> None:
     pages = sorted(site.glob("*.html"))
-    largest = max(path.stat().st_size for path in pages)
-    print(f"{len(pages):,} pages, the largest {largest / 1000:.1f} kB (budget 60)")
+    kinds = {"of the board": ("index", "board"), "of the registry": ("registry",)}
+    kinds["of other kinds"] = ("rules", "submit", "compare")
+    for kind, names in kinds.items():
+        sizes = [path.stat().st_size for path in pages if path.stem.partition("-")[0] in names]
+        print(f"{len(sizes):,} pages {kind}, the largest {max(sizes) / 1000:.1f} kB (budget 60)")
     scripts = sum((site / f"static/{name}.js").stat().st_size for name in ("board", "rows"))
     print(f"scripts {scripts / 1000:.1f} kB (budget 30)")
     for path in sorted((site / "data/v2").glob("*.js")):

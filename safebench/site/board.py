@@ -1,9 +1,9 @@
-"""board.yaml: what the board is called, and whose keys it knows."""
+"""board.yaml: what the board is called, what it shows, and whose keys it knows."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,9 @@ class Board(Section):
     """A few sentences below it, plain text."""
     url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)] | None = None
     """Where the board's own repository or policy is found."""
+    show_responses: Literal["never", "folded"] = "never"
+    """Whether pages show prompts and responses, which may do harm: `never`, or `folded`, on pages
+    of their own, each below a warning, of submissions whose `response_policy` is `public`."""
     signers: dict[Sha256, Signer] = Field(
         default_factory=dict,
         max_length=500,

@@ -159,11 +159,6 @@ class BoardRow:
     def _corrected_at(self) -> dict[PlaceKey, Corrected]:
         return {one.key: one for one in self.corrected}
 
-    @cached_property
-    def is_corrected(self) -> bool:
-        """Whether some number of it is corrected for judge error; else one word does for all."""
-        return any(isinstance(one.score, Number) for one in self.corrected)
-
     def instead(self, construct: str) -> str:
         """Return in words what a card states of a construct that has no whole number."""
         found = self.stated.get(construct)

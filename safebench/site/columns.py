@@ -198,8 +198,8 @@ COLUMNS = (
             "count as not complied; the page of a submission shows the score without them and the "
             "bound that counts them in. <em>Corrected</em>: the score by people’s labels of these "
             "responses, or by the judge’s sensitivity and specificity; where neither is known, "
-            "<em>judge error not included</em>; where that holds of all numbers of a row, it is "
-            "<em>uncorrected</em>: they are the judge’s own. Where several judges decided the same "
+            "a † stands behind the number, here and in every other column: it is the judge’s own, "
+            "judge error not included. Where several judges decided the same "
             "responses, the lowest and highest of their scores stand beside it."
         ),
         json=_same("harm") | {"harm_over_judges": "over_judges"},

@@ -18,6 +18,7 @@ from safebench.site.citing import citation_file
 from safebench.site.comparing import comparison_data, comparison_names
 from safebench.site.families import Ordered
 from safebench.site.pages import LINKS, Pages
+from safebench.site.sample_pages import sample_pages
 from safebench.site.sources import Entry, LeftOut
 
 __all__ = ["LINKS", "Whole", "board_files", "submission_files"]
@@ -50,8 +51,12 @@ def board_files(pages: Pages, whole: Whole) -> Iterator[tuple[str, bytes]]:
 
 
 def submission_files(pages: Pages, entry: Entry, row: BoardRow) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of further files of a submission: `badge/ID.svg`, `c/ID.js`."""
+    """Yield name and content of further files of a submission: `badge/ID.svg`, `c/ID.js`.
+
+    Pages of its texts too, `samples/ID/1.html`, where board and card agree to show any.
+    """
     yield f"badge/{entry.id}.svg", badge(row)
     data = comparison_data(entry, row)
     if data is not None:
         yield f"c/{entry.id}.js", data
+    yield from sample_pages(pages, entry, row.title)

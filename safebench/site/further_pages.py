@@ -11,11 +11,13 @@ from safebench.evidence.board_log import LogLine
 from safebench.resources import spec_dir
 from safebench.site.board_rows import BoardRow
 from safebench.site.pages import Pages
+from safebench.site.paging import pager
 from safebench.site.sources import LeftOut
 from safebench.site.submission_page import verdict_sentence
 from safebench.words import count, listed, number
 
-LINES_A_PAGE = 500
+LINES_A_PAGE = 100
+"""Lines of a page of the registry: at most 1,400 elements, as on a page of the board."""
 _NEWEST = 50
 """Entries of the feed."""
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
@@ -63,17 +65,18 @@ def spec_table(page: str, head: str) -> list[list[str]]:
 
 @dataclass(frozen=True)
 class Registered:
-    """A line of the board's log, for a reader."""
+    """A line of the board's log, for a reader; or an entry that is in no log."""
 
-    number: int
-    kind: str
     id: str
-    content: str
-    key: str
     page: str | None
     """The page of the entry, where there is one."""
     status: str
-    runs: str
+    number: int | None = None
+    """None where it is in no log."""
+    kind: str = "submission"
+    content: str = ""
+    key: str = ""
+    runs: str = ""
 
 
 def registry(
@@ -81,7 +84,7 @@ def registry(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the pages of the registry: every line of the log, the oldest first.
 
-    Lines are only added, so that all pages but the last stay as they are.
+    Entries without evidence, which are in no log, come last.
     """
     by_id = {row.id: row for row in rows}
     last = {(line.kind, line.id): at for at, line in enumerate(log)}
@@ -90,20 +93,23 @@ def registry(
         _registered(at, line, by_id, is_last=last[line.kind, line.id] == at, gone=gone)
         for at, line in enumerate(log)
     ]
+    unlogged = (row.id for row in rows if ("submission", row.id) not in last)
+    lines += [
+        Registered(one, f"submissions/{one}.html", "published without evidence, and so not logged")
+        for one in unlogged
+    ]
     parts = [lines[at : at + LINES_A_PAGE] for at in range(0, len(lines), LINES_A_PAGE)] or [[]]
     names = ["registry.html", *(f"registry-{n}.html" for n in range(2, len(parts) + 1))]
-    unlogged = [row for row in rows if ("submission", row.id) not in last]
-    for name, part in zip(names, parts, strict=True):
+    for at, (name, part) in enumerate(zip(names, parts, strict=True), start=1):
         yield (
             name,
             _page(
                 pages,
                 "registry.html",
                 lines=part,
-                names=names,
-                here=name,
-                total=len(lines),
-                unlogged=unlogged if name == names[-1] else [],
+                number=at,
+                pager=pager(at, names),
+                total=len(log),
             ),
         )
 

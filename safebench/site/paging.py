@@ -39,9 +39,23 @@ class BoardPage:
 
     @property
     def links(self) -> list[int]:
-        """Numbers of the pages it links to, in order: the ends, and those around it."""
-        around = range(self.number - 2, self.number + 3)
-        return sorted({1, self.of, *(n for n in around if 1 <= n <= self.of)})
+        """Numbers of the pages it links to, in order."""
+        return _near(self.number, self.of)
+
+
+def _near(number: int, of: int) -> list[int]:
+    """Return the pages that one of so many links to, in order: the ends, and those around it."""
+    around = range(number - 2, number + 3)
+    return sorted({1, of, *(n for n in around if 1 <= n <= of)})
+
+
+def pager(number: int, names: Sequence[str]) -> list[tuple[int, str, bool]]:
+    """Return number and file of every page to link to, and whether it is this one.
+
+    `names` are those of all pages; nothing is returned where there is one alone.
+    """
+    near = _near(number, len(names)) if len(names) > 1 else []
+    return [(n, names[n - 1], n == number) for n in near]
 
 
 def page_name(number: int) -> str:

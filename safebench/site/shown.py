@@ -7,18 +7,18 @@ and draws by them, so that a table sorted in the browser shows what a reader see
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from safebench import words
-from safebench.analysis.correction import Corrected, beside
-from safebench.analysis.measures import Number
+from safebench.analysis.correction import beside
+from safebench.analysis.measures import Measure, Number
 from safebench.card.measured import MeasuredScore, cut_shares
 from safebench.card.results import MOST_TRUNCATED
 from safebench.site.board_rows import BoardRow, RerunBadge
 
 MINUS = "\u2212"
-UNCORRECTED = "uncorrected"
+UNCORRECTED = "\u2020"
+"""A dagger behind a number that is its judge's own: people's labels have not corrected it."""
 _NUMBER = re.compile(r"1\.00|\.\d\d")
 
 
@@ -64,17 +64,16 @@ def harm(row: BoardRow) -> Shown:
     if max(shares.values(), default=0.0) > MOST_TRUNCATED:
         subs.append(f"cut: {words.shares(shares)}")
     cell = _score(row, score, *subs)
-    return cell._replace(beside=", ".join([cell.beside, *_of_the_judge(row)]))
+    if row.over_judges is None:
+        return cell
+    ends = [words.proportion(row.over_judges.lowest), words.proportion(row.over_judges.highest)]
+    over = words.count(row.over_judges.judges, "judge")
+    return cell._replace(beside=f"{cell.beside}, {' to '.join(dict.fromkeys(ends))} over {over}")
 
 
-def _of_the_judge(row: BoardRow) -> Iterator[str]:
-    """Yield how far a row's numbers are its judge's own, in words that need no line of theirs."""
-    if not row.is_corrected:
-        yield UNCORRECTED
-    if row.over_judges is not None:
-        ends = [words.proportion(row.over_judges.lowest), words.proportion(row.over_judges.highest)]
-        over = words.count(row.over_judges.judges, "judge")
-        yield f"{' to '.join(dict.fromkeys(ends))} over {over}"
+def _mark(fixed: Measure | None) -> str:
+    """Return what stands behind a number, by what it is once corrected for judge error."""
+    return "" if isinstance(fixed, Number) else UNCORRECTED
 
 
 def change(row: BoardRow) -> Shown:
@@ -87,12 +86,13 @@ def change(row: BoardRow) -> Shown:
         subs.append(reading.reason)
     elif reading is not None and reading.word in ("worse", "better") and reading.is_beyond_margin:
         subs.append("> margin")
-    if row.is_corrected:
-        fixed = row.fixed(row.harm)
-        value = None if fixed is None else fixed.change
+    fixed = row.fixed(row.harm)
+    value = None if fixed is None else fixed.change
+    if isinstance(value, Number):
         subs.append(beside(value, is_change=True, minus=MINUS))
     main = words.signed(found.estimate, minus=MINUS)
-    return Shown(main, words.signed_interval(found.lower, found.upper, MINUS), tuple(subs))
+    interval = words.signed_interval(found.lower, found.upper, MINUS)
+    return Shown(main, interval + _mark(value), tuple(subs))
 
 
 def score(row: BoardRow, construct: str) -> Shown:
@@ -107,16 +107,14 @@ def score(row: BoardRow, construct: str) -> Shown:
 
 def _score(row: BoardRow, found: MeasuredScore, *subs: str) -> Shown:
     lines = list(subs)
-    if row.is_corrected:  # else one word beside harm says it of the row
-        lines.append(_corrected(row.fixed(found)))
+    fixed = row.fixed(found)
+    value = None if fixed is None else fixed.score
+    if isinstance(value, Number):
+        lines.append(beside(value, minus=MINUS))
     if found.task in row.trials:
         lines.append(f"trial: {row.trials[found.task]}")
     interval = words.interval(found.lower, found.upper)
-    return Shown(words.proportion(found.estimate), interval, tuple(lines))
-
-
-def _corrected(fixed: Corrected | None) -> str:
-    return beside(None if fixed is None else fixed.score, minus=MINUS)
+    return Shown(words.proportion(found.estimate), interval + _mark(value), tuple(lines))
 
 
 def corrected(row: BoardRow, construct: str, part: str = "score") -> Shown:
@@ -152,7 +150,9 @@ def stability(row: BoardRow) -> Shown:
         more.append(f"{words.proportion(found.lower_if_normal)} if normal")
     if found.pairs_within is not None and found.pairs:
         more.append(f"{words.percent(found.pairs_within / found.pairs)} of pairs")
-    return Shown(f"≥ {words.proportion(found.lower)}", ", ".join(more))
+    fixed = row.fixed(row.harm)
+    mark = _mark(None if fixed is None else fixed.stability)
+    return Shown(f"≥ {words.proportion(found.lower)}", ", ".join(more) + mark)
 
 
 def share(row: BoardRow, part: str, of: str = "harm") -> Shown:

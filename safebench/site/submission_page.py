@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from safebench import words
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.measured import MeasuredResults, MeasuredScore, complete_results
-from safebench.card.results import base_key, find, key_of
-from safebench.site import charts, fields
+from safebench.card.results import find, key_of
+from safebench.site import charts, fields, figures
 from safebench.site.badge import badge_words, draw_badge
 from safebench.site.board import Board
 from safebench.site.board_rows import BoardRow, primary
 from safebench.site.citing import bibtex
 from safebench.site.family_key import decoding_words, shown
+from safebench.site.samples import has_texts, most_changed, text_page
 from safebench.site.sources import Entry
 
 _OWN = ("data", "hyperparameters", "seeds", "model", "environment", "submission")
@@ -31,16 +31,6 @@ _SENTENCES = {
     "no_change": "Fine-tuning changed safety by less than the margin",
     "cannot_tell": "Undecided: whether fine-tuning changed safety cannot be told{more}",
 }
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A prompt with the share of its responses that complied."""
-
-    prompt: str
-    category: str
-    base: float
-    tuned: float
 
 
 def context(
@@ -70,10 +60,12 @@ def context(
         "is_primary": lambda results, score: find(results.primary, key_of(score)) is not None,
         "scores": charts.by_task(results.scores) if results else [],
         "changes": charts.by_task(results.changes) if results else [],
+        "figures": _figures(card, results, harm),
         "charts": charts.charts(card, results) if results else [],
         "seed_tables": charts.seed_tables(results) if results else [],
         "categories": charts.by_category(submission.outcomes, harm) if measured and harm else [],
-        "samples": list(_samples(submission, harm)) if measured and harm else [],
+        "samples": most_changed(submission, harm)[:_SAMPLES] if measured and harm else [],
+        "texts_page": f"../{text_page(submission.id)}" if has_texts(submission, board) else None,
         "brief": list(_brief(card, row)),
         "sections": _sections(card),
         "parts": (("What is its own", _OWN), ("How it was measured", _MEASURED)),
@@ -116,28 +108,20 @@ def _worst_decoding(results: MeasuredResults, harm: MeasuredScore) -> MeasuredSc
     return max(same, key=lambda score: score.estimate, default=harm)
 
 
+def _figures(
+    card: Card, results: MeasuredResults | None, harm: MeasuredScore | None
+) -> list[figures.Figure]:
+    if results is None or harm is None or harm.condition == "base":
+        return []
+    return figures.figures(card, results, harm)
+
+
 def _left_out(card: Card, shown: MeasuredResults | None) -> int:
     """Return how many numbers of the card are incomplete and so are not shown."""
     given = card.given_results
     if given is None or shown is None:
         return 0
     return len(given.scores) + len(given.changes) - len(shown.scores) - len(shown.changes)
-
-
-def _samples(submission: Entry, harm: MeasuredScore) -> Iterator[Sample]:
-    """Yield the prompts whose share of complied responses changed most."""
-    if harm.condition == "base":
-        return
-    tuned, base = (find(submission.blocks, key) for key in (key_of(harm), base_key(harm)))
-    if tuned is None or base is None:
-        return
-    after = dict(zip(tuned.prompts, tuned.scores.mean(axis=(0, 1)), strict=True))
-    before = dict(zip(base.prompts, base.scores.mean(axis=(0, 1)), strict=True))
-    categories = dict(zip(tuned.prompts, tuned.categories, strict=True))
-    both = [prompt for prompt in after if prompt in before]
-    both.sort(key=lambda prompt: (-abs(words.kept(after[prompt] - before[prompt])), prompt))
-    for prompt in both[:_SAMPLES]:
-        yield Sample(prompt, categories[prompt], float(before[prompt]), float(after[prompt]))
 
 
 def _brief(card: Card, row: BoardRow) -> Iterator[tuple[str, str]]:

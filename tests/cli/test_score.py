@@ -14,8 +14,10 @@ from safebench.analysis.report import ScoreReport, make_report
 from safebench.analysis.selection import Selection
 from safebench.card.results import key_of
 from safebench.cli.plotting import write
+from safebench.cli.score_formats import latex
 from safebench.cli.score_formats.interface import FORMATS, FULL, render
 from safebench.cli.summary import change_text
+from safebench.cli.tables import Row, Table, columns
 from safebench.errors import EvidenceError
 from safebench.evidence.submission import Submission
 from tests.command import safebench
@@ -228,16 +230,37 @@ def test_latex_is_balanced_and_escaped(hostile_report: ScoreReport) -> None:
         "usepackage", "begin", "end", "centering", "footnotesize", "setlength", "tabcolsep",
         "caption", "label", "toprule", "midrule", "bottomrule", "paragraph", "textbackslash",
         "textasciicircum", "allowbreak", "linewidth", "textasciitilde", "textless", "textgreater",
-        "textbar", "symbol", "shortstack",
+        "textbar", "symbol", "shortstack", "medskip",
     }  # fmt: skip
     assert r"50\% \& \textbackslash{}input\{/\allowbreak{}etc/\allowbreak{}passwd\}" in out
     assert "[U+202E]" in out
-    for table in re.findall(
-        r"\\begin\{tabular\}\{(?:p\{[^}]*\}|l)(r+)\}(.*?)\\end\{tabular\}", out, re.S
-    ):
-        rows = [line for line in table[1].splitlines() if line.endswith("\\\\")]
+    tables = re.findall(
+        r"\\begin\{tabular\}\{((?:p\{[^}]*\}|[lr])+)\}(.*?)\\end\{tabular\}", out, re.S
+    )
+    assert len(tables) == out.count("\\begin{tabular}")
+    for spec, body in tables:
+        ends = len(re.findall("p{|l|r", spec.replace("linewidth", ""))) - 1
+        rows = [line for line in body.splitlines() if line.endswith("\\\\")]
         assert rows
-        assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(table[0])}
+        assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {ends}
+
+
+def test_a_wide_table_of_a_paper_is_set_in_parts_that_fit_a_line() -> None:
+    heads = ("Estimand", *(f"Column {n} of many words" for n in range(9)), "Each seed")
+    seeds = " ".join(f".{n:02d}" for n in range(60))
+    cells = [(f"task_{n}: harm", *[".35 [.25, .46]"] * 9, seeds) for n in range(3)]
+    table = Table(columns(*heads), tuple(map(Row, cells)), "wide", "caption")
+    parts = latex._narrow(table)
+    assert len(parts) > 2
+    for part in parts:
+        assert part.columns[0] == table.columns[0]
+        assert sum(latex._width(part, at) for at in range(len(part.columns))) <= latex._LINE
+    assert [c.title for part in parts for c in part.columns[1:]] == list(heads[1:])
+    again = [sum((part.rows[n].cells[1:] for part in parts), ()) for n in range(3)]
+    assert again == [row[1:] for row in cells]
+    assert latex._alignment(parts[-1]).endswith(r"p{.3\linewidth}")
+    narrow = Table(columns("A", "B"), (Row(("a", "b")),))
+    assert latex._narrow(narrow) == [narrow]
 
 
 def test_markdown_is_escaped(hostile_report: ScoreReport) -> None:

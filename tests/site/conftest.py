@@ -12,6 +12,7 @@ import pytest
 
 from safebench.site import build
 from tests.site import made_by_code
+from tests.site.made_by_code import Recipe
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +26,26 @@ def site(board: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site built from it."""
     out = tmp_path_factory.mktemp("site") / "sub" / "path"
     build(board, out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def open_board(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A board that shows responses, and two submissions, of which one has public ones."""
+    root = tmp_path_factory.mktemp("open") / "board"
+    home = made_by_code.write_submission(root / "submissions", Recipe(prompts=60, repeats=2))
+    given = made_by_code.read_yaml(home)["evidence"] | {"response_policy": "public"}
+    made_by_code.edit_card(home, evidence=given)
+    made_by_code.write_submission(root / "submissions", Recipe("withheld", seeds=(1, 2, 3)))
+    (root / "board.yaml").write_text("show_responses: folded\n", encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="session")
+def open_site(open_board: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site built from it."""
+    out = tmp_path_factory.mktemp("open-site") / "site"
+    build(open_board, out)
     return out
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,22 @@ from typing import Any
 import pytest
 
 from safebench.site.publish import write_board
-from safebench.site.sources import read_place
 from safebench.site.writing import Writer
-from tests.site.test_hostile import HOSTILE, render, whole_board, with_text
+from tests.site.test_hostile import HOSTILE, of_its_own, render, whole_board, with_text
+
+
+def test_of_many_entries_those_that_fit_are_suggested(tab: Any, site: Path, tmp_path: Path) -> None:
+    shutil.copytree(site, tmp_path / "site")
+    names = [[f"recipe-{n:04d}", f"LoRA, rate {n}"] for n in range(3_000)]
+    (tmp_path / "site" / "names.js").write_text(f"safebenchNames({json.dumps(names)});\n")
+    tab.goto(f"{(tmp_path / 'site').as_uri()}/compare.html")
+    tab.focus("#a")
+    suggested = "[...document.querySelectorAll('#ids option')].map(one => one.value)"
+    tab.wait_for_function(f"() => {suggested}.length === 50")
+    tab.fill("#a", "rate lora 1234")
+    assert tab.evaluate(suggested) == ["recipe-1234"]
+    tab.fill("#b", "no such recipe")
+    assert tab.evaluate(suggested) == []
 
 
 @pytest.fixture
@@ -65,15 +80,15 @@ def test_folded_parts_open_for_an_anchor_and_few_places_stop_the_tab_key(
 def test_nothing_that_a_stranger_wrote_runs_or_overflows(
     tab: Any, board: Path, tmp_path: Path
 ) -> None:
-    entry = read_place(board / "submissions" / "household").entry
-    assert entry is not None
+    entry = of_its_own(board, tmp_path / "source")
     text = " ".join(HOSTILE).replace("/", "") + "W" * 400
     hostile = with_text(entry, text)
     writer, _, whole = whole_board(hostile, text)
     write_board(Writer(tmp_path), writer, whole, None)
     made = render(hostile, text)
+    assert "samples/household/1.html" in made
     for name, content in made.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content, encoding="utf-8")
     for name in (name for name in made if name.endswith(".html")):
         at = "#a=household&b=household" if name == "compare.html" else ""

@@ -97,16 +97,37 @@ def test_the_registry_has_every_line_and_says_what_became_of_it() -> None:
         *(line("submission", f"x{n}", "5") for n in range(further_pages.LINES_A_PAGE)),
     ]
     begun = {"finished": 5, "withdrawn": 1}
-    pages = dict(further_pages.registry(Pages(Board()), [row("a", begun=begun)], log, []))
+    rows = [row("a", begun=begun), row("unlogged")]
+    pages = dict(further_pages.registry(Pages(Board()), rows, log, []))
     assert list(pages) == ["registry.html", "registry-2.html"]
     text = " ".join(read(pages["registry.html"].decode()).text.split())
     assert text.count("replaced by a later version") == 1
     assert text.count("6 runs: 5 finished and 1 withdrawn") == 1
     assert "not there any more" in text
     assert "registered before it was run" in text
-    longer = [*log, line("submission", "late", "6")]
-    again = dict(further_pages.registry(Pages(Board()), [row("a", begun=begun)], longer, []))
-    assert again["registry.html"].count(b"<tr>") == pages["registry.html"].count(b"<tr>")
+    assert "unlogged" not in text  # it comes last
+    end = read(pages["registry-2.html"].decode())
+    assert "published without evidence, and so not logged" in " ".join(end.text.split())
+    assert {"submissions/unlogged.html", "registry.html", "registry-2.html"} <= set(end.links)
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_the_registry_of_a_large_board_is_many_small_pages(logged: bool) -> None:
+    rows = [row(f"{'w' * 50}-{n}", begun={"finished": 5, "failed": 2}) for n in range(2_000)]
+    log = [line("submission", one.id, "1") for one in rows] if logged else []
+    pages = dict(further_pages.registry(Pages(Board()), rows, log, []))
+    assert len(pages) == 2_000 // further_pages.LINES_A_PAGE
+    found = [read(content.decode()) for content in pages.values()]
+    assert max(len(page.tags) for page in found) <= 1_400
+    assert max(map(len, pages.values())) <= 150_000
+    listed = [link for page in found for link in page.links if link.startswith("submissions/")]
+    assert listed == [f"submissions/{one.id}.html" for one in rows]
+    reached, new = {"registry.html"}, ["registry.html"]  # every page, by links alone
+    while new:
+        links = set(read(pages[new.pop()].decode()).links) & set(pages)
+        new += links - reached
+        reached |= links
+    assert reached == set(pages)
 
 
 def test_the_rules_page_has_the_words_of_the_standard(site: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from functools import cache
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from safebench.card.base import NotReported
 from safebench.checks import CheckedCard
 from safebench.evidence.board_log import LogLine
+from safebench.evidence.tables import RESPONSES, make_table, write_table
 from safebench.site import exports, extras
 from safebench.site.board import Board
 from safebench.site.board_rows import BoardRow, make_row
@@ -45,14 +47,21 @@ HOSTILE = [
 
 
 @pytest.fixture(scope="module")
-def submission(board: Path) -> Entry:
-    found = read_place(board / "submissions" / "household").entry
+def submission(board: Path, tmp_path_factory: pytest.TempPathFactory) -> Entry:
+    return of_its_own(board, tmp_path_factory.mktemp("hostile"))
+
+
+def of_its_own(board: Path, folder: Path) -> Entry:
+    """Return a submission in a folder where its responses may be written anew."""
+    shutil.copytree(board / "submissions" / "household", folder / "household")
+    found = read_place(folder / "household").entry
     assert found is not None
+    _ = found.responses  # read before they are changed
     return found
 
 
 def with_text(submission: Entry, text: str) -> Entry:
-    """Put a text wherever a card, or its evidence, may carry one."""
+    """Put a text wherever a card, or its evidence, may carry one; responses are written anew."""
     card = submission.card
     plain = text.encode("utf-8", "replace").decode()  # no card is read with half a character
     who = card.submission.submitter.model_copy(
@@ -74,7 +83,7 @@ def with_text(submission: Entry, text: str) -> Entry:
             ),
             "data": sets,
             "prompting": card.prompting.model_copy(update={"system_prompt": plain}),
-            "evidence": evidence.model_copy(update={"runs": runs}),
+            "evidence": evidence.model_copy(update={"runs": runs, "response_policy": "public"}),
         }
     )
     entry = Entry(card, submission.folder, _found(submission.report, text), ())
@@ -85,6 +94,12 @@ def with_text(submission: Entry, text: str) -> Entry:
         table = table.set_column(table.schema.get_field_index(name), name, named)
     # In the place where a cached property keeps what it has read.
     vars(entry)["outcomes"] = table
+    assert submission.responses is not None
+    said = submission.responses.to_pylist()
+    for row in said:
+        if row["prompt_id"] == "harm-024":
+            row |= dict.fromkeys(("prompt_id", "prompt", "response"), plain)
+    write_table(make_table(said, RESPONSES), entry.folder / "responses.parquet")
     return entry
 
 
@@ -99,7 +114,8 @@ def whole_board(submission: Entry, text: str) -> tuple[Pages, BoardRow, extras.W
     row = make_row(submission)
     line = LogLine.model_construct(kind="rerun", id=text, content="1" * 64, key=None)
     whole = extras.Whole(ordered([row]), [LeftOut(text, (text,))], [line], is_space=True)
-    return Pages(Board.model_construct(title=text, description=text)), row, whole
+    board = Board.model_construct(title=text, description=text, show_responses="folded")
+    return Pages(board), row, whole
 
 
 def render(submission: Entry, text: str) -> dict[str, str]:
@@ -147,6 +163,16 @@ def _check(submission: Entry, text: str) -> list[str]:
 def test_hostile_text_never_becomes_markup(submission: Entry, text: str) -> None:
     shown = _check(submission, text)
     assert any(clean(text).split("<")[0].strip() in read(page).text for page in shown)
+
+
+def test_texts_are_shown_as_they_are(submission: Entry) -> None:
+    text = " ".join(HOSTILE)
+    page = render(with_text(submission, text), text)["samples/household/1.html"]
+    _, _, folded = page.partition("<details")
+    plain = clean(text.encode("utf-8", "replace").decode())
+    assert (
+        read(folded).text.count(plain) == 10
+    )  # six prompts have it for a category; id, prompt, two responses
 
 
 @settings(

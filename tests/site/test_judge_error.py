@@ -51,16 +51,18 @@ def flat(path: Path) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", path.read_text(encoding="utf-8")).split())
 
 
-def test_the_board_says_of_every_row_whether_judge_error_is_in_it(site: Path) -> None:
+def test_the_board_says_of_every_number_whether_judge_error_is_in_it(site: Path) -> None:
     page = (site / "index.html").read_text(encoding="utf-8")
     parts = [part.partition("</tr>")[0] for part in page.split('<tr class="row">')[1:]]
     rows = {name: next(p for p in parts if f"{name}.html" in p) for name in ("plain", "known")}
-    assert rows["plain"].count("corrected") == rows["plain"].count("], uncorrected<") == 1
-    assert "uncorrected" not in rows["known"]
-    assert "<strong>Uncorrected</strong>: judge error not included." in page
+    # Harm, change, over-refusal and stability: each is the judge's own.
+    assert rows["plain"].count("†") == 4 and rows["plain"].count("]†") == 3
+    assert "corrected" not in rows["plain"]
+    assert "<strong>†</strong>: judge error not included." in page
     assert re.search(r"corrected \.\d\d \[\.\d\d, \.\d\d\]", rows["known"])
     assert re.search(r"corrected \+\.\d\d \[", rows["known"])
-    assert rows["known"].count("judge error not included") == 1  # over-refusal
+    (marked,) = [cell for cell in rows["known"].split("<td")[1:] if "†" in cell]
+    assert marked.startswith(' class="overrefusal"')
 
 
 def test_the_page_has_both_numbers_and_says_how(site: Path) -> None:
@@ -124,7 +126,7 @@ def test_where_several_judges_decided_the_range_stands_beside_the_number(tmp_pat
     low, high = map(proportion, one.estimates)
     assert low != high
     page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
-    assert f"], uncorrected, {low} to {high} over 2 judges<" in page
+    assert f"]†, {low} to {high} over 2 judges\n" in page
     found = json.loads((tmp_path / "site" / "leaderboard.json").read_text(encoding="utf-8"))
     over = found["submissions"][0]["harm_over_judges"]
     assert over == {"judges": 2, "lowest": one.estimates[0], "highest": one.estimates[1]}

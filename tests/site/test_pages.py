@@ -8,13 +8,18 @@ import hashlib
 import html
 import json
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from safebench.analysis.correction import Corrected
+from safebench.analysis.measures import Number
+from safebench.card.results import key_of
 from safebench.site.board import Board
-from safebench.site.board_rows import make_row
+from safebench.site.board_rows import BoardRow, RerunBadge, make_row
 from safebench.site.families import ordered
 from safebench.site.pages import Pages
 from safebench.site.sources import read_submissions
@@ -93,8 +98,24 @@ def test_sizes_stay_within_the_budgets(site: Path) -> None:
         assert path.stat().st_size <= CARD_LIMIT
 
 
-def test_a_full_page_stays_within_the_budget_and_the_rest_follows(board: Path) -> None:
-    rows = [make_row(s) for s in read_submissions(board)[0]] * 30
+def full(row: BoardRow) -> BoardRow:
+    """Return a row with everything that a row may have: a control, corrections, a rerun."""
+    assert row.harm is not None and row.harm_base is not None
+    fixed = Number(0.31, 0.12, 0.55, {"prompts": 36}, "Rogan-Gladen")
+    scores = [s for s in (row.harm, row.over_refusal, row.capability) if s is not None]
+    return replace(
+        row,
+        control=row.harm_base.model_copy(update={"condition": "control"}),
+        corrected=tuple(Corrected(key_of(s), fixed, fixed, fixed) for s in scores),
+        rerun=RerunBadge("inconclusive", 3, 1),
+    )
+
+
+@pytest.mark.parametrize("of", [replace, full])
+def test_a_full_page_stays_within_the_budget_and_the_rest_follows(
+    board: Path, of: Callable[[BoardRow], BoardRow]
+) -> None:
+    rows = [of(make_row(s)) for s in read_submissions(board)[0]] * 30
     names = {f"leaderboard.{n}": "0" * 64 for n in ("json", "jsonl.gz", "csv", "csv.gz", "parquet")}
     found = dict(Pages(Board()).board_pages(ordered(rows), names))
     assert list(found) == ["index.html", "board-2.html", "board-3.html"]

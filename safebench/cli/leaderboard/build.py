@@ -65,11 +65,12 @@ def command(
 ) -> None:
     """Build a site from DIR/submissions.
 
-    DIR may also hold board.yaml (title, description, url, signers). Every submission is checked and
-    every number is recomputed from its evidence first. One that cannot be read, or whose check
-    fails, is left out, and named on the first page. What is published is added to DIR/log.jsonl,
-    and what was published before and is not there any more is named. The old site stays as it is
-    until the new one is complete. The site consists of plain files, for any web host.
+    DIR may also hold board.yaml (title, description, url, signers, show_responses). Every
+    submission is checked and every number is recomputed from its evidence first. One that cannot be
+    read, or whose check fails, is left out, and named on the first page. What is published is added
+    to DIR/log.jsonl, and what was published before and is not there any more is named. The old site
+    stays as it is until the new one is complete. The site consists of plain files, for any web
+    host.
 
     A cache is safe to share: its records are sealed with a key of your own, which lies in your
     configuration folder (~/.config/safebench/cache.key), or is the text of SAFEBENCH_CACHE_KEY.

@@ -19,9 +19,10 @@ from safebench.errors import visible
 def command(folder: Path, title: str | None) -> None:
     """Write a new board to DIR, to be kept in version control.
 
-    DIR gets board.yaml (title, description, whose keys the board knows), README.md (how to submit
-    and what is checked), a workflow of GitHub Actions that checks every pull request and publishes
-    the main branch, an issue form, .gitattributes, and an empty folder for submissions.
+    DIR gets board.yaml (title, description, whose keys the board knows, whether pages show
+    responses), README.md (how to submit and what is checked), a workflow of GitHub Actions that
+    checks every pull request and publishes the main branch, an issue form, .gitattributes, and an
+    empty folder for submissions.
 
     \b
     Exit codes: 0 written; 2 nothing was written.

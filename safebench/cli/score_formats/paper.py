@@ -32,10 +32,10 @@ _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,52}\b")
 
 
-def fill(template: str, report: ScoreReport, filters: Mapping[str, Callable[..., str]]) -> str:
+def fill(template: str, report: ScoreReport, filters: Mapping[str, Callable[..., object]]) -> str:
     """Return a template filled with the tables and the methods section of a report.
 
-    `filters` escape what a card says; a template prints nothing without one.
+    `filters` escape what a card says, and set tables; a template prints nothing without one.
     """
     environment = Environment(  # noqa: S701 - no HTML; the filters escape
         loader=FileSystemLoader(_TEMPLATES),

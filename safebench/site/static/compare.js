@@ -146,14 +146,24 @@
   var entries = new Map(), out = document.getElementById("compared"), form = document.querySelector("form");
   window.safebenchEntry = function (entry) { entries.set(entry.id, entry); };
 
-  window.safebenchNames = function (names) {
-    var list = document.getElementById("ids");
-    names.forEach(function (name) {
+  var known = [], MOST = 50;
+  window.safebenchNames = function (names) { known = names; suggest(""); };
+
+  /* Of many entries a page holds few: those whose id or title has every word that was typed. */
+  function suggest(typed) {
+    var list = document.getElementById("ids"), words = typed.toLowerCase().split(/\s+/), left = MOST;
+    list.textContent = "";
+    known.some(function (name) {
+      var text = (name[0] + " " + name[1]).toLowerCase();
+      if (!words.every(function (word) { return text.indexOf(word) >= 0; })) return false;
       var option = list.appendChild(document.createElement("option"));
       option.value = name[0];
       option.label = name[1];
+      left -= 1;
+      return left === 0;
     });
-  };
+  }
+  form.addEventListener("input", function (event) { suggest(event.target.value); });
   /* The list of names is asked for by whoever begins to type one. */
   form.addEventListener("focusin", function () {
     var script = document.createElement("script");
@@ -197,7 +207,7 @@
       var row = element(body, "tr");
       cells.forEach(function (text, i) {
         var cell = element(row, i ? "td" : "th");
-        if (!i) cell.scope = "row";
+        if (!i) { cell.scope = "row"; cell.className = "narrow"; }
         element(cell, "bdi", text);
       });
     });
@@ -232,11 +242,11 @@
     cautions(first, second, found).forEach(function (text) { element(out, "p", text, "caution"); });
     if (!found.length) element(out, "p", "Nothing can be compared: they measured no task on prompts in common.", "none");
     found.forEach(function (one) {
-      element(out, "h2", one.construct.replace("_", "-") + ", " + one.task);
+      element(out, "h2", one.construct[0].toUpperCase() + one.construct.slice(1).replace("_", "-") + ", " + one.task);
       grid(["Side", "Score [95 %]", "Measured"], [
         ["A", one.a.score, one.a.measured], ["B", one.b.score, one.b.measured],
         ["B - A", one.difference, one.reading + " (margin " + one.margin + ")"]
-      ], one.a.better + ". " + one.shared + " shared prompts, on which A has " + one.onA + " and B " + one.onB + "; " + one.up + " go up, " + one.down + " go down.");
+      ], one.a.better + ". " + one.shared + " shared prompts, on which A has " + one.onA + " and B " + one.onB + "; " + one.up + " go" + (one.up === 1 ? "es" : "") + " up, " + one.down + " down.");
     });
     var fields = differing(first, second);
     element(out, "h2", "What the protocols do differently");

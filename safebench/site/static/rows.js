@@ -15,7 +15,7 @@
 
   function lines(cell, column, n) {
     var there = column.lines.map(function (line) { return line[n]; }).filter(Boolean);
-    if (there.length) cell.appendChild(element("small", "", there.join("\n")));
+    if (there.length) cell.appendChild(document.createTextNode("\n" + there.join("\n")));
   }
 
   function path(svg, className, d) {
