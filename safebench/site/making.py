@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from safebench.checks.registry import RESPONSES_FILE
 from safebench.errors import InputError, RunError, SafebenchError
 from safebench.evidence import board_log
 from safebench.evidence.audit import AUDIT_FILE
@@ -216,18 +217,18 @@ def _work(task: Task) -> Made:
 def published_files(submission: Entry) -> list[str]:
     """Return the files of a submission, and of its reruns, that the site carries.
 
-    Responses are among them only when the card says that they are public.
+    What the card's evidence does not list was not checked, and stays here. Responses are among them
+    only when the card says that they are public.
     """
     names = [CARD_FILE]
     evidence = submission.card.given_evidence
     if evidence is not None:
-        names += ["outcomes.parquet", "manifest.json"]
-        if evidence.response_policy == "public":
-            names.append("responses.parquet")
-        names += _ANSWERED_FOR
+        names += ["outcomes.parquet", "manifest.json", *_ANSWERED_FOR]
         # Labels of an audit hold no text, and the numbers corrected by them are recomputed so;
         # commitments are there to be published, before anybody asks for a text.
-        open_to_all = (AUDIT_FILE, COMMITMENTS_FILE)
+        open_to_all = {AUDIT_FILE, COMMITMENTS_FILE}
+        if evidence.response_policy == "public":
+            open_to_all.add(RESPONSES_FILE)
         names += [file.path for file in evidence.files if file.path in open_to_all]
     for rerun in submission.reruns:
         inner = [CARD_FILE, "verdict.json", "outcomes.parquet", "manifest.json", *_ANSWERED_FOR]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from safebench.errors import InputError
+from safebench.evidence.manifest import describe_files, write_manifest
 from safebench.site import LeftOutError, build
 from tests.site import made_by_code
 from tests.site.made_by_code import Recipe
@@ -180,6 +181,19 @@ def test_responses_are_published_only_when_the_card_says_so(small: Path, tmp_pat
     assert (tmp_path / "site" / "files" / SMALL.id / "responses.parquet").is_file()
     page = (tmp_path / "site" / "submissions" / f"{SMALL.id}.html").read_text()
     assert "Labels and responses are public" in page
+
+
+def test_a_file_that_the_card_does_not_list_is_not_published(small: Path, tmp_path: Path) -> None:
+    folder = small / "submissions" / SMALL.id
+    evidence = made_by_code.read_yaml(folder)["evidence"] | {"response_policy": "public"}
+    evidence["files"] = [f for f in evidence["files"] if f["path"] != "responses.parquet"]
+    made_by_code.edit_card(folder, evidence=evidence)
+    write_manifest(folder, describe_files(folder, [f["path"] for f in evidence["files"]]))
+    (folder / "responses.parquet").write_bytes(b"anything, since nothing checks it")
+    built = build(small, tmp_path / "site")
+    assert not built.left_out
+    names = {p.name for p in (tmp_path / "site" / "files" / SMALL.id).iterdir()}
+    assert names == {"card.yaml", "outcomes.parquet", "manifest.json", "SHA256SUMS"}
 
 
 @pytest.mark.parametrize(
