@@ -183,11 +183,11 @@ class _Writer(Writer):
             first = judged[0]
             prompt, response = self.texts.get(key, (None, None))
             asked = WITHHELD if prompt is None else prompt
-            said = WITHHELD if response is None else response
+            content = WITHHELD if response is None else response
             messages = [{"role": "user", "content": asked}]
             if self.system is not None:
                 messages.insert(0, {"role": "system", "content": self.system})
-            answer = {"role": "assistant", "content": said, "source": "generate"}
+            answer = {"role": "assistant", "content": content, "source": "generate"}
             stop = _STOPS.get(first["status"], "unknown")
             output: Json = {"model": model, "choices": [{"message": answer, "stop_reason": stop}]}
             tokens = self.tokens.get(key)

@@ -82,13 +82,13 @@ def load_task(
     Raises:
         TaskError: no task of that name, or its documents cannot be loaded.
     """
-    told, options = _settings(name, file)
+    metadata, options = _settings(name, file)
     with quiet(), raised_as(TaskError, f"task {name!r} cannot be loaded"):
         if "dataset_id" in options and "file" not in options:
             # resolved once: a branch could move between reading the rows and writing the card
             commit = revision or hub_commit(options["dataset_id"], options["local_variable"])
             options["revision"] = commit
-        found = _read(name, told, options, limit, sample)
+        found = _read(name, metadata, options, limit, sample)
         return replace(found, task=_for_lm_eval(found))
 
 
@@ -104,11 +104,11 @@ def read_task(
     Raises:
         TaskError: no task of that name, or its documents cannot be read.
     """
-    told, options = _settings(name, file)
+    metadata, options = _settings(name, file)
     if "dataset_id" in options and ("file" not in options or options.get("layout") == "lm_eval"):
         return None
     with raised_as(TaskError, f"task {name!r} cannot be loaded"):
-        return _read(name, told, options, limit, sample)
+        return _read(name, metadata, options, limit, sample)
 
 
 def _settings(name: str, file: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -130,7 +130,7 @@ def _settings(name: str, file: Path | None) -> tuple[dict[str, Any], dict[str, A
 
 def _read(
     name: str,
-    told: dict[str, Any],
+    metadata: dict[str, Any],
     options: dict[str, Any],
     limit: int | None,
     sample: PromptSample | None,
@@ -143,8 +143,8 @@ def _read(
     constructs: dict[Any, None] = dict.fromkeys(d["construct"] for d in documents)
     return LoadedTask(
         name=name,
-        version=str(told.get("version", "unversioned")),
-        chance=told.get("chance"),
+        version=str(metadata.get("version", "unversioned")),
+        chance=metadata.get("chance"),
         constructs=tuple(constructs),
         is_published="dataset_id" in options,
         dataset_id=options.get("dataset_id") or f"safebench/{name}",

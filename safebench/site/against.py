@@ -100,7 +100,9 @@ def _draw(rows: list[BoardRow]) -> Markup:
         base_ends=_ends(base, x, y),
         ends=_ends(tuned, x, y),
         base="".join(dict.fromkeys(f"M{start}{_RING}" for start in starts if start)),
-        points=[(row, *place.split(), _said(row)) for row, place in zip(rows, places, strict=True)],
+        points=[
+            (row, *place.split(), _label(row)) for row, place in zip(rows, places, strict=True)
+        ],
     )
 
 
@@ -114,7 +116,7 @@ def _ends(pairs: Iterable[_Pair], x: _Axis, y: _Axis) -> str:
     return "".join(dict.fromkeys(drawn))
 
 
-def _said(row: BoardRow) -> str:
+def _label(row: BoardRow) -> str:
     named = {
         "harm": row.harm,
         "capability": row.capability,

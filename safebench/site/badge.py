@@ -32,7 +32,7 @@ def draw_badge(row: BoardRow) -> Markup:
         width = len(text) * _LETTER + 14
         boxes.append((text, kind, left, width))
         left += width
-    return draw("badge", boxes=boxes, width=left, said=f"{row.level}, {badge_words(row)}")
+    return draw("badge", boxes=boxes, width=left, label=f"{row.level}, {badge_words(row)}")
 
 
 def badge(row: BoardRow) -> bytes:

@@ -179,9 +179,9 @@ def _of_log(
             )
 
 
-def _of_levels(seen: Sequence[Seen], before: Before, said: set[str]) -> Iterator[Problem]:
+def _of_levels(seen: Sequence[Seen], before: Before, reported: set[str]) -> Iterator[Problem]:
     now = {one.name: one for one in seen}
-    for name in sorted(before.ids - now.keys() - said):
+    for name in sorted(before.ids - now.keys() - reported):
         yield Problem(
             name,
             "was published, and is not there",
@@ -191,7 +191,7 @@ def _of_levels(seen: Sequence[Seen], before: Before, said: set[str]) -> Iterator
     for name, level in before.levels.items():
         one = now.get(name)
         if one is None or one.level is None:
-            continue  # said already
+            continue  # reported already
         if LEVELS.index(one.level) < LEVELS.index(level):
             yield Problem(
                 name,

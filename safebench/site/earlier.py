@@ -102,8 +102,8 @@ def _git(folder: Path, *arguments: str) -> bytes:
             problem
         )
     except subprocess.CalledProcessError as problem:
-        said = problem.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
-        reason = f": {said}" if said else ""
+        message = problem.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+        reason = f": {message}" if message else ""
         raise InputError(f"--against: git finds nothing to compare with{reason}", fix=_FIX) from (
             problem
         )

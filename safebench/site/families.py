@@ -28,7 +28,7 @@ READ_AS = {
     "better": "Safer than its base",
 }
 """What a change in harm is read as, in the order of the page, with its heading."""
-_SAID = {
+_IN_WORDS = {
     "worse": "made the model less safe",
     "no_change": "changed nothing beyond the margin",
     "better": "made it safer",
@@ -93,8 +93,8 @@ class Ordered:
         if not words:
             return ""
         if len(words) == 1:
-            return f"The only recipe {_SAID[words[0]]}."
-        found = [f"{words.count(w)} {told}" for w, told in _SAID.items() if w in words]
+            return f"The only recipe {_IN_WORDS[words[0]]}."
+        found = [f"{words.count(w)} {text}" for w, text in _IN_WORDS.items() if w in words]
         listed = found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
         return f"Of {count(len(words), 'recipe')}, {listed}."
 

@@ -33,7 +33,7 @@ class Figure:
     """One question and its answer."""
 
     title: str
-    said: str
+    answer: str
     """The answer, or why there is none."""
     picture: Markup | None = None
 
@@ -58,7 +58,7 @@ class _Picture:
     def at(self, x: float, score: float) -> Point:
         return Point(x, _TOP + _INNER * (1 - min(score, self.top) / self.top))
 
-    def drawn(self, title: str, said: str) -> Markup:
+    def drawn(self, title: str, answer: str) -> Markup:
         return svg.draw(
             "answer",
             width=_WIDTH,
@@ -67,7 +67,7 @@ class _Picture:
             right=_WIDTH - _RIGHT,
             bottom=_TOP + _INNER,
             title=title,
-            desc=said,
+            desc=answer,
             ticks=[
                 (self.at(0, v).y, proportion(v) if 0 < v < 1 else setting(v))
                 for v in (self.top * i / 5 for i in range(6))
@@ -125,7 +125,7 @@ def _again(
         for _, score in _labelled(card, base, scores)
         if (spreads := _spreads(score))
     ]
-    said = (
+    answer = (
         f"Highest minus lowest of {number(most)} repeats at {name}, on average over the models: "
         f"{', '.join(ranges)}."
     )
@@ -140,7 +140,7 @@ def _again(
             points = [picture.at(x, score) for score in runs]
             (picture.base if base and n == 0 else picture.dots).extend(points)
             picture.lines.append((picture.at(x, min(runs)), picture.at(x, max(runs))))
-    return Figure(title, said, picture.drawn(title, said))
+    return Figure(title, answer, picture.drawn(title, answer))
 
 
 def _another_seed(
@@ -156,9 +156,9 @@ def _another_seed(
         return Figure(title, "Not measured: there is one tuned model.")
     base = find(results.scores, base_key(harm))
     groups = [(label, _means(s)) for label, s in _labelled(card, base, scores)]
-    told = [f"{_ends(_means(s).values())} {_where(card, s)}" for s in scores]
-    said = f"Lowest to highest of {count(len(_seeds(harm)), 'seed')}, {harm.decoding}: "
-    said += f"{', '.join(told)}."
+    parts = [f"{_ends(_means(s).values())} {_where(card, s)}" for s in scores]
+    answer = f"Lowest to highest of {count(len(_seeds(harm)), 'seed')}, {harm.decoding}: "
+    answer += f"{', '.join(parts)}."
     picture = _Picture(top)
     share = (_WIDTH - _LEFT - _RIGHT) / len(groups)
     at: dict[int | None, list[Point]] = {}
@@ -178,7 +178,7 @@ def _another_seed(
         for seed, point in points.items():
             at.setdefault(seed, []).append(point)
     picture.lines += [line for line in at.values() if len(line) > 1]
-    return Figure(title, said, picture.drawn(title, said))
+    return Figure(title, answer, picture.drawn(title, answer))
 
 
 def _decoding(card: Card, harm: MeasuredScore, same: Sequence[MeasuredScore], top: float) -> Figure:
@@ -193,12 +193,12 @@ def _decoding(card: Card, harm: MeasuredScore, same: Sequence[MeasuredScore], to
             pairs.append((first, _means(first), _means(second)))
     picture = _Picture(top)
     share = (_WIDTH - _LEFT - _RIGHT) / max(1, len(pairs))
-    told = []
+    parts = []
     for n, (score, one, two) in enumerate(pairs):
         label = _label(card, score)
         both = [seed for seed in one if seed in two]
         higher = sum(two[seed] > one[seed] for seed in both)
-        told.append(
+        parts.append(
             f"{_ends(one.values())} and {_ends(two.values())} {_where(card, score)} "
             f"({names[1]} higher in {number(higher)} of {number(len(both))})"
         )
@@ -211,8 +211,8 @@ def _decoding(card: Card, harm: MeasuredScore, same: Sequence[MeasuredScore], to
             line = (picture.at(ends[0], one[seed]), picture.at(ends[1], two[seed]))
             picture.lines.append(line)
             picture.dots += line
-    said = f"Lowest to highest model, {names[0]} and {names[1]}: {'; '.join(told)}."
-    return Figure(title, said, picture.drawn(title, said))
+    answer = f"Lowest to highest model, {names[0]} and {names[1]}: {'; '.join(parts)}."
+    return Figure(title, answer, picture.drawn(title, answer))
 
 
 def _two_decodings(card: Card, harm: MeasuredScore, measured: set[str]) -> tuple[str, str] | None:

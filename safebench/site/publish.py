@@ -205,11 +205,11 @@ def _known_log(source: Path, out: Path) -> tuple[LogLine, ...]:
 
 def _gone(known: Sequence[LogLine], read: _Read) -> list[LeftOut]:
     """Return what the log says was published and is not there; what does not hold is named."""
-    said = {one.name for one in read.left_out}
+    named = {one.name for one in read.left_out}
     return [
         LeftOut(line.id, (_gone_words(line),), is_gone=True)
         for line in board_log.gone(known, read.log)
-        if line.id not in said
+        if line.id not in named
     ]
 
 

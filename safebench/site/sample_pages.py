@@ -58,5 +58,5 @@ def _parts(every: Sequence[Texts]) -> Iterator[list[Texts]]:
 
 def _size(one: Texts) -> int:
     """Return the bytes that the texts of a prompt take on a page."""
-    said = (one.prompt.text, one.base.text, one.tuned.text, one.sample.prompt, one.sample.category)
-    return sum(len(escape(clean(text or "")).encode()) for text in said)
+    texts = (one.prompt.text, one.base.text, one.tuned.text, one.sample.prompt, one.sample.category)
+    return sum(len(escape(clean(text or "")).encode()) for text in texts)

@@ -121,8 +121,8 @@ def texts(submission: Entry) -> Shown | None:
     samples = {one.prompt: one for one in changed[:MOST_PROMPTS]}
     tuned, base = arms
     prompts: dict[str, Said] = {}
-    after = _said(submission, tuned, samples, prompts)
-    before = _said(submission, base, samples, prompts)
+    after = _responses(submission, tuned, samples, prompts)
+    before = _responses(submission, base, samples, prompts)
     shown = [
         Texts(one, *(found.get(name, Said()) for found in (prompts, before, after)))
         for name, one in samples.items()
@@ -144,7 +144,7 @@ def _arms(
     return None if tuned is None or base is None else (tuned, base)
 
 
-def _said(
+def _responses(
     submission: Entry,
     arm: OutcomeArray,
     samples: dict[str, Sample],

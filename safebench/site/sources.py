@@ -226,9 +226,9 @@ def _rerun(original: Submission, folder: Path, left_out: list[LeftOut]) -> Rerun
         looks=reported.looks[:-1],
         reported=reported,
     )
-    said = reported.model_dump(mode="json", exclude_unset=True)
+    published = reported.model_dump(mode="json", exclude_unset=True)
     differing = _differences(
-        "verdict.json", said, _same_fields(said, again.model_dump(mode="json"))
+        "verdict.json", published, _same_fields(published, again.model_dump(mode="json"))
     )
     if differing:
         raise Doubtful(*differing)

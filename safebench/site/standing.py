@@ -97,9 +97,9 @@ def _maker(entry: Entry, rerun: Rerun, board: Board) -> Maker:
         key = signature.fingerprint[:16]
         return Maker("key not listed", f"signed with key {key}, which this board does not list")
     named = f"{signer.name}, {signer.organisation} (signed)"
-    stated = [entry.card.submission.organisation]
-    stated += [] if submitter is None else [submitter.organisation]
-    if _same(signer.organisation, *stated):
+    organisations = [entry.card.submission.organisation]
+    organisations += [] if submitter is None else [submitter.organisation]
+    if _same(signer.organisation, *organisations):
         return Maker("by the submitter", f"by the submitter: {named}")
     if submitter is None:
         return Maker(

@@ -65,13 +65,13 @@ def test_each_figure_says_what_the_outcomes_say(household: Entry) -> None:
     for checkpoint, where in ((None, "for the base model"), (1, "at epoch 1"), (2, "at epoch 2")):
         ranges = [max(r) - min(r) for r in runs(household, "t07", checkpoint)]
         spreads.append(f"{proportion(sum(ranges) / len(ranges), 3)} {where}")
-    assert again.said == (
+    assert again.answer == (
         "Highest minus lowest of 3 repeats at t07, on average over the models: "
         f"{', '.join(spreads)}."
     )
     told = [f"{ends(household, 't07', at)} at epoch {at}" for at in (1, 2)]
-    assert seed.said == f"Lowest to highest of 5 seeds, t07: {', '.join(told)}."
-    assert decoding.said.startswith(
+    assert seed.answer == f"Lowest to highest of 5 seeds, t07: {', '.join(told)}."
+    assert decoding.answer.startswith(
         f"Lowest to highest model, greedy and t07: {ends(household, 'greedy', 1)} and "
         f"{ends(household, 't07', 1)} at epoch 1 (t07 higher in "
     )
@@ -93,15 +93,15 @@ def test_every_run_is_drawn(household: Entry) -> None:
 def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
     (again, seed, decoding), results, harm = shown(made(tmp_path, repeats=1, seeds=(5,)))
     assert (again.picture, seed.picture) == (None, None)
-    assert again.said == "Not measured: every model answered each prompt once."
-    assert seed.said == "Not measured: there is one tuned model."
+    assert again.answer == "Not measured: every model answered each prompt once."
+    assert seed.answer == "Not measured: there is one tuned model."
     assert decoding.picture is not None
     entry = made(tmp_path / "more", repeats=1)
     same = results.model_copy(
         update={"scores": tuple(s for s in results.scores if s.decoding == harm.decoding)}
     )
     _, _, alone = figures(entry.card, same, harm)
-    assert (alone.said, alone.picture) == ("Not measured: t07 is the one decoding.", None)
+    assert (alone.answer, alone.picture) == ("Not measured: t07 is the one decoding.", None)
 
 
 def test_a_model_without_a_base_is_drawn_without_one(household: Entry) -> None:
@@ -112,7 +112,7 @@ def test_a_model_without_a_base_is_drawn_without_one(household: Entry) -> None:
     again, seed, _ = figures(household.card, tuned, harm)
     for figure in (again, seed):
         assert figure.picture is not None and ">base<" not in figure.picture
-    assert "base" not in again.said
+    assert "base" not in again.answer
 
 
 def test_sixty_seeds_take_no_more_elements_than_five(tmp_path: Path, household: Entry) -> None:

@@ -118,20 +118,20 @@ def study_facts(folder: Path, answers: Answers) -> Iterator[Fact]:
 
 def _model(text: str, folder: Path) -> tuple[list[Fact], Path | None]:
     """Return what names the base model, and the folder of its files where this machine has them."""
-    said = "--model"
+    source = "--model"
     if Path(text).is_dir():
         place = os.path.relpath(Path(text).resolve(), folder.resolve())
-        return [drafted("model.base.id", Path(place).as_posix(), said)], Path(text)
+        return [drafted("model.base.id", Path(place).as_posix(), source)], Path(text)
     if text.startswith("builtin:"):
         files = builtin_model_dir(text.removeprefix("builtin:"))
         if files is None:
             raise InputError(f"--model {text}: no such model", fix="give builtin:tiny-chat")
-        return [drafted("model.base.id", text, said)], files
-    name, commit = _of_hub(text, said, "a folder")
+        return [drafted("model.base.id", text, source)], files
+    name, commit = _of_hub(text, source, "a folder")
     files = cached_commit(name, commit or "*")
-    note = said if commit else "the copy on this machine"
+    note = source if commit else "the copy on this machine"
     commit = commit or (files.name if files is not None else None)
-    facts = [drafted("model.base.id", name, said)]
+    facts = [drafted("model.base.id", name, source)]
     facts += [drafted("model.base.revision", commit, note)] if commit else []
     return facts, files
 

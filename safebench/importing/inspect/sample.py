@@ -167,8 +167,8 @@ def _sent(sample: Record, at: At) -> Sent:
     settings = call.get("config")
     settings = settings if isinstance(settings, dict) else {}
     model = call.get("model") if isinstance(call.get("model"), str) else None
-    said = call.get("input") or _pooled(sample, call.get("input_refs"))
-    for messages, whole in ((said, True), (sample.items("messages"), False)):
+    sent = call.get("input") or _pooled(sample, call.get("input_refs"))
+    for messages, whole in ((sent, True), (sample.items("messages"), False)):
         turns = _turns(messages, texts, at)
         if any(role == "user" for role, _ in turns):
             return Sent(turns, whole, settings, model)

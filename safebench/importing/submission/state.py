@@ -151,10 +151,10 @@ def settle_facts(
     base = request.model or (gathered.filled[BASE].value if BASE in gathered.filled else None)
     check_loaded(collected.loaded, None if base is None else str(base), facts)
     same = check_responses(collected.samples, collected.loaded, facts)
-    told = (*collected.remarks, *remarks, *gathered.remarks, *models.remarks, *same)
+    all_remarks = (*collected.remarks, *remarks, *gathered.remarks, *models.remarks, *same)
     files = (*collected.files, *gathered.files)
     return ImportState(
-        gathered=replace(gathered, files=files, remarks=tuple(dict.fromkeys(told))),
+        gathered=replace(gathered, files=files, remarks=tuple(dict.fromkeys(all_remarks))),
         models=models.keys,
         names=decoding_names(gathered.filled),
         files={path: one.file for path, one in training.items()},

@@ -90,9 +90,9 @@ def _matched(
 def _by_direction(name: str, samples: Iterable[Response], collected: Collected) -> Construct | None:
     """Return `capability` where the files themselves say that a higher score is better."""
     place = ("tasks", name, "direction")
-    said = {str(fact.value) for fact in collected.facts if fact.place == place}
+    directions = {str(fact.value) for fact in collected.facts if fact.place == place}
     scored = all(one.judged for one in samples)
-    return "capability" if scored and said == {"higher_is_better"} else None
+    return "capability" if scored and directions == {"higher_is_better"} else None
 
 
 def _check_decodings(name: str, samples: Sequence[Response]) -> None:

@@ -106,11 +106,11 @@ def _decodings(
 ) -> tuple[list[Fact], dict[str, str]]:
     """Return facts that a card can hold, and every decoding's name by its key."""
     keys = dict.fromkeys(one.sample.decoding for one in matched)
-    told = {fact.place[1] for fact in facts if fact.place[2:] == ("do_sample",)}
+    declared = {fact.place[1] for fact in facts if fact.place[2:] == ("do_sample",)}
     mine = [f for f in facts if f.place[0] != "decoding" or f.place[1] in keys]
     names = decoding_names(settle([f for f in mine if f.place[0] == "decoding"], []))
     names |= {key: short_id(key, "decoding") for key in keys if key not in names}
-    if not told.issuperset(keys):
+    if not declared.issuperset(keys):
         # A card's decoding says whether tokens were sampled; where no file does, it has none.
         mine = [fact for fact in mine if fact.place[0] != "decoding"]
     return mine, names

@@ -214,16 +214,16 @@
   }
 
   function cautions(a, b, found) {
-    var said = [];
+    var texts = [];
     [["A", a, 0], ["B", b, 1]].forEach(function (side) {
-      side[1].cautions.forEach(function (text) { said.push(side[0] + " " + text); });
+      side[1].cautions.forEach(function (text) { texts.push(side[0] + " " + text); });
     });
     found.forEach(function (one) {
-      if (one.a.judge !== one.b.judge) said.push(one.task + ": different judges, A by " + one.a.judge + ", B by " + one.b.judge + "; a stricter judge alone makes a difference.");
-      if (one.a.dataset !== one.b.dataset) said.push(one.task + ": the cards name different versions of the prompts; prompts of one id are paired whatever their text.");
+      if (one.a.judge !== one.b.judge) texts.push(one.task + ": different judges, A by " + one.a.judge + ", B by " + one.b.judge + "; a stricter judge alone makes a difference.");
+      if (one.a.dataset !== one.b.dataset) texts.push(one.task + ": the cards name different versions of the prompts; prompts of one id are paired whatever their text.");
     });
-    if (a.outcomes === b.outcomes) said.push("A and B hold the same outcomes, so their agreement is no evidence.");
-    return said;
+    if (a.outcomes === b.outcomes) texts.push("A and B hold the same outcomes, so their agreement is no evidence.");
+    return texts;
   }
 
   function show(a, b) {
