@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-from safebench.evidence.scoring import CONFIDENCE, Interval, kept_interval
+from safebench.evidence.scoring import CONFIDENCE, kept_interval
+from safebench.stats import Estimate
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,6 @@ class NotMeasured:
 Measure = Number | NotMeasured
 
 
-class _Estimated(Interval, Protocol):
-    """A statistic with an interval that names its method."""
-
-    @property
-    def method(self) -> str:
-        """How it was found."""
-
-
-def measured(found: _Estimated, n: Mapping[str, int]) -> Number:
+def measured(found: Estimate, n: Mapping[str, int]) -> Number:
     """Return a statistic as a number, to the decimals that are the same on every platform."""
     return Number(**kept_interval(found), n=n, method=found.method)

@@ -16,7 +16,6 @@ from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import StatsError
 from safebench.evidence.arrays import OutcomeArray
-from safebench.evidence.scoring import CONFIDENCE
 from safebench.stats import VarianceComponents, variance_components
 from safebench.words import kept
 
@@ -233,7 +232,7 @@ def _share(
     among = None if _fixed(name) else _sampled(found)
     if among is not None and len(among) < 2:
         return NotMeasured("nothing else varies within one checkpoint and decoding")
-    return measured(found.share(name, among, confidence=CONFIDENCE), n)
+    return measured(found.share(name, among), n)
 
 
 def _plain(reason: str) -> str:

@@ -6,7 +6,7 @@ A run fills its card with these, a validator recomputes them, the board shows th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from safebench.card.training import NoTraining
 from safebench.errors import EvidenceError
 from safebench.evidence.arrays import OutcomeArray, outcome_arrays
 from safebench.stats import (
+    Estimate,
     FlipRate,
     Stability,
     flip_rate,
@@ -36,6 +37,7 @@ from safebench.stats import (
 from safebench.words import kept
 
 CONFIDENCE = 0.95
+"""Of every interval in a card."""
 
 
 def compute_results(card: Card, outcomes: pa.Table) -> MeasuredResults:
@@ -78,8 +80,8 @@ def measure(block: OutcomeArray, lost: int = 0) -> MeasuredScore:
 
     `lost`: registered training seeds without outcomes (`lost_seeds`).
     """
-    interval = score_interval(block.scores, confidence=CONFIDENCE)
-    ends = [score_interval(block.with_unread(x), confidence=CONFIDENCE) for x in extremes(block)]
+    interval = score_interval(block.scores)
+    ends = [score_interval(block.with_unread(x)) for x in extremes(block)]
     runs = [
         MeasuredRun(
             training_seed=seed,
@@ -223,7 +225,7 @@ def extremes(*blocks: OutcomeArray) -> tuple[float, ...]:
     return (0.0, 1.0) if any(block.unread.any() for block in blocks) else ()
 
 
-def spanning(found: Interval, ends: Sequence[Interval]) -> dict[str, Any]:
+def spanning(found: Estimate, ends: Sequence[Estimate]) -> dict[str, Any]:
     """Return an estimate, the ends that hold whatever the judge left open was, and how."""
     return {
         "estimate": kept(found.estimate),
@@ -233,27 +235,7 @@ def spanning(found: Interval, ends: Sequence[Interval]) -> dict[str, Any]:
     }
 
 
-class Interval(Protocol):
-    """What every statistic with an interval has."""
-
-    @property
-    def method(self) -> str:
-        """How the interval was computed."""
-
-    @property
-    def estimate(self) -> float:
-        """The estimate."""
-
-    @property
-    def lower(self) -> float:
-        """Lower end."""
-
-    @property
-    def upper(self) -> float:
-        """Upper end."""
-
-
-def kept_interval(found: Interval) -> dict[str, Any]:
+def kept_interval(found: Estimate) -> dict[str, Any]:
     """Return an estimate and its ends by name, to the decimals that a card keeps."""
     return {name: kept(getattr(found, name)) for name in ("estimate", "lower", "upper")}
 

@@ -13,7 +13,6 @@ from safebench.card.model import Weights, WeightsModel
 from safebench.card.results import Condition
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.columns import encoded
-from safebench.evidence.scoring import CONFIDENCE
 from safebench.evidence.submission import Submission
 from safebench.stats import score_interval
 from safebench.words import kept
@@ -72,7 +71,7 @@ def estimate_of(block: OutcomeArray, seed: int | None) -> Estimate:
     """Return the score of one training seed: its mean over repeats and prompts."""
     position = block.seeds.index(seed)
     scores = block.scores[position : position + 1]
-    found = score_interval(scores, confidence=CONFIDENCE)
+    found = score_interval(scores)
     ends = kept(found.estimate), kept(found.lower), kept(found.upper)
     return Estimate(*ends, found.method, scores.size)
 

@@ -13,35 +13,29 @@ from safebench.errors import StatsError
 from safebench.stats._checks import (
     Floats,
     Ints,
-    between,
     cluster_codes,
     positive_int,
     proportions,
 )
+from safebench.stats._estimate import TAIL, Estimate
 
 #: Numbers held at once by the largest array of a block of replicates (32 MB of float64).
 BLOCK = 4_000_000
 
 
 @dataclass(frozen=True)
-class BootstrapInterval:
+class BootstrapInterval(Estimate):
     """A statistic with its percentile interval, in the statistic's own units.
 
     `replicates`: the (n_boot,) statistics, in order of drawing, read-only; left out of `==`. `se`:
     their SD. `n`: outcomes (values of `scores`).
     """
 
-    estimate: float
-    lower: float
-    upper: float
     se: float
     n: int
-    n_boot: int
     n_seeds: int
     n_prompts: int
     n_clusters: int
-    method: str
-    confidence: float
     replicates: Floats = field(repr=False, compare=False)
 
 
@@ -93,7 +87,6 @@ def pigeonhole_bootstrap(
     statistic: Statistic,
     rng: np.random.Generator,
     n_boot: int = 10_000,
-    confidence: float = 0.95,
     clusters: ArrayLike | None = None,
     *,
     prompts_fixed: bool = False,
@@ -126,7 +119,6 @@ def pigeonhole_bootstrap(
     if array.ndim < 2:
         raise StatsError(f"scores has shape {array.shape}, not (seeds, ..., prompts)")
     n_boot = positive_int("n_boot", n_boot, least=100)
-    tail = (1 - between("confidence", confidence, 0, 1)) / 2
     n_seeds, n_prompts = array.shape[0], array.shape[-1]
     codes, n_clusters = cluster_codes(clusters, n_prompts)
     method = _method(n_seeds, n_clusters, prompts_fixed)
@@ -146,19 +138,17 @@ def pigeonhole_bootstrap(
         sample = Replicates(seeds, prompts, array)
         values[start : start + size] = _checked(statistic, sample, "replicate", start)
     values.flags.writeable = False
-    lower, upper = np.quantile(values, [tail, 1 - tail])
+    lower, upper = np.quantile(values, [TAIL, 1 - TAIL])
     return BootstrapInterval(
         estimate=estimate,
         lower=min(float(lower), estimate),
         upper=max(float(upper), estimate),
         se=float(values.std(ddof=1)),
         n=array.size,
-        n_boot=n_boot,
         n_seeds=n_seeds,
         n_prompts=n_prompts,
         n_clusters=n_clusters,
         method=method,
-        confidence=float(confidence),
         replicates=values,
     )
 
