@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import rfc8785
-from pydantic import StringConstraints, ValidationError
+from pydantic import StringConstraints
 
 from safebench.card.base import IsoDate, Section, Sha256, Text
-from safebench.card.schema import DIALECT
 from safebench.errors import EvidenceError, RunError
 from safebench.evidence import keys, sigstores
-from safebench.evidence.documents import read_json
+from safebench.evidence.documents import read_model
 from safebench.evidence.manifest import MANIFEST_FILE
 from safebench.evidence.submission import CARD_FILE
 from safebench.evidence.verdicts import VERDICT_FILE
@@ -176,14 +175,11 @@ def read_signature(folder: Path) -> Signature | None:
         return None
     if inside(folder, SIGNATURE_FILE) is None:
         raise EvidenceError(f"{path}: leads out of the folder", fix="copy the file there")
-    document = read_json(path, "signature")
-    try:
-        signature = Signature.model_validate(document)
-    except ValidationError as problem:
-        raise EvidenceError(f"{path}: {problem.errors()[0]['msg']}") from problem
+    signature = read_model(path, "signature", Signature)
     names = ("public_key", "signature"), ("identity", "issuer")
     needed, absent = names if signature.algorithm == "ed25519" else reversed(names)
-    if any(document[n] is None for n in needed) or any(document[n] is not None for n in absent):
+    given = {name for name, value in signature if value is not None}
+    if given & {*needed, *absent} != {*needed}:
         raise EvidenceError(
             f"{path}: algorithm {signature.algorithm} needs {' and '.join(needed)}, and has "
             f"neither {' nor '.join(absent)}"
@@ -220,13 +216,3 @@ def check_signature(folder: Path) -> Signature | None:
 def _digest(files: CoveredFiles, name: str) -> str | None:
     found: str | None = getattr(files, name.partition(".")[0])
     return found
-
-
-def signature_schema() -> dict[str, Any]:
-    """Return the JSON Schema of signature.json, published as spec/v1/signature.schema.json."""
-    return {
-        "$schema": DIALECT,
-        "$id": "urn:safebench:spec:v1:signature",
-        **Signature.model_json_schema(mode="validation"),
-        "title": "Who answers for a submission (signature.json)",
-    }
