@@ -178,7 +178,7 @@ def by_category(a: OutcomeArray, b: OutcomeArray) -> tuple[CategoryDifference, .
         return ()
     pairs = []
     for name in names:
-        these = {p for p, place in zip(a.prompts, places, strict=True) if place == name}
+        these = [p for p, place in zip(a.prompts, places, strict=True) if place == name]
         pairs.append((a.only(prompts=these), b.only(prompts=these)))
     found = [difference(*pair) for pair in pairs]
     adjusted = holm([d.p_value for d, _ in found])

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from safebench.analysis.flips import difference
 from safebench.analysis.judges import kappa_of
-from safebench.analysis.matching import picked_prompts
 from safebench.analysis.measures import Measure
 from safebench.card.results import MARGIN, find, key_of
 from safebench.evidence.arrays import OutcomeArray
@@ -101,8 +100,8 @@ def by_other_judges(
         others = [find(blocks, key) for blocks, key in zip(beside, keys, strict=True)]
         if any(o is None or not {*prompts} <= {*o.prompts} for o in others):
             continue
-        first, second = (picked_prompts(o, prompts) for o in others if o is not None)
-        mine = [picked_prompts(block, prompts) for block in pair]
+        first, second = (o.only(prompts=prompts) for o in others if o is not None)
+        mine = [block.only(prompts=prompts) for block in pair]
         both = list(zip(mine, (first, second), strict=True))
         if any(a.scores.shape != b.scores.shape for a, b in both):
             continue

@@ -19,7 +19,7 @@ from safebench.analysis.agreement import (
     same_runs,
 )
 from safebench.analysis.flips import arm
-from safebench.analysis.reported import compare_reported
+from safebench.analysis.reported import change_row, compare_reported, score_row
 from safebench.analysis.same_text import is_copy
 from safebench.card.base import require
 from safebench.card.card import Card
@@ -39,14 +39,8 @@ from safebench.evidence.verdicts import (
     Word,
     side_of,
 )
-from safebench.stats import (
-    SequentialDesign,
-    change_verdict,
-    replication_interval,
-    rerun_verdict,
-)
+from safebench.stats import SequentialDesign, change_verdict
 from safebench.stats.arms import FEWEST_PROMPTS
-from safebench.words import kept
 
 ALPHA = 0.05
 """One-sided level of each of the two tests, where the number of seeds was fixed beforehand."""
@@ -101,7 +95,7 @@ def compare(
         flips += flips_of(estimand, pair)
         if estimand.checkpoint is not None:
             bases = pair_of(original, rerun, base_key(estimand))
-            changes.append(_change_row(estimand, bases, pair, veto, test))
+            changes.append(_change_verdict(estimand, bases, pair, veto, test))
     environment = tuple(environment_differences(original.card, rerun.card))
     if reported is not None:
         gaps = {found.decoding: found for found in reported.responses}
@@ -219,58 +213,20 @@ class _Veto:
 _EXACT = "every outcome is that of the original; it says nothing of other seeds."
 
 
-def _place(estimand: PrimaryEstimand) -> dict[str, Any]:
-    """Return what a row of the verdict is about."""
-    names = ("task", "construct", "checkpoint", "decoding", "judge")
-    return {name: getattr(estimand, name) for name in names}
-
-
 def _score_verdict(estimand: PrimaryEstimand, pair: Pair, veto: _Veto, test: _Test) -> ScoreVerdict:
     """Test equivalence over training seeds; a seed's score is its mean over repeats."""
     old, new, paired = test.sides(pair)
-    found = rerun_verdict(old, new, margin=MARGIN, alpha=test.alpha, paired=paired)
-    wide = rerun_verdict(old, new, margin=MARGIN, alpha=0.025, paired=paired)
-    verdict, reason = found.verdict, found.reason
-    if test.is_exact(pair) and len(pair[1].prompts) >= FEWEST_PROMPTS:
-        verdict, reason = "reproduced", _EXACT
-    word, reason = veto.apply(verdict, reason)
-    return ScoreVerdict(
-        **_place(estimand),
-        original_estimate=kept(float(np.mean(old))),
-        rerun_estimate=kept(float(np.mean(new))),
-        original_seeds=max(1, len(old)),
-        rerun_seeds=max(1, len(new)),
-        prompts=len(pair[1].prompts),
-        trial=veto.trial,
-        identical=veto.identical,
-        difference_points=kept(found.difference_points),
-        lower_points=_kept(found.lower_points),
-        upper_points=_kept(found.upper_points),
-        confidence=kept(found.confidence),
-        lower_95_points=_kept(wide.lower_points),
-        upper_95_points=_kept(wide.upper_points),
-        predicted=_predicted(old, len(new), found.floor) if not paired else None,
-        margin_points=kept(found.margin_points),
-        seeds_needed=found.seeds_needed,
-        prompts_needed=found.prompts_needed,
-        verdict=word,
-        reason=reason,
-    )
+    prompts = len(pair[1].prompts)
+    row = score_row(estimand, old, new, prompts, test.alpha, paired=paired)
+    found: tuple[str, str] = row.verdict, row.reason
+    if test.is_exact(pair) and prompts >= FEWEST_PROMPTS:
+        found = "reproduced", _EXACT
+    word, reason = veto.apply(*found)
+    told = {"trial": veto.trial, "identical": veto.identical, "verdict": word, "reason": reason}
+    return row.model_copy(update=told)
 
 
-def _kept(value: float | None) -> float | None:
-    return None if value is None else kept(value)
-
-
-def _predicted(old: Any, runs: int, floor: float | None) -> tuple[float, float] | None:
-    scores = np.asarray(old).reshape(len(old), -1).mean(axis=1)
-    if scores.size < 2:
-        return None
-    found = replication_interval(scores, runs, sigma_floor=floor or 0.0)
-    return kept(found.lower_points), kept(found.upper_points)
-
-
-def _change_row(
+def _change_verdict(
     estimand: PrimaryEstimand, bases: Pair, tuned: Pair, veto: _Veto, test: _Test
 ) -> ChangeVerdictRow:
     for base, block in zip(bases, tuned, strict=True):
@@ -286,17 +242,10 @@ def _change_row(
         margin=MARGIN,
         confidence=1 - test.alpha,
     )
-    words = found.verdict, found.sign_verdict, found.size_verdict
-    reason = found.reason
+    row = change_row(estimand, found)
+    words = {"verdict": row.verdict, "sign": row.sign, "size": row.size}
+    reason = row.reason
     if test.is_exact(bases) and test.is_exact(tuned) and len(tuned[1].prompts) >= FEWEST_PROMPTS:
-        words, reason = ("reproduced", "reproduced", "reproduced"), _EXACT
-    word, reason = veto.apply(words[0], reason)
-    return ChangeVerdictRow(
-        **_place(estimand),
-        original_estimate=kept(found.original.estimate_points),
-        rerun_estimate=kept(found.rerun.estimate_points),
-        sign=veto.apply(words[1])[0],
-        size=veto.apply(words[2])[0],
-        verdict=word,
-        reason=reason,
-    )
+        words, reason = dict.fromkeys(words, "reproduced"), _EXACT
+    told = {name: veto.apply(word)[0] for name, word in words.items()}
+    return row.model_copy(update={**told, "reason": veto.apply("", reason)[1]})

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from safebench.evidence.tables import Unread
 from safebench.stats._checks import compact
 
 Floats = npt.NDArray[np.float64]
+T = TypeVar("T")
 _KEYS = ("judge", "condition", "checkpoint", "decoding", "task", "construct")
 
 
@@ -52,12 +53,14 @@ class OutcomeArray:
     def only(
         self,
         *,
-        seeds: Collection[int | None] | None = None,
-        prompts: Collection[str] | None = None,
+        seeds: Iterable[int | None] | None = None,
+        prompts: Iterable[str] | None = None,
     ) -> OutcomeArray:
-        """Return the part of these training seeds and prompts, in the order it has here."""
-        s = [i for i, seed in enumerate(self.seeds) if seeds is None or seed in seeds]
-        p = [i for i, name in enumerate(self.prompts) if prompts is None or name in prompts]
+        """Return the part of these training seeds and prompts, in their order; others are skipped.
+
+        None stands for all of them.
+        """
+        s, p = _places(self.seeds, seeds), _places(self.prompts, prompts)
         laid = ("scores", "verdicts", "unread", "truncated", "blocked", "unrecorded")
         return replace(
             self,
@@ -70,6 +73,11 @@ class OutcomeArray:
     def with_unread(self, score: float) -> Floats:
         """Return the scores with this one wherever the judge gave no verdict."""
         return np.where(self.unread, score, self.scores)
+
+
+def _places(names: Sequence[T], wanted: Iterable[T] | None) -> list[int]:
+    at = {name: place for place, name in enumerate(names)}
+    return [at[name] for name in (names if wanted is None else wanted) if name in at]
 
 
 def outcome_arrays(outcomes: pa.Table) -> list[OutcomeArray]:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.task import Construct
-from safebench.evidence.columns import array_of, encoded
+from safebench.evidence.columns import array_of, grouped
 from safebench.evidence.tables import OUTCOMES, RESPONSES, sort_table
 from safebench.judges.cache import JudgementCache
 from safebench.judges.interface import Decision, Exchange, Judge, Text
@@ -134,21 +134,12 @@ class _Texts:
     @classmethod
     def of(cls, responses: pa.Table, documents: Documents, marks: tuple[str, str] | None) -> _Texts:
         # A response that is missing (a filter withheld it, say) is judged as an empty one.
-        place, given = responses.column_names.index("response"), responses.column("response")
+        column, given = responses.column_names.index("response"), responses.column("response")
         if given.null_count:  # fill_null loads pandas
-            responses = responses.set_column(place, "response", pc.fill_null(given, ""))
-        responses = responses.combine_chunks()
-        columns = [encoded(responses, name) for name in ("task", "prompt_id", "response")]
-        # Column by column, rows that agree so far get one number: place.
-        place = np.zeros(responses.num_rows, dtype=np.int64)
-        first = place
-        for codes, values in columns:
-            _, first, place = np.unique(
-                place * len(values) + codes, return_index=True, return_inverse=True
-            )
+            responses = responses.set_column(column, "response", pc.fill_null(given, ""))
+        different, place = grouped(responses.combine_chunks(), ("task", "prompt_id", "response"))
         texts, prompts = [], []
-        for row in first:
-            task, prompt_id, response = (values[codes[row]] for codes, values in columns)
+        for task, prompt_id, response in different:
             document = documents[task, prompt_id]
             prompts.append(document)
             answer = response if marks is None else answer_of(response, marks)
