@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from safebench.evidence.scoring import CONFIDENCE, kept_interval
+from safebench.evidence.scoring import CONFIDENCE
 from safebench.stats import Estimate
+from safebench.words import kept
 
 
 @dataclass(frozen=True)
@@ -36,4 +37,5 @@ Measure = Number | NotMeasured
 
 def measured(found: Estimate, n: Mapping[str, int]) -> Number:
     """Return a statistic as a number, to the decimals that are the same on every platform."""
-    return Number(**kept_interval(found), n=n, method=found.method)
+    ends = kept(found.estimate), kept(found.lower), kept(found.upper)
+    return Number(*ends, n, found.method)

@@ -235,11 +235,6 @@ def spanning(found: Estimate, ends: Sequence[Estimate]) -> dict[str, Any]:
     }
 
 
-def kept_interval(found: Estimate) -> dict[str, Any]:
-    """Return an estimate and its ends by name, to the decimals that a card keeps."""
-    return {name: kept(getattr(found, name)) for name in ("estimate", "lower", "upper")}
-
-
 def _share(mask: npt.NDArray[np.bool_]) -> float:
     return kept(float(mask.mean()))
 
