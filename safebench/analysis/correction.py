@@ -98,7 +98,6 @@ def corrections(submission: Submission, results: MeasuredResults) -> dict[PlaceK
 
 
 def _calibrated(card: Card) -> dict[str, tuple[Calibration, ...]]:
-    """Return the calibrations of every judge by its name."""
     judges = () if isinstance(card.judge, NotReported) else card.judge
     return {judge.name: tuple(calibrations(judge.calibration)) for judge in judges}
 
@@ -127,8 +126,6 @@ def _construct(entry: Calibration) -> str:
 
 
 class _Corrector:
-    """Corrects the scores of one submission."""
-
     def __init__(self, submission: Submission) -> None:
         self.card = submission.card
         self.blocks = {key_of(block): block for block in submission.blocks}
@@ -194,7 +191,6 @@ class _Corrector:
         return max(reversed(found), key=lambda pair: pair[0])[1] if found else None
 
     def _sample(self, block: OutcomeArray) -> _Sample | None:
-        """Return the audited responses of a block."""
         seeds = {seed: at for at, seed in enumerate(block.seeds)}
         prompts = {prompt: at for at, prompt in enumerate(block.prompts)}
         places, labels, weights = [], [], []

@@ -64,7 +64,6 @@ def compared_places(submission: Submission) -> list[PlaceKey]:
 
 
 def _measured(submission: Submission) -> set[PlaceKey]:
-    """Return what a submission has outcomes of."""
     rows = distinct(submission.outcomes, list(PlaceKey._fields))
     return {PlaceKey(*cast("Any", row)) for row in rows}
 

@@ -62,7 +62,6 @@ def paired_change(
 
 
 def _reading(lower: float, upper: float, margin: float) -> str:
-    """Name where an interval lies."""
     apart = lower > 0 or upper < 0
     if -margin < lower and upper < margin:
         return "differs, by less than the margin" if apart else "equivalent within the margin"

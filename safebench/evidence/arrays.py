@@ -128,8 +128,6 @@ class _Coded:
 
 
 class _Columns:
-    """The columns of which a block is made."""
-
     def __init__(self, table: pa.Table) -> None:
         self.seed = _Coded.of(table, "training_seed")
         self.repeat = _Coded.of(table, "repeat")

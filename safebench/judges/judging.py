@@ -119,8 +119,6 @@ def keep_grades(
 
 @dataclass(frozen=True)
 class _Texts:
-    """The different texts in a table of responses."""
-
     texts: list[Text]
     constructs: npt.NDArray[np.str_]
     """What each text's prompt measures (texts,)."""
@@ -181,7 +179,6 @@ def _outcomes(
     places: Ints,
     decisions: list[Decision],
 ) -> pa.Table:
-    """Return the rows of one judge and construct."""
     decision_of = np.full(len(texts.texts), -1, dtype=np.int64)
     decision_of[places] = np.arange(places.size)
     rows = np.flatnonzero(decision_of[texts.of_row] >= 0)

@@ -1,9 +1,9 @@
 """The prompted judge: a language model is given a template, filled in, and its output is read.
 
-Template: templates.py. What answers: local.py, endpoint.py. How an output is read: parsers.py. What
-cannot be read has the verdict `unparsed`, a judge's own refusal `judge_refused`, and neither has a
-score. Every answer is kept as soon as it is there, so that an interrupted run asks nothing twice,
-and a text is asked about once whatever it stands for.
+templates.py reads the template, local.py or endpoint.py gets the answer, and reader.py reads it with
+a parser of parsers.py. What cannot be read has the verdict `unparsed`, a judge's own refusal
+`judge_refused`, and neither has a score. Every answer is kept as soon as it is there, so that an
+interrupted run asks nothing twice, and a text is asked about once whatever it stands for.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ from safebench.judges.interface import (
     Setting,
 )
 from safebench.judges.pinned import find_weights, missing_weights
-from safebench.judges.prompted.asking import Asker
 from safebench.judges.prompted.parsers import Output
-from safebench.judges.prompted.reader import Reader
+from safebench.judges.prompted.reader import Asker, Reader
 from safebench.judges.prompted.templates import (
     check_filled,
     check_template,
@@ -168,7 +167,6 @@ def _check_present(entry: ModelJudge, folder: Path) -> None:
 
 
 def _missing(entry: ModelJudge, folder: Path) -> list[Missing]:
-    """Return what an entry needs and this machine lacks."""
     found = missing_template(entry, folder)
     extra, packages = "run", ["torch", "transformers", "lm_eval"]
     if entry.access == "api":

@@ -30,9 +30,8 @@ from safebench.judges.moderation import MODERATION
 from safebench.judges.rule import RULE
 from safebench.progress import Progress, Silent
 
-_RULE: Final = replace(RULE, about="reads the text by published patterns; needs nothing")
 KINDS: Final[dict[str, Kind]] = {
-    kind.name: kind for kind in (_RULE, CLASSIFIER, LLM, MODERATION, HUMAN, ENSEMBLE)
+    kind.name: kind for kind in (RULE, CLASSIFIER, LLM, MODERATION, HUMAN, ENSEMBLE)
 }
 
 

@@ -251,6 +251,7 @@ def _rule_of_entry(entry: RuleEntry, *_: object) -> Rule:
 
 RULE: Final = Kind(
     "rule",
+    about="reads the text by published patterns; needs nothing",
     constructs=DEFAULT_CONSTRUCTS,
     open=RuleJudge,
     check_entry=_rule_of_entry,
@@ -297,7 +298,6 @@ def _without_decline(parts: list[Part], response: str) -> tuple[Verdict, str]:
 
 
 def _first(group: Group, part: Part) -> str | None:
-    """Return the name of the first pattern found in the part."""
     text, bits = part
     for name, pattern, _ in group.among(group.bits & bits):
         if pattern.search(text):

@@ -112,8 +112,6 @@ def change_verdict(
 
 @dataclass(frozen=True)
 class _About:
-    """Settings that both studies share."""
-
     margin: float
     tail: float
     n_prompts: int | None
@@ -161,7 +159,6 @@ _ONE_SEED = "one training seed: no interval"
 
 
 def _from_runs(base: Floats, tuned: Floats, about: _About) -> _Found:
-    """Return h and its interval from per-run scores."""
     means = float(base.mean()), float(tuned.mean())
     h = cohens_h(*means)
     spreads = spreads_of(np.asarray(phi(base)), np.asarray(phi(tuned)), pool=False)
@@ -179,7 +176,6 @@ def _from_runs(base: Floats, tuned: Floats, about: _About) -> _Found:
 
 
 def _from_prompts(base: Floats, tuned: Floats, about: _About) -> _Found:
-    """Return h and its interval from per-prompt outcomes."""
     d = paired_difference(base, tuned, confidence=1 - 2 * about.tail)
     middle = float(base.mean() + tuned.mean()) / 2
     h = change_on_phi(d.estimate, middle)
@@ -190,7 +186,6 @@ def _from_prompts(base: Floats, tuned: Floats, about: _About) -> _Found:
 
 
 def _compare_sign(a: Change, b: Change, margin: float) -> tuple[str, str]:
-    """Verdict on the sign, and why."""
     null = [_within(change, -margin, margin) for change in (a, b)]
     if all(null):
         return "reproduced", "both changes lie within the margin"
@@ -210,7 +205,6 @@ def _compare_sign(a: Change, b: Change, margin: float) -> tuple[str, str]:
 
 
 def _compare_size(a: Change, b: Change, sign: str, tail: float) -> tuple[str, str]:
-    """Verdict on the size class, and why."""
     if sign != "reproduced":
         return "inconclusive", "sizes are compared only where the sign reproduces"
     if a.size_class == b.size_class:

@@ -292,7 +292,6 @@ def _within(arms: Arms, pooled: float | None, pooled_df: float) -> bool | None:
 
 
 def _reason(v: Verdict, blind: bool, paired: bool) -> str:
-    """The verdict in a plain sentence."""
     text = f"the rerun differs by {signed_points(v.difference_points)} points"
     if v.lower_points is None or v.upper_points is None:
         if v.sigma is None:

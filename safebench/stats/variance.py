@@ -257,8 +257,6 @@ def _unmeasured(
 
 @dataclass(frozen=True)
 class _Design:
-    """The measured effects in their cells."""
-
     cells: Cells
     effects: dict[str, Facets]
     residual: str

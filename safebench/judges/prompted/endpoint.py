@@ -27,9 +27,8 @@ from safebench.card.base import require
 from safebench.card.judge import ModelJudge, OwnTemplate
 from safebench.errors import InputError, JudgeError, MissingDependencyError
 from safebench.judges.interface import Exchange
-from safebench.judges.prompted.asking import Tell
 from safebench.judges.prompted.parsers import Output, normal
-from safebench.judges.prompted.reader import Reader
+from safebench.judges.prompted.reader import Reader, Tell
 from safebench.judges.prompted.templates import (
     bind_judge,
     check_rendered,
@@ -128,7 +127,6 @@ class Endpoint:
         return said
 
     def _body(self, question: Exchange) -> dict[str, Any]:
-        """Return what is sent about one exchange."""
         asked = fill(self.entry, self._template, question)
         if self._tokenizer is not None:
             asked = render(self.entry, self._tokenizer, asked)

@@ -22,9 +22,8 @@ from safebench.card.judge import ModelJudge
 from safebench.errors import JudgeError
 from safebench.judges.interface import Exchange
 from safebench.judges.pinned import find_weights
-from safebench.judges.prompted.asking import Tell
 from safebench.judges.prompted.parsers import Output, normal
-from safebench.judges.prompted.reader import Reader
+from safebench.judges.prompted.reader import Reader, Tell
 from safebench.judges.prompted.templates import (
     bind_judge,
     check_rendered,
@@ -100,7 +99,6 @@ class LocalModel:
         return ""
 
     def _loaded(self) -> Any:
-        """Return our engine around the weights."""
         if self._engine is None:
             from safebench.models.interface import EngineSpec
             from safebench.models.transformers_engine import HfEngine
@@ -118,7 +116,6 @@ class LocalModel:
         return self._engine
 
     def _room(self) -> int:
-        """Return the most tokens that a question may have."""
         from safebench.models.loading import context_length
 
         longest = context_length(self._loaded().base)
