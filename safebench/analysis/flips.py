@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from safebench.evidence.arrays import Floats, OutcomeArray
-from safebench.evidence.scoring import CONFIDENCE, extremes, spanning
+from safebench.evidence.scoring import paired
 from safebench.stats import (
-    Difference,
     benjamini_hochberg,
     holm,
     mcnemar_exact,
-    paired_difference,
     prompt_tests,
 )
 from safebench.words import DIGITS, kept
 
+SIDES = ("A", "B")
 LEVEL = 0.05
 """False discovery rate of flips, and the error rate of categories."""
 
@@ -81,28 +79,6 @@ class CategoryDifference:
     confidence: float
     p_adjusted: float
     method: str
-
-
-def arm(block: OutcomeArray) -> Floats:
-    """Return outcomes as runs: training seeds with their repeats, or an untuned model's repeats."""
-    return block.scores[0] if block.condition == "base" else block.scores
-
-
-def difference(a: OutcomeArray, b: OutcomeArray) -> tuple[Difference, dict[str, Any]]:
-    """Return B minus A on the same prompts in one order, and its interval by name, as it is kept.
-
-    The interval holds whatever the judge would have said where it gave no verdict.
-    """
-
-    def between(a: Floats, b: Floats) -> Difference:
-        return paired_difference(a, b, confidence=CONFIDENCE, names=("A", "B"))
-
-    found = between(arm(a), arm(b))
-    ends = [
-        between(*(arm(replace(one, scores=one.with_unread(s))) for one, s in ((a, 1 - x), (b, x))))
-        for x in extremes(a, b)
-    ]
-    return found, spanning(found, ends)
 
 
 def _runs(block: OutcomeArray) -> Floats:
@@ -180,7 +156,7 @@ def by_category(a: OutcomeArray, b: OutcomeArray) -> tuple[CategoryDifference, .
     for name in names:
         these = [p for p, place in zip(a.prompts, places, strict=True) if place == name]
         pairs.append((a.only(prompts=these), b.only(prompts=these)))
-    found = [difference(*pair) for pair in pairs]
+    found = [paired(*pair, SIDES) for pair in pairs]
     adjusted = holm([d.p_value for d, _ in found])
     return tuple(
         CategoryDifference(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from safebench.analysis.flips import difference
+from safebench.analysis.flips import SIDES
 from safebench.analysis.judges import kappa_of
 from safebench.analysis.measures import Measure
 from safebench.card.results import MARGIN, find, key_of
 from safebench.evidence.arrays import OutcomeArray
+from safebench.evidence.scoring import paired
 from safebench.stats import margin_points
 from safebench.words import kept
 
@@ -44,7 +45,7 @@ def paired_change(
     pair: tuple[OutcomeArray, OutcomeArray], picked: tuple[OutcomeArray, OutcomeArray]
 ) -> PairedChange:
     """Return B minus A, given both blocks whole and cut to the prompts they share, in one order."""
-    found, interval = difference(*picked)
+    found, interval = paired(*picked, SIDES)
     a, b = (float(block.scores.mean()) for block in picked)
     margin = margin_points((a + b) / 2, MARGIN)
     return PairedChange(

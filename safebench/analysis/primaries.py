@@ -115,7 +115,7 @@ def _projections(block: OutcomeArray) -> tuple[Projection, ...] | NotMeasured:
 
 
 def _project(design: Design, size: tuple[int, int, int]) -> Projection:
-    found = design.interval(size, CONFIDENCE)
+    found = design.interval(size)
     return Projection(
         *size, kept(design.se(size)), kept(float(found.lower)), kept(float(found.upper))
     )

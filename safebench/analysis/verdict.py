@@ -18,7 +18,6 @@ from safebench.analysis.agreement import (
     responses_of,
     same_runs,
 )
-from safebench.analysis.flips import arm
 from safebench.analysis.reported import change_row, compare_reported, score_row
 from safebench.analysis.same_text import is_copy
 from safebench.card.base import require
@@ -182,7 +181,7 @@ class _Test:
             old, new = same_runs(pair) or pair
             return old.scores, new.scores, old.seeds == new.seeds
         if pair[0].seeds == (None,):  # of an artefact, repeats are what varies
-            return arm(pair[0]), arm(pair[1]), False
+            return pair[0].arm(), pair[1].arm(), False
         return pair[0].scores, pair[1].scores, False
 
     def is_exact(self, pair: Pair) -> bool:

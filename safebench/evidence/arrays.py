@@ -74,6 +74,14 @@ class OutcomeArray:
         """Return the scores with this one wherever the judge gave no verdict."""
         return np.where(self.unread, score, self.scores)
 
+    def arm(self, unread: float | None = None) -> Floats:
+        """Return the scores by run: by training seed, or, of an untuned model, by repeat.
+
+        `unread` stands wherever the judge gave no verdict; None leaves the run's mean there.
+        """
+        scores = self.scores if unread is None else self.with_unread(unread)
+        return scores[0] if self.condition == "base" else scores
+
 
 def _places(names: Sequence[T], wanted: Iterable[T] | None) -> list[int]:
     at = {name: place for place, name in enumerate(names)}

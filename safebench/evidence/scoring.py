@@ -24,8 +24,9 @@ from safebench.card.measured import (
 from safebench.card.results import MARGIN, Condition, PrimaryEstimand, base_key, key_of
 from safebench.card.training import NoTraining
 from safebench.errors import EvidenceError
-from safebench.evidence.arrays import OutcomeArray, outcome_arrays
+from safebench.evidence.arrays import Floats, OutcomeArray, outcome_arrays
 from safebench.stats import (
+    Difference,
     Estimate,
     FlipRate,
     Stability,
@@ -178,16 +179,23 @@ def change_interval(
     tuned: OutcomeArray, base: OutcomeArray, confidence: float = CONFIDENCE
 ) -> dict[str, Any]:
     """Return a change from base on the same prompts: `estimate`, `lower`, `upper`, `method`."""
-    names = ("base", tuned.condition)
-    # The base has no training seed: its repeats are its runs.
-    found = paired_difference(base.scores[0], tuned.scores, confidence=confidence, names=names)
-    ends = [
-        paired_difference(
-            base.with_unread(1 - x)[0], tuned.with_unread(x), confidence=confidence, names=names
-        )
-        for x in extremes(base, tuned)
-    ]
-    return spanning(found, ends)
+    return paired(base, tuned, ("base", tuned.condition), confidence)[1]
+
+
+def paired(
+    a: OutcomeArray, b: OutcomeArray, names: tuple[str, str], confidence: float = CONFIDENCE
+) -> tuple[Difference, dict[str, Any]]:
+    """Return B minus A on the same prompts in one order, and its interval by name, as it is kept.
+
+    The interval holds whatever the judge would have said where it gave no verdict.
+    """
+
+    def between(a: Floats, b: Floats) -> Difference:
+        return paired_difference(a, b, confidence=confidence, names=names)
+
+    found = between(a.arm(), b.arm())
+    ends = [between(a.arm(1 - x), b.arm(x)) for x in extremes(a, b)]
+    return found, spanning(found, ends)
 
 
 def primary_estimands(card: Card, blocks: list[OutcomeArray]) -> Iterator[PrimaryEstimand]:

@@ -1,7 +1,7 @@
 """The prompted judge: a language model is given a template, filled in, and its output is read.
 
-templates.py reads the template, local.py or endpoint.py gets the answer, and reader.py reads it with
-a parser of parsers.py. What cannot be read has the verdict `unparsed`, a judge's own refusal
+templates.py reads the template, local.py or endpoint.py gets the answer, and reader.py reads it
+by one of parsers.py. What cannot be read has the verdict `unparsed`, a judge's own refusal is
 `judge_refused`, and neither has a score. Every answer is kept as soon as it is there, so that an
 interrupted run asks nothing twice, and a text is asked about once whatever it stands for.
 """

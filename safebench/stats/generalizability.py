@@ -18,7 +18,8 @@ from safebench.stats._twoway import one_run_per_row
 from safebench.stats.variance import VarianceComponents
 
 RESIDUAL = "residual"
-Components = VarianceComponents | Mapping[str, float] | Mapping[tuple[str, ...], float]
+Variances = Mapping[str, float] | Mapping[tuple[str, ...], float]
+Components = VarianceComponents | Variances
 
 
 class Effect(NamedTuple):
