@@ -139,6 +139,11 @@ class Subject:
 
         return check_files(self.folder, self.card.given_evidence)
 
+    def file_place(self, path: str) -> Pointer:
+        """Return where the card lists a file of the evidence, or its manifest where it does not."""
+        listed = self.each("evidence.files")
+        return next((at for at, file in listed if file.path == path), ("evidence", "manifest"))
+
     def is_intact(self, path: str) -> bool:
         """Whether a file is listed in the evidence, and is the file that was listed."""
         evidence = self.card.given_evidence

@@ -170,7 +170,7 @@ def _missing(entry: ModelJudge, folder: Path) -> list[Missing]:
     found = missing_template(entry, folder)
     extra, packages = "run", ["torch", "transformers", "lm_eval"]
     if entry.access == "api":
-        extra, packages = "api", ["openai", "tenacity"]
+        extra, packages = "api", ["openai"]
         try:
             openai_address(entry.name)
         except JudgeError as problem:
