@@ -30,8 +30,16 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from safebench.judges.spelling import misspelt
-from safebench.judges.text import ByPiece, pieces, plain, unwrapped, without_code, word_set, words
+from safebench.judges.text import (
+    ByPiece,
+    misspelt,
+    pieces,
+    plain,
+    unwrapped,
+    without_code,
+    word_set,
+    words,
+)
 
 _MAX_PERIOD: Final = 32
 """The longest loop looked for, in words."""

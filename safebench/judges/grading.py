@@ -5,8 +5,8 @@ Their grades are kept in a file, so that a resumed run does not ask for them aga
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from safebench.card.base import Unpinnable, require
 from safebench.card.judge import Judge as JudgeEntry
@@ -42,16 +42,26 @@ def decision(construct: str, degree: float, threshold: float) -> Decision:
     return Decision(verdict, score_of(construct, verdict))
 
 
-def with_days(entry: JudgeEntry, grades: Iterable[Grade]) -> JudgeEntry:
-    """Return an entry with the first and last day on which its unpinnable service was asked."""
-    days = sorted({grade.day for grade in grades if grade.day is not None})
-    if not days or not isinstance(entry.revision, Unpinnable):
-        return entry
-    asked = {"first_request": days[0], "last_request": days[-1]}
-    return entry.model_copy(update={"revision": entry.revision.model_copy(update=asked)})
+class RememberingJudge(Judge):
+    """A judge that keeps what it was answered, with the days of its requests."""
+
+    _grades: dict[Any, Grade]
+
+    def recorded(self) -> JudgeEntry:
+        """Return the entry with the first and last day on which its unpinnable service was asked.
+
+        Days of earlier attempts count: the cache keeps them with the degrees.
+        """
+        days = sorted({grade.day for grade in self._grades.values() if grade.day is not None})
+        if not days or not isinstance(self.entry.revision, Unpinnable):
+            return self.entry
+        asked = {"first_request": days[0], "last_request": days[-1]}
+        return self.entry.model_copy(
+            update={"revision": self.entry.revision.model_copy(update=asked)}
+        )
 
 
-class GradingJudge(Judge):
+class GradingJudge(RememberingJudge):
     """A judge that asks a grader, and remembers every degree it was given."""
 
     def __init__(self, entry: ModelJudge | ModerationJudge, grader: Grader) -> None:
@@ -77,13 +87,6 @@ class GradingJudge(Judge):
         return [
             decision(construct, self._grades[at].degree or 0.0, self._threshold) for at in places
         ]
-
-    def recorded(self) -> JudgeEntry:
-        """Return the entry with the first and last day on which an unpinnable service was asked.
-
-        Days of earlier attempts count: the cache keeps them with the degrees.
-        """
-        return with_days(self.entry, self._grades.values())
 
     def _grade(self, batch: Sequence[int]) -> None:
         # A batch is taken from the cache whole or not at all. Degrees may depend on the batch in

@@ -184,14 +184,9 @@ def _outcomes(
     rows = np.flatnonzero(decision_of[texts.of_row] >= 0)
     text = array_of(texts.of_row[rows], pa.int64())
     decision = array_of(decision_of[texts.of_row[rows]], pa.int64())
+    copied = responses.select(_COPIED).take(array_of(rows, pa.int64()))
     columns: dict[str, Any] = {
-        **dict(
-            zip(
-                _COPIED,
-                responses.select(_COPIED).take(array_of(rows, pa.int64())).columns,
-                strict=True,
-            )
-        ),
+        **dict(zip(_COPIED, copied.columns, strict=True)),
         "construct": array_of([construct] * rows.size, pa.string()),
         "category": texts.categories.take(text),
         "judge": array_of([judge.entry.name] * rows.size, pa.string()),

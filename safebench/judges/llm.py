@@ -15,18 +15,16 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from safebench.card.base import NotReported, require
-from safebench.card.judge import Judge as JudgeEntry
 from safebench.card.judge import ModelJudge, OwnTemplate
 from safebench.card.task import Construct
 from safebench.errors import CardError, JudgeError
 from safebench.evidence.tables import Unread, Verdict
 from safebench.judges.cache import Grade, identity, key_of
-from safebench.judges.grading import GRADED, with_days
+from safebench.judges.grading import GRADED, RememberingJudge
 from safebench.judges.interface import (
     DESCRIPTIVE,
     Decision,
     Exchange,
-    Judge,
     Kind,
     Missing,
     Setting,
@@ -43,7 +41,7 @@ from safebench.judges.prompted.templates import (
 from safebench.judges.services import openai_address
 
 
-class LlmJudge(Judge):
+class LlmJudge(RememberingJudge):
     """A prompted language model."""
 
     def __init__(self, entry: ModelJudge, setting: Setting) -> None:
@@ -53,7 +51,7 @@ class LlmJudge(Judge):
         self._reader = Reader(entry, f"judge {entry.name}")
         self._asker = _open(entry, self._reader, setting)
         self._identity, self._alone = identity(entry), entry.sees == "response"
-        self._grades: dict[str, Grade] = {}
+        self._grades = {}
         self._lock = threading.Lock()
 
     def begin(self, *given: Any) -> None:
@@ -95,10 +93,6 @@ class LlmJudge(Judge):
         """Free weights; say what a server cost."""
         if spent := self._asker.close():
             self._progress.say(f"judge {self.entry.name}: {spent}")
-
-    def recorded(self) -> JudgeEntry:
-        """Return the entry with the first and last day on which a server was asked."""
-        return with_days(self.entry, self._grades.values())
 
     def _take(self, place: int, outputs: Sequence[Output]) -> None:
         """Read the outputs for everything that the judge decides, and keep that at once."""

@@ -322,5 +322,5 @@ def _jackknife(
     pairs = np.sum((without @ distance) * without, axis=1)
     share = np.divide(per_unit.sum() - per_unit, pairs, out=np.ones(units), where=pairs > 0)
     left_out = 1 - np.where(pairs > 0, (n - 1) * share, 1.0)
-    half = jackknife_half(left_out, TAIL)
+    half = jackknife_half(left_out)
     return estimate - half, min(estimate + half, 1.0)

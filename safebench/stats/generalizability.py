@@ -215,7 +215,7 @@ def dependability(scores: ArrayLike) -> Dependability:
         if estimate is None:
             reason = "the means of prompts and seeds do not vary"
         else:
-            half = jackknife_half(without, TAIL)
+            half = jackknife_half(without)
             lower, upper = max(estimate - half, -1.0), min(estimate + half, 1.0)
             if estimate > 1 - 1e-12:
                 lower = TAIL ** (1 / n_prompts)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, proportions
 from safebench.stats._estimate import CONFIDENCE, Estimate
-from safebench.stats._maxt import correlation, generator, normal_draws, upper_quantile
+from safebench.stats._maxt import correlation, normal_draws, upper_quantile
 from safebench.stats._twoway import one_run_per_row
 from safebench.stats.intervals import Interval, score_interval
 
@@ -112,5 +112,5 @@ def _largest_of(covariance: Floats) -> float:
     proper = (vectors * np.maximum(values, 0.0)) @ vectors.T
     least = (1e-9 * max(float(np.sqrt(proper.max())), 1e-9)) ** 2
     unit = correlation(proper, least)
-    largest = np.abs(normal_draws(unit, generator(None))).max(axis=1)
+    largest = np.abs(normal_draws(unit)).max(axis=1)
     return upper_quantile(largest, 1 - CONFIDENCE)
