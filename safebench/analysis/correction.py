@@ -3,7 +3,7 @@
 Where people labelled a sample of the very responses behind a score, it is corrected by that audit
 (PPI++). Else by sensitivity and specificity, from counts of labelled responses (Rogan and Gladen):
 of the same condition where there are some, of other outputs with the assumption that the judge errs
-here as it did there. Where neither is known, that is what is said.
+here as it did there. Where neither is known, the report says so.
 
 The card's own numbers are never replaced.
 """
@@ -295,7 +295,7 @@ def _spanning(
     labels: int,
     source: str,
 ) -> Number:
-    """Return a correction; its ends hold whatever the judge left open was."""
+    """Return a correction, its interval at both extremes of what the judge left open."""
     found = correct(block.scores)
     ends = [found]
     if block.unread.any():

@@ -100,7 +100,7 @@ def _method(a: OutcomeArray, b: OutcomeArray, test: str, prompts: int) -> str:
 def find_flips(a: OutcomeArray, b: OutcomeArray, most: int) -> Flips:
     """Compare two blocks with the same prompts, prompt by prompt."""
     runs = _runs(a), _runs(b)
-    found = prompt_tests(*runs, np.random.default_rng(0))
+    found = prompt_tests(*runs, np.random.default_rng(0))  # the same outcomes, the same p
     adjusted = benjamini_hochberg(found.p_values)
     change = np.round(found.differences, DIGITS)
     up, down, beyond = change > 0, change < 0, adjusted <= LEVEL

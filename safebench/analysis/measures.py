@@ -27,7 +27,7 @@ class Number:
 
 @dataclass(frozen=True)
 class NotMeasured:
-    """What these outcomes say nothing about; it is never called 0."""
+    """Something that these outcomes say nothing about, which is not the same as 0."""
 
     reason: str
 

@@ -147,6 +147,7 @@ def _flips(block: OutcomeArray) -> Measure:
 
 def _alpha(block: OutcomeArray) -> Measure:
     binary = bool(np.isin(block.scores, (0.0, 1.0)).all())
+    # Seeds are the raters: repeats of one seed would agree more than seeds do.
     found = krippendorff_alpha(block.scores[:, 0], "nominal" if binary else "interval")
     return _if_measured(found, {"prompts": found.n_units, "seeds": found.n_raters})
 

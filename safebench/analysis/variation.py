@@ -117,7 +117,7 @@ def variation(blocks: Sequence[OutcomeArray]) -> Variation:
 
 
 def _seed_share(between: VarianceComponents | NotMeasured, runs: int) -> Measure:
-    """What is not repeats is seeds: alone, and with the checkpoint and the decoding."""
+    """Return what repeats leave: the share of seeds, alone and with checkpoint and decoding."""
     if isinstance(between, NotMeasured):
         return between
     sampled = _sampled(between)

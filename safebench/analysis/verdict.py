@@ -141,7 +141,7 @@ def _seeds(card: Card) -> tuple[int, ...]:
 
 
 def _check_seeds(original: Card, rerun: Card, kind: Kind) -> None:
-    """Check that the training seeds are those of such a rerun."""
+    """Check that a retraining has new seeds, and every other rerun only seeds of the original."""
     if not original.is_tuned:
         return
     shared = set(_seeds(original)) & set(_seeds(rerun))
@@ -152,7 +152,7 @@ def _check_seeds(original: Card, rerun: Card, kind: Kind) -> None:
         )
     if kind != "retrain" and set(_seeds(rerun)) - shared:
         raise EvidenceError(
-            f"the rerun has training seeds that the original has not, and is called `{kind}`",
+            f"the rerun has training seeds that the original lacks, and is called `{kind}`",
             fix="call it `retrain`",
         )
 

@@ -150,7 +150,6 @@ def _block(key: tuple[object, ...], rows: npt.NDArray[np.int64], columns: _Colum
     place = "/".join("-" if part is None else str(part) for part in key)
     seed, seeds = columns.seed.at(rows)
     repeat, repeats = columns.repeat.at(rows)
-    rank = np.argsort(np.argsort(np.array(repeats, dtype=np.int64)))
     prompt, prompts = columns.prompt.at(rows)
     shape = (len(seeds), len(repeats), len(prompts))
     if len(rows) != math.prod(shape):
@@ -159,7 +158,7 @@ def _block(key: tuple[object, ...], rows: npt.NDArray[np.int64], columns: _Colum
             f"{len(prompts)} prompts make {math.prod(shape)}",
             fix="every prompt needs one outcome for every seed and repeat",
         )
-    at = (seed * shape[1] + rank[repeat]) * shape[2] + prompt
+    at = (seed * shape[1] + repeat) * shape[2] + prompt
     unread = np.isin(
         columns.verdict.codes[rows],
         [i for i, word in enumerate(columns.verdict.values) if word in get_args(Unread)],

@@ -106,7 +106,7 @@ def _entry(entry: LogEntry) -> tuple[str, str, str, str | None]:
 
 
 def gone(lines: Sequence[LogLine], there: Iterable[LogEntry]) -> list[LogLine]:
-    """Return submissions and reruns of a log that are not there as they were logged.
+    """Return the submissions and reruns of a log that are gone, or differ from what was logged.
 
     A submission may be replaced by another version of it; a rerun may not, since the one that was
     taken away may have found something else.

@@ -28,7 +28,7 @@ def array_of(values: Sequence[Any] | Ints, kind: pa.DataType) -> pa.Array:
     if kind == pa.string():
         texts = [b"" if value is None else value.encode() for value in values]
         ends = np.cumsum([0, *map(len, texts)])
-        if ends[-1] > _MOST_BYTES:
+        if ends[-1] > _MOST_BYTES:  # rare enough to load pandas for it
             return pa.array(values, kind)
         parts = [pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(texts))]
     else:

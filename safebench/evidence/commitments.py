@@ -23,7 +23,7 @@ from safebench.files import write_private
 
 COMMITMENTS_FILE: Final = "commitments.parquet"
 COMMITMENTS: Final = pa.schema([field for field in RESPONSES if field.name != "new_tokens"])
-"""As `RESPONSES`, commitments in the place of texts; the tokens of a text tell of it."""
+"""As `RESPONSES`, with commitments for texts; the number of tokens would tell something of them."""
 Column = Literal["prompt", "response"]
 TEXTS: Final[tuple[Column, ...]] = ("prompt", "response")
 _DOMAIN: Final = b"safebench commitments v1\n"

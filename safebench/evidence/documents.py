@@ -1,7 +1,7 @@
 """Documents that are handed in, checked against their published schemas first.
 
-Nothing is taken from such a document before it is of its schema, so no reader of one has to expect
-a list where a mapping should be.
+Nothing is taken from such a document before it fits its schema, so that no reader has to expect a
+list where a mapping should be.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def read_json(path: Path, schema: str) -> Any:
     """Read a JSON document of a schema in spec/v1, given by the name before `.schema.json`.
 
     Raises:
-        EvidenceError: absent, larger than 4 MiB, no JSON, or not of the schema.
+        EvidenceError: absent, larger than 4 MiB, no JSON, or does not fit the schema.
     """
     try:
         size = path.stat().st_size
@@ -79,7 +79,7 @@ def published_schema(model: type[Section], name: str, title: str) -> dict[str, A
 def check_schema(
     document: Any, schema: str, path: Path, failure: type[SafebenchError] = EvidenceError
 ) -> None:
-    """Check that plain data is of a schema in spec/v1; raises `failure` with the first place."""
+    """Check that plain data fits a schema in spec/v1; raises `failure` with the first place."""
     errors: Sequence[jsonschema.ValidationError] = list(_validator(schema).iter_errors(document))
     first = None
     while errors:  # of alternatives, the one that fits furthest

@@ -165,8 +165,8 @@ def read_registration(path: Path, *, is_request: bool = False) -> Registration:
     """Read a registration whose signature holds, or a request for one.
 
     Raises:
-        EvidenceError: absent, not of its schema, a request where it should be none, or not signed
-            by its key.
+        EvidenceError: absent, a request where it should be none, not signed by its key, or does not
+            fit its schema.
     """
     found = read_model(path, "registration", Registration)
     answers = (found.nonce, found.registrar, found.public_key, found.signature)

@@ -122,6 +122,7 @@ def measure(block: OutcomeArray, lost: int = 0) -> MeasuredScore:
 def block_flips(block: OutcomeArray) -> FlipRate | None:
     """Return how often a prompt's outcome differs between seeds; None where it is not 0 or 1."""
     binary = bool(np.isin(block.scores, (0.0, 1.0)).all())
+    # One repeat of each seed: others would add pairs of runs that share their training.
     return flip_rate(block.scores[:, 0]) if binary and len(block.seeds) > 1 else None
 
 

@@ -168,7 +168,7 @@ def read_signature(folder: Path) -> Signature | None:
     """Read signature.json of a folder, whether it holds or not; None where there is none.
 
     Raises:
-        EvidenceError: it leads out of the folder, or is not of its schema.
+        EvidenceError: it leads out of the folder, or does not fit its schema.
     """
     path = folder / SIGNATURE_FILE
     if not path.exists() and not path.is_symlink():
@@ -191,8 +191,8 @@ def check_signature(folder: Path) -> Signature | None:
     """Return the signature of a folder, which holds; None where it is not signed.
 
     Raises:
-        EvidenceError: it is not of its schema, signs other bytes than lie here, or is not that of
-            its key or identity.
+        EvidenceError: it does not fit its schema, signs other bytes than lie here, or is not by its
+            key or identity.
         MissingDependencyError: it is sigstore's, and sigstore is not installed.
     """
     signature = read_signature(folder)

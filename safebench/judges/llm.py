@@ -82,7 +82,7 @@ class LlmJudge(RememberingJudge):
             questions = [self._question(same[0]) for same in asked]
 
             def tell(number: int, outputs: Sequence[Output]) -> None:
-                with self._lock:
+                with self._lock:  # a server's answers come in several threads
                     self._take(asked[number][0], outputs)
                     self._advance(asked[number])
 

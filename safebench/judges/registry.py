@@ -133,8 +133,8 @@ def try_judges(
 ) -> None:
     """Open every judge of a card, ask it about two planted responses, and close it again.
 
-    One at a time, so that never more than one holds memory. An ensemble asks nobody itself, and
-    labels of people are read alone.
+    One at a time, so that never more than one holds memory. An ensemble is not asked, since its
+    members are; of people, the labels are read.
 
     Raises:
         CardError, JudgeError, ModelError: as `open_judges`, and where neither output can be read.

@@ -2,15 +2,14 @@
 
 Address and key are taken from OPENAI_BASE_URL and OPENAI_API_KEY, never from a card: a card could
 send the key elsewhere. A server on this machine may do without a key. SAFEBENCH_CONCURRENCY is how
-many requests are under way at once. Redirects are not followed. What a template of a tokenizer
-gives, or one with `chat: false`, is asked for as a completion of the text, so that it is what the
-card's digest says; everything else as a conversation.
+many requests are under way at once. Redirects are not followed. A tokenizer's own template, and one
+with `chat: false`, is sent as text to be completed, so that the judge gets what the card's digest
+says; every other template is sent as a conversation.
 
 Where a parser reads the next token, the server is asked for the probabilities of its most probable
 ones (vLLM, SGLang, OpenAI): labels that are not among them count as 0.
 
-SAFEBENCH_PRICE_IN and SAFEBENCH_PRICE_OUT are prices of a million tokens; then the cost is said,
-too.
+If SAFEBENCH_PRICE_IN and SAFEBENCH_PRICE_OUT give the price of a million tokens, the cost is said.
 """
 
 from __future__ import annotations
@@ -29,13 +28,7 @@ from safebench.errors import InputError, JudgeError, MissingDependencyError
 from safebench.judges.interface import Exchange
 from safebench.judges.prompted.parsers import Output, normal
 from safebench.judges.prompted.reader import Reader, Tell
-from safebench.judges.prompted.templates import (
-    bind_judge,
-    check_rendered,
-    fill,
-    read_template,
-    render,
-)
+from safebench.judges.prompted.templates import fill, open_template, render
 from safebench.judges.services import (
     KEY,
     MAX_WAIT,
@@ -85,9 +78,7 @@ class Endpoint:
             ) from problem
         self.entry, self.reader = entry, reader
         self._tokenizer = _tokenizer_of(entry, folder)
-        self._template = read_template(entry, folder, self._tokenizer)
-        if self._tokenizer is not None:
-            check_rendered(entry, self._template, self._tokenizer)
+        self._template = open_template(entry, folder, self._tokenizer)
         self._url, self._key = openai_address(entry.name), os.environ.get(KEY, "")
         self._headers = {} if self._key else {"Authorization": openai.Omit()}
         self._client = openai.OpenAI(
@@ -269,9 +260,7 @@ def _tokenizer_of(entry: ModelJudge, folder: Path) -> Any:
     from safebench.judges.pinned import find_weights
     from safebench.models.loading import load_tokenizer
 
-    tokenizer = load_tokenizer(find_weights(entry, folder)[0])
-    bind_judge(entry, tokenizer)
-    return tokenizer
+    return load_tokenizer(find_weights(entry, folder)[0])
 
 
 def _number(variable: str) -> float | None:

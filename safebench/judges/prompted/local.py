@@ -24,13 +24,7 @@ from safebench.judges.interface import Exchange
 from safebench.judges.pinned import find_weights
 from safebench.judges.prompted.parsers import Output, normal
 from safebench.judges.prompted.reader import Reader, Tell
-from safebench.judges.prompted.templates import (
-    bind_judge,
-    check_rendered,
-    fill,
-    read_template,
-    render,
-)
+from safebench.judges.prompted.templates import fill, open_template, render
 
 BATCH: Final = 16
 """Texts read at once; a constant, so that no setting of a run reaches the answers."""
@@ -63,9 +57,7 @@ class LocalModel:
         self._located, config = find_weights(entry, folder)
         _check_causal(entry, config)
         self._tokenizer = load_tokenizer(self._located)
-        bind_judge(entry, self._tokenizer)
-        self._template = read_template(entry, folder, self._tokenizer)
-        check_rendered(entry, self._template, self._tokenizer)
+        self._template = open_template(entry, folder, self._tokenizer)
         self._label_tokens: list[list[int]] = []
         if reader.parser.shares is not None:
             self._label_tokens = _tokens_of(entry.name, self._tokenizer, reader.labels)

@@ -153,7 +153,8 @@ class Reader:
         if self.parser.shares is not None:
             shares = output.shares or ()
             if sum(shares) < LEAST_SHARE:
-                return Decision("unparsed", None, f"its labels have {sum(shares):.3f} of the next")
+                reason = f"its labels have {sum(shares):.3f} of the next token's probability"
+                return Decision("unparsed", None, reason)
             return self._degree(construct, self.parser.shares(shares))
         if is_unfinished(output.text, self.thinking):
             return Decision("unparsed", None, f"never left its thinking: {quoted(output.text)}")
