@@ -199,9 +199,8 @@ def check_signature(folder: Path) -> Signature | None:
     if signature is None:
         return None
     path, document = folder / SIGNATURE_FILE, signature.model_dump(mode="json")
-    here = covered_files(folder)
-    signed = signature.files
-    changed = [n for n in COVERED if _digest(here, n) != _digest(signed, n)]
+    here, signed = covered_files(folder).model_dump(), signature.files.model_dump()
+    changed = [n for n in COVERED if here[n.partition(".")[0]] != signed[n.partition(".")[0]]]
     if changed:
         raise EvidenceError(f"{path}: {' and '.join(changed)} changed after signing")
     if signature.algorithm == "sigstore":
@@ -211,8 +210,3 @@ def check_signature(folder: Path) -> Signature | None:
     elif not keys.is_signed_by(str(signature.public_key), KIND, document):
         raise EvidenceError(f"{path}: the signature is not that of its public_key")
     return signature
-
-
-def _digest(files: CoveredFiles, name: str) -> str | None:
-    found: str | None = getattr(files, name.partition(".")[0])
-    return found

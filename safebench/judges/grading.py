@@ -43,16 +43,16 @@ def decision(construct: str, degree: float, threshold: float) -> Decision:
 
 
 class RememberingJudge(Judge):
-    """A judge that keeps what it was answered, with the days of its requests."""
+    """A judge whose answers are grades, which hold the day of their request."""
 
-    _grades: dict[Any, Grade]
+    _answers: dict[Any, Grade]
 
     def recorded(self) -> JudgeEntry:
         """Return the entry with the first and last day on which its unpinnable service was asked.
 
         Days of earlier attempts count: the cache keeps them with the degrees.
         """
-        days = sorted({grade.day for grade in self._grades.values() if grade.day is not None})
+        days = sorted({grade.day for grade in self._answers.values() if grade.day is not None})
         if not days or not isinstance(self.entry.revision, Unpinnable):
             return self.entry
         asked = {"first_request": days[0], "last_request": days[-1]}
@@ -71,7 +71,6 @@ class GradingJudge(RememberingJudge):
         self._threshold = 0.5 if threshold is None else threshold
         self._grader = grader
         self._identity = identity(entry, "threshold")
-        self._grades: dict[int, Grade] = {}
 
     def decide(self, construct: Construct, places: Sequence[int]) -> list[Decision]:
         """Grade what was not graded before, batch by batch."""
@@ -80,12 +79,12 @@ class GradingJudge(RememberingJudge):
                 f"judge {self.entry.name} grades harm, and capability is right or wrong",
                 fix="list in `constructs` what it decides",
             )
-        new = [place for place in places if place not in self._grades]
+        new = [place for place in places if place not in self._answers]
         exchanges = [self._texts[place].exchange for place in new]
         for batch in self._grader.batches(exchanges) if new else ():
             self._grade([new[i] for i in batch])
         return [
-            decision(construct, self._grades[at].degree or 0.0, self._threshold) for at in places
+            decision(construct, self._answers[at].degree or 0.0, self._threshold) for at in places
         ]
 
     def _grade(self, batch: Sequence[int]) -> None:
@@ -99,5 +98,5 @@ class GradingJudge(RememberingJudge):
             grades = self._grader.grade([text.exchange for text in texts])
             if self._cache is not None:
                 self._cache.keep(zip(keys, grades, strict=True))
-        self._grades.update(zip(batch, grades, strict=True))
+        self._answers.update(zip(batch, grades, strict=True))
         self._advance(batch)

@@ -7,9 +7,9 @@ judge of harm calls `refused` has severity 0.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,9 +78,7 @@ def judge_responses(
         if asked is not None and name not in asked:
             continue
         texts = seen[shown[name]]
-        for construct, places in _measured(texts, graded).items():
-            if not judge.decides(construct) or not places.size:
-                continue
+        for construct, places in _asked_of(judge, texts, graded):
             decisions = judge.decide(construct, places.tolist())
             if construct == "severity" and judge_of_harm is not None:
                 harm = judge_of_harm.decide("harm", places.tolist())
@@ -112,9 +110,8 @@ def keep_grades(
     is_shown = judge.entry.reasoning == "shown"
     texts = _Texts.of(responses, documents, None if is_shown else marks)
     judge.begin(texts.texts, texts.rows, Silent(), cache)
-    for construct, places in _measured(texts, graded).items():
-        if judge.decides(construct) and places.size:
-            judge.decide(construct, places.tolist())
+    for construct, places in _asked_of(judge, texts, graded):
+        judge.decide(construct, places.tolist())
 
 
 @dataclass(frozen=True)
@@ -152,16 +149,17 @@ class _Texts:
         )
 
 
-def _measured(texts: _Texts, graded: Container[str]) -> dict[Construct, Ints]:
-    """Return the places of the texts that are judged for each construct."""
-    measured: dict[Construct, Ints] = {
-        cast("Construct", str(construct)): np.flatnonzero(texts.constructs == construct)
-        for construct in dict.fromkeys(texts.constructs.tolist())
-    }
+def _asked_of(
+    judge: Judge, texts: _Texts, graded: Container[str]
+) -> Iterator[tuple[Construct, Ints]]:
+    """Yield the constructs that a judge decides, with the places of the texts it is asked about."""
     harmful = texts.constructs == "harm"
     of_task = np.array([text.task in graded for text in texts.texts], dtype=bool)
-    places = np.flatnonzero((harmful & of_task) | (texts.constructs == "severity"))
-    return {**measured, "severity": places} if places.size else measured
+    severe = (harmful & of_task) | (texts.constructs == "severity")
+    for construct in dict.fromkeys([*texts.constructs.tolist(), "severity"]):
+        of_it = severe if construct == "severity" else texts.constructs == construct
+        if of_it.any() and judge.decides(construct):
+            yield construct, np.flatnonzero(of_it)
 
 
 def _judge_of_harm(judges: Mapping[str, Judge]) -> Judge | None:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from safebench.card.base import NotReported, require
 from safebench.card.judge import ModelJudge, OwnTemplate
@@ -51,13 +51,7 @@ class LlmJudge(RememberingJudge):
         self._reader = Reader(entry, f"judge {entry.name}")
         self._asker = _open(entry, self._reader, setting)
         self._identity, self._alone = identity(entry), entry.sees == "response"
-        self._grades = {}
         self._lock = threading.Lock()
-
-    def begin(self, *given: Any) -> None:
-        """Take the texts of a run; see `Judge.begin`."""
-        super().begin(*given)
-        self._grades = {}
 
     def decide(self, construct: Construct, places: Sequence[int]) -> list[Decision]:
         """Ask about what was not asked before."""
@@ -72,11 +66,11 @@ class LlmJudge(RememberingJudge):
             of_key.setdefault(key, []).append(place)
         asked: list[list[int]] = []
         for key, same in of_key.items():
-            kept = self._grades.get(key) or (self._cache.get(key) if self._cache else None)
+            kept = self._answers.get(key) or (self._cache.get(key) if self._cache else None)
             if kept is None:
                 asked.append(same)
             else:
-                self._grades[key] = kept
+                self._answers[key] = kept
                 self._advance(same)
         if asked:
             questions = [self._question(same[0]) for same in asked]
@@ -87,7 +81,7 @@ class LlmJudge(RememberingJudge):
                     self._advance(asked[number])
 
             self._asker.ask(questions, tell)
-        return [_decision(self._grades[key]) for key in keys]
+        return [_decision(self._answers[key]) for key in keys]
 
     def close(self) -> None:
         """Free weights; say what a server cost."""
@@ -104,7 +98,7 @@ class LlmJudge(RememberingJudge):
             new[self._key(construct, place)] = grade
         if self._cache is not None:
             self._cache.keep(new.items())
-        self._grades |= new
+        self._answers |= new
 
     def _key(self, construct: str, place: int) -> str:
         return key_of(self._identity, construct, *self._question(place))
