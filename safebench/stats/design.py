@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from safebench.errors import StatsError
@@ -28,11 +28,6 @@ class Split:
     upper: float
     cost: float
     responses: int
-
-    @property
-    def half_width(self) -> float:
-        """Half the width of the interval."""
-        return (self.upper - self.lower) / 2
 
 
 @dataclass(frozen=True)
@@ -62,8 +57,7 @@ def plan_design(
     *,
     half_width: float | None = None,
     budget: float | None = None,
-    fixed: Iterable[str] = (),
-    levels: Mapping[str, int] | None = None,
+    fixed: Mapping[str, int] | None = None,
     at_most: Mapping[str, int] | None = None,
     score: float = 0.5,
     outcome_variance: float | None = None,
@@ -72,22 +66,21 @@ def plan_design(
 
     se^2 of the grand mean = sum over effects of sigma^2_e / product of the levels of its facets (a
     D study: Cronbach et al. 1972; Brennan 2001, ch. 4). Facets: `training_seed`, `repeat` (nested
-    in the seed: name both), `prompt`; others, such as `judge`, are held at `levels` (1 unless
-    given). Negative estimates count as 0.
+    in the seed: name both), `prompt`. Negative estimates count as 0.
 
     `components`: effect -> variance with facets joined by ":" (or a tuple); an effect named
-    "residual" has every facet. An effect made of `fixed` facets alone drops out (its population is
-    measured); fixed facets have the numbers in `levels`.
+    "residual" has every facet. `fixed`: facet -> its number, where its levels are all there is: an
+    effect made of fixed facets alone drops out.
     `costs`: "training_seed" (or "fine_tune"), "generation" (one response, > 0) and "prompt"
     (writing or labelling one); what is not given costs nothing.
-    cost = seeds c_s + seeds * repeats * prompts * (held facets but the judge) c_g + prompts c_p.
+    cost = seeds c_s + seeds * repeats * prompts * c_g + prompts c_p.
 
     Give exactly one aim: `target_se`; `half_width` of the interval that `score_interval` would
     give a `score`, which more prompts must not widen; or `budget`, for the least
     t_{S-1}^2 (V_seed - V_cell) + t_{P-1}^2 V_prompt that it buys (squared half-widths of the parts
     add: Graybill & Wang 1980). `score`: the mean outcome (.5 has the widest interval);
     `outcome_variance`: that of one outcome, by default the sum of the effects. `at_most` bounds a
-    facet from above; there are at least 2 seeds and 2 prompts (1 where held or fixed). All in
+    facet from above; there are at least 2 seeds and 2 prompts where these are not fixed. All in
     proportions. Ties go to fewer seeds, then fewer repeats.
 
     Raises StatsError on a target out of reach, with the least value that can be reached and why.
@@ -100,12 +93,10 @@ def plan_design(
         )
     for name, value in chosen.items():
         between(name, value, 0, math.inf)
-    design = design_of(
-        components, fixed=fixed, levels=levels, score=score, outcome_variance=outcome_variance
-    )
+    design = design_of(components, fixed=fixed, score=score, outcome_variance=outcome_variance)
     low, high = _limits(design, at_most or {})
     ((aim, value),) = chosen.items()
-    problem = Problem(design.terms, low, high, _costs(costs, design.per_cell), aim, value)
+    problem = Problem(design.terms, low, high, _costs(costs), aim, value)
     found = search(problem)
     if not found:
         raise _unreachable(design, problem)
@@ -128,10 +119,9 @@ class Design:
     """Variances with the facets they fall with, ready to be divided by numbers of levels."""
 
     effects: dict[str, tuple[float, tuple[str, ...]]]
-    """Effect -> its variance over held facets already divided, and which of FACETS it has."""
-    levels: dict[str, int]
-    """Numbers that are held, of FACETS and of others."""
-    fixed: frozenset[str]
+    """Effect -> its variance, and which of FACETS it has."""
+    fixed: Mapping[str, int]
+    """Numbers of the facets that are no sample."""
     score: float
     single: float
     """Variance of one outcome."""
@@ -159,16 +149,6 @@ class Design:
         """Standard error of the grand mean."""
         return math.sqrt(math.fsum(self.contributions(n).values()))
 
-    @property
-    def held(self) -> dict[str, int]:
-        """Levels of the facets that are not searched over."""
-        return {facet: n for facet, n in self.levels.items() if facet not in FACETS}
-
-    @property
-    def per_cell(self) -> int:
-        """Responses to a prompt at one seed and repeat; every judge reads the same ones."""
-        return math.prod(n for facet, n in self.held.items() if facet != "judge")
-
     def interval(self, n: Triple) -> Bounds:
         """The bounds of a score: `score_interval`'s own at the design that the variances are of."""
         return self.terms.interval(n)
@@ -177,37 +157,26 @@ class Design:
 def design_of(
     components: Variances,
     *,
-    fixed: Iterable[str] = (),
-    levels: Mapping[str, int] | None = None,
+    fixed: Mapping[str, int] | None = None,
     score: float = 0.5,
     outcome_variance: float | None = None,
 ) -> Design:
-    """Read components and held levels as `plan_design` takes them."""
+    """Read components and fixed facets as `plan_design` takes them."""
     score = between("score", score, 0, 1, closed=True)
-    fixed = frozenset((fixed,) if isinstance(fixed, str) else fixed)
-    known = effects_of(components, FACETS)
-    facets = {facet for effect in known.values() for facet in effect.facets} | set(FACETS)
-    levels = dict(levels or {})
-    for name, named in (("fixed", fixed), ("levels", set(levels))):
-        if named - facets:
-            raise StatsError(f"{name} names {sorted(named - facets)}, not among {sorted(facets)}")
-    for facet in sorted(fixed & set(FACETS) - set(levels)):
-        raise StatsError(
-            f"{facet} is fixed, but its number is not given", fix=f"give levels={{{facet!r}: ...}}"
-        )
-    rest = dict.fromkeys(facets - set(FACETS), 1) | levels
+    fixed, known = fixed or {}, effects_of(components, FACETS)
+    facets = {facet for effect in known.values() for facet in effect.facets}
+    for name, named in (("components", facets), ("fixed", {*fixed})):
+        if named - {*FACETS}:
+            raise StatsError(f"{name} names {sorted(named - {*FACETS})}, not {FACETS}")
     effects = {}
     for name, (own, variance) in known.items():
-        if own <= fixed:
+        if own <= fixed.keys():
             continue
         # Negative estimates count as 0, but for main effects, which the interval floors itself.
         counted = variance if own in ({SEED}, {PROMPT}) else max(variance, 0.0)
-        searched = tuple(facet for facet in FACETS if facet in own)
-        effects[name] = counted / math.prod(rest[f] for f in own - set(FACETS)), searched
+        effects[name] = counted, tuple(facet for facet in FACETS if facet in own)
     single = sum(max(effect.variance, 0.0) for effect in known.values())
-    return Design(
-        effects, rest, fixed, score, single if outcome_variance is None else outcome_variance
-    )
+    return Design(effects, fixed, score, single if outcome_variance is None else outcome_variance)
 
 
 def _limits(design: Design, most: Mapping[str, int]) -> tuple[Triple, Limits]:
@@ -216,11 +185,11 @@ def _limits(design: Design, most: Mapping[str, int]) -> tuple[Triple, Limits]:
         raise StatsError(f"at_most names {sorted(set(most) - set(FACETS))}, not {FACETS}")
     low, high = [], []
     for facet in FACETS:
-        if facet in design.levels:
-            low.append(positive_int(f"levels[{facet!r}]", design.levels[facet]))
+        if facet in design.fixed:
+            low.append(positive_int(f"fixed[{facet!r}]", design.fixed[facet]))
             high.append(float(low[-1]))
             continue
-        low.append(1 if facet == REPEAT or facet in design.fixed else 2)
+        low.append(1 if facet == REPEAT else 2)
         top = positive_int(f"at_most[{facet!r}]", most[facet]) if facet in most else math.inf
         high.append(float(top))
         if top < low[-1]:
@@ -228,8 +197,8 @@ def _limits(design: Design, most: Mapping[str, int]) -> tuple[Triple, Limits]:
     return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
 
-def _costs(costs: Mapping[str, float], per_cell: float) -> Limits:
-    """Cost of a seed, of one response in every held cell, of a prompt."""
+def _costs(costs: Mapping[str, float]) -> Limits:
+    """Cost of a seed, of one response, of a prompt."""
     found: dict[str, float] = {}
     for name, value in costs.items():
         if name not in _COSTS:
@@ -242,18 +211,18 @@ def _costs(costs: Mapping[str, float], per_cell: float) -> Limits:
             "costs lacks a positive generation: responses that cost nothing have no best number",
             fix="give a small figure, such as 1e-6",
         )
-    return found.get(SEED, 0.0), found["generation"] * per_cell, found.get(PROMPT, 0.0)
+    return found.get(SEED, 0.0), found["generation"], found.get(PROMPT, 0.0)
 
 
 def _split(design: Design, problem: Problem, n: Triple) -> Split:
     found = design.interval(n)
     return Split(
-        n_levels={**dict(zip(FACETS, n, strict=True)), **design.held},
+        n_levels=dict(zip(FACETS, n, strict=True)),
         se=design.se(n),
         lower=float(found.lower),
         upper=float(found.upper),
         cost=problem.cost(n),
-        responses=round(math.prod(n) * design.per_cell),
+        responses=math.prod(n),
     )
 
 
