@@ -36,7 +36,7 @@ def normal_draws(covariance: Floats) -> Floats:
     values, vectors = np.linalg.eigh(covariance)
     if values[0] < -1e-8 * max(float(values[-1]), 0.0):
         raise StatsError(
-            f"covariance is none: a combination of the scores has the variance {values[0]:g}",
+            f"no covariance: a combination of the scores would have the variance {values[0]:g}",
             fix="estimate it from complete data, or give variances alone",
         )
     return np.asarray(noise @ (vectors * np.sqrt(np.maximum(values, 0.0))).T)

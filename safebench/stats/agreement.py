@@ -13,9 +13,9 @@ from safebench.stats._checks import (
     Floats,
     Ints,
     cluster_codes,
-    finite,
     first_bad,
     label_codes,
+    positive_weights,
     proportions,
 )
 from safebench.stats._dist import beta_lower, beta_upper, jackknife_half
@@ -88,7 +88,7 @@ def share(
     spread at n_eff = 1/sum w_g^2, as many clusters of equal weight.
     """
     x = proportions("hits", hits, (1,))
-    w = _weights(weights, x.size)
+    w = positive_weights(weights, x.size)
     codes, size = cluster_codes(clusters, x.size)
     estimate = float(w @ x / w.sum())
     trials = _trials(x - estimate, estimate * (1 - estimate), w, codes, size)
@@ -101,13 +101,6 @@ def share(
         n_effective=trials,
         method="clopper-pearson" + ("" if plain else ", effective n"),
     )
-
-
-def _weights(weights: ArrayLike | None, n: int) -> Floats:
-    w = np.ones(n) if weights is None else finite("weights", weights)
-    if w.shape != (n,) or w.min() <= 0:
-        raise StatsError(f"weights has shape {w.shape}, the least {w.min():g}; not {n} above 0")
-    return w
 
 
 def _trials(influence: Floats, variance: float, w: Floats, codes: Ints, size: int) -> float:
@@ -167,7 +160,7 @@ def cohen_kappa(
         raise StatsError(f"first has shape {a.shape} and second {b.shape}, not both (n,), n > 0")
     codes, levels = label_codes("ratings", np.concatenate([a, b]), 2 * a.size)
     a, b = codes[: a.size], codes[a.size :]
-    w = _weights(weights, a.size)
+    w = positive_weights(weights, a.size)
     groups, size = cluster_codes(clusters, a.size)
     of_a, of_b = (np.bincount(x, weights=w, minlength=levels) / w.sum() for x in (a, b))
     differ = (a != b).astype(np.float64)

@@ -10,7 +10,7 @@ import scipy
 from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
-from safebench.stats._checks import Floats, between, cluster_codes, finite, proportions
+from safebench.stats._checks import Floats, between, cluster_codes, positive_weights, proportions
 from safebench.stats._dist import beta_lower, beta_upper, t_quantile
 from safebench.stats._estimate import TAIL, Estimate
 from safebench.stats._twoway import one_run_per_row, two_way
@@ -91,9 +91,7 @@ def ppi_estimate(
         raise StatsError("audited_labels has one outcome; a spread needs at least two")
     if lam is not None:
         lam = between("lam", lam, 0, 1, closed=True)
-    w = np.ones_like(y) if weights is None else finite("weights", weights)
-    if w.shape != y.shape or w.min() <= 0:
-        raise StatsError(f"weights has {w.size} numbers, the least {w.min():g}, not {y.size} > 0")
+    w = positive_weights(weights, y.size)
     label = "PPI++" if lam is None else f"PPI, lam = {lam:g}"
     if clusters is None:
         used = _lam(f_u, f_l, y, w) if lam is None else lam

@@ -182,7 +182,7 @@ class _Board:
             total = total - 2 * self.spread[rows, columns]
             if (total < -1e-8 * self.variances.max()).any():
                 raise StatsError(
-                    f"covariance is none: a difference has the variance {float(total.min()):g}"
+                    f"no covariance: a difference would have the variance {float(total.min()):g}"
                 )
             total[total <= 1e-14 * self.variances.max()] = 0.0
         return np.sqrt(total)

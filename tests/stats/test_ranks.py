@@ -185,7 +185,7 @@ def test_moderated_variances():
             ([0.1, 0.2], [[1, 0], [0.5, 1]]),
             r"covariance\[0, 1\] is 0 and covariance\[1, 0\] is 0.5",
         ),
-        (([0.1, 0.2], [[1, 2], [2, 1]]), "a difference has the variance -2"),
+        (([0.1, 0.2], [[1, 2], [2, 1]]), "a difference would have the variance -2"),
         (([1, 2, 3], [[5, 4.5, 4.5], [4.5, 5, 0.5], [4.5, 0.5, 5]]), "combination of the scores"),
         (([0.1, 0.2], [1, 1], [4, 0]), r"df\[1\] is 0"),
         (([0.1, 0.2], [1, 1], [4, 4, 4]), r"df has shape \(3,\)"),

@@ -210,12 +210,11 @@ def _prompts_are_the_tasks(subject: Subject) -> Hits:
 def _other_prompts(place: Pointer, found: Mapping[str, set[str]], loaded: LoadedTask) -> Hits:
     expected = {d["prompt_id"]: d["construct"] for d in loaded.documents}
     for what, ids in (
-        ("not asked", expected.keys() - found),
-        ("not a prompt of it", found.keys() - expected),
+        (f"of {loaded.name} were not asked", expected.keys() - found),
+        (f"are not prompts of {loaded.name}", found.keys() - expected),
     ):
         if ids:
-            message = f"{len(ids):,} prompts of {loaded.name} {what}: {listed(sorted(ids))}"
-            yield (place, message.replace("not asked", "were not asked"))
+            yield (place, f"{len(ids):,} prompts {what}: {listed(sorted(ids))}")
     for prompt, construct in sorted(expected.items()):
         other = found.get(prompt, {construct}) - ({"severity"} if construct == "harm" else set())
         if other != {construct}:
