@@ -107,14 +107,15 @@ def find_flips(a: OutcomeArray, b: OutcomeArray, most: int) -> Flips:
     rates = runs[0].mean(axis=0), runs[1].mean(axis=0)
     binary = bool(np.isin(a.scores, (0.0, 1.0)).all() and np.isin(b.scores, (0.0, 1.0)).all())
     half = [np.sign(np.round(rate - 0.5, DIGITS)) for rate in rates]
+    ups, downs = int(up.sum()), int(down.sum())
     single = binary and found.n_runs == (1, 1)
     order = sorted(
         np.flatnonzero(change), key=lambda i: (-abs(change[i]), adjusted[i], a.prompts[i])
     )
     return Flips(
         prompts=found.n_prompts,
-        up=int(up.sum()),
-        down=int(down.sum()),
+        up=ups,
+        down=downs,
         majority_up=int(((half[0] < 0) & (half[1] > 0)).sum()) if binary else None,
         majority_down=int(((half[0] > 0) & (half[1] < 0)).sum()) if binary else None,
         beyond_chance_up=int((up & beyond).sum()),
@@ -123,7 +124,7 @@ def find_flips(a: OutcomeArray, b: OutcomeArray, most: int) -> Flips:
         least_p=kept(found.least),
         runs=found.n_runs,
         method=_method(a, b, found.method, found.n_prompts),
-        mcnemar=_mcnemar(int(up.sum()), int(down.sum())) if single else None,
+        mcnemar=McNemar(ups, downs, kept(mcnemar_exact(downs, ups))) if single else None,
         largest=tuple(
             Flip(
                 prompt_id=a.prompts[i],
@@ -137,10 +138,6 @@ def find_flips(a: OutcomeArray, b: OutcomeArray, most: int) -> Flips:
             for i in order[:most]
         ),
     )
-
-
-def _mcnemar(up: int, down: int) -> McNemar:
-    return McNemar(up, down, kept(mcnemar_exact(down, up)))
 
 
 def by_category(a: OutcomeArray, b: OutcomeArray) -> tuple[CategoryDifference, ...]:
