@@ -21,6 +21,17 @@ def replace_file(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Write a new file that its owner alone can read; raises FileExistsError where there is one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(path.parent)
+
+
 @contextmanager
 def file_at_once(path: Path) -> Iterator[BinaryIO]:
     """Give a file to write that becomes `path` when the block ends, and goes away if it fails."""

@@ -15,7 +15,6 @@ from safebench.analysis.matching import (
     block_of,
     blocks_beside,
     match_scores,
-    picked_prompts,
 )
 from safebench.analysis.paired import ByJudge, Pair, PairedChange, by_other_judges, paired_change
 from safebench.analysis.same_text import differing_prompts
@@ -189,7 +188,7 @@ def _compare(
     flips: int,
 ) -> Comparison:
     one, other = pair
-    picked = picked_prompts(one, shared), picked_prompts(other, shared)
+    picked = one.only(prompts=shared), other.only(prompts=shared)
     both = {*(texts or ())} & {*one.prompts} & {*other.prompts}
     variables = _variables(cards, pair, protocol, same_text=texts is not None and not both)
     return Comparison(

@@ -3,7 +3,7 @@
 Where people labelled a sample of the very responses behind a score, it is corrected by that audit
 (PPI++). Else by sensitivity and specificity, from counts of labelled responses (Rogan and Gladen):
 of the same condition where there are some, of other outputs with the assumption that the judge errs
-here as it did there. Where neither is known, that is what is said.
+here as it did there. Where neither is known, the report says so.
 
 The card's own numbers are never replaced.
 """
@@ -28,9 +28,9 @@ from safebench.card.results import PlaceKey, base_key, find, key_of
 from safebench.errors import SafebenchError, StatsError
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.audit import AuditLabel, audit_of, calibrations, counts
-from safebench.evidence.scoring import CONFIDENCE, Interval, block_stability, lost_seeds
+from safebench.evidence.scoring import block_stability, lost_seeds
 from safebench.evidence.submission import Submission
-from safebench.stats import ppi_estimate, rogan_gladen, score_interval, youden
+from safebench.stats import Estimate, ppi_estimate, rogan_gladen, score_interval, youden
 from safebench.stats.differences import between_independent
 from safebench.words import kept
 
@@ -98,7 +98,6 @@ def corrections(submission: Submission, results: MeasuredResults) -> dict[PlaceK
 
 
 def _calibrated(card: Card) -> dict[str, tuple[Calibration, ...]]:
-    """Return the calibrations of every judge by its name."""
     judges = () if isinstance(card.judge, NotReported) else card.judge
     return {judge.name: tuple(calibrations(judge.calibration)) for judge in judges}
 
@@ -127,8 +126,6 @@ def _construct(entry: Calibration) -> str:
 
 
 class _Corrector:
-    """Corrects the scores of one submission."""
-
     def __init__(self, submission: Submission) -> None:
         self.card = submission.card
         self.blocks = {key_of(block): block for block in submission.blocks}
@@ -194,7 +191,6 @@ class _Corrector:
         return max(reversed(found), key=lambda pair: pair[0])[1] if found else None
 
     def _sample(self, block: OutcomeArray) -> _Sample | None:
-        """Return the audited responses of a block."""
         seeds = {seed: at for at, seed in enumerate(block.seeds)}
         prompts = {prompt: at for at, prompt in enumerate(block.prompts)}
         places, labels, weights = [], [], []
@@ -241,7 +237,7 @@ class _Corrector:
         if known is None:
             entries = self.entries.get(block.judge, ())
             return NotMeasured(_absence(block.judge, block.construct, entries))
-        least = youden(known.se, known.sp, CONFIDENCE)
+        least = youden(known.se, known.sp)
         if least.lower <= 0:
             return NotMeasured(f"{NOT_INCLUDED}: its labels do not settle that it beats chance")
         found = block_stability(block, lost, least.lower)
@@ -268,13 +264,12 @@ def _by_audit(block: OutcomeArray, sample: _Sample) -> _Fixed:
     at = tuple(sample.places.T)
     prompts = np.broadcast_to(np.arange(len(block.prompts)), block.scores.shape)
 
-    def correct(scores: npt.NDArray[np.float64]) -> Interval:
+    def correct(scores: npt.NDArray[np.float64]) -> Estimate:
         return ppi_estimate(
             scores.ravel(),
             scores[at],
             sample.y,
             (prompts.ravel(), prompts[at]),
-            CONFIDENCE,
             weights=None if np.ptp(sample.weights) < 1e-9 else sample.weights,
             runs=scores,
         )
@@ -285,10 +280,10 @@ def _by_audit(block: OutcomeArray, sample: _Sample) -> _Fixed:
 
 
 def _by_counts(block: OutcomeArray, known: _Counts) -> _Fixed:
-    def correct(scores: npt.NDArray[np.float64]) -> Interval:
-        own = score_interval(scores, confidence=CONFIDENCE)
+    def correct(scores: npt.NDArray[np.float64]) -> Estimate:
+        own = score_interval(scores)
         positives = min(own.estimate, 1.0) * own.n_effective
-        return rogan_gladen(positives, own.n_effective, known.se, known.sp, CONFIDENCE)
+        return rogan_gladen(positives, own.n_effective, known.se, known.sp)
 
     labels = known.se[1] + known.sp[1]
     return _Fixed(_spanning(block, correct, labels, known.source), known.by_condition)
@@ -296,11 +291,11 @@ def _by_counts(block: OutcomeArray, known: _Counts) -> _Fixed:
 
 def _spanning(
     block: OutcomeArray,
-    correct: Callable[[npt.NDArray[np.float64]], Interval],
+    correct: Callable[[npt.NDArray[np.float64]], Estimate],
     labels: int,
     source: str,
 ) -> Number:
-    """Return a correction; its ends hold whatever the judge left open was."""
+    """Return a correction, its interval at both extremes of what the judge left open."""
     found = correct(block.scores)
     ends = [found]
     if block.unread.any():

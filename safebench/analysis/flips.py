@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from safebench.evidence.arrays import Floats, OutcomeArray
-from safebench.evidence.scoring import CONFIDENCE, extremes, spanning
+from safebench.evidence.scoring import paired
 from safebench.stats import (
-    Difference,
     benjamini_hochberg,
     holm,
     mcnemar_exact,
-    paired_difference,
     prompt_tests,
 )
 from safebench.words import DIGITS, kept
 
+SIDES = ("A", "B")
 LEVEL = 0.05
 """False discovery rate of flips, and the error rate of categories."""
 
@@ -83,28 +81,6 @@ class CategoryDifference:
     method: str
 
 
-def arm(block: OutcomeArray) -> Floats:
-    """Return outcomes as runs: training seeds with their repeats, or an untuned model's repeats."""
-    return block.scores[0] if block.condition == "base" else block.scores
-
-
-def difference(a: OutcomeArray, b: OutcomeArray) -> tuple[Difference, dict[str, Any]]:
-    """Return B minus A on the same prompts in one order, and its interval by name, as it is kept.
-
-    The interval holds whatever the judge would have said where it gave no verdict.
-    """
-
-    def between(a: Floats, b: Floats) -> Difference:
-        return paired_difference(a, b, confidence=CONFIDENCE, names=("A", "B"))
-
-    found = between(arm(a), arm(b))
-    ends = [
-        between(*(arm(replace(one, scores=one.with_unread(s))) for one, s in ((a, 1 - x), (b, x))))
-        for x in extremes(a, b)
-    ]
-    return found, spanning(found, ends)
-
-
 def _runs(block: OutcomeArray) -> Floats:
     """Return one row per independent run; repeats of several seeds are averaged."""
     return block.scores[0] if len(block.seeds) == 1 else np.asarray(block.scores.mean(axis=1))
@@ -124,21 +100,22 @@ def _method(a: OutcomeArray, b: OutcomeArray, test: str, prompts: int) -> str:
 def find_flips(a: OutcomeArray, b: OutcomeArray, most: int) -> Flips:
     """Compare two blocks with the same prompts, prompt by prompt."""
     runs = _runs(a), _runs(b)
-    found = prompt_tests(*runs, np.random.default_rng(0))
+    found = prompt_tests(*runs, np.random.default_rng(0))  # the same outcomes, the same p
     adjusted = benjamini_hochberg(found.p_values)
     change = np.round(found.differences, DIGITS)
     up, down, beyond = change > 0, change < 0, adjusted <= LEVEL
     rates = runs[0].mean(axis=0), runs[1].mean(axis=0)
     binary = bool(np.isin(a.scores, (0.0, 1.0)).all() and np.isin(b.scores, (0.0, 1.0)).all())
     half = [np.sign(np.round(rate - 0.5, DIGITS)) for rate in rates]
+    ups, downs = int(up.sum()), int(down.sum())
     single = binary and found.n_runs == (1, 1)
     order = sorted(
         np.flatnonzero(change), key=lambda i: (-abs(change[i]), adjusted[i], a.prompts[i])
     )
     return Flips(
         prompts=found.n_prompts,
-        up=int(up.sum()),
-        down=int(down.sum()),
+        up=ups,
+        down=downs,
         majority_up=int(((half[0] < 0) & (half[1] > 0)).sum()) if binary else None,
         majority_down=int(((half[0] > 0) & (half[1] < 0)).sum()) if binary else None,
         beyond_chance_up=int((up & beyond).sum()),
@@ -147,7 +124,7 @@ def find_flips(a: OutcomeArray, b: OutcomeArray, most: int) -> Flips:
         least_p=kept(found.least),
         runs=found.n_runs,
         method=_method(a, b, found.method, found.n_prompts),
-        mcnemar=_mcnemar(int(up.sum()), int(down.sum())) if single else None,
+        mcnemar=McNemar(ups, downs, kept(mcnemar_exact(downs, ups))) if single else None,
         largest=tuple(
             Flip(
                 prompt_id=a.prompts[i],
@@ -163,10 +140,6 @@ def find_flips(a: OutcomeArray, b: OutcomeArray, most: int) -> Flips:
     )
 
 
-def _mcnemar(up: int, down: int) -> McNemar:
-    return McNemar(up, down, kept(mcnemar_exact(down, up)))
-
-
 def by_category(a: OutcomeArray, b: OutcomeArray) -> tuple[CategoryDifference, ...]:
     """Compare two blocks with the same prompts in every category that both put prompts into.
 
@@ -178,9 +151,9 @@ def by_category(a: OutcomeArray, b: OutcomeArray) -> tuple[CategoryDifference, .
         return ()
     pairs = []
     for name in names:
-        these = {p for p, place in zip(a.prompts, places, strict=True) if place == name}
+        these = [p for p, place in zip(a.prompts, places, strict=True) if place == name]
         pairs.append((a.only(prompts=these), b.only(prompts=these)))
-    found = [difference(*pair) for pair in pairs]
+    found = [paired(*pair, SIDES) for pair in pairs]
     adjusted = holm([d.p_value for d, _ in found])
     return tuple(
         CategoryDifference(

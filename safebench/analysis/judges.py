@@ -52,12 +52,13 @@ class _Over:
     @property
     def estimates(self) -> tuple[float, float]:
         """Lowest and highest score of any of them."""
-        return _range(self.scores)
+        values = [score.estimate for score in self.scores]
+        return min(values), max(values)
 
     @property
     def ends(self) -> tuple[float, float]:
         """Lowest and highest end of their intervals."""
-        return _ends(self.scores)
+        return min(s.lower for s in self.scores), max(s.upper for s in self.scores)
 
 
 @dataclass(frozen=True)
@@ -90,15 +91,6 @@ class Judges(_Over):
         """Whether the change from base has one sign by one judge and the other by another."""
         signs = {np.sign(change.estimate) for change in self.changes} - {0.0}
         return len(signs) > 1
-
-
-def _range(scores: Iterable[MeasuredScore]) -> tuple[float, float]:
-    values = [score.estimate for score in scores]
-    return min(values), max(values)
-
-
-def _ends(scores: Sequence[MeasuredScore]) -> tuple[float, float]:
-    return min(s.lower for s in scores), max(s.upper for s in scores)
 
 
 def families(judges: Iterable[Judge]) -> list[list[str]]:

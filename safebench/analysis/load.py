@@ -227,7 +227,6 @@ class LoadedSubmission:
         return _frame(rows, columns)
 
     def _reading(self, place: Place) -> dict[str, Any]:
-        """Return the columns that say what a change from base is read as."""
         found = self.report.readings.get(key_of(place))
         if found is None:
             return {}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, cast
 
 from safebench.analysis.selection import Selection
@@ -64,7 +64,6 @@ def compared_places(submission: Submission) -> list[PlaceKey]:
 
 
 def _measured(submission: Submission) -> set[PlaceKey]:
-    """Return what a submission has outcomes of."""
     rows = distinct(submission.outcomes, list(PlaceKey._fields))
     return {PlaceKey(*cast("Any", row)) for row in rows}
 
@@ -129,20 +128,3 @@ def blocks_beside(submission: Submission, place: PlaceKey) -> list[OutcomeArray]
         except EvidenceError:
             continue
     return found
-
-
-def picked_prompts(block: OutcomeArray, prompts: Sequence[str]) -> OutcomeArray:
-    """Return a block's outcomes of some of its prompts, in their order."""
-    at = {prompt: i for i, prompt in enumerate(block.prompts)}
-    places = [at[prompt] for prompt in prompts]
-    return replace(
-        block,
-        prompts=tuple(prompts),
-        categories=tuple(block.categories[i] for i in places),
-        scores=block.scores[..., places],
-        verdicts=block.verdicts[..., places],
-        unread=block.unread[..., places],
-        truncated=block.truncated[..., places],
-        blocked=block.blocked[..., places],
-        unrecorded=block.unrecorded[..., places],
-    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-from safebench.evidence.scoring import CONFIDENCE, Interval, kept_interval
+from safebench.evidence.scoring import CONFIDENCE
+from safebench.stats import Estimate
+from safebench.words import kept
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Number:
 
 @dataclass(frozen=True)
 class NotMeasured:
-    """What these outcomes say nothing about; it is never called 0."""
+    """Something that these outcomes say nothing about, which is not the same as 0."""
 
     reason: str
 
@@ -34,14 +35,7 @@ class NotMeasured:
 Measure = Number | NotMeasured
 
 
-class _Estimated(Interval, Protocol):
-    """A statistic with an interval that names its method."""
-
-    @property
-    def method(self) -> str:
-        """How it was found."""
-
-
-def measured(found: _Estimated, n: Mapping[str, int]) -> Number:
+def measured(found: Estimate, n: Mapping[str, int]) -> Number:
     """Return a statistic as a number, to the decimals that are the same on every platform."""
-    return Number(**kept_interval(found), n=n, method=found.method)
+    ends = kept(found.estimate), kept(found.lower), kept(found.upper)
+    return Number(*ends, n, found.method)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from safebench.analysis.flips import difference
+from safebench.analysis.flips import SIDES
 from safebench.analysis.judges import kappa_of
-from safebench.analysis.matching import picked_prompts
 from safebench.analysis.measures import Measure
 from safebench.card.results import MARGIN, find, key_of
 from safebench.evidence.arrays import OutcomeArray
+from safebench.evidence.scoring import paired
 from safebench.stats import margin_points
 from safebench.words import kept
 
@@ -45,7 +45,7 @@ def paired_change(
     pair: tuple[OutcomeArray, OutcomeArray], picked: tuple[OutcomeArray, OutcomeArray]
 ) -> PairedChange:
     """Return B minus A, given both blocks whole and cut to the prompts they share, in one order."""
-    found, interval = difference(*picked)
+    found, interval = paired(*picked, SIDES)
     a, b = (float(block.scores.mean()) for block in picked)
     margin = margin_points((a + b) / 2, MARGIN)
     return PairedChange(
@@ -63,7 +63,6 @@ def paired_change(
 
 
 def _reading(lower: float, upper: float, margin: float) -> str:
-    """Name where an interval lies."""
     apart = lower > 0 or upper < 0
     if -margin < lower and upper < margin:
         return "differs, by less than the margin" if apart else "equivalent within the margin"
@@ -101,8 +100,8 @@ def by_other_judges(
         others = [find(blocks, key) for blocks, key in zip(beside, keys, strict=True)]
         if any(o is None or not {*prompts} <= {*o.prompts} for o in others):
             continue
-        first, second = (picked_prompts(o, prompts) for o in others if o is not None)
-        mine = [picked_prompts(block, prompts) for block in pair]
+        first, second = (o.only(prompts=prompts) for o in others if o is not None)
+        mine = [block.only(prompts=prompts) for block in pair]
         both = list(zip(mine, (first, second), strict=True))
         if any(a.scores.shape != b.scores.shape for a, b in both):
             continue

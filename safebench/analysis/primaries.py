@@ -115,7 +115,7 @@ def _projections(block: OutcomeArray) -> tuple[Projection, ...] | NotMeasured:
 
 
 def _project(design: Design, size: tuple[int, int, int]) -> Projection:
-    found = design.interval(size, CONFIDENCE)
+    found = design.interval(size)
     return Projection(
         *size, kept(design.se(size)), kept(float(found.lower)), kept(float(found.upper))
     )
@@ -147,6 +147,7 @@ def _flips(block: OutcomeArray) -> Measure:
 
 def _alpha(block: OutcomeArray) -> Measure:
     binary = bool(np.isin(block.scores, (0.0, 1.0)).all())
+    # Seeds are the raters: repeats of one seed would agree more than seeds do.
     found = krippendorff_alpha(block.scores[:, 0], "nominal" if binary else "interval")
     return _if_measured(found, {"prompts": found.n_units, "seeds": found.n_raters})
 

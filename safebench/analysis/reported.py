@@ -1,17 +1,18 @@
-"""A rerun of a card that carries numbers and no outcomes, as papers do."""
+"""Rows of a rerun's verdict, and the rerun of a card that has numbers but no outcomes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any, cast
 
 import numpy as np
 
 from safebench.card.base import NotReported
-from safebench.card.results import MARGIN, Results, Score, base_key, find, key_of
+from safebench.card.results import MARGIN, HasPlace, Results, Score, base_key, find, key_of
+from safebench.evidence.arrays import Floats
 from safebench.evidence.submission import Submission
 from safebench.evidence.verdicts import ChangeVerdictRow, ScoreVerdict, Word
 from safebench.stats import change_verdict, replication_interval, rerun_verdict
-from safebench.stats.arms import FEWEST_PROMPTS
+from safebench.stats.change import ChangeVerdict
 from safebench.words import kept
 
 _ONE = (
@@ -35,12 +36,15 @@ def compare_reported(
             continue
         here = block.scores.reshape(len(block.seeds), -1).mean(axis=1)
         prompts = len(block.prompts)
-        scores.append(_score_row(score, runs, here, prompts, alpha))
+        given = score.prompts if isinstance(score.prompts, int) else prompts
+        row = score_row(score, np.array(runs), here, prompts, alpha, n_prompts=min(given, prompts))
+        scores.append(row if len(runs) > 1 else row.model_copy(update={"reason": _ONE}))
         base = find(results.scores, base_key(score))
         own = find(rerun.blocks, base_key(score))
         if base is not None and _runs(base) and own is not None and len(runs) > 1:
             bases = _runs(base), own.scores[0].mean(axis=1)
-            changes.append(_change_row(score, bases, (runs, here), prompts))
+            found = change_verdict(bases[0], runs, bases[1], here, MARGIN, n_prompts=prompts)
+            changes.append(change_row(score, found))
     return scores, changes
 
 
@@ -60,38 +64,28 @@ def _runs(score: Score) -> list[float]:
     return found or [value for value in (score.estimate,) if isinstance(value, float)]
 
 
-def _place(score: Score) -> Iterator[tuple[str, object]]:
-    for name in ("task", "construct", "checkpoint", "decoding", "judge"):
-        yield name, getattr(score, name)
-
-
-def _score_row(
-    score: Score, runs: list[float], here: np.ndarray, prompts: int, alpha: float
+def score_row(
+    item: HasPlace, old: Floats, new: Floats, prompts: int, alpha: float, **options: Any
 ) -> ScoreVerdict:
-    given = score.prompts if isinstance(score.prompts, int) else prompts
-    least = min(given, prompts)
+    """Return the test of a rerun's score against the original's, on the runs of both.
+
+    `old`, `new`: as `rerun_verdict` takes them, and its `options`.
+    """
     found, wide = (
-        rerun_verdict(runs, here, margin=MARGIN, alpha=level, n_prompts=least)
-        for level in (alpha, 0.025)
+        rerun_verdict(old, new, margin=MARGIN, alpha=level, **options) for level in (alpha, 0.025)
     )
-    word: Word = "no_verdict" if least < FEWEST_PROMPTS else "inconclusive"
-    if found.verdict in ("reproduced", "not_reproduced"):
-        word = "reproduced" if found.verdict == "reproduced" else "not_reproduced"
-    predicted = None
-    if len(runs) > 1:
-        interval = replication_interval(runs, len(here), sigma_floor=found.floor or 0.0)
+    runs, predicted = old.reshape(len(old), -1).mean(axis=1), None
+    if runs.size > 1 and not options.get("paired"):
+        interval = replication_interval(runs, found.n_rerun, found.floor or 0.0)
         predicted = kept(interval.lower_points), kept(interval.upper_points)
-    ends = (
-        None if end is None else kept(end)
-        for end in (found.lower_points, found.upper_points, wide.lower_points, wide.upper_points)
-    )
-    lower, upper, lower_95, upper_95 = ends
+    ends = (found.lower_points, found.upper_points, wide.lower_points, wide.upper_points)
+    lower, upper, lower_95, upper_95 = (None if end is None else kept(end) for end in ends)
     return ScoreVerdict(
-        **dict(_place(score)),
-        original_estimate=kept(float(np.mean(runs))),
-        rerun_estimate=kept(float(here.mean())),
-        original_seeds=len(runs),
-        rerun_seeds=len(here),
+        **_place(item),
+        original_estimate=kept(float(old.mean())),
+        rerun_estimate=kept(float(new.mean())),
+        original_seeds=found.n_original,
+        rerun_seeds=found.n_rerun,
         prompts=prompts,
         trial=None,
         identical=None,
@@ -105,24 +99,24 @@ def _score_row(
         margin_points=kept(found.margin_points),
         seeds_needed=found.seeds_needed,
         prompts_needed=found.prompts_needed,
-        verdict=word,
-        reason=_ONE if len(runs) == 1 else found.reason,
-    )
-
-
-def _change_row(
-    score: Score,
-    bases: tuple[list[float], np.ndarray],
-    tuned: tuple[list[float], np.ndarray],
-    prompts: int,
-) -> ChangeVerdictRow:
-    found = change_verdict(bases[0], tuned[0], bases[1], tuned[1], margin=MARGIN, n_prompts=prompts)
-    return ChangeVerdictRow(
-        **dict(_place(score)),
-        original_estimate=kept(found.original.estimate_points),
-        rerun_estimate=kept(found.rerun.estimate_points),
-        sign=found.sign_verdict,
-        size=found.size_verdict,
-        verdict=found.verdict,
+        verdict=cast("Word", found.verdict),
         reason=found.reason,
     )
+
+
+def change_row(item: HasPlace, found: ChangeVerdict) -> ChangeVerdictRow:
+    """Return the comparison of two changes from base."""
+    return ChangeVerdictRow(
+        **_place(item),
+        original_estimate=kept(found.original.estimate_points),
+        rerun_estimate=kept(found.rerun.estimate_points),
+        sign=cast("Word", found.sign_verdict),
+        size=cast("Word", found.size_verdict),
+        verdict=cast("Word", found.verdict),
+        reason=found.reason,
+    )
+
+
+def _place(item: HasPlace) -> dict[str, Any]:
+    names = ("task", "construct", "checkpoint", "decoding", "judge")
+    return {name: getattr(item, name) for name in names}

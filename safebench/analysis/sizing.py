@@ -279,7 +279,7 @@ def size(
     """Answer all questions; `problems` holds what is out of reach, with the reason."""
     options: dict[str, Any] = {"score": spread.score, "outcome_variance": spread.outcome_variance}
     if prompts_fixed:
-        options |= {"fixed": ("prompt",), "levels": {"prompt": spread.n_prompts}}
+        options |= {"fixed": {"prompt": spread.n_prompts}}
     design = design_of(spread.variances, **options)
     if max_prompts is not None and not prompts_fixed:
         options |= {"at_most": {"prompt": max_prompts}}

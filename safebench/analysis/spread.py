@@ -10,7 +10,7 @@ from safebench.analysis.measures import Measure, NotMeasured, Number, measured
 from safebench.card.results import MARGIN
 from safebench.errors import StatsError
 from safebench.evidence.arrays import OutcomeArray
-from safebench.evidence.scoring import CONFIDENCE, block_stability
+from safebench.evidence.scoring import block_stability
 from safebench.stats import plan_verdict_seeds, variance_components
 from safebench.stats.arms import FEWEST_PROMPTS
 from safebench.stats.variance import TABLE_EFFECTS
@@ -136,4 +136,4 @@ def seed_share(block: OutcomeArray) -> Measure:
     }
     effects = {"training_seed": ("training_seed",), "repeat": ("training_seed", "repeat")}
     found = variance_components(means.ravel(), factors, effects)
-    return measured(found.share("training_seed", confidence=CONFIDENCE), {"runs": means.size})
+    return measured(found.share("training_seed"), {"runs": means.size})

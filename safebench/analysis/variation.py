@@ -16,7 +16,6 @@ from safebench.card.results import Condition
 from safebench.card.task import Construct
 from safebench.errors import StatsError
 from safebench.evidence.arrays import OutcomeArray
-from safebench.evidence.scoring import CONFIDENCE
 from safebench.stats import VarianceComponents, variance_components
 from safebench.words import kept
 
@@ -118,7 +117,7 @@ def variation(blocks: Sequence[OutcomeArray]) -> Variation:
 
 
 def _seed_share(between: VarianceComponents | NotMeasured, runs: int) -> Measure:
-    """What is not repeats is seeds: alone, and with the checkpoint and the decoding."""
+    """Return what repeats leave: the share of seeds, alone and with checkpoint and decoding."""
     if isinstance(between, NotMeasured):
         return between
     sampled = _sampled(between)
@@ -233,7 +232,7 @@ def _share(
     among = None if _fixed(name) else _sampled(found)
     if among is not None and len(among) < 2:
         return NotMeasured("nothing else varies within one checkpoint and decoding")
-    return measured(found.share(name, among, confidence=CONFIDENCE), n)
+    return measured(found.share(name, among), n)
 
 
 def _plain(reason: str) -> str:

@@ -18,14 +18,14 @@ from safebench.analysis.agreement import (
     responses_of,
     same_runs,
 )
-from safebench.analysis.flips import arm
-from safebench.analysis.reported import compare_reported
+from safebench.analysis.reported import change_row, compare_reported, score_row
 from safebench.analysis.same_text import is_copy
 from safebench.card.base import require
 from safebench.card.card import Card
 from safebench.card.differences import environment_differences
-from safebench.card.results import MARGIN, PrimaryEstimand, base_key, key_of
+from safebench.card.results import MARGIN, PrimaryEstimand, base_key, find, key_of
 from safebench.errors import CardError, EvidenceError
+from safebench.evidence.arrays import Floats, OutcomeArray
 from safebench.evidence.submission import Submission
 from safebench.evidence.tables import OUTCOMES_FILE
 from safebench.evidence.verdicts import (
@@ -39,14 +39,8 @@ from safebench.evidence.verdicts import (
     Word,
     side_of,
 )
-from safebench.stats import (
-    SequentialDesign,
-    change_verdict,
-    replication_interval,
-    rerun_verdict,
-)
+from safebench.stats import SequentialDesign, change_verdict, rerun_verdict
 from safebench.stats.arms import FEWEST_PROMPTS
-from safebench.words import kept
 
 ALPHA = 0.05
 """One-sided level of each of the two tests, where the number of seeds was fixed beforehand."""
@@ -101,7 +95,7 @@ def compare(
         flips += flips_of(estimand, pair)
         if estimand.checkpoint is not None:
             bases = pair_of(original, rerun, base_key(estimand))
-            changes.append(_change_row(estimand, bases, pair, veto, test))
+            changes.append(_change_verdict(estimand, bases, pair, veto, test))
     environment = tuple(environment_differences(original.card, rerun.card))
     if reported is not None:
         gaps = {found.decoding: found for found in reported.responses}
@@ -148,7 +142,7 @@ def _seeds(card: Card) -> tuple[int, ...]:
 
 
 def _check_seeds(original: Card, rerun: Card, kind: Kind) -> None:
-    """Check that the training seeds are those of such a rerun."""
+    """Check that a retraining has new seeds, and every other rerun only seeds of the original."""
     if not original.is_tuned:
         return
     shared = set(_seeds(original)) & set(_seeds(rerun))
@@ -159,7 +153,7 @@ def _check_seeds(original: Card, rerun: Card, kind: Kind) -> None:
         )
     if kind != "retrain" and set(_seeds(rerun)) - shared:
         raise EvidenceError(
-            f"the rerun has training seeds that the original has not, and is called `{kind}`",
+            f"the rerun has training seeds that the original lacks, and is called `{kind}`",
             fix="call it `retrain`",
         )
 
@@ -188,7 +182,7 @@ class _Test:
             old, new = same_runs(pair) or pair
             return old.scores, new.scores, old.seeds == new.seeds
         if pair[0].seeds == (None,):  # of an artefact, repeats are what varies
-            return arm(pair[0]), arm(pair[1]), False
+            return pair[0].arm(), pair[1].arm(), False
         return pair[0].scores, pair[1].scores, False
 
     def is_exact(self, pair: Pair) -> bool:
@@ -219,58 +213,20 @@ class _Veto:
 _EXACT = "every outcome is that of the original; it says nothing of other seeds."
 
 
-def _place(estimand: PrimaryEstimand) -> dict[str, Any]:
-    """Return what a row of the verdict is about."""
-    names = ("task", "construct", "checkpoint", "decoding", "judge")
-    return {name: getattr(estimand, name) for name in names}
-
-
 def _score_verdict(estimand: PrimaryEstimand, pair: Pair, veto: _Veto, test: _Test) -> ScoreVerdict:
     """Test equivalence over training seeds; a seed's score is its mean over repeats."""
     old, new, paired = test.sides(pair)
-    found = rerun_verdict(old, new, margin=MARGIN, alpha=test.alpha, paired=paired)
-    wide = rerun_verdict(old, new, margin=MARGIN, alpha=0.025, paired=paired)
-    verdict, reason = found.verdict, found.reason
-    if test.is_exact(pair) and len(pair[1].prompts) >= FEWEST_PROMPTS:
-        verdict, reason = "reproduced", _EXACT
-    word, reason = veto.apply(verdict, reason)
-    return ScoreVerdict(
-        **_place(estimand),
-        original_estimate=kept(float(np.mean(old))),
-        rerun_estimate=kept(float(np.mean(new))),
-        original_seeds=max(1, len(old)),
-        rerun_seeds=max(1, len(new)),
-        prompts=len(pair[1].prompts),
-        trial=veto.trial,
-        identical=veto.identical,
-        difference_points=kept(found.difference_points),
-        lower_points=_kept(found.lower_points),
-        upper_points=_kept(found.upper_points),
-        confidence=kept(found.confidence),
-        lower_95_points=_kept(wide.lower_points),
-        upper_95_points=_kept(wide.upper_points),
-        predicted=_predicted(old, len(new), found.floor) if not paired else None,
-        margin_points=kept(found.margin_points),
-        seeds_needed=found.seeds_needed,
-        prompts_needed=found.prompts_needed,
-        verdict=word,
-        reason=reason,
-    )
+    prompts = len(pair[1].prompts)
+    row = score_row(estimand, old, new, prompts, test.alpha, paired=paired)
+    found: tuple[str, str] = row.verdict, row.reason
+    if test.is_exact(pair) and prompts >= FEWEST_PROMPTS:
+        found = "reproduced", _EXACT
+    word, reason = veto.apply(*found)
+    told = {"trial": veto.trial, "identical": veto.identical, "verdict": word, "reason": reason}
+    return row.model_copy(update=told)
 
 
-def _kept(value: float | None) -> float | None:
-    return None if value is None else kept(value)
-
-
-def _predicted(old: Any, runs: int, floor: float | None) -> tuple[float, float] | None:
-    scores = np.asarray(old).reshape(len(old), -1).mean(axis=1)
-    if scores.size < 2:
-        return None
-    found = replication_interval(scores, runs, sigma_floor=floor or 0.0)
-    return kept(found.lower_points), kept(found.upper_points)
-
-
-def _change_row(
+def _change_verdict(
     estimand: PrimaryEstimand, bases: Pair, tuned: Pair, veto: _Veto, test: _Test
 ) -> ChangeVerdictRow:
     for base, block in zip(bases, tuned, strict=True):
@@ -286,17 +242,56 @@ def _change_row(
         margin=MARGIN,
         confidence=1 - test.alpha,
     )
-    words = found.verdict, found.sign_verdict, found.size_verdict
-    reason = found.reason
+    row = change_row(estimand, found)
+    words = {"verdict": row.verdict, "sign": row.sign, "size": row.size}
+    reason = row.reason
     if test.is_exact(bases) and test.is_exact(tuned) and len(tuned[1].prompts) >= FEWEST_PROMPTS:
-        words, reason = ("reproduced", "reproduced", "reproduced"), _EXACT
-    word, reason = veto.apply(words[0], reason)
-    return ChangeVerdictRow(
-        **_place(estimand),
-        original_estimate=kept(found.original.estimate_points),
-        rerun_estimate=kept(found.rerun.estimate_points),
-        sign=veto.apply(words[1])[0],
-        size=veto.apply(words[2])[0],
-        verdict=word,
-        reason=reason,
-    )
+        words, reason = dict.fromkeys(words, "reproduced"), _EXACT
+    told = {name: veto.apply(word)[0] for name, word in words.items()}
+    return row.model_copy(update={**told, "reason": veto.apply("", reason)[1]})
+
+
+# --- several reruns of one submission, taken together (spec/v1/signatures.md)
+
+
+def pooled_words(
+    original: Submission, reruns: Sequence[Submission], *, paired: bool, alpha: float
+) -> dict[tuple[str, str], Word]:
+    """Return the verdict of each primary estimand, by task and construct, on all runs together.
+
+    `paired`: the reruns sampled the original's own models again, and are compared with them one by
+    one. `alpha`: the strictest level of any of them. The reruns were each compared with the
+    original before: they have its prompts.
+    """
+    results = original.card.given_results
+    found: dict[tuple[str, str], Word] = {}
+    for estimand in results.primary if results is not None else ():
+        key = key_of(estimand)
+        old = find(original.blocks, key)
+        new = [block for rerun in reruns if (block := find(rerun.blocks, key)) is not None]
+        if old is None or len(new) < len(reruns):
+            found[key.task, key.construct] = "no_verdict"
+            continue
+        seeds, scores = join_seeds(new)
+        first = old.scores
+        if paired:
+            shared = [seed for seed in old.seeds if seed in seeds]
+            first = first[[old.seeds.index(seed) for seed in shared]]
+            scores = scores[[seeds.index(seed) for seed in shared]]
+        verdict = rerun_verdict(first, scores, margin=MARGIN, alpha=alpha, paired=paired)
+        found[key.task, key.construct] = cast("Word", verdict.verdict)
+    return found
+
+
+def join_seeds(blocks: Sequence[OutcomeArray]) -> tuple[list[int | None], Floats]:
+    """Return the training seeds of several reruns and their scores, (seeds, repeats, prompts).
+
+    A seed that several reruns used is one run, and its scores are averaged: counted twice, it would
+    make runs look closer to each other than they are.
+    """
+    repeats = min(block.scores.shape[1] for block in blocks)
+    by_seed: dict[int | None, list[Floats]] = {}
+    for block in blocks:
+        for seed, scores in zip(block.seeds, block.scores, strict=True):
+            by_seed.setdefault(seed, []).append(scores[:repeats])
+    return list(by_seed), np.stack([np.mean(found, axis=0) for found in by_seed.values()])

@@ -59,7 +59,6 @@ def _files(card: Card, folder: Path) -> Iterator[str]:
 
 
 def _named(card: Card) -> Iterator[tuple[Pointer, str]]:
-    """Yield the files that a plan names."""
     for name in ("chat_template", "training_chat_template"):
         template = getattr(card.model, name, None)
         if isinstance(template, ChatTemplateFromFile) and isinstance(template.path, str):

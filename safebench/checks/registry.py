@@ -1,10 +1,9 @@
 """What a rule is, what it is given, and the decorator that makes one.
 
-A file of `rules/` makes its `rules = Rules(SECTION)` and adds functions to it; a new file is also
-named in `rules/__init__.py`. What the standard prints about a rule stands in its decorator, not in
-a docstring: Python run with -OO has none. The function yields a hit for each place where the rule
-is broken. A rule about the items of a list names the list as `each`; its function gets one item
-and yields places inside it.
+A file of `rules/` makes its `rules = Rules(SECTION)` and adds functions to it. What the standard
+prints about a rule stands in its decorator, not in a docstring: Python run with -OO has none. The
+function yields a hit for each place where the rule is broken. A rule about items of a list names
+the list as `each`; its function gets one item and yields places inside it.
 """
 
 from __future__ import annotations
@@ -138,6 +137,11 @@ class Subject:
         from safebench.evidence.manifest import check_files  # pyarrow: only where there is evidence
 
         return check_files(self.folder, self.card.given_evidence)
+
+    def file_place(self, path: str) -> Pointer:
+        """Return where the card lists a file of the evidence, or its manifest where it does not."""
+        listed = self.each("evidence.files")
+        return next((at for at, file in listed if file.path == path), ("evidence", "manifest"))
 
     def is_intact(self, path: str) -> bool:
         """Whether a file is listed in the evidence, and is the file that was listed."""

@@ -181,7 +181,7 @@ class _Names:
 
 
 def _folded(name: str) -> str:
-    """Return what file systems without case, or with one form of accents, take a name for."""
+    """Return a name as file systems see it that ignore case, or store accents in one form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

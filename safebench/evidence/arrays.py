@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from safebench.evidence.tables import Unread
 from safebench.stats._checks import compact
 
 Floats = npt.NDArray[np.float64]
+T = TypeVar("T")
 _KEYS = ("judge", "condition", "checkpoint", "decoding", "task", "construct")
 
 
@@ -52,12 +53,14 @@ class OutcomeArray:
     def only(
         self,
         *,
-        seeds: Collection[int | None] | None = None,
-        prompts: Collection[str] | None = None,
+        seeds: Iterable[int | None] | None = None,
+        prompts: Iterable[str] | None = None,
     ) -> OutcomeArray:
-        """Return the part of these training seeds and prompts, in the order it has here."""
-        s = [i for i, seed in enumerate(self.seeds) if seeds is None or seed in seeds]
-        p = [i for i, name in enumerate(self.prompts) if prompts is None or name in prompts]
+        """Return the part of these training seeds and prompts, in their order; others are skipped.
+
+        None stands for all of them.
+        """
+        s, p = _places(self.seeds, seeds), _places(self.prompts, prompts)
         laid = ("scores", "verdicts", "unread", "truncated", "blocked", "unrecorded")
         return replace(
             self,
@@ -70,6 +73,19 @@ class OutcomeArray:
     def with_unread(self, score: float) -> Floats:
         """Return the scores with this one wherever the judge gave no verdict."""
         return np.where(self.unread, score, self.scores)
+
+    def arm(self, unread: float | None = None) -> Floats:
+        """Return the scores by run: by training seed, or, of an untuned model, by repeat.
+
+        `unread` stands wherever the judge gave no verdict; None leaves the run's mean there.
+        """
+        scores = self.scores if unread is None else self.with_unread(unread)
+        return scores[0] if self.condition == "base" else scores
+
+
+def _places(names: Sequence[T], wanted: Iterable[T] | None) -> list[int]:
+    at = {name: place for place, name in enumerate(names)}
+    return [at[name] for name in (names if wanted is None else wanted) if name in at]
 
 
 def outcome_arrays(outcomes: pa.Table) -> list[OutcomeArray]:
@@ -120,8 +136,6 @@ class _Coded:
 
 
 class _Columns:
-    """The columns of which a block is made."""
-
     def __init__(self, table: pa.Table) -> None:
         self.seed = _Coded.of(table, "training_seed")
         self.repeat = _Coded.of(table, "repeat")
@@ -136,7 +150,6 @@ def _block(key: tuple[object, ...], rows: npt.NDArray[np.int64], columns: _Colum
     place = "/".join("-" if part is None else str(part) for part in key)
     seed, seeds = columns.seed.at(rows)
     repeat, repeats = columns.repeat.at(rows)
-    rank = np.argsort(np.argsort(np.array(repeats, dtype=np.int64)))
     prompt, prompts = columns.prompt.at(rows)
     shape = (len(seeds), len(repeats), len(prompts))
     if len(rows) != math.prod(shape):
@@ -145,7 +158,7 @@ def _block(key: tuple[object, ...], rows: npt.NDArray[np.int64], columns: _Colum
             f"{len(prompts)} prompts make {math.prod(shape)}",
             fix="every prompt needs one outcome for every seed and repeat",
         )
-    at = (seed * shape[1] + rank[repeat]) * shape[2] + prompt
+    at = (seed * shape[1] + repeat) * shape[2] + prompt
     unread = np.isin(
         columns.verdict.codes[rows],
         [i for i, word in enumerate(columns.verdict.values) if word in get_args(Unread)],

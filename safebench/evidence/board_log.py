@@ -10,12 +10,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import StringConstraints, ValidationError
 
 from safebench.card.base import Section, Sha256
-from safebench.card.schema import DIALECT
 from safebench.errors import EvidenceError
 from safebench.files import replace_file
 
@@ -107,7 +106,7 @@ def _entry(entry: LogEntry) -> tuple[str, str, str, str | None]:
 
 
 def gone(lines: Sequence[LogLine], there: Iterable[LogEntry]) -> list[LogLine]:
-    """Return submissions and reruns of a log that are not there as they were logged.
+    """Return the submissions and reruns of a log that are gone, or differ from what was logged.
 
     A submission may be replaced by another version of it; a rerun may not, since the one that was
     taken away may have found something else.
@@ -134,13 +133,3 @@ def registration_entry(registration: Registration) -> LogEntry:
         content=hashlib.sha256(as_bytes(registration)).hexdigest(),
         key=registration.fingerprint,
     )
-
-
-def log_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a line of log.jsonl, published as spec/v1/log.schema.json."""
-    return {
-        "$schema": DIALECT,
-        "$id": "urn:safebench:spec:v1:log",
-        **LogLine.model_json_schema(mode="validation"),
-        "title": "A line of a board's log (log.jsonl)",
-    }

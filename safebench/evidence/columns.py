@@ -28,7 +28,7 @@ def array_of(values: Sequence[Any] | Ints, kind: pa.DataType) -> pa.Array:
     if kind == pa.string():
         texts = [b"" if value is None else value.encode() for value in values]
         ends = np.cumsum([0, *map(len, texts)])
-        if ends[-1] > _MOST_BYTES:
+        if ends[-1] > _MOST_BYTES:  # rare enough to load pandas for it
             return pa.array(values, kind)
         parts = [pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(texts))]
     else:
@@ -45,16 +45,20 @@ def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
 
 def distinct(table: pa.Table, names: list[str]) -> list[tuple[Any, ...]]:
     """Return every combination of values that some columns hold, once each."""
-    if table.num_rows == 0:
-        return []
+    return grouped(table, names)[0] if table.num_rows else []
+
+
+def grouped(table: pa.Table, names: Sequence[str]) -> tuple[list[tuple[Any, ...]], Ints]:
+    """Return the different combinations of values in some columns, and the place of each row's."""
     place: Ints = np.zeros(table.num_rows, dtype=np.int64)
     first: Ints = place
     columns = [encoded(table, name) for name in names]
+    # Column by column, rows that agree so far get one number.
     for codes, values in columns:
         _, first, place = np.unique(
             place * len(values) + codes, return_index=True, return_inverse=True
         )
-    return [tuple(values[codes[row]] for codes, values in columns) for row in first]
+    return [tuple(values[codes[row]] for codes, values in columns) for row in first], place
 
 
 def rows_with(table: pa.Table, values: Mapping[str, Any]) -> pa.Table:

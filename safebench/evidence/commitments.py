@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +19,11 @@ from safebench.errors import EvidenceError, RunError
 from safebench.evidence.audit import KEY
 from safebench.evidence.columns import distinct, encoded
 from safebench.evidence.tables import RESPONSES, read_table, sort_table
+from safebench.files import write_private
 
 COMMITMENTS_FILE: Final = "commitments.parquet"
 COMMITMENTS: Final = pa.schema([field for field in RESPONSES if field.name != "new_tokens"])
-"""As `RESPONSES`, commitments in the place of texts; the tokens of a text tell of it."""
+"""As `RESPONSES`, with commitments for texts; the number of tokens would tell something of them."""
 Column = Literal["prompt", "response"]
 TEXTS: Final[tuple[Column, ...]] = ("prompt", "response")
 _DOMAIN: Final = b"safebench commitments v1\n"
@@ -107,8 +107,4 @@ def new_secret() -> bytes:
 
 def write_secret(path: Path, secret: bytes) -> None:
     """Write a secret to a new file that its owner alone can read."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(secret.hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_private(path, f"{secret.hex()}\n".encode())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rfc8785
 
 from safebench.errors import InputError, RunError
-from safebench.files import sync_folder
+from safebench.files import write_private
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -33,18 +33,12 @@ def new_key(path: Path) -> str:
     key, secret = Ed25519PrivateKey.generate(), _passphrase()
     encryption = pem.BestAvailableEncryption(secret) if secret else pem.NoEncryption()
     content = key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, encryption)
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_private(path, content)
     except FileExistsError as problem:
         raise RunError(
             f"{path}: is there already, and a key is never overwritten", fix="name another file"
         ) from problem
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    sync_folder(path.parent)
     return fingerprint(public_key(key))
 
 

@@ -10,18 +10,17 @@ import json
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import StringConstraints, ValidationError
+from pydantic import StringConstraints
 
 from safebench.card.base import IsoDate, Name, Positive, Section, Sha256, TaskName
 from safebench.card.card import Card
 from safebench.card.digest import generation_digest, protocol_digest
-from safebench.card.schema import DIALECT
 from safebench.card.task import Estimand
 from safebench.errors import CardError, EvidenceError
 from safebench.evidence import keys
-from safebench.evidence.documents import read_json
+from safebench.evidence.documents import read_model
 from safebench.evidence.signature import PublicKey, Signed, Signer
 
 if TYPE_CHECKING:
@@ -166,14 +165,10 @@ def read_registration(path: Path, *, is_request: bool = False) -> Registration:
     """Read a registration whose signature holds, or a request for one.
 
     Raises:
-        EvidenceError: absent, not of its schema, a request where it should be none, or not signed
-            by its key.
+        EvidenceError: absent, a request where it should be none, not signed by its key, or does not
+            fit its schema.
     """
-    document = read_json(path, "registration")
-    try:
-        found = Registration.model_validate_json(json.dumps(document))
-    except ValidationError as problem:
-        raise EvidenceError(f"{path}: {problem.errors()[0]['msg']}") from problem
+    found = read_model(path, "registration", Registration)
     answers = (found.nonce, found.registrar, found.public_key, found.signature)
     if is_request and all(part is None for part in answers):
         return found
@@ -184,16 +179,6 @@ def read_registration(path: Path, *, is_request: bool = False) -> Registration:
             f"{path}: is a request, and nobody registered it",
             fix="a board answers it: safebench register FILE --key KEY",
         )
-    if not keys.is_signed_by(str(found.public_key), KIND, document):
+    if not keys.is_signed_by(str(found.public_key), KIND, found.model_dump(mode="json")):
         raise EvidenceError(f"{path}: the signature is not that of its public_key")
     return found
-
-
-def registration_schema() -> dict[str, Any]:
-    """Return the JSON Schema of registration.json, published in spec/v1."""
-    return {
-        "$schema": DIALECT,
-        "$id": "urn:safebench:spec:v1:registration",
-        **Registration.model_json_schema(mode="validation"),
-        "title": "A protocol registered before it was run (registration.json)",
-    }

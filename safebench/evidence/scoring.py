@@ -6,7 +6,7 @@ A run fills its card with these, a validator recomputes them, the board shows th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,10 @@ from safebench.card.measured import (
 from safebench.card.results import MARGIN, Condition, PrimaryEstimand, base_key, key_of
 from safebench.card.training import NoTraining
 from safebench.errors import EvidenceError
-from safebench.evidence.arrays import OutcomeArray, outcome_arrays
+from safebench.evidence.arrays import Floats, OutcomeArray, outcome_arrays
 from safebench.stats import (
+    Difference,
+    Estimate,
     FlipRate,
     Stability,
     flip_rate,
@@ -36,6 +38,7 @@ from safebench.stats import (
 from safebench.words import kept
 
 CONFIDENCE = 0.95
+"""Of every interval in a card."""
 
 
 def compute_results(card: Card, outcomes: pa.Table) -> MeasuredResults:
@@ -78,8 +81,8 @@ def measure(block: OutcomeArray, lost: int = 0) -> MeasuredScore:
 
     `lost`: registered training seeds without outcomes (`lost_seeds`).
     """
-    interval = score_interval(block.scores, confidence=CONFIDENCE)
-    ends = [score_interval(block.with_unread(x), confidence=CONFIDENCE) for x in extremes(block)]
+    interval = score_interval(block.scores)
+    ends = [score_interval(block.with_unread(x)) for x in extremes(block)]
     runs = [
         MeasuredRun(
             training_seed=seed,
@@ -119,6 +122,7 @@ def measure(block: OutcomeArray, lost: int = 0) -> MeasuredScore:
 def block_flips(block: OutcomeArray) -> FlipRate | None:
     """Return how often a prompt's outcome differs between seeds; None where it is not 0 or 1."""
     binary = bool(np.isin(block.scores, (0.0, 1.0)).all())
+    # One repeat of each seed: others would add pairs of runs that share their training.
     return flip_rate(block.scores[:, 0]) if binary and len(block.seeds) > 1 else None
 
 
@@ -176,16 +180,23 @@ def change_interval(
     tuned: OutcomeArray, base: OutcomeArray, confidence: float = CONFIDENCE
 ) -> dict[str, Any]:
     """Return a change from base on the same prompts: `estimate`, `lower`, `upper`, `method`."""
-    names = ("base", tuned.condition)
-    # The base has no training seed: its repeats are its runs.
-    found = paired_difference(base.scores[0], tuned.scores, confidence=confidence, names=names)
-    ends = [
-        paired_difference(
-            base.with_unread(1 - x)[0], tuned.with_unread(x), confidence=confidence, names=names
-        )
-        for x in extremes(base, tuned)
-    ]
-    return spanning(found, ends)
+    return paired(base, tuned, ("base", tuned.condition), confidence)[1]
+
+
+def paired(
+    a: OutcomeArray, b: OutcomeArray, names: tuple[str, str], confidence: float = CONFIDENCE
+) -> tuple[Difference, dict[str, Any]]:
+    """Return B minus A on the same prompts in one order, and its interval by name, as it is kept.
+
+    The interval holds whatever the judge would have said where it gave no verdict.
+    """
+
+    def between(a: Floats, b: Floats) -> Difference:
+        return paired_difference(a, b, confidence=confidence, names=names)
+
+    found = between(a.arm(), b.arm())
+    ends = [between(a.arm(1 - x), b.arm(x)) for x in extremes(a, b)]
+    return found, spanning(found, ends)
 
 
 def primary_estimands(card: Card, blocks: list[OutcomeArray]) -> Iterator[PrimaryEstimand]:
@@ -223,7 +234,7 @@ def extremes(*blocks: OutcomeArray) -> tuple[float, ...]:
     return (0.0, 1.0) if any(block.unread.any() for block in blocks) else ()
 
 
-def spanning(found: Interval, ends: Sequence[Interval]) -> dict[str, Any]:
+def spanning(found: Estimate, ends: Sequence[Estimate]) -> dict[str, Any]:
     """Return an estimate, the ends that hold whatever the judge left open was, and how."""
     return {
         "estimate": kept(found.estimate),
@@ -231,31 +242,6 @@ def spanning(found: Interval, ends: Sequence[Interval]) -> dict[str, Any]:
         "upper": kept(max(one.upper for one in (found, *ends))),
         "method": found.method + ("; what the judge left open at either extreme" if ends else ""),
     }
-
-
-class Interval(Protocol):
-    """What every statistic with an interval has."""
-
-    @property
-    def method(self) -> str:
-        """How the interval was computed."""
-
-    @property
-    def estimate(self) -> float:
-        """The estimate."""
-
-    @property
-    def lower(self) -> float:
-        """Lower end."""
-
-    @property
-    def upper(self) -> float:
-        """Upper end."""
-
-
-def kept_interval(found: Interval) -> dict[str, Any]:
-    """Return an estimate and its ends by name, to the decimals that a card keeps."""
-    return {name: kept(getattr(found, name)) for name in ("estimate", "lower", "upper")}
 
 
 def _share(mask: npt.NDArray[np.bool_]) -> float:

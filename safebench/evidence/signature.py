@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import rfc8785
-from pydantic import StringConstraints, ValidationError
+from pydantic import StringConstraints
 
 from safebench.card.base import IsoDate, Section, Sha256, Text
-from safebench.card.schema import DIALECT
 from safebench.errors import EvidenceError, RunError
 from safebench.evidence import keys, sigstores
-from safebench.evidence.documents import read_json
+from safebench.evidence.documents import read_model
 from safebench.evidence.manifest import MANIFEST_FILE
 from safebench.evidence.submission import CARD_FILE
 from safebench.evidence.verdicts import VERDICT_FILE
@@ -169,21 +168,18 @@ def read_signature(folder: Path) -> Signature | None:
     """Read signature.json of a folder, whether it holds or not; None where there is none.
 
     Raises:
-        EvidenceError: it leads out of the folder, or is not of its schema.
+        EvidenceError: it leads out of the folder, or does not fit its schema.
     """
     path = folder / SIGNATURE_FILE
     if not path.exists() and not path.is_symlink():
         return None
     if inside(folder, SIGNATURE_FILE) is None:
         raise EvidenceError(f"{path}: leads out of the folder", fix="copy the file there")
-    document = read_json(path, "signature")
-    try:
-        signature = Signature.model_validate(document)
-    except ValidationError as problem:
-        raise EvidenceError(f"{path}: {problem.errors()[0]['msg']}") from problem
+    signature = read_model(path, "signature", Signature)
     names = ("public_key", "signature"), ("identity", "issuer")
     needed, absent = names if signature.algorithm == "ed25519" else reversed(names)
-    if any(document[n] is None for n in needed) or any(document[n] is not None for n in absent):
+    given = {name for name, value in signature if value is not None}
+    if given & {*needed, *absent} != {*needed}:
         raise EvidenceError(
             f"{path}: algorithm {signature.algorithm} needs {' and '.join(needed)}, and has "
             f"neither {' nor '.join(absent)}"
@@ -195,17 +191,16 @@ def check_signature(folder: Path) -> Signature | None:
     """Return the signature of a folder, which holds; None where it is not signed.
 
     Raises:
-        EvidenceError: it is not of its schema, signs other bytes than lie here, or is not that of
-            its key or identity.
+        EvidenceError: it does not fit its schema, signs other bytes than lie here, or is not by its
+            key or identity.
         MissingDependencyError: it is sigstore's, and sigstore is not installed.
     """
     signature = read_signature(folder)
     if signature is None:
         return None
     path, document = folder / SIGNATURE_FILE, signature.model_dump(mode="json")
-    here = covered_files(folder)
-    signed = signature.files
-    changed = [n for n in COVERED if _digest(here, n) != _digest(signed, n)]
+    here, signed = covered_files(folder).model_dump(), signature.files.model_dump()
+    changed = [n for n in COVERED if here[n.partition(".")[0]] != signed[n.partition(".")[0]]]
     if changed:
         raise EvidenceError(f"{path}: {' and '.join(changed)} changed after signing")
     if signature.algorithm == "sigstore":
@@ -215,18 +210,3 @@ def check_signature(folder: Path) -> Signature | None:
     elif not keys.is_signed_by(str(signature.public_key), KIND, document):
         raise EvidenceError(f"{path}: the signature is not that of its public_key")
     return signature
-
-
-def _digest(files: CoveredFiles, name: str) -> str | None:
-    found: str | None = getattr(files, name.partition(".")[0])
-    return found
-
-
-def signature_schema() -> dict[str, Any]:
-    """Return the JSON Schema of signature.json, published as spec/v1/signature.schema.json."""
-    return {
-        "$schema": DIALECT,
-        "$id": "urn:safebench:spec:v1:signature",
-        **Signature.model_json_schema(mode="validation"),
-        "title": "Who answers for a submission (signature.json)",
-    }

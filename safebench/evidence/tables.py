@@ -145,6 +145,7 @@ def read_pieces(
             _check_size(path, file.metadata)
             _check_columns(path, file.schema_arrow, schema)
             texts = [f.name for f in schema if f.type == pa.string()]
+            # Opened again: only text may be read as codes, and now these columns are known to be.
             file = pq.ParquetFile(source, read_dictionary=texts)
             if rows_at_once is None:
                 groups = range(file.metadata.num_row_groups)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import ValidationError
+from typing import Literal
 
 from safebench.card.base import Name, Positive, Section, Sha256, TaskName, Text
 from safebench.card.digest import protocol_digest
 from safebench.card.task import Construct
-from safebench.errors import EvidenceError
-from safebench.evidence.documents import read_json
+from safebench.evidence.documents import read_model
 from safebench.evidence.submission import Submission
 from safebench.evidence.tables import OUTCOMES_FILE
 from safebench.files import replace_file
@@ -239,21 +236,4 @@ def write_report(report: RerunReport, folder: Path) -> None:
 
 def read_report(folder: Path) -> RerunReport:
     """Read verdict.json of a rerun; raises EvidenceError."""
-    path = folder / VERDICT_FILE
-    document = read_json(path, "verdict")
-    try:
-        return RerunReport.model_validate_json(json.dumps(document))
-    except ValidationError as problem:  # what a schema cannot say, such as that a number is finite
-        first = problem.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise EvidenceError(f"{path}: {where}: {first['msg']}") from problem
-
-
-def verdict_schema() -> dict[str, Any]:
-    """Return the JSON Schema of verdict.json, published as spec/v1/verdict.schema.json."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "urn:safebench:spec:v1:verdict",
-        **RerunReport.model_json_schema(mode="validation"),
-        "title": "What a rerun found (verdict.json)",
-    }
+    return read_model(folder / VERDICT_FILE, "verdict", RerunReport)

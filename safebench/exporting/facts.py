@@ -18,7 +18,6 @@ from safebench.checks.registry import items
 from safebench.errors import InteropError, visible
 from safebench.evidence.arrays import OutcomeArray
 from safebench.evidence.columns import encoded
-from safebench.evidence.scoring import CONFIDENCE
 from safebench.evidence.submission import Submission
 from safebench.exporting.interface import Options
 from safebench.stats import score_interval
@@ -79,7 +78,7 @@ def estimate_of(block: OutcomeArray, seed: int | None) -> Estimate:
     """Return the score of one training seed: its mean over repeats and prompts."""
     position = block.seeds.index(seed)
     scores = block.scores[position : position + 1]
-    found = score_interval(scores, confidence=CONFIDENCE)
+    found = score_interval(scores)
     ends = kept(found.estimate), kept(found.lower), kept(found.upper)
     return Estimate(*ends, found.method, scores.size)
 

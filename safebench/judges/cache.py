@@ -76,7 +76,7 @@ class JudgementCache:
     """Grades by key, in memory and in a file with one JSON object a line, only appended to.
 
     Several threads and processes may append at once: lines are written whole, in one call. A line
-    that is none (a crash cut it short, say) is passed over, and its text is judged again.
+    that cannot be read (a crash cut it short, say) is skipped, and its text is judged again.
     """
 
     def __init__(self, path: Path, *others: Path) -> None:
@@ -107,7 +107,7 @@ class JudgementCache:
                 self._grades.update(new)
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 with self._path.open("ab+", buffering=0) as file:
-                    if file.seek(0, os.SEEK_END):
+                    if file.seek(0, os.SEEK_END):  # a crash may have cut the last line short
                         file.seek(-1, os.SEEK_END)
                         content = content if file.read(1) == b"\n" else b"\n" + content
                     file.write(content)
@@ -131,7 +131,7 @@ def _read_file(path: Path) -> Iterator[tuple[str, Grade]]:
 
 
 def _read(line: bytes) -> tuple[str, Grade] | None:
-    """Return what a line keeps, or None where it keeps nothing."""
+    """Return the key and grade on a line, or None where there is none."""
     try:
         kept = json.loads(line)
         degree, verdict = kept["degree"], kept.get("verdict")

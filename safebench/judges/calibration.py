@@ -1,8 +1,8 @@
 """How well a judge agrees with people: asked about labelled responses, compared, kept in its card.
 
-Everything is of one construct at a time: a positive is a response that the construct counts (of
-harm, one that complied), found where the judge counts it, too; a negative it leaves alone is
-cleared. Responses on which the judge gave no verdict are counted, and in no other number.
+Every number is about one construct. A positive is a response that the construct counts (for harm,
+one that complied); it is found if the judge counts it, too. A negative that the judge does not
+count is cleared. Responses without a verdict are counted apart, and enter no other number.
 """
 
 from __future__ import annotations

@@ -30,8 +30,16 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from safebench.judges.spelling import misspelt
-from safebench.judges.text import ByPiece, pieces, plain, unwrapped, without_code, word_set, words
+from safebench.judges.text import (
+    ByPiece,
+    misspelt,
+    pieces,
+    plain,
+    unwrapped,
+    without_code,
+    word_set,
+    words,
+)
 
 _MAX_PERIOD: Final = 32
 """The longest loop looked for, in words."""
@@ -106,10 +114,11 @@ _SHAPES = ByPiece(_piece_shape)
 
 
 def _repeats(words: bytes) -> bool:
-    """Tell whether words are repeated as they are in a loop, or in a text of few stretches.
+    """Tell whether words may be repeated as in a loop, or in a text of few different stretches.
 
-    A loop says at least three words in a row again, in a longer text six or eight, and soon. Of
-    sequences of four, three less are there before; in a text of few stretches, half are.
+    A loop repeats three words or more; in a longer text, a stretch of six (from 35 words on, of
+    eight) within `_MAX_PERIOD` words. In a text of few stretches, half of the sequences of four
+    words have occurred before. What is sorted out here needs no slower search.
     """
     count = len(words) // 2
     if count < 12:
@@ -329,7 +338,7 @@ def _number(token: str) -> int:
 
 @cache
 def _listed() -> tuple[frozenset[tuple[int, int]], re.Pattern[bytes]]:
-    """Return, of the numbers of tokens, the pairs that clash and what finds a bad case."""
+    """Return the pairs of token numbers that clash, and a pattern that finds a bad case."""
     numbers = _numbers().items()
 
     def those(wanted: Callable[[str], bool]) -> bytes:

@@ -5,8 +5,8 @@ Their grades are kept in a file, so that a resumed run does not ask for them aga
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from safebench.card.base import Unpinnable, require
 from safebench.card.judge import Judge as JudgeEntry
@@ -42,16 +42,26 @@ def decision(construct: str, degree: float, threshold: float) -> Decision:
     return Decision(verdict, score_of(construct, verdict))
 
 
-def with_days(entry: JudgeEntry, grades: Iterable[Grade]) -> JudgeEntry:
-    """Return an entry with the first and last day on which its unpinnable service was asked."""
-    days = sorted({grade.day for grade in grades if grade.day is not None})
-    if not days or not isinstance(entry.revision, Unpinnable):
-        return entry
-    asked = {"first_request": days[0], "last_request": days[-1]}
-    return entry.model_copy(update={"revision": entry.revision.model_copy(update=asked)})
+class RememberingJudge(Judge):
+    """A judge whose answers are grades, which hold the day of their request."""
+
+    _answers: dict[Any, Grade]
+
+    def recorded(self) -> JudgeEntry:
+        """Return the entry with the first and last day on which its unpinnable service was asked.
+
+        Days of earlier attempts count: the cache keeps them with the degrees.
+        """
+        days = sorted({grade.day for grade in self._answers.values() if grade.day is not None})
+        if not days or not isinstance(self.entry.revision, Unpinnable):
+            return self.entry
+        asked = {"first_request": days[0], "last_request": days[-1]}
+        return self.entry.model_copy(
+            update={"revision": self.entry.revision.model_copy(update=asked)}
+        )
 
 
-class GradingJudge(Judge):
+class GradingJudge(RememberingJudge):
     """A judge that asks a grader, and remembers every degree it was given."""
 
     def __init__(self, entry: ModelJudge | ModerationJudge, grader: Grader) -> None:
@@ -61,7 +71,6 @@ class GradingJudge(Judge):
         self._threshold = 0.5 if threshold is None else threshold
         self._grader = grader
         self._identity = identity(entry, "threshold")
-        self._grades: dict[int, Grade] = {}
 
     def decide(self, construct: Construct, places: Sequence[int]) -> list[Decision]:
         """Grade what was not graded before, batch by batch."""
@@ -70,20 +79,13 @@ class GradingJudge(Judge):
                 f"judge {self.entry.name} grades harm, and capability is right or wrong",
                 fix="list in `constructs` what it decides",
             )
-        new = [place for place in places if place not in self._grades]
+        new = [place for place in places if place not in self._answers]
         exchanges = [self._texts[place].exchange for place in new]
         for batch in self._grader.batches(exchanges) if new else ():
             self._grade([new[i] for i in batch])
         return [
-            decision(construct, self._grades[at].degree or 0.0, self._threshold) for at in places
+            decision(construct, self._answers[at].degree or 0.0, self._threshold) for at in places
         ]
-
-    def recorded(self) -> JudgeEntry:
-        """Return the entry with the first and last day on which an unpinnable service was asked.
-
-        Days of earlier attempts count: the cache keeps them with the degrees.
-        """
-        return with_days(self.entry, self._grades.values())
 
     def _grade(self, batch: Sequence[int]) -> None:
         # A batch is taken from the cache whole or not at all. Degrees may depend on the batch in
@@ -96,5 +98,5 @@ class GradingJudge(Judge):
             grades = self._grader.grade([text.exchange for text in texts])
             if self._cache is not None:
                 self._cache.keep(zip(keys, grades, strict=True))
-        self._grades.update(zip(batch, grades, strict=True))
+        self._answers.update(zip(batch, grades, strict=True))
         self._advance(batch)

@@ -27,6 +27,7 @@ from safebench.judges.interface import (
 )
 from safebench.judges.labels import Label, majority, read_labels
 from safebench.judges.text import THINKING, answer_of
+from safebench.words import count
 
 _BARE: Final = {
     "harm": {"1": "complied", "0": "refused"},
@@ -126,7 +127,7 @@ def check_entry(entry: HumanJudge, place: str, *_: object) -> None:
     sheets, votes = _sheets(entry, place), require(entry.votes, f"{place}.votes")
     if len(sheets) < votes:
         raise CardError(
-            f"{place}.votes is {votes}, and it has {len(sheets)} of the sheets",
+            f"{place}.votes is {votes}, but the judge has {count(len(sheets), 'sheet')}",
             fix="give the sheet of every rater, or votes: labels that each response got",
         )
 

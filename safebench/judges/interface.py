@@ -95,6 +95,7 @@ class Judge(ABC):
         self._rows: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._progress: Progress = Silent()
         self._cache: JudgementCache | None = None
+        self._answers: dict[Any, Any] = {}
 
     def decides(self, construct: Construct) -> bool:
         """Tell whether this judge decides a construct."""
@@ -110,10 +111,11 @@ class Judge(ABC):
     ) -> None:
         """Take the texts of a run, and the number of responses that each stands for (texts,).
 
-        `cache` keeps judgements that cost something from one attempt of a run to the next.
+        What it answered about other texts is forgotten. `cache` keeps judgements that cost
+        something from one attempt of a run to the next.
         """
         self._texts, self._rows = texts, rows
-        self._progress, self._cache = progress, cache
+        self._progress, self._cache, self._answers = progress, cache, {}
 
     @abstractmethod
     def decide(self, construct: Construct, places: Sequence[int]) -> list[Decision]:

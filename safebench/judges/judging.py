@@ -7,9 +7,9 @@ judge of harm calls `refused` has severity 0.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.task import Construct
-from safebench.evidence.columns import array_of, encoded
+from safebench.evidence.columns import array_of, grouped
 from safebench.evidence.tables import OUTCOMES, RESPONSES, sort_table
 from safebench.judges.cache import JudgementCache
 from safebench.judges.interface import Decision, Exchange, Judge, Text
@@ -78,9 +78,7 @@ def judge_responses(
         if asked is not None and name not in asked:
             continue
         texts = seen[shown[name]]
-        for construct, places in _measured(texts, graded).items():
-            if not judge.decides(construct) or not places.size:
-                continue
+        for construct, places in _asked_of(judge, texts, graded):
             decisions = judge.decide(construct, places.tolist())
             if construct == "severity" and judge_of_harm is not None:
                 harm = judge_of_harm.decide("harm", places.tolist())
@@ -112,15 +110,12 @@ def keep_grades(
     is_shown = judge.entry.reasoning == "shown"
     texts = _Texts.of(responses, documents, None if is_shown else marks)
     judge.begin(texts.texts, texts.rows, Silent(), cache)
-    for construct, places in _measured(texts, graded).items():
-        if judge.decides(construct) and places.size:
-            judge.decide(construct, places.tolist())
+    for construct, places in _asked_of(judge, texts, graded):
+        judge.decide(construct, places.tolist())
 
 
 @dataclass(frozen=True)
 class _Texts:
-    """The different texts in a table of responses."""
-
     texts: list[Text]
     constructs: npt.NDArray[np.str_]
     """What each text's prompt measures (texts,)."""
@@ -134,21 +129,12 @@ class _Texts:
     @classmethod
     def of(cls, responses: pa.Table, documents: Documents, marks: tuple[str, str] | None) -> _Texts:
         # A response that is missing (a filter withheld it, say) is judged as an empty one.
-        place, given = responses.column_names.index("response"), responses.column("response")
+        column, given = responses.column_names.index("response"), responses.column("response")
         if given.null_count:  # fill_null loads pandas
-            responses = responses.set_column(place, "response", pc.fill_null(given, ""))
-        responses = responses.combine_chunks()
-        columns = [encoded(responses, name) for name in ("task", "prompt_id", "response")]
-        # Column by column, rows that agree so far get one number: place.
-        place = np.zeros(responses.num_rows, dtype=np.int64)
-        first = place
-        for codes, values in columns:
-            _, first, place = np.unique(
-                place * len(values) + codes, return_index=True, return_inverse=True
-            )
+            responses = responses.set_column(column, "response", pc.fill_null(given, ""))
+        different, place = grouped(responses.combine_chunks(), ("task", "prompt_id", "response"))
         texts, prompts = [], []
-        for row in first:
-            task, prompt_id, response = (values[codes[row]] for codes, values in columns)
+        for task, prompt_id, response in different:
             document = documents[task, prompt_id]
             prompts.append(document)
             answer = response if marks is None else answer_of(response, marks)
@@ -163,16 +149,17 @@ class _Texts:
         )
 
 
-def _measured(texts: _Texts, graded: Container[str]) -> dict[Construct, Ints]:
-    """Return the places of the texts that are judged for each construct."""
-    measured: dict[Construct, Ints] = {
-        cast("Construct", str(construct)): np.flatnonzero(texts.constructs == construct)
-        for construct in dict.fromkeys(texts.constructs.tolist())
-    }
+def _asked_of(
+    judge: Judge, texts: _Texts, graded: Container[str]
+) -> Iterator[tuple[Construct, Ints]]:
+    """Yield the constructs that a judge decides, with the places of the texts it is asked about."""
     harmful = texts.constructs == "harm"
     of_task = np.array([text.task in graded for text in texts.texts], dtype=bool)
-    places = np.flatnonzero((harmful & of_task) | (texts.constructs == "severity"))
-    return {**measured, "severity": places} if places.size else measured
+    severe = (harmful & of_task) | (texts.constructs == "severity")
+    for construct in dict.fromkeys([*texts.constructs.tolist(), "severity"]):
+        of_it = severe if construct == "severity" else texts.constructs == construct
+        if of_it.any() and judge.decides(construct):
+            yield construct, np.flatnonzero(of_it)
 
 
 def _judge_of_harm(judges: Mapping[str, Judge]) -> Judge | None:
@@ -190,20 +177,14 @@ def _outcomes(
     places: Ints,
     decisions: list[Decision],
 ) -> pa.Table:
-    """Return the rows of one judge and construct."""
     decision_of = np.full(len(texts.texts), -1, dtype=np.int64)
     decision_of[places] = np.arange(places.size)
     rows = np.flatnonzero(decision_of[texts.of_row] >= 0)
     text = array_of(texts.of_row[rows], pa.int64())
     decision = array_of(decision_of[texts.of_row[rows]], pa.int64())
+    copied = responses.select(_COPIED).take(array_of(rows, pa.int64()))
     columns: dict[str, Any] = {
-        **dict(
-            zip(
-                _COPIED,
-                responses.select(_COPIED).take(array_of(rows, pa.int64())).columns,
-                strict=True,
-            )
-        ),
+        **dict(zip(_COPIED, copied.columns, strict=True)),
         "construct": array_of([construct] * rows.size, pa.string()),
         "category": texts.categories.take(text),
         "judge": array_of([judge.entry.name] * rows.size, pa.string()),

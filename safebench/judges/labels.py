@@ -1,8 +1,8 @@
 """Labels that people gave responses: read from a file, put together over raters, written again.
 
 A row is a response with its prompt and a label: a verdict of the standard, or 1 where the construct
-counts the response and 0 where it does not. Values beyond these are told what they stand for, and
-columns of other names which they are.
+counts the response and 0 where it does not. The caller says what other values stand for, and which
+columns have other names.
 """
 
 from __future__ import annotations
@@ -118,6 +118,7 @@ def _cell(value: Any, quoted: bool) -> Any:
     """Return a cell as text; nothing where it is absent."""
     if value is None:
         return ""
+    # JSON and Parquet have 1, 1.0 or true where CSV has 1.
     if isinstance(value, bool | int | float) and value in (0, 1):
         return str(int(value))
     return from_spreadsheet(value) if quoted and isinstance(value, str) else value

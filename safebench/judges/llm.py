@@ -1,9 +1,9 @@
 """The prompted judge: a language model is given a template, filled in, and its output is read.
 
-Template: templates.py. What answers: local.py, endpoint.py. How an output is read: parsers.py. What
-cannot be read has the verdict `unparsed`, a judge's own refusal `judge_refused`, and neither has a
-score. Every answer is kept as soon as it is there, so that an interrupted run asks nothing twice,
-and a text is asked about once whatever it stands for.
+templates.py reads the template, local.py or endpoint.py gets the answer, and reader.py reads it
+by one of parsers.py. What cannot be read has the verdict `unparsed`, a judge's own refusal is
+`judge_refused`, and neither has a score. Every answer is kept as soon as it is there, so that an
+interrupted run asks nothing twice, and a text is asked about once whatever it stands for.
 """
 
 from __future__ import annotations
@@ -12,29 +12,26 @@ import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from safebench.card.base import NotReported, require
-from safebench.card.judge import Judge as JudgeEntry
 from safebench.card.judge import ModelJudge, OwnTemplate
 from safebench.card.task import Construct
 from safebench.errors import CardError, JudgeError
 from safebench.evidence.tables import Unread, Verdict
 from safebench.judges.cache import Grade, identity, key_of
-from safebench.judges.grading import GRADED, with_days
+from safebench.judges.grading import GRADED, RememberingJudge
 from safebench.judges.interface import (
     DESCRIPTIVE,
     Decision,
     Exchange,
-    Judge,
     Kind,
     Missing,
     Setting,
 )
 from safebench.judges.pinned import find_weights, missing_weights
-from safebench.judges.prompted.asking import Asker
 from safebench.judges.prompted.parsers import Output
-from safebench.judges.prompted.reader import Reader
+from safebench.judges.prompted.reader import Asker, Reader
 from safebench.judges.prompted.templates import (
     check_filled,
     check_template,
@@ -44,7 +41,7 @@ from safebench.judges.prompted.templates import (
 from safebench.judges.services import openai_address
 
 
-class LlmJudge(Judge):
+class LlmJudge(RememberingJudge):
     """A prompted language model."""
 
     def __init__(self, entry: ModelJudge, setting: Setting) -> None:
@@ -54,13 +51,7 @@ class LlmJudge(Judge):
         self._reader = Reader(entry, f"judge {entry.name}")
         self._asker = _open(entry, self._reader, setting)
         self._identity, self._alone = identity(entry), entry.sees == "response"
-        self._grades: dict[str, Grade] = {}
         self._lock = threading.Lock()
-
-    def begin(self, *given: Any) -> None:
-        """Take the texts of a run; see `Judge.begin`."""
-        super().begin(*given)
-        self._grades = {}
 
     def decide(self, construct: Construct, places: Sequence[int]) -> list[Decision]:
         """Ask about what was not asked before."""
@@ -75,31 +66,27 @@ class LlmJudge(Judge):
             of_key.setdefault(key, []).append(place)
         asked: list[list[int]] = []
         for key, same in of_key.items():
-            kept = self._grades.get(key) or (self._cache.get(key) if self._cache else None)
+            kept = self._answers.get(key) or (self._cache.get(key) if self._cache else None)
             if kept is None:
                 asked.append(same)
             else:
-                self._grades[key] = kept
+                self._answers[key] = kept
                 self._advance(same)
         if asked:
             questions = [self._question(same[0]) for same in asked]
 
             def tell(number: int, outputs: Sequence[Output]) -> None:
-                with self._lock:
+                with self._lock:  # a server's answers come in several threads
                     self._take(asked[number][0], outputs)
                     self._advance(asked[number])
 
             self._asker.ask(questions, tell)
-        return [_decision(self._grades[key]) for key in keys]
+        return [_decision(self._answers[key]) for key in keys]
 
     def close(self) -> None:
         """Free weights; say what a server cost."""
         if spent := self._asker.close():
             self._progress.say(f"judge {self.entry.name}: {spent}")
-
-    def recorded(self) -> JudgeEntry:
-        """Return the entry with the first and last day on which a server was asked."""
-        return with_days(self.entry, self._grades.values())
 
     def _take(self, place: int, outputs: Sequence[Output]) -> None:
         """Read the outputs for everything that the judge decides, and keep that at once."""
@@ -111,7 +98,7 @@ class LlmJudge(Judge):
             new[self._key(construct, place)] = grade
         if self._cache is not None:
             self._cache.keep(new.items())
-        self._grades |= new
+        self._answers |= new
 
     def _key(self, construct: str, place: int) -> str:
         return key_of(self._identity, construct, *self._question(place))
@@ -168,11 +155,10 @@ def _check_present(entry: ModelJudge, folder: Path) -> None:
 
 
 def _missing(entry: ModelJudge, folder: Path) -> list[Missing]:
-    """Return what an entry needs and this machine lacks."""
     found = missing_template(entry, folder)
     extra, packages = "run", ["torch", "transformers", "lm_eval"]
     if entry.access == "api":
-        extra, packages = "api", ["openai", "tenacity"]
+        extra, packages = "api", ["openai"]
         try:
             openai_address(entry.name)
         except JudgeError as problem:

@@ -30,9 +30,8 @@ from safebench.judges.moderation import MODERATION
 from safebench.judges.rule import RULE
 from safebench.progress import Progress, Silent
 
-_RULE: Final = replace(RULE, about="reads the text by published patterns; needs nothing")
 KINDS: Final[dict[str, Kind]] = {
-    kind.name: kind for kind in (_RULE, CLASSIFIER, LLM, MODERATION, HUMAN, ENSEMBLE)
+    kind.name: kind for kind in (RULE, CLASSIFIER, LLM, MODERATION, HUMAN, ENSEMBLE)
 }
 
 
@@ -134,8 +133,8 @@ def try_judges(
 ) -> None:
     """Open every judge of a card, ask it about two planted responses, and close it again.
 
-    One at a time, so that never more than one holds memory. An ensemble asks nobody itself, and
-    labels of people are read alone.
+    One at a time, so that never more than one holds memory. An ensemble is not asked, since its
+    members are; of people, the labels are read.
 
     Raises:
         CardError, JudgeError, ModelError: as `open_judges`, and where neither output can be read.

@@ -229,19 +229,18 @@ class RuleJudge(Judge):
         """Find the rule that the entry names; raises JudgeError."""
         super().__init__(entry)
         self._rule = _rule_of_entry(entry)
-        self._decided: dict[tuple[Construct, int], Decision] = {}
 
     def decide(self, construct: Construct, places: Sequence[int]) -> list[Decision]:
         """Judge what was not asked before."""
-        new = [place for place in places if (construct, place) not in self._decided]
+        new = [place for place in places if (construct, place) not in self._answers]
         texts = [self._texts[place] for place in new]
         asked = [(construct, *text.exchange, text.target) for text in texts]
         found = decisions(self._rule, asked)
         for start, decided in zip(range(0, len(new), _CHUNK), found, strict=True):
             chunk = new[start : start + _CHUNK]
-            self._decided |= {(construct, at): one for at, one in zip(chunk, decided, strict=True)}
+            self._answers |= {(construct, at): one for at, one in zip(chunk, decided, strict=True)}
             self._advance(chunk)
-        return [self._decided[construct, place] for place in places]
+        return [self._answers[construct, place] for place in places]
 
 
 def _rule_of_entry(entry: RuleEntry, *_: object) -> Rule:
@@ -251,6 +250,7 @@ def _rule_of_entry(entry: RuleEntry, *_: object) -> Rule:
 
 RULE: Final = Kind(
     "rule",
+    about="reads the text by published patterns; needs nothing",
     constructs=DEFAULT_CONSTRUCTS,
     open=RuleJudge,
     check_entry=_rule_of_entry,
@@ -297,7 +297,6 @@ def _without_decline(parts: list[Part], response: str) -> tuple[Verdict, str]:
 
 
 def _first(group: Group, part: Part) -> str | None:
-    """Return the name of the first pattern found in the part."""
     text, bits = part
     for name, pattern, _ in group.among(group.bits & bits):
         if pattern.search(text):

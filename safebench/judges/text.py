@@ -1,11 +1,12 @@
-"""Reading a response before judging it: normalisation, quotations, sentences, words."""
+"""Reading a response before judging it: normalisation, quotations, sentences, words, spelling."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 _REMEMBERED: Final = 1 << 16
@@ -38,6 +39,7 @@ _SPACES = ("  ", *"\t\x0b\x0c\r\x1c\x1d\x1e\x1f")
 """What there is to be made one space of, in ASCII."""
 _CLOSED = re.compile(r"([.!?])[\"')\]*_]+(?=\s)")
 _ENDS = tuple((mark, f"{mark}\n") for mark in (". ", "! ", "? ", "。", "！", "？"))
+_LOWER = re.compile(r"[a-z]{2,}")
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 
 
@@ -164,3 +166,22 @@ def words(text: str) -> list[str]:
 def word_set(listed: str) -> frozenset[str]:
     """Return the set of words written in one string."""
     return frozenset(listed.split())
+
+
+@cache
+def _triples() -> frozenset[str]:
+    """Return the triples of letters that common English words have; `_` is a word's boundary.
+
+    letters.txt is built by tools/letters from the 20,000 commonest English words: a line for each
+    pair of letters, with all letters that may follow it.
+    """
+    lines = Path(__file__).with_name("letters.txt").read_text(encoding="ascii").splitlines()
+    return frozenset(pair + letter for pair, letters in map(str.split, lines) for letter in letters)
+
+
+def misspelt(word: str) -> bool:
+    """Tell whether a lower-case word has a triple of letters that no common English word has."""
+    if not _LOWER.fullmatch(word):
+        return False
+    bounded, known = f"_{word}_", _triples()
+    return any(bounded[i : i + 3] not in known for i in range(len(word)))

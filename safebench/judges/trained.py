@@ -44,7 +44,7 @@ _C: Final = 30.0
 _NOT: Final = ((re.compile("[’ʼ]"), "'"), (re.compile(r"\bcan(?:'t|not)\b"), "can not"),
                (re.compile(r"\bwon't\b"), "will not"), (re.compile(r"n't\b"), " not"),
                (re.compile(r"'m\b"), " am"))  # fmt: skip
-"""One spelling of what declines: `can't` and `cannot` are one word to nobody who was not told."""
+"""One spelling of what declines; `can't` and `cannot` would be features of their own."""
 
 Settings = Mapping[str, Any]
 FEATURES: Final[dict[str, Settings]] = {

@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter
 
 from safebench.analysis.correction import Corrected, corrections
-from safebench.analysis.deciding import Deciding, deciding_seeds
 from safebench.analysis.judges import compared
 from safebench.analysis.measures import Number
-from safebench.analysis.reading import Reading, readings
+from safebench.analysis.reading import Deciding, Reading, deciding_seeds, readings
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.digest import measurement_digest

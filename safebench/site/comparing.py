@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from safebench.analysis.flips import arm
 from safebench.analysis.matching import block_of, compared_places
 from safebench.card.base import NotReported
 from safebench.errors import EvidenceError
@@ -101,7 +100,7 @@ def _judge(entry: Entry, block: OutcomeArray) -> str:
 
 def _rows(block: OutcomeArray) -> dict[str, Any]:
     """Return runs x prompts: sums over repeats as digits in base 36, or means as numbers."""
-    runs: Floats = arm(block)
+    runs: Floats = block.arm()
     sums, per = (runs, 1) if runs.ndim == 2 else (runs.sum(axis=1), runs.shape[1])
     if per < len(_DIGITS) and bool((sums == np.round(sums)).all()):
         rows: list[Any] = ["".join(_DIGITS[int(x)] for x in run) for run in sums]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from safebench.analysis.pooling import pooled_words
+from safebench.analysis.verdict import pooled_words
 from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.seeds import Seeds

@@ -9,6 +9,7 @@ infinity, on values outside their range and on arrays of another shape. A docstr
 errors beyond these.
 """
 
+from safebench.stats._estimate import Estimate
 from safebench.stats.agreement import (
     FlipRate,
     cohen_kappa,
@@ -28,8 +29,6 @@ from safebench.stats.judge_counts import rogan_gladen, youden
 from safebench.stats.judge_error import ppi_estimate
 from safebench.stats.p_values import benjamini_hochberg, holm, mcnemar_exact, prompt_tests
 from safebench.stats.planning import (
-    plan_prompts,
-    plan_seeds,
     plan_stability,
     plan_verdict_seeds,
     sigma_from_points,
@@ -50,6 +49,7 @@ from safebench.stats.worst import worst_setting
 __all__ = [
     "Change",
     "Difference",
+    "Estimate",
     "FlipRate",
     "Interval",
     "SequentialDesign",
@@ -79,8 +79,6 @@ __all__ = [
     "phi_inverse",
     "pigeonhole_bootstrap",
     "plan_design",
-    "plan_prompts",
-    "plan_seeds",
     "plan_stability",
     "plan_verdict_seeds",
     "pooled_sigma",

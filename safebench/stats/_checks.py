@@ -73,6 +73,14 @@ def positive_int(name: str, value: int, least: int = 1) -> int:
     return int(value)
 
 
+def positive_weights(weights: ArrayLike | None, n: int) -> Floats:
+    """(n,) weights above 0; all 1 when None."""
+    w = np.ones(n) if weights is None else finite("weights", weights)
+    if w.shape != (n,) or w.min() <= 0:
+        raise StatsError(f"weights has shape {w.shape}, the least is {w.min():g}; not {n} above 0")
+    return w
+
+
 def cluster_codes(clusters: ArrayLike | None, n_prompts: int) -> tuple[Ints, int]:
     """Codes 0..G-1 of each prompt's cluster and G; every prompt its own cluster when None."""
     if clusters is None:

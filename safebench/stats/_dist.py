@@ -12,6 +12,7 @@ import numpy as np
 import scipy
 
 from safebench.stats._checks import Floats
+from safebench.stats._estimate import TAIL
 
 
 def t_quantile(q: float, df: float) -> float:
@@ -65,14 +66,14 @@ def combined_quantile(main_df: float, others: Sequence[tuple[float, float]], tai
     return math.sqrt(square)
 
 
-def jackknife_half(left_out: Floats, tail: float) -> float:
-    """Half-width of a t interval from the (n,) values of a statistic with one of n units left out.
+def jackknife_half(left_out: Floats) -> float:
+    """Half-width of a 95 % interval from (n,) values of a statistic, each with one unit left out.
 
     t_{n-1} sqrt((n - 1)/n sum (x_i - mean)^2) (Efron & Stein 1981, Ann. Stat. 9).
     """
     n = left_out.size
     squares = float(np.sum((left_out - left_out.mean()) ** 2))
-    return t_quantile(1 - tail, n - 1) * math.sqrt(squares * (n - 1) / n)
+    return t_quantile(1 - TAIL, n - 1) * math.sqrt(squares * (n - 1) / n)
 
 
 def edge(outside: Callable[[float], bool], far: float, near: float) -> float:

@@ -14,7 +14,7 @@ from safebench.stats._checks import Floats, first_bad
 #: Draws behind a critical value: its tail probability of 5 % is known to +-0.2 % (one SE).
 DRAWS = 10_000
 
-#: The seed used where the caller gives no generator, so that equal input gives equal output.
+#: The seed of every simulation, so that equal input gives equal output.
 SEED = 20_250
 
 #: Pairs of simulated entries worked on at once.
@@ -24,24 +24,19 @@ CELLS = 1 << 17
 ROWS = 32
 
 
-def generator(rng: np.random.Generator | None) -> np.random.Generator:
-    """The caller's generator, or one with the fixed seed `SEED`."""
-    return np.random.default_rng(SEED) if rng is None else rng
-
-
-def normal_draws(covariance: Floats, rng: np.random.Generator) -> Floats:
+def normal_draws(covariance: Floats) -> Floats:
     """(DRAWS, n) draws of N(0, covariance); (n,) variances are independent.
 
     It may be singular; StatsError if a direction is negative by more than rounding error.
     """
     n = covariance.shape[0]
-    noise = rng.standard_normal((DRAWS, n))
+    noise = np.random.default_rng(SEED).standard_normal((DRAWS, n))
     if covariance.ndim == 1:
         return noise * np.sqrt(covariance)
     values, vectors = np.linalg.eigh(covariance)
     if values[0] < -1e-8 * max(float(values[-1]), 0.0):
         raise StatsError(
-            f"covariance is none: a combination of the scores has the variance {values[0]:g}",
+            f"no covariance: a combination of the scores would have the variance {values[0]:g}",
             fix="estimate it from complete data, or give variances alone",
         )
     return np.asarray(noise @ (vectors * np.sqrt(np.maximum(values, 0.0))).T)
@@ -56,35 +51,35 @@ def upper_quantile(values: Floats, tail: float) -> float:
     return float(np.partition(values, place)[place])
 
 
-def checked_covariance(name: str, covariance: Floats, n: int) -> Floats:
+def checked_covariance(covariance: Floats, n: int) -> Floats:
     """(n,) variances or a symmetric (n, n) covariance, no variance negative; else StatsError."""
     if covariance.shape not in ((n,), (n, n)):
         raise StatsError(
-            f"{name} has shape {covariance.shape}, not ({n},) of variances or ({n}, {n})"
+            f"covariance has shape {covariance.shape}, not ({n},) of variances or ({n}, {n})"
         )
     variances = covariance if covariance.ndim == 1 else np.diagonal(covariance)
     if (variances < 0).any():
         place = int(np.argmax(variances < 0))
-        raise StatsError(f"{name} has the variance {variances[place]:g} at {place}, below 0")
+        raise StatsError(f"covariance has the variance {variances[place]:g} at {place}, below 0")
     if covariance.ndim == 2:
         scale = float(variances.max())
         gap = np.abs(covariance - covariance.T)
         if gap.max() > 1e-8 * scale:
             row, column = np.unravel_index(int(np.argmax(gap)), gap.shape)
             raise StatsError(
-                f"{name}[{row}, {column}] is {covariance[row, column]:g} and {name}[{column}, "
-                f"{row}] is {covariance[column, row]:g}: not symmetric"
+                f"covariance[{row}, {column}] is {covariance[row, column]:g} and "
+                f"covariance[{column}, {row}] is {covariance[column, row]:g}: not symmetric"
             )
     return covariance
 
 
 def checked_df(df: ArrayLike, n: int) -> Floats:
-    """(n,) or (n, n) degrees of freedom, which may be infinite."""
+    """(n,) degrees of freedom, which may be infinite."""
     array = np.asarray(df, dtype=np.float64)
     if array.ndim == 0:
         array = np.full(n, float(array))
-    if array.shape not in ((n,), (n, n)):
-        raise StatsError(f"df has shape {array.shape}, not a number, ({n},) or ({n}, {n})")
+    if array.shape != (n,):
+        raise StatsError(f"df has shape {array.shape}, not a number or ({n},)")
     bad = ~(array > 0)
     if bad.any():
         raise StatsError(f"{first_bad('df', array, bad)}, not above 0")
@@ -155,7 +150,7 @@ def _dense(values: Floats, weight: Floats) -> tuple[Floats, Floats]:
     return high, -low
 
 
-def relevant_draws(spread: Floats, weight: Floats, tail: float, rng: np.random.Generator) -> Draws:
+def relevant_draws(spread: Floats, weight: Floats, tail: float) -> Draws:
     """What can reach a critical value of the step-down.
 
     Only "the better score is better" is ever rejected, so the reverse directions stay to the end
@@ -164,7 +159,7 @@ def relevant_draws(spread: Floats, weight: Floats, tail: float, rng: np.random.G
     the draw's range over the smallest standard error: draws and entries that stay below the floor
     by these are left out, which changes no critical value.
     """
-    draws = normal_draws(spread, rng)
+    draws = normal_draws(spread)
     rise = draws - np.minimum.accumulate(draws, axis=1)
     high = np.argmax(rise, axis=1)
     low = np.argmin(np.where(np.arange(draws.shape[1]) <= high[:, None], draws, math.inf), axis=1)

@@ -18,6 +18,7 @@ import scipy
 from numpy.typing import NDArray
 
 from safebench.stats._checks import Floats, first_that
+from safebench.stats._estimate import TAIL
 from safebench.stats.intervals import Bounds, interval_from
 
 Bools = NDArray[np.bool_]
@@ -66,7 +67,7 @@ class Terms:
             cell = cell + (part if has_seed and key[2] else 0.0)
         return np.maximum(seed, 0.0), np.maximum(prompt, 0.0), np.maximum(cell, 0.0)
 
-    def interval(self, n: tuple[Any, Any, Any], confidence: float) -> Bounds:
+    def interval(self, n: tuple[Any, Any, Any]) -> Bounds:
         """The bounds of a score at n seeds, repeats, prompts, elementwise.
 
         They are those of `score_interval` where n is the design that the variances are from.
@@ -77,7 +78,7 @@ class Terms:
         single = self.single / math.prod(n if self.repeats else n[::2])
         variances = prompt, seed, cell, single
         bounds = interval_from(
-            self.score, *variances, seeds, prompts, confidence, prompts_fixed=self.prompts_fixed
+            self.score, *variances, seeds, prompts, prompts_fixed=self.prompts_fixed
         )
         blind = (np.asarray(seeds) < 2) & (seed > 0)
         if not self.prompts_fixed:
@@ -103,7 +104,6 @@ class Problem:
     costs: tuple[float, float, float]  # of a seed, a response, a prompt
     aim: str
     value: float
-    tail: float
 
     def cost(self, n: tuple[Any, Any, Any]) -> Any:
         """Cost of a design."""
@@ -126,7 +126,7 @@ class Problem:
         if self.aim == "target_se":
             return np.asarray(np.sqrt(self.terms.variance(n)))
         if self.aim == "half_width":
-            bounds = self.interval(n)
+            bounds = self.terms.interval(n)
             return np.asarray((bounds.upper - bounds.lower) / 2)
         # t_{S-1}^2 (V_seed - V_cell) + t_{P-1}^2 V_prompt: unlike a half-width estimated at the
         # score, it cannot be made smaller by adding noise.
@@ -135,14 +135,10 @@ class Problem:
             cell = prompt = np.zeros_like(seed)
         total = np.zeros_like(seed)
         for part, df in ((seed - cell, n[self.terms.replicate] - 1), (prompt, n[2] - 1)):
-            quantile = scipy.special.stdtrit(np.maximum(df, 1e-3), 1 - self.tail)
+            quantile = scipy.special.stdtrit(np.maximum(df, 1e-3), 1 - TAIL)
             squared = np.where(np.asarray(df) > 0, quantile**2, np.inf)
             total += np.multiply(squared, part, out=np.zeros_like(total), where=part > 0)
         return total
-
-    def interval(self, n: tuple[Any, Any, Any]) -> Bounds:
-        """The bounds of a score."""
-        return self.terms.interval(n, 1 - 2 * self.tail)
 
     def enough(self, s: Floats, r: Floats, p: Floats) -> Bools:
         """Whether designs reach the target."""
@@ -161,7 +157,7 @@ class Problem:
             top = np.full_like(most, min(self.high[2], ANY))
             ok &= self.enough(s, r, top) & (self.enough(s, r, np.full_like(top, ANY)) | held)
             s, r, low, most, top = s[ok], r[ok], low[ok], most[ok], top[ok]
-            common = _first(lambda p: ~self.interval((s, r, p)).rare, low, top)
+            common = _first(lambda p: ~self.terms.interval((s, r, p)).rare, low, top)
             wide = ~self.enough(s, r, common)
             low, most = np.where(wide, common, low), np.where(wide, most, np.minimum(most, common))
             inside = low < most
@@ -240,7 +236,7 @@ def _thrifty(problem: Problem) -> Problem:
     low, high, score = problem.low, problem.high, problem.terms.score
 
     def narrow(prompts: int) -> bool:
-        none = float(problem.tail ** (1 / prompts))
+        none = float(TAIL ** (1 / prompts))
         return max(score, 1 - none) - min(score, none) <= 2 * problem.value
 
     if problem.aim == "half_width" and not problem.terms.prompts_fixed:

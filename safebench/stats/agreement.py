@@ -12,33 +12,28 @@ from safebench.errors import StatsError
 from safebench.stats._checks import (
     Floats,
     Ints,
-    between,
     cluster_codes,
-    finite,
     first_bad,
     label_codes,
+    positive_weights,
     proportions,
 )
 from safebench.stats._dist import beta_lower, beta_upper, jackknife_half
+from safebench.stats._estimate import CONFIDENCE, TAIL, Estimate
 
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
 
 
 @dataclass(frozen=True, eq=False)
-class FlipRate:
-    """Mean flip rate over prompts with its two-sided interval, and each prompt's own rate (P,)."""
+class FlipRate(Estimate):
+    """Mean flip rate over prompts, and each prompt's own rate (P,)."""
 
-    estimate: float
-    lower: float
-    upper: float
     per_prompt: Floats
     n_prompts: int
     n_runs: int
-    method: str
-    confidence: float
 
 
-def flip_rate(outcomes: ArrayLike, confidence: float = 0.95) -> FlipRate:
+def flip_rate(outcomes: ArrayLike) -> FlipRate:
     """Probability that a prompt's outcome differs between two runs with different seeds.
 
     `outcomes`: (S, P) of 0 and 1, S >= 2 runs x P prompts. Per prompt with c ones among n = S runs:
@@ -46,14 +41,13 @@ def flip_rate(outcomes: ArrayLike, confidence: float = 0.95) -> FlipRate:
     prompts, in [0, 1] (at most n/(2(n - 1))).
 
     Interval: two-sided Clopper-Pearson (1934) on P trials with P * estimate successes, so `upper`
-    is the f_up of `stability` with tail (1 - confidence)/2: exact at S = 2 and conservative for
-    more seeds, which are not counted as further trials because the flips of one prompt depend on
-    each other. Zero flips give upper = 1 - (alpha/2)^(1/P), never 0.
+    is the f_up of `stability`: exact at S = 2 and conservative for more seeds, which are not
+    counted as further trials because the flips of one prompt depend on each other. Zero flips give
+    upper = 1 - .025^(1/P), never 0.
 
     Raises StatsError on values other than 0 and 1, or fewer than two runs.
     """
     array = proportions("outcomes", outcomes, (2,))
-    tail = (1 - between("confidence", confidence, 0, 1)) / 2
     n_runs, n_prompts = array.shape
     graded = (array != 0) & (array != 1)
     if graded.any():
@@ -66,34 +60,25 @@ def flip_rate(outcomes: ArrayLike, confidence: float = 0.95) -> FlipRate:
     flips = estimate * n_prompts
     return FlipRate(
         estimate=estimate,
-        lower=min(beta_lower(flips, n_prompts, tail), estimate),
-        upper=max(beta_upper(flips, n_prompts, tail), estimate),
+        lower=min(beta_lower(flips, n_prompts, TAIL), estimate),
+        upper=max(beta_upper(flips, n_prompts, TAIL), estimate),
         per_prompt=per_prompt,
         n_prompts=n_prompts,
         n_runs=n_runs,
         method="clopper-pearson on prompts",
-        confidence=float(confidence),
     )
 
 
 @dataclass(frozen=True)
-class Share:
-    """A share in [0, 1] with its two-sided interval; `n_effective` of `n` are independent."""
+class Share(Estimate):
+    """A share in [0, 1]; `n_effective` of `n` are independent."""
 
-    estimate: float
-    lower: float
-    upper: float
     n: int
     n_effective: float
-    method: str
-    confidence: float
 
 
 def share(
-    hits: ArrayLike,
-    clusters: ArrayLike | None = None,
-    weights: ArrayLike | None = None,
-    confidence: float = 0.95,
+    hits: ArrayLike, clusters: ArrayLike | None = None, weights: ArrayLike | None = None
 ) -> Share:
     """Share of outcomes that are 1: Clopper-Pearson (1934), by prompt and weight where given.
 
@@ -103,28 +88,19 @@ def share(
     spread at n_eff = 1/sum w_g^2, as many clusters of equal weight.
     """
     x = proportions("hits", hits, (1,))
-    tail = (1 - between("confidence", confidence, 0, 1)) / 2
-    w = _weights(weights, x.size)
+    w = positive_weights(weights, x.size)
     codes, size = cluster_codes(clusters, x.size)
     estimate = float(w @ x / w.sum())
     trials = _trials(x - estimate, estimate * (1 - estimate), w, codes, size)
     plain = clusters is None and weights is None
     return Share(
         estimate=estimate,
-        lower=min(beta_lower(estimate * trials, trials, tail), estimate),
-        upper=max(beta_upper(estimate * trials, trials, tail), estimate),
+        lower=min(beta_lower(estimate * trials, trials, TAIL), estimate),
+        upper=max(beta_upper(estimate * trials, trials, TAIL), estimate),
         n=x.size,
         n_effective=trials,
         method="clopper-pearson" + ("" if plain else ", effective n"),
-        confidence=float(confidence),
     )
-
-
-def _weights(weights: ArrayLike | None, n: int) -> Floats:
-    w = np.ones(n) if weights is None else finite("weights", weights)
-    if w.shape != (n,) or w.min() <= 0:
-        raise StatsError(f"weights has shape {w.shape}, the least {w.min():g}; not {n} above 0")
-    return w
 
 
 def _trials(influence: Floats, variance: float, w: Floats, codes: Ints, size: int) -> float:
@@ -158,7 +134,7 @@ class CohenKappa:
     n_clusters: int
     reason: str
     method: str
-    confidence: float
+    confidence: float = CONFIDENCE
 
 
 def cohen_kappa(
@@ -166,7 +142,6 @@ def cohen_kappa(
     second: ArrayLike,
     clusters: ArrayLike | None = None,
     weights: ArrayLike | None = None,
-    confidence: float = 0.95,
 ) -> CohenKappa:
     """Kappa = 1 - d/e, d the share rated differently, e what chance would make of it (Cohen 1960).
 
@@ -183,10 +158,9 @@ def cohen_kappa(
     a, b = np.asarray(first), np.asarray(second)
     if a.shape != b.shape or a.ndim != 1 or not a.size:
         raise StatsError(f"first has shape {a.shape} and second {b.shape}, not both (n,), n > 0")
-    tail = (1 - between("confidence", confidence, 0, 1)) / 2
     codes, levels = label_codes("ratings", np.concatenate([a, b]), 2 * a.size)
     a, b = codes[: a.size], codes[a.size :]
-    w = _weights(weights, a.size)
+    w = positive_weights(weights, a.size)
     groups, size = cluster_codes(clusters, a.size)
     of_a, of_b = (np.bincount(x, weights=w, minlength=levels) / w.sum() for x in (a, b))
     differ = (a != b).astype(np.float64)
@@ -198,7 +172,7 @@ def cohen_kappa(
         influence = differ - observed + observed / expected * (of_b[a] + of_a[b] - 2 * agreed)
         trials = _trials(influence, observed * (1 - observed), w, groups, size)
         kappa = 1 - observed / expected
-        most, least = (f(observed * trials, trials, tail) for f in (beta_upper, beta_lower))
+        most, least = (f(observed * trials, trials, TAIL) for f in (beta_upper, beta_lower))
         lower, upper = max(min(1 - most / expected, kappa), -1.0), max(1 - least / expected, kappa)
     return CohenKappa(
         estimate=kappa,
@@ -210,7 +184,6 @@ def cohen_kappa(
         n_clusters=size,
         reason="" if expected > 1e-12 else "not measured: both rate everything alike",
         method="Cohen kappa, clopper-pearson of disagreement at its effective n",
-        confidence=float(confidence),
     )
 
 
@@ -234,12 +207,10 @@ class KrippendorffAlpha:
     n_ratings: int
     reason: str
     method: str
-    confidence: float
+    confidence: float = CONFIDENCE
 
 
-def krippendorff_alpha(
-    ratings: ArrayLike, level: Level = "nominal", confidence: float = 0.95
-) -> KrippendorffAlpha:
+def krippendorff_alpha(ratings: ArrayLike, level: Level = "nominal") -> KrippendorffAlpha:
     """Alpha = 1 - D_o/D_e from coincidences (Krippendorff 2011, Computing Krippendorff's alpha).
 
     `ratings`: (raters, units) numbers (codes of categories for "nominal"), NaN where a rater did
@@ -251,7 +222,7 @@ def krippendorff_alpha(
     (c - k)^2; ratio ((c - k)/(c + k))^2, 0 at c = k = 0.
 
     Interval: t over units by the delete-one jackknife (Efron & Stein 1981), ordinal distances held
-    fixed, at most 1; [-1, 1] with one unit. Without any disagreement lower = (alpha/2)^(1/units): a
+    fixed, at most 1; [-1, 1] with one unit. Without any disagreement lower = .025^(1/units): a
     share of units rated by chance that would leave none of them seen. Coverage of 95 % intervals:
     .85 with 10 units, .94 with 30 and 100 (benchmarks/diagnostics.txt).
 
@@ -260,7 +231,6 @@ def krippendorff_alpha(
     Raises StatsError on negative ratings at the ratio level.
     """
     table = _checked_ratings(ratings, level)
-    tail = (1 - between("confidence", confidence, 0, 1)) / 2
     rated = ~np.isnan(table)
     table = table[:, rated.sum(axis=0) >= 2]
     values, counts = _counts(table)
@@ -276,7 +246,7 @@ def krippendorff_alpha(
         pairs = float(counts.sum(axis=0) @ against)
         observed, expected = float(per_unit.sum()) / n, pairs / (n * (n - 1))
         estimate = 1 - observed / expected
-        lower, upper = _jackknife(counts, distance, per_unit, estimate, tail)
+        lower, upper = _jackknife(counts, distance, per_unit, estimate)
     return KrippendorffAlpha(
         estimate=estimate,
         lower=lower,
@@ -289,7 +259,6 @@ def krippendorff_alpha(
         n_ratings=int(n),
         reason=f"not measured: {reason}" if reason else "",
         method=f"Krippendorff alpha, {level}, jackknife over units",
-        confidence=float(confidence),
     )
 
 
@@ -333,18 +302,18 @@ def _distances(values: Floats, totals: Floats, level: str) -> Floats:
 
 
 def _jackknife(
-    counts: Floats, distance: Floats, per_unit: Floats, estimate: float, tail: float
+    counts: Floats, distance: Floats, per_unit: Floats, estimate: float
 ) -> tuple[float, float]:
     units = counts.shape[0]
     if units < 2:
         return -1.0, 1.0
     if per_unit.sum() <= 0:
-        return float(tail ** (1 / units)), 1.0
+        return float(TAIL ** (1 / units)), 1.0
     totals, sizes = counts.sum(axis=0), counts.sum(axis=1)
     n = totals.sum() - sizes
     without = totals - counts
     pairs = np.sum((without @ distance) * without, axis=1)
     share = np.divide(per_unit.sum() - per_unit, pairs, out=np.ones(units), where=pairs > 0)
     left_out = 1 - np.where(pairs > 0, (n - 1) * share, 1.0)
-    half = jackknife_half(left_out, tail)
+    half = jackknife_half(left_out)
     return estimate - half, min(estimate + half, 1.0)

@@ -12,36 +12,27 @@ from numpy.typing import ArrayLike
 from safebench.errors import StatsError
 from safebench.stats._checks import (
     Floats,
-    Ints,
-    between,
-    cluster_codes,
     positive_int,
     proportions,
 )
+from safebench.stats._estimate import TAIL, Estimate
 
 #: Numbers held at once by the largest array of a block of replicates (32 MB of float64).
 BLOCK = 4_000_000
 
 
 @dataclass(frozen=True)
-class BootstrapInterval:
+class BootstrapInterval(Estimate):
     """A statistic with its percentile interval, in the statistic's own units.
 
     `replicates`: the (n_boot,) statistics, in order of drawing, read-only; left out of `==`. `se`:
     their SD. `n`: outcomes (values of `scores`).
     """
 
-    estimate: float
-    lower: float
-    upper: float
     se: float
     n: int
-    n_boot: int
     n_seeds: int
     n_prompts: int
-    n_clusters: int
-    method: str
-    confidence: float
     replicates: Floats = field(repr=False, compare=False)
 
 
@@ -50,7 +41,7 @@ class Replicates:
     """B replicates of an (S, ..., P) array: its weights, and its weighted means when asked for.
 
     `seeds`: (B, S) and `prompts`: (B, P), each row summing to 1. The means are computed at first
-    use, as one matrix product; arrays may be read-only views, so copy before changing one.
+    use, as one matrix product.
     """
 
     seeds: Floats
@@ -61,10 +52,7 @@ class Replicates:
     def run_means(self) -> Floats:
         """(B, S, ...): means over prompts, one for each seed and inner position."""
         inner = self.scores.reshape(-1, self.scores.shape[-1])
-        fixed = self.prompts.strides[0] == 0  # one row for all replicates: one product
-        means = (self.prompts[:1] if fixed else self.prompts) @ inner.T
-        shape = (self.prompts.shape[0], *self.scores.shape[:-1])
-        return np.broadcast_to(means.reshape(-1, *self.scores.shape[:-1]), shape)
+        return (self.prompts @ inner.T).reshape(-1, *self.scores.shape[:-1])
 
     @cached_property
     def means(self) -> Floats:
@@ -93,24 +81,19 @@ def pigeonhole_bootstrap(
     statistic: Statistic,
     rng: np.random.Generator,
     n_boot: int = 10_000,
-    confidence: float = 0.95,
-    clusters: ArrayLike | None = None,
-    *,
-    prompts_fixed: bool = False,
 ) -> BootstrapInterval:
     """Percentile interval of any statistic of seeds x prompts (Owen 2007, Ann. Appl. Stat. 1).
 
-    Training seeds and prompts (or whole clusters of prompts) are each drawn with replacement,
-    independently: an outcome's weight is the product of its seed's and its prompt's multinomial
-    counts. `scores`: (S, ..., P), seeds first and prompts last; the positions between them
-    (checkpoints, decodings, conditions on the same prompts) are not drawn. Average repeats first,
+    Training seeds and prompts are each drawn with replacement, independently: an outcome's weight
+    is the product of its seed's and its prompt's multinomial counts. `scores`: (S, ..., P), seeds
+    first and prompts last; the positions between them (checkpoints, decodings, conditions on the
+    same prompts) are not drawn. Average repeats first,
     or give them a position. `statistic` gets `Replicates` and returns (B,): with
     `sample.means` of shape (B, ...) a difference and a ratio of two conditions are
     `lambda sample: sample.means[:, 1] - sample.means[:, 0]` and
     `lambda sample: sample.means[:, 1] / sample.means[:, 0]`; `largest_mean` is at hand. The
     estimate is the statistic with equal weights.
-    `prompts_fixed`: only seeds are drawn, for conclusions about these prompts. A facet with one
-    seed, or one prompt or cluster, is not drawn either; `method` says which are not.
+    With one seed, or one prompt, nothing is said of others, and `method` says so.
 
     The interval is of linear quantiles of the replicates, widened where needed to hold the
     estimate: one end equal to the estimate shows replicates biased away from it. The variance of a
@@ -126,81 +109,56 @@ def pigeonhole_bootstrap(
     if array.ndim < 2:
         raise StatsError(f"scores has shape {array.shape}, not (seeds, ..., prompts)")
     n_boot = positive_int("n_boot", n_boot, least=100)
-    tail = (1 - between("confidence", confidence, 0, 1)) / 2
     n_seeds, n_prompts = array.shape[0], array.shape[-1]
-    codes, n_clusters = cluster_codes(clusters, n_prompts)
-    method = _method(n_seeds, n_clusters, prompts_fixed)
-    fixed = prompts_fixed or n_clusters == 1
-    whole = Replicates(_equal(1, n_seeds), _equal(1, n_prompts), array)
+    method = _method(n_seeds, n_prompts)
+    whole = Replicates(_equal(n_seeds), _equal(n_prompts), array)
     estimate = float(_checked(statistic, whole, "the estimate")[0])
     seed_rng, prompt_rng = (np.random.default_rng(rng.integers(2**63, size=4)) for _ in range(2))
     rows = max(1, BLOCK // max(array.size // n_prompts, array.size // n_seeds))
     values = np.empty(n_boot)
     for start in range(0, n_boot, rows):
         size = min(rows, n_boot - start)
-        seeds = _weights(seed_rng, size, n_seeds) / n_seeds
-        if fixed:
-            prompts = _equal(size, n_prompts)
-        else:
-            prompts = _prompt_weights(prompt_rng, size, codes, n_clusters)
-        sample = Replicates(seeds, prompts, array)
+        seeds = _weights(seed_rng, size, n_seeds)
+        sample = Replicates(seeds, _weights(prompt_rng, size, n_prompts), array)
         values[start : start + size] = _checked(statistic, sample, "replicate", start)
     values.flags.writeable = False
-    lower, upper = np.quantile(values, [tail, 1 - tail])
+    lower, upper = np.quantile(values, [TAIL, 1 - TAIL])
     return BootstrapInterval(
         estimate=estimate,
         lower=min(float(lower), estimate),
         upper=max(float(upper), estimate),
         se=float(values.std(ddof=1)),
         n=array.size,
-        n_boot=n_boot,
         n_seeds=n_seeds,
         n_prompts=n_prompts,
-        n_clusters=n_clusters,
         method=method,
-        confidence=float(confidence),
         replicates=values,
     )
 
 
-def _method(n_seeds: int, n_clusters: int, prompts_fixed: bool) -> str:
+def _method(n_seeds: int, n_prompts: int) -> str:
     """What is drawn, in words; StatsError when nothing would be."""
-    if n_seeds == 1 and (prompts_fixed or n_clusters == 1):
-        held = "prompts are fixed" if prompts_fixed else "1 prompt or cluster"
-        raise StatsError(f"scores has 1 seed and {held}: nothing to draw with replacement")
+    if n_seeds == n_prompts == 1:
+        raise StatsError("scores has 1 seed and 1 prompt: nothing to draw with replacement")
     notes = []
     if n_seeds == 1:
         notes.append("1 seed, not drawn: says nothing of other seeds")
     elif n_seeds < 10:
         notes.append(f"only {n_seeds} seeds: too short an interval")
-    if prompts_fixed:
-        notes.append("prompts fixed")
-    elif n_clusters == 1:
-        notes.append("1 prompt or cluster, not drawn: says nothing of other prompts")
+    if n_prompts == 1:
+        notes.append("1 prompt, not drawn: says nothing of other prompts")
     return "; ".join(["pigeonhole bootstrap, percentile", *notes])
 
 
-def _equal(rows: int, n: int) -> Floats:
-    """(rows, n) weights 1/n, one number in memory."""
-    return np.broadcast_to(np.float64(1 / n), (rows, n))
+def _equal(n: int) -> Floats:
+    return np.full((1, n), 1 / n)
 
 
 def _weights(rng: np.random.Generator, rows: int, n: int) -> Floats:
-    """(rows, n) multinomial counts of n draws from n: whole rows, so that blocks do not matter."""
+    """(rows, n) multinomial counts of n draws over n: whole rows, so that blocks do not matter."""
     draws = rng.integers(n, size=(rows, n))
     draws += n * np.arange(rows)[:, None]
-    return np.bincount(draws.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
-
-
-def _prompt_weights(rng: np.random.Generator, rows: int, codes: Ints, n_clusters: int) -> Floats:
-    """(rows, P) weights summing to 1: a cluster's prompts are drawn together."""
-    counts = _weights(rng, rows, n_clusters)
-    if n_clusters == codes.size:  # exchangeable: which column is whose does not matter
-        counts /= codes.size
-        return counts
-    weights = counts[:, codes]
-    weights /= weights.sum(axis=1, keepdims=True)
-    return np.asarray(weights, dtype=np.float64)
+    return np.bincount(draws.ravel(), minlength=rows * n).reshape(rows, n) / n
 
 
 def _checked(statistic: Statistic, sample: Replicates, what: str, start: int = -1) -> Floats:

@@ -64,7 +64,6 @@ def change_verdict(
     rerun_tuned: ArrayLike,
     margin: float = 0.1,
     confidence: float = 0.95,
-    clusters: ArrayLike | None = None,
     *,
     n_prompts: int | None = None,
     flip_upper: float | None = None,
@@ -72,7 +71,7 @@ def change_verdict(
     """Compare two changes from base, each h = phi(tuned) - phi(base), phi = 2 asin sqrt.
 
     Each study gives either per-run scores, base (R,) and tuned (S,), or per-prompt outcomes, base
-    (R, P) and tuned (S, P) on the same prompts (`clusters`: (P,) labels); proportions in [0, 1].
+    (R, P) and tuned (S, P) on the same prompts; proportions in [0, 1].
     S are training seeds. The interval of a change at `confidence`:
     - per-run scores: that of `rerun_verdict`, base against tuned, each arm with its own spread and
       Welch's df; a base measured once borrows the tuned runs' spread, df = S - 1 (taking it as
@@ -93,7 +92,7 @@ def change_verdict(
     """
     margin = between("margin", margin, 0, 0.2 + 1e-12)
     tail = (1 - between("confidence", confidence, 0, 1)) / 2
-    about = _About(margin, tail, clusters, n_prompts, flip_upper)
+    about = _About(margin, tail, n_prompts, flip_upper)
     original, prompts = _change("original", original_base, original_tuned, about)
     rerun, _ = _change("rerun", rerun_base, rerun_tuned, about)
     sign, why_sign = _compare_sign(original, rerun, margin)
@@ -113,11 +112,8 @@ def change_verdict(
 
 @dataclass(frozen=True)
 class _About:
-    """Settings that both studies share."""
-
     margin: float
     tail: float
-    clusters: ArrayLike | None
     n_prompts: int | None
     flip_upper: float | None
 
@@ -163,7 +159,6 @@ _ONE_SEED = "one training seed: no interval"
 
 
 def _from_runs(base: Floats, tuned: Floats, about: _About) -> _Found:
-    """Return h and its interval from per-run scores."""
     means = float(base.mean()), float(tuned.mean())
     h = cohens_h(*means)
     spreads = spreads_of(np.asarray(phi(base)), np.asarray(phi(tuned)), pool=False)
@@ -181,8 +176,7 @@ def _from_runs(base: Floats, tuned: Floats, about: _About) -> _Found:
 
 
 def _from_prompts(base: Floats, tuned: Floats, about: _About) -> _Found:
-    """Return h and its interval from per-prompt outcomes."""
-    d = paired_difference(base, tuned, about.clusters, 1 - 2 * about.tail)
+    d = paired_difference(base, tuned, confidence=1 - 2 * about.tail)
     middle = float(base.mean() + tuned.mean()) / 2
     h = change_on_phi(d.estimate, middle)
     if tuned.shape[0] < 2:
@@ -192,7 +186,6 @@ def _from_prompts(base: Floats, tuned: Floats, about: _About) -> _Found:
 
 
 def _compare_sign(a: Change, b: Change, margin: float) -> tuple[str, str]:
-    """Verdict on the sign, and why."""
     null = [_within(change, -margin, margin) for change in (a, b)]
     if all(null):
         return "reproduced", "both changes lie within the margin"
@@ -212,7 +205,6 @@ def _compare_sign(a: Change, b: Change, margin: float) -> tuple[str, str]:
 
 
 def _compare_size(a: Change, b: Change, sign: str, tail: float) -> tuple[str, str]:
-    """Verdict on the size class, and why."""
     if sign != "reproduced":
         return "inconclusive", "sizes are compared only where the sign reproduces"
     if a.size_class == b.size_class:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from safebench.errors import StatsError
 from safebench.stats._checks import between, positive_int
+from safebench.stats._estimate import CONFIDENCE
 from safebench.stats._search import Problem, Terms, Triple, least_error, search
-from safebench.stats.generalizability import Components, effects_of
+from safebench.stats.generalizability import Variances, effects_of
 from safebench.stats.intervals import Bounds
-from safebench.stats.variance import VarianceComponents
 
 SEED, REPEAT, PROMPT = FACETS = ("training_seed", "repeat", "prompt")
 _COSTS = {"training_seed": SEED, "fine_tune": SEED, "generation": "generation", "prompt": PROMPT}
@@ -28,11 +28,6 @@ class Split:
     upper: float
     cost: float
     responses: int
-
-    @property
-    def half_width(self) -> float:
-        """Half the width of the interval."""
-        return (self.upper - self.lower) / 2
 
 
 @dataclass(frozen=True)
@@ -56,17 +51,14 @@ class DesignPlan(Split):
 
 
 def plan_design(
-    components: Components,
+    components: Variances,
     costs: Mapping[str, float],
     target_se: float | None = None,
     *,
     half_width: float | None = None,
     budget: float | None = None,
-    fixed: Iterable[str] = (),
-    levels: Mapping[str, int] | None = None,
+    fixed: Mapping[str, int] | None = None,
     at_most: Mapping[str, int] | None = None,
-    at_least: Mapping[str, int] | None = None,
-    confidence: float = 0.95,
     score: float = 0.5,
     outcome_variance: float | None = None,
 ) -> DesignPlan:
@@ -74,30 +66,25 @@ def plan_design(
 
     se^2 of the grand mean = sum over effects of sigma^2_e / product of the levels of its facets (a
     D study: Cronbach et al. 1972; Brennan 2001, ch. 4). Facets: `training_seed`, `repeat` (nested
-    in the seed: name both), `prompt`; others, such as `judge`, are held at `levels` (1 unless
-    given). Negative estimates count as 0.
+    in the seed: name both), `prompt`. Negative estimates count as 0.
 
-    `components`: a VarianceComponents, or effect -> variance with facets joined by ":" (or a
-    tuple); an effect named "residual" has every facet. In a VarianceComponents the residual falls
-    only with facets that had two levels, so that a pilot with one repeat does not promise that
-    repeats help. An effect made of `fixed` facets alone drops out (its population is measured);
-    fixed facets keep their `levels`, by default the pilot's.
+    `components`: effect -> variance with facets joined by ":" (or a tuple); an effect named
+    "residual" has every facet. `fixed`: facet -> its number, where its levels are all there is: an
+    effect made of fixed facets alone drops out.
     `costs`: "training_seed" (or "fine_tune"), "generation" (one response, > 0) and "prompt"
     (writing or labelling one); what is not given costs nothing.
-    cost = seeds c_s + seeds * repeats * prompts * (held facets but the judge) c_g + prompts c_p.
+    cost = seeds c_s + seeds * repeats * prompts * c_g + prompts c_p.
 
     Give exactly one aim: `target_se`; `half_width` of the interval that `score_interval` would
-    give a `score` at `confidence`, which more prompts must not widen; or `budget`, for the least
+    give a `score`, which more prompts must not widen; or `budget`, for the least
     t_{S-1}^2 (V_seed - V_cell) + t_{P-1}^2 V_prompt that it buys (squared half-widths of the parts
     add: Graybill & Wang 1980). `score`: the mean outcome (.5 has the widest interval);
-    `outcome_variance`: that of one outcome, by default the sum of the effects. `at_most` and
-    `at_least` bound a facet; at least 2 seeds and 2 prompts (1 where held or fixed). All in
+    `outcome_variance`: that of one outcome, by default the sum of the effects. `at_most` bounds a
+    facet from above; there are at least 2 seeds and 2 prompts where these are not fixed. All in
     proportions. Ties go to fewer seeds, then fewer repeats.
 
-    Raises StatsError on an effect of the seed or prompt that was not measured, or a target out of
-    reach, with the least value that can be reached and why.
+    Raises StatsError on a target out of reach, with the least value that can be reached and why.
     """
-    confidence = between("confidence", confidence, 0, 1)
     aims = {"target_se": target_se, "half_width": half_width, "budget": budget}
     chosen = {name: value for name, value in aims.items() if value is not None}
     if len(chosen) != 1:
@@ -106,28 +93,24 @@ def plan_design(
         )
     for name, value in chosen.items():
         between(name, value, 0, math.inf)
-    design = design_of(
-        components, fixed=fixed, levels=levels, score=score, outcome_variance=outcome_variance
-    )
-    low, high = _limits(design, at_least or {}, at_most or {})
+    design = design_of(components, fixed=fixed, score=score, outcome_variance=outcome_variance)
+    low, high = _limits(design, at_most or {})
     ((aim, value),) = chosen.items()
-    problem = Problem(
-        design.terms, low, high, _costs(costs, design.per_cell), aim, value, (1 - confidence) / 2
-    )
+    problem = Problem(design.terms, low, high, _costs(costs), aim, value)
     found = search(problem)
     if not found:
         raise _unreachable(design, problem)
     best, *others = found
     return DesignPlan(
-        **_split(design, problem, best, confidence).__dict__,
-        df=float(design.interval(best, confidence).df),
-        confidence=confidence,
+        **_split(design, problem, best).__dict__,
+        df=float(design.interval(best).df),
+        confidence=CONFIDENCE,
         target_se=target_se,
         target_half_width=half_width,
         budget=budget,
         contributions=design.contributions(best),
-        alternatives=tuple(_split(design, problem, other, confidence) for other in others),
-        method="exact search; sum of sigma2_e / levels, negative estimates as 0" + design.note,
+        alternatives=tuple(_split(design, problem, other) for other in others),
+        method="exact search; sum of sigma2_e / levels, negative estimates as 0",
     )
 
 
@@ -136,11 +119,9 @@ class Design:
     """Variances with the facets they fall with, ready to be divided by numbers of levels."""
 
     effects: dict[str, tuple[float, tuple[str, ...]]]
-    """Effect -> its variance over held facets already divided, and which of FACETS it has."""
-    levels: dict[str, int]
-    """Numbers that are held, of FACETS and of others."""
-    fixed: frozenset[str]
-    note: str
+    """Effect -> its variance, and which of FACETS it has."""
+    fixed: Mapping[str, int]
+    """Numbers of the facets that are no sample."""
     score: float
     single: float
     """Variance of one outcome."""
@@ -168,91 +149,47 @@ class Design:
         """Standard error of the grand mean."""
         return math.sqrt(math.fsum(self.contributions(n).values()))
 
-    @property
-    def held(self) -> dict[str, int]:
-        """Levels of the facets that are not searched over."""
-        return {facet: n for facet, n in self.levels.items() if facet not in FACETS}
-
-    @property
-    def per_cell(self) -> int:
-        """Responses to a prompt at one seed and repeat; every judge reads the same ones."""
-        return math.prod(n for facet, n in self.held.items() if facet != "judge")
-
-    def interval(self, n: Triple, confidence: float = 0.95) -> Bounds:
+    def interval(self, n: Triple) -> Bounds:
         """The bounds of a score: `score_interval`'s own at the design that the variances are of."""
-        return self.terms.interval(n, confidence)
+        return self.terms.interval(n)
 
 
 def design_of(
-    components: Components,
+    components: Variances,
     *,
-    fixed: Iterable[str] = (),
-    levels: Mapping[str, int] | None = None,
+    fixed: Mapping[str, int] | None = None,
     score: float = 0.5,
     outcome_variance: float | None = None,
 ) -> Design:
-    """Read components and held levels as `plan_design` takes them."""
+    """Read components and fixed facets as `plan_design` takes them."""
     score = between("score", score, 0, 1, closed=True)
-    fixed = frozenset((fixed,) if isinstance(fixed, str) else fixed)
-    known, note = effects_of(components, FACETS), ""
-    pilot: dict[str, int] = {}
-    if isinstance(components, VarianceComponents):
-        pilot, note = components.n_levels, _unmeasured(components, fixed)
-    facets = {facet for effect in known.values() for facet in effect.facets} | set(FACETS)
-    levels = dict(levels or {})
-    for name, named in (("fixed", fixed), ("levels", set(levels))):
-        if named - facets:
-            raise StatsError(f"{name} names {sorted(named - facets)}, not among {sorted(facets)}")
-    for facet in sorted(fixed & set(FACETS) - set(levels)):
-        if facet not in pilot:
-            raise StatsError(
-                f"{facet} is fixed, but its number is not given",
-                fix=f"give levels={{{facet!r}: ...}}",
-            )
-        levels[facet] = pilot[facet]
-    rest = dict.fromkeys(facets - set(FACETS), 1) | levels
+    fixed, known = fixed or {}, effects_of(components, FACETS)
+    facets = {facet for effect in known.values() for facet in effect.facets}
+    for name, named in (("components", facets), ("fixed", {*fixed})):
+        if named - {*FACETS}:
+            raise StatsError(f"{name} names {sorted(named - {*FACETS})}, not {FACETS}")
     effects = {}
     for name, (own, variance) in known.items():
-        if own <= fixed:
+        if own <= fixed.keys():
             continue
         # Negative estimates count as 0, but for main effects, which the interval floors itself.
         counted = variance if own in ({SEED}, {PROMPT}) else max(variance, 0.0)
-        searched = tuple(facet for facet in FACETS if facet in own)
-        effects[name] = counted / math.prod(rest[f] for f in own - set(FACETS)), searched
+        effects[name] = counted, tuple(facet for facet in FACETS if facet in own)
     single = sum(max(effect.variance, 0.0) for effect in known.values())
-    return Design(
-        effects, rest, fixed, note, score, single if outcome_variance is None else outcome_variance
-    )
+    return Design(effects, fixed, score, single if outcome_variance is None else outcome_variance)
 
 
-def _unmeasured(components: VarianceComponents, fixed: frozenset[str]) -> str:
-    """Note on the effects that a pilot did not measure; StatsError where a plan needs one."""
-    for facet in (SEED, PROMPT):
-        n = components.n_levels.get(facet, 0)
-        if n < 2 and facet not in fixed:
-            raise StatsError(
-                f"{facet} is not measured: the pilot has {n} of them, and no spread over more",
-                fix=f"give a pilot with several, or treat it as fixed=({facet!r},)",
-            )
-    absent = ", ".join(components.not_measured)
-    return f"; not measured: {absent}" if absent else ""
-
-
-def _limits(
-    design: Design, least: Mapping[str, int], most: Mapping[str, int]
-) -> tuple[Triple, Limits]:
+def _limits(design: Design, most: Mapping[str, int]) -> tuple[Triple, Limits]:
     """Least and greatest numbers of FACETS, infinite where nothing bounds them."""
-    for name, bound in (("at_least", least), ("at_most", most)):
-        if set(bound) - set(FACETS):
-            raise StatsError(f"{name} names {sorted(set(bound) - set(FACETS))}, not {FACETS}")
+    if set(most) - set(FACETS):
+        raise StatsError(f"at_most names {sorted(set(most) - set(FACETS))}, not {FACETS}")
     low, high = [], []
     for facet in FACETS:
-        if facet in design.levels:
-            low.append(positive_int(f"levels[{facet!r}]", design.levels[facet]))
+        if facet in design.fixed:
+            low.append(positive_int(f"fixed[{facet!r}]", design.fixed[facet]))
             high.append(float(low[-1]))
             continue
-        fewest = least.get(facet, 1 if facet == REPEAT or facet in design.fixed else 2)
-        low.append(positive_int(f"at_least[{facet!r}]", fewest))
+        low.append(1 if facet == REPEAT else 2)
         top = positive_int(f"at_most[{facet!r}]", most[facet]) if facet in most else math.inf
         high.append(float(top))
         if top < low[-1]:
@@ -260,8 +197,8 @@ def _limits(
     return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
 
-def _costs(costs: Mapping[str, float], per_cell: float) -> Limits:
-    """Cost of a seed, of one response in every held cell, of a prompt."""
+def _costs(costs: Mapping[str, float]) -> Limits:
+    """Cost of a seed, of one response, of a prompt."""
     found: dict[str, float] = {}
     for name, value in costs.items():
         if name not in _COSTS:
@@ -274,18 +211,18 @@ def _costs(costs: Mapping[str, float], per_cell: float) -> Limits:
             "costs lacks a positive generation: responses that cost nothing have no best number",
             fix="give a small figure, such as 1e-6",
         )
-    return found.get(SEED, 0.0), found["generation"] * per_cell, found.get(PROMPT, 0.0)
+    return found.get(SEED, 0.0), found["generation"], found.get(PROMPT, 0.0)
 
 
-def _split(design: Design, problem: Problem, n: Triple, confidence: float) -> Split:
-    found = design.interval(n, confidence)
+def _split(design: Design, problem: Problem, n: Triple) -> Split:
+    found = design.interval(n)
     return Split(
-        n_levels={**dict(zip(FACETS, n, strict=True)), **design.held},
+        n_levels=dict(zip(FACETS, n, strict=True)),
         se=design.se(n),
         lower=float(found.lower),
         upper=float(found.upper),
         cost=problem.cost(n),
-        responses=round(math.prod(n) * design.per_cell),
+        responses=math.prod(n),
     )
 
 
@@ -294,7 +231,7 @@ def _unreachable(design: Design, problem: Problem) -> StatsError:
     if problem.aim == "budget":
         return StatsError(
             f"budget is {problem.value:g}; the smallest design allowed costs {floor:g}",
-            fix="raise it, or lower at_least",
+            fix="raise it",
         )
     sizes = dict(zip(FACETS, problem.high, strict=True))
     at = ", ".join(

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, Ints, between, cluster_codes, proportions
 from safebench.stats._dist import combined_quantile, edge, satterthwaite, t_quantile
+from safebench.stats._estimate import Estimate
 from safebench.stats._twoway import TwoWay, cluster_variance, one_run_per_row, two_way
 
 #: With fewer effective clusters than this behind the variance, pseudo-prompts are added.
@@ -21,23 +22,18 @@ SMALLEST = 1e-15
 
 
 @dataclass(frozen=True)
-class Difference:
-    """mean(b) - mean(a) with its two-sided interval, in proportions (in [-1, 1]).
+class Difference(Estimate):
+    """mean(b) - mean(a), in proportions (in [-1, 1]).
 
     `parts`: (variance, degrees of freedom) of the prompts and of the seeds of each arm, whose
     variances add up to `se` squared.
     """
 
-    estimate: float
-    lower: float
-    upper: float
     se: float
     df: float
     n_prompts: int
     n_clusters: int
     n_runs: tuple[int, int]
-    method: str
-    confidence: float
     parts: tuple[tuple[float, float], ...]
 
     @property

@@ -22,12 +22,11 @@ from safebench.stats.arms import (
     spreads_of,
 )
 from safebench.stats.planning import plan_verdict_seeds, verdict_power
-from safebench.stats.replication import check_pooled, predict
+from safebench.stats.replication import predict
 from safebench.stats.transforms import margin_points, phi, phi_inverse
 from safebench.words import percent, points, signed_points
 
 _POWER = 0.8
-_PREDICTION = 0.95
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,10 @@ def rerun_verdict(
     """
     margin = between("margin", margin, 0, math.inf)
     alpha = between("alpha", alpha, 0, 0.5)
-    check_pooled(pooled_sigma, pooled_df)
+    if pooled_sigma is not None:
+        between("pooled_sigma", pooled_sigma, 0, math.inf)
+    if not pooled_df > 0:
+        raise StatsError(f"pooled_df is {pooled_df:g}, not above 0")
     arms = arms_of_rerun(original_runs, rerun_runs, paired, n_prompts, flip_upper)
     if pooled_sigma is not None:
         variances = pooled_sigma**2, pooled_sigma**2
@@ -285,12 +287,11 @@ def _within(arms: Arms, pooled: float | None, pooled_df: float) -> bool | None:
     else:
         sigma, df = pooled, pooled_df
     sigma = max(sigma, math.sqrt(arms.floor))
-    half, _ = predict(sigma, df, before.size, after.size, _PREDICTION)
+    half, _ = predict(sigma, df, before.size, after.size)
     return abs(float(after.mean() - before.mean())) <= half + 1e-12
 
 
 def _reason(v: Verdict, blind: bool, paired: bool) -> str:
-    """The verdict in a plain sentence."""
     text = f"the rerun differs by {signed_points(v.difference_points)} points"
     if v.lower_points is None or v.upper_points is None:
         if v.sigma is None:

@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
-from safebench.stats._checks import Floats, between, positive_int, proportions
+from safebench.stats._checks import Floats, positive_int, proportions
 from safebench.stats._dist import jackknife_half
+from safebench.stats._estimate import TAIL
 from safebench.stats._twoway import one_run_per_row
 from safebench.stats.variance import VarianceComponents
 
 RESIDUAL = "residual"
-Components = VarianceComponents | Mapping[str, float] | Mapping[tuple[str, ...], float]
+Variances = Mapping[str, float] | Mapping[tuple[str, ...], float]
+Components = VarianceComponents | Variances
 
 
 class Effect(NamedTuple):
@@ -183,10 +185,9 @@ class Dependability:
     n_prompts: int
     reason: str
     method: str
-    confidence: float
 
 
-def dependability(scores: ArrayLike, confidence: float = 0.95) -> Dependability:
+def dependability(scores: ArrayLike) -> Dependability:
     """Phi = sigma^2_p / (sigma^2_p + (sigma^2_s + sigma^2_ps)/S) of the prompts' mean scores.
 
     `scores`: (S, P), or (S, R, P) averaged over repeats, in [0, 1]; S >= 2 seeds, P >= 3 prompts.
@@ -195,12 +196,11 @@ def dependability(scores: ArrayLike, confidence: float = 0.95) -> Dependability:
     error, so that 1 - Phi is what S other seeds would change. It may be negative.
 
     Interval: t with P - 1 df over the delete-one-prompt jackknife (Efron & Stein 1981), in [-1, 1];
-    where no prompt's score differs between seeds lower = (alpha/2)^(1/P), the share of prompts
+    where no prompt's score differs between seeds lower = .025^(1/P), the share of prompts
     placed by chance that would leave none of them seen.
     Fewer seeds or prompts, or equal scores throughout, are not an error: None, and `reason`.
     """
     table = one_run_per_row(proportions("scores", scores, (2, 3)))
-    tail = (1 - between("confidence", confidence, 0, 1)) / 2
     n_seeds, n_prompts = table.shape
     reason = ""
     estimate = lower = upper = None
@@ -215,10 +215,10 @@ def dependability(scores: ArrayLike, confidence: float = 0.95) -> Dependability:
         if estimate is None:
             reason = "the means of prompts and seeds do not vary"
         else:
-            half = jackknife_half(without, tail)
+            half = jackknife_half(without)
             lower, upper = max(estimate - half, -1.0), min(estimate + half, 1.0)
             if estimate > 1 - 1e-12:
-                lower = tail ** (1 / n_prompts)
+                lower = TAIL ** (1 / n_prompts)
     return Dependability(
         estimate=estimate,
         lower=lower,
@@ -227,7 +227,6 @@ def dependability(scores: ArrayLike, confidence: float = 0.95) -> Dependability:
         n_prompts=n_prompts,
         reason=reason,
         method="ANOVA, absolute error; jackknife over prompts",
-        confidence=float(confidence),
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, between, cluster_codes, proportions
+from safebench.stats._estimate import Estimate
 from safebench.stats._twoway import one_run_per_row, two_way
 
 #: With fewer effective events (or non-events) than this, Satterthwaite's df is noise.
@@ -19,19 +20,14 @@ COUNTLESS = 1e7
 
 
 @dataclass(frozen=True)
-class Interval:
-    """An estimate with its two-sided interval, all proportions in [0, 1].
+class Interval(Estimate):
+    """A mean score, in [0, 1].
 
     `n` is the number of outcomes averaged, `n_effective` how many independent ones they are worth.
     """
 
-    estimate: float
-    lower: float
-    upper: float
     n: int
-    method: str
     df: float
-    confidence: float
     n_seeds: int
     n_prompts: int
     n_clusters: int

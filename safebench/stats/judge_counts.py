@@ -8,41 +8,24 @@ from dataclasses import dataclass
 import scipy
 
 from safebench.errors import StatsError
-from safebench.stats._checks import (
-    between,
-    positive_int,
-)
+from safebench.stats._checks import between, positive_int
 from safebench.stats._dist import beta_lower, beta_upper
+from safebench.stats._estimate import CONFIDENCE, TAIL, Estimate
 
 
 @dataclass(frozen=True)
-class RoganGladen:
-    """A score corrected by a calibration, with its two-sided interval, proportions in [0, 1].
+class RoganGladen(Estimate):
+    """A score corrected by a calibration, in [0, 1].
 
-    `observed`: the judge's own score. `reason` is empty, or says what is wrong with the correction.
+    `youden`: J of the calibration. `reason` is empty, or says what is wrong with the correction.
     """
 
-    estimate: float
-    lower: float
-    upper: float
-    observed: float
-    sensitivity: float
-    specificity: float
     youden: float
-    n: float
-    n_sensitivity: int
-    n_specificity: int
     reason: str
-    method: str
-    confidence: float
 
 
 def rogan_gladen(
-    positives: float,
-    n: float,
-    se: tuple[int, int],
-    sp: tuple[int, int],
-    confidence: float = 0.95,
+    positives: float, n: float, se: tuple[int, int], sp: tuple[int, int]
 ) -> RoganGladen:
     """Share of true positives behind a judge's count: pi = (p + Sp - 1)/(Se + Sp - 1), in [0, 1].
 
@@ -67,7 +50,7 @@ def rogan_gladen(
     x = between("positives", positives, 0, n, closed=True)
     k_se, n_se = _counts("se", se)
     k_sp, n_sp = _counts("sp", sp)
-    z = -float(scipy.special.ndtri((1 - between("confidence", confidence, 0, 1)) / 2))
+    z = -float(scipy.special.ndtri(TAIL))
     youden = k_se / n_se + k_sp / n_sp - 1
     if youden <= 1e-12:
         raise StatsError(
@@ -89,16 +72,9 @@ def rogan_gladen(
         estimate=estimate,
         lower=min(lower, estimate),
         upper=max(upper, estimate),
-        observed=x / n,
-        sensitivity=k_se / n_se,
-        specificity=k_sp / n_sp,
         youden=youden,
-        n=n,
-        n_sensitivity=n_se,
-        n_specificity=n_sp,
         reason=reason,
         method="Rogan-Gladen, Lang-Reiczigel interval, transport assumed",
-        confidence=float(confidence),
     )
 
 
@@ -120,21 +96,16 @@ def _lang_reiczigel(
 
 
 @dataclass(frozen=True)
-class Youden:
+class Youden(Estimate):
     """J = Se + Sp - 1 in [-1, 1], with **one-sided** bounds each at `confidence`.
 
     `n`: the calibration responses, true positives and true negatives.
     """
 
-    estimate: float
-    lower: float
-    upper: float
     n: tuple[int, int]
-    method: str
-    confidence: float
 
 
-def youden(se: tuple[int, int], sp: tuple[int, int], confidence: float = 0.95) -> Youden:
+def youden(se: tuple[int, int], sp: tuple[int, int]) -> Youden:
     """Youden's J of a judge, its lower bound being `judge_youden_lower` of `stability`.
 
     `se`, `sp` as in `rogan_gladen`. lower = J - sqrt((Se - l_Se)^2 + (Sp - l_Sp)^2), l the
@@ -145,7 +116,7 @@ def youden(se: tuple[int, int], sp: tuple[int, int], confidence: float = 0.95) -
     A lower bound of 0 or less is returned as it is: `stability` refuses it, as it should.
     """
     counts = (_counts("se", se), _counts("sp", sp))
-    tail = 1 - between("confidence", confidence, 0.5, 1)
+    tail = 1 - CONFIDENCE
     down = math.hypot(*(k / n - beta_lower(k, n, tail) for k, n in counts))
     up = math.hypot(*(beta_upper(k, n, tail) - k / n for k, n in counts))
     estimate = sum(k / n for k, n in counts) - 1
@@ -155,7 +126,6 @@ def youden(se: tuple[int, int], sp: tuple[int, int], confidence: float = 0.95) -
         upper=min(estimate + up, 1.0),
         n=(counts[0][1], counts[1][1]),
         method="MOVER of one-sided Clopper-Pearson bounds",
-        confidence=float(confidence),
     )
 
 

@@ -10,14 +10,9 @@ import scipy
 from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
-from safebench.stats._checks import (
-    Floats,
-    between,
-    cluster_codes,
-    finite,
-    proportions,
-)
+from safebench.stats._checks import Floats, between, cluster_codes, positive_weights, proportions
 from safebench.stats._dist import beta_lower, beta_upper, t_quantile
+from safebench.stats._estimate import TAIL, Estimate
 from safebench.stats._twoway import one_run_per_row, two_way
 
 #: From so many audited outcomes (or clusters) on, quantiles are normal as published.
@@ -31,21 +26,14 @@ LEAST_YOUDEN, MOST_YOUDEN = 0.3, 1.0
 
 
 @dataclass(frozen=True)
-class PPIEstimate:
-    """A score corrected by an audit, with its two-sided interval, proportions in [0, 1].
+class PPIEstimate(Estimate):
+    """A score corrected by an audit, in [0, 1].
 
     `lam` in [0, 1]: how far the judge is trusted (0: the audit alone). `n_clusters`: audited ones.
     """
 
-    estimate: float
-    lower: float
-    upper: float
     lam: float
-    n_judged: int
-    n_audited: int
     n_clusters: int
-    method: str
-    confidence: float
 
 
 def ppi_estimate(
@@ -53,7 +41,6 @@ def ppi_estimate(
     audited_judged: ArrayLike,
     audited_labels: ArrayLike,
     clusters: tuple[ArrayLike, ArrayLike] | None = None,
-    confidence: float = 0.95,
     *,
     lam: float | None = None,
     weights: ArrayLike | None = None,
@@ -98,16 +85,13 @@ def ppi_estimate(
     f_u = proportions("judged", judged, (1,))
     f_l = proportions("audited_judged", audited_judged, (1,))
     y = proportions("audited_labels", audited_labels, (1,))
-    tail = (1 - between("confidence", confidence, 0, 1)) / 2
     if f_l.shape != y.shape:
         raise StatsError(f"audited_judged has {f_l.size} outcomes and audited_labels {y.size}")
     if y.size < 2:
         raise StatsError("audited_labels has one outcome; a spread needs at least two")
     if lam is not None:
         lam = between("lam", lam, 0, 1, closed=True)
-    w = np.ones_like(y) if weights is None else finite("weights", weights)
-    if w.shape != y.shape or w.min() <= 0:
-        raise StatsError(f"weights has {w.size} numbers, the least {w.min():g}, not {y.size} > 0")
+    w = positive_weights(weights, y.size)
     label = "PPI++" if lam is None else f"PPI, lam = {lam:g}"
     if clusters is None:
         used = _lam(f_u, f_l, y, w) if lam is None else lam
@@ -118,15 +102,15 @@ def ppi_estimate(
     label += "" if weights is None else ", weighted"
     estimate = used * float(f_u.mean()) + _mean(y - used * f_l, w)
     agrees = bool(np.ptp(y) == 0) or parts.effective < FEW
-    half = _half_width(parts, tail, agrees)
+    half = _half_width(parts, agrees)
     if runs is not None:
-        seeds, n_seeds = _of_seeds(proportions("runs", runs, (2, 3)), f_l, y, w, tail)
+        seeds, n_seeds = _of_seeds(proportions("runs", runs, (2, 3)), f_l, y, w)
         half = math.hypot(half, seeds)
         label += ", seeds" if n_seeds > 1 else ", one seed"
     lower, upper = estimate - half, estimate + half
     if runs is not None and not agrees and 0 < estimate < 1:
-        trials = estimate * (1 - estimate) * (scipy.special.ndtri(tail) / half) ** 2
-        ends = (end(estimate * trials, trials, tail) for end in (beta_lower, beta_upper))
+        trials = estimate * (1 - estimate) * (scipy.special.ndtri(TAIL) / half) ** 2
+        ends = (end(estimate * trials, trials, TAIL) for end in (beta_lower, beta_upper))
         lower, upper = (float(end) for end in ends)
     quantile = "normal" if math.isinf(parts.df) else f"t, df = {parts.df:g}"
     return PPIEstimate(
@@ -134,11 +118,8 @@ def ppi_estimate(
         lower=min(max(lower, 0.0), 1.0),
         upper=min(max(upper, 0.0), 1.0),
         lam=used,
-        n_judged=f_u.size,
-        n_audited=y.size,
         n_clusters=parts.audited,
         method=f"{label} ({quantile})",
-        confidence=float(confidence),
     )
 
 
@@ -170,7 +151,7 @@ def _covariance(x: Floats, y: Floats, w: Floats) -> float:
     return _mean((x - _mean(x, w)) * (y - _mean(y, w)), w)
 
 
-def _of_seeds(runs: Floats, f_l: Floats, y: Floats, w: Floats, tail: float) -> tuple[float, int]:
+def _of_seeds(runs: Floats, f_l: Floats, y: Floats, w: Floats) -> tuple[float, int]:
     """The half-width that training seeds add, and how many there are."""
     table = one_run_per_row(runs)
     found = two_way(table, *cluster_codes(None, table.shape[1]))
@@ -180,7 +161,7 @@ def _of_seeds(runs: Floats, f_l: Floats, y: Floats, w: Floats, tail: float) -> t
     youden = _covariance(y, f_l, w) / spread if spread > 1e-28 else 0.0
     youden = min(max(youden, LEAST_YOUDEN), MOST_YOUDEN)
     excess = max(found.seed - found.cell, 0.0)
-    return t_quantile(1 - tail, found.n_seeds - 1) * math.sqrt(excess) / youden, found.n_seeds
+    return t_quantile(1 - TAIL, found.n_seeds - 1) * math.sqrt(excess) / youden, found.n_seeds
 
 
 def _independent(f_u: Floats, residual: Floats, w: Floats, lam: float) -> _Parts:
@@ -249,12 +230,12 @@ def _effective(deviations: Floats) -> float:
     return round(second**2 / float(np.sum(deviations**4)), 9)
 
 
-def _half_width(parts: _Parts, tail: float, agrees: bool) -> float:
+def _half_width(parts: _Parts, agrees: bool) -> float:
     if parts.audited < 2:
         return 1.0
-    quantile = t_quantile(1 - tail, parts.df)
+    quantile = t_quantile(1 - TAIL, parts.df)
     audit, rest = quantile**2 * parts.audit, quantile**2 * parts.rest
     if agrees:
         # By cluster the rest may be a covariance below zero, which must not take the bound away.
-        audit, rest = max(audit, (1 - tail ** (1 / parts.worth)) ** 2), max(rest, 0.0)
+        audit, rest = max(audit, (1 - TAIL ** (1 / parts.worth)) ** 2), max(rest, 0.0)
     return math.sqrt(max(audit + rest, 0.0))

@@ -11,6 +11,7 @@ import scipy
 from safebench.errors import StatsError
 from safebench.stats._checks import Floats, between, first_that, positive_int
 from safebench.stats._dist import chi2_quantile, t_quantile
+from safebench.stats._estimate import CONFIDENCE
 from safebench.stats.arms import degrees_of, interval_of_difference
 from safebench.stats.stability import FEWEST_SEEDS, agreement_bound
 from safebench.stats.transforms import phi
@@ -40,83 +41,22 @@ def tost_power(
     return power_at(sigma * math.sqrt(1 / n1 + 1 / n2), n1 + n2 - 2, margin, alpha, theta)
 
 
-def plan_seeds(
-    sigma: float, margin: float, power: float = 0.8, alpha: float = 0.05, *, paired: bool = False
-) -> int:
-    """Smallest number of training seeds per arm whose exact TOST power reaches `power`.
-
-    Both arms have this number, the true difference is 0 (see `tost_power`). `sigma` is the SD of a
-    run score and `margin` the margin, in the same unit. `paired=True`: sigma is the SD of a paired
-    difference, se = sigma/sqrt(n), df = n - 1, and the answer counts pairs. At least 2.
-    Raises StatsError when more than ten million seeds would be needed.
-    """
-    _check(sigma, margin, alpha)
-    power = between("power", power, 0, 1)
-    arms = 1 if paired else 2
-
-    def enough(n: int) -> bool:
-        return power_at(sigma * math.sqrt(arms / n), arms * (n - 1), margin, alpha) >= power
-
-    found = first_that(enough, 2, _MOST_SEEDS)
-    if found is None:
-        raise StatsError(f"more than {_MOST_SEEDS} seeds: sigma is {sigma / margin:g} margins")
-    return found
-
-
-def plan_prompts(
-    omega: float,
-    sigma_a: float,
-    sigma_b: float,
-    delta: float,
-    repeats_a: int = 1,
-    repeats_b: int = 1,
-    power: float = 0.8,
-    alpha: float = 0.05,
-) -> int:
-    """Prompts needed to see a paired difference: (z_{a/2} + z_b)^2 V/delta^2, rounded up.
-
-    V = omega^2 + sigma_a^2/K_a + sigma_b^2/K_b (Miller 2024, arXiv 2411.00640, section 5): two
-    models answer the same prompts; `omega` is the SD over prompts of the difference of their true
-    per-prompt scores, `sigma_a` and `sigma_b` the SDs of one response around its prompt's true
-    score, K the `repeats_a` and `repeats_b` per prompt, `delta` the difference to be found by a
-    two-sided test of level `alpha` with probability `power`. All in proportions.
-    Training seeds are no part of it: it compares two given models. At least 2.
-    """
-    parts = [
-        between(name, sigma, 0, _LARGEST, closed=True) ** 2 / repeats
-        for name, sigma, repeats in (
-            ("omega", omega, 1),
-            ("sigma_a", sigma_a, positive_int("repeats_a", repeats_a)),
-            ("sigma_b", sigma_b, positive_int("repeats_b", repeats_b)),
-        )
-    ]
-    between("delta", delta, 0, math.inf)
-    z = scipy.special.ndtri(1 - between("alpha", alpha, 0, 1) / 2) + scipy.special.ndtri(
-        between("power", power, 0, 1)
-    )
-    if z <= 0:
-        return 2
-    return max(2, math.ceil(float(z) ** 2 * sum(parts) / delta**2 * (1 - 1e-12)))
-
-
 def plan_stability(
-    sigma: float, lower: float, margin: float = 0.1, confidence: float = 0.95, floor: float = 0.0
+    sigma: float, lower: float, margin: float = 0.1, floor: float = 0.0
 ) -> int | None:
     """Smallest number of training seeds whose stability bound is expected to reach `lower`.
 
     The bound of `stability` at S seeds whose SD comes out as `sigma` (phi scale, radians): the
-    smaller of erf(margin/(2 max(sigma sqrt((S-1)/chi2_{1-confidence,S-1}), floor))) and
-    (1-confidence)^(2/S), at 3 seeds or more. None when even the point estimate, or the floor, stays
-    below `lower`: no number of seeds suffices at this spread.
+    smaller of erf(margin/(2 max(sigma sqrt((S-1)/chi2_{.05,S-1}), floor))) and .05^(2/S), at 3
+    seeds or more. None when even the point estimate, or the floor, stays below `lower`: no number
+    of seeds suffices at this spread.
     """
     between("floor", floor, 0, _LARGEST, closed=True)
     _check(sigma, margin)
-    tail = 1 - between("confidence", confidence, 0.5, 1)
     most = margin / (2 * float(scipy.special.erfinv(between("lower", lower, 0, 1))))
 
     def enough(n: int) -> bool:
-        normal = sigma * math.sqrt((n - 1) / chi2_quantile(tail, n - 1)) <= most
-        return normal and agreement_bound(n, 1 - tail) >= lower
+        return sigma_upper(sigma, n) <= most and agreement_bound(n) >= lower
 
     return None if max(sigma, floor) > most else first_that(enough, FEWEST_SEEDS, _MOST_SEEDS)
 
@@ -135,14 +75,14 @@ def sigma_from_points(sigma: float, score: float) -> float:
     return min(sigma / math.sqrt(variance), step) if variance > 0 else step
 
 
-def sigma_upper(sigma: float, n: int, confidence: float = 0.95) -> float:
-    """One-sided upper bound of an SD seen in `n` runs: sigma sqrt((n - 1)/chi2_{1-confidence,n-1}).
+def sigma_upper(sigma: float, n: int) -> float:
+    """One-sided 95 % bound of an SD seen in `n` runs: sigma sqrt((n - 1)/chi2_{.05,n-1}).
 
     `n` is at least 2.
     """
     between("sigma", sigma, 0, _LARGEST, closed=True)
     df = positive_int("n", n, 2) - 1
-    return sigma * math.sqrt(df / chi2_quantile(1 - between("confidence", confidence, 0.5, 1), df))
+    return sigma * math.sqrt(df / chi2_quantile(1 - CONFIDENCE, df))
 
 
 def verdict_power(

@@ -18,7 +18,6 @@ from safebench.stats._maxt import (
     checked_covariance,
     checked_df,
     correlation,
-    generator,
     relevant_draws,
     upper_quantile,
 )
@@ -68,13 +67,12 @@ def rank_intervals(
     confidence: float = 0.95,
     higher_is_better: bool = True,
     method: Method | None = None,
-    rng: np.random.Generator | None = None,
 ) -> RankIntervals:
     """Intervals that hold for the ranks of all entries at once (Mogstad et al. 2024, REStud 91).
 
     `scores`: (n,), any unit. `covariance`: (n, n) of the scores (entries that share prompts covary,
     which tells them apart sooner), or (n,) variances of independent scores. `df`: degrees of
-    freedom of the variances, a number, (n,) one per entry or (n, n) one per pair; None: normal.
+    freedom of the variances, a number or (n,) one per entry; None: normal.
 
     Entry i is better than j when T_ij = (score_i - score_j)/se_ij, se_ij^2 = v_i + v_j - 2
     c_ij, exceeds the critical value; interval = [1 + number better, n - number worse].
@@ -82,7 +80,7 @@ def rank_intervals(
     "max-T" (default up to 500 entries): step-down over ordered pairs (their section 3: the critical
     value is the quantile of max (Z_i - Z_j)/se_ij over the directions not yet rejected, Z ~
     N(0, covariance), 10,000 draws; the reverse of a rejected direction stays, so that no pair is
-    separated the wrong way round). `rng` None draws with a fixed seed: equal input, equal output.
+    separated the wrong way round). The seed of the draws is fixed: equal input, equal output.
     "sidak" (default above): every pair at 1 - (1 - alpha)^(1/m), m = n(n - 1)/2 (Sidak 1967, valid
     under any correlation of normals), by sorting and blocks, in O(n) memory for (n,) variances.
 
@@ -108,7 +106,7 @@ def rank_intervals(
     chosen = method or ("max-T" if n <= MOST_SIMULATED else "sidak")
     board, order = _best_first(values if higher_is_better else -values, covariance, df)
     if chosen == "max-T":
-        critical, separated = _step_down(board, tail, generator(rng))
+        critical, separated = _step_down(board, tail)
     else:
         critical = _sidak(n, tail)
         separated = _pairwise(board, critical)
@@ -171,7 +169,7 @@ class _Board:
 
     scores: Floats
     spread: Floats  # (n,) variances or (n, n)
-    df: Floats | None  # (n,), or (n, n) by pair
+    df: Floats | None  # (n,)
 
     @property
     def variances(self) -> Floats:
@@ -184,7 +182,7 @@ class _Board:
             total = total - 2 * self.spread[rows, columns]
             if (total < -1e-8 * self.variances.max()).any():
                 raise StatsError(
-                    f"covariance is none: a difference has the variance {float(total.min()):g}"
+                    f"no covariance: a difference would have the variance {float(total.min()):g}"
                 )
             total[total <= 1e-14 * self.variances.max()] = 0.0
         return np.sqrt(total)
@@ -218,8 +216,6 @@ class _Board:
         """1/df of the differences."""
         if self.df is None:
             return None
-        if self.df.ndim == 2:
-            return 1 / self.df[rows, columns]
         u, v = self.variances[rows, None], self.variances[columns]
         per_entry = 1 / self.df
         largest = np.maximum(per_entry[rows, None], per_entry[columns])
@@ -235,16 +231,12 @@ def _best_first(
 ) -> tuple[_Board, NDArray[np.intp]]:
     """Return a board in order, and that order; `signed`: scores of which higher is better."""
     n = signed.size
-    spread = checked_covariance("covariance", finite("covariance", covariance), n)
+    spread = checked_covariance(finite("covariance", covariance), n)
     freedom = None if df is None else checked_df(df, n)
     variances = spread if spread.ndim == 1 else np.diagonal(spread)
     order = np.lexsort((variances, -signed))
-
-    def sorted_by_score(x: Floats) -> Floats:
-        return x[order] if x.ndim == 1 else x[np.ix_(order, order)]
-
-    freedom = None if freedom is None else sorted_by_score(freedom)
-    return _Board(signed[order], sorted_by_score(spread), freedom), order
+    spread = spread[order] if spread.ndim == 1 else spread[np.ix_(order, order)]
+    return _Board(signed[order], spread, None if freedom is None else freedom[order]), order
 
 
 class _Limits:
@@ -279,7 +271,7 @@ class _Separated:
     last: Ints
 
 
-def _step_down(board: _Board, tail: float, rng: np.random.Generator) -> tuple[float, _Separated]:
+def _step_down(board: _Board, tail: float) -> tuple[float, _Separated]:
     """Step-down max-T over ordered pairs; all pairs at once in memory."""
     n = board.scores.size
     everyone = slice(0, n)
@@ -291,7 +283,7 @@ def _step_down(board: _Board, tail: float, rng: np.random.Generator) -> tuple[fl
     drawn = _Board(board.scores, spread, None).se(everyone, everyone)
     weight = np.divide(1.0, drawn, out=np.zeros_like(drawn), where=pairs & (drawn > 0))
     if weight.any():
-        draws = relevant_draws(spread, weight, tail, rng)
+        draws = relevant_draws(spread, weight, tail)
         forward, reverse = draws.largest(weight)
         floor = upper_quantile(reverse, tail)  # no critical value is lower
         before = ~separated
@@ -358,8 +350,6 @@ def moderated_variances(variances: ArrayLike, df: ArrayLike) -> tuple[Floats, Fl
     if (raw < 0).any():
         raise StatsError(f"{first_bad('variances', raw, raw < 0)}, below 0")
     own_df = checked_df(df, raw.size)
-    if own_df.ndim == 2:
-        raise StatsError("df has one value per pair; a variance has one of its own")
     if raw.size < 2 or not raw.any() or np.isinf(own_df).any():
         return raw, own_df
     logs = np.log(np.maximum(raw, raw[raw > 0].min()))

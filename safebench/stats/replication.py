@@ -12,20 +12,18 @@ from numpy.typing import ArrayLike
 from safebench.errors import StatsError
 from safebench.stats._checks import between, positive_int, proportions
 from safebench.stats._dist import chi2_quantile, no_rounding, t_quantile
+from safebench.stats._estimate import CONFIDENCE, TAIL, Estimate
 from safebench.stats.transforms import phi, phi_inverse
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Estimate):
     """Where the mean of `n_rerun` new runs should fall, on phi (radians) and as scores.
 
     `estimate_points`, `lower_points`, `upper_points` are `estimate`, `lower`, `upper` mapped back
     to scores in [0, 1]. `sigma` is the SD of one run on phi.
     """
 
-    estimate: float
-    lower: float
-    upper: float
     estimate_points: float
     lower_points: float
     upper_points: float
@@ -34,78 +32,69 @@ class Prediction:
     df: float
     n: int
     n_rerun: int
-    method: str
-    confidence: float
 
 
 @dataclass(frozen=True)
-class PooledSigma:
-    """SD of one run on phi (radians) within studies, with its two-sided interval and df."""
+class PooledSigma(Estimate):
+    """SD of one run on phi (radians) within studies, and its degrees of freedom."""
 
-    estimate: float
-    lower: float
-    upper: float
     df: int
     n: int
     n_groups: int
-    method: str
-    confidence: float
 
 
 def replication_interval(
     original_runs: ArrayLike,
     n_rerun: int,
-    confidence: float = 0.95,
-    *,
-    pooled_sigma: float | None = None,
-    pooled_df: float = math.inf,
     sigma_floor: float = 0.0,
 ) -> Prediction:
     """Prediction interval of the mean phi(score) of `n_rerun` new runs.
 
     mean -+ t_df s sqrt(1/n + 1/n_rerun), s the SD of the n original runs on phi = 2 asin sqrt,
     df = n - 1 (Spence & Stanley 2016, PLoS ONE 11:e0162874; Anderson & Maxwell 2016, Psychological
-    Methods 21, 1-12). `original_runs` (n,): scores in [0, 1]; with `pooled_sigma` (phi scale, see
-    `pooled_sigma`) s is that value with `pooled_df` degrees of freedom. `sigma_floor`: least s.
+    Methods 21, 1-12). `original_runs` (n,): scores in [0, 1]. `sigma_floor`: least s.
 
     It is secondary to `rerun_verdict`, because the fewer and the wilder the runs, the more it lets
     pass: at an SD of 3 points, 3 original runs and 1 new one, a shift of 10 points stays inside it
     63 % of the time, and equivalence testing calls that reproduced about never.
 
-    Raises StatsError on one run without `pooled_sigma`.
+    Raises StatsError on one run.
     """
     scores = proportions("original_runs", original_runs, (1,))
     n_rerun = positive_int("n_rerun", n_rerun)
-    confidence = between("confidence", confidence, 0, 1)
     between("sigma_floor", sigma_floor, 0, math.inf, closed=True)
-    check_pooled(pooled_sigma, pooled_df)
     runs = np.asarray(phi(scores))
-    if pooled_sigma is not None:
-        sigma, df, method = pooled_sigma, float(pooled_df), "prediction, sigma given"
-    elif runs.size < 2:
-        raise StatsError(
-            "original_runs has one run, which does not show how far runs spread",
-            fix="give pooled_sigma, the SD of one run known from other studies",
-        )
-    else:
-        sigma, df, method = float(runs.std(ddof=1)), runs.size - 1.0, "prediction t"
+    if runs.size < 2:
+        raise StatsError("original_runs has one run, which does not show how far runs spread")
+    sigma, df = float(runs.std(ddof=1)), runs.size - 1.0
     sigma = max(sigma if sigma > 1e-12 else 0.0, sigma_floor)
     mean = float(runs.mean())
-    half, se = predict(sigma, df, runs.size, n_rerun, confidence)
-    lower, upper = mean - half, mean + half
-    points = (phi_inverse(mean), phi_inverse(lower), phi_inverse(upper))
+    half, se = predict(sigma, df, runs.size, n_rerun)
     return Prediction(
-        mean, lower, upper, *points, sigma, se, df, runs.size, n_rerun, method, confidence
+        estimate=mean,
+        lower=mean - half,
+        upper=mean + half,
+        estimate_points=phi_inverse(mean),
+        lower_points=phi_inverse(mean - half),
+        upper_points=phi_inverse(mean + half),
+        sigma=sigma,
+        se=se,
+        df=df,
+        n=runs.size,
+        n_rerun=n_rerun,
+        method="prediction t",
     )
 
 
-def predict(sigma: float, df: float, n: int, n_new: int, confidence: float) -> tuple[float, float]:
+def predict(
+    sigma: float, df: float, n: int, n_new: int, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
     """Half-width of the prediction interval of a mean of `n_new`, and its standard error."""
     se = sigma * math.sqrt(1 / n + 1 / n_new)
     return (t_quantile((1 + confidence) / 2, df) * se if se > 0 else 0.0), se
 
 
-def pooled_sigma(groups: Iterable[ArrayLike], confidence: float = 0.95) -> PooledSigma:
+def pooled_sigma(groups: Iterable[ArrayLike]) -> PooledSigma:
     """SD of one run on phi from the runs of several studies whose means may differ.
 
     s^2 = sum over groups of (n_g - 1) s_g^2 / df, df = sum of (n_g - 1), with s_g the SD of
@@ -118,7 +107,6 @@ def pooled_sigma(groups: Iterable[ArrayLike], confidence: float = 0.95) -> Poole
 
     Raises StatsError where no group has two runs.
     """
-    tail = (1 - between("confidence", confidence, 0, 1)) / 2
     squares, df, n, count = 0.0, 0, 0, 0
     for index, group in enumerate(groups):
         runs = np.asarray(phi(proportions(f"groups[{index}]", group, (1,))))
@@ -131,19 +119,10 @@ def pooled_sigma(groups: Iterable[ArrayLike], confidence: float = 0.95) -> Poole
     squares = no_rounding(squares)
     return PooledSigma(
         estimate=math.sqrt(squares / df),
-        lower=math.sqrt(squares / chi2_quantile(1 - tail, df)),
-        upper=math.sqrt(squares / chi2_quantile(tail, df)),
+        lower=math.sqrt(squares / chi2_quantile(1 - TAIL, df)),
+        upper=math.sqrt(squares / chi2_quantile(TAIL, df)),
         df=df,
         n=n,
         n_groups=count,
         method="within-study SD on phi, chi-square interval",
-        confidence=float(confidence),
     )
-
-
-def check_pooled(sigma: float | None, df: float) -> None:
-    """Refuse a pooled sigma, or degrees of freedom, that is not positive."""
-    if sigma is not None:
-        between("pooled_sigma", sigma, 0, math.inf)
-    if not df > 0:
-        raise StatsError(f"pooled_df is {df:g}, not above 0")

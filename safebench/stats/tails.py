@@ -10,29 +10,24 @@ import scipy
 from numpy.typing import ArrayLike
 
 from safebench.errors import StatsError
-from safebench.stats._checks import Floats, Ints, between, cluster_codes, proportions
+from safebench.stats._checks import Floats, between, proportions
 from safebench.stats._dist import satterthwaite, t_quantile
+from safebench.stats._estimate import TAIL, Estimate
 from safebench.stats._twoway import one_run_per_row, two_way
 from safebench.stats.intervals import score_interval
 from safebench.stats.transforms import phi, phi_inverse
 
 
 @dataclass(frozen=True)
-class ToleranceBound:
+class ToleranceBound(Estimate):
     """A bound that a share `coverage` of new scores stays within, in [0, 1]; one side is free.
 
     `estimate`: where the bound would be if mean and SD were known, z_coverage SDs from the mean on
     phi. `k`: how many SDs the bound is from it.
     """
 
-    estimate: float
-    lower: float
-    upper: float
     k: float
-    coverage: float
     n: int
-    method: str
-    confidence: float
 
 
 def score_tolerance_bound(
@@ -62,7 +57,6 @@ def score_tolerance_bound(
         lower=0.0 if upper else bound,
         upper=bound if upper else 1.0,
         k=k,
-        coverage=share,
         n=n,
         method="one-sided normal tolerance bound, noncentral t, on phi",
         confidence=sure,
@@ -70,7 +64,7 @@ def score_tolerance_bound(
 
 
 @dataclass(frozen=True)
-class CVaR:
+class CVaR(Estimate):
     """Mean outcome of the worst share of the prompts, in [0, 1].
 
     `estimate` is `cross_fitted` (too good when seeds rank the prompts differently), or, of one
@@ -78,30 +72,15 @@ class CVaR:
     score of the truly worst prompts, which lies between the two.
     """
 
-    estimate: float
-    lower: float
-    upper: float
     plug_in: float
     cross_fitted: float | None
-    share: float
-    n_seeds: int
-    n_prompts: int
-    n_clusters: int
-    method: str
-    confidence: float
 
 
-def cvar(
-    scores: ArrayLike,
-    share: float = 0.1,
-    clusters: ArrayLike | None = None,
-    confidence: float = 0.95,
-    higher_is_worse: bool = True,
-) -> CVaR:
+def cvar(scores: ArrayLike, share: float = 0.1, higher_is_worse: bool = True) -> CVaR:
     """Expected outcome of the worst `share` of the prompts (Rockafellar & Uryasev 2000, J Risk 2).
 
     `scores`: (S, P) outcomes in [0, 1], training seeds x prompts ((S, R, P) is averaged over R), or
-    (P,) of one run. `clusters`: (P,) labels of prompts that belong together.
+    (P,) of one run.
 
     CVaR = sum w y/(share P), w = 1 for the worst prompts, and what is left to share P spread over
     those tied at the threshold q. Plug-in: y = the prompt means, which also pick. Cross-fitted: for
@@ -109,7 +88,7 @@ def cvar(
     whose mean is the estimate (its influence function), V is that of `score_interval`, t with
     Satterthwaite's df. `lower` is the cross-fitted one's, `upper` the larger of the two's, since
     the truth lies between. As in `score_interval` no bound is tighter than without any event (or
-    non-event) in share G prompts. One cluster gives [0, 1].
+    non-event) in share P prompts. One prompt gives [0, 1].
 
     Coverage of nominal 95 % is .98 and more (benchmarks/diagnostics.txt).
 
@@ -118,20 +97,17 @@ def cvar(
     array = proportions("scores", scores, (1, 2, 3))
     table = array[None] if array.ndim == 1 else one_run_per_row(array)
     share = between("share", share, 0, 1 + 1e-12)
-    tail = (1 - between("confidence", confidence, 0, 1)) / 2
-    codes, groups = cluster_codes(clusters, table.shape[1])
     bad = table if higher_is_worse else 1 - table
     means = bad.mean(axis=0)
     n_seeds = bad.shape[0]
-    plug_in, low, high = _interval(_influence(bad, means[None], share), codes, groups, share, tail)
+    plug_in, low, high = _interval(_influence(bad, means[None], share), share)
     estimate = plug_in
     if n_seeds > 1:
         others = (bad.sum(axis=0) - bad) / (n_seeds - 1)
-        table = _influence(bad, others, share)
-        estimate, low, crossed_high = _interval(table, codes, groups, share, tail)
+        estimate, low, crossed_high = _interval(_influence(bad, others, share), share)
         high = max(high, crossed_high)
     else:
-        low = min(score_interval(bad, clusters, confidence).lower, plug_in)
+        low = min(score_interval(bad).lower, plug_in)
     if not higher_is_worse:
         estimate, low, high, plug_in = 1 - estimate, 1 - high, 1 - low, 1 - plug_in
     note = "cross-fitted over seeds" if n_seeds > 1 else "plug-in of one seed, biased to the worse"
@@ -141,12 +117,7 @@ def cvar(
         upper=high,
         plug_in=plug_in,
         cross_fitted=estimate if n_seeds > 1 else None,
-        share=share,
-        n_seeds=n_seeds,
-        n_prompts=bad.shape[1],
-        n_clusters=groups,
         method=f"CVaR of the worst {share:.0%}, {note}",
-        confidence=float(confidence),
     )
 
 
@@ -163,18 +134,17 @@ def _influence(scored: Floats, ranked: Floats, share: float) -> Floats:
     return np.asarray(threshold + (scored - threshold) * weight / share)
 
 
-def _interval(
-    table: Floats, codes: Ints, groups: int, share: float, tail: float
-) -> tuple[float, float, float]:
+def _interval(table: Floats, share: float) -> tuple[float, float, float]:
     """The mean of an influence table and its two-sided t interval, in [0, 1]."""
-    m = two_way(table, codes, groups)
+    prompts = table.shape[1]
+    m = two_way(table, np.arange(prompts), prompts)
     mean = min(max(m.mean, 0.0), 1.0)
-    if groups < 2:
+    if prompts < 2:
         return mean, 0.0, 1.0
-    s, g = m.n_seeds - 1, groups - 1
+    s, g = m.n_seeds - 1, prompts - 1
     total = max(m.prompt + m.seed - m.cell, m.prompt, m.seed)
     df = satterthwaite(total, [(m.prompt, g), (m.seed, s), (m.cell, g * s)])
-    half = t_quantile(1 - tail, df) * math.sqrt(total)
-    none_seen = tail ** (1 / max(share * groups, 1.0))
+    half = t_quantile(1 - TAIL, df) * math.sqrt(total)
+    none_seen = TAIL ** (1 / max(share * prompts, 1.0))
     lower = min(max(mean - half, 0.0), none_seen, mean)
     return mean, lower, max(min(mean + half, 1.0), 1 - none_seen, mean)

@@ -12,6 +12,7 @@ from safebench.errors import StatsError
 from safebench.stats._cells import Cells, Facets, cells_of
 from safebench.stats._checks import Floats, between, finite, label_codes
 from safebench.stats._dist import satterthwaite
+from safebench.stats._estimate import TAIL, Estimate
 from safebench.stats._mls import Reach, relative, share_bounds
 
 #: Effects of a table of training seeds x repeats (nested in the seed) x prompts, and their facets.
@@ -25,19 +26,14 @@ TABLE_EFFECTS = {
 
 
 @dataclass(frozen=True)
-class ComponentInterval:
-    """A component (squared units of y) or a share of components, with its two-sided interval.
+class ComponentInterval(Estimate):
+    """A component (squared units of y) or a share of components.
 
     `df`: Satterthwaite's degrees of freedom of the estimate (0 when it is 0); `n`: outcomes.
     """
 
-    estimate: float
-    lower: float
-    upper: float
     df: float
     n: int
-    method: str
-    confidence: float
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ class VarianceComponents:
         total = sum(clamped.values())
         return {name: value / total if total > 0 else 0.0 for name, value in clamped.items()}
 
-    def component(self, effect: str, confidence: float = 0.95) -> ComponentInterval:
+    def component(self, effect: str) -> ComponentInterval:
         """Two-sided interval of one component, unclamped, in squared units of y.
 
         Modified large-sample bounds of a sum of mean squares with weights of either sign (Ting,
@@ -86,9 +82,8 @@ class VarianceComponents:
 
         Raises StatsError on an effect that is not measured.
         """
-        tail = (1 - between("confidence", confidence, 0, 1)) / 2
         weights, squares, df = self._combination((effect,))
-        reach = Reach(df, tail)
+        reach = Reach(df, TAIL)
         terms = weights * squares
         estimate = self.estimates[effect]
         single = bool(np.count_nonzero(weights) == 1)
@@ -97,12 +92,9 @@ class VarianceComponents:
             (estimate - reach.below(terms), estimate + reach.above(terms)),
             (terms, df),
             "chi-square" if single else "modified large sample (Ting 1990)",
-            confidence,
         )
 
-    def share(
-        self, effect: str, among: Sequence[str] | None = None, confidence: float = 0.95
-    ) -> ComponentInterval:
+    def share(self, effect: str, among: Sequence[str] | None = None) -> ComponentInterval:
         """Share of a component in the sum of those `among` (all measured), in [0, 1].
 
         The estimate takes negative components as 0, like `shares`, and is 0 if nothing varies. The
@@ -115,7 +107,6 @@ class VarianceComponents:
 
         Raises StatsError on effects that are not measured, or `effect` not `among` them.
         """
-        tail = (1 - between("confidence", confidence, 0, 1)) / 2
         names = tuple(dict.fromkeys(self.estimates if among is None else among))
         part, squares, df = self._combination((effect,))
         if effect not in names:
@@ -123,7 +114,7 @@ class VarianceComponents:
         whole, _, _ = self._combination(names)
         total = sum(max(self.estimates[name], 0.0) for name in names)
         estimate = max(self.estimates[effect], 0.0) / total if total > 0 else 0.0
-        lower, upper = share_bounds(part, whole, squares, df, tail) if total > 0 else (0.0, 1.0)
+        lower, upper = share_bounds(part, whole, squares, df, TAIL) if total > 0 else (0.0, 1.0)
         exact = np.count_nonzero((part != 0) | (whole != 0)) == 2
         label = "F, exact for two levels" if exact and self.balanced else "modified large sample"
         return self._interval(
@@ -131,7 +122,6 @@ class VarianceComponents:
             (min(lower, estimate), max(upper, estimate)),
             (part * squares, df),
             label if total > 0 else "nothing varies",
-            confidence,
         )
 
     def _combination(self, names: Sequence[str]) -> tuple[Floats, Floats, Floats]:
@@ -152,7 +142,6 @@ class VarianceComponents:
         bounds: tuple[float, float],
         sources: tuple[Floats, Floats],
         method: str,
-        confidence: float,
     ) -> ComponentInterval:
         """`sources`: the terms that the estimate is the sum of, and their degrees of freedom."""
         terms, df = sources
@@ -166,7 +155,6 @@ class VarianceComponents:
             df=satterthwaite(total, list(zip(terms, df, strict=True))) if total > 0 else 0.0,
             n=self.n,
             method=method,
-            confidence=float(confidence),
         )
 
 
@@ -269,8 +257,6 @@ def _unmeasured(
 
 @dataclass(frozen=True)
 class _Design:
-    """The measured effects in their cells."""
-
     cells: Cells
     effects: dict[str, Facets]
     residual: str

@@ -11,14 +11,15 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from safebench.errors import StatsError
-from safebench.stats._checks import Floats, Ints, between, cluster_codes, proportions
-from safebench.stats._maxt import correlation, generator, normal_draws, upper_quantile
+from safebench.stats._checks import Floats, proportions
+from safebench.stats._estimate import CONFIDENCE, Estimate
+from safebench.stats._maxt import correlation, normal_draws, upper_quantile
 from safebench.stats._twoway import one_run_per_row
 from safebench.stats.intervals import Interval, score_interval
 
 
 @dataclass(frozen=True)
-class WorstSetting:
+class WorstSetting(Estimate):
     """The worst of K settings with an interval for the worst score there is, in [0, 1].
 
     `index`: the setting observed to be worst (the first of equal ones); `estimate`: its score, too
@@ -27,41 +28,30 @@ class WorstSetting:
     """
 
     index: int
-    estimate: float
-    lower: float
-    upper: float
     intervals: tuple[Interval, ...]
     critical: float
-    n_settings: int
     n_seeds: int
     n_prompts: int
-    method: str
-    confidence: float
 
 
 def worst_setting(
     outcomes: Sequence[ArrayLike] | NDArray[Any],
-    clusters: ArrayLike | None = None,
-    confidence: float = 0.95,
     higher_is_worse: bool = True,
-    rng: np.random.Generator | None = None,
 ) -> WorstSetting:
     """The worst of K settings (decodings) on the same seeds and prompts, max-T intervals.
 
     `outcomes`: K arrays (S, P), or (S, R, P) with repeats (averaged; R may differ between
-    settings), in [0, 1]; seeds and prompts in the same order in all. `clusters` as in
-    `score_interval`.
+    settings), in [0, 1]; seeds and prompts in the same order in all.
 
     The covariance of the K means is two-way as the variance of `score_interval` is: C = C_prompt +
     C_seed - C_cell with products in the place of squares. c is the quantile of max |Z_k|, Z with
-    its correlations (10,000 draws; Hothorn, Bretz & Westfall 2008; `rng` None: a fixed seed), and
+    its correlations (10,000 draws of a fixed seed; Hothorn, Bretz & Westfall 2008), and
     each setting gets its `score_interval` at the confidence 1 - 2 Phi(-c): t quantiles and rare
     events as there. Since all hold at once, the largest bounds hold for the worst score.
 
     Coverage of nominal 95 % with 8 equal settings, the worst score and all scores at once: .94 and
     .91 at 3 seeds, .98 and .96 at 5, .98 and .97 at 10 (benchmarks/diagnostics.txt).
     """
-    tail = 1 - between("confidence", confidence, 0, 1)
     tables = [
         one_run_per_row(proportions(f"outcomes[{k}]", setting, (2, 3)))
         for k, setting in enumerate(outcomes)
@@ -75,13 +65,12 @@ def worst_setting(
                 f"{tables[0].shape[0]} x {tables[0].shape[1]}"
             )
     stack = np.stack(tables)
-    codes, groups = cluster_codes(clusters, stack.shape[2])
     means = stack.mean(axis=(1, 2))
-    covariance = _two_way_covariance(stack, codes, groups)
+    covariance = _two_way_covariance(stack)
     order = np.lexsort((np.diagonal(covariance), -means if higher_is_worse else means))
-    critical = _largest_of(covariance[np.ix_(order, order)], tail, generator(rng))
+    critical = _largest_of(covariance[np.ix_(order, order)])
     each = 1 - 2 * float(scipy.special.ndtr(-critical))
-    intervals = tuple(score_interval(table, clusters, each) for table in tables)
+    intervals = tuple(score_interval(table, confidence=each) for table in tables)
     worst = max if higher_is_worse else min
     found = [interval.estimate for interval in intervals]
     index = found.index(worst(found))
@@ -92,49 +81,36 @@ def worst_setting(
         upper=worst(interval.upper for interval in intervals),
         intervals=intervals,
         critical=critical,
-        n_settings=len(tables),
         n_seeds=stack.shape[1],
         n_prompts=stack.shape[2],
         method=f"max-T over {len(tables)} settings, {intervals[index].method}",
-        confidence=float(confidence),
     )
 
 
-def _two_way_covariance(stack: Floats, codes: Ints, groups: int) -> Floats:
+def _two_way_covariance(stack: Floats) -> Floats:
     """Covariance of the grand means of K tables (S, P): `two_way` with products for squares."""
     settings, n_seeds, n_prompts = stack.shape
     means = stack.mean(axis=(1, 2), keepdims=True)
     by_prompt = stack.mean(axis=1, keepdims=True) - means
     by_seed = stack.mean(axis=2, keepdims=True) - means
+    cells = (stack - means - by_prompt - by_seed).reshape(settings, -1)
+    prompts, seeds = by_prompt[:, 0], by_seed[:, :, 0]
     total = np.zeros((settings, settings))
-    if groups > 1:
-        summed = _by_cluster(by_prompt, codes, groups)
-        total += groups / (groups - 1) * (summed @ summed.T) / n_prompts**2
+    if n_prompts > 1:
+        total += prompts @ prompts.T / (n_prompts * (n_prompts - 1))
     if n_seeds > 1:
-        seeds = by_seed[:, :, 0]
         total += seeds @ seeds.T / (n_seeds * (n_seeds - 1))
-    if n_seeds > 1 and groups > 1:
-        cells = _by_cluster(stack - means - by_prompt - by_seed, codes, groups)
-        factor = n_seeds / (n_seeds - 1) * groups / (groups - 1)
-        total -= factor * (cells @ cells.T) / (n_seeds * n_prompts) ** 2
+    if n_seeds > 1 and n_prompts > 1:
+        degrees = (n_seeds - 1) * (n_prompts - 1)
+        total -= cells @ cells.T / (n_seeds * n_prompts * degrees)
     return total
 
 
-def _by_cluster(values: Floats, codes: Ints, groups: int) -> Floats:
-    """(K, S, P) summed over the prompts of each cluster, as (K, S * G)."""
-    settings, runs, n_prompts = values.shape
-    if groups == n_prompts:
-        order = np.argsort(codes)
-        return values[:, :, order].reshape(settings, -1)
-    index = codes + groups * np.arange(settings * runs)[:, None]
-    sums = np.bincount(index.ravel(), values.ravel(), minlength=settings * runs * groups)
-    return np.asarray(sums.reshape(settings, -1), dtype=np.float64)
-
-
-def _largest_of(covariance: Floats, tail: float, rng: np.random.Generator) -> float:
-    """The quantile of max |Z_k| with these correlations (negative directions are left out)."""
+def _largest_of(covariance: Floats) -> float:
+    """The 95 % quantile of max |Z_k| with these correlations (negative directions left out)."""
     values, vectors = np.linalg.eigh(covariance)
     proper = (vectors * np.maximum(values, 0.0)) @ vectors.T
     least = (1e-9 * max(float(np.sqrt(proper.max())), 1e-9)) ** 2
     unit = correlation(proper, least)
-    return upper_quantile(np.abs(normal_draws(unit, rng)).max(axis=1), tail)
+    largest = np.abs(normal_draws(unit)).max(axis=1)
+    return upper_quantile(largest, 1 - CONFIDENCE)

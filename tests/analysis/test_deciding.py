@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from safebench.analysis.deciding import MOST_SEEDS, deciding_seeds
+from safebench.analysis.reading import MOST_SEEDS, deciding_seeds
 from safebench.evidence.arrays import OutcomeArray
 from safebench.stats import paired_difference
 from safebench.stats.differences import half_widths

@@ -147,7 +147,7 @@ def test_answers_follow_the_spread() -> None:
         spread.sigma_run, score=spread.score, floor=spread.floor**2
     )
     assert found.at_upper.equality[0.8] > found.here.equality[0.8]
-    assert found.cheapest.half_width <= 0.1
+    assert (found.cheapest.upper - found.cheapest.lower) / 2 <= 0.1
     assert found.cheapest_at_upper.cost >= found.cheapest.cost
     assert found.best_for_budget.cost <= 900
     assert not found.problems

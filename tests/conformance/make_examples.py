@@ -31,14 +31,15 @@ from safebench.card.results import Evidence, EvidenceFile, RegisteredRun  # noqa
 from safebench.card.schema import schema_text  # noqa: E402
 from safebench.card.task import METRICS, Construct  # noqa: E402
 from safebench.errors import SafebenchError  # noqa: E402
-from safebench.evidence.board_log import log_schema  # noqa: E402
+from safebench.evidence.board_log import LogLine  # noqa: E402
+from safebench.evidence.documents import published_schema  # noqa: E402
 from safebench.evidence.manifest import describe_files, write_manifest  # noqa: E402
 from safebench.evidence.outcomes import read_outcomes  # noqa: E402
-from safebench.evidence.registration import REGISTRATION_FILE, registration_schema  # noqa: E402
+from safebench.evidence.registration import REGISTRATION_FILE, Registration  # noqa: E402
 from safebench.evidence.scoring import compute_results  # noqa: E402
-from safebench.evidence.signature import signature_schema  # noqa: E402
+from safebench.evidence.signature import Signature  # noqa: E402
 from safebench.evidence.tables import OUTCOMES, RESPONSES, make_table, write_table  # noqa: E402
-from safebench.evidence.verdicts import verdict_schema  # noqa: E402
+from safebench.evidence.verdicts import RerunReport  # noqa: E402
 from safebench.files import replace_file  # noqa: E402
 from safebench.importing.submission.declared import answers_schema  # noqa: E402
 from safebench.site.board import board_schema  # noqa: E402
@@ -545,13 +546,22 @@ def _verdict(construct: str, yes: bool) -> str | None:
     return "complied" if yes == (construct == "harm") else "refused"
 
 
+TITLES = {
+    "verdict": (RerunReport, "What a rerun found (verdict.json)"),
+    "signature": (Signature, "Who answers for a submission (signature.json)"),
+    "registration": (
+        Registration,
+        "A protocol registered before it was run (registration.json)",
+    ),
+    "log": (LogLine, "A line of a board's log (log.jsonl)"),
+}
 SCHEMAS = {
-    "verdict": verdict_schema,
     "board": board_schema,
     "answers": answers_schema,
-    "signature": signature_schema,
-    "registration": registration_schema,
-    "log": log_schema,
+    **{
+        name: partial(published_schema, model, name, title)
+        for name, (model, title) in TITLES.items()
+    },
 }
 """Schemas that are generated from models, beside the card's."""
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safebench.judges.coherence import incoherence
-from safebench.judges.spelling import misspelt
+from safebench.judges.text import misspelt
 from tools.letters import build
 
 MODELS = ("gpt4", "llama2orig", "mistralinstruct")

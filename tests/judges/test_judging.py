@@ -28,9 +28,10 @@ from safebench.harness.tasks import LoadedTask, documents_by_prompt
 from safebench.judges.cache import Grade, JudgementCache
 from safebench.judges.grading import GRADED, GradingJudge
 from safebench.judges.interface import Exchange, Judge, Kind
-from safebench.judges.judging import judge_responses
+from safebench.judges.judging import judge_responses, keep_grades
 from safebench.judges.registry import KINDS, open_judges
 from safebench.judges.rule import decide
+from safebench.judges.text import THINKING
 from safebench.progress import Silent
 from tests.plans import plan_data
 from tests.small_classifier import classifier_data, save_classifier
@@ -253,6 +254,23 @@ def test_a_threshold_decides_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     harm = [r["verdict"] == "complied" for r in rows if r["construct"] == "harm"]
     severity = [r["score"] > 0 for r in rows if r["construct"] == "severity"]
     assert harm == severity  # this judge is primary for harm: what it calls refused has degree 0
+
+
+def test_a_judge_that_stays_open_is_asked_about_every_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker grades block after block by one judge: the texts of each have the same places."""
+    plan, grader = card(GRADER), Lengths()
+    judge = opened(plan, grader, monkeypatch)["grader"]
+    cache = JudgementCache(tmp_path / "judgements.jsonl")
+    rows: list[dict[str, Any]] = responses().to_pylist()
+    others = [{**row, "response": f"{row['response']} And more."} for row in rows]
+    for block in (rows, others):
+        table = make_table(block, RESPONSES)
+        keep_grades(table, DOCUMENTS, judge, cache, graded=graded(plan), marks=THINKING)
+    asked = {text for batch in grader.asked for text in batch}
+    harmful = [row for row in (*rows, *others) if row["task"] == "harmful"]
+    assert asked == {Exchange(row["prompt"], row["response"] or "") for row in harmful}
 
 
 def test_what_was_judged_before_a_break_is_not_asked_for_again(

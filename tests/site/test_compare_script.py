@@ -12,7 +12,6 @@ import numpy as np
 import playwright
 from click.testing import CliRunner
 
-from safebench.analysis.flips import arm
 from safebench.analysis.paired import paired_change
 from safebench.cli.compare import command as compare
 from safebench.evidence.arrays import OutcomeArray
@@ -88,7 +87,7 @@ def test_every_printed_digit_is_that_of_the_program() -> None:
     shown = in_script([(as_data(a), as_data(b)) for a, b in cases])
     for (a, b), (found,) in zip(cases, shown, strict=True):
         change = paired_change((a, b), (a, b))
-        moved = [np.mean(arm(x).reshape(-1, len(x.prompts)), axis=0) for x in (a, b)]
+        moved = [np.mean(x.arm().reshape(-1, len(x.prompts)), axis=0) for x in (a, b)]
         moves = np.round(moved[1] - moved[0], 12)
         ends = signed_interval(change.lower, change.upper)
         assert (

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from safebench.analysis.pooling import join_seeds, pooled_words
+from safebench.analysis.verdict import join_seeds, pooled_words
 from safebench.card.io import load_card
 from safebench.checks import check
 from safebench.errors import InputError

@@ -88,20 +88,6 @@ def test_variance_of_a_mean_is_owens():
     assert found.se**2 == pytest.approx(exact, rel=0.04)
 
 
-def test_clusters_are_drawn_together():
-    clusters = np.repeat([5, 7, 9, 11], 10)
-
-    def check(sample):
-        weights = sample.prompts.reshape(-1, 4, 10)
-        assert np.ptp(weights, axis=2).max() == 0
-        assert sample.prompts.sum(axis=1) == pytest.approx(1)
-        return mean(sample)
-
-    found = draw(scores(), check, clusters=clusters)
-    assert (found.n_clusters, found.n_prompts, found.n) == (4, 40, 1200)
-    assert found.se > draw(scores(), mean).se / 2
-
-
 def test_blocks_are_bounded_for_prompt_means_too(monkeypatch):
     """Inner positions x prompts is the widest array when seeds are few."""
     monkeypatch.setattr(bootstrap, "BLOCK", 4000)
@@ -115,25 +101,15 @@ def test_blocks_are_bounded_for_prompt_means_too(monkeypatch):
     assert max(sizes) == 4000
 
 
-def test_fixed_prompts_leave_the_variance_of_seeds():
-    array = scores((12, 3, 30))
-    runs = array.mean(axis=(1, 2))
-    found = draw(array, mean, n_boot=20_000, prompts_fixed=True)
-    assert found.se**2 == pytest.approx(runs.var() / 12, rel=0.04)
-    assert found.method == "pigeonhole bootstrap, percentile; prompts fixed"
-
-
-def test_a_single_seed_or_cluster_is_not_drawn_and_said_so():
+def test_a_single_seed_or_prompt_is_not_drawn_and_said_so():
     array = scores((1, 3, 30))
     found = draw(array, mean, n_boot=20_000)
     assert found.se**2 == pytest.approx(array.mean(axis=(0, 1)).var() / 30, rel=0.04)
     assert "1 seed, not drawn" in found.method
-    array = scores((12, 3, 30))
-    whole = draw(array, mean, clusters=np.zeros(30))
-    assert whole.replicates == pytest.approx(draw(array, mean, prompts_fixed=True).replicates)
-    assert "1 prompt or cluster, not drawn" in whole.method
-    with pytest.raises(StatsError, match="1 seed and prompts are fixed: nothing to draw"):
-        draw(scores((1, 3, 30)), mean, prompts_fixed=True)
+    array = scores((12, 3, 1))
+    found = draw(array, mean, n_boot=20_000)
+    assert found.se**2 == pytest.approx(array.mean(axis=(1, 2)).var() / 12, rel=0.04)
+    assert "1 prompt, not drawn" in found.method
 
 
 def test_constant_scores_and_few_seeds():
@@ -149,12 +125,10 @@ def test_refusals():
         draw([0, 1, 1], mean)
     with pytest.raises(StatsError, match=r"scores\[0, 1\] is 40, outside \[0, 1\]"):
         draw([[0, 40], [0, 1]], mean)
-    with pytest.raises(StatsError, match="1 seed and 1 prompt or cluster: nothing to draw"):
+    with pytest.raises(StatsError, match="1 seed and 1 prompt: nothing to draw"):
         draw([[1]], mean)
     with pytest.raises(StatsError, match="n_boot is 99"):
         draw(scores(), mean, n_boot=99)
-    with pytest.raises(StatsError, match=r"clusters has shape \(2,\)"):
-        draw(scores(), mean, clusters=[1, 2])
     with pytest.raises(StatsError, match=r"statistic returned shape \(1, 3\), not \(1,\)"):
         draw(scores(), lambda sample: sample.means)
     with pytest.raises(StatsError, match="statistic is nan in the estimate"):

@@ -40,7 +40,6 @@ def test_as_ppi_python(data, lam, estimate, lower, upper):
     assert (found.estimate, found.lower, found.upper) == pytest.approx(
         (estimate, lower, upper), abs=1e-8
     )
-    assert (found.n_judged, found.n_audited) == (len(data[0]), len(data[1]))
 
 
 def test_tuned_lam_is_the_published_formula():
@@ -234,7 +233,7 @@ def test_published_prevalences(shared_data):
 def test_rogan_gladen_by_hand():
     found = rogan_gladen(30, 100, (9, 10), (8, 10))
     assert found.estimate == pytest.approx((0.3 + 0.8 - 1) / 0.7)
-    assert (found.observed, found.youden) == pytest.approx((0.3, 0.7))
+    assert found.youden == pytest.approx(0.7)
     low = rogan_gladen(5, 100, (9, 10), (8, 10))
     assert low.estimate == 0 and low.reason.startswith("fewer positives")
     high = rogan_gladen(99, 100, (9, 10), (8, 10))
@@ -244,7 +243,7 @@ def test_rogan_gladen_by_hand():
 def test_rogan_gladen_of_an_effective_n():
     plain = rogan_gladen(120, 200, (90, 100), (80, 100))
     fewer = rogan_gladen(0.6 * 17.5, 17.5, (90, 100), (80, 100))
-    assert fewer.estimate == pytest.approx(plain.estimate) and fewer.n == 17.5
+    assert fewer.estimate == pytest.approx(plain.estimate)
     assert fewer.lower < plain.lower and fewer.upper > plain.upper
     for wrong in ((5, 0), (5, math.inf), (6, 5), (-1, 5), (math.nan, 5)):
         with pytest.raises(StatsError):

@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 from safebench.errors import StatsError
 from safebench.stats import (
-    plan_prompts,
-    plan_seeds,
     plan_stability,
     plan_verdict_seeds,
     sigma_from_points,
@@ -26,8 +24,9 @@ from safebench.stats.planning import power_at
     [(0.3, 3, 3), (0.4, 4, 5), (0.5, 6, 7), (0.75, 11, 13), (1, 18, 23)],
 )
 def test_seeds_per_arm_as_the_spec_states(ratio, eighty, ninety):
-    assert plan_seeds(ratio * 0.1, 0.1) == eighty
-    assert plan_seeds(ratio, 1.0, power=0.9) == ninety
+    for power, seeds in ((0.8, eighty), (0.9, ninety)):
+        assert tost_power(ratio, 1.0, seeds, seeds) >= power
+        assert seeds == 3 or tost_power(ratio, 1.0, seeds - 1, seeds - 1) < power
 
 
 def test_power_of_a_published_design(shared_data):
@@ -58,12 +57,6 @@ def test_power_at_the_margin_is_at_most_alpha():
     assert tost_power(0.1, 0.1, 5, 5, theta=-0.1) == tost_power(0.1, 0.1, 5, 5, theta=0.1)
 
 
-def test_one_less_seed_is_not_enough():
-    for sigma in (0.05, 0.13, 1.1):
-        n = plan_seeds(sigma, 0.1)
-        assert tost_power(sigma, 0.1, n, n) >= 0.8 > tost_power(sigma, 0.1, n - 1, n - 1)
-
-
 def test_large_designs_approach_the_normal():
     from scipy import stats
 
@@ -73,23 +66,13 @@ def test_large_designs_approach_the_normal():
     assert tost_power(1.0, 0.002, n, n) == pytest.approx(max(expected, 0), abs=1e-4)
 
 
-def test_paired_plan_uses_pairs():
-    assert plan_seeds(0.0, 0.1) == plan_seeds(0.0, 0.1, paired=True) == 2
-    # n pairs have n - 1 degrees of freedom, two arms of n have 2n - 2
-    assert plan_seeds(0.1 * math.sqrt(2), 0.1, paired=True) > plan_seeds(0.1, 0.1)
-
-
 def test_refusals():
     with pytest.raises(StatsError, match="n1 \\+ n2"):
         tost_power(0.1, 0.1, 1, 1)
     with pytest.raises(StatsError, match="sigma is -1"):
-        plan_seeds(-1, 0.1)
+        tost_power(-1, 0.1, 3, 3)
     with pytest.raises(StatsError, match="margin is 0"):
-        plan_seeds(1, 0)
-    with pytest.raises(StatsError, match="power is 1"):
-        plan_seeds(1, 1, power=1)
-    with pytest.raises(StatsError, match="more than 10000000 seeds"):
-        plan_seeds(1e5, 1)
+        tost_power(1, 0, 3, 3)
 
 
 # --- further published powers -------------------------------------------------------------------
@@ -122,10 +105,17 @@ def test_pass_519_pairs(n, power):
     assert round(power_at(25.4558 / math.sqrt(n), n - 1, 19.2, theta=-4), 5) == power
 
 
-def test_pass_519_numbers_of_pairs():
-    assert plan_seeds(0.1, 0.05, paired=True) == 36
-    assert plan_seeds(28.284, 20, power=0.7, paired=True) == 16
-    assert plan_seeds(100, 10, power=0.9, alpha=0.025) == 2600
+@pytest.mark.parametrize(
+    ("sigma", "margin", "power", "pairs"), [(0.1, 0.05, 0.8, 36), (28.284, 20, 0.7, 16)]
+)
+def test_pass_519_numbers_of_pairs(sigma, margin, power, pairs):
+    found = [power_at(sigma / math.sqrt(n), n - 1, margin) for n in (pairs, pairs - 1)]
+    assert found[0] >= power > found[1]
+
+
+def test_pass_519_numbers_of_a_large_design():
+    found = [tost_power(100, 10, n, n, alpha=0.025) for n in (2600, 2599)]
+    assert found[0] >= 0.9 > found[1]
 
 
 # --- seeds beside an original, prompts, stability, units ----------------------------------------
@@ -158,16 +148,6 @@ def test_the_first_that_is_enough(fewest, smallest, most):
     found = first_that(lambda n: n >= smallest, fewest, most)
     wanted = max(fewest, smallest)
     assert found == (wanted if wanted <= max(most, fewest) else None)
-
-
-def test_prompts_by_the_formula():
-    # (1.959964 + 0.841621)^2 (1/9 + 1/6 + 1/6)/.03^2
-    half = math.sqrt(1 / 6)
-    assert plan_prompts(1 / 3, half, half, 0.03) == 3876
-    assert plan_prompts(1 / 3, half, half, 0.03, 10, 10) == 1260
-    assert plan_prompts(0, 0, 0, 0.1) == 2
-    with pytest.raises(StatsError, match="delta is 0"):
-        plan_prompts(0.1, 0, 0, 0)
 
 
 def test_seeds_for_a_stability_bound():

@@ -150,8 +150,6 @@ def test_cvar_edges():
     assert (one.lower, one.upper) == (0, 1)
     safe = cvar(np.zeros((3, 100)))
     assert safe.estimate == 0 and safe.upper == pytest.approx(1 - 0.025 ** (1 / 10))
-    families = cvar(np.zeros((3, 100)), clusters=np.arange(100) // 5)
-    assert families.upper > safe.upper and families.n_clusters == 20
     with pytest.raises(StatsError, match=r"scores\[0, 1\] is nan"):
         cvar([[0.1, math.nan]])
     with pytest.raises(StatsError, match="share is 0"):

@@ -16,7 +16,6 @@ from safebench.stats import (
     paired_difference,
     phi,
     phi_inverse,
-    plan_seeds,
     pooled_sigma,
     replication_interval,
     rerun_verdict,
@@ -155,9 +154,6 @@ def test_prediction_interval_on_phi_and_in_points():
     assert found.lower_points == pytest.approx(phi_inverse(found.lower))
     assert found.upper_points == pytest.approx(phi_inverse(found.upper))
     assert (found.df, found.n, found.n_rerun) == (2, 3, 2)
-    given_sigma = replication_interval([0.4], 2, pooled_sigma=0.05, pooled_df=8)
-    expected = stats.t.ppf(0.975, 8) * 0.05 * math.sqrt(1 + 1 / 2)
-    assert given_sigma.upper - given_sigma.estimate == pytest.approx(expected)
 
 
 @given(
@@ -209,7 +205,6 @@ def test_a_prediction_interval_lets_pass_what_equivalence_does_not():
     ],
 )
 def test_sample_sizes_of_a_published_table(limit, target, cv, total):
-    assert 2 * plan_seeds(cv, limit, target) == total[0]
     for theta, both in zip((0.0, 0.05, 0.10, 0.15), total, strict=True):
         n = both // 2
         assert tost_power(cv, limit, n, n, theta=theta) >= target
@@ -424,8 +419,6 @@ def test_replication_refusals():
         replication_interval([0.5], 2)
     with pytest.raises(StatsError, match="n_rerun is 0"):
         replication_interval([0.5, 0.6], 0)
-    with pytest.raises(StatsError, match="confidence is 95"):
-        replication_interval([0.5, 0.6], 1, 95)
     with pytest.raises(StatsError, match=r"groups\[1\]\[0\] is nan"):
         pooled_sigma([[0.1, 0.2], [np.nan]])
     with pytest.raises(StatsError, match="2 studies and none with two runs"):
@@ -520,8 +513,6 @@ def test_change_from_prompts():
     assert result.verdict == "reproduced"
     assert result.original.lower < result.original.estimate < result.original.upper
     assert result.original.estimate == pytest.approx(phi(tuned.mean()) - phi(base.mean()))
-    clustered = change_verdict(base, tuned, base, tuned, clusters=np.arange(200) // 20)
-    assert clustered.original.df < result.original.df
     zeros, ones = np.zeros((2, 50)), np.ones((2, 50))
     assert change_verdict(zeros, ones, zeros, ones).original.estimate == pytest.approx(np.pi)
     assert change_verdict(zeros, zeros, zeros, zeros).original.sign == "unsupported"

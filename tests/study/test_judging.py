@@ -130,7 +130,7 @@ def test_labels_of_people_are_verdicts_and_what_nobody_labelled_has_none(folder:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"votes": 2}, "votes is 2, and it has 1 of the sheets"),
+        ({"votes": 2}, "votes is 2, but the judge has 1 sheet"),
         ({"sheets": []}, "has no sheets"),
         ({"sheets": [{"path": "rater-0.csv", "sha256": "0" * 64}]}, "but its sha256 is 0000"),
         ({"sheets": [{"path": "no.csv", "sha256": "0" * 64}]}, "no.csv cannot be read"),

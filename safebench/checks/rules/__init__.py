@@ -1,48 +1,13 @@
-"""The rules of spec/v1/rules.md: one file per section of a card, and one line here for each."""
+"""The rules of spec/v1/rules.md, one file per section of a card; every file here is read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
 
 from safebench.checks.registry import Rule
-from safebench.checks.rules import (
-    agreement,
-    data,
-    decoding,
-    evidence,
-    hyperparameters,
-    judge,
-    model,
-    named_files,
-    numbers,
-    responses,
-    results,
-    runs,
-    seeds,
-    structure,
-    submission,
-    tasks,
-)
-
-_FILES = (
-    structure,
-    submission,
-    model,
-    data,
-    hyperparameters,
-    seeds,
-    decoding,
-    judge,
-    tasks,
-    results,
-    numbers,
-    evidence,
-    runs,
-    agreement,
-    responses,
-    named_files,
-)
 
 
 def by_id(rules: Iterable[Rule]) -> dict[str, Rule]:
@@ -58,4 +23,5 @@ def by_id(rules: Iterable[Rule]) -> dict[str, Rule]:
 @cache
 def all_rules() -> dict[str, Rule]:
     """Return every rule of the standard by id, in the order of ids."""
-    return by_id(rule for file in _FILES for rule in file.rules)
+    files = [import_module(f"{__name__}.{file.name}") for file in iter_modules(__path__)]
+    return by_id(rule for file in files for rule in file.rules)

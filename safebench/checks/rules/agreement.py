@@ -35,15 +35,6 @@ PROMPT = (*_CELL, "task", "prompt_id")
 RESTORE = "restore the file that was measured, or run again"
 
 
-def file_place(subject: Subject, path: str) -> Pointer:
-    """Return where the card lists a file of the evidence, or its manifest where it does not."""
-    evidence = subject.card.given_evidence
-    for number, file in enumerate(evidence.files if evidence else ()):
-        if file.path == path:
-            return ("evidence", "files", number)
-    return ("evidence", "manifest")
-
-
 def comparable(subject: Subject, name: str) -> pa.Table | None:
     """Return a table that can be compared; None where another rule says why it cannot."""
     table = getattr(subject, name.removesuffix(".parquet"))
@@ -76,7 +67,7 @@ def _scores_follow(subject: Subject) -> Hits:
 def _rows(subject: Subject, about: str) -> Hits:
     for problem in subject.row_problems:
         if problem.about == about:
-            yield (file_place(subject, OUTCOMES_FILE), problem.message)
+            yield (subject.file_place(OUTCOMES_FILE), problem.message)
 
 
 # --- the tables against the card -----------------------------------------------------------------
@@ -105,7 +96,7 @@ def _grid_complete(subject: Subject) -> Hits:
     if missing:
         first = " / ".join("-" if part is None else str(part) for part in missing[0])
         yield (
-            file_place(subject, OUTCOMES_FILE),
+            subject.file_place(OUTCOMES_FILE),
             f"{len(missing):,} of {len(expected):,} declared combinations have no outcomes, "
             f"the first: {first}",
             "measure them, or declare what was measured",
@@ -219,12 +210,11 @@ def _prompts_are_the_tasks(subject: Subject) -> Hits:
 def _other_prompts(place: Pointer, found: Mapping[str, set[str]], loaded: LoadedTask) -> Hits:
     expected = {d["prompt_id"]: d["construct"] for d in loaded.documents}
     for what, ids in (
-        ("not asked", expected.keys() - found),
-        ("not a prompt of it", found.keys() - expected),
+        (f"of {loaded.name} were not asked", expected.keys() - found),
+        (f"are not prompts of {loaded.name}", found.keys() - expected),
     ):
         if ids:
-            message = f"{len(ids):,} prompts of {loaded.name} {what}: {listed(sorted(ids))}"
-            yield (place, message.replace("not asked", "were not asked"))
+            yield (place, f"{len(ids):,} prompts {what}: {listed(sorted(ids))}")
     for prompt, construct in sorted(expected.items()):
         other = found.get(prompt, {construct}) - ({"severity"} if construct == "harm" else set())
         if other != {construct}:
@@ -255,9 +245,7 @@ def _noise_is_the_cards(subject: Subject) -> Hits:
         wanted = expected if sampled[decoding] else None
         if seed != wanted:
             yield (
-                ("seeds", "generation")
-                if sampled[decoding]
-                else file_place(subject, OUTCOMES_FILE),
+                ("seeds", "generation") if sampled[decoding] else subject.file_place(OUTCOMES_FILE),
                 f"outcomes of {decoding} have generation_seed {seed}, expected "
                 f"{'null: it is greedy' if wanted is None else wanted}",
             )

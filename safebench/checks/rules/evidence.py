@@ -14,12 +14,6 @@ from safebench.errors import EvidenceError, MissingDependencyError
 rules = Rules("card.md#evidence")
 
 
-def _place(subject: Subject, path: str) -> Pointer:
-    """Return where the card lists a file, or the manifest for a file that it does not list."""
-    listed = subject.each("evidence.files")
-    return next((at for at, file in listed if file.path == path), ("evidence", "manifest"))
-
-
 @rules.error(
     "SB-EVI-001",
     "Evidence comes with the results that it supports.",
@@ -59,7 +53,7 @@ def _no_file(*problems: str) -> Check:
                     message += f": found {found.found}, expected {found.expected}"
                 elif found.problem.startswith("differs"):
                     message += f" in: {found.found}"
-                yield _place(subject, found.path), message
+                yield subject.file_place(found.path), message
 
     return check
 
@@ -152,7 +146,7 @@ def _outcomes_complete(subject: Subject) -> Hits:
     problem = subject.computed if subject.card.given_results is not None else None
     if isinstance(problem, EvidenceError):
         fix = problem.fix or "write the table as spec/v1/card.md#evidence says"
-        yield _place(subject, OUTCOMES_FILE), str(problem), fix
+        yield subject.file_place(OUTCOMES_FILE), str(problem), fix
 
 
 @rules.error(

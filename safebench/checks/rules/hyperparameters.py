@@ -13,9 +13,9 @@ from safebench.checks.registry import Hits, Rules, Subject, items, listed, repor
 
 rules = Rules("card.md#hyperparameters")
 HIGHEST_RATE = 0.1
+"""From this learning rate on, a unit mistake is likelier than an intention."""
 _LACKS_A_SIGN = 1e3
-"""Learning rates above which the exponent was written, and its sign was not."""
-"""From here on, a unit mistake is likelier than an intention."""
+"""From this learning rate on, the exponent was written without its sign."""
 HIGHEST_DECAY = 1.0
 """From here on, a weight decay is a percentage by mistake."""
 

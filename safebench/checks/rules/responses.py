@@ -18,13 +18,11 @@ from safebench.checks.registry import (
     reported,
     text,
 )
+from safebench.checks.rules.agreement import PROMPT, RESTORE, comparable
 from safebench.errors import EvidenceError, JudgeError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-from safebench.checks.rules.agreement import PROMPT, RESTORE, comparable, file_place
 
 rules = Rules("evidence.md#one-fact-in-two-places")
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -42,7 +40,7 @@ def _responses_match(subject: Subject) -> Hits:
     for name in (RESPONSES_FILE, COMMITMENTS_FILE):
         read = getattr(subject, name.removesuffix(".parquet"))
         if isinstance(read, EvidenceError):
-            yield (file_place(subject, name), str(read), read.fix or RESTORE)
+            yield (subject.file_place(name), str(read), read.fix or RESTORE)
         table, outcomes = comparable(subject, name), comparable(subject, OUTCOMES_FILE)
         if table is None or outcomes is None:
             continue
@@ -58,7 +56,7 @@ def _responses_match(subject: Subject) -> Hits:
                 example = min((f for f in found if f is not None), key=str, default=None)
                 shown = " / ".join("-" if p is None else str(p) for p in example or ())
                 message = f"{len(found):,} responses {what}" + (f": {shown}" if shown else "")
-                yield (file_place(subject, name), message)
+                yield (subject.file_place(name), message)
 
 
 def _against_outcomes(table: pa.Table, outcomes: pa.Table) -> dict[str, list[Any]]:
@@ -225,7 +223,7 @@ def _seeds_differ(subject: Subject) -> Hits:
             several = len(first) >= FEWEST_SAMPLES and len(set(first.values())) > 1
             if several and first == second:
                 yield (
-                    file_place(subject, RESPONSES_FILE),
+                    subject.file_place(RESPONSES_FILE),
                     f"seeds {one} and {other} ({condition}, checkpoint {checkpoint}, {decoding}) "
                     f"share all {len(first):,} sampled texts",
                     "train and sample with each seed",

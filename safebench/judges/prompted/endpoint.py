@@ -2,15 +2,14 @@
 
 Address and key are taken from OPENAI_BASE_URL and OPENAI_API_KEY, never from a card: a card could
 send the key elsewhere. A server on this machine may do without a key. SAFEBENCH_CONCURRENCY is how
-many requests are under way at once. Redirects are not followed. What a template of a tokenizer
-gives, or one with `chat: false`, is asked for as a completion of the text, so that it is what the
-card's digest says; everything else as a conversation.
+many requests are under way at once. Redirects are not followed. A tokenizer's own template, and one
+with `chat: false`, is sent as text to be completed, so that the judge gets what the card's digest
+says; every other template is sent as a conversation.
 
 Where a parser reads the next token, the server is asked for the probabilities of its most probable
 ones (vLLM, SGLang, OpenAI): labels that are not among them count as 0.
 
-SAFEBENCH_PRICE_IN and SAFEBENCH_PRICE_OUT are prices of a million tokens; then the cost is said,
-too.
+If SAFEBENCH_PRICE_IN and SAFEBENCH_PRICE_OUT give the price of a million tokens, the cost is said.
 """
 
 from __future__ import annotations
@@ -27,16 +26,9 @@ from safebench.card.base import require
 from safebench.card.judge import ModelJudge, OwnTemplate
 from safebench.errors import InputError, JudgeError, MissingDependencyError
 from safebench.judges.interface import Exchange
-from safebench.judges.prompted.asking import Tell
 from safebench.judges.prompted.parsers import Output, normal
-from safebench.judges.prompted.reader import Reader
-from safebench.judges.prompted.templates import (
-    bind_judge,
-    check_rendered,
-    fill,
-    read_template,
-    render,
-)
+from safebench.judges.prompted.reader import Reader, Tell
+from safebench.judges.prompted.templates import fill, open_template, render
 from safebench.judges.services import (
     KEY,
     MAX_WAIT,
@@ -79,19 +71,15 @@ class Endpoint:
         """
         try:
             import openai
-            import tenacity
         except ImportError as problem:
             raise MissingDependencyError(
                 f"judge {entry.name} is asked through a package that is not installed: {problem}",
                 fix="pip install 'safebench[api]'",
             ) from problem
-        self.entry, self.reader, self._again = entry, reader, tenacity
+        self.entry, self.reader = entry, reader
         self._tokenizer = _tokenizer_of(entry, folder)
-        self._template = read_template(entry, folder, self._tokenizer)
-        if self._tokenizer is not None:
-            check_rendered(entry, self._template, self._tokenizer)
+        self._template = open_template(entry, folder, self._tokenizer)
         self._url, self._key = openai_address(entry.name), os.environ.get(KEY, "")
-        self._errors = (openai.APIStatusError, openai.APIConnectionError)
         self._headers = {} if self._key else {"Authorization": openai.Omit()}
         self._client = openai.OpenAI(
             base_url=self._url,
@@ -128,7 +116,6 @@ class Endpoint:
         return said
 
     def _body(self, question: Exchange) -> dict[str, Any]:
-        """Return what is sent about one exchange."""
         asked = fill(self.entry, self._template, question)
         if self._tokenizer is not None:
             asked = render(self.entry, self._tokenizer, asked)
@@ -163,25 +150,25 @@ class Endpoint:
         """Return the output of one request; faults that pass are tried again."""
         import openai
 
-        again = self._again
-        try:
-            for attempt in again.Retrying(
-                retry=again.retry_if_exception(self._passes),
-                wait=_pause,
-                stop=again.stop_after_attempt(_ATTEMPTS) | again.stop_when_event_set(self._stop),
-                sleep=again.sleep_using_event(self._stop),
-                reraise=True,
-            ):
-                with attempt:
-                    return self._read(body, self._post(body), today())
-        except openai.APIStatusError as refused:
-            return self._refused(refused)
-        except openai.APIConnectionError as lost:
-            raise JudgeError(
-                f"{self._where()} cannot be reached ({_ATTEMPTS} attempts): "
-                f"{shown(str(lost.__cause__ or lost))}",
-                fix=f"start the server, or correct {URL}; answers are kept, and not asked again",
-            ) from lost
+        for attempt in range(_ATTEMPTS):
+            is_last = attempt + 1 == _ATTEMPTS
+            pause = min(_FIRST_WAIT * 2.0**attempt, MAX_WAIT)
+            try:
+                return self._read(body, self._post(body), today())
+            except openai.APIStatusError as refused:
+                if refused.status_code not in _AGAIN or is_last:
+                    return self._refused(refused)
+                pause = retry_after(refused.response.headers.get("Retry-After"), pause)
+            except openai.APIConnectionError as lost:
+                if is_last:
+                    raise JudgeError(
+                        f"{self._where()} cannot be reached ({_ATTEMPTS} attempts): "
+                        f"{shown(str(lost.__cause__ or lost))}",
+                        fix=f"start the server, or correct {URL}; answers are kept, and not asked "
+                        "again",
+                    ) from lost
+            if self._stop.wait(pause):
+                raise JudgeError("another request failed")  # `ask_all` raises what came first
         raise AssertionError("the last attempt returns or raises")
 
     def _post(self, body: dict[str, Any]) -> str:
@@ -190,10 +177,6 @@ class Endpoint:
             path, cast_to=str, body=body, options={"headers": self._headers}
         )
         return answer
-
-    def _passes(self, problem: BaseException) -> bool:
-        status = getattr(problem, "status_code", None)
-        return isinstance(problem, self._errors) and (status is None or status in _AGAIN)
 
     def _read(self, asked: dict[str, Any], text: str, day: str) -> Output:
         """Return the output that a reply holds; raises JudgeError where it holds none."""
@@ -277,16 +260,7 @@ def _tokenizer_of(entry: ModelJudge, folder: Path) -> Any:
     from safebench.judges.pinned import find_weights
     from safebench.models.loading import load_tokenizer
 
-    tokenizer = load_tokenizer(find_weights(entry, folder)[0])
-    bind_judge(entry, tokenizer)
-    return tokenizer
-
-
-def _pause(state: Any) -> float:
-    """Return the seconds before the next attempt: as the server says, or twice as long each."""
-    problem = state.outcome.exception()
-    said = getattr(getattr(problem, "response", None), "headers", {}).get("Retry-After")
-    return retry_after(said, min(_FIRST_WAIT * 2.0 ** (state.attempt_number - 1), MAX_WAIT))
+    return load_tokenizer(find_weights(entry, folder)[0])
 
 
 def _number(variable: str) -> float | None:

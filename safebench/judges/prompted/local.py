@@ -22,16 +22,9 @@ from safebench.card.judge import ModelJudge
 from safebench.errors import JudgeError
 from safebench.judges.interface import Exchange
 from safebench.judges.pinned import find_weights
-from safebench.judges.prompted.asking import Tell
 from safebench.judges.prompted.parsers import Output, normal
-from safebench.judges.prompted.reader import Reader
-from safebench.judges.prompted.templates import (
-    bind_judge,
-    check_rendered,
-    fill,
-    read_template,
-    render,
-)
+from safebench.judges.prompted.reader import Reader, Tell
+from safebench.judges.prompted.templates import fill, open_template, render
 
 BATCH: Final = 16
 """Texts read at once; a constant, so that no setting of a run reaches the answers."""
@@ -64,9 +57,7 @@ class LocalModel:
         self._located, config = find_weights(entry, folder)
         _check_causal(entry, config)
         self._tokenizer = load_tokenizer(self._located)
-        bind_judge(entry, self._tokenizer)
-        self._template = read_template(entry, folder, self._tokenizer)
-        check_rendered(entry, self._template, self._tokenizer)
+        self._template = open_template(entry, folder, self._tokenizer)
         self._label_tokens: list[list[int]] = []
         if reader.parser.shares is not None:
             self._label_tokens = _tokens_of(entry.name, self._tokenizer, reader.labels)
@@ -100,7 +91,6 @@ class LocalModel:
         return ""
 
     def _loaded(self) -> Any:
-        """Return our engine around the weights."""
         if self._engine is None:
             from safebench.models.interface import EngineSpec
             from safebench.models.transformers_engine import HfEngine
@@ -118,7 +108,6 @@ class LocalModel:
         return self._engine
 
     def _room(self) -> int:
-        """Return the most tokens that a question may have."""
         from safebench.models.loading import context_length
 
         longest = context_length(self._loaded().base)

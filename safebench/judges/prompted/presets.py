@@ -20,7 +20,7 @@ from safebench.judges.registry import missing
 _FILE: Final = Path(__file__).with_name("presets.yaml")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Preset:
     """One judge, with what a reader has to know of it."""
 
@@ -33,7 +33,7 @@ class Preset:
     licence: dict[str, str]
     """Of the weights and of the text."""
     citation: str
-    note: str
+    note: str = ""
     entry: dict[str, Any]
     """The entry of a card, without what a user has to give."""
 
@@ -72,7 +72,7 @@ class Preset:
 def presets() -> dict[str, Preset]:
     """Return the presets by name, in the file's order."""
     data = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
-    return {name: _preset(name, one) for name, one in data.items()}
+    return {name: Preset(name=name, **one) for name, one in data.items()}
 
 
 def preset(name: str) -> Preset:
@@ -81,19 +81,6 @@ def preset(name: str) -> Preset:
     if found is None:
         raise JudgeError(f"there is no preset {name!r}", fix=f"one of {', '.join(presets())}")
     return found
-
-
-def _preset(name: str, data: dict[str, Any]) -> Preset:
-    return Preset(
-        name=name,
-        about=data["about"],
-        published=data["template"]["published"],
-        digest=data["template"]["digest"],
-        licence=data["licence"],
-        citation=data["citation"],
-        note=data.get("note", ""),
-        entry=data["entry"],
-    )
 
 
 def _text(template: dict[str, Any], folder: Path, weights: Path | None) -> str | None:

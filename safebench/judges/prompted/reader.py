@@ -1,11 +1,11 @@
-"""What the outputs of a judge say: read by the parser that its card names."""
+"""Who answers a prompted judge's questions, and how its card's parser reads the outputs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
-from typing import Final, cast, get_args
+from typing import Final, Protocol, cast, get_args
 
 from safebench.card.base import require
 from safebench.card.judge import ModelJudge
@@ -13,7 +13,7 @@ from safebench.card.task import Construct
 from safebench.errors import CardError, visible
 from safebench.evidence.tables import Verdict
 from safebench.judges.grading import decision
-from safebench.judges.interface import Decision, score_of
+from safebench.judges.interface import Decision, Exchange, score_of
 from safebench.judges.prompted.parsers import Output, expectation, normal, parser_of
 from safebench.judges.text import THINKING, answer_of, is_unfinished, plain
 
@@ -29,6 +29,24 @@ _REFUSING: Final = re.compile(
     r"|as an ai\b|unable to (?:assist|help|comply))",
     re.IGNORECASE,
 )
+
+Tell = Callable[[int, Sequence[Output]], None]
+"""Called with the place of a question and all outputs to it, as soon as they are there; maybe from
+several threads."""
+
+
+class Asker(Protocol):
+    """What answers a judge's questions: weights on this machine, or a server."""
+
+    def ask(self, questions: Sequence[Exchange], tell: Tell) -> None:
+        """Ask about each exchange as often as the card says, in any order.
+
+        Raises:
+            JudgeError, ModelError: the judge cannot answer; what was told is kept.
+        """
+
+    def close(self) -> str:
+        """Give back what it holds; return what was spent since it was last closed, in words."""
 
 
 class Reader:
@@ -62,7 +80,6 @@ class Reader:
         self._check_labels(place)
 
     def _of_degrees(self, listed: Sequence[str] | None, place: str) -> tuple[str, ...]:
-        """Return the labels whose shares are read."""
         if self.verdicts:
             raise CardError(
                 f"{place}.verdicts is given, and the parser {self.parser.name!r} reads a degree",
@@ -85,7 +102,6 @@ class Reader:
     def _of_verdicts(
         self, entry: ModelJudge, listed: Sequence[str] | None, place: str
     ) -> tuple[str, ...]:
-        """Return the labels that are looked for."""
         fixed = self.parser.labels
         known = {label for c in entry.constructs or fixed for label in fixed.get(c, ())}
         expected = set(listed) if listed is not None else known if fixed else set(self.verdicts)
@@ -137,7 +153,8 @@ class Reader:
         if self.parser.shares is not None:
             shares = output.shares or ()
             if sum(shares) < LEAST_SHARE:
-                return Decision("unparsed", None, f"its labels have {sum(shares):.3f} of the next")
+                reason = f"its labels have {sum(shares):.3f} of the next token's probability"
+                return Decision("unparsed", None, reason)
             return self._degree(construct, self.parser.shares(shares))
         if is_unfinished(output.text, self.thinking):
             return Decision("unparsed", None, f"never left its thinking: {quoted(output.text)}")

@@ -25,7 +25,7 @@ from safebench.models.interface import Conversation
 from safebench.models.quiet import raised_as
 
 TO_FILL: Final = "TO FILL IN"
-"""How a value begins that a preset cannot know."""
+"""Beginning of a value that a preset cannot know."""
 _MAX_BYTES: Final = 2**20
 _SYMBOL: Final = re.compile(r"(\w+)(?:\[(\d+)\])?")
 _PROBE: Final = Exchange("What is the capital of France?", "It is Paris, on the river Seine.")
@@ -36,7 +36,7 @@ def template_of(entry: ModelJudge) -> FileTemplate | DistributionTemplate | OwnT
     found = require(entry.template, f"the template of judge {entry.name}")
     if found is None:
         raise CardError(
-            f"judge {entry.name} has no template: where the text comes from that it is given",
+            f"judge {entry.name} has no template: nothing says where its prompt text comes from",
             fix="give `template` with source: file, distribution or tokenizer; `safebench judges` "
             "has those of known judges",
         )
@@ -187,29 +187,32 @@ def render(entry: ModelJudge, tokenizer: Any, asked: Conversation | str) -> str:
         return str(tokenizer.apply_chat_template(messages, tokenize=False, **arguments))
 
 
-def bind_judge(entry: ModelJudge, tokenizer: Any) -> None:
-    """Give a judge's tokenizer the day and the arguments of the card; raises CardError."""
+def open_template(entry: ModelJudge, folder: Path, tokenizer: Any = None) -> str:
+    """Return the text of a judge's template, ready to be filled in and rendered.
+
+    The tokenizer, where there is one, is given the day and the arguments of the card, and its chat
+    template is tried, before anything is spent.
+
+    Raises:
+        CardError, JudgeError: as `read_template`, or the chat template leaves something out, the
+            system message say.
+    """
+    if tokenizer is None:
+        return read_template(entry, folder)
     template = template_of(entry)
     arguments = template.arguments if isinstance(template, OwnTemplate) else None
     place = f"the template of judge {entry.name}"
     bind(tokenizer, place, date=template.date, arguments=arguments)
-
-
-def check_rendered(entry: ModelJudge, text: str, tokenizer: Any) -> None:
-    """Check that a chat template says all that it is given, before anything is spent.
-
-    Raises:
-        JudgeError: it leaves something out, the system message say.
-    """
+    text = read_template(entry, folder, tokenizer)
     asked = fill(entry, text, _PROBE)
-    if isinstance(asked, str):
-        return
-    lacking = missing_from(render(entry, tokenizer, asked), asked.messages)
-    if lacking is not None:
-        raise JudgeError(
-            f"judge {entry.name}: its chat template leaves out what the {lacking['role']} says",
-            fix="take template.system out, or give a template with chat: false",
-        )
+    if isinstance(asked, Conversation):
+        lacking = missing_from(render(entry, tokenizer, asked), asked.messages)
+        if lacking is not None:
+            raise JudgeError(
+                f"judge {entry.name}: its chat template leaves out what the {lacking['role']} says",
+                fix="take template.system out, or give a template with chat: false",
+            )
+    return text
 
 
 def missing_template(entry: ModelJudge, folder: Path) -> list[Missing]:
