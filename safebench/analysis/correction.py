@@ -310,7 +310,7 @@ def _spanning(
     )
 
 
-def said(value: Measure | None, *, is_change: bool = False, minus: str = "-") -> str:
+def in_words(value: Measure | None, *, is_change: bool = False, minus: str = "-") -> str:
     """Return a corrected number with its interval; in words that there is none, and why."""
     if value is None:
         return words.NOT_MEASURED
@@ -325,5 +325,5 @@ def said(value: Measure | None, *, is_change: bool = False, minus: str = "-") ->
 def beside(value: Measure | None, *, is_change: bool = False, minus: str = "-") -> str:
     """Return what stands beside a number as judged: the corrected one, or that there is none."""
     if isinstance(value, Number):
-        return f"corrected {said(value, is_change=is_change, minus=minus)}"
+        return f"corrected {in_words(value, is_change=is_change, minus=minus)}"
     return NOT_INCLUDED

@@ -74,7 +74,7 @@ class Pair:
         """Return another value of that estimate."""
         return proportion(value) if self.change is None else signed(value)
 
-    def said(self, value: float) -> str:
+    def sentence(self, value: float) -> str:
         """Return a sentence in which it is another: `harm changes by +.10`."""
         return f"{self.name} {'is' if self.change is None else 'changes by'} {self.write(value)}"
 
@@ -226,8 +226,8 @@ def _incoherent(study: Study) -> Iterator[Doubt]:
 
     moves, pair = _worst((abs(without(pair) - pair.moved), pair) for pair in study.pairs)
     if pair is not None:
-        said = f"{_shares(pair, 'incoherent')} are incoherent"
-        text = f"{said}; without them {pair.said(without(pair))}"
+        incoherence = f"{_shares(pair, 'incoherent')} are incoherent"
+        text = f"{incoherence}; without them {pair.sentence(without(pair))}"
         yield _known("incoherent", text, moves, "")
 
 
@@ -247,7 +247,7 @@ def _judge_error(study: Study) -> Iterator[Doubt]:
         if isinstance(one, Number)
     )
     if fixed is not None:
-        text = f"the judge errs: corrected for it, {fixed[0].said(fixed[1].estimate)}"
+        text = f"the judge errs: corrected for it, {fixed[0].sentence(fixed[1].estimate)}"
         yield _known("judge_error", text, moves, "")
     unknown = [pair for pair, one in found.values() if not isinstance(one, Number)]
     if unknown:
@@ -266,7 +266,7 @@ def _judges(study: Study) -> Iterator[Doubt]:
         pair = next(p for p in study.pairs if key_of(p.score) == key_of(one.estimand))
         sign = ", the other way" if one.turns else ""
         text = (
-            f"judges differ: {pair.said(values[first])} by {first}, "
+            f"judges differ: {pair.sentence(values[first])} by {first}, "
             f"{pair.write(values[apart])} by {apart}{sign}"
         )
         yield _known("judges_differ", text, abs(values[apart] - values[first]), "")
@@ -307,7 +307,7 @@ def _decodings(study: Study) -> Iterator[Doubt]:
     moves, apart = _worst(found)
     if apart is not None:
         pair, decoding, value = apart
-        yield _known("decodings_differ", f"under {decoding}, {pair.said(value)}", moves, "")
+        yield _known("decodings_differ", f"under {decoding}, {pair.sentence(value)}", moves, "")
 
 
 @_check
@@ -364,8 +364,8 @@ def _tasks_differ(study: Study) -> Iterator[Doubt]:
             of.setdefault(pair.score.construct, {})[pair.moved] = reading
     for construct, found in of.items():
         if len({reading.word for reading in found.values()}) > 1:
-            said = listed(f"{r.shown} on {r.estimand.task}" for r in found.values())
-            text = f"tasks differ in {construct_name(construct)}: {said}"
+            names = listed(f"{r.shown} on {r.estimand.task}" for r in found.values())
+            text = f"tasks differ in {construct_name(construct)}: {names}"
             yield _known("tasks_differ", text, max(found) - min(found), "")
 
 
@@ -385,6 +385,6 @@ def _refuses_more(study: Study) -> Iterator[Doubt]:
 def _chosen(study: Study) -> Iterator[Doubt]:
     moved = study.selection.moved
     if moved and study.pairs:
-        said = listed(f"{name} {value}" for name, value in moved.items())
-        text = f"{said} was chosen now; the card named its primary numbers before they were known"
+        values = listed(f"{name} {value}" for name, value in moved.items())
+        text = f"{values} was chosen now; the card named its primary numbers before they were known"
         yield study.unmeasured("chosen_afterwards", text, "")

@@ -132,8 +132,8 @@ def _collapsed(card: Card, results: MeasuredResults, estimand: PrimaryEstimand) 
 
 def chance_of(card: Card, task: str) -> float:
     """Return the score that guessing reaches on a task; 0 where the card does not say."""
-    told = next((one.chance for one in card.task_list() if one.name == task), None)
-    return told if isinstance(told, float | int) else 0.0
+    chance = next((one.chance for one in card.task_list() if one.name == task), None)
+    return chance if isinstance(chance, float | int) else 0.0
 
 
 @dataclass(frozen=True)

@@ -167,10 +167,10 @@ def _wording_gaps(card: Card, results: MeasuredResults) -> Iterator[Gap]:
     found = [[name for name in family if name in asked] for family in families(listed)]
     few = [names for names in found if 0 < len(names) < FEWEST_WORDINGS]
     if few:
-        said = ", ".join(f"{names[0]} has {count(len(names), 'wording')}" for names in few)
+        wordings = ", ".join(f"{names[0]} has {count(len(names), 'wording')}" for names in few)
         yield Gap(
             "judge wording",
-            f"{said} of its template; from {FEWEST_WORDINGS} on, the range over them is given",
+            f"{wordings} of its template; from {FEWEST_WORDINGS} on, the range over them is given",
         )
 
 

@@ -222,8 +222,8 @@ def _score_verdict(estimand: PrimaryEstimand, pair: Pair, veto: _Veto, test: _Te
     if test.is_exact(pair) and prompts >= FEWEST_PROMPTS:
         found = "reproduced", _EXACT
     word, reason = veto.apply(*found)
-    told = {"trial": veto.trial, "identical": veto.identical, "verdict": word, "reason": reason}
-    return row.model_copy(update=told)
+    changes = {"trial": veto.trial, "identical": veto.identical, "verdict": word, "reason": reason}
+    return row.model_copy(update=changes)
 
 
 def _change_verdict(
@@ -247,8 +247,8 @@ def _change_verdict(
     reason = row.reason
     if test.is_exact(bases) and test.is_exact(tuned) and len(tuned[1].prompts) >= FEWEST_PROMPTS:
         words, reason = dict.fromkeys(words, "reproduced"), _EXACT
-    told = {name: veto.apply(word)[0] for name, word in words.items()}
-    return row.model_copy(update={**told, "reason": veto.apply("", reason)[1]})
+    vetoed = {name: veto.apply(word)[0] for name, word in words.items()}
+    return row.model_copy(update={**vetoed, "reason": veto.apply("", reason)[1]})
 
 
 # --- several reruns of one submission, taken together (spec/v1/signatures.md)

@@ -82,8 +82,8 @@ def _check_manifest(folder: Path, evidence: Evidence) -> list[FileProblem]:
     differing = {path for path, _ in set(listed) ^ {(f.path, f.sha256) for f in evidence.files}}
     differing |= {path for path, _ in listed if sum(path == other for other, _ in listed) > 1}
     for entry in entries:
-        said, counted = in_card.get(entry["path"]), entry.get("rows")
-        if said is not None and isinstance(said.rows, int) and said.rows != counted:
+        declared, counted = in_card.get(entry["path"]), entry.get("rows")
+        if declared is not None and isinstance(declared.rows, int) and declared.rows != counted:
             differing |= {entry["path"]} if isinstance(counted, int) else set()
     if not differing:
         return []

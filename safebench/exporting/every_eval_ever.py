@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from safebench.analysis.correction import NOT_INCLUDED, corrections, said
+from safebench.analysis.correction import NOT_INCLUDED, corrections, in_words
 from safebench.card.base import NotReported
 from safebench.card.decoding import Decoding
 from safebench.card.digest import protocol_digest
@@ -162,7 +162,7 @@ class _Writer(Writer):
             "safebench.outcomes_sha256": self.submission.outcomes_sha256,
             "safebench.spec": self.card.spec,
             "safebench.is_primary": "false" if primary is None else "true",
-            "safebench.judge_error": said(self.corrected[key_of(block)].score)
+            "safebench.judge_error": in_words(self.corrected[key_of(block)].score)
             if isinstance(score, MeasuredScore)
             else NOT_INCLUDED,
         }

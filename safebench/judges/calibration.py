@@ -137,7 +137,7 @@ class Agreement:
         """What it is about, in a word or two."""
         return self.group or self.condition or "all"
 
-    def entry(self, **said: Any) -> Calibration:
+    def entry(self, **fields: Any) -> Calibration:
         """Return the card's entry; `said` is what only the caller knows: data, digest, ..."""
         kappa = self.kappa.estimate
         counts = () if self.weighted else ("positives", "found", "negatives", "cleared")
@@ -155,7 +155,7 @@ class Agreement:
                 **{name: getattr(self, name) for name in counts},
                 **_rate("sensitivity", self.sensitivity),
                 **_rate("specificity", self.specificity),
-                **said,
+                **fields,
             }
         )
 

@@ -76,12 +76,12 @@ class People(Judge):
 def _decision(construct: Construct, given: Sequence[str]) -> Decision:
     if not given:
         return Decision("unparsed", None)
-    said = ", ".join(f"{label} {n}" for label, n in sorted(Counter(given).items()))
+    counts = ", ".join(f"{label} {n}" for label, n in sorted(Counter(given).items()))
     chosen: Any = majority(given)
     if chosen is None:
-        return Decision("unparsed", None, f"no majority: {said}")
+        return Decision("unparsed", None, f"no majority: {counts}")
     verdict: Verdict = chosen
-    return Decision(verdict, score_of(construct, verdict), f"labels: {said}")
+    return Decision(verdict, score_of(construct, verdict), f"labels: {counts}")
 
 
 def _plain(text: str) -> str:
@@ -109,9 +109,9 @@ def _read(entry: HumanJudge, sheet: LabelSheet, folder: Path) -> list[Label]:
         ) from problem
     # Before a line of it is read, so that no message quotes another file.
     if digest != sheet.sha256:
-        said = "none" if isinstance(sheet.sha256, NotReported) else sheet.sha256
+        declared = "none" if isinstance(sheet.sha256, NotReported) else sheet.sha256
         raise JudgeError(
-            f"judge {entry.name}: {path} has SHA-256 {digest}, but its sha256 is {said}",
+            f"judge {entry.name}: {path} has SHA-256 {digest}, but its sha256 is {declared}",
             fix="use the labels that the card was made with; where these are meant, give their "
             "digest, and the judge another name",
         )

@@ -140,7 +140,7 @@ def try_judges(
         CardError, JudgeError, ModelError: as `open_judges`, and where neither output can be read.
     """
     check_keys(entries)
-    setting, said = Setting(folder, device), _Planted(progress or Silent())
+    setting, recorder = Setting(folder, device), _Planted(progress or Silent())
     for entry in entries:
         kind = kind_of(entry, f"judge {entry.name}")
         if kind.combines:
@@ -148,7 +148,7 @@ def try_judges(
         judge = kind.open(entry, setting)
         if kind.asks_people:
             continue  # opened, so that its labels are read; of planted responses it has none
-        judge.begin(_PLANTED, np.ones(len(_PLANTED), dtype=np.int64), said, None)
+        judge.begin(_PLANTED, np.ones(len(_PLANTED), dtype=np.int64), recorder, None)
         for construct in kind.constructs:
             if construct == "capability" or not judge.decides(construct):
                 continue

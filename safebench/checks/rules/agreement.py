@@ -181,15 +181,15 @@ def _prompts_are_the_tasks(subject: Subject) -> Hits:
     for number, task in enumerate(subject.card.task_list()):
         place, found = ("tasks", number), asked.get(task.name, {})
         for field in ("prompts", "limit"):
-            said = reported(getattr(task, field))
+            declared = reported(getattr(task, field))
             if (
-                said is not None
+                declared is not None
                 and found
-                and (len(found) != said if field == "prompts" else len(found) > said)
+                and (len(found) != declared if field == "prompts" else len(found) > declared)
             ):
                 yield (
                     (*place, field),
-                    f"{field} is {said:,}, and the outcomes have {len(found):,} prompts",
+                    f"{field} is {declared:,}, and the outcomes have {len(found):,} prompts",
                 )
         loaded = subject.task_documents.get(task.name)
         if loaded is None or not found:

@@ -50,15 +50,15 @@ def _named_digests_hold(subject: Subject) -> Hits:
     from safebench.models.weights import weights_sha256
 
     for pointer, target, path, entry in _measured_files(subject):
-        said = text(entry.sha256)
-        if target is None or said is None:
+        declared = text(entry.sha256)
+        if target is None or declared is None:
             continue
         try:
             found = weights_sha256(target) if pointer[0] == "model" else sha256_of(target)
         except (SafebenchError, OSError):
             continue  # a folder without weights: SB-EVI-026
-        if found != said:
-            yield ((*pointer, "sha256"), f"{path} has sha256 {found}, expected {said}")
+        if found != declared:
+            yield ((*pointer, "sha256"), f"{path} has sha256 {found}, expected {declared}")
         elif pointer[0] == "data":
             yield from _examples(pointer, target, path, entry)
 
@@ -66,15 +66,15 @@ def _named_digests_hold(subject: Subject) -> Hits:
 def _examples(pointer: Pointer, target: Path, path: str, entry: Any) -> Hits:
     from safebench.rows import read_rows
 
-    said = reported(entry.examples)
-    if said is None or entry.subset is not None or entry.weight is not None or entry.split:
+    declared = reported(entry.examples)
+    if declared is None or entry.subset is not None or entry.weight is not None or entry.split:
         return
     try:
         count = sum(1 for _ in read_rows(target, EvidenceError))
     except SafebenchError:
         return  # of a format that has no rows here
-    if count != said:
-        message = f"examples is {said:,}, and {path} has {count:,}"
+    if count != declared:
+        message = f"examples is {declared:,}, and {path} has {count:,}"
         yield ((*pointer, "examples"), message, "give the number, or the subset that was used")
 
 
@@ -108,20 +108,20 @@ def _journal_agrees(subject: Subject) -> Hits:
     journal = inside(subject.folder, JOURNAL_FILE)
     if journal is None or not journal.is_file():
         return
-    told: dict[Any, str] = {
+    logged: dict[Any, str] = {
         run: state.status for run, state in Journal(subject.folder).states().items()
     }
     card: dict[Any, str] = {
         (r.condition, reported(r.training_seed)): r.status for r in subject.runs
     }
-    for run in sorted(told.keys() | card.keys(), key=str):
-        found, said = told.get(run), card.get(run)
-        if found == said or (found == "registered" and said == "finished"):
+    for run in sorted(logged.keys() | card.keys(), key=str):
+        found, declared = logged.get(run), card.get(run)
+        if found == declared or (found == "registered" and declared == "finished"):
             continue
         whose = run[0] if run[1] is None else f"{run[0]}, training seed {run[1]}"
         yield (
             ("evidence", "runs"),
-            f"{whose}: {said or 'not listed'} in the card, {found or 'not registered'} in "
+            f"{whose}: {declared or 'not listed'} in the card, {found or 'not registered'} in "
             f"{JOURNAL_FILE}",
             "list every run that was registered, with how it ended",
         )

@@ -206,15 +206,15 @@ def _sets_something(subject: Subject) -> Hits:
 def _registration(subject: Subject) -> Registration | EvidenceError | None:
     """Return the registration of derived seeds, or why it cannot be read; None without one."""
     seeds = _seeds(subject, "derived")
-    said = reported(seeds.registration) if seeds else None
-    if said is None or subject.folder is None:
+    declared = reported(seeds.registration) if seeds else None
+    if declared is None or subject.folder is None:
         return None
     path = subject.beside(REGISTRATION_FILE)
     if path is None or not path.is_file():
         return EvidenceError(f"there is no {REGISTRATION_FILE} beside the card")
     found = sha256_of(path)
-    if found != said:
-        return EvidenceError(f"{REGISTRATION_FILE} has sha256 {found}, expected {said}")
+    if found != declared:
+        return EvidenceError(f"{REGISTRATION_FILE} has sha256 {found}, expected {declared}")
     try:
         return read_registration(path)
     except EvidenceError as problem:

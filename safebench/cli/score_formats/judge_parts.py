@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from safebench.analysis.correction import NOT_INCLUDED, Corrected, said
+from safebench.analysis.correction import NOT_INCLUDED, Corrected, in_words
 from safebench.analysis.judges import Judges
 from safebench.analysis.measures import NotMeasured, Number
 from safebench.analysis.report import ScoreReport
@@ -28,9 +28,9 @@ def judge_error(one: Corrected) -> str:
     """Return what judge error makes of a score, of its change from base and of its stability."""
     if isinstance(one.score, NotMeasured):
         return one.score.reason.removeprefix("judge error ")
-    found = [f"score {said(one.score)} ({one.score.method})"]
+    found = [f"score {in_words(one.score)} ({one.score.method})"]
     if one.change is not None:
-        found.append(f"change from base {said(one.change, is_change=True)}")
+        found.append(f"change from base {in_words(one.change, is_change=True)}")
     if isinstance(one.stability, Number) and one.stability.lower is not None:
         bound = proportion(one.stability.lower)
         found.append(f"stability at least {bound} ({one.stability.method})")
@@ -83,15 +83,15 @@ def wordings_text(one: Judges) -> str:
     for found in one.wordings:
         lowest, highest = found.estimates
         names = listed(score.judge for score in found.scores)
-        said = (
+        text = (
             f"{proportion(lowest)} to {proportion(highest)} over "
             f"{count(len(found.scores), 'wording')} of one judge ({names}), intervals "
             f"{interval(*found.ends)}"
         )
         if found.changes:
             ends = sorted(change.estimate for change in found.changes)
-            said += f", change from base {signed(ends[0])} to {signed(ends[-1])}"
-        parts.append(said)
+            text += f", change from base {signed(ends[0])} to {signed(ends[-1])}"
+        parts.append(text)
     return "; ".join(parts)
 
 

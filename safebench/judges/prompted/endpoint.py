@@ -109,11 +109,11 @@ class Endpoint:
         (requests, tokens_in, tokens_out), self._spent = self._spent, [0, 0, 0]
         if not requests:
             return ""
-        said = f"{count(requests, 'request')}, {count(tokens_in, 'token')} in, {tokens_out:,} out"
+        usage = f"{count(requests, 'request')}, {count(tokens_in, 'token')} in, {tokens_out:,} out"
         if len(self._prices) == len(PRICES):
             cost = (tokens_in * self._prices[0] + tokens_out * self._prices[1]) / 1e6
-            said += f"; cost {rounded(cost, 4)} by {' and '.join(PRICES)}"
-        return said
+            usage += f"; cost {rounded(cost, 4)} by {' and '.join(PRICES)}"
+        return usage
 
     def _body(self, question: Exchange) -> dict[str, Any]:
         asked = fill(self.entry, self._template, question)
@@ -184,12 +184,12 @@ class Endpoint:
             reply = json.loads(text)
             choice = reply["choices"][0]
             message = choice["message"] if "messages" in asked else None
-            said = choice["text"] if message is None else message.get("content", 0)
+            content = choice["text"] if message is None else message.get("content", 0)
             refusal = None if message is None else message.get("refusal")
-            said = None if refusal and not said else said
+            content = None if refusal and not content else content
         except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            said, refusal = 0, None
-        if not isinstance(said, str | None):
+            content, refusal = 0, None
+        if not isinstance(content, str | None):
             raise JudgeError(
                 f"{self._where()} answers something else than OpenAI's API: {shown(text)}",
                 fix=f"check {URL}: it ends in /v1, and its server has /chat/completions (or "
@@ -203,20 +203,20 @@ class Endpoint:
                 have + (new if isinstance(new, int) else 0)
                 for have, new in zip(self._spent, spent, strict=True)
             ]
-        if status == "blocked" or (not said and refusal):
+        if status == "blocked" or (not content and refusal):
             return Output("", "refused", day=day)
         if self._is_read:
             return Output("", shares=self._shares(choice), day=day)
-        return Output(said or "", "truncated" if status == "truncated" else "ok", day=day)
+        return Output(content or "", "truncated" if status == "truncated" else "ok", day=day)
 
     def _shares(self, choice: Mapping[str, Any]) -> tuple[float, ...]:
         """Return the probability of each label as the next token; raises JudgeError."""
         try:
-            told = choice["logprobs"]
+            logprobs = choice["logprobs"]
             listed = (
-                [(one["token"], one["logprob"]) for one in told["content"][0]["top_logprobs"]]
-                if "content" in told
-                else list(told["top_logprobs"][0].items())
+                [(one["token"], one["logprob"]) for one in logprobs["content"][0]["top_logprobs"]]
+                if "content" in logprobs
+                else list(logprobs["top_logprobs"][0].items())
             )
             tokens = [(t.strip().casefold(), math.exp(min(0.0, float(x)))) for t, x in listed]
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as problem:

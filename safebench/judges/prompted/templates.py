@@ -138,10 +138,10 @@ def read_template(entry: ModelJudge, folder: Path, tokenizer: Any = None) -> str
     digest = hashlib.sha256(text.encode()).hexdigest()
     pinned = entry.prompt_template_sha256
     if isinstance(pinned, NotReported) or pinned != digest:
-        said = "none" if isinstance(pinned, NotReported) else pinned
+        declared = "none" if isinstance(pinned, NotReported) else pinned
         raise JudgeError(
             f"judge {entry.name}: {where} has SHA-256 {digest}, but prompt_template_sha256 is "
-            f"{said}",
+            f"{declared}",
             fix="use the template that the card was made with; where this one is meant, give its "
             "digest, and the judge another name",
         )
