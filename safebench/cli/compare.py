@@ -17,7 +17,6 @@ from safebench.cli import options
 from safebench.cli.console import print_json, printer
 from safebench.cli.uncarded import has_card, meaning_of, meaning_options
 
-SCHEMA = "safebench/comparison/1"
 CONDITIONS = click.Choice(("base", "tuned", "control"))
 
 
@@ -90,15 +89,11 @@ def command(
         _compare_protocols(cards, style)
         return
     from safebench.analysis.comparison import compare_submissions
-    from safebench.cli.comparison import print_comparison
+    from safebench.cli.comparison import show
     from safebench.evidence.submission import Submission
 
     a, b = (Submission(card, path) for card, path in zip(cards, pair, strict=True))
-    found = compare_submissions(a, b, Choice(**choice), flips)
-    if style == "json":
-        print_json({"schema_version": SCHEMA, **asdict(found)})
-    else:
-        print_comparison(printer(), found)
+    show(compare_submissions(a, b, Choice(**choice), flips), style)
 
 
 def _pair(paths: Sequence[Path], a: str | None, b: str | None) -> tuple[Path, Path]:
@@ -118,7 +113,7 @@ def _card(path: Path) -> Path:
 
 
 def _compare_protocols(cards: tuple[Card, Card], style: str) -> None:
-    from safebench.cli.comparison import print_protocols
+    from safebench.cli.comparison import SCHEMA, print_protocols
 
     protocol = protocol_differences(*cards)
     environment = environment_differences(*cards, names=("A", "B"))

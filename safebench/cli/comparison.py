@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 
@@ -12,7 +14,7 @@ from safebench.analysis.measures import Measure, Number
 from safebench.card.differences import ProtocolDifferences
 from safebench.card.differing import Variable
 from safebench.card.measured import MeasuredScore
-from safebench.cli.console import print_wrapped
+from safebench.cli.console import print_json, print_wrapped, printer
 from safebench.cli.summary import score_text
 from safebench.cli.tables import columns, print_cells
 from safebench.errors import visible
@@ -31,13 +33,22 @@ from safebench.words import (
     where,
 )
 
+SCHEMA = "safebench/comparison/1"
 _INDENT = 14
 _CATEGORIES = 5
 _UNKNOWN = ("absent", "not reported", "cannot be pinned")
 """Values of a variable of which nothing is known."""
 
 
-def print_comparison(console: Console, found: SubmissionComparison) -> None:
+def show(found: SubmissionComparison, style: str, **more: Any) -> None:
+    """Print a comparison as `text`, or as `json` with further members."""
+    if style == "json":
+        print_json({"schema_version": SCHEMA, **asdict(found), **more})
+    else:
+        _print_comparison(printer(), found)
+
+
+def _print_comparison(console: Console, found: SubmissionComparison) -> None:
     """Print both submissions, what their protocols do differently, and every difference."""
     for name, side in (("A", found.a), ("B", found.b)):
         _line(console, name, side.runs or f"{side.id}, {side.organisation}")

@@ -140,19 +140,13 @@ class TerminalProgress:
                 self._console.print(line, highlight=False, markup=False)
 
 
-def printer() -> Console:
-    """Return a console for tables on stdout, of unlimited width unless it is a terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_NO_END)
-
-
-def screen() -> Console:
-    """Return a console as wide as the terminal; of `SCREEN_WIDTH` columns where there is none.
+def printer(width: int = _NO_END) -> Console:
+    """Return a console on stdout as wide as its terminal, of `width` columns where there is none.
 
     Cells that are too long go on in a further line: nothing is cut.
     """
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=SCREEN_WIDTH)
+    return console if console.is_terminal else Console(highlight=False, width=width)
 
 
 def text_width(console: Console) -> int:

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from safebench.card.measured import complete_results
 from safebench.cli import import_texts as texts
 from safebench.cli import options as shared
 from safebench.cli.console import TerminalProgress, printer
@@ -202,10 +201,8 @@ def command_of(name: str) -> click.Command:
 
     files = click.argument("files", nargs=-1, required=True, type=_FILE, callback=texts.files)
     sources = _OF_MODELS if reader.by_model else (files,)
-    # click lists the option that was added last first.
-    for decorate in reversed((*sources, *map(_decorator, reader.options), *_COMMON)):
-        callback = decorate(callback)
-    return click.command(name, help=reader.help)(callback)
+    decorate = shared.as_one(*sources, *map(_decorator, reader.options), *_COMMON)
+    return click.command(name, help=reader.help)(decorate(callback))
 
 
 def _decorator(option: Option) -> Decorator:
@@ -236,9 +233,7 @@ def _report(imported: Imported, out: Path) -> None:
             f"{out / 'extra.json'}: look at it before you publish",
             err=True,
         )
-    results = complete_results(imported.card)
-    if results is not None:
-        print_summary(printer(), imported.card, results)
+    print_summary(printer(), imported.card)
     card = out / "card.yaml"
     click.echo(text.render([imported.report]))
     click.echo(f"\nWrote {card}, with {count(imported.responses, 'response')}.")

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
 _EXIT_CODES = "Exit codes: 0 done; 2 the command failed; 130 interrupted."
+
+
+def from_modules(package: str) -> Callable[[str], click.Command]:
+    """Return what imports a command from the module of a package that has its name."""
+
+    def load(name: str) -> click.Command:
+        module = {"import": "imports"}.get(name, name)  # `import` cannot name a module
+        command: click.Command = importlib.import_module(f"{package}.{module}").command
+        return command
+
+    return load
 
 
 class LazyGroup(click.Group):
@@ -48,7 +60,7 @@ class LazyGroup(click.Group):
 
 
 class DefaultGroup(LazyGroup):
-    """A group whose first word may be left out: what is none of its commands is given to one."""
+    """A group that gives arguments to a default command where they begin with no command."""
 
     def __init__(self, *args: Any, default: str, **settings: Any) -> None:
         """Take the name of the command that stands for none."""

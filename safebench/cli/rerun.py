@@ -142,13 +142,12 @@ def command(
         )
         return
     ctx.meta[options.QUIET] |= style == "json"
-    _check_options(kind, out, seeds=seeds, fraction=fraction, nonce=nonce, generation=generation)
+    _check_options(kind, out, seeds=seeds, subset=fraction, nonce=nonce, generation=generation)
     if kind == "recompute":
         from safebench.checks.recompute import recompute
 
         original = Submission.read(submission)
-        report = recompute(original)
-        _finish(ctx, report, original, out, style)
+        _finish(ctx, recompute(original), original, out, style)
         return
     from safebench.study.rerun import Extent
 
@@ -195,19 +194,12 @@ def _check_options(kind: Kind, out: Path | None, **given: Any) -> None:
     """Check that the options belong to the kind; raises RunError."""
     if out is None and kind != "recompute":
         raise RunError(f"--kind {kind} needs a folder to write to", fix="give --out DIR")
-    used = {
-        "recompute": (),
-        "rejudge": ("seeds", "fraction", "nonce"),
-        "regenerate": ("seeds", "fraction", "nonce", "generation"),
-        "retrain": ("seeds", "fraction", "nonce"),
-    }[kind]
-    names = {"fraction": "subset"}
+    draw = ("seeds", "subset", "nonce")
+    used = {"recompute": (), "regenerate": (*draw, "generation")}.get(kind, draw)
     for name, value in given.items():
         if value not in (None, "original") and name not in used:
-            raise RunError(
-                f"--{names.get(name, name)} has no meaning for --kind {kind}", fix="leave it out"
-            )
-    if given["nonce"] is not None and given["fraction"] is None:
+            raise RunError(f"--{name} has no meaning for --kind {kind}", fix="leave it out")
+    if given["nonce"] is not None and given["subset"] is None:
         raise RunError("--nonce without --subset draws nothing", fix="give --subset FRACTION")
 
 
@@ -272,8 +264,8 @@ def repeat(
     """Execute a rerun into a folder and return its report.
 
     `extent`: how much is repeated, all by default; `until_settled`: whether retraining adds seeds
-    by the standard's schedule; `base`: folder of the base model, where it is
-    not in the submission; `settings`: of `Settings`.
+    by the standard's schedule; `base`: folder of the base model, where the submission does not
+    hold it; `settings`: of `Settings`.
     """
     from safebench.analysis.verdict import compare
     from safebench.study.rerun import Extent, primary_blocks, rerun_card, seeds_of

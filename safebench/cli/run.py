@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from safebench.card.measured import complete_results
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.summary import print_summary
@@ -160,10 +159,8 @@ def report(outcome: RunResult, out: Path, shard: str, *, again: bool = False) ->
 
 def report_finished(card: Card, lost: Mapping[Run, str], out: Path, *, again: bool) -> None:
     """Print the numbers of a finished run, and what to do next."""
-    results = complete_results(card)
-    if results is not None:
-        click.echo("")
-        print_summary(printer(), card, results)
+    click.echo("")
+    print_summary(printer(), card)
     for (condition, seed), reason in lost.items():
         click.echo(f"\n{condition}, training seed {seed} is lost: {reason}")
     click.echo(f"\n{'Finished earlier' if again else 'Wrote'}: {out / 'card.yaml'}.")

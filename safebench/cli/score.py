@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from safebench.analysis.report import make_report
+from safebench.analysis.figure import SUFFIXES, write_figure
+from safebench.analysis.report import ScoreReport, make_report
 from safebench.analysis.selection import Selection
 from safebench.card.measured import complete_results
 from safebench.cli import options
@@ -16,6 +17,9 @@ from safebench.cli.score_formats.interface import FORMATS, FULL, render
 from safebench.cli.uncarded import has_card, meaning_options, submission_in
 from safebench.errors import SafebenchError, visible
 from safebench.evidence.submission import Submission
+
+_OTHER_PICTURES = (".eps", ".gif", ".jpeg", ".jpg", ".ps", ".tif", ".tiff", ".webp")
+"""Endings of pictures that are not drawn: with one of them, PATH is no name of a folder."""
 
 
 @click.command(name="score")
@@ -61,9 +65,7 @@ def command(directory: Path, style: str, full: bool, plots: Path | None, **choic
     style = FULL if full and style == "text" else style
     click.echo(render(report, style))
     if plots is not None:
-        from safebench.cli.plotting import write
-
-        for path in write(report, plots):
+        for path in write_plots(report, plots):
             click.echo(f"drew {visible(str(path))}", err=True)
     if _differs(submission, selection, report.results):
         click.echo(
@@ -78,6 +80,24 @@ def command(directory: Path, style: str, full: bool, plots: Path | None, **choic
         click.echo(next_steps(report, directory))
     elif style == FULL:
         click.echo(f"\nNext: safebench plan {visible(shlex.quote(str(directory)))} --target .05")
+
+
+def write_plots(report: ScoreReport, path: Path) -> list[Path]:
+    """Write the pictures of `--plots`: into a folder our own, or one file for a paper.
+
+    Returns every file that was written; raises click.UsageError for a format that is not drawn.
+    """
+    suffix = path.suffix.lower()
+    if path.is_dir() or suffix not in (*SUFFIXES, *_OTHER_PICTURES):
+        from safebench.site import plots
+
+        return plots.write_plots(report, path)
+    if suffix in _OTHER_PICTURES:
+        raise click.UsageError(
+            f"--plots {path}: give a folder, or a file that ends in {', '.join(SUFFIXES)}"
+        )
+    write_figure(report, path)
+    return [path]
 
 
 def _differs(submission: Submission, selection: Selection, results: object) -> bool:

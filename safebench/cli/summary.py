@@ -8,7 +8,13 @@ from rich.console import Console
 
 from safebench import words
 from safebench.card.card import Card
-from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredScore, cut_shares
+from safebench.card.measured import (
+    MeasuredChange,
+    MeasuredResults,
+    MeasuredScore,
+    complete_results,
+    cut_shares,
+)
 from safebench.card.results import (
     MOST_TRUNCATED,
     PlaceKey,
@@ -27,8 +33,14 @@ Judged = tuple[str, str, str]
 """Task, construct and judge."""
 
 
-def print_summary(console: Console, card: Card, results: MeasuredResults) -> None:
-    """Print base and tuned scores, the seeds behind them, the change, the stability."""
+def print_summary(console: Console, card: Card) -> None:
+    """Print base and tuned scores, the seeds behind them, the change, the stability.
+
+    Nothing is printed of a plan: it has no results.
+    """
+    results = complete_results(card)
+    if results is None:
+        return
     print_scores(console, card, results)
     for estimand in results.primary:
         print_primary(console, card, results, estimand)

@@ -3,47 +3,43 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from safebench.cli.options import as_one
 from safebench.errors import visible
 
 if TYPE_CHECKING:  # what reads them is loaded only where there are such runs
     from safebench.evidence.submission import Submission
     from safebench.importing.uncarded.read import Meaning, Uncarded
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-_OPTIONS = (
-    (
+meaning_options = as_one(
+    click.option(
         "--measures",
-        "TASK=CONSTRUCT",
-        "What a task of runs without a card measures that is not one of safebench's: harm, "
-        "over_refusal, capability or severity.",
+        metavar="TASK=CONSTRUCT",
+        multiple=True,
+        help="What a task of runs without a card measures that is not one of safebench's: harm, "
+        "over_refusal, capability or severity. May be repeated.",
     ),
-    (
+    click.option(
         "--label",
-        "[JUDGE:]WORD=VERDICT",
-        "What a grade in runs without a card means: refused, partial, complied or incoherent.",
+        metavar="[JUDGE:]WORD=VERDICT",
+        multiple=True,
+        help="What a grade in runs without a card means: refused, partial, complied or "
+        "incoherent. May be repeated.",
     ),
-    (
+    click.option(
         "--column",
-        "FIELD=COLUMN",
-        "Column of a table that holds a field under another name: prompt, response, prompt_id, "
-        "verdict, ...",
+        metavar="FIELD=COLUMN",
+        multiple=True,
+        help="Column of a table that holds a field under another name: prompt, response, "
+        "prompt_id, verdict, ... May be repeated.",
     ),
 )
-
-
-def meaning_options(command: Command) -> Command:
-    """Add the options that say what files without a card leave open; see `meaning_of`."""
-    for name, metavar, help_ in reversed(_OPTIONS):
-        command = click.option(
-            name, multiple=True, metavar=metavar, help=f"{help_} May be repeated."
-        )(command)
-    return command
+"""What files without a card leave open; see `meaning_of`."""
 
 
 def has_card(path: Path) -> bool:

@@ -13,7 +13,7 @@ from safebench.card.write import plain
 from safebench.cli import options
 from safebench.cli.console import print_json
 from safebench.cli.judge.calibrate import print_agreements
-from safebench.cli.judge.naming import pairs
+from safebench.cli.judge.naming import pairs, shown
 from safebench.errors import visible
 from safebench.evidence.submission import Submission
 from safebench.files import replace_file
@@ -108,10 +108,7 @@ def command(
         click.echo(f"  {found.undecided} left out: no label has a majority of the raters")
     for name, one in (("Cohen's kappa", found.kappa), ("Krippendorff's alpha", found.alpha)):
         if one is not None:
-            shown = one.reason
-            if one.estimate is not None and one.lower is not None and one.upper is not None:
-                shown = words.with_interval(one.estimate, one.lower, one.upper)
-            click.echo(f"  agreement of raters, {name}: {shown}")
+            click.echo(f"  agreement of raters, {name}: {shown(one, one.reason)}")
     for judge, results in found.judges.items():
         click.echo(f"\njudge {visible(judge)}")
         print_agreements(results)

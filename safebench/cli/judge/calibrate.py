@@ -12,7 +12,14 @@ from safebench import words
 from safebench.card.write import lines_of, plain
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, print_json, printer
-from safebench.cli.judge.naming import CARD, given_judge, label_options, labels_of, open_given
+from safebench.cli.judge.naming import (
+    CARD,
+    given_judge,
+    label_options,
+    labels_of,
+    open_given,
+    shown,
+)
 from safebench.cli.tables import columns, print_cells
 from safebench.errors import visible
 from safebench.evidence.tables import COUNTED
@@ -140,9 +147,9 @@ def print_agreements(results: Sequence[Agreement], drifts: Sequence[Sequence[Dri
             [
                 (
                     visible(one.name),
-                    _interval(one.kappa, one.kappa.reason),
-                    _interval(one.sensitivity),
-                    _interval(one.specificity),
+                    shown(one.kappa, one.kappa.reason),
+                    shown(one.sensitivity, "no such label"),
+                    shown(one.specificity, "no such label"),
                     words.number(one.n),
                     words.number(one.unread),
                 )
@@ -171,12 +178,6 @@ def _drift(one: Agreement, part: Drift) -> str:
         f"  {words.construct_name(one.construct)}, {visible(one.name)}: {part.name} was "
         f"{words.proportion(part.old)}, is {words.proportion(part.new)}: {change} {around}"
     )
-
-
-def _interval(found: Any, reason: str = "no such label") -> str:
-    if found is None or found.estimate is None:
-        return reason
-    return words.with_interval(found.estimate, found.lower, found.upper)
 
 
 def _confusion(one: Agreement) -> dict[str, Any]:

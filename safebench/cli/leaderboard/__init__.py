@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
-from safebench.cli.lazy import LazyGroup
+from safebench.cli.lazy import LazyGroup, from_modules
 
 COMMANDS = {
     "new": "Write the folder of a new board, ready for submissions.",
@@ -16,13 +14,12 @@ COMMANDS = {
 }
 
 
-def load(name: str) -> click.Command:
-    """Import a command from the module of this package that has its name."""
-    command: click.Command = importlib.import_module(f"safebench.cli.leaderboard.{name}").command
-    return command
-
-
-@click.group(cls=LazyGroup, name="leaderboard", summaries=COMMANDS, load=load)
+@click.group(
+    cls=LazyGroup,
+    name="leaderboard",
+    summaries=COMMANDS,
+    load=from_modules(__name__),
+)
 def command() -> None:
     """Keep a board of submissions: a folder under version control, and the site made from it.
 

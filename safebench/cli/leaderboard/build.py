@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from safebench.cli.leaderboard.said import lines_of
+from safebench.cli.leaderboard.said import checkers, lines_of
 from safebench.words import count, kilobytes, number, plain, signed, with_interval
 
 if TYPE_CHECKING:
@@ -37,14 +36,7 @@ if TYPE_CHECKING:
     help="Also write what makes SITE a static Space of the Hugging Face Hub: README.md with its "
     "front matter, and .gitattributes for large files.",
 )
-@click.option(
-    "--workers",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=lambda: os.cpu_count() or 1,
-    show_default="one per core",
-    help="How many processes check submissions; few submissions are checked by one.",
-)
+@checkers
 @click.option(
     "--cache",
     metavar="CACHE",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from safebench.cli import options
-from safebench.cli.leaderboard.said import lines_of, short
+from safebench.cli.leaderboard.said import checkers, lines_of, short
 from safebench.errors import visible
 from safebench.words import count
 
@@ -28,14 +27,7 @@ SCHEMA = "safebench/board-check/1"
     help="State that was published: a git revision of the repository that DIR lies in, or a site "
     "built earlier. Nothing of it may be gone or have a lower level.",
 )
-@click.option(
-    "--workers",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=lambda: os.cpu_count() or 1,
-    show_default="one per core",
-    help="How many processes check submissions; few submissions are checked by one.",
-)
+@checkers
 @options.output_format
 @click.pass_context
 def command(

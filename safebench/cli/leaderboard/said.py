@@ -1,8 +1,11 @@
-"""How problems of a board are said: bounded, whatever a stranger's folder made of them."""
+"""What commands that check a board share; the length of what they print is bounded."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+
+import click
 
 from safebench.errors import visible
 from safebench.words import number
@@ -10,6 +13,14 @@ from safebench.words import number
 MOST_LINES = 20
 """Problems of one folder that are printed."""
 MOST_LETTERS = 400
+checkers = click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=lambda: os.cpu_count() or 1,
+    show_default="one per core",
+    help="How many processes check submissions; few submissions are checked by one.",
+)
 
 
 def lines_of(name: str, problems: Sequence[str]) -> Iterator[str]:
@@ -23,6 +34,6 @@ def lines_of(name: str, problems: Sequence[str]) -> Iterator[str]:
 
 
 def short(text: str, most: int = MOST_LETTERS) -> str:
-    """Return a text that a terminal may be given, cut where it is long."""
+    """Return a stranger's text as a terminal may show it, cut where it is long."""
     shown = visible(text)
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."
