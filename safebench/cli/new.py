@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +124,7 @@ def _costs(folder: Path, draft: Draft, device: str | None, *, probe: bool) -> It
     """Yield what the study takes, and how long here; nothing of a plan that is not complete."""
     from safebench.card.io import load_card
     from safebench.study.estimate import count_grid, estimate
+    from safebench.study.executors.local import variables
     from safebench.study.probe import time_here
 
     if draft.report.level == "incomplete":
@@ -145,7 +144,7 @@ def _costs(folder: Path, draft: Draft, device: str | None, *, probe: bool) -> It
             yield f"Time here: not measured ({reason})"
         else:
             click.echo("Timing a little of it ...", err=True)
-            with _offline():
+            with variables({"HF_HUB_OFFLINE": "1"}):  # nobody asked for the network here
                 yield f"Time here: {time_here(protocol, found, {'device': device}, is_short=True)}"
     except SafebenchError as problem:
         yield f"Time here: not measured ({problem})"
@@ -159,20 +158,6 @@ def _on_the_hub(grid: Grid, protocol: Submission) -> Iterator[str]:
         is_base = what.startswith("the base model")
         if not what.startswith("the training seeds") and not (is_base and is_here):
             yield what
-
-
-@contextmanager
-def _offline() -> Iterator[None]:
-    """Keep the libraries from the network: nobody asked for it here."""
-    before = os.environ.get("HF_HUB_OFFLINE")
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["HF_HUB_OFFLINE"]
-        else:
-            os.environ["HF_HUB_OFFLINE"] = before
 
 
 def _next(folder: Path, draft: Draft) -> Iterator[str]:

@@ -21,6 +21,7 @@ from safebench.card.base import NotReported
 from safebench.errors import ModelError, visible
 from safebench.models.arguments import check_arguments, fill, placeholder_values, recorded
 from safebench.models.interface import (
+    BASE,
     Arrangement,
     Conversation,
     EngineSpec,
@@ -31,8 +32,6 @@ from safebench.models.interface import (
 )
 from safebench.models.quiet import raised_as
 from safebench.models.sampling import Stream
-
-BASE = PlacedWeights("base", None, None, "base", None)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from safebench.evidence.journal import Journal
 from safebench.files import sha256_of
 from safebench.models.interface import PlacedWeights
 from safebench.models.loading import Located
+from safebench.study.cells import training_seeds
 
 ASKED = "asked"
 """Event of the journal: requests were made on a day, and answered."""
@@ -109,7 +110,7 @@ def weights_of_jobs(
     recipe = card.hyperparameters
     if not isinstance(recipe, Training):
         return {}
-    training = require(require(card.seeds, "seeds").training, "seeds.training")
+    training = training_seeds(card)
     seeds = training if isinstance(training, tuple) else ()
     listed = {seed for seed in names_of(model) if seed is not None}
     for seed in seeds:

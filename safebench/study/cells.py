@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from safebench.card.base import NotReported, require
 from safebench.card.card import Card
@@ -55,6 +55,12 @@ class Block:
         return self.condition, self.training_seed, self.checkpoint
 
     @property
+    def place(self) -> dict[str, Any]:
+        """The columns of a table that say which block a row belongs to."""
+        names = ("condition", "training_seed", "checkpoint", "decoding")
+        return {name: getattr(self, name) for name in names}
+
+    @property
     def name(self) -> str:
         """A file name that says which block this is."""
         return f"{file_name(*self.weights, self.unit)}--{self.decoding}"
@@ -67,9 +73,7 @@ def list_blocks(card: Card) -> Iterator[Block]:
     for name, count in repeats.items():
         yield Block("base", None, None, name, count)
     recipe = require(card.hyperparameters, "hyperparameters")
-    seeds = cast(
-        "int | tuple[int, ...]", require(require(card.seeds, "seeds").training, "seeds.training")
-    )
+    seeds = training_seeds(card)
     if not isinstance(recipe, Training):
         return
     if not isinstance(seeds, tuple):
@@ -80,6 +84,12 @@ def list_blocks(card: Card) -> Iterator[Block]:
             for checkpoint in require(recipe.checkpoints, "hyperparameters.checkpoints"):
                 for name, count in repeats.items():
                     yield Block(condition, seed, checkpoint, name, count, unit)
+
+
+def training_seeds(card: Card) -> int | tuple[int, ...]:
+    """Return the training seeds of a card, or their number where it gives that alone."""
+    given = require(require(card.seeds, "seeds").training, "seeds.training")
+    return cast("int | tuple[int, ...]", given)
 
 
 def _tuned_conditions(card: Card) -> list[Condition]:
@@ -157,8 +167,8 @@ def pick_only(texts: Iterable[str], blocks: Iterable[Block]) -> BlockFilter:
 
 
 def _values(block: Block) -> dict[str, str]:
-    values = (block.condition, block.training_seed, block.checkpoint, block.decoding)
-    return {k: "" if v is None else str(v) for k, v in zip(_KEYS, values, strict=True)}
+    values = zip(_KEYS, block.place.values(), strict=True)
+    return {key: "" if value is None else str(value) for key, value in values}
 
 
 def _choice(text: str, blocks: list[Block], seeds: list[int]) -> dict[str, str]:

@@ -23,7 +23,14 @@ from safebench.harness.tasks import check_task, file_of, measured_tasks, read_ta
 from safebench.judges.interface import Missing
 from safebench.judges.registry import kind_of, missing
 from safebench.models.conversation import template_file
-from safebench.study.cells import Block, Nth, list_blocks, pick_shard, runs_of
+from safebench.study.cells import (
+    Block,
+    Nth,
+    list_blocks,
+    pick_shard,
+    runs_of,
+    training_seeds,
+)
 from safebench.study.pins import carry_data, pin_seeds
 from safebench.study.plan import Draft, listed_weights, make_draft
 
@@ -171,9 +178,7 @@ def grid_begun(grid: Grid, store: Store) -> Grid | None:
         return None
     if _decided(causal_fields(made)) != _decided(causal_fields(grid.card)):
         return None
-    seeds = cast(
-        "tuple[int, ...]", require(require(made.seeds, "seeds").training, "seeds.training")
-    )
+    seeds = cast("tuple[int, ...]", training_seeds(made))
     blocks = []
     for block in grid.blocks:
         place = block.training_seed

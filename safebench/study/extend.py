@@ -47,7 +47,7 @@ def extend(finished: Submission, plan: Plan, claim: Claim) -> None:
     if responses is None:
         raise RunError(f"{finished.folder}: carries no responses to go on from")
     for block in plan.blocks:
-        rows = rows_with(responses, _place(block))
+        rows = rows_with(responses, block.place)
         if rows.num_rows:
             store.commit(block.name, rows.select(RESPONSES.names).cast(RESPONSES))
     _go_on(finished, store, claim)
@@ -80,7 +80,7 @@ def extend_trial(finished: Submission, plan: Plan, claim: Claim) -> int:
         seeds = rows["generation_seed"]
         same = pc.or_(pc.is_null(seeds), pc.fill_null(pc.equal(seeds, plan.generation_seed), False))
         rows = pa.concat_tables(
-            [_EMPTY, *(rows_with(rows.filter(same), _place(block)) for block in plan.blocks)]
+            [_EMPTY, *(rows_with(rows.filter(same), block.place) for block in plan.blocks)]
         )
         store.commit(_EARLIER, rows)
         kept = rows.num_rows
@@ -119,7 +119,7 @@ def earlier_rows(
     asked = {(p.task, str(p.document["prompt_id"])): p.document["prompt"] for p in prompts}
     rows = [
         row
-        for row in rows_with(store.load(_EARLIER), _place(block)).to_pylist()
+        for row in rows_with(store.load(_EARLIER), block.place).to_pylist()
         if asked.get((row["task"], row["prompt_id"])) == row["prompt"]
     ]
     counts = Counter((row["task"], row["prompt_id"]) for row in rows)
@@ -132,11 +132,6 @@ def _go_on(finished: Submission, store: Store, claim: Claim) -> None:
         fields = finished.card.environment.model_dump_json(exclude_none=True)
         store.check_environment(json.loads(fields))
     store.begin_again(claim)
-
-
-def _place(block: Block) -> dict[str, Any]:
-    names = ("condition", "training_seed", "checkpoint", "decoding")
-    return {name: getattr(block, name) for name in names}
 
 
 def _but_for_prompts(card: Card) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from safebench.card.results import Condition
 from safebench.evidence.submission import Submission
 from safebench.evidence.verdicts import ResponsesCompared
 from safebench.harness.evaluate import build_prompts, generation_settings
-from safebench.models.interface import PlacedWeights
+from safebench.models.interface import BASE
 from safebench.models.loading import default_device
 from safebench.models.sampling import Stream
 from safebench.models.transformers_engine import HfEngine
@@ -73,7 +73,7 @@ def _gaps(
         by_weights[new["condition"], new["training_seed"], new["checkpoint"]].append((old, new))
     gaps = []
     for key, of_them in by_weights.items():
-        weights = plan.weights.get(key) or PlacedWeights("base", None, None, "base", None)
+        weights = plan.weights.get(key) or BASE
         with engine.using(weights):
             for old, new in of_them:
                 context = contexts[new["task"], new["prompt_id"]]

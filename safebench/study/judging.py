@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +20,7 @@ from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.tables import OUTCOMES, OUTCOMES_FILE, RESPONSES, sort_table, write_table
 from safebench.harness.tasks import documents_by_prompt, file_of, read_task
 from safebench.judges.cache import JudgementCache, cache_file
-from safebench.judges.interface import DEFAULT_CONSTRUCTS
+from safebench.judges.interface import DEFAULT_CONSTRUCTS, Judge
 from safebench.judges.judging import Documents, judge_responses, marks_of
 from safebench.judges.registry import check_entry, open_judges, try_judges
 from safebench.progress import Progress
@@ -112,22 +112,44 @@ def judge_submission(
     others = [e for e in described if e.name not in asked] if _need_others(entries) else []
     try_judges(entries, submission.folder, device, progress)
     judges = open_judges([*others, *entries], submission.folder, device)
-    progress.start("judge", responses.num_rows * len(judges))
-    found = judge_responses(
-        responses.select(RESPONSES.names),
-        documents_of(submission, responses, entries),
-        judges,
-        progress,
-        JudgementCache(cache_file()),
-        asked=asked,
-        graded={t.name for t in submission.card.task_list() if t.measures_severity},
-        marks=marks_of(submission.card),
-    )
-    progress.stop()
+    documents = documents_of(submission, responses, entries)
+    cache = JudgementCache(cache_file())
+    responses = responses.select(RESPONSES.names)
+    found = decide(submission.card, responses, documents, judges, progress, cache, asked)
     found = _where_labelled(found, {e.name for e in entries if e.kind == "human"})
     table = sort_table(pa.concat_tables([outcomes.cast(OUTCOMES), found]))
     recorded = tuple(judges[name].recorded() for name in asked)
     return _write(submission, table, recorded, submission.card if card is None else card)
+
+
+def decide(
+    card: Card,
+    responses: pa.Table,
+    documents: Documents,
+    judges: Mapping[str, Judge],
+    progress: Progress,
+    cache: JudgementCache,
+    asked: Collection[str] | None = None,
+) -> pa.Table:
+    """Return the outcomes of a card's responses; the arguments are those of `judge_responses`."""
+    progress.start("judge", responses.num_rows * len(judges))
+    outcomes = judge_responses(
+        responses,
+        documents,
+        judges,
+        progress,
+        cache,
+        asked=asked,
+        graded=graded_tasks(card),
+        marks=marks_of(card),
+    )
+    progress.stop()
+    return outcomes
+
+
+def graded_tasks(card: Card) -> set[str]:
+    """Return the names of the tasks on whose prompts severity is measured, too."""
+    return {task.name for task in card.task_list() if task.measures_severity}
 
 
 def _where_labelled(rows: pa.Table, people: Collection[str]) -> pa.Table:

@@ -39,7 +39,7 @@ from safebench.judges.interface import Judge
 from safebench.judges.judging import keep_grades, marks_of
 from safebench.judges.registry import open_judges
 from safebench.judges.text import is_unfinished
-from safebench.models.interface import Engine, PlacedWeights
+from safebench.models.interface import BASE, Engine, PlacedWeights
 from safebench.models.loading import default_device, free_memory
 from safebench.models.registry import OURS
 from safebench.models.sampling import Stream
@@ -48,9 +48,9 @@ from safebench.study.cells import Block
 from safebench.study.engines import Settings, environment_of, make_engine
 from safebench.study.executors.interface import Unit
 from safebench.study.extend import earlier_rows
+from safebench.study.judging import graded_tasks
 from safebench.study.plan import Plan, make_plan
-from safebench.study.training import Tuned, answers_of, fine_tune
-from safebench.study.weights import Checkpoints
+from safebench.study.training import Checkpoints, Tuned, answers_of, fine_tune
 from safebench.tuning.states import States
 
 _LIBRARIES = (
@@ -196,7 +196,7 @@ class Maker:
     def engine(self) -> Engine:
         """What generates; made when something is to be generated."""
         if self._engine is None:
-            self._release()
+            self.close()
             self._engine = make_engine(self.plan, self.settings, self.device)
             self.store.compare_environment(self.environment())
         return self._engine
@@ -217,9 +217,6 @@ class Maker:
 
     def close(self) -> None:
         """Give back the memory of whatever is loaded."""
-        self._release()
-
-    def _release(self) -> None:
         if self._engine is None and self._judge is None:
             return
         self._placed = self._engine = None
@@ -232,7 +229,7 @@ class Maker:
     def _use(self, placed: PlacedWeights) -> Engine:
         """Put weights in place, where they stay until others are needed."""
         if self._judge is not None:
-            self._release()
+            self.close()
         if placed != self._placed:
             self._placed = None
             self._holding.close()
@@ -254,14 +251,14 @@ class Maker:
 
     def _answer(self, name: str) -> Made:
         began, place = time.monotonic(), self._scratch(f"{name}.jsonl")
-        answered = next(a for a in self.plan.self_answered if a.dataset.name == name)
-        engine = self._use(PlacedWeights("base", None, None, "base", None))
+        answered = self.plan.answered_set(name)
+        engine = self._use(BASE)
         content = answers_of(answered, self.plan, engine, self._report)
         replace_file(place[1], content)
         return self._made(place[0], hashlib.sha256(content).hexdigest(), began)
 
     def _tune(self, given: tuple[str, int]) -> Made:
-        self._release()  # a fine-tuning needs its memory
+        self.close()  # a fine-tuning needs its memory
         began, (condition, seed) = time.monotonic(), given
         path, place = self._scratch(f"{condition}-seed-{seed}")
         shutil.rmtree(place, ignore_errors=True)
@@ -359,7 +356,7 @@ class Maker:
         began, (name, block) = time.monotonic(), given
         path, place = self._scratch(f"{block}--{name}.jsonl")
         if self._judge is None or self._judge[0] != name:
-            self._release()
+            self.close()
             entries = [e for e in require(self.plan.card.judge, "judge") if e.name == name]
             self._judge = name, open_judges(entries, self.store.folder, self.device)[name]
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -369,7 +366,7 @@ class Maker:
             documents_by_prompt(self.plan.tasks),
             self._judge[1],
             JudgementCache(place, cache_file()),
-            graded={t.name for t in self.plan.card.task_list() if t.measures_severity},
+            graded=graded_tasks(self.plan.card),
             marks=marks_of(self.plan.card),
         )
         return self._made(path, sha256_of(place), began)
@@ -383,10 +380,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     return [
         {
-            "condition": block.condition,
-            "training_seed": block.training_seed,
-            "checkpoint": block.checkpoint,
-            "decoding": block.decoding,
+            **block.place,
             "repeat": response.repeat,
             "generation_seed": generation_seed,
             "task": response.task,

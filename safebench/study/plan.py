@@ -124,6 +124,10 @@ class Plan:
         data = tuple(pinned(dataset) for dataset in require(self.card.data, "data"))
         return self.card.model_copy(update={"data": data})
 
+    def answered_set(self, name: str) -> SelfAnswered:
+        """Return the self-answered set of a name."""
+        return next(one for one in self.self_answered if one.dataset.name == name)
+
     @property
     def generation_seed(self) -> int:
         """Root of all generation noise, which a plan has filled in."""

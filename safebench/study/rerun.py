@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 from safebench.card.base import require
 from safebench.card.card import Card
@@ -23,7 +23,7 @@ from safebench.evidence.submission import Submission
 from safebench.files import inside
 from safebench.judges.registry import missing
 from safebench.stats.arms import FEWEST_PROMPTS
-from safebench.study.cells import BlockFilter
+from safebench.study.cells import BlockFilter, training_seeds
 from safebench.tuning.registry import trained
 
 Repetition = Literal["rejudge", "regenerate", "retrain"]
@@ -170,13 +170,13 @@ def _same_weights(card: Card, digest: str, extent: Extent) -> Card:
 
 def seeds_of(card: Card) -> tuple[int, ...]:
     """Return the training seeds of a card that was executed; an untuned model has none."""
-    given = require(require(card.seeds, "seeds").training, "seeds.training")
+    given = training_seeds(card)
     if isinstance(given, int):
         raise CardError(
             "the card gives the number of its training seeds, and not the seeds",
             fix="retrain, with --kind retrain and --seeds N",
         )
-    return cast("tuple[int, ...]", given)
+    return given
 
 
 def _check_repeatable(submission: Submission, kind: Repetition, *, base_is_given: bool) -> None:

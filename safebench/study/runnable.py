@@ -15,6 +15,7 @@ from safebench.card.training import BatchSize, FullTraining, QloraTraining
 from safebench.errors import CardError
 from safebench.judges.registry import check_entry, kind_of
 from safebench.study.api_models import check_served
+from safebench.study.cells import training_seeds
 from safebench.tuning.interface import Recipe
 from safebench.tuning.registry import trained, trainer_of
 
@@ -95,7 +96,7 @@ def check_runnable(card: Card, *, elsewhere: bool = False, dry: bool = False) ->
         fixed = require(seeds.fixed, "seeds.fixed")
         if fixed is not None:
             _check_section("seeds.fixed", fixed)
-    require(require(card.seeds, "seeds").training, "seeds.training")
+    training_seeds(card)  # they are known
 
 
 def _check_judges(card: Card, *, dry: bool) -> None:

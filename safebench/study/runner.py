@@ -224,8 +224,8 @@ class Runner:
         with made_on(made.where, unit):
             store.check_environment(made.environment)
         if unit.kind == "answer":
-            answered = next(a for a in self.plan.self_answered if a.dataset.name == unit.given)
-            store.put(made.path, folder / answered.path, made.sha256)
+            place = self.plan.answered_set(unit.given).path
+            store.put(made.path, folder / place, made.sha256)
         elif unit.kind == "tune":
             condition, seed = unit.given
             store.put(made.path, weights_folder(folder, condition, seed), made.sha256)

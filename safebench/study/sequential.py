@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from safebench.analysis.verdict import compare
-from safebench.card.base import require
 from safebench.card.card import Card
 from safebench.errors import RunError
 from safebench.evidence.journal import Journal
@@ -14,7 +13,7 @@ from safebench.evidence.store import Store
 from safebench.evidence.submission import Submission
 from safebench.evidence.verdicts import Look, RerunReport
 from safebench.stats import SequentialDesign
-from safebench.study.cells import BlockFilter
+from safebench.study.cells import BlockFilter, training_seeds
 from safebench.study.execute import claim_of
 from safebench.study.extend import extend
 from safebench.study.plan import Plan, make_plan
@@ -88,5 +87,5 @@ def _reached(store: Store) -> int | None:
 
 
 def _seeds(card: Card) -> int:
-    training = require(require(card.seeds, "seeds").training, "seeds.training")
-    return len(training) if isinstance(training, tuple) else int(str(training))
+    seeds = training_seeds(card)
+    return len(seeds) if isinstance(seeds, tuple) else seeds

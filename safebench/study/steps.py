@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
 
 from safebench.progress import Progress
 from safebench.study.estimate import length_in_epochs
@@ -16,28 +15,35 @@ from safebench.study.training import training_rows
 from safebench.tuning.registry import trained
 
 
-class Steps(Protocol):
-    """Shows how far units are."""
+class Steps:
+    """Hears of units as they begin and end, and shows how far they are."""
+
+    def __init__(self, progress: Progress) -> None:
+        """Take what shows a step."""
+        self._progress = progress
 
     def start(self, units: Sequence[Unit], prompts: int) -> None:
         """Take what is to be done, and the prompts of a repeat."""
+        raise NotImplementedError
 
     def began(self, unit: Unit) -> None:
-        """Hear that a unit began."""
+        """Hear that a unit began; nothing is shown unless a class says what."""
 
     def ended(self, ended: Ended) -> None:
-        """Hear that a unit ended."""
+        """Hear that a unit ended; nothing is shown unless a class says what."""
 
     def stop(self) -> None:
         """End the last step."""
+        self._progress.stop()
 
 
-class OneByOne:
+class OneByOne(Steps):
     """A bar for each fine-tuning and one for all responses; the work itself advances them."""
 
     def __init__(self, plan: Plan, folder: Path, progress: Progress) -> None:
         """Take a plan and the folder of its run."""
-        self._plan, self._folder, self._progress = plan, folder, progress
+        super().__init__(progress)
+        self._plan, self._folder = plan, folder
         self._units: Sequence[Unit] = ()
         self._prompts = 0
         self._tuned = 0
@@ -58,28 +64,21 @@ class OneByOne:
             return
         self._progress.stop()
         if unit.kind == "answer":
-            asked = next(a for a in self._plan.self_answered if a.dataset.name == unit.given)
-            self._progress.start("answer", len(asked.questions))
+            self._progress.start("answer", len(self._plan.answered_set(unit.given).questions))
         elif (recipe := trained(self._plan.card)) is not None:
             self._tuned += 1
             runs = sum(u.kind == "tune" for u in self._units)
             rows = training_rows(self._plan, self._folder, unit.given[0])
             self._progress.start(f"tune {self._tuned}/{runs}", length_in_epochs(recipe, rows))
 
-    def ended(self, ended: Ended) -> None:
-        """Show nothing: the next step says it."""
 
-    def stop(self) -> None:
-        """End the last step."""
-        self._progress.stop()
-
-
-class Many:
+class Many(Steps):
     """One bar of units, with how many of each kind are done and the time that is left."""
 
     def __init__(self, progress: Progress, executor: Executor) -> None:
         """Take what does the units; how many at once is known when it is opened."""
-        self._progress, self._executor = progress, executor
+        super().__init__(progress)
+        self._executor = executor
         self._all, self._done = Counter[Kind](), Counter[Kind]()
         self._seconds: dict[Kind, float] = dict.fromkeys(KINDS, 0.0)
 
@@ -87,9 +86,6 @@ class Many:
         """Begin the only step."""
         self._all = Counter(unit.kind for unit in units)
         self._progress.start("units", len(units))
-
-    def began(self, unit: Unit) -> None:
-        """Show nothing."""
 
     def ended(self, ended: Ended) -> None:
         """Show one unit more."""
@@ -101,10 +97,6 @@ class Many:
         left = seconds_left(self._all - self._done, self._done, self._seconds, workers)
         note = "" if left is None else f", {timedelta(seconds=round(left))} left"
         self._progress.advance(1, done + note)
-
-    def stop(self) -> None:
-        """End the step."""
-        self._progress.stop()
 
 
 def seconds_left(

@@ -21,12 +21,12 @@ from safebench.evidence.submission import CARD_FILE
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, sort_table, write_table
 from safebench.harness.tasks import documents_by_prompt
 from safebench.judges.cache import JudgementCache, cache_file
-from safebench.judges.judging import judge_responses, marks_of
 from safebench.judges.registry import open_judges
 from safebench.models.weights import weights_sha256
 from safebench.progress import Progress
 from safebench.study.api_models import with_request_days
 from safebench.study.cells import Block, runs_of, weights_folder
+from safebench.study.judging import decide
 from safebench.study.plan import Plan
 
 
@@ -45,18 +45,9 @@ def write_submission(
     blocks = [block for block in plan.blocks if block.run not in lost]
     responses = sort_table(pa.concat_tables([store.load(block.name) for block in blocks]))
     judges = open_judges(require(plan.card.judge, "judge"), store.folder, device)
+    documents = documents_by_prompt(plan.tasks)
     cache = JudgementCache(cache_file())
-    progress.start("judge", responses.num_rows * len(judges))
-    outcomes = judge_responses(
-        responses,
-        documents_by_prompt(plan.tasks),
-        judges,
-        progress,
-        cache,
-        graded={task.name for task in plan.card.task_list() if task.measures_severity},
-        marks=marks_of(plan.card),
-    )
-    progress.stop()
+    outcomes = decide(plan.card, responses, documents, judges, progress, cache)
     folder = store.folder
     write_table(responses, folder / RESPONSES_FILE)
     write_table(outcomes, folder / OUTCOMES_FILE)

@@ -16,8 +16,8 @@ import pytest
 from safebench.errors import DivergedError, MissingDependencyError, RunError, SafebenchError
 from safebench.evidence.lock import locked
 from safebench.evidence.store import Store
+from safebench.study.execute import open_executor
 from safebench.study.executors.interface import Unit, do
-from safebench.study.executors.opening import open_executor
 from safebench.study.making import Maker, OpenMaker
 from safebench.study.plan import make_plan
 from safebench.study.training import Tuned

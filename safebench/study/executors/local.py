@@ -108,7 +108,7 @@ class Local:
                 # Pickled here, so that a worker imports no library before it is ready.
                 args=(theirs, pickle.dumps(self._open_work)),
             )
-            with _beside(self._environments[worker]):
+            with variables(self._environments[worker]):
                 process.start()
             theirs.close()
             self._running[worker] = _Worker(process, ours)
@@ -143,8 +143,8 @@ class _Worker:
 
 
 @contextmanager
-def _beside(environment: Environment) -> Iterator[None]:
-    """Have environment variables for the time of the block; a process started then has them."""
+def variables(environment: Environment) -> Iterator[None]:
+    """Set environment variables for the time of the block; a process started in it keeps them."""
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:
