@@ -15,7 +15,7 @@ from safebench.card.differences import ProtocolDifferences
 from safebench.card.differing import Variable
 from safebench.card.measured import MeasuredScore
 from safebench.cli.console import print_json, print_wrapped, printer
-from safebench.cli.summary import score_text
+from safebench.cli.summary import change_text, score_text
 from safebench.cli.tables import columns, print_cells
 from safebench.errors import visible
 from safebench.words import (
@@ -28,7 +28,6 @@ from safebench.words import (
     percent,
     proportion,
     signed,
-    signed_interval,
     stability,
     where,
 )
@@ -162,8 +161,8 @@ def _print_scores(console: Console, one: Comparison, found: SubmissionComparison
         _line(console, f"  {name}", _score(score, runs, side.checkpoint_unit))
         _line(console, "", f"stability: {_stability(score)}")
     d = one.difference
-    change = f"{signed(d.estimate)} {signed_interval(d.lower, d.upper)}"
-    _line(console, "  B - A", f"{change}   {d.reading} (margin {proportion(d.margin, 3)})")
+    reading = f"{d.reading} (margin {proportion(d.margin, 3)})"
+    _line(console, "  B - A", f"{change_text(d)}   {reading}")
     prompts = count(d.prompts, "shared prompt")
     if d.only_a or d.only_b:
         prompts += (
@@ -195,9 +194,10 @@ def _print_judges(console: Console, one: Comparison) -> None:
     """Print the difference as other judges decide it, and how far they agree."""
     for nth, other in enumerate(one.by_judge):
         d = other.difference
-        change = f"{signed(d.estimate)} {signed_interval(d.lower, d.upper)}"
         turns = kept(d.estimate) * kept(one.difference.estimate) < 0
-        text = f"{other.judge}: B - A {change}{', the other way' if turns else ''}; agrees on "
+        text = (
+            f"{other.judge}: B - A {change_text(d)}{', the other way' if turns else ''}; agrees on "
+        )
         text += " and ".join(
             f"{percent(share)} of {side}{_kappa(kappa)}"
             for side, share, kappa in zip("AB", other.agreement, other.kappa, strict=True)
@@ -270,7 +270,7 @@ def _print_categories(console: Console, one: Comparison) -> None:
             number(item.prompts),
             proportion(item.a),
             proportion(item.b),
-            f"{signed(item.estimate)} {signed_interval(item.lower, item.upper)}",
+            change_text(item),
             p_value(item.p_adjusted),
         )
         for item in shown

@@ -104,6 +104,9 @@ def _explain(rule: Rule) -> str:
     example = example_of(rule.id)
     command = " ".join(["safebench validate card.yaml", *example.arguments])
     places = (f"{_here(spec_dir() / 'v1')}/{rule.section}", _here(example.folder))
+    colours = {"-": "red", "+": "green"}
+    change = [click.style(f"  {line}", fg=colours.get(line[:1])) for line in example.difference]
+    change += [f"  another {name} beside the card" for name in example.other_files]
     return "\n\n".join(
         [
             f"{click.style(rule.id, bold=True)}  {_severity(rule)}  {rule.group}",
@@ -111,20 +114,12 @@ def _explain(rule: Rule) -> str:
             textwrap.fill(f"Why: {rule.rationale}", _WIDTH),
             *([textwrap.fill(f"Broken when: {rule.condition}", _WIDTH)] if rule.condition else []),
             f"An example is {_name(example.base)} with this change:",
-            "\n".join(_change(example)),
+            "\n".join(change),
             f"`{command}` prints:",
             textwrap.indent(example.prints, "  "),
             "\n  ".join(("Read more:", *places)),
         ]
     )
-
-
-def _change(example: Example) -> Iterator[str]:
-    for line in example.difference:
-        colour = {"-": "red", "+": "green"}.get(line[:1])
-        yield click.style(f"  {line}", fg=colour)
-    for name in example.other_files:
-        yield f"  another {name} beside the card"
 
 
 def _name(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -26,6 +27,10 @@ from safebench.card.results import (
 from safebench.cli.console import print_wrapped
 from safebench.cli.tables import Column, Row, Table, print_table
 from safebench.errors import visible
+
+if TYPE_CHECKING:
+    from safebench.analysis.flips import CategoryDifference
+    from safebench.analysis.paired import PairedChange
 
 INDENT = 20
 """Columns of the labels beside what is said of a number."""
@@ -160,8 +165,8 @@ def _lines(card: Card, results: MeasuredResults, score: MeasuredScore) -> Iterat
     yield "n", f"{n}{f' (trial: {trial})' if trial else ''}; {score.method}"
 
 
-def change_text(change: MeasuredChange) -> str:
-    """Return a change with its interval."""
+def change_text(change: MeasuredChange | PairedChange | CategoryDifference) -> str:
+    """Return a change, or another difference, with its interval."""
     return f"{words.signed(change.estimate)} {words.signed_interval(change.lower, change.upper)}"
 
 

@@ -127,11 +127,8 @@ def validate(paths: Sequence[str], level: Level | None = None, show: Reporter = 
     """Check cards, print what `show` makes of them, and return the exit code."""
     checked = [one for path in paths for one in _check(path, level)]
     click.echo(show(checked))
-    return max((_exit_code(one) for one in checked), default=0)
-
-
-def _exit_code(one: Checked) -> int:
-    return 2 if isinstance(one, Unreadable) else int(one.errors > 0)
+    codes = (2 if isinstance(one, Unreadable) else int(one.errors > 0) for one in checked)
+    return max(codes, default=0)
 
 
 def _is_other(path: str) -> bool:

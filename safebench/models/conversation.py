@@ -133,13 +133,6 @@ class _Bound:
         }
 
 
-def _require_conversation(tokenizer: Any) -> None:
-    """Check that a template renders a question, before anything is spent."""
-    messages = [{"role": "user", "content": _PROBE}]
-    with raised_as(CardError, f"{PLACE}: the template cannot render a question"):
-        tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-
-
 def bind(
     tokenizer: Any,
     place: str,
@@ -226,18 +219,17 @@ def bind_template(tokenizer: Any, template: Template, place: str) -> None:
 
 def pin_template(card: Card, folder: Path, tokenizer: Any) -> tuple[Card, bool]:
     """Give the tokenizer the card's chat template; tell whether there is one."""
-    pointer = PLACE
-    template = cast(
-        "Template | NoChatTemplate", require(card.loadable_model.chat_template, pointer)
-    )
+    template = cast("Template | NoChatTemplate", require(card.loadable_model.chat_template, PLACE))
     if isinstance(template, NoChatTemplate):
         return card, False
     if isinstance(template, ChatTemplateFromFile):
-        path = template_file(template.path, folder, pointer)
+        path = template_file(template.path, folder, PLACE)
         tokenizer.chat_template = path.read_text(encoding="utf-8")
-    digest = template_digest(tokenizer, template, pointer)
-    bind_template(tokenizer, template, pointer)
-    _require_conversation(tokenizer)
+    digest = template_digest(tokenizer, template, PLACE)
+    bind_template(tokenizer, template, PLACE)
+    with raised_as(CardError, f"{PLACE}: the template cannot render a question"):
+        question = [{"role": "user", "content": _PROBE}]
+        tokenizer.apply_chat_template(question, tokenize=False, add_generation_prompt=True)
     require_system_prompt(tokenizer, card.system_prompt)
     return update(card, model={"chat_template": {"sha256": digest}}), True
 

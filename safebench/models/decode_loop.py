@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from safebench.errors import ModelError
 from safebench.models.interface import Generated
 from safebench.models.prefill import Tokens, grouped, pass_cost, read, shared_start
-from safebench.models.sampling import NONE, Sampling, choose, penalised
+from safebench.models.sampling import NONE, Sampling, choose, not_finite, penalised
 from safebench.models.slot_cache import SlotCache, rounded
 
 STEPS_BETWEEN_LOOKS = {"cpu": 1}
@@ -111,7 +110,11 @@ class Decoder:
         slots = min(self.size, len(jobs))
         with torch.inference_mode():
             self._allocate(slots)
-            self._share({job.prompt[:-1] for job in jobs} - {()})
+            # The tokens that all prompts start with are read once, where that saves time.
+            texts = {job.prompt[:-1] for job in jobs} - {()}
+            self.shared = shared_start(texts, pass_cost(self.model))
+            if self.shared:
+                self.known[self.shared] = read(self.model, [self.shared])
             while waiting or self.rows:
                 free = slots - len(self.rows)
                 # A few at a time: reading prompts one by one costs a step each.
@@ -158,12 +161,6 @@ class Decoder:
             for slot, job in zip(slots, jobs, strict=True):
                 self.seen[slot, torch.tensor(job.prompt, device=self.seen.device)] = True
         self.rows.extend(_Row(job) for job in jobs)
-
-    def _share(self, texts: set[Tokens]) -> None:
-        """Read the tokens that all prompts start with, where that saves time."""
-        self.shared = shared_start(texts, pass_cost(self.model))
-        if self.shared:
-            self.known[self.shared] = read(self.model, [self.shared])
 
     def _read(self, jobs: Sequence[Job], slots: Sequence[int]) -> None:
         """Fill slots with the keys and values of their prompts, each prompt read once."""
@@ -226,10 +223,7 @@ class Decoder:
                     over.append(place)
                     break
             if NONE in row.tokens[-len(columns) :]:
-                raise ModelError(
-                    "the model's logits are not finite numbers",
-                    fix="look at its weights and dtype: float16 overflows where bfloat16 does not",
-                )
+                raise not_finite()
         if not over:
             return {}
         finished = {self.rows[i].job.number: self.endings.finish(self.rows[i].tokens) for i in over}

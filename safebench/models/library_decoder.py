@@ -18,10 +18,9 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from safebench.errors import ModelError
 from safebench.models.decode_loop import Endings, Job
 from safebench.models.interface import Generated
-from safebench.models.sampling import NONE, Sampling, choose, penalised
+from safebench.models.sampling import NONE, Sampling, choose, not_finite, penalised
 
 
 class SeededSampler(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
@@ -43,10 +42,7 @@ class SeededSampler(LogitsProcessor):  # type: ignore[misc]  # transformers is u
             scores = penalised(scores, seen > 0, self.sampling.repetition_penalty)
         token = choose(scores, self.keys, input_ids.shape[1] - width, self.sampling)
         if (token == NONE).any():
-            raise ModelError(
-                "the model's logits are not finite numbers",
-                fix="look at its weights and dtype: float16 overflows where bfloat16 does not",
-            )
+            raise not_finite()
         return torch.full_like(scores, -torch.inf).scatter_(1, token.unsqueeze(1), 0.0)
 
 

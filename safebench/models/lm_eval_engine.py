@@ -60,12 +60,12 @@ class LmEvalEngine(NamedEngine):
         self.is_server = issubclass(self._class, TemplateAPI)
         args = dict(spec.args)
         if self.is_server:
-            check_known(spec.name, args, _parameters(self._class))
-            if not {"model", "pretrained"} & set(args):
-                args["model"] = "{model}"
-            if spec.served and not {"tokenizer", "tokenizer_backend"} & set(args):
-                # lm-eval would ask the Hub for a tokenizer of the model's name.
-                args["tokenizer_backend"], args["tokenized_requests"] = None, False
+            # lm-eval's classes take any argument in silence: these are those that they name.
+            bases = self._class.__mro__
+            check_known(
+                spec.name, args, {p for base in bases for p in inspect.signature(base).parameters}
+            )
+            args = self.client_arguments(spec)
             self._class = _watched(self._class, self._replies)
         super().__init__(spec, args, seeded=spec.name in _LITELLM)
         self.takes_chat = "chat" in spec.name or spec.name in _LITELLM
@@ -216,11 +216,6 @@ def _missing(name: str, problem: ImportError) -> MissingDependencyError:
         f"backend {name!r} needs a package that is not installed: {first_line(problem)}",
         fix=f'pip install "lm-eval[{extra}]"' if extra else f"pip install {problem.name or name}",
     )
-
-
-def _parameters(cls: type) -> set[str]:
-    """Return the arguments that a class of lm-eval's names; it takes others in silence."""
-    return {p for base in cls.__mro__ for p in inspect.signature(base).parameters}
 
 
 def _watched(cls: Any, replies: threading.local) -> Any:

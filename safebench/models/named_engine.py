@@ -151,6 +151,18 @@ class NamedEngine(ABC):
     ) -> list[Generated]:
         """Answer requests in their order, with the whole text that the model gave."""
 
+    @staticmethod
+    def client_arguments(spec: EngineSpec) -> dict[str, Value]:
+        """Return the arguments of a server's client, with what every one needs."""
+        args = dict(spec.args)
+        if not {"model", "pretrained"} & set(args):
+            args["model"] = "{model}"
+        if spec.served and not {"tokenizer", "tokenizer_backend"} & set(args):
+            # There is no tokenizer here, and lm-eval would look for one on the Hub by the name of
+            # the model: text is sent.
+            args["tokenizer_backend"], args["tokenized_requests"] = None, False
+        return args
+
     def _filled(self, weights: PlacedWeights) -> dict[str, Value]:
         return fill(self.args, placeholder_values(self.spec, weights))
 

@@ -143,15 +143,11 @@ class OpenAIEngine(NamedEngine):
 
     def _with_defaults(self, spec: EngineSpec) -> dict[str, Value]:
         """Return the arguments as the card records them."""
-        args = dict(spec.args)
-        if not {"model", "pretrained"} & set(args):
-            args["model"] = "{model}"
-        if not {"tokenizer", "tokenizer_backend"} & set(args):
-            if spec.served:  # there is no tokenizer here, so text is sent
-                args["tokenizer_backend"], args["tokenized_requests"] = None, False
-            elif self.api.tokenizer == "huggingface":
-                args["tokenizer_backend"], args["tokenizer"] = "huggingface", "{base}"
-                args.setdefault("revision", "{revision}")
+        args = self.client_arguments(spec)
+        is_chosen = {"tokenizer", "tokenizer_backend"} & set(args)
+        if self.api.tokenizer == "huggingface" and not is_chosen:
+            args["tokenizer_backend"], args["tokenizer"] = "huggingface", "{base}"
+            args.setdefault("revision", "{revision}")
         return args
 
     def _address(self) -> str:

@@ -167,6 +167,14 @@ class Sampling:
         return cls(float(settings["temperature"]), filters, penalty)
 
 
+def not_finite() -> ModelError:
+    """Return the error of logits that are not numbers: some token is `NONE`."""
+    return ModelError(
+        "the model's logits are not finite numbers",
+        fix="look at its weights and dtype: float16 overflows where bfloat16 does not",
+    )
+
+
 def penalised(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch.Tensor:
     """Return logits (rows, vocabulary) with the tokens `seen` (same shape, bool) made less likely.
 

@@ -309,7 +309,8 @@ def _sheet(path: Path, rows: Mapping[str, Any], stands_for: Mapping[str, str]) -
                 visible(f"{path}: no column `id` or `label`; it has {', '.join(map(str, row))}"),
                 fix="give the sheet of the audit, saved with commas",
             )
-        id, given = str(row["id"]).strip(), _given(row["label"])
+        id, given = str(row["id"]).strip(), row["label"]
+        given = "" if given is None else from_spreadsheet(str(given)).strip()
         label = stands_for.get(given, given)
         if id not in rows:
             raise InputError(
@@ -328,10 +329,6 @@ def _sheet(path: Path, rows: Mapping[str, Any], stands_for: Mapping[str, str]) -
     if not found:
         raise InputError(f"{path}: no row has a label", fix=f"give each one of {', '.join(LABELS)}")
     return found
-
-
-def _given(value: Any) -> str:
-    return "" if value is None else from_spreadsheet(str(value)).strip()
 
 
 def _judged(submission: Submission, path: Path) -> dict[str, list[Judged]]:

@@ -58,10 +58,7 @@ def match(
 ) -> Matched:
     """Find labelled responses, by text, among those of a submission.
 
-    Args:
-        labels: Labels of any responses.
-        submission: Where they may come from.
-        construct: What a label is about where neither it nor its prompt's task says so.
+    `construct` is what a label is about where neither it nor its prompt's task says so.
 
     Raises:
         JudgeError: a prompt is given by its id alone, and the submission has none of that id; or a
@@ -147,13 +144,9 @@ def open_card(path: Path) -> tuple[Path, Submission]:
 def store(
     file: Path, submission: Submission, new: Mapping[str, Sequence[Calibration]], *added: str
 ) -> Card:
-    """Write calibrations into judges of a card, and new files of the submission into its evidence.
+    """Write new calibrations, by judge, into a card, and `added` files into its evidence.
 
-    Args:
-        file: The card.
-        submission: Its folder.
-        new: Calibrations by judge.
-        added: Paths of files in the folder, relative to it.
+    `file` is the card; `added` are paths relative to the submission's folder.
     """
     card = submission.card
     judges = tuple(

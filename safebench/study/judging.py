@@ -38,10 +38,8 @@ def judges_to_ask(
 ) -> tuple[JudgeEntry, ...]:
     """Return the judges that have not judged a submission's responses yet.
 
-    Args:
-        submission: Its card's judges are asked unless `card` has others.
-        card: Another card of the same study, whose judges are asked.
-        names: The judges to ask; all where there are none.
+    They are those of its own card, or of `card`, another one of the same study; `names` chooses
+    some of them, and all where it is empty.
 
     Raises:
         CardError: the card is of another study, a judge is unknown, cannot be executed, or has
@@ -90,12 +88,8 @@ def judge_submission(
 ) -> Card:
     """Let judges decide a submission's responses, and write outcomes, manifest and card.
 
-    Args:
-        submission: Carries responses and outcomes.
-        entries: `judges_to_ask(...)`.
-        progress: Says how far it is.
-        card: Names the judge of every primary estimand, where it differs from the submission's.
-        device: Where weights compute.
+    `entries` are `judges_to_ask(...)`; `card` names the judge of every primary estimand, where it
+    differs from the submission's; `device` is where weights compute.
 
     Raises:
         RunError: the submission carries no responses.
@@ -109,7 +103,9 @@ def judge_submission(
         )
     asked = [entry.name for entry in entries]
     described = require(submission.card.judge, "judge")
-    others = [e for e in described if e.name not in asked] if _need_others(entries) else []
+    # Members of an ensemble decide, and severity is graded where nothing was refused.
+    need_others = any(e.kind == "ensemble" or "severity" in (e.constructs or ()) for e in entries)
+    others = [e for e in described if e.name not in asked] if need_others else []
     try_judges(entries, submission.folder, device, progress)
     judges = open_judges([*others, *entries], submission.folder, device)
     documents = documents_of(submission, responses, entries)
@@ -190,7 +186,7 @@ def _write(
         if entry.name in given and deciding(given[entry.name]) == deciding(entry)
         else entry
         for entry in require(before.judge, "judge")
-        if entry.name not in _names(added)
+        if entry.name not in {one.name for one in added}
     )
     primary = {name: entry.primary for name, entry in given.items()}
     judges = tuple(
@@ -264,12 +260,3 @@ def deciding(entry: JudgeEntry) -> dict[str, Any]:
         found["revision"] = "unpinnable"
     found["constructs"] = sorted(entry.constructs or DEFAULT_CONSTRUCTS)
     return found
-
-
-def _need_others(entries: Sequence[JudgeEntry]) -> bool:
-    """Tell whether other judges are asked too: members, or who says what was refused."""
-    return any(e.kind == "ensemble" or "severity" in (e.constructs or ()) for e in entries)
-
-
-def _names(entries: Sequence[JudgeEntry]) -> set[str]:
-    return {entry.name for entry in entries}

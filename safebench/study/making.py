@@ -148,15 +148,10 @@ class Maker:
         report: Report = lambda amount, note: None,
         days: RequestDays | None = None,
     ) -> None:
-        """Take a plan and the folder of its run.
+        """Take a plan, the folder of its run, where results are left, and the run's settings.
 
-        Args:
-            plan: What is executed.
-            store: Its folder, where results are left.
-            settings: Of the run.
-            tuned: Where weights lie that several runs share, if they do.
-            report: Told of work that was done.
-            days: Notes the days on which an API was asked.
+        `tuned`: where weights lie that several runs share, if they do; `report` is told of work
+        that was done; `days` notes the days on which an API was asked.
         """
         self.plan, self.store, self.settings = plan, store, settings
         self.device = settings.device or default_device()

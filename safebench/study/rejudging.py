@@ -34,12 +34,8 @@ _UNREAD = NotReported(not_reported="a sample of prompts whose source is not on t
 def rejudge(original: Submission, card: Card, out: Path, progress: Progress, device: str) -> Card:
     """Ask every judge of a submission again about its responses, and write what they say.
 
-    Args:
-        original: Carries the responses.
-        card: `rerun_card(...)` of kind `rejudge`.
-        out: A new folder, or that of a rejudgement that was cut short.
-        progress: Says how far it is.
-        device: Where weights of judges compute.
+    `card` is `rerun_card(...)` of kind `rejudge`; `out` is a new folder, or that of a rejudgement
+    that was cut short; `device` is where weights of judges compute.
 
     Raises:
         RunError: the submission carries no responses, or withholds them; or the folder holds

@@ -66,16 +66,10 @@ class Runner:
         tuned: Path | None = None,
         elsewhere: Executor | None = None,
     ) -> None:
-        """Take a plan and the folder of its run.
+        """Take a plan, the opened folder of its run, and how to execute it.
 
-        Args:
-            plan: What is executed.
-            store: Its folder, opened.
-            settings: How to execute it.
-            progress: Told how far it is.
-            only: Tells which cells are made now.
-            tuned: Where weights lie that several runs share, if they do.
-            elsewhere: Has workers in other processes; by default this process does the work.
+        `only` tells which cells are made now; `tuned`: where weights lie that several runs share,
+        if they do; `elsewhere` has workers in other processes: without it, this one does the work.
         """
         self.plan, self.store, self.progress, self.only = plan, store, progress, only
         days = RequestDays(store.journal) if is_dated(plan.card) else None
@@ -96,7 +90,8 @@ class Runner:
             replace_file(
                 store.folder / name, source if isinstance(source, bytes) else source.read_bytes()
             )
-        if self._is_something_left():
+        left = self._left() or self.checkpoints.is_incomplete() or not store.environment()
+        if left or any(self._judgements(self.plan.blocks)):
             judges = require(self.plan.card.judge, "judge")
             try_judges(judges, store.folder, self.maker.device, self.progress)
             free_memory()
@@ -128,11 +123,6 @@ class Runner:
         journal.note("finished", plan=self.plan.asked)
         store.finish()
         return RunResult(card, done, cells, lost)
-
-    def _is_something_left(self) -> bool:
-        if self._left() or self.checkpoints.is_incomplete() or not self.store.environment():
-            return True
-        return any(self._judgements(self.plan.blocks))
 
     def _make(self) -> None:
         """Fine-tune, generate and grade what is left."""

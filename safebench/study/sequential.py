@@ -36,13 +36,8 @@ def retrain_until_settled(
     taken (spec/v1/verdict.md, "Adding seeds until it is settled"). A rerun that was cut short goes
     on where it was. It ends early where no number of seeds could settle it on these prompts.
 
-    Args:
-        original: What is repeated.
-        card_with: Gives the plan's card with so many new seeds.
-        out: The rerun's folder.
-        design: `sequential_design(...)`.
-        work: Executes a plan.
-        keep: Tells which blocks are needed.
+    `card_with` gives the plan's card with so many new seeds; `design` is `sequential_design(...)`;
+    `keep` tells which blocks are needed.
     """
     journal, store = Journal(out), Store(out)
     seeds = _reached(store) or design.looks[0]

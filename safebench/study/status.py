@@ -22,21 +22,21 @@ class Status:
 
     folder: Path
     state: State
-    holder: str | None
+    holder: str | None = None
     """The process at work."""
-    shard: str
-    cells: tuple[int, int]
+    shard: str = "1/1"
+    cells: tuple[int, int] = (0, 0)
     """Finished cells, and all that can be finished."""
-    responses: tuple[int, int]
-    runs: tuple[int, int]
+    responses: tuple[int, int] = (0, 0)
+    runs: tuple[int, int] = (0, 0)
     """Runs whose cells are finished, and all that were registered."""
-    lost: tuple[RunState, ...]
+    lost: tuple[RunState, ...] = ()
     """Runs that failed or were withdrawn."""
-    rate: float | None
+    rate: float | None = None
     """Responses per second and worker over the blocks that were made; None before the first."""
-    workers: int
+    workers: int = 1
     """Units that the last session did at once."""
-    seconds_left: float | None
+    seconds_left: float | None = None
     """Expected from the rate and the fine-tunings so far; None while unknown."""
     problems: tuple[str, ...] = ()
     """Accidents of the last session."""
@@ -55,20 +55,8 @@ def read_status(folder: Path) -> Status:
     lost = tuple(s for s in states.values() if s.status != "registered")
     last = events[-1] if events else {}
     if store.is_finished:
-        return Status(
-            folder=folder,
-            state="finished",
-            holder=None,
-            shard="1/1",
-            cells=(0, 0),
-            responses=(0, 0),
-            runs=(len(states) - len(lost), len(states)),
-            lost=lost,
-            rate=None,
-            workers=1,
-            seconds_left=0.0,
-            last=last,
-        )
+        runs = len(states) - len(lost), len(states)
+        return Status(folder, "finished", runs=runs, lost=lost, seconds_left=0.0, last=last)
     if not folder.is_dir():
         raise RunError(f"{folder}: no such folder", fix="give the --out of a `safebench run`")
     claim = store.claim()

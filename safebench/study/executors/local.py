@@ -93,11 +93,8 @@ class Local:
 
     def free(self) -> list[str]:
         """Return the workers without a unit, those first that are running."""
-        found = [name for name in self._environments if not self._is_busy(name)]
-        return sorted(found, key=lambda name: name not in self._running)
-
-    def _is_busy(self, name: str) -> bool:
-        return name in self._running and self._running[name].unit is not None
+        idle = [name for name, worker in self._running.items() if worker.unit is None]
+        return idle + [name for name in self._environments if name not in self._running]
 
     def give(self, worker: str, unit: Unit) -> None:
         """Send a unit to a worker, which is started where it is not running."""
