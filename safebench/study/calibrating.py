@@ -173,6 +173,11 @@ def write_judges(
         files = describe_files(submission.folder, sorted(paths))
         write_manifest(submission.folder, files)
         card = card.model_copy(update={"evidence": evidence.model_copy(update={"files": files})})
+    return write_card(card, file)
+
+
+def write_card(card: Card, file: Path) -> Card:
+    """Write a card, and return it as its readers will see it: `model_copy` validates nothing."""
     card = Card.model_validate_json(card.model_dump_json())
     dump_card(card, file)
     return card

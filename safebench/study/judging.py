@@ -10,7 +10,6 @@ import pyarrow as pa
 from safebench.card.base import Unpinnable, require
 from safebench.card.card import Card
 from safebench.card.differences import protocol_differences
-from safebench.card.io import dump_card
 from safebench.card.judge import Judge as JudgeEntry
 from safebench.errors import CardError, EvidenceError, JudgeError, RunError
 from safebench.evidence.journal import JOURNAL_FILE, Journal
@@ -24,6 +23,7 @@ from safebench.judges.interface import DEFAULT_CONSTRUCTS, Judge
 from safebench.judges.judging import Documents, judge_responses, marks_of
 from safebench.judges.registry import check_entry, open_judges, try_judges
 from safebench.progress import Progress
+from safebench.study.calibrating import write_card
 
 _SAID_OF_A_JUDGE: dict[str, Any] = {
     **dict.fromkeys(("primary", "calibration", "self_test"), True),
@@ -218,9 +218,7 @@ def _write(
         files = describe_files(folder, sorted(paths))
         write_manifest(folder, files)
         card = card.model_copy(update={"evidence": evidence.model_copy(update={"files": files})})
-    card = Card.model_validate_json(card.model_dump_json())
-    dump_card(card, folder / CARD_FILE)
-    return card
+    return write_card(card, folder / CARD_FILE)
 
 
 def documents_of(

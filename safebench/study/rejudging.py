@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 
 from safebench.card.base import NotReported, require
 from safebench.card.card import Card
-from safebench.card.io import dump_card
 from safebench.card.task import Task
 from safebench.errors import RunError
 from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_manifest
@@ -22,6 +21,7 @@ from safebench.harness.tasks import file_of, read_task
 from safebench.judges.cache import JudgementCache
 from safebench.judges.registry import open_judges, try_judges
 from safebench.progress import Progress
+from safebench.study.calibrating import write_card
 from safebench.study.judging import decide, documents_of
 from safebench.study.rerun import seeds_of
 
@@ -119,6 +119,4 @@ def _write(original: Submission, card: Card, out: Path, tables: tuple[pa.Table, 
     }
     card = card.model_copy(update=changes)
     card = card.model_copy(update={"results": compute_results(card, tables[1])})
-    card = Card.model_validate_json(card.model_dump_json())
-    dump_card(card, out / CARD_FILE)
-    return card
+    return write_card(card, out / CARD_FILE)

@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from safebench.card.base import require
 from safebench.card.card import SPEC, Card
-from safebench.card.io import dump_card
 from safebench.card.model import Model, Weights, WeightsModel
 from safebench.card.results import Condition, Environment, Evidence, RegisteredRun
 from safebench.card.training import FullTraining
@@ -25,6 +24,7 @@ from safebench.judges.registry import open_judges
 from safebench.models.weights import weights_sha256
 from safebench.progress import Progress
 from safebench.study.api_models import with_request_days
+from safebench.study.calibrating import write_card
 from safebench.study.cells import Block, runs_of, weights_folder
 from safebench.study.judging import decide
 from safebench.study.plan import Plan
@@ -83,9 +83,7 @@ def write_submission(
         }
     )
     card = card.model_copy(update={"results": compute_results(card, outcomes)})
-    card = Card.model_validate_json(card.model_dump_json())
-    dump_card(card, folder / CARD_FILE)
-    return card
+    return write_card(card, folder / CARD_FILE)
 
 
 def with_weights(card: Card, weights: object) -> Model:
