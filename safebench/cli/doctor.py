@@ -65,8 +65,8 @@ class Item(NamedTuple):
 def command(hub: bool, style: str) -> None:
     """Say what this machine can run: libraries, devices, keys, judges and tasks.
 
-    Each thing that is lacking comes with what gets it. Keys are never shown, only whether they are
-    set. Files of judges are looked for in the current folder.
+    For each thing that is missing, the output says how to get it. Keys are never shown, only
+    whether they are set. Files of judges are looked for in the current folder.
     """
     found = {name: list(items) for name, items in _sections(hub)}
     if style == "json":

@@ -160,6 +160,7 @@ def _split(
         if key not in keys:
             raise _not(option, text, f"{key} is none of {', '.join(keys)}")
         if key in _WHOLE:
+            # No seed is longer, and `int` refuses thousands of digits in words of its own.
             if not (value.isdecimal() and value.isascii() and len(value) < 11):
                 raise _not(option, text, f"{key} {value!r} is not a whole number")
             values[key] = int(value)

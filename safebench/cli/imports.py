@@ -128,8 +128,8 @@ _COMMON: tuple[Decorator, ...] = (
     _repeated(
         "--judge judges",
         "NAME=KIND[:ID]",
-        "What kind of judge reported verdicts, where the files do not tell: rule, classifier, llm, "
-        "human or moderation_api, with its id.",
+        "Kind and id of the judge that reported verdicts, where the files do not say: rule, "
+        "classifier, llm, human or moderation_api.",
         texts.judges,
     ),
     _repeated(

@@ -51,7 +51,7 @@ def command(target: str, paths: tuple[Path, ...], force: bool, **basics: Any) ->
     names both. The command asks no questions, loads no pickles and uses no network.
     """
     prints = target == _STDOUT
-    out = Path("card.yaml" if prints else target)
+    out = Path("card.yaml" if prints else target)  # a printed card's paths start in this folder
     if not prints:
         _check_free(out, force=force)
     facts = list(first_facts(CardBasics(**basics), plan=False))

@@ -41,12 +41,12 @@ def _names(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tup
 @click.option(
     "--model",
     help="Model to study: a folder of transformers, builtin:tiny-chat, or owner/name@COMMIT of the "
-    "Hub. Without a commit, that of the copy on this machine is taken.",
+    "Hub. Without a commit, the one of the copy on this machine is taken.",
 )
 @click.option(
     "--data",
-    help="Examples to fine-tune on: JSON, JSON Lines, Parquet or CSV, which is copied into DIR, or "
-    "owner/name@COMMIT of the Hub.",
+    help="Examples to fine-tune on: a JSON, JSON Lines, Parquet or CSV file, which is copied into "
+    "DIR, or owner/name@COMMIT of the Hub.",
 )
 @click.option(
     "--tasks",
@@ -91,11 +91,11 @@ def command(
 ) -> None:
     """Write the folder of a new study: DIR/plan.yaml, and its training data.
 
-    Every setting of the plan stands there with a comment on where it comes from: an option, the
-    model's own files (chat template, type of the weights, context length), the standard, or a
-    common start that you change. At a terminal, what no option says is asked for; else it is
-    marked `to fill in`. Then the work is counted and, where the model's files are here, a few
-    steps of it are timed, to say how long the study will take on this machine.
+    A comment on each setting of the plan says where it comes from: an option, the model's own files
+    (chat template, type of the weights, context length), the standard, or a common value to start
+    from. What no option gives is asked for at a terminal, and is marked `to fill in` elsewhere.
+    Then the work is counted and, if the model's files are here, a few steps of it are timed, to say
+    how long the study will take on this machine.
 
     \b
     Exit codes: 0 written; 2 nothing was written.

@@ -31,7 +31,7 @@ def as_one(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 
 def format_option(*names: str, help_: str) -> Callable[[Command], Command]:
-    """Return --format, which chooses one of some formats, text unless told otherwise."""
+    """Return --format with these choices, text by default; with --json where that is one."""
     chosen = click.option(
         "--format",
         "style",
@@ -80,9 +80,9 @@ save_state_every = click.option(
     show_default=True,
     metavar="MINUTES",
     type=click.FloatRange(min=0),
-    help="Time between two states of a fine-tuning (weights, optimizer, random numbers) in the "
-    "run's folder. One that was killed goes on from the last state, and ends with the same bytes "
-    "on a CPU. The states go when the fine-tuning has ended. 0 saves none.",
+    help="Time between two saved states of a fine-tuning (weights, optimizer, random numbers). A "
+    "fine-tuning that was killed resumes from its last state; on a CPU it ends with the same "
+    "bytes. States are deleted when the fine-tuning has ended. 0 saves none.",
 )
 
 

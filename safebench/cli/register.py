@@ -55,6 +55,7 @@ def command(plan: Path, out: Path, key: Path | None, board: Path | None, **by: s
     same = out.exists() and plan.exists() and out.samefile(plan)
     if out.exists() and not same:
         raise RunError(f"{out}: is there already", fix="name another file by --out")
+    # The log comes first: a nonce that is handed out and not logged could be followed by a second.
     content = registering.as_bytes(found)
     if board is not None:
         from safebench.evidence.board_log import append, registration_entry

@@ -141,6 +141,7 @@ def command(
             original, kind, style=style, seeds=count, fraction=fraction, base=base, **settings
         )
         return
+    # Progress also says lines on stdout, where a program reads JSON alone.
     ctx.meta[options.QUIET] |= style == "json"
     _check_options(kind, out, seeds=seeds, subset=fraction, nonce=nonce, generation=generation)
     if kind == "recompute":

@@ -115,6 +115,7 @@ def command(
         raise click.UsageError("give --out DIR, or --dry-run")
     protocol = Submission(load_sound_card(card), card.parent)
     elsewhere = settings["backend"] != _OURS
+    # Answered before anything heavy is imported: seconds are saved where there is nothing to do.
     if out is not None and not dry_run and shard == "1/1":
         store = Store(out)
         if store.is_finished_for(asked_for(protocol.card, limit)):

@@ -41,23 +41,23 @@ _OTHER_PICTURES = (".eps", ".gif", ".jpeg", ".jpg", ".ps", ".tif", ".tiff", ".we
     metavar="PATH",
     type=click.Path(path_type=Path),
     help="Also draw. A folder gets SVG files of what varies, the run scores and the seeds needed; "
-    "a file NAME.pdf, .png or .svg the changes from base and what they are read as, for a paper "
-    "(needs the extra `plots`).",
+    "a file NAME.pdf, .png or .svg gets one picture for a paper: the changes from base and how "
+    "each is read (needs the extra `plots`).",
 )
 @meaning_options
 def command(directory: Path, style: str, full: bool, plots: Path | None, **choice: Any) -> None:
     """Recompute every number of SUBMISSION from its outcomes.parquet.
 
-    One screen says what changed from the base model, what that is read as by the rule of
-    spec/v1/reading.md, whether another training seed would agree, and what could make the reading
-    wrong, that which could move a number most first. The card's own results are not used. Nothing
-    is written except the plots.
+    One screen says what changed from the base model, how spec/v1/reading.md reads that change,
+    whether another training seed would agree, and what could make the reading wrong, the largest
+    possible effect first. The card's own results are not used. Nothing is written except the plots.
 
-    DIR may also be runs of one model without a card: an output folder of lm-eval, logs of Inspect,
-    completions of HarmBench, or a table with one response a row (see `safebench compare --help`).
+    SUBMISSION may also be runs of one model without a card: an output folder of lm-eval, logs of
+    Inspect, completions of HarmBench, or a table with one response a row (see `safebench compare
+    --help`).
 
     \b
-    Exit codes: 0 computed; 2 the submission cannot be read, or nothing such was measured.
+    Exit codes: 0 computed; 2 the submission cannot be read, or has no such number.
     """
     submission = submission_in(directory, choice)
     selection = Selection(**choice)
@@ -73,7 +73,7 @@ def command(directory: Path, style: str, full: bool, plots: Path | None, **choic
             err=True,
         )
     if not has_card(directory):
-        return  # how to make a card of it was said
+        return  # `submission_in` has said how to make a card of these runs
     if style == "text":
         from safebench.cli.score_formats.text import next_steps
 

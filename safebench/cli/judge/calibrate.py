@@ -68,12 +68,12 @@ def command(
     style: str,
     device: str | None,
 ) -> None:
-    """Compare the judge NAME with the labels in FILE, and keep what is found in its card.
+    """Compare the judge NAME with the labels in FILE, and write the result into its card.
 
-    Sensitivity, specificity and Cohen's kappa with 95 % intervals, by condition, source model and
-    category. NAME is a judge of the card, `rule`, or the folder of a trained judge. A label is a
-    verdict (refused, partial, complied, incoherent), or 1 where the construct counts the response
-    and 0 where not.
+    The result is sensitivity, specificity and Cohen's kappa with 95 % intervals, by condition,
+    source model and category. NAME is a judge of the card, `rule`, or the folder of a trained
+    judge. A label is a verdict (refused, partial, complied, incoherent), or 1 for a response that
+    the construct counts and 0 for any other.
     """
     file, submission, entry = given_judge(name, card)
     read = labels_of(labels, column, label_map)

@@ -58,14 +58,14 @@ def command(
     """Build a site from DIR/submissions.
 
     DIR may also hold board.yaml (title, description, url, signers). Every submission is checked and
-    every number is recomputed from its evidence first. One that cannot be read, or whose check
-    fails, is left out, and named on the first page. What is published is added to DIR/log.jsonl,
-    and what was published before and is not there any more is named. The old site stays as it is
-    until the new one is complete. The site consists of plain files, for any web host.
+    every number is recomputed from its evidence first. A submission that cannot be read, or fails
+    its check, is left out and named on the first page. What is published is added to DIR/log.jsonl;
+    what was published before and is gone is named. The old site stays as it is until the new one is
+    complete. The site consists of plain files, for any web host.
 
-    A cache is safe to share: its records are sealed with a key of your own, which lies in your
-    configuration folder (~/.config/safebench/cache.key), or is the text of SAFEBENCH_CACHE_KEY.
-    With another key a cache is of no use, and does no harm.
+    A cache is safe to share: its records are sealed with a key of your own, which is in your
+    configuration folder (~/.config/safebench/cache.key) or in SAFEBENCH_CACHE_KEY. With another key
+    a cache is of no use, and does no harm.
 
     \b
     Exit codes: 0 built; 1 nothing was published, because of --strict; 2 the build failed.
