@@ -86,11 +86,8 @@ def _lines(found: Estimate, what: str) -> Iterator[str]:
 
 def _as_json(block: Block, grid: Grid, state: str) -> dict[str, Any]:
     seed = block.training_seed
-    return {
-        "condition": block.condition,
+    return block.place | {
         "training_seed": str(seed) if isinstance(seed, Nth) else seed,
-        "checkpoint": block.checkpoint,
-        "decoding": block.decoding,
         "repeats": block.repeats,
         "tasks": list(grid.prompts),
         "responses": block.repeats * sum(grid.prompts.values()),

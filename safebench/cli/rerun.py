@@ -114,7 +114,6 @@ def command(
     nonce: str | None,
     generation: str,
     everything: bool,
-    base: Path | None,
     name: str,
     organisation: str | None,
     contact: str | None,
@@ -137,9 +136,7 @@ def command(
         from safebench.cli.rerun_costs import print_costs
 
         original = Submission(load_sound_card(submission / CARD_FILE), submission)
-        print_costs(
-            original, kind, style=style, seeds=count, fraction=fraction, base=base, **settings
-        )
+        print_costs(original, kind, style=style, seeds=count, fraction=fraction, **settings)
         return
     # Progress also says lines on stdout, where a program reads JSON alone.
     ctx.meta[options.QUIET] |= style == "json"
@@ -171,7 +168,6 @@ def command(
             extent=extent,
             until_settled=is_sequential,
             everything=everything,
-            base=base,
             **settings,
         )
     _finish(ctx, report, original, out, style)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -46,14 +46,7 @@ if TYPE_CHECKING:
 )
 @click.pass_context
 def command(
-    context: click.Context,
-    folder: Path,
-    out: Path,
-    *,
-    strict: bool,
-    space: bool,
-    workers: int,
-    cache: Path | None,
+    context: click.Context, /, folder: Path, out: Path, *, space: bool, **options: Any
 ) -> None:
     """Build a site from DIR/submissions.
 
@@ -76,15 +69,7 @@ def command(
 
     try:
         with TerminalProgress() as progress:
-            built = build_site(
-                folder,
-                out,
-                strict=strict,
-                space=space,
-                workers=workers,
-                cache=cache,
-                progress=progress,
-            )
+            built = build_site(folder, out, space=space, progress=progress, **options)
     except LeftOutError as problem:
         _say(problem.left_out)
         click.echo(f"error: {problem}\n  Fix: {problem.fix}", err=True)
