@@ -11,7 +11,7 @@ import click
 from safebench.cli import import_texts as texts
 from safebench.cli import options as shared
 from safebench.cli.console import TerminalProgress, printer
-from safebench.cli.drafted import read_files
+from safebench.cli.init import read_files
 from safebench.cli.lazy import LazyGroup
 from safebench.cli.reporters import text
 from safebench.cli.summary import print_summary

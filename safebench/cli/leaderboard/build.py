@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from safebench.cli.leaderboard.said import checkers, lines_of
+from safebench.cli.leaderboard import checkers, lines_of
 from safebench.words import count, kilobytes, number, plain, signed, with_interval
 
 if TYPE_CHECKING:

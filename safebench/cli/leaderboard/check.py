@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from safebench.cli import options
-from safebench.cli.leaderboard.said import checkers, lines_of, short
+from safebench.cli.leaderboard import checkers, lines_of, short
 from safebench.errors import visible
 from safebench.words import count
 
