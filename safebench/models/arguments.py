@@ -1,4 +1,4 @@
-"""Arguments of a backend (`--backend-args`): parsed, free of secrets, filled in for each weights.
+"""Arguments of a backend (`--backend-args`): parsed, free of secrets, filled in for each model.
 
 An argument may hold placeholders, so that one line serves the base model and every checkpoint:
 

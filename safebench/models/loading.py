@@ -224,8 +224,8 @@ def free_memory(*, idle: bool = False) -> None:
     """Free the device memory of models that are no longer used.
 
     Args:
-        idle: No model is loaded. What is alive then, half a million objects of libraries, later
-            collections of this process pass over.
+        idle: No model is loaded. The half a million objects that are alive then belong to
+            libraries, and later collections of this process skip them.
     """
     import torch
 

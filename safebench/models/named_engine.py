@@ -1,6 +1,6 @@
-"""The base of engines chosen with --backend: arguments per weights, order, length, environment.
+"""The base of engines chosen with --backend: arguments per model, order, length, environment.
 
-The second half is what those that ask a server share: concurrency, how a reply ended, messages.
+The second half is shared by engines that ask a server: concurrency, how a reply ended, messages.
 """
 
 from __future__ import annotations

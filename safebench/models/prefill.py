@@ -38,8 +38,8 @@ def shared_start(texts: Collection[Tokens], cost: int) -> Tokens:
 def grouped(texts: Collection[Tokens], cost: int, most: int = POSITIONS) -> Iterator[list[Tokens]]:
     """Yield texts in groups, longest first, each to be read in one pass.
 
-    A group is filled up to its longest text: it ends before it has more than `most` positions
-    (a text that is longer stands alone), and before more than `cost` of them are padding.
+    Texts of a group are padded to its longest. A group ends before it has more than `most`
+    positions (a longer text is alone), and before more than `cost` of them are padding.
     """
     group: list[Tokens] = []
     padding = 0
@@ -63,7 +63,8 @@ def read(model: Any, texts: Sequence[Tokens], before: DynamicCache | None = None
         before: one row of what stands before each of them; returned with them, left as it is.
     """
     width = max(map(len, texts))
-    # Filled up behind, where no token of the text looks, with a token that is no padding.
+    # Padded on the right, where no token of the text attends, by repeating its last token: a
+    # model may treat its padding token in a special way.
     padded = [text + text[-1:] * (width - len(text)) for text in texts]
     cache = DynamicCache(config=model.config)
     for number, layer in enumerate(before.layers if before is not None else ()):

@@ -222,6 +222,7 @@ def _agrees(model: Any, layers: int) -> bool:
         return False
     scale = expected.abs().max().item()
     error = (got - expected).abs().max().item()
-    # Some attention takes its softmax in float32 whatever the dtype.
+    # Some attention takes its softmax in float32 whatever the dtype: a wrong layout is off by far
+    # more than the rounding of either.
     exact = max(torch.finfo(expected.dtype).eps, torch.finfo(torch.float32).eps)
     return bool(error <= 32 * exact * scale)

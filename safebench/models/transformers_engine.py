@@ -192,6 +192,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         choose another than the second: its text has other tokens than were generated.
         """
         prompt = self.encoded([context])[context]
+        # The end token counts: one response may stop where the other goes on.
         both = [
             [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.eot_token_id]
             for text in (first, second)

@@ -38,7 +38,7 @@ _OURS: Final = {
     "max_lora_rank": "it follows from hyperparameters.lora.r",
     "lora_local_path": "every adapter is sent with its requests",
 }
-"""Arguments that safebench gives, and why nobody else does."""
+"""Arguments that safebench sets itself, and why."""
 _QUIET: Final = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_NO_USAGE_STATS": "1",

@@ -94,7 +94,7 @@ def draw(
             chooses among samples.
         strata: `task`: every response of a condition and task has the same chance; `verdict`: every
             verdict of its primary judge gets the same number.
-        everywhere: Draw from all checkpoints and decodings, not those of the primary numbers alone.
+        everywhere: Draw from all checkpoints and decodings, not only those of the primary numbers.
 
     Raises:
         RunError: it carries no responses, or none that labels could be about.

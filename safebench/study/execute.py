@@ -118,7 +118,7 @@ def open_executor(
         is_forced = settings.device is not None and settings.device.startswith("cpu")
         return Ray(work(threads), settings.workers, settings.address, on_cpu=is_forced)
     device = settings.device or default_device()
-    # Another backend is told in its own words which accelerators it has.
+    # Another backend chooses its accelerators itself, by its own arguments.
     is_ours = settings.backend == Settings().backend
     count = settings.workers or (_accelerators() if device == "cuda" and is_ours else 1)
     if count == 1:

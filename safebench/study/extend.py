@@ -113,7 +113,7 @@ def earlier_rows(
 
     Those drawn under another generation seed are not among them: `extend_trial` leaves them out.
     """
-    # Repeats of a control differ by the batches of all prompts.
+    # Repeats of a control vary the batches, which further prompts change.
     if not store.has(_EARLIER) or require(decoding.repeat_control, "decoding.repeat_control"):
         return []
     asked = {(p.task, str(p.document["prompt_id"])): p.document["prompt"] for p in prompts}

@@ -64,7 +64,8 @@ _LIBRARIES = (
     "numpy",
     "scipy",
 )
-_version, _distributions = cache(version), cache(packages_distributions)  # they parse files
+_version, _distributions = cache(version), cache(packages_distributions)
+"""Cached, since each call parses files and an environment is compared with every unit."""
 _LOOK_AGAIN = 2.0
 """Seconds between looks at whether another part of the grid has finished a fine-tuning."""
 Report = Callable[[float, str], None]
@@ -100,7 +101,7 @@ def made_on(host: str, unit: Unit) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class OpenMaker:
-    """What a worker elsewhere is told once: from the run's folder it makes the same plan."""
+    """Makes the same plan in another process, from the run's folder; pickled on the way there."""
 
     card: Card
     """Of the plan: every digest and seed is filled in, and paths start at the folder."""
@@ -355,7 +356,7 @@ class Maker:
             entries = [e for e in require(self.plan.card.judge, "judge") if e.name == name]
             self._judge = name, open_judges(entries, self.store.folder, self.device)[name]
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.touch()
+        place.touch()  # an empty file says that nothing had to be asked
         keep_grades(
             self.store.load(block),
             documents_by_prompt(self.plan.tasks),

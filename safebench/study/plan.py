@@ -173,6 +173,7 @@ def make_plan(
     part = pick_shard(shard)
     draft = make_draft(submission, limit=limit, elsewhere=elsewhere, hub=True)
     check_judges(require(submission.card.judge, "judge"), submission.folder)
+    # Of the card as it was given: everything below fills something in.
     asked, reported = asked_for(submission.card, limit), submission.card.environment
     chat, tokenizer, training = True, None, None
     submission, files = draft.submission, Files()
@@ -184,6 +185,7 @@ def make_plan(
         if not card.is_trained_elsewhere:
             card, training, files = pin_data(submission.with_card(card), draft.data, tokenizer)
     card, tasks = pin_tasks(submission.with_card(card))
+    # Seeds last: they are derived from the digests that were filled in above.
     submission = submission.with_card(pin_seeds(card))
     files |= registration_of(submission)
     blocks = [block for block in list_blocks(submission.card) if keep(block)]
@@ -219,8 +221,8 @@ class Draft:
 def make_draft(submission: Submission, *, limit: int | None, elsewhere: bool, hub: bool) -> Draft:
     """Check that a card can be run, and read what needs no model library.
 
-    `limit` and `elsewhere` are those of `make_plan`. `hub`: data sets of the Hub are read, too;
-    nothing is executed otherwise.
+    `limit` and `elsewhere` are those of `make_plan`. With `hub`, data sets on the Hub are read too;
+    without it, the plan is only counted.
 
     Raises:
         SafebenchError: something is missing, is not what the card says, or cannot be run.
@@ -271,9 +273,9 @@ def _limited(card: Card, limit: int | None) -> Card:
 
 
 def listed_weights(submission: Submission, blocks: Iterable[Block], *, hub: bool) -> ListedWeights:
-    """Find the weights that a card lists, or an API has, and check that they are the ones it means.
+    """Find the weights that a card lists, or an API has, and check their digests.
 
-    `hub`: those of the Hub are fetched; their folder is None otherwise.
+    With `hub`, weights on the Hub are fetched; their folder is None otherwise.
 
     Raises:
         CardError: it lists some, but not all that its cells need.

@@ -102,6 +102,7 @@ def _probe(
                     progress=lambda at, loss: ends.append(time.monotonic()),
                 )
             )
+            # The first update includes what beginning costs; only the others are multiplied.
             more = (ends[updates] - ends[1]) / (updates - 1) * (found.updates - 1)
             seconds += (ends[1] - ends[0] + more) * found.fine_tunings
         return seconds

@@ -116,6 +116,7 @@ class Runner:
             )
         environment = Environment.model_validate_json(json.dumps(store.environment()))
         self.maker.close()  # judges get its memory
+        # What workers have graded is not graded again below.
         cache = JudgementCache(cache_file())
         for path in sorted((store.work / "judged").glob("*.jsonl")):
             cache.take(path)
@@ -127,13 +128,15 @@ class Runner:
     def _make(self) -> None:
         """Fine-tune, generate and grade what is left."""
         if not self._has_made_anything():
-            self.store.forget_environment()
+            self.store.forget_environment()  # nothing was made in it that this session must match
         left = self._left()
         if self._is_here:
             self.store.check_environment(self.maker.environment())
         to_grade = not self._is_here and self.store.environment()
+        # A server's wrong argument is reported once, not for every model. Where nothing is left to
+        # be made, the engine is started for the environment that the card needs.
         if isinstance(self.plan.card.model, ApiModel) or not (left or to_grade):
-            self.maker.engine.start()  # a wrong argument is reported once, not for every model
+            self.maker.engine.start()
             self.store.check_environment(self.maker.environment())
         self.checkpoints.copy_listed()
         units = list(self._units(left))

@@ -200,7 +200,7 @@ class Tuned:
                 if sha256_of_folder(self._folder) == digest.read_text(encoding="utf-8"):
                     link_missing(self._folder, out)
                     return
-                shutil.rmtree(self._folder)
+                shutil.rmtree(self._folder)  # damaged since its digest was written
             try:
                 train()
             except DivergedError as problem:

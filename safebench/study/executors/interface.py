@@ -21,9 +21,9 @@ Kind = Literal["answer", "tune", "generate", "judge"]
 KINDS: tuple[Kind, ...] = ("answer", "tune", "generate", "judge")
 """In the order in which they are done where several could be: what most waits for comes first."""
 ATTEMPTS = 3
-"""A unit whose worker was lost as often is given up."""
+"""A unit is given up when its worker was lost this many times."""
 _LOOK_AHEAD = 1024
-"""Units that are looked at before their turn: however many there are, few are held."""
+"""Units that are held at once: a grid of millions is listed only as it is worked off."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Unit:
     after: tuple[str, ...] = ()
     """Names of units listed earlier that must have ended well."""
     warm: str = ""
-    """What a worker has loaded once it did this unit: it is given others with the same."""
+    """What a worker has loaded once it has done this unit; it is given units with the same next."""
     given: Any = None
-    """What the work is told of it; small, it travels."""
+    """What the work needs to know of it; small, since it is sent to the worker."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from safebench.study.executors.interface import Ended, Lost, OpenWork, Unit, Wor
 _PATIENCE = 10.0
 """Seconds for idle workers to end by themselves, which leaves nothing behind."""
 Environment = dict[str, str]
-"""Environment variables that a worker has beside those of this process."""
+"""Environment variables that a worker has in addition to those of this process."""
 
 
 class InProcess:
@@ -73,7 +73,7 @@ class Local:
         self._context: Any = multiprocessing.get_context("forkserver" if can_fork else "spawn")
 
     def __enter__(self) -> Local:
-        """Let what is forked have imported everything before."""
+        """Have the process that workers are forked from import everything once."""
         if self._context.get_start_method() == "forkserver":
             self._context.set_forkserver_preload([self._open_work.__class__.__module__, __name__])
         return self

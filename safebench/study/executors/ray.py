@@ -24,16 +24,16 @@ _ENVIRONMENT: Final = {
     # would listen on all interfaces, or translate 127.0.0.1 into an address that others reach.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
-"""Of an own instance; read when ray is imported. Its token is a file in the home folder."""
+"""For an instance of our own; read when ray is imported. Its token is in the home folder."""
 _LOOK_AGAIN: Final = 1.0
 """Seconds between looks at the nodes there are: some go, others come."""
 _PATIENCE: Final = 60.0
 """Seconds without any node that could take a worker, before that is an error."""
 _SETTINGS: Final = b"\x04"
 _GREETING: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0\0\0\0\0"
-"""How a client of gRPC begins (RFC 9113): with settings, none here; a server answers with its."""
+"""How a client of gRPC begins (RFC 9113): with empty settings; a server answers with its own."""
 _STILLBORN: Final = 3
-"""As many workers may end before they have begun."""
+"""Workers that may die while they start before the run gives up."""
 
 
 class _Worker:
