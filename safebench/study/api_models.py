@@ -1,4 +1,4 @@
-"""A card's model behind an API: what a run needs to know, its names, its file, its days.
+"""A model behind an API: what a run needs to know of it, its names, its file, its request days.
 
 Nothing is fine-tuned or loaded here: the base model and what the provider made of it are names that
 a server knows. One fine-tuning job gives one model, so that its recipe has one checkpoint.
@@ -27,7 +27,7 @@ _FILE = ".gguf"
 
 
 def check_served(card: Card, model: ApiModel, *, elsewhere: bool) -> None:
-    """Check that a card says what is needed to ask its model and those that were made of it.
+    """Check that a card says what is needed to query its model and the ones tuned from it.
 
     Raises:
         CardError: names the field and what it needs; or no client of a server was named.
@@ -102,7 +102,7 @@ def names_of(model: ApiModel) -> dict[int | None, str]:
 def weights_of_jobs(
     card: Card, model: ApiModel
 ) -> dict[tuple[str, int | None, int | None], PlacedWeights]:
-    """Return the tuned models of a card whose seeds are filled in, by what makes them.
+    """Return the tuned models of a card whose seeds are filled in, by the block's `weights`.
 
     Raises:
         CardError: a training seed has no job, or a job's seed is not the protocol's.
@@ -138,8 +138,8 @@ def weights_of_jobs(
 def locate_served(model: ApiModel, folder: Path) -> tuple[Located, bool]:
     """Locate a served base model; tell whether its file is here, relative to `folder`.
 
-    A file is digested, and must be the one of the revision where there is one. The digest of a file
-    that lies elsewhere, beside its server, is taken from the card.
+    A local file is digested and compared with the revision, if the card gives one. For a file that
+    is on its server, the card's digest is taken.
 
     Raises:
         CardError: nothing says which model it is.
@@ -181,7 +181,7 @@ class RequestDays:
         self._since = _today()
 
     def answered(self) -> None:
-        """Note, durably, on which days a request was made that was answered just now."""
+        """Note in the journal the days on which the request just answered was under way."""
         today = _today()
         for day in (self._since, today):
             if day is not None and day not in self._noted:

@@ -42,7 +42,7 @@ class Block:
     decoding: str
     repeats: int
     unit: str = "epoch"
-    """What checkpoints are counted in."""
+    """Unit of checkpoints: `epoch` or `step`."""
 
     @property
     def run(self) -> Run:
@@ -67,7 +67,7 @@ class Block:
 
 
 def list_blocks(card: Card) -> Iterator[Block]:
-    """Yield the blocks of a card, base first; seeds that it only counts are `Nth`."""
+    """Yield the blocks of a card, base first; seeds that the card only counts are `Nth`."""
     decodings = require(card.decoding, "decoding")
     repeats = {d.name: int(require(d.repeats, "decoding.repeats")) for d in decodings}
     for name, count in repeats.items():
@@ -110,7 +110,7 @@ def runs_of(blocks: Iterable[Block]) -> list[Run]:
 
 
 def weights_folder(out: Path, condition: str, seed: int) -> Path:
-    """Return where the checkpoints of one training seed lie in a submission."""
+    """Return the folder of a submission for the checkpoints of one training seed."""
     return out / "adapters" / f"{condition}-seed-{seed}"
 
 

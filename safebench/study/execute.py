@@ -1,4 +1,4 @@
-"""Executing a plan: fine-tune, generate, commit; an interrupted run goes on."""
+"""Executing a plan: fine-tune, generate, commit; an interrupted run is resumed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def execute(
 ) -> RunResult:
     """Execute a plan into a folder; the filled card is written last.
 
-    An interrupted run is continued by the same call. `only` leaves other cells for another call;
+    The same call resumes an interrupted run. With `only`, other cells are left for another call;
     the card is written when none is left.
 
     Raises:
@@ -79,7 +79,7 @@ def execute(
 def open_executor(
     plan: Plan, store: Store, settings: Settings, tuned: Path | None
 ) -> Executor | None:
-    """Return what has workers in other processes; None where this process does all the work.
+    """Return the executor of other processes; None where this process does all the work.
 
     `tuned`: where weights lie that several runs share, if they do.
 
@@ -133,7 +133,7 @@ def _accelerators() -> int:
 
 
 def _environments(workers: int, device: str) -> list[Environment]:
-    """Return the environments of workers: each sees one accelerator, unless one is named."""
+    """Return the workers' environments: each worker sees one accelerator, if they use any."""
     if device != "cuda":
         return [{}] * workers
     given = os.environ.get(_VISIBLE)
@@ -153,7 +153,7 @@ def finished_earlier(
 ) -> RunResult | None:
     """Return the result of a finished run of this plan; None where the folder holds none.
 
-    A finished trial of it is made an unfinished run of the whole.
+    A finished trial of this plan becomes an unfinished run of the whole.
 
     Raises:
         RunError: it holds a finished submission of another card, or of fewer cells.
@@ -216,7 +216,7 @@ def _check_judged(done: Card, wanted: Card, out: Path) -> None:
 
 
 def claim_of(plan: Plan) -> Claim:
-    """Return what a run claims its folder for."""
+    """Return the claim with which a run takes its folder."""
     sizes = {
         b.name: Size(
             b.condition, b.training_seed, b.repeats * len(plan.tasks), b.repeats * plan.prompts

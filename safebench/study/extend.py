@@ -1,7 +1,7 @@
-"""A finished folder that goes on: with more training seeds, or from a trial to the whole.
+"""A finished folder that is continued: with more training seeds, or from a trial to the whole.
 
-What was made is work again. Until the claim is written, which comes last, the folder holds the
-finished submission.
+What was made becomes the work of an unfinished run. The claim is written last: until then, the
+folder still holds the finished submission.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _OF_A_TRIAL = ("limit", "available", "prompts", "dataset_sha256", "clusters")
 
 
 def extend(finished: Submission, plan: Plan, claim: Claim) -> None:
-    """Make the folder of a finished submission that of an unfinished run of a plan with more seeds.
+    """Turn the folder of a finished submission into an unfinished run of a plan with more seeds.
 
     Its responses become committed blocks, and its adapters stay where they are.
 
@@ -67,11 +67,11 @@ def is_trial_of(finished: Card, wanted: Card) -> bool:
 
 
 def extend_trial(finished: Submission, plan: Plan, claim: Claim) -> int:
-    """Make the folder of a trial that of an unfinished run of the whole; return what it keeps.
+    """Turn the folder of a trial into an unfinished run of the whole; return how much is kept.
 
-    Responses are kept for the run to take where they are the same there: of the same weights, under
-    the same seeds. A limit is part of the protocol, so that derived seeds are others: adapters made
-    under them are removed, and the journal begins anew.
+    Responses of the same weights and seeds are kept for the run. A limit is part of the protocol,
+    so derived seeds of the whole are different: adapters made under the old ones are removed, and
+    the journal begins anew.
     """
     store, kept = Store(finished.folder), 0
     store.seals.begin(plan.card)

@@ -1,7 +1,7 @@
-"""Where regenerated responses part from the original's, and by how much the model prefers its own.
+"""Where regenerated responses diverge from the original's, and how much the model prefers its own.
 
-The same weights on another processor part where two tokens are nearly equal; other weights, another
-prompt or another setting part anywhere.
+The same weights on another processor diverge where two tokens are nearly equal; other weights,
+prompts or settings diverge anywhere.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from safebench.study.engines import Settings, make_engine
 from safebench.study.plan import Plan
 
 MOST = 20
-"""Responses of a decoding that are looked at: their median tells rounding from a cause."""
+"""Most responses of a decoding that are examined: their median tells rounding from other causes."""
 BEYOND = 99.0
 """Stands for a token that the card's filters never let through."""
 Row = dict[str, Any]

@@ -149,9 +149,9 @@ def graded_tasks(card: Card) -> set[str]:
 
 
 def _where_labelled(rows: pa.Table, people: Collection[str]) -> pa.Table:
-    """Return outcomes without those of people where a whole run has none of their labels.
+    """Return outcomes without those by people of checkpoints where a run has no label.
 
-    An audit is of some checkpoints and decodings, and a number is of every run of one.
+    An audit covers some checkpoints and decodings, and a number needs labels of every run of one.
 
     Raises:
         JudgeError: nothing is left of a judge.
@@ -224,7 +224,7 @@ def _write(
 def documents_of(
     submission: Submission, responses: pa.Table, entries: Sequence[JudgeEntry]
 ) -> Documents:
-    """Return what each prompt is: as it was judged before, and right answers from the task."""
+    """Return each prompt's document: as it was judged before, with right answers of the task."""
     columns = ("task", "prompt_id", "construct", "category")
     rows = submission.outcomes.select(columns).group_by(list(columns)).aggregate([])
     kinds: dict[tuple[str, str], dict[str, Any]] = {}
@@ -252,7 +252,7 @@ def documents_of(
 
 
 def deciding(entry: JudgeEntry) -> dict[str, Any]:
-    """Return what decides a judge's verdicts; an unpinnable one's days of requests do not."""
+    """Return the fields that decide a judge's verdicts; days of requests do not."""
     found = entry.model_dump(mode="json", exclude_none=True, exclude=_SAID_OF_A_JUDGE)
     if isinstance(entry.revision, Unpinnable):
         found["revision"] = "unpinnable"

@@ -1,6 +1,6 @@
-"""What a worker does: one unit of a study, whose result it leaves whole in the run's folder.
+"""What a worker does: one unit of a study, whose complete result it leaves in the run's folder.
 
-Whoever gave the unit then checks where it was made, seals it and puts it in its place. A worker
+The runner then checks the environment it was made in, seals it and puts it in its place. A worker
 keeps what it has loaded for the next unit: the base model, weights, a judge.
 """
 
@@ -81,18 +81,18 @@ class Made:
     sha256: str
     """Of the file, or of the folder's files."""
     environment: dict[str, Any]
-    """What it was made with, as far as the unit used it."""
+    """The part of the environment that the unit used."""
     seconds: float
     responses: int = 0
     said: str = ""
-    """What a person is told."""
+    """A line for the person who watches."""
     where: str = field(default_factory=socket.gethostname)
     """Name of the machine."""
 
 
 @contextmanager
 def made_on(host: str, unit: Unit) -> Iterator[None]:
-    """Name the unit and its machine where an environment is refused in the block."""
+    """Add the unit and its machine to a message about a different environment."""
     try:
         yield
     except RunError as problem:
@@ -190,7 +190,7 @@ class Maker:
 
     @property
     def engine(self) -> Engine:
-        """What generates; made when something is to be generated."""
+        """The engine, made when it is first needed."""
         if self._engine is None:
             self.close()
             self._engine = make_engine(self.plan, self.settings, self.device)
@@ -198,7 +198,7 @@ class Maker:
         return self._engine
 
     def environment(self) -> dict[str, Any]:
-        """Return what work is done with here, as far as it is known yet."""
+        """Return the environment of this worker, as far as it is known yet."""
         libraries = {name: _version(name) for name in _LIBRARIES}
         if self.settings.backend != OURS:  # vllm, sglang: backends that are packages
             distributions = _distributions().get(self.settings.backend, [])
@@ -238,9 +238,9 @@ class Maker:
         return Made(path, sha256, self.environment(), seconds, **more)
 
     def _scratch(self, name: str) -> tuple[Path, Path]:
-        """Return where something is made, relative to `Store.made` and as it is.
+        """Return where something is made, relative to `Store.made` and in full.
 
-        No two processes have the same: one that was thought dead may be at work yet.
+        No two processes share it: one that was thought dead may still be at work.
         """
         path = Path(f"{name}.{socket.gethostname()}-{os.getpid()}")
         return path, self.store.made / path
@@ -276,7 +276,7 @@ class Maker:
         return self._made(path, sha256_of_folder(place), began, said=said)
 
     def _states(self, folder: Path, given: tuple[str, int]) -> States | None:
-        """Return where a fine-tuning leaves its states; None where none are asked for."""
+        """Return where a fine-tuning saves its states; None where it saves none."""
         if not self.settings.save_state_every:
             return None
         made_with = self.environment()
@@ -291,7 +291,7 @@ class Maker:
         return States(folder, of, self.settings.save_state_every * 60)
 
     def _wait(self) -> None:
-        """Let another part of the grid go on with a fine-tuning that both need."""
+        """Wait while another shard trains the weights that both need."""
         self._report(0.0, "another part trains it")
         time.sleep(_LOOK_AGAIN)
 

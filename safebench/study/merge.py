@@ -100,7 +100,7 @@ def _check_whole(stores: list[Store], claims: list[Claim]) -> None:
 def _join_journals(stores: list[Store], target: Journal) -> None:
     """Write one journal of all shards' events, unless an earlier attempt wrote it.
 
-    By time, but those of a shard stay in their own order: clocks differ, and are set back.
+    Events are ordered by time, but those of one shard keep their order: clocks differ.
     """
     before = target.read()
     if any(event["event"] == "merged" for event in before):

@@ -1,4 +1,4 @@
-"""Filling in what a plan leaves out: digests, versions and seeds; and paths from another folder."""
+"""Filling in what a plan leaves out: digests, versions and seeds; and moving a card's paths."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _RENDERED_THERE = NotReported(not_reported="the provider renders the examples, a
 def pin_data(
     submission: Submission, found: TrainingData, tokenizer: Any
 ) -> tuple[Card, Any, Files]:
-    """Fill in what the training data are; return the tokenizer for training, and files to carry.
+    """Pin the training data; return the card, the tokenizer for training, and files to carry.
 
     Sets that the base model answers itself are left as they are. `tokenizer` is the one for
     evaluation.
@@ -62,7 +62,7 @@ def pin_data(
 def carry_data(submission: Submission) -> tuple[Card, Files]:
     """Digest the files that a provider was given to train on; return them by their new path.
 
-    They are carried as they are: how the provider turns them into text it does not say.
+    They are carried unchanged: the provider does not say how it renders them.
     """
     card, files = submission.card, Files()
     if isinstance(card.data, NotReported):
@@ -146,9 +146,9 @@ def pin_seeds(card: Card) -> Card:
 
 
 def registration_of(submission: Submission) -> Files:
-    """Return the registration that a submission carries, if it has one, of a card with all digests.
+    """Return the registration that a submission carries, if any; its card has all digests.
 
-    A registration of another protocol is found here, and not when the results are in.
+    A registration of another protocol is refused here, before anything is run.
 
     Raises:
         CardError: the card is not what was registered.

@@ -81,9 +81,9 @@ class Plan:
     tokenizer: Any
     """None where an API has the model."""
     training_tokenizer: Any
-    """The tokenizer whose template renders training examples; mostly the same."""
+    """The tokenizer whose template renders training examples; usually the same one."""
     chat: bool
-    """Whether the chat template is applied; of an API's model its client decides."""
+    """Whether the chat template is applied; for an API's model, its client decides."""
     tasks: tuple[LoadedTask, ...]
     rows: dict[str, list[dict[str, Any]]]
     """Training examples by condition, as the trainer takes them."""
@@ -97,9 +97,9 @@ class Plan:
     weights: ListedWeights = field(default_factory=dict)
     """Weights that the card lists, or an API has."""
     asked: str = ""
-    """Digest of what was asked for, before anything was looked for."""
+    """Digest of the card as it was given, and of the limit."""
     declared: Environment | None = None
-    """What the card says beforehand of its environment, for what a server does not report."""
+    """The environment that the card declares, for what a server does not report."""
 
     def rows_of(self, answered: SelfAnswered, out: Path) -> list[dict[str, Any]]:
         """Return a self-answered set, which lies in `out`, as the trainer takes it."""
@@ -164,7 +164,7 @@ def make_plan(
         out: Where it is executed; relative paths of the plan's card start there.
         keep: Tells which blocks are made; all by default.
         shard: The part `i/n` of the grid that is made.
-        limit: Takes the first prompts of every task alone, which the card then says.
+        limit: Use only the first prompts of every task; the card then says so.
         elsewhere: Another backend generates, which takes settings that ours does not have.
 
     Raises:
@@ -209,7 +209,7 @@ def make_plan(
 
 @dataclass(frozen=True)
 class Draft:
-    """What a card names, as far as it is found and read without a model library."""
+    """What a card names, as far as it can be found and read without a model library."""
 
     submission: Submission
     """Its card is without an environment, cut to the limit, with the base model's revision."""

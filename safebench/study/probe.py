@@ -21,20 +21,20 @@ from safebench.study.rerun import Extent, Repetition, primary_blocks, rerun_card
 from safebench.words import duration
 
 _PROMPTS, _FEW_PROMPTS = 16, 8
-"""Responses that are timed, and where the probe is to be short."""
+"""Responses that are timed, in a full and in a short probe."""
 _TOKENS = 16
-"""Their length where the probe is to be short."""
+"""Longest response of a short probe."""
 _UPDATES, _FEW_UPDATES = 4, 2
-"""Updates of a short fine-tuning, whose first shows what beginning costs."""
+"""Updates that are timed, in a full and in a short probe."""
 
 
 def time_here(
     protocol: Submission, found: Estimate, settings: dict[str, Any], *, is_short: bool = False
 ) -> str:
-    """Generate a few responses and train a few steps; return what all of it would take, in words.
+    """Generate a few responses and train a few steps; return the time of the whole, in words.
 
-    `found`: what all of it is; `settings`: of `Settings`; `is_short`: whether responses are cut
-    early, which costs seconds and gives an upper bound.
+    `found` is the whole; `settings` are those of `Settings`. With `is_short`, responses are cut
+    early: that takes seconds, and gives an upper bound.
 
     Raises:
         SafebenchError: the model or a task is not here.
@@ -123,7 +123,7 @@ class Cost:
     time: str
     """On this machine, in words."""
     missing: tuple[str, ...]
-    """What is not here, with how to get it."""
+    """What this machine lacks, each with how to get it."""
 
 
 def cost_of(

@@ -26,13 +26,13 @@ from safebench.study.judging import decide, documents_of
 from safebench.study.rerun import seeds_of
 
 _WORK = ".work"
-"""Holds what judges that cost something said so far: a rerun that was cut short goes on."""
+"""Folder of the judgements made so far, from which an interrupted rerun resumes."""
 
 _UNREAD = NotReported(not_reported="a sample of prompts whose source is not on this machine")
 
 
 def rejudge(original: Submission, card: Card, out: Path, progress: Progress, device: str) -> Card:
-    """Ask every judge of a submission again about its responses, and write what they say.
+    """Ask every judge of a submission again about its responses, and write a submission of it.
 
     `card` is `rerun_card(...)` of kind `rejudge`; `out` is a new folder, or that of a rejudgement
     that was cut short; `device` is where weights of judges compute.
@@ -40,7 +40,7 @@ def rejudge(original: Submission, card: Card, out: Path, progress: Progress, dev
     Raises:
         RunError: the submission carries no responses, or withholds them; or the folder holds
             something else.
-        CardError, JudgeError, ModelError: a judge cannot judge; nothing but what was asked is kept.
+        CardError, JudgeError, ModelError: a judge cannot judge; finished judgements are kept.
     """
     responses = original.responses
     if responses is None or responses.column("response").null_count == responses.num_rows:

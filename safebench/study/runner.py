@@ -35,7 +35,7 @@ from safebench.study.steps import Many, OneByOne, Steps
 from safebench.study.submission import write_submission
 
 _ACCIDENTS: Final = (ModelError, TuningError, LostError, MemoryError, torch.OutOfMemoryError)
-"""What leaves the other cells possible; whatever else is raised ends the run."""
+"""Failures that leave the other cells possible; any other error ends the run."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class Runner:
         )
 
     def _units(self, left: list[Block]) -> Iterator[Unit]:
-        """Yield what is to be done for blocks, each unit after those that it waits for."""
+        """Yield the units that make these blocks, each after those that it waits for."""
         missing = [b for b in left if self.checkpoints.is_missing(b)]
         answers: dict[str, list[str]] = {}
         for one in self.checkpoints.unanswered({b.condition for b in missing}):
@@ -193,9 +193,9 @@ class Runner:
         yield from self._judgements(self.plan.blocks)
 
     def _judgements(self, blocks: Iterable[Block]) -> Iterator[Unit]:
-        """Yield what judges with weights have to grade; the others are asked at the end.
+        """Yield the units of judges with weights; other judges are asked at the end.
 
-        One process grades everything at the end: each text once, whatever the blocks that have it.
+        A run in one process has no such units: it grades at the end, each text once.
         """
         if self._is_here:
             return
@@ -211,7 +211,7 @@ class Runner:
                     yield Unit("judge", name, (block.name,), judge.name, (judge.name, block.name))
 
     def _put(self, unit: Unit, made: Made) -> None:
-        """Put what a unit has made in its place, where everything before was made the same way."""
+        """Put what a unit has made in its place, after checking its environment."""
         store, folder = self.store, self.store.folder
         # Where memory ran out the batch was halved, which the card records.
         with made_on(made.where, unit):
@@ -245,7 +245,7 @@ class Runner:
         )
 
     def _hear(self, unit: Unit, problem: Exception) -> None:
-        """Note a problem that leaves the other cells possible; raise any other."""
+        """Note a failure that leaves the other cells possible; raise any other."""
         if isinstance(problem, DivergedError) and unit.kind == "tune":
             condition, seed = unit.given
             self.store.journal.note(

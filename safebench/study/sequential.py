@@ -32,12 +32,12 @@ def retrain_until_settled(
 ) -> RerunReport:
     """Retrain with 3, 5, 8 and 12 new seeds until the verdict is settled; return the last report.
 
-    The schedule is noted in the journal before anything is fine-tuned, and every look after it was
-    taken (spec/v1/verdict.md, "Adding seeds until it is settled"). A rerun that was cut short goes
-    on where it was. It ends early where no number of seeds could settle it on these prompts.
+    The journal records the schedule before anything is fine-tuned, and every look after it was
+    taken (spec/v1/verdict.md, "Adding seeds until it is settled"). An interrupted rerun is resumed.
+    It ends early if no number of seeds could settle the verdict on these prompts.
 
-    `card_with` gives the plan's card with so many new seeds; `design` is `sequential_design(...)`;
-    `keep` tells which blocks are needed.
+    `card_with` returns the plan's card with that many new seeds; `design` is
+    `sequential_design(...)`; `keep` tells which blocks are needed.
     """
     journal, store = Journal(out), Store(out)
     seeds = _reached(store) or design.looks[0]
@@ -65,14 +65,14 @@ def retrain_until_settled(
 
 
 def _is_hopeless(report: RerunReport) -> bool:
-    """Whether what is not settled cannot be: too few prompts, whatever the number of seeds."""
+    """Whether no number of seeds can settle what is open, because there are too few prompts."""
     return all(
         row.prompts_needed is not None for row in report.verdicts if row.verdict == "inconclusive"
     )
 
 
 def _reached(store: Store) -> int | None:
-    """Return the number of seeds that the folder's rerun is at; None where it holds none."""
+    """Return the number of seeds of the rerun in a folder; None where there is none."""
     if store.is_finished:
         return _seeds(Submission.read(store.folder).card)
     try:

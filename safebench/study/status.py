@@ -23,13 +23,13 @@ class Status:
     folder: Path
     state: State
     holder: str | None = None
-    """The process at work."""
+    """The process that is running it."""
     shard: str = "1/1"
     cells: tuple[int, int] = (0, 0)
     """Finished cells, and all that can be finished."""
     responses: tuple[int, int] = (0, 0)
     runs: tuple[int, int] = (0, 0)
-    """Runs whose cells are finished, and all that were registered."""
+    """Runs whose cells are finished, and all registered ones."""
     lost: tuple[RunState, ...] = ()
     """Runs that failed or were withdrawn."""
     rate: float | None = None
@@ -39,7 +39,7 @@ class Status:
     seconds_left: float | None = None
     """Expected from the rate and the fine-tunings so far; None while unknown."""
     problems: tuple[str, ...] = ()
-    """Accidents of the last session."""
+    """Failures of the last session."""
     last: dict[str, Any] = field(default_factory=dict)
     """The last event of the journal."""
 
@@ -105,7 +105,7 @@ def _seconds_left(
     folder: Path,
     workers: int,
 ) -> float | None:
-    """Return the time that fine-tunings take, at their mean so far, and responses at their rate."""
+    """Return the time left: fine-tunings at their mean so far, responses at their rate."""
     sizes = [claim.blocks[name] for name in left]
     responses = sum(size.responses for size in sizes)
     waiting = {
@@ -125,7 +125,7 @@ def _seconds_left(
 
 
 def _problems(events: list[dict[str, Any]]) -> list[str]:
-    """Return the accidents since the last start."""
+    """Return the failures since the last start."""
     found: list[str] = []
     for event in events:
         if event["event"] == "session":

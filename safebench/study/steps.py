@@ -16,21 +16,21 @@ from safebench.tuning.registry import trained
 
 
 class Steps:
-    """Hears of units as they begin and end, and shows how far they are."""
+    """Is told when units begin and end, and shows the progress."""
 
     def __init__(self, progress: Progress) -> None:
-        """Take what shows a step."""
+        """Take the display."""
         self._progress = progress
 
     def start(self, units: Sequence[Unit], prompts: int) -> None:
-        """Take what is to be done, and the prompts of a repeat."""
+        """Take the units that will be done, and the number of prompts of a repeat."""
         raise NotImplementedError
 
     def began(self, unit: Unit) -> None:
-        """Hear that a unit began; nothing is shown unless a class says what."""
+        """Note that a unit began; shows nothing unless a subclass does."""
 
     def ended(self, ended: Ended) -> None:
-        """Hear that a unit ended; nothing is shown unless a class says what."""
+        """Note that a unit ended; shows nothing unless a subclass does."""
 
     def stop(self) -> None:
         """End the last step."""
@@ -50,11 +50,11 @@ class OneByOne(Steps):
         self._is_generating = False
 
     def start(self, units: Sequence[Unit], prompts: int) -> None:
-        """Take what is to be done; nothing is shown yet."""
+        """Take the units; nothing is shown yet."""
         self._units, self._prompts = units, prompts
 
     def began(self, unit: Unit) -> None:
-        """Begin a step, unless it is one of many responses."""
+        """Begin a step; all blocks of responses are one."""
         if unit.kind == "generate":
             if not self._is_generating:
                 self._progress.stop()
@@ -76,7 +76,7 @@ class Many(Steps):
     """One bar of units, with how many of each kind are done and the time that is left."""
 
     def __init__(self, progress: Progress, executor: Executor) -> None:
-        """Take what does the units; how many at once is known when it is opened."""
+        """Take the executor, which knows its number of workers once it is opened."""
         super().__init__(progress)
         self._executor = executor
         self._all, self._done = Counter[Kind](), Counter[Kind]()
@@ -104,8 +104,8 @@ def seconds_left(
 ) -> float | None:
     """Return how long the rest takes if every unit takes what those of its kind took so far.
 
-    None where there is a kind of which none was done. What is left of one kind is done by at most
-    as many workers as it has units, and the kinds follow each other.
+    None while a kind that is left has no finished unit. The kinds follow each other, and one kind
+    occupies at most as many workers as it has units left.
     """
     kinds = [kind for kind, count in left.items() if count]
     if any(not done[kind] for kind in kinds):

@@ -39,7 +39,7 @@ def write_submission(
 ) -> Card:
     """Judge what was generated, on `device`, and write the submission, its card last.
 
-    Returns the card. Nothing that generated holds memory any more.
+    Returns the card. The caller has released the memory of what generated.
     """
     lost = store.journal.lost()
     blocks = [block for block in plan.blocks if block.run not in lost]
@@ -87,7 +87,7 @@ def write_submission(
 
 
 def with_weights(card: Card, weights: object) -> Model:
-    """Return the model of a card with a list of weights; an API's has none."""
+    """Return the model of a card with these weights; a model behind an API has none."""
     if not isinstance(card.model, WeightsModel):
         return card.model
     return card.model.model_copy(update={"weights": weights})
@@ -125,7 +125,7 @@ def _weights(plan: Plan, blocks: list[Block], folder: Path) -> tuple[Weights, ..
 
 
 def _registered_runs(plan: Plan, store: Store) -> Iterator[RegisteredRun]:
-    """List every run that was registered, in the order of the grid, whatever became of it."""
+    """Yield every registered run in the order of the grid, however it ended."""
     states = store.journal.states()
     for condition, seed in runs_of(plan.blocks):
         state = states[condition, seed]

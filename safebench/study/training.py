@@ -43,8 +43,8 @@ def answers_of(
 ) -> bytes:
     """Return a self-answered set as a file's bytes; the base model is in place.
 
-    The questions take the path of any prompt: the same model, chat template, decoding and
-    sampling. The noise of an answer has the key of condition `base`, task `data/NAME`, the
+    A question is treated as any prompt: the same model, chat template, decoding and sampling.
+    The noise of an answer has the key of condition `base`, task `data/NAME`, the
     question's number and repeat 1 (spec/v1/sampling.md).
 
     Raises:
@@ -83,7 +83,7 @@ def answers_of(
 
 
 def _context(question: Any, plan: Plan, engine: Engine) -> Any:
-    """Return a question as the model is given it; one that is text is rendered already."""
+    """Return a question as the model gets it; a question that is text is rendered already."""
     if isinstance(question, str):
         return question
     if not plan.chat:
@@ -103,11 +103,11 @@ def fine_tune(
 ) -> None:
     """Fine-tune one training seed of a condition, and write its checkpoints into `out`.
 
-    `folder` holds the sets that the base model has answered itself; `states` is where an
-    interrupted fine-tuning is found, and goes on.
+    `folder` holds the sets that the base model has answered; from `states` an interrupted
+    fine-tuning is resumed.
 
     Raises:
-        DivergedError: loss or weights are no numbers any more.
+        DivergedError: loss or weights have become infinite or NaN.
         TuningError, CardError, ModelError: it could not start, or did not end well.
     """
     training = trained(plan.card)
@@ -161,29 +161,29 @@ def _reporter(
 
 
 def _base_name(plan: Plan) -> str:
-    """Return what adapters call their base: of a local folder its digest, wherever it lies."""
+    """Return the name of the base that adapters record: of a local folder, its digest."""
     name = require(plan.card.model.base.id, "model.base.id")
     is_local = plan.base.commit is None and not name.startswith("builtin:")
     return plan.base.revision if is_local else name
 
 
 class Tuned:
-    """The weights of one training seed, shared by runs that each make a part of a grid."""
+    """The weights of one training seed, shared by the shards of a grid."""
 
     def __init__(self, folder: Path) -> None:
-        """Take where they lie, or will; runs of another card have another place."""
+        """Take the folder of the weights; each card has its own."""
         self._folder = folder
         self.states = self._beside("states")
-        """Where an interrupted fine-tuning leaves what any run goes on from."""
+        """Where a fine-tuning saves its states, for any shard to resume from."""
 
     def get(self, out: Path, train: Callable[[], None], wait: Callable[[], None]) -> None:
         """Put the weights into `out`: by `train`, unless another run has trained them already.
 
-        While another run trains them, `wait` is called again and again; where it dies, this one
+        While another run trains them, `wait` is called repeatedly; if that run dies, this one
         trains.
 
         Raises:
-            DivergedError: as `train`, and where it was raised in another run.
+            DivergedError: `train` raised it, here or in another run.
         """
         failed, digest = self._beside("failed"), self._beside("sha256")
         with ExitStack() as stack:
@@ -218,14 +218,14 @@ class Tuned:
 
 
 class Checkpoints:
-    """The checkpoints of a grid, which make its weights."""
+    """Where the weights of each block of a grid are, and which are missing."""
 
     def __init__(self, plan: Plan, store: Store) -> None:
         """Take a plan and the folder of its run."""
         self.plan, self.store = plan, store
 
     def _listed(self) -> dict[Path, Path]:
-        """Return the adapters that the card lists and the submission has not: place, origin."""
+        """Return the listed adapters that the submission lacks: where each belongs, where it is."""
         found = {}
         for (condition, seed, checkpoint), listed in self.plan.weights.items():
             if listed.form == "adapter" and listed.folder is not None and seed is not None:
@@ -234,11 +234,11 @@ class Checkpoints:
         return {place: origin for place, origin in found.items() if not place.is_dir()}
 
     def is_incomplete(self) -> bool:
-        """Tell whether files are gone that finished work was made with."""
+        """Tell whether files are missing that finished work was made with."""
         return bool(self._listed() or self.unanswered(()))
 
     def unanswered(self, tuning: Container[str]) -> list[SelfAnswered]:
-        """Return the self-answered sets that are not there, and are or were trained on.
+        """Return the self-answered sets that are missing, and are or were trained on.
 
         `tuning` holds the conditions that are about to be fine-tuned.
         """
@@ -274,7 +274,7 @@ class Checkpoints:
         return not weights_folder(self.store.folder, block.condition, block.training_seed).is_dir()
 
     def weights_of(self, block: Block) -> PlacedWeights | None:
-        """Return the weights of a block; None where its fine-tuning did not end well."""
+        """Return the weights of a block; None if its fine-tuning has not succeeded."""
         if block.training_seed is None:
             return BASE
         listed = self.plan.weights.get(block.weights)
