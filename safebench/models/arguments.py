@@ -5,15 +5,15 @@ An argument may hold placeholders, so that one line serves the base model and ev
     {base}        the base model: a folder, or its Hub id
     {revision}    its Hub commit
     {weights}     the folder that holds all weights of the checkpoint; {base} for the base model,
-                  and under an adapter, which goes on top of it
+                  and for an adapter, which is loaded on top of it
     {adapter}     the folder of the adapter
     {model}       the name that a server knows the weights by: the snapshot that the card names;
                   without one {base}, or {condition}-seed-{seed}-epoch-{checkpoint} (or -step-)
     {condition}   `base`, `tuned` or `control`
     {seed}, {checkpoint}
 
-An argument whose placeholder has no value for the weights is left out for them: the base model
-has no {adapter}, {seed} or {checkpoint}, a local folder no {revision}. So
+An argument is left out where its placeholder has no value: the base model has no {adapter}, {seed}
+or {checkpoint}, and a local folder no {revision}. So
 
     sglang                   pretrained={weights},dtype=bfloat16
     local-chat-completions   base_url=http://127.0.0.1:8000/v1/chat/completions,model={model}
@@ -149,7 +149,7 @@ def placeholder_values(spec: EngineSpec, weights: PlacedWeights) -> dict[str, st
 
 
 def check_known(name: str, args: Mapping[str, Value], known: Collection[str]) -> None:
-    """Check that a backend takes all arguments; raises ModelError with what was probably meant."""
+    """Check that a backend takes all arguments; raises ModelError with the nearest name."""
     for argument in args:
         if argument not in known:
             near = get_close_matches(argument, sorted(known), n=1)
@@ -160,7 +160,7 @@ def check_known(name: str, args: Mapping[str, Value], known: Collection[str]) ->
 
 
 def positive(args: Mapping[str, Value], name: str, default: int) -> int:
-    """Return an argument that counts something; raises ModelError."""
+    """Return an argument that is a number of at least 1; raises ModelError."""
     value = args.get(name, default)
     if type(value) is not int or value < 1:
         raise ModelError(

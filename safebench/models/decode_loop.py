@@ -1,4 +1,4 @@
-"""The decode loop: a prompt is read once, rows that ended leave, waiting ones take their places."""
+"""The decode loop: each prompt is read once, and waiting rows take the places of finished ones."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Endings:
         return may and self._cut(self._decode(row)) is not None
 
     def finish(self, row: Sequence[int]) -> Generated:
-        """Return the response that a row of new tokens holds, whatever comes after its end."""
+        """Return the response in a row of new tokens, which may go on after its end."""
         count = next((i for i, token in enumerate(row) if token in self.ends), None)
         tokens = row if count is None else row[:count]
         text = self._decode(tokens)
@@ -141,7 +141,7 @@ class Decoder:
         self.seen = torch.zeros(slots, penalised_tokens, dtype=torch.bool, device=device)
 
     def _admit(self, jobs: Sequence[Job]) -> None:
-        """Put jobs behind the active rows, each with its prompt read but for the last token."""
+        """Put jobs behind the active rows, each with all but the last token of its prompt read."""
         first = len(self.rows)
         slots = list(range(first, first + len(jobs)))
         lengths = [len(job.prompt) - 1 for job in jobs]
@@ -185,7 +185,7 @@ class Decoder:
                 self.known = {last: got} | ({self.shared: before} if before is not None else {})
 
     def _step(self) -> None:
-        """Give every active row its next token, without asking the device for anything."""
+        """Give every active row its next token, without waiting for the device."""
         count = len(self.rows)
         taken = len(self.unread) + 1
         width = max(len(row.job.prompt) + len(row.tokens) for row in self.rows) + taken - 1

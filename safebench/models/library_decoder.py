@@ -24,7 +24,7 @@ from safebench.models.sampling import NONE, Sampling, choose, not_finite, penali
 
 
 class SeededSampler(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
-    """Leaves each row one token, the one that its own noise chooses."""
+    """Leaves each row only the token that its own noise chooses."""
 
     def __init__(self, keys: torch.Tensor, mask: torch.Tensor, sampling: Sampling) -> None:
         """Take the rows' keys, shape (rows,), and the prompts' mask, shape (rows, width)."""
@@ -110,7 +110,7 @@ class LibraryDecoder:
 
 @contextmanager
 def _neutral(model: Any, pad: int, endings: Endings) -> Iterator[GenerationConfig]:
-    """Keep the model's own generation settings out for the duration of the block."""
+    """Replace the model's own generation settings for the duration of the block."""
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
     before = inner.generation_config
     inner.generation_config = GenerationConfig(

@@ -1,10 +1,10 @@
 """Any other lm-eval model by its name: a thin adapter.
 
-In this process (sglang, ...) lm-eval's class generates in batches. Classes of other APIs
-(anthropic-chat, litellm, ...) are asked one request at a time from several threads, since a seed of
-its own for each request would otherwise end their concurrency.
-Where a class sends no seed, one that draws from torch's generator in this process is at least given
-another state for each cell: cells that shared their noise would not be independent.
+Classes that generate in this process (sglang, ...) get batches. Classes of other APIs
+(anthropic-chat, litellm, ...) get single requests from several threads: lm-eval would otherwise
+send requests with different seeds one after another. A class that takes no seed and draws from
+torch's generator gets another state of it for each cell: cells with the same noise would not be
+independent.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from safebench.models.quiet import first_line, preserved_random_state, quiet
 from safebench.models.sampling import Stream
 
 OURS = frozenset({"hf", "hf-auto", "huggingface", "safebench_hf"})
-"""lm-eval's names for what our own engine does."""
+"""lm-eval's names for transformers models, which our own engine loads."""
 _LITELLM = frozenset({"litellm", "litellm-chat", "litellm-chat-completions"})
 """Classes that send a seed with every request."""
 _EXTRAS = {"vllm-vlm": "vllm", "openvino": "optimum"}

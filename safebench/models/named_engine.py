@@ -68,7 +68,7 @@ class NamedEngine(ABC):
 
     @property
     def tokenizer_name(self) -> str:
-        """Nothing: conversations are not cached."""
+        """Empty: conversations are not cached."""
         return ""
 
     def start(self) -> None:
@@ -130,7 +130,7 @@ class NamedEngine(ABC):
         return fields
 
     def _starting(self) -> AbstractContextManager[None]:
-        """Report whatever the library of a backend raises while it is set up."""
+        """Report errors of a backend's library during set-up as a ModelError."""
         fix = "correct --backend-args, or what the message names"
         return raised_as(ModelError, f"backend {self.name} cannot start", fix=fix)
 
@@ -153,7 +153,7 @@ class NamedEngine(ABC):
 
     @staticmethod
     def client_arguments(spec: EngineSpec) -> dict[str, Value]:
-        """Return the arguments of a server's client, with what every one needs."""
+        """Return the arguments of a server's client, with defaults that all clients need."""
         args = dict(spec.args)
         if not {"model", "pretrained"} & set(args):
             args["model"] = "{model}"
@@ -239,8 +239,8 @@ def ask_all(
 ) -> list[A]:
     """Return the answers in the order of the requests, `concurrent` of them under way at once.
 
-    After a failure nothing more is asked, and requests that wait to retry give up: `stop` is set.
-    What is raised is the failure that came first, not what it made the others raise.
+    After a failure no more requests are sent, and those that wait to retry give up: `stop` is set.
+    The first failure is raised, not those that it caused.
     """
     stop.clear()
     failures: list[Exception] = []
@@ -285,7 +285,7 @@ def ending(reply: Any) -> tuple[str, int | None]:
 
 
 def error_message(body: Any) -> str:
-    """Return the words of a server's error from its body."""
+    """Return the message in the body of a server's error."""
     for key in ("error", "detail", "message"):
         if isinstance(body, dict) and body.get(key):
             body = body[key]

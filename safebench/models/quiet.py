@@ -77,7 +77,7 @@ def first_line(problem: BaseException) -> str:
 def raised_as(
     failure: type[SafebenchError], what: str, *, fix: str | None = None
 ) -> Iterator[None]:
-    """Report whatever other people's code raises as one `failure`; our own errors pass."""
+    """Report any error of other code as a `failure`; our own errors pass unchanged."""
     try:
         yield
     except SafebenchError:
@@ -88,7 +88,7 @@ def raised_as(
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Report whatever transformers or peft raises while loading `what` as one ModelError."""
+    """Report any error of transformers or peft while loading `what` as a ModelError."""
     import torch
     from safetensors import SafetensorError
 

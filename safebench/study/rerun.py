@@ -38,7 +38,7 @@ class Extent:
     """How much of a submission is repeated."""
 
     seeds: int | None = None
-    """Number of training seeds, new ones or some of the original's; None takes as many as it has."""
+    """Number of training seeds, new ones or some of the original's; None is as many as it has."""
     fraction: float | None = None
     """Share of the prompts and of the original's training seeds that is drawn; all where None."""
     nonce: str = ""

@@ -60,8 +60,8 @@ _MAY_BE_UNKNOWN: dict[type[Section], set[str]] = {
 def check_runnable(card: Card, *, elsewhere: bool = False, dry: bool = False) -> None:
     """Refuse a card that this version cannot execute as it stands.
 
-    With `elsewhere`, another backend generates, which takes settings that ours does not. With `dry`,
-    nothing is executed: judges may lack files, and pins that a run looks up.
+    With `elsewhere`, another backend generates, which takes settings that ours does not. With
+    `dry`, nothing is executed: judges may lack files, and pins that a run looks up.
 
     Raises:
         CardError: names the field, its value, and what would be executed.
