@@ -54,11 +54,12 @@ def command(
     A, B  a submission (a folder with card.yaml), an output folder of lm-eval, logs of Inspect,
           completions of HarmBench, or a table with one response a row (JSON Lines, CSV, Parquet)
 
-    Of runs without a card, A is the base model and every further one a fine-tuned model with a
-    training seed of its own; together they are B. The rule judge reads what measures harm or
-    over-refusal; elsewhere the scores in the files count. Prompts of one task are paired by id;
-    prompts and training seeds are both treated as samples. If the two sides were measured
-    differently, a warning names every variable. Of two card files, only the protocols are compared.
+    Without cards, A is the base model; each further run is a fine-tuned model with a training seed
+    of its own, and together they are B. The rule judge decides responses to tasks of harm and
+    over-refusal; for other tasks, the scores in the files count. Prompts of one task are paired by
+    id; prompts and training seeds are both treated as samples. If the two sides were measured
+    differently, a warning names every variable. If A and B are card files, only their protocols are
+    compared.
     To compare two conditions of one submission, leave out B and give --condition-a and
     --condition-b.
 

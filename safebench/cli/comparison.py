@@ -36,7 +36,7 @@ SCHEMA = "safebench/comparison/1"
 _INDENT = 14
 _CATEGORIES = 5
 _UNKNOWN = ("absent", "not reported", "cannot be pinned")
-"""Values of a variable of which nothing is known."""
+"""Values that say that nothing is known of a variable."""
 
 
 def show(found: SubmissionComparison, style: str, **more: Any) -> None:
@@ -133,7 +133,7 @@ def _alike(protocol: ProtocolDifferences) -> str:
 
 
 def _unknown(items: Sequence[Variable]) -> Iterator[str]:
-    """Yield what may differ or not, gathered by the side that does not report it."""
+    """Yield what may differ, grouped by the side that does not report it."""
     gathered: dict[str, dict[str, list[str]]] = {}
     for item in items:
         sections = gathered.setdefault(_why_unknown(item), {})

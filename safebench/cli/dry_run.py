@@ -1,4 +1,4 @@
-"""What `safebench run --dry-run` prints: the cells of a plan, and what they take."""
+"""What `safebench run --dry-run` prints: the cells of a plan, and the work that they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`safebench import`: runs made elsewhere become a submission. Readers bring their own options."""
+"""`safebench import`: runs made elsewhere become a submission. Each reader has its own options."""
 
 from __future__ import annotations
 
@@ -168,11 +168,11 @@ _COMMON: tuple[Decorator, ...] = (
     ),
     shared.card_basics,
 )
-"""Options of every import; most have the names and the values of the fields of `Request`."""
+"""Options of every import; most are named as the fields of `Request` that they fill."""
 
 
 def command_of(name: str) -> click.Command:
-    """Return the command of a reader, with its own options between those of all."""
+    """Return the command of a reader, with its own options and the common ones."""
     reader = reader_of(name)
     own = {option.name.removeprefix("--").replace("-", "_"): option for option in reader.options}
 
@@ -206,7 +206,7 @@ def command_of(name: str) -> click.Command:
 
 
 def _decorator(option: Option) -> Decorator:
-    """Return what adds an option of a reader to a command."""
+    """Return the decorator for an option of a reader."""
     metavar = option.metavar or "NAME=VALUE"
     pairs = {"pairs": texts.pairs, "statuses": texts.statuses}
     read = pairs.get(option.kind)

@@ -1,4 +1,4 @@
-"""`safebench init`: draft a card from what is there."""
+"""`safebench init`: draft a card from the files of finished runs."""
 
 from __future__ import annotations
 

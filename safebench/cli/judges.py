@@ -26,7 +26,7 @@ _HEADS = ("judge", "decides", "template from", "here")
 @click.argument("name", required=False)
 @options.output_format
 def command(name: str | None, style: str) -> None:
-    """List kinds of judge, and judges that safety papers name.
+    """List the kinds of judge, and known judges from safety papers.
 
     \b
     NAME  a known judge: strongreject-rubric

@@ -12,7 +12,7 @@ _EXIT_CODES = "Exit codes: 0 done; 2 the command failed; 130 interrupted."
 
 
 def from_modules(package: str) -> Callable[[str], click.Command]:
-    """Return what imports a command from the module of a package that has its name."""
+    """Return a function that imports a command from the module of its name in a package."""
 
     def load(name: str) -> click.Command:
         module = {"import": "imports"}.get(name, name)  # `import` cannot name a module
@@ -33,7 +33,7 @@ class LazyGroup(click.Group):
         heading: str = "Commands",
         **settings: Any,
     ) -> None:
-        """Take each command's line in the list, and what imports a command by its name."""
+        """Take each command's line in the list, and a function that imports a command by name."""
         super().__init__(*args, **settings)
         self.summaries, self.load, self.heading = summaries, load, heading
 
@@ -44,7 +44,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a command, or None when there is no such name.
 
-        One whose help lists no exit codes of its own has the usual ones.
+        The usual exit codes are added to a help that lists none.
         """
         if cmd_name not in self.summaries:
             return None
@@ -63,7 +63,7 @@ class DefaultGroup(LazyGroup):
     """A group that gives arguments to a default command where they begin with no command."""
 
     def __init__(self, *args: Any, default: str, **settings: Any) -> None:
-        """Take the name of the command that stands for none."""
+        """Take the name of the default command."""
         super().__init__(*args, **settings)
         self.default = default
 

@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _print_anything() -> None:
-    """Print what the terminal's encoding lacks, and names of files in no encoding, as escapes."""
+    """Print characters that the terminal's encoding lacks, and undecodable names, as escapes."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -28,7 +28,7 @@ _ASKED = {
     "submitter": "Who answers for the study",
     "contact": "Address for questions",
 }
-"""What is asked for at a terminal where no option gives it."""
+"""Questions at a terminal, for what no option gives."""
 
 
 def _names(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ def command(
 
 
 def _costs(folder: Path, draft: Draft, device: str | None, *, probe: bool) -> Iterator[str]:
-    """Yield what the study takes, and how long here; nothing of a plan that is not complete."""
+    """Yield the work of the study and its time here; nothing for an incomplete plan."""
     from safebench.card.io import load_card
     from safebench.study.estimate import count_grid, estimate
     from safebench.study.executors.local import variables
@@ -151,7 +151,7 @@ def _costs(folder: Path, draft: Draft, device: str | None, *, probe: bool) -> It
 
 
 def _on_the_hub(grid: Grid, protocol: Submission) -> Iterator[str]:
-    """Yield what a run would load from the Hub; the seeds, which it only derives, aside."""
+    """Yield what a run would load from the Hub; seeds are only derived."""
     base = protocol.card.model.base
     is_here = isinstance(base.revision, str) and cached_commit(str(base.id), base.revision)
     for what in grid.uncounted:

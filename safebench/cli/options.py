@@ -15,7 +15,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 EXISTING_FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 CONSTRUCT = click.Choice(CONSTRUCTS)
 QUIET = "safebench.quiet"
-"""Where a command's context keeps whether progress is hidden."""
+"""Key in a command's context: whether progress is hidden."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 

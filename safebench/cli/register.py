@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 def command(plan: Path, out: Path, key: Path | None, board: Path | None, **by: str | None) -> None:
     """Register PLAN before it is run: its digest, number of seeds and primary estimands.
 
-    PLAN is a card without results, and what is written is a request. A board answers it: with
-    --key, PLAN may be that request, and what is written has a random nonce and the board's
-    signature. Put the nonce and the file's digest into the card; the seeds then follow from a value
-    that nobody knew before the protocol was fixed.
+    PLAN is a card without results, and a request is written. A board answers the request: with
+    --key, PLAN may be that request, and a registration is written, with a random nonce and the
+    board's signature. Put the nonce and the file's digest into the card; the seeds then follow from
+    a value that nobody knew before the protocol was fixed.
 
     \b
     Exit codes: 0 written; 2 nothing was written.

@@ -223,7 +223,7 @@ def _nonce(given: str | None, out: Path) -> str:
 def _finish(
     ctx: click.Context, report: RerunReport, original: Submission, out: Path | None, style: str
 ) -> None:
-    """Print a report, write it where there is a folder, and exit with its code."""
+    """Print a report, write it if there is a folder, and exit with the code of its verdict."""
     page = None if out is None else write_pages(report, original, out)
     if style == "json":
         print_json(report)

@@ -34,7 +34,7 @@ def print_costs(
     base: Path | None,
     **settings: Any,
 ) -> None:
-    """Print one row for the kind, or for each, and below it what is not here."""
+    """Print a row for the kind, or for each kind, and below it what this machine lacks."""
     from safebench.study.probe import cost_of
     from safebench.study.rerun import Extent
 

@@ -157,11 +157,11 @@ class Example:
     folder: Path
     """Where it lies."""
     arguments: tuple[str, ...]
-    """What `safebench validate card.yaml` is given beside the card."""
+    """Further arguments of `safebench validate card.yaml`."""
     prints: str
-    """What that prints."""
+    """The output of that command."""
     base: Path
-    """The valid example it is a change of."""
+    """The valid example that it changes."""
     difference: tuple[str, ...]
     """The change as lines that start with a space, - or +, with `...` for what is not shown; empty
     where only files beside the card differ."""
@@ -170,7 +170,7 @@ class Example:
 
 
 def example_of(rule: str) -> Example:
-    """Return the example of a rule; its change is seen from the valid example nearest to it."""
+    """Return the example of a rule, as a change of the valid example that is most like it."""
     examples = spec_dir() / "v1" / "examples"
     folder = examples / "invalid" / rule
     card = _card(folder / "card.yaml")
@@ -221,7 +221,7 @@ def _difference(before: str, after: str) -> Iterator[str]:
 
 
 def _data_difference(before: Any, after: Any, place: Pointer = ()) -> Iterator[str]:
-    """Yield what differs between two long cards by field: their lines are much alike."""
+    """Yield the differences of two long cards by field: a diff of their lines tells little."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in {**before, **after}:
             if key not in after:

@@ -19,7 +19,7 @@ from safebench.errors import SafebenchError, visible
 from safebench.evidence.submission import Submission
 
 _OTHER_PICTURES = (".eps", ".gif", ".jpeg", ".jpg", ".ps", ".tif", ".tiff", ".webp")
-"""Endings of pictures that are not drawn: with one of them, PATH is no name of a folder."""
+"""Endings of other pictures: a PATH with one of them is refused, and is no new folder."""
 
 
 @click.command(name="score")
@@ -83,7 +83,7 @@ def command(directory: Path, style: str, full: bool, plots: Path | None, **choic
 
 
 def write_plots(report: ScoreReport, path: Path) -> list[Path]:
-    """Write the pictures of `--plots`: into a folder our own, or one file for a paper.
+    """Write the pictures of `--plots`: our own into a folder, or one file for a paper.
 
     Returns every file that was written; raises click.UsageError for a format that is not drawn.
     """
@@ -101,7 +101,7 @@ def write_plots(report: ScoreReport, path: Path) -> list[Path]:
 
 
 def _differs(submission: Submission, selection: Selection, results: object) -> bool:
-    """Tell whether a card reports other numbers than these; one without numbers does not."""
+    """Tell whether a card reports numbers, and other ones than these."""
     reported = complete_results(submission.card)
     try:
         return reported is not None and selection.of(reported) != results

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from safebench.analysis.paired import PairedChange
 
 INDENT = 20
-"""Columns of the labels beside what is said of a number."""
+"""Width of the labels beside the sentences about a number."""
 Judged = tuple[str, str, str]
 """Task, construct and judge."""
 
@@ -69,7 +69,7 @@ def trial_text(card: Card) -> str:
 
 
 def judged(results: MeasuredResults) -> list[Judged]:
-    """Return what has scores, in the card's order."""
+    """Return each task, construct and judge with scores, in the card's order."""
     return list(dict.fromkeys((s.task, s.construct, s.judge) for s in results.scores))
 
 
@@ -97,7 +97,7 @@ def score_table(
 def titles(places: Sequence[Judged], *, in_full: bool) -> list[str]:
     """Return what tells columns apart: the construct, and task and judge where they differ.
 
-    `in_full`: the task always, as what stands alone, in a paper, needs it.
+    With `in_full`, the task is always named, since a table of a paper stands alone.
     """
     measured = {(task, construct) for task, construct, _ in places}
     names_task = in_full or len({construct for _, construct in measured}) < len(measured)
@@ -149,7 +149,7 @@ def print_primary(
 
 
 def _lines(card: Card, results: MeasuredResults, score: MeasuredScore) -> Iterator[tuple[str, str]]:
-    """Yield what is said of a primary score, label and text."""
+    """Yield the labelled sentences about a primary score."""
     change = find(results.changes, key_of(score))
     if change is not None:
         yield "change from base", f"{change_text(change)}   {direction(change)}"

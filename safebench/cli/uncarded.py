@@ -1,4 +1,4 @@
-"""Runs without a card on the command line: which they are, how they are read, what follows."""
+"""Runs without a card on the command line: their options, their reading, how to make a card."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def has_card(path: Path) -> bool:
 def meaning_of(values: dict[str, Any]) -> Meaning:
     """Take the values of `meaning_options` out of a command's; raises InteropError.
 
-    The tasks that are selected stay.
+    The selected tasks stay, for `options.selection`.
     """
     from safebench.cli import import_texts as texts
     from safebench.importing.uncarded.read import Meaning
@@ -66,8 +66,8 @@ def meaning_of(values: dict[str, Any]) -> Meaning:
 def submission_in(path: Path, values: dict[str, Any]) -> Submission:
     """Return the submission in a folder, or runs of one model without a card read as one.
 
-    `values` are a command's, of which those of `meaning_options` are taken out. What a reader of
-    the numbers should know, and how a card is made of the runs, goes to stderr.
+    `values` are a command's; those of `meaning_options` are taken out. Remarks for a reader of the
+    numbers, and the command that makes a card of the runs, go to stderr.
 
     Raises:
         SafebenchError: neither can be read.
@@ -87,7 +87,7 @@ def submission_in(path: Path, values: dict[str, Any]) -> Submission:
 
 
 def import_line(sides: Sequence[Uncarded], meaning: Meaning) -> str:
-    """Return the command that makes a card of runs, filled in; or what stands in its way."""
+    """Return the command that makes a card of runs, filled in; or why there is none."""
     readers = dict.fromkeys(side.reader for side in sides)
     if len(readers) > 1:
         return f"import each of {' and '.join(readers)} by itself: safebench import --help"

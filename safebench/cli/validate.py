@@ -21,7 +21,7 @@ from safebench.errors import visible
 from safebench.files import leads_out, replace_file
 
 _MOST_CHANGES = 1_000
-"""Changes that --fix makes in one card: each of them may bring another problem to light."""
+"""Most changes that --fix makes in one card: each of them may reveal another problem."""
 
 
 @click.command(name="validate")
@@ -77,7 +77,7 @@ def command(
 
 
 def _fix(paths: Sequence[str]) -> None:
-    """Mend the cards at some paths; what cannot be read is for `validate` to say."""
+    """Mend the cards at some paths; `validate` then reports what cannot be read."""
     if "-" in paths:
         raise click.UsageError("--fix needs a file: standard input cannot be written")
     for path in paths:
@@ -88,7 +88,7 @@ def _fix(paths: Sequence[str]) -> None:
 
 
 def _fix_file(path: Path) -> Iterator[str]:
-    """Mend a card where only one remedy is possible; yield what was changed, in words."""
+    """Mend a card where only one remedy is possible, and yield each change in words."""
     if leads_out(path):
         return
     raw = before = read_bytes(path)
@@ -132,7 +132,7 @@ def validate(paths: Sequence[str], level: Level | None = None, show: Reporter = 
 
 
 def _is_other(path: str) -> bool:
-    """Whether a path is there and holds no card; what is not there is still complained about."""
+    """Whether a path exists and holds no card; a missing path is still reported."""
     file = Path(path)
     try:
         if path == "-" or not file.exists():

@@ -1,4 +1,4 @@
-"""What commands about one judge share: which judge is meant, and the labels in files."""
+"""What commands about one judge share: the judge that is named, and labels in files."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def labels_of(paths: Sequence[Path], column: Sequence[str], label_map: Sequence[
 
 
 def pairs(given: Sequence[str], option: str, known: Sequence[str] | None) -> dict[str, str]:
-    """Return what an option gave as NAME=VALUE; raises click's error for anything else."""
+    """Return NAME=VALUE texts of an option as a mapping; raises BadParameter for others."""
     found = {}
     for one in (part for text in given for part in text.split(",")):
         name, equals, value = one.partition("=")
@@ -137,7 +137,7 @@ def pairs(given: Sequence[str], option: str, known: Sequence[str] | None) -> dic
 
 
 def given_judge(name: str, card: Path | None) -> tuple[Path | None, Submission | None, JudgeEntry]:
-    """Return the card's file, its submission and the judge of it; or a judge known without.
+    """Return a card's file, its submission and its judge; or only a judge, without a card.
 
     Raises:
         CardError: no such judge.
@@ -162,7 +162,7 @@ def given_judge(name: str, card: Path | None) -> tuple[Path | None, Submission |
 def open_given(
     entry: JudgeEntry, submission: Submission | None, device: str | None
 ) -> tuple[Judge, tuple[str, str], JudgementCache]:
-    """Open a judge, with the members of an ensemble; return marks of reasoning and the cache too.
+    """Open a judge, with the members of an ensemble; return marks of reasoning and a cache, too.
 
     Raises:
         CardError, JudgeError, ModelError: it cannot be used as it stands.

@@ -46,9 +46,9 @@ def command(
 ) -> None:
     """Train a small judge on the labels in FILE: does a response comply?
 
-    A text classifier (words and letters, logistic regression) in a folder without code, for judges
-    of kind `classifier`. The table says how it does on each source model when it is trained on the
-    others: that is what to expect of it on a model that it never saw.
+    The judge is a text classifier (words and letters, logistic regression) in a folder without
+    code, for judges of kind `classifier`. The table shows its agreement on each source model when
+    it is trained on the others: expect the same on a model that it has not seen.
     """
     if out.exists() and any(out.iterdir()):
         raise RunError(f"{visible(str(out))}: is not empty", fix="give --out a new folder")

@@ -96,7 +96,7 @@ def command(
 
 
 def _say(left_out: Iterable[LeftOut]) -> None:
-    """Say on stderr what is left out, one line a problem."""
+    """Print on stderr what is left out, one line for each problem."""
     for one in left_out:
         for line in lines_of(one.name, one.problems):
             click.echo(f"left out: {line}", err=True)

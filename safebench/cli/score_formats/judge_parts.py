@@ -86,7 +86,7 @@ def judges_text(one: Judges) -> str:
 
 
 def wordings_text(one: Judges) -> str:
-    """Return the range of a score over wordings of each prompted judge that has enough."""
+    """Return the range of a score over wordings, for each prompted judge with enough of them."""
     parts = []
     for found in one.wordings:
         scores, intervals, changes = _ranges(found)

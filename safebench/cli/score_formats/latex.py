@@ -43,14 +43,14 @@ def render(report: ScoreReport) -> str:
 
 
 def _alignment(table: Table) -> str:
-    """Return how columns are set: a long first column in lines, numbers at the right."""
+    """Return the alignment of columns: a long first column is wrapped, numbers are at the right."""
     longest = max(len(row.cells[0]) for row in table.rows)
     first = "p{.34\\linewidth}" if longest > _LONG else "l"
     return first + "r" * (len(table.columns) - 1)
 
 
 def _head(title: str) -> str:
-    """Return the head of a column, task above construct: side by side they take a page's width."""
+    """Return the head of a column, the task above the construct to save width."""
     task, found, construct = title.partition(": ")
     return rf"\shortstack[r]{{{_text(task)} \\ {_text(construct)}}}" if found else _text(title)
 
@@ -68,7 +68,7 @@ def _label(name: str) -> str:
 def _text(text: str) -> str:
     """Return text that LaTeX prints as it stands, on one line.
 
-    Beyond Latin letters a character is named by its number: no engine prints them all.
+    Characters other than Latin letters are given by number: no engine prints them all.
     """
     plain = "".join(_char(c) for c in " ".join(text.split()))
     return _MINUS.sub("$-$", _LIGATURES.sub(r"{}\g<0>", plain))

@@ -60,7 +60,7 @@ def fill(template: str, report: ScoreReport, filters: Mapping[str, Callable[...,
 
 
 def _tables(report: ScoreReport, trials: str) -> Iterator[Table]:
-    """Yield every table that has rows, as a paper prints them; each says that it is a trial's."""
+    """Yield every table that has rows, for a paper; those of a trial say that they are."""
     scores = replace(
         score_table(report.card, report.results, judged(report.results), in_full=True),
         name="scores",
@@ -137,7 +137,7 @@ def _items(section: Any, skip: tuple[str, ...] = ()) -> str:
 
 
 def _inside(label: str) -> str:
-    """Return a label as it stands within a sentence; `LoRA` and `SHA-256` keep their capitals."""
+    """Return a label for use within a sentence; `LoRA` and `SHA-256` keep their capitals."""
     begins_like_a_word = label.split()[0][1:].rstrip(":").islower()
     return label[:1].lower() + label[1:] if begins_like_a_word else label
 
