@@ -21,10 +21,12 @@ class Steps:
     def __init__(self, progress: Progress) -> None:
         """Take the display."""
         self._progress = progress
+        self._units: Sequence[Unit] = ()
+        self._prompts = 0
 
     def start(self, units: Sequence[Unit], prompts: int) -> None:
         """Take the units that will be done, and the number of prompts of a repeat."""
-        raise NotImplementedError
+        self._units, self._prompts = units, prompts
 
     def began(self, unit: Unit) -> None:
         """Note that a unit began; shows nothing unless a subclass does."""
@@ -44,14 +46,8 @@ class OneByOne(Steps):
         """Take a plan and the folder of its run."""
         super().__init__(progress)
         self._plan, self._folder = plan, folder
-        self._units: Sequence[Unit] = ()
-        self._prompts = 0
         self._tuned = 0
         self._is_generating = False
-
-    def start(self, units: Sequence[Unit], prompts: int) -> None:
-        """Take the units; nothing is shown yet."""
-        self._units, self._prompts = units, prompts
 
     def began(self, unit: Unit) -> None:
         """Begin a step; all blocks of responses are one."""
