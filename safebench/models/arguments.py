@@ -1,25 +1,7 @@
 """Arguments of a backend (`--backend-args`): parsed, free of secrets, filled in for each model.
 
-An argument may hold placeholders, so that one line serves the base model and every checkpoint:
-
-    {base}        the base model: a folder, or its Hub id
-    {revision}    its Hub commit
-    {weights}     the folder that holds all weights of the checkpoint; {base} for the base model,
-                  and for an adapter, which is loaded on top of it
-    {adapter}     the folder of the adapter
-    {model}       the name that a server knows the weights by: the snapshot that the card names;
-                  without one {base}, or {condition}-seed-{seed}-epoch-{checkpoint} (or -step-)
-    {condition}   `base`, `tuned` or `control`
-    {seed}, {checkpoint}
-
-An argument is left out where its placeholder has no value: the base model has no {adapter}, {seed}
-or {checkpoint}, and a local folder no {revision}. So
-
-    sglang                   pretrained={weights},dtype=bfloat16
-    local-chat-completions   base_url=http://127.0.0.1:8000/v1/chat/completions,model={model}
-
-serve every condition. There is no second line for the base model: a server names its models
-(vLLM: --served-model-name and --lora-modules), so it can name them as {model} does.
+They may hold placeholders, so that one line serves the base model and every checkpoint;
+docs/running.md, "Another backend", explains each.
 """
 
 from __future__ import annotations
