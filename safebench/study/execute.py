@@ -172,6 +172,7 @@ def finished_earlier(
             f"{number(there)} responses are the same there and are kept."
         )
         return None
+    # What was asked for, without what the run has filled in.
     cleared = card.model_copy(
         update={
             "model": with_weights(card, getattr(plan.card.model, "weights", None)),

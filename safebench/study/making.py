@@ -194,6 +194,7 @@ class Maker:
         if self._engine is None:
             self.close()
             self._engine = make_engine(self.plan, self.settings, self.device)
+            # Again, since only the engine knows its part of the environment.
             self.store.compare_environment(self.environment())
         return self._engine
 

@@ -36,6 +36,7 @@ def merge(shards: Sequence[Path], out: Path, progress: Progress) -> RunResult:
             )
     claims = [store.claim() for store in stores]
     _check_whole(stores, claims)
+    # Nothing is generated here, so the card may have the settings of any backend.
     plan = make_plan(Submission(claims[0].card, shards[0]), out, elsewhere=True)
     before = finished_earlier(plan, out)
     if before is not None:

@@ -93,7 +93,7 @@ def rerun_card(
     card = update(
         original,
         submission={
-            "id": f"{original.submission.id[:57]}-rerun",
+            "id": f"{original.submission.id[:57]}-rerun",  # a name has at most 64 characters
             "title": f"Rerun of: {original.submission.id}",
             "submitter": submitter,
             "supersedes": None,

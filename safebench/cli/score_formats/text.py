@@ -41,6 +41,7 @@ def render(report: ScoreReport) -> str:
         console.print()
         print_wrapped(console, "Would another seed agree?", _agreement(report), 27)
         _print_doubts(console, report)
+    # rich pads the cells of a row with spaces, up to its end.
     return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))
 
 
