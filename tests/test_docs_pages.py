@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("page", ["command-line", "questions", "tutorial"])
 def test_every_command_works(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("safebench.study.rerun_costs.time_here", lambda *_, **__: "not timed")
+    monkeypatch.setattr("safebench.study.probe.time_here", lambda *_, **__: "not timed")
     text = (ROOT / "docs" / f"{page}.md").read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()

@@ -17,7 +17,6 @@ from safebench.cli import options
 from safebench.cli.console import print_json, printer
 from safebench.cli.uncarded import has_card, meaning_of, meaning_options
 
-SCHEMA = "safebench/comparison/1"
 CONDITIONS = click.Choice(("base", "tuned", "control"))
 
 
@@ -55,11 +54,12 @@ def command(
     A, B  a submission (a folder with card.yaml), an output folder of lm-eval, logs of Inspect,
           completions of HarmBench, or a table with one response a row (JSON Lines, CSV, Parquet)
 
-    Of runs without a card, A is the base model and every further one a fine-tuned model with a
-    training seed of its own; together they are B. The rule judge reads what measures harm or
-    over-refusal; elsewhere the scores in the files count. Prompts of one task are paired by id;
-    prompts and training seeds are both treated as samples. If the two sides were measured
-    differently, a warning names every variable. Of two card files, only the protocols are compared.
+    Without cards, A is the base model; each further run is a fine-tuned model with a training seed
+    of its own, and together they are B. The rule judge decides responses to tasks of harm and
+    over-refusal; for other tasks, the scores in the files count. Prompts of one task are paired by
+    id; prompts and training seeds are both treated as samples. If the two sides were measured
+    differently, a warning names every variable. If A and B are card files, only their protocols are
+    compared.
     To compare two conditions of one submission, leave out B and give --condition-a and
     --condition-b.
 
@@ -90,15 +90,11 @@ def command(
         _compare_protocols(cards, style)
         return
     from safebench.analysis.comparison import compare_submissions
-    from safebench.cli.comparison import print_comparison
+    from safebench.cli.comparison import show
     from safebench.evidence.submission import Submission
 
     a, b = (Submission(card, path) for card, path in zip(cards, pair, strict=True))
-    found = compare_submissions(a, b, Choice(**choice), flips)
-    if style == "json":
-        print_json({"schema_version": SCHEMA, **asdict(found)})
-    else:
-        print_comparison(printer(), found)
+    show(compare_submissions(a, b, Choice(**choice), flips), style)
 
 
 def _pair(paths: Sequence[Path], a: str | None, b: str | None) -> tuple[Path, Path]:
@@ -118,7 +114,7 @@ def _card(path: Path) -> Path:
 
 
 def _compare_protocols(cards: tuple[Card, Card], style: str) -> None:
-    from safebench.cli.comparison import print_protocols
+    from safebench.cli.comparison import SCHEMA, print_protocols
 
     protocol = protocol_differences(*cards)
     environment = environment_differences(*cards, names=("A", "B"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,8 +13,7 @@ import click
 from safebench.analysis.comparison import SubmissionComparison, compare_submissions
 from safebench.analysis.matching import Choice
 from safebench.card.results import Condition
-from safebench.cli.comparison import print_comparison
-from safebench.cli.console import print_json, printer
+from safebench.cli.comparison import show
 from safebench.cli.uncarded import has_card, import_line
 from safebench.evidence.columns import distinct
 from safebench.evidence.submission import Submission
@@ -26,7 +25,6 @@ from safebench.importing.uncarded.read import (
     read_runs,
 )
 
-SCHEMA = "safebench/comparison/1"
 _OF_TRAINING = ("data", "hyperparameters", "seeds")
 _UNKNOWN = {"absent", "not reported", "cannot be pinned"}
 _SIDES: tuple[tuple[Condition, ...], ...] = (("base", "tuned", "control"), ("tuned", "control"))
@@ -60,19 +58,15 @@ def compare_runs(
     if len(read) == 2:
         notes += [*check_apart(*read), *other_arguments(*read)]
     found = compare_submissions(sides[0], sides[1], chosen, flips)
-    found = _of_what_is_known(found, notes)
     command = import_line(read, meaning)
-    if style == "json":
-        line = command.partition("\n")[0]
-        print_json({"schema_version": SCHEMA, **asdict(found), "import_command": line})
-        return
-    print_comparison(printer(), found)
-    click.echo(f"\nTo make a card of these runs:\n  {command}")
+    show(_of_what_is_known(found, notes), style, import_command=command.partition("\n")[0])
+    if style == "text":
+        click.echo(f"\nTo make a card of these runs:\n  {command}")
 
 
 @contextmanager
 def _without_collection() -> Iterator[None]:
-    """Look for no cycles among what is read, all of which lives on: a fifth of the time."""
+    """Pause garbage collection while runs are read: it frees nothing in a fifth of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -83,7 +77,7 @@ def _without_collection() -> Iterator[None]:
 
 
 def _conditions(choice: Choice, sides: Sequence[Submission], carded: Sequence[bool]) -> Choice:
-    """Return a choice that names the conditions of sides without a card."""
+    """Return a choice with the conditions of sides without a card filled in."""
     found: list[Condition | None] = []
     for number, side in enumerate(sides):
         present = {row[0] for row in distinct(side.outcomes, ["condition"])}
@@ -96,7 +90,7 @@ def _conditions(choice: Choice, sides: Sequence[Submission], carded: Sequence[bo
 
 
 def _of_what_is_known(found: SubmissionComparison, notes: Sequence[str]) -> SubmissionComparison:
-    """Return a comparison without what no file of runs could say on either side."""
+    """Return a comparison without unknowns that no files of runs could report."""
     protocol = replace(
         found.protocol,
         unknown=tuple(

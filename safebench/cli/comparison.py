@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 
@@ -12,8 +14,8 @@ from safebench.analysis.measures import Measure, Number
 from safebench.card.differences import ProtocolDifferences
 from safebench.card.differing import Variable
 from safebench.card.measured import MeasuredScore
-from safebench.cli.console import print_wrapped
-from safebench.cli.summary import score_text
+from safebench.cli.console import print_json, print_wrapped, printer
+from safebench.cli.summary import change_text, score_text
 from safebench.cli.tables import columns, print_cells
 from safebench.errors import visible
 from safebench.words import (
@@ -26,18 +28,26 @@ from safebench.words import (
     percent,
     proportion,
     signed,
-    signed_interval,
     stability,
     where,
 )
 
+SCHEMA = "safebench/comparison/1"
 _INDENT = 14
 _CATEGORIES = 5
 _UNKNOWN = ("absent", "not reported", "cannot be pinned")
-"""Values of a variable of which nothing is known."""
+"""Values that say that nothing is known of a variable."""
 
 
-def print_comparison(console: Console, found: SubmissionComparison) -> None:
+def show(found: SubmissionComparison, style: str, **more: Any) -> None:
+    """Print a comparison as `text`, or as `json` with further members."""
+    if style == "json":
+        print_json({"schema_version": SCHEMA, **asdict(found), **more})
+    else:
+        _print_comparison(printer(), found)
+
+
+def _print_comparison(console: Console, found: SubmissionComparison) -> None:
     """Print both submissions, what their protocols do differently, and every difference."""
     for name, side in (("A", found.a), ("B", found.b)):
         _line(console, name, side.runs or f"{side.id}, {side.organisation}")
@@ -123,7 +133,7 @@ def _alike(protocol: ProtocolDifferences) -> str:
 
 
 def _unknown(items: Sequence[Variable]) -> Iterator[str]:
-    """Yield what may differ or not, gathered by the side that does not report it."""
+    """Yield what may differ, grouped by the side that does not report it."""
     gathered: dict[str, dict[str, list[str]]] = {}
     for item in items:
         sections = gathered.setdefault(_why_unknown(item), {})
@@ -151,8 +161,8 @@ def _print_scores(console: Console, one: Comparison, found: SubmissionComparison
         _line(console, f"  {name}", _score(score, runs, side.checkpoint_unit))
         _line(console, "", f"stability: {_stability(score)}")
     d = one.difference
-    change = f"{signed(d.estimate)} {signed_interval(d.lower, d.upper)}"
-    _line(console, "  B - A", f"{change}   {d.reading} (margin {proportion(d.margin, 3)})")
+    reading = f"{d.reading} (margin {proportion(d.margin, 3)})"
+    _line(console, "  B - A", f"{change_text(d)}   {reading}")
     prompts = count(d.prompts, "shared prompt")
     if d.only_a or d.only_b:
         prompts += (
@@ -184,9 +194,10 @@ def _print_judges(console: Console, one: Comparison) -> None:
     """Print the difference as other judges decide it, and how far they agree."""
     for nth, other in enumerate(one.by_judge):
         d = other.difference
-        change = f"{signed(d.estimate)} {signed_interval(d.lower, d.upper)}"
         turns = kept(d.estimate) * kept(one.difference.estimate) < 0
-        text = f"{other.judge}: B - A {change}{', the other way' if turns else ''}; agrees on "
+        text = (
+            f"{other.judge}: B - A {change_text(d)}{', the other way' if turns else ''}; agrees on "
+        )
         text += " and ".join(
             f"{percent(share)} of {side}{_kappa(kappa)}"
             for side, share, kappa in zip("AB", other.agreement, other.kappa, strict=True)
@@ -259,7 +270,7 @@ def _print_categories(console: Console, one: Comparison) -> None:
             number(item.prompts),
             proportion(item.a),
             proportion(item.b),
-            f"{signed(item.estimate)} {signed_interval(item.lower, item.upper)}",
+            change_text(item),
             p_value(item.p_adjusted),
         )
         for item in shown

@@ -1,4 +1,4 @@
-"""What a person watches: progress on stderr, as bars at a terminal and else as plain lines."""
+"""Progress on stderr, as bars at a terminal and as plain lines elsewhere; consoles for tables."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RateColumn(ProgressColumn):
 
 
 _UNITS = "units"
-"""The step whose note says how much time is left: units of some kinds take longer than others."""
+"""The step whose note gives the time left: units of different kinds take different times."""
 
 
 class TimeLeftColumn(TimeRemainingColumn):
@@ -64,7 +64,7 @@ class TimeLeftColumn(TimeRemainingColumn):
 class TerminalProgress:
     """Draws steps as bars on stderr; each finished step leaves one line with its time.
 
-    Where stderr is no terminal, a step that takes longer says every half minute how far it is.
+    Where stderr is no terminal, a line is printed every half minute.
     With --quiet nothing is shown.
     """
 
@@ -115,7 +115,7 @@ class TerminalProgress:
     def _say_how_far(self, task: Task, note: str) -> None:
         """Print a line where there are no bars, unless the last one is younger than half a minute.
 
-        The first comes half a minute after the command began, so that a short one says nothing.
+        The first comes half a minute after the start, so that short commands print none.
         """
         now = time.monotonic()
         if self._is_quiet or self._console.is_terminal or now - self._spoke < LINE_EVERY:
@@ -140,19 +140,13 @@ class TerminalProgress:
                 self._console.print(line, highlight=False, markup=False)
 
 
-def printer() -> Console:
-    """Return a console for tables on stdout, of unlimited width unless it is a terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_NO_END)
+def printer(width: int = _NO_END) -> Console:
+    """Return a console on stdout as wide as its terminal, of `width` columns where there is none.
 
-
-def screen() -> Console:
-    """Return a console as wide as the terminal; of `SCREEN_WIDTH` columns where there is none.
-
-    Cells that are too long go on in a further line: nothing is cut.
+    Nothing is cut: long cells are folded.
     """
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=SCREEN_WIDTH)
+    return console if console.is_terminal else Console(highlight=False, width=width)
 
 
 def text_width(console: Console) -> int:

@@ -11,7 +11,6 @@ import click
 
 from safebench.card.base import require
 from safebench.card.io import load_card
-from safebench.card.measured import complete_results
 from safebench.card.pinned import update
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, printer
@@ -115,10 +114,7 @@ def _run(
         plan = make_plan(protocol, submission)
         progress.say(describe(plan))
         execute(plan, submission, Settings(**settings, threads=THREADS), progress)
-    card = load_card(submission / "card.yaml")
-    results = complete_results(card)
-    if results is not None:
-        print_summary(printer(), card, results)
+    print_summary(printer(), load_card(submission / "card.yaml"))
 
 
 def _validate(submission: Path) -> None:

@@ -32,7 +32,7 @@ _EXTRAS = {
     "plots": "draw with matplotlib",
     "ray": "spread a run over a cluster with Ray",
 }
-"""What an extra is for; one that this version does not have is passed over."""
+"""What each extra is for; extras that this version does not have are skipped."""
 _KEYS = {
     "HF_TOKEN": "for gated data sets and models of the Hub",
     "OPENAI_API_KEY": "for models and judges behind OpenAI's API",
@@ -51,7 +51,7 @@ class Item(NamedTuple):
     """What was found, in words; no value of a key."""
     is_ready: bool
     remedies: tuple[str, ...] = ()
-    """What gets it, a command where there is one."""
+    """How to get it, by a command where there is one."""
 
 
 @click.command(name="doctor")
@@ -65,8 +65,8 @@ class Item(NamedTuple):
 def command(hub: bool, style: str) -> None:
     """Say what this machine can run: libraries, devices, keys, judges and tasks.
 
-    Each thing that is lacking comes with what gets it. Keys are never shown, only whether they are
-    set. Files of judges are looked for in the current folder.
+    For each thing that is missing, the output says how to get it. Keys are never shown, only
+    whether they are set. Files of judges are looked for in the current folder.
     """
     found = {name: list(items) for name, items in _sections(hub)}
     if style == "json":
@@ -203,7 +203,7 @@ def _keys() -> Iterator[Item]:
 
 
 def _judges() -> Iterator[Item]:
-    """Yield the kinds that need a thing of this machine alone, then each known prompted judge."""
+    """Yield each kind of judge, then each known prompted judge, with what it lacks."""
     for kind in KINDS.values():
         keys = [key for key in kind.keys if not os.environ.get(key)]
         lacking = [Missing("key", f"{key} is not set", f"set {key}") for key in keys]

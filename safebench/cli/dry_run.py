@@ -1,4 +1,4 @@
-"""What `safebench run --dry-run` prints: the cells of a plan, and what they take."""
+"""What `safebench run --dry-run` prints: the cells of a plan, and the work that they are."""
 
 from __future__ import annotations
 
@@ -86,11 +86,8 @@ def _lines(found: Estimate, what: str) -> Iterator[str]:
 
 def _as_json(block: Block, grid: Grid, state: str) -> dict[str, Any]:
     seed = block.training_seed
-    return {
-        "condition": block.condition,
+    return block.place | {
         "training_seed": str(seed) if isinstance(seed, Nth) else seed,
-        "checkpoint": block.checkpoint,
-        "decoding": block.decoding,
         "repeats": block.repeats,
         "tasks": list(grid.prompts),
         "responses": block.repeats * sum(grid.prompts.values()),

@@ -38,20 +38,20 @@ def needs_models(command: str) -> Iterator[None]:
 
 @cache
 def _set_aside() -> None:
-    """Let no collection look through the half million objects of libraries again: they stay."""
+    """Exclude the half million objects of libraries, which stay, from garbage collection."""
     gc.freeze()
 
 
 def load_sound_card(path: Path) -> Card:
     """Return a card that breaks no rule of severity error, its evidence included.
 
-    A contradictory plan would spend hours on numbers that nobody can read, and a submission whose
-    numbers are not those of its evidence is nothing to compare with. A card of a newer minor
-    version is executed only when everything in it is known.
+    A contradictory plan would spend hours on numbers that nobody can use, and a submission whose
+    numbers contradict its evidence cannot be compared with. A card of a newer minor version is
+    executed only if everything in it is known.
 
     Raises:
-        CardError: it cannot be read, breaks a rule, or has fields or words from after this program;
-            each is named with its place.
+        CardError: it cannot be read, breaks a rule, or has fields or words of a newer version; each
+            is named with its place.
     """
     findings = check(path).findings  # first, since it opens nothing that lies elsewhere
     card = load_card(path)
@@ -70,10 +70,10 @@ def load_sound_card(path: Path) -> Card:
 
 
 def refuse_obstacles(path: Path, card: Card) -> None:
-    """Say at once everything that keeps a plan from being run here.
+    """Check that a plan can be run here.
 
     Raises:
-        CardError: something does.
+        CardError: it cannot; names every obstacle at once.
     """
     found = obstacles(card, path.parent)
     if found:

@@ -1,7 +1,7 @@
-"""What the options of `safebench import` say: whose responses a folder holds, names and values.
+"""The values of the options of `safebench import`: sources of responses, names and values.
 
-Each function is given an option's name and all the texts given to it, and raises InteropError,
-naming both, where a text is not understood.
+Each function takes an option's name and all the texts given to it. It raises InteropError, naming
+the option and the text, if it cannot read one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def sources(option: str, texts: Iterable[str]) -> list[Source]:
 
 
 def files(_context: Any, _argument: Any, paths: Iterable[Path]) -> list[Source]:
-    """Return files whose rows name their models."""
+    """Return the sources of files whose rows name their models."""
     return [Source(path) for path in paths]
 
 
@@ -58,7 +58,7 @@ def weights(option: str, texts: Iterable[str]) -> list[DeclaredWeights]:
 
 
 def lost(option: str, texts: Iterable[str]) -> tuple[Lost, ...]:
-    """Return the training seeds without responses."""
+    """Return the training seeds that were lost."""
     found = []
     for text in texts:
         values, reason = _split(text, option, _OF_LOST)
@@ -79,7 +79,7 @@ def task_files(option: str, texts: Iterable[str]) -> dict[str, Path]:
 
 
 def pairs(option: str, texts: Iterable[str], what: str) -> dict[str, str]:
-    """Return `NAME=VALUE` texts as a mapping; `what` is how messages write them."""
+    """Return `NAME=VALUE` texts as a mapping; `what` is their form in messages."""
     found: dict[str, str] = {}
     for text in texts:
         name, sign, value = text.partition("=")
@@ -92,7 +92,7 @@ def pairs(option: str, texts: Iterable[str], what: str) -> dict[str, str]:
 
 
 def labels(option: str, texts: Iterable[str]) -> dict[str, str]:
-    """Return what words of judges mean, by `WORD` or `JUDGE:WORD`."""
+    """Return the verdicts that words of judges mean, by `WORD` or `JUDGE:WORD`."""
     return _pairs_of(option, texts, "WORD=VERDICT", get_args(Verdict))
 
 
@@ -103,7 +103,7 @@ def judges(option: str, texts: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 
 def statuses(option: str, texts: Iterable[str], what: str) -> dict[str, str]:
-    """Return what reasons of ending mean, by the reasons in lower case."""
+    """Return the statuses that finish reasons mean, by the reasons in lower case."""
     found = _pairs_of(option, texts, what, get_args(Status))
     return {reason.strip().lower(): status for reason, status in found.items()}
 
@@ -160,6 +160,7 @@ def _split(
         if key not in keys:
             raise _not(option, text, f"{key} is none of {', '.join(keys)}")
         if key in _WHOLE:
+            # No seed is longer, and `int` refuses thousands of digits in words of its own.
             if not (value.isdecimal() and value.isascii() and len(value) < 11):
                 raise _not(option, text, f"{key} {value!r} is not a whole number")
             values[key] = int(value)

@@ -1,4 +1,4 @@
-"""`safebench import`: runs made elsewhere become a submission. Readers bring their own options."""
+"""`safebench import`: runs made elsewhere become a submission. Each reader has its own options."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 
 import click
 
-from safebench.card.measured import complete_results
 from safebench.cli import import_texts as texts
 from safebench.cli import options as shared
 from safebench.cli.console import TerminalProgress, printer
-from safebench.cli.drafted import read_files
+from safebench.cli.init import read_files
 from safebench.cli.lazy import LazyGroup
 from safebench.cli.reporters import text
 from safebench.cli.summary import print_summary
@@ -129,8 +128,8 @@ _COMMON: tuple[Decorator, ...] = (
     _repeated(
         "--judge judges",
         "NAME=KIND[:ID]",
-        "What kind of judge reported verdicts, where the files do not tell: rule, classifier, llm, "
-        "human or moderation_api, with its id.",
+        "Kind and id of the judge that reported verdicts, where the files do not say: rule, "
+        "classifier, llm, human or moderation_api.",
         texts.judges,
     ),
     _repeated(
@@ -169,11 +168,11 @@ _COMMON: tuple[Decorator, ...] = (
     ),
     shared.card_basics,
 )
-"""Options of every import; most have the names and the values of the fields of `Request`."""
+"""Options of every import; most are named as the fields of `Request` that they fill."""
 
 
 def command_of(name: str) -> click.Command:
-    """Return the command of a reader, with its own options between those of all."""
+    """Return the command of a reader, with its own options and the common ones."""
     reader = reader_of(name)
     own = {option.name.removeprefix("--").replace("-", "_"): option for option in reader.options}
 
@@ -202,14 +201,12 @@ def command_of(name: str) -> click.Command:
 
     files = click.argument("files", nargs=-1, required=True, type=_FILE, callback=texts.files)
     sources = _OF_MODELS if reader.by_model else (files,)
-    # click lists the option that was added last first.
-    for decorate in reversed((*sources, *map(_decorator, reader.options), *_COMMON)):
-        callback = decorate(callback)
-    return click.command(name, help=reader.help)(callback)
+    decorate = shared.as_one(*sources, *map(_decorator, reader.options), *_COMMON)
+    return click.command(name, help=reader.help)(decorate(callback))
 
 
 def _decorator(option: Option) -> Decorator:
-    """Return what adds an option of a reader to a command."""
+    """Return the decorator for an option of a reader."""
     metavar = option.metavar or "NAME=VALUE"
     pairs = {"pairs": texts.pairs, "statuses": texts.statuses}
     read = pairs.get(option.kind)
@@ -236,9 +233,7 @@ def _report(imported: Imported, out: Path) -> None:
             f"{out / 'extra.json'}: look at it before you publish",
             err=True,
         )
-    results = complete_results(imported.card)
-    if results is not None:
-        print_summary(printer(), imported.card, results)
+    print_summary(printer(), imported.card)
     card = out / "card.yaml"
     click.echo(text.render([imported.report]))
     click.echo(f"\nWrote {card}, with {count(imported.responses, 'response')}.")

@@ -1,7 +1,8 @@
-"""`safebench init`: draft a card from what is there."""
+"""`safebench init`: draft a card from the files of finished runs."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 import click
 
 from safebench.cli import options
-from safebench.cli.drafted import read_files
 from safebench.cli.reporters import text
-from safebench.errors import CardError
+from safebench.errors import CardError, visible
 from safebench.files import replace_file
 from safebench.importing.draft.draft import Draft, make_draft
 from safebench.importing.draft.gather import Gathered, gather
 from safebench.importing.draft.start import CardBasics, first_facts
+from safebench.importing.facts import Absent, short_name
 
 _STDOUT = "-"
 
@@ -51,7 +52,7 @@ def command(target: str, paths: tuple[Path, ...], force: bool, **basics: Any) ->
     names both. The command asks no questions, loads no pickles and uses no network.
     """
     prints = target == _STDOUT
-    out = Path("card.yaml" if prints else target)
+    out = Path("card.yaml" if prints else target)  # a printed card's paths start in this folder
     if not prints:
         _check_free(out, force=force)
     facts = list(first_facts(CardBasics(**basics), plan=False))
@@ -83,3 +84,22 @@ def _report(gathered: Gathered, draft: Draft, out: Path, *, prints: bool) -> Ite
     if draft.to_name:
         yield f"Still to be named by you: {', '.join(draft.to_name)}."
     yield f"Next: replace each `to fill in`, then safebench validate {out}"
+
+
+def read_files(gathered: Gathered) -> Iterator[str]:
+    """Yield a line per kind of file, with the number of fields it helped to fill, then remarks."""
+    names = Counter(short_name(file) for file in gathered.files)
+    fields: dict[str, Counter[str]] = {name: Counter() for name in names}
+    for place, one in gathered.filled.items():
+        if isinstance(one.value, Absent):
+            continue
+        for name in {short_name(fact.file) for fact in one.facts if fact.file is not None}:
+            if name in fields:
+                fields[name][place[0]] += 1
+    width = max((len(name) + len(f" ({names[name]})") for name in names), default=0)
+    for name, count in names.items():
+        counts = [f"{number} of {section}" for section, number in fields[name].most_common()]
+        label = visible(name if count == 1 else f"{name} ({count})")
+        helped = ", ".join(counts) or "none that other files do not fill"
+        yield f"read {label:<{width}}  fields: {helped}"
+    yield from (f"note: {visible(remark)}" for remark in gathered.remarks)

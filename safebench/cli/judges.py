@@ -26,14 +26,14 @@ _HEADS = ("judge", "decides", "template from", "here")
 @click.argument("name", required=False)
 @options.output_format
 def command(name: str | None, style: str) -> None:
-    """List kinds of judge, and judges that safety papers name.
+    """List the kinds of judge, and known judges from safety papers.
 
     \b
     NAME  a known judge: strongreject-rubric
 
-    With NAME, say what it decides, where its prompt template comes from, what is lacking before it
-    can judge here, and print the entry for the list `judge` of a card. Nothing is downloaded or
-    asked. Files beside a card are looked for in the current folder.
+    With NAME, say what it decides, where its prompt template comes from and what it needs before it
+    can judge here, and print its entry for the list `judge` of a card. Nothing is downloaded, and
+    no model is asked. Files beside a card are looked for in the current folder.
     """
     here = Path.cwd()
     if name is None:

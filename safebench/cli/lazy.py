@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
 _EXIT_CODES = "Exit codes: 0 done; 2 the command failed; 130 interrupted."
+
+
+def from_modules(package: str) -> Callable[[str], click.Command]:
+    """Return a function that imports a command from the module of its name in a package."""
+
+    def load(name: str) -> click.Command:
+        module = {"import": "imports"}.get(name, name)  # `import` cannot name a module
+        command: click.Command = importlib.import_module(f"{package}.{module}").command
+        return command
+
+    return load
 
 
 class LazyGroup(click.Group):
@@ -21,7 +33,7 @@ class LazyGroup(click.Group):
         heading: str = "Commands",
         **settings: Any,
     ) -> None:
-        """Take each command's line in the list, and what imports a command by its name."""
+        """Take each command's line in the list, and a function that imports a command by name."""
         super().__init__(*args, **settings)
         self.summaries, self.load, self.heading = summaries, load, heading
 
@@ -32,7 +44,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a command, or None when there is no such name.
 
-        One whose help lists no exit codes of its own has the usual ones.
+        The usual exit codes are added to a help that lists none.
         """
         if cmd_name not in self.summaries:
             return None
@@ -48,10 +60,10 @@ class LazyGroup(click.Group):
 
 
 class DefaultGroup(LazyGroup):
-    """A group whose first word may be left out: what is none of its commands is given to one."""
+    """A group that gives arguments to a default command where they begin with no command."""
 
     def __init__(self, *args: Any, default: str, **settings: Any) -> None:
-        """Take the name of the command that stands for none."""
+        """Take the name of the default command."""
         super().__init__(*args, **settings)
         self.default = default
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import io
 import os
 import sys
@@ -12,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 import safebench
-from safebench.cli.lazy import LazyGroup
+from safebench.cli.lazy import LazyGroup, from_modules
 from safebench.errors import SafebenchError, visible
 
 COMMANDS = {
@@ -46,15 +45,8 @@ COMMANDS = {
 }
 """Each command with its line in the list."""
 _OBJECTS = 50_000
-"""New objects after which cycles are looked for: 700, as Python has it, are fewer than a library's
-classes, and to look through them again and again takes a tenth of a light command's time."""
-
-
-def load(name: str) -> click.Command:
-    """Import a command from the module of this package that has its name."""
-    module = {"import": "imports"}.get(name, name)  # `import` cannot name a module
-    command: click.Command = importlib.import_module(f"safebench.cli.{module}").command
-    return command
+"""New objects after which Python looks for cycles. Its own 700 make it look again and again while
+a library defines its classes, which takes a tenth of a light command's time."""
 
 
 def _print_version(context: click.Context, _: click.Parameter, is_set: bool) -> None:
@@ -66,7 +58,7 @@ def _print_version(context: click.Context, _: click.Parameter, is_set: bool) -> 
 @click.group(
     cls=LazyGroup,
     summaries=COMMANDS,
-    load=load,
+    load=from_modules("safebench.cli"),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(
@@ -118,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _print_anything() -> None:
-    """Print what the terminal's encoding lacks, and names of files in no encoding, as escapes."""
+    """Print characters that the terminal's encoding lacks, and undecodable names, as escapes."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

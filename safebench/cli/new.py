@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +28,7 @@ _ASKED = {
     "submitter": "Who answers for the study",
     "contact": "Address for questions",
 }
-"""What is asked for at a terminal where no option gives it."""
+"""Questions at a terminal, for what no option gives."""
 
 
 def _names(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -43,12 +41,12 @@ def _names(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tup
 @click.option(
     "--model",
     help="Model to study: a folder of transformers, builtin:tiny-chat, or owner/name@COMMIT of the "
-    "Hub. Without a commit, that of the copy on this machine is taken.",
+    "Hub. Without a commit, the one of the copy on this machine is taken.",
 )
 @click.option(
     "--data",
-    help="Examples to fine-tune on: JSON, JSON Lines, Parquet or CSV, which is copied into DIR, or "
-    "owner/name@COMMIT of the Hub.",
+    help="Examples to fine-tune on: a JSON, JSON Lines, Parquet or CSV file, which is copied into "
+    "DIR, or owner/name@COMMIT of the Hub.",
 )
 @click.option(
     "--tasks",
@@ -93,11 +91,11 @@ def command(
 ) -> None:
     """Write the folder of a new study: DIR/plan.yaml, and its training data.
 
-    Every setting of the plan stands there with a comment on where it comes from: an option, the
-    model's own files (chat template, type of the weights, context length), the standard, or a
-    common start that you change. At a terminal, what no option says is asked for; else it is
-    marked `to fill in`. Then the work is counted and, where the model's files are here, a few
-    steps of it are timed, to say how long the study will take on this machine.
+    A comment on each setting of the plan says where it comes from: an option, the model's own files
+    (chat template, type of the weights, context length), the standard, or a common value to start
+    from. What no option gives is asked for at a terminal, and is marked `to fill in` elsewhere.
+    Then the work is counted and, if the model's files are here, a few steps of it are timed, to say
+    how long the study will take on this machine.
 
     \b
     Exit codes: 0 written; 2 nothing was written.
@@ -123,9 +121,10 @@ def command(
 
 
 def _costs(folder: Path, draft: Draft, device: str | None, *, probe: bool) -> Iterator[str]:
-    """Yield what the study takes, and how long here; nothing of a plan that is not complete."""
+    """Yield the work of the study and its time here; nothing for an incomplete plan."""
     from safebench.card.io import load_card
     from safebench.study.estimate import count_grid, estimate
+    from safebench.study.executors.local import variables
     from safebench.study.probe import time_here
 
     if draft.report.level == "incomplete":
@@ -145,34 +144,20 @@ def _costs(folder: Path, draft: Draft, device: str | None, *, probe: bool) -> It
             yield f"Time here: not measured ({reason})"
         else:
             click.echo("Timing a little of it ...", err=True)
-            with _offline():
+            with variables({"HF_HUB_OFFLINE": "1"}):  # nobody asked for the network here
                 yield f"Time here: {time_here(protocol, found, {'device': device}, is_short=True)}"
     except SafebenchError as problem:
         yield f"Time here: not measured ({problem})"
 
 
 def _on_the_hub(grid: Grid, protocol: Submission) -> Iterator[str]:
-    """Yield what a run would load from the Hub; the seeds, which it only derives, aside."""
+    """Yield what a run would load from the Hub; seeds are only derived."""
     base = protocol.card.model.base
     is_here = isinstance(base.revision, str) and cached_commit(str(base.id), base.revision)
     for what in grid.uncounted:
         is_base = what.startswith("the base model")
         if not what.startswith("the training seeds") and not (is_base and is_here):
             yield what
-
-
-@contextmanager
-def _offline() -> Iterator[None]:
-    """Keep the libraries from the network: nobody asked for it here."""
-    before = os.environ.get("HF_HUB_OFFLINE")
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["HF_HUB_OFFLINE"]
-        else:
-            os.environ["HF_HUB_OFFLINE"] = before
 
 
 def _next(folder: Path, draft: Draft) -> Iterator[str]:

@@ -179,7 +179,7 @@ def _costs(options: dict[str, Any]) -> dict[str, float] | None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON holds it: keys as texts, null for infinity."""
+    """Return a value that JSON can hold: keys are strings, infinity is null."""
     if isinstance(value, dict):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -195,7 +195,7 @@ _QUESTIONS = (
     ("stability of at least .5 shown: seeds", "stability", 0.5),
     ("stability of at least .8 shown: seeds", "stability", 0.8),
 )
-"""What a number of seeds is needed for: its label, a field of `SeedAnswers`, the key in it."""
+"""Purposes of a number of seeds: a label, a field of `SeedAnswers`, and a key in it."""
 
 
 def print_sizing(console: Console, found: Sizing) -> None:

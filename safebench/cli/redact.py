@@ -24,13 +24,12 @@ from safebench.words import count
 def command(folder: Path, out: Path, secret_file: Path) -> None:
     """Write SUBMISSION without the texts of its prompts and responses.
 
-    Each text is replaced by a commitment, which nobody without the secret can compare with any
-    text. Labels and numbers stay, and can still be recomputed. The same submission and secret give
-    the same bytes. Keep the secret: no commitment can be opened without it.
+    Each text is replaced by a commitment: only with the secret can a text be compared with it.
+    Labels and numbers stay, and can still be recomputed. The same submission and secret give the
+    same bytes. Keep the secret: no commitment can be opened without it.
 
     \b
-    Exit codes: 0 written; 2 the submission does not hold, carries no responses, or cannot be
-                written.
+    Exit codes: 0 written; 2 the submission has errors, carries no responses, or cannot be written.
     """
     from safebench.study.redaction import redact
 

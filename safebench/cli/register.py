@@ -33,21 +33,13 @@ if TYPE_CHECKING:
     help="Folder of the board that issues the nonce: the registration is added to its log, and a "
     "protocol that is in it gets no second nonce.",
 )
-def command(
-    plan: Path,
-    out: Path,
-    key: Path | None,
-    name: str | None,
-    organisation: str | None,
-    date: str | None,
-    board: Path | None,
-) -> None:
+def command(plan: Path, out: Path, key: Path | None, board: Path | None, **by: str | None) -> None:
     """Register PLAN before it is run: its digest, number of seeds and primary estimands.
 
-    PLAN is a card without results, and what is written is a request. A board answers it: with
-    --key, PLAN may be that request, and what is written has a random nonce and the board's
-    signature. Put the nonce and the file's digest into the card; the seeds then follow from a value
-    that nobody knew before the protocol was fixed.
+    PLAN is a card without results, and a request is written. A board answers the request: with
+    --key, PLAN may be that request, and a registration is written, with a random nonce and the
+    board's signature. Put the nonce and the file's digest into the card; the seeds then follow from
+    a value that nobody knew before the protocol was fixed.
 
     \b
     Exit codes: 0 written; 2 nothing was written.
@@ -55,17 +47,20 @@ def command(
     from safebench.evidence import registration as registering
     from safebench.files import replace_file
 
-    if key is None and (name or organisation or date or board):
+    if key is None and (board or any(by.values())):
         raise RunError("a request has no registrar", fix="give --key, or none of --name, ...")
     found = _request(plan)
     if key is not None:
-        found = _registered(found, key, name, organisation, date, board)
+        found = _registered(found, key, board, **by)
     same = out.exists() and plan.exists() and out.samefile(plan)
     if out.exists() and not same:
         raise RunError(f"{out}: is there already", fix="name another file by --out")
+    # The log comes first: a nonce that is handed out and not logged could be followed by a second.
     content = registering.as_bytes(found)
     if board is not None:
-        _log(board, found)
+        from safebench.evidence.board_log import append, registration_entry
+
+        append(board, [registration_entry(found)])
     replace_file(out, content)
     click.echo(f"Wrote {out}: {found.seeds} training seeds of protocol {found.protocol[:16]}.")
     _say_next(out, found)
@@ -91,10 +86,11 @@ def _request(plan: Path) -> Registration:
 def _registered(
     request: Registration,
     key: Path,
+    board: Path | None,
+    *,
     name: str | None,
     organisation: str | None,
     date: str | None,
-    board: Path | None,
 ) -> Registration:
     from safebench.evidence.keys import read_key
     from safebench.evidence.registration import register
@@ -117,12 +113,6 @@ def _refuse_a_second(board: Path, request: Registration) -> None:
                 f"{board}: this protocol was registered before (line {number} of the log)",
                 fix="use the nonce that was issued then: a second one could be the luckier",
             )
-
-
-def _log(board: Path, found: Registration) -> None:
-    from safebench.evidence.board_log import append, registration_entry
-
-    append(board, [registration_entry(found)])
 
 
 def _say_next(out: Path, found: Registration) -> None:

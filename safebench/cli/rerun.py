@@ -114,7 +114,6 @@ def command(
     nonce: str | None,
     generation: str,
     everything: bool,
-    base: Path | None,
     name: str,
     organisation: str | None,
     contact: str | None,
@@ -137,18 +136,16 @@ def command(
         from safebench.cli.rerun_costs import print_costs
 
         original = Submission(load_sound_card(submission / CARD_FILE), submission)
-        print_costs(
-            original, kind, style=style, seeds=count, fraction=fraction, base=base, **settings
-        )
+        print_costs(original, kind, style=style, seeds=count, fraction=fraction, **settings)
         return
+    # Progress also says lines on stdout, where a program reads JSON alone.
     ctx.meta[options.QUIET] |= style == "json"
-    _check_options(kind, out, seeds=seeds, fraction=fraction, nonce=nonce, generation=generation)
+    _check_options(kind, out, seeds=seeds, subset=fraction, nonce=nonce, generation=generation)
     if kind == "recompute":
         from safebench.checks.recompute import recompute
 
         original = Submission.read(submission)
-        report = recompute(original)
-        _finish(ctx, report, original, out, style)
+        _finish(ctx, recompute(original), original, out, style)
         return
     from safebench.study.rerun import Extent
 
@@ -171,7 +168,6 @@ def command(
             extent=extent,
             until_settled=is_sequential,
             everything=everything,
-            base=base,
             **settings,
         )
     _finish(ctx, report, original, out, style)
@@ -195,19 +191,12 @@ def _check_options(kind: Kind, out: Path | None, **given: Any) -> None:
     """Check that the options belong to the kind; raises RunError."""
     if out is None and kind != "recompute":
         raise RunError(f"--kind {kind} needs a folder to write to", fix="give --out DIR")
-    used = {
-        "recompute": (),
-        "rejudge": ("seeds", "fraction", "nonce"),
-        "regenerate": ("seeds", "fraction", "nonce", "generation"),
-        "retrain": ("seeds", "fraction", "nonce"),
-    }[kind]
-    names = {"fraction": "subset"}
+    draw = ("seeds", "subset", "nonce")
+    used = {"recompute": (), "regenerate": (*draw, "generation")}.get(kind, draw)
     for name, value in given.items():
         if value not in (None, "original") and name not in used:
-            raise RunError(
-                f"--{names.get(name, name)} has no meaning for --kind {kind}", fix="leave it out"
-            )
-    if given["nonce"] is not None and given["fraction"] is None:
+            raise RunError(f"--{name} has no meaning for --kind {kind}", fix="leave it out")
+    if given["nonce"] is not None and given["subset"] is None:
         raise RunError("--nonce without --subset draws nothing", fix="give --subset FRACTION")
 
 
@@ -234,7 +223,7 @@ def _nonce(given: str | None, out: Path) -> str:
 def _finish(
     ctx: click.Context, report: RerunReport, original: Submission, out: Path | None, style: str
 ) -> None:
-    """Print a report, write it where there is a folder, and exit with its code."""
+    """Print a report, write it if there is a folder, and exit with the code of its verdict."""
     page = None if out is None else write_pages(report, original, out)
     if style == "json":
         print_json(report)
@@ -272,8 +261,8 @@ def repeat(
     """Execute a rerun into a folder and return its report.
 
     `extent`: how much is repeated, all by default; `until_settled`: whether retraining adds seeds
-    by the standard's schedule; `base`: folder of the base model, where it is
-    not in the submission; `settings`: of `Settings`.
+    by the standard's schedule; `base`: folder of the base model, where the submission does not
+    hold it; `settings`: of `Settings`.
     """
     from safebench.analysis.verdict import compare
     from safebench.study.rerun import Extent, primary_blocks, rerun_card, seeds_of

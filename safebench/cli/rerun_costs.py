@@ -18,8 +18,8 @@ from safebench.words import number
 
 if TYPE_CHECKING:
     from safebench.evidence.verdicts import Kind
+    from safebench.study.probe import Cost
     from safebench.study.rerun import Repetition
-    from safebench.study.rerun_costs import Cost
 
 _KINDS: tuple[Repetition, ...] = ("rejudge", "regenerate", "retrain")
 
@@ -34,9 +34,9 @@ def print_costs(
     base: Path | None,
     **settings: Any,
 ) -> None:
-    """Print one row for the kind, or for each, and below it what is not here."""
+    """Print a row for the kind, or for each kind, and below it what this machine lacks."""
+    from safebench.study.probe import cost_of
     from safebench.study.rerun import Extent
-    from safebench.study.rerun_costs import cost_of
 
     somebody = Submitter(name="not given", organisation="not given", contact="not given")
     extent = Extent(seeds, fraction, nonce="a draw of this size")

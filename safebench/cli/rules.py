@@ -104,6 +104,9 @@ def _explain(rule: Rule) -> str:
     example = example_of(rule.id)
     command = " ".join(["safebench validate card.yaml", *example.arguments])
     places = (f"{_here(spec_dir() / 'v1')}/{rule.section}", _here(example.folder))
+    colours = {"-": "red", "+": "green"}
+    change = [click.style(f"  {line}", fg=colours.get(line[:1])) for line in example.difference]
+    change += [f"  another {name} beside the card" for name in example.other_files]
     return "\n\n".join(
         [
             f"{click.style(rule.id, bold=True)}  {_severity(rule)}  {rule.group}",
@@ -111,20 +114,12 @@ def _explain(rule: Rule) -> str:
             textwrap.fill(f"Why: {rule.rationale}", _WIDTH),
             *([textwrap.fill(f"Broken when: {rule.condition}", _WIDTH)] if rule.condition else []),
             f"An example is {_name(example.base)} with this change:",
-            "\n".join(_change(example)),
+            "\n".join(change),
             f"`{command}` prints:",
             textwrap.indent(example.prints, "  "),
             "\n  ".join(("Read more:", *places)),
         ]
     )
-
-
-def _change(example: Example) -> Iterator[str]:
-    for line in example.difference:
-        colour = {"-": "red", "+": "green"}.get(line[:1])
-        yield click.style(f"  {line}", fg=colour)
-    for name in example.other_files:
-        yield f"  another {name} beside the card"
 
 
 def _name(path: Path) -> str:
@@ -162,11 +157,11 @@ class Example:
     folder: Path
     """Where it lies."""
     arguments: tuple[str, ...]
-    """What `safebench validate card.yaml` is given beside the card."""
+    """Further arguments of `safebench validate card.yaml`."""
     prints: str
-    """What that prints."""
+    """The output of that command."""
     base: Path
-    """The valid example it is a change of."""
+    """The valid example that it changes."""
     difference: tuple[str, ...]
     """The change as lines that start with a space, - or +, with `...` for what is not shown; empty
     where only files beside the card differ."""
@@ -175,7 +170,7 @@ class Example:
 
 
 def example_of(rule: str) -> Example:
-    """Return the example of a rule; its change is seen from the valid example nearest to it."""
+    """Return the example of a rule, as a change of the valid example that is most like it."""
     examples = spec_dir() / "v1" / "examples"
     folder = examples / "invalid" / rule
     card = _card(folder / "card.yaml")
@@ -226,7 +221,7 @@ def _difference(before: str, after: str) -> Iterator[str]:
 
 
 def _data_difference(before: Any, after: Any, place: Pointer = ()) -> Iterator[str]:
-    """Yield what differs between two long cards by field: their lines are much alike."""
+    """Yield the differences of two long cards by field: a diff of their lines tells little."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in {**before, **after}:
             if key not in after:

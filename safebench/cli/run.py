@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from safebench.card.measured import complete_results
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.summary import print_summary
@@ -116,6 +115,7 @@ def command(
         raise click.UsageError("give --out DIR, or --dry-run")
     protocol = Submission(load_sound_card(card), card.parent)
     elsewhere = settings["backend"] != _OURS
+    # Answered before anything heavy is imported: seconds are saved where there is nothing to do.
     if out is not None and not dry_run and shard == "1/1":
         store = Store(out)
         if store.is_finished_for(asked_for(protocol.card, limit)):
@@ -160,10 +160,8 @@ def report(outcome: RunResult, out: Path, shard: str, *, again: bool = False) ->
 
 def report_finished(card: Card, lost: Mapping[Run, str], out: Path, *, again: bool) -> None:
     """Print the numbers of a finished run, and what to do next."""
-    results = complete_results(card)
-    if results is not None:
-        click.echo("")
-        print_summary(printer(), card, results)
+    click.echo("")
+    print_summary(printer(), card)
     for (condition, seed), reason in lost.items():
         click.echo(f"\n{condition}, training seed {seed} is lost: {reason}")
     click.echo(f"\n{'Finished earlier' if again else 'Wrote'}: {out / 'card.yaml'}.")

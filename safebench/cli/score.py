@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from safebench.analysis.report import make_report
+from safebench.analysis.figure import SUFFIXES, write_figure
+from safebench.analysis.report import ScoreReport, make_report
 from safebench.analysis.selection import Selection
 from safebench.card.measured import complete_results
 from safebench.cli import options
@@ -16,6 +17,9 @@ from safebench.cli.score_formats.interface import FORMATS, FULL, render
 from safebench.cli.uncarded import has_card, meaning_options, submission_in
 from safebench.errors import SafebenchError, visible
 from safebench.evidence.submission import Submission
+
+_OTHER_PICTURES = (".eps", ".gif", ".jpeg", ".jpg", ".ps", ".tif", ".tiff", ".webp")
+"""Endings of other pictures: a PATH with one of them is refused, and is no new folder."""
 
 
 @click.command(name="score")
@@ -37,23 +41,23 @@ from safebench.evidence.submission import Submission
     metavar="PATH",
     type=click.Path(path_type=Path),
     help="Also draw. A folder gets SVG files of what varies, the run scores and the seeds needed; "
-    "a file NAME.pdf, .png or .svg the changes from base and what they are read as, for a paper "
-    "(needs the extra `plots`).",
+    "a file NAME.pdf, .png or .svg gets one picture for a paper: the changes from base and how "
+    "each is read (needs the extra `plots`).",
 )
 @meaning_options
 def command(directory: Path, style: str, full: bool, plots: Path | None, **choice: Any) -> None:
     """Recompute every number of SUBMISSION from its outcomes.parquet.
 
-    One screen says what changed from the base model, what that is read as by the rule of
-    spec/v1/reading.md, whether another training seed would agree, and what could make the reading
-    wrong, that which could move a number most first. The card's own results are not used. Nothing
-    is written except the plots.
+    One screen says what changed from the base model, how spec/v1/reading.md reads that change,
+    whether another training seed would agree, and what could make the reading wrong, the largest
+    possible effect first. The card's own results are not used. Nothing is written except the plots.
 
-    DIR may also be runs of one model without a card: an output folder of lm-eval, logs of Inspect,
-    completions of HarmBench, or a table with one response a row (see `safebench compare --help`).
+    SUBMISSION may also be runs of one model without a card: an output folder of lm-eval, logs of
+    Inspect, completions of HarmBench, or a table with one response a row (see `safebench compare
+    --help`).
 
     \b
-    Exit codes: 0 computed; 2 the submission cannot be read, or nothing such was measured.
+    Exit codes: 0 computed; 2 the submission cannot be read, or has no such number.
     """
     submission = submission_in(directory, choice)
     selection = Selection(**choice)
@@ -61,9 +65,7 @@ def command(directory: Path, style: str, full: bool, plots: Path | None, **choic
     style = FULL if full and style == "text" else style
     click.echo(render(report, style))
     if plots is not None:
-        from safebench.cli.plotting import write
-
-        for path in write(report, plots):
+        for path in write_plots(report, plots):
             click.echo(f"drew {visible(str(path))}", err=True)
     if _differs(submission, selection, report.results):
         click.echo(
@@ -71,7 +73,7 @@ def command(directory: Path, style: str, full: bool, plots: Path | None, **choic
             err=True,
         )
     if not has_card(directory):
-        return  # how to make a card of it was said
+        return  # `submission_in` has said how to make a card of these runs
     if style == "text":
         from safebench.cli.score_formats.text import next_steps
 
@@ -80,8 +82,26 @@ def command(directory: Path, style: str, full: bool, plots: Path | None, **choic
         click.echo(f"\nNext: safebench plan {visible(shlex.quote(str(directory)))} --target .05")
 
 
+def write_plots(report: ScoreReport, path: Path) -> list[Path]:
+    """Write the pictures of `--plots`: our own into a folder, or one file for a paper.
+
+    Returns every file that was written; raises click.UsageError for a format that is not drawn.
+    """
+    suffix = path.suffix.lower()
+    if path.is_dir() or suffix not in (*SUFFIXES, *_OTHER_PICTURES):
+        from safebench.site import plots
+
+        return plots.write_plots(report, path)
+    if suffix in _OTHER_PICTURES:
+        raise click.UsageError(
+            f"--plots {path}: give a folder, or a file that ends in {', '.join(SUFFIXES)}"
+        )
+    write_figure(report, path)
+    return [path]
+
+
 def _differs(submission: Submission, selection: Selection, results: object) -> bool:
-    """Tell whether a card reports other numbers than these; one without numbers does not."""
+    """Tell whether a card reports numbers, and other ones than these."""
     reported = complete_results(submission.card)
     try:
         return reported is not None and selection.of(reported) != results

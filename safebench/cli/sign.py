@@ -35,9 +35,7 @@ def command(
     key: Path | None,
     new_key: Path | None,
     by_sigstore: bool,
-    name: str | None,
-    organisation: str | None,
-    date: str | None,
+    **by: str | None,
 ) -> None:
     """Sign the folder SUBMISSION: its card, its manifest and, of a rerun, its verdict.
 
@@ -49,7 +47,8 @@ def command(
     Exit codes: 0 signed, or a key was made; 2 nothing was written.
     """
     if new_key is not None:
-        _only_a_key(submission, key, by_sigstore=by_sigstore)
+        if submission is not None or key is not None or by_sigstore:
+            raise RunError("--new-key signs nothing", fix="sign with the key in a second command")
         from safebench.evidence.keys import new_key as make
 
         found = make(new_key)
@@ -63,16 +62,11 @@ def command(
             "nothing to sign with" if key is None else "--key and --sigstore are both given",
             fix="give --key FILE (make one: safebench sign --new-key FILE), or --sigstore",
         )
-    _sign(submission, key, name, organisation, date)
-
-
-def _only_a_key(submission: Path | None, key: Path | None, *, by_sigstore: bool) -> None:
-    if submission is not None or key is not None or by_sigstore:
-        raise RunError("--new-key signs nothing", fix="sign with the key in a second command")
+    _sign(submission, key, **by)
 
 
 def _sign(
-    folder: Path, key: Path | None, name: str | None, organisation: str | None, date: str | None
+    folder: Path, key: Path | None, *, name: str | None, organisation: str | None, date: str | None
 ) -> None:
     from safebench.card.base import NotReported
     from safebench.checks.verify import verify

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from safebench import words
 from safebench.card.card import Card
-from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredScore, cut_shares
+from safebench.card.measured import (
+    MeasuredChange,
+    MeasuredResults,
+    MeasuredScore,
+    complete_results,
+    cut_shares,
+)
 from safebench.card.results import (
     MOST_TRUNCATED,
     PlaceKey,
@@ -21,14 +28,24 @@ from safebench.cli.console import print_wrapped
 from safebench.cli.tables import Column, Row, Table, print_table
 from safebench.errors import visible
 
+if TYPE_CHECKING:
+    from safebench.analysis.flips import CategoryDifference
+    from safebench.analysis.paired import PairedChange
+
 INDENT = 20
-"""Columns of the labels beside what is said of a number."""
+"""Width of the labels beside the sentences about a number."""
 Judged = tuple[str, str, str]
 """Task, construct and judge."""
 
 
-def print_summary(console: Console, card: Card, results: MeasuredResults) -> None:
-    """Print base and tuned scores, the seeds behind them, the change, the stability."""
+def print_summary(console: Console, card: Card) -> None:
+    """Print base and tuned scores, the seeds behind them, the change, the stability.
+
+    Nothing is printed of a plan: it has no results.
+    """
+    results = complete_results(card)
+    if results is None:
+        return
     print_scores(console, card, results)
     for estimand in results.primary:
         print_primary(console, card, results, estimand)
@@ -52,7 +69,7 @@ def trial_text(card: Card) -> str:
 
 
 def judged(results: MeasuredResults) -> list[Judged]:
-    """Return what has scores, in the card's order."""
+    """Return each task, construct and judge with scores, in the card's order."""
     return list(dict.fromkeys((s.task, s.construct, s.judge) for s in results.scores))
 
 
@@ -80,7 +97,7 @@ def score_table(
 def titles(places: Sequence[Judged], *, in_full: bool) -> list[str]:
     """Return what tells columns apart: the construct, and task and judge where they differ.
 
-    `in_full`: the task always, as what stands alone, in a paper, needs it.
+    With `in_full`, the task is always named, since a table of a paper stands alone.
     """
     measured = {(task, construct) for task, construct, _ in places}
     names_task = in_full or len({construct for _, construct in measured}) < len(measured)
@@ -132,7 +149,7 @@ def print_primary(
 
 
 def _lines(card: Card, results: MeasuredResults, score: MeasuredScore) -> Iterator[tuple[str, str]]:
-    """Yield what is said of a primary score, label and text."""
+    """Yield the labelled sentences about a primary score."""
     change = find(results.changes, key_of(score))
     if change is not None:
         yield "change from base", f"{change_text(change)}   {direction(change)}"
@@ -148,8 +165,8 @@ def _lines(card: Card, results: MeasuredResults, score: MeasuredScore) -> Iterat
     yield "n", f"{n}{f' (trial: {trial})' if trial else ''}; {score.method}"
 
 
-def change_text(change: MeasuredChange) -> str:
-    """Return a change with its interval."""
+def change_text(change: MeasuredChange | PairedChange | CategoryDifference) -> str:
+    """Return a change, or another difference, with its interval."""
     return f"{words.signed(change.estimate)} {words.signed_interval(change.lower, change.upper)}"
 
 

@@ -1,49 +1,45 @@
-"""Runs without a card on the command line: which they are, how they are read, what follows."""
+"""Runs without a card on the command line: their options, their reading, how to make a card."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from safebench.cli.options import as_one
 from safebench.errors import visible
 
 if TYPE_CHECKING:  # what reads them is loaded only where there are such runs
     from safebench.evidence.submission import Submission
     from safebench.importing.uncarded.read import Meaning, Uncarded
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-_OPTIONS = (
-    (
+meaning_options = as_one(
+    click.option(
         "--measures",
-        "TASK=CONSTRUCT",
-        "What a task of runs without a card measures that is not one of safebench's: harm, "
-        "over_refusal, capability or severity.",
+        metavar="TASK=CONSTRUCT",
+        multiple=True,
+        help="What a task of runs without a card measures that is not one of safebench's: harm, "
+        "over_refusal, capability or severity. May be repeated.",
     ),
-    (
+    click.option(
         "--label",
-        "[JUDGE:]WORD=VERDICT",
-        "What a grade in runs without a card means: refused, partial, complied or incoherent.",
+        metavar="[JUDGE:]WORD=VERDICT",
+        multiple=True,
+        help="What a grade in runs without a card means: refused, partial, complied or "
+        "incoherent. May be repeated.",
     ),
-    (
+    click.option(
         "--column",
-        "FIELD=COLUMN",
-        "Column of a table that holds a field under another name: prompt, response, prompt_id, "
-        "verdict, ...",
+        metavar="FIELD=COLUMN",
+        multiple=True,
+        help="Column of a table that holds a field under another name: prompt, response, "
+        "prompt_id, verdict, ... May be repeated.",
     ),
 )
-
-
-def meaning_options(command: Command) -> Command:
-    """Add the options that say what files without a card leave open; see `meaning_of`."""
-    for name, metavar, help_ in reversed(_OPTIONS):
-        command = click.option(
-            name, multiple=True, metavar=metavar, help=f"{help_} May be repeated."
-        )(command)
-    return command
+"""What files without a card leave open; see `meaning_of`."""
 
 
 def has_card(path: Path) -> bool:
@@ -54,7 +50,7 @@ def has_card(path: Path) -> bool:
 def meaning_of(values: dict[str, Any]) -> Meaning:
     """Take the values of `meaning_options` out of a command's; raises InteropError.
 
-    The tasks that are selected stay.
+    The selected tasks stay, for `options.selection`.
     """
     from safebench.cli import import_texts as texts
     from safebench.importing.uncarded.read import Meaning
@@ -70,8 +66,8 @@ def meaning_of(values: dict[str, Any]) -> Meaning:
 def submission_in(path: Path, values: dict[str, Any]) -> Submission:
     """Return the submission in a folder, or runs of one model without a card read as one.
 
-    `values` are a command's, of which those of `meaning_options` are taken out. What a reader of
-    the numbers should know, and how a card is made of the runs, goes to stderr.
+    `values` are a command's; those of `meaning_options` are taken out. Remarks for a reader of the
+    numbers, and the command that makes a card of the runs, go to stderr.
 
     Raises:
         SafebenchError: neither can be read.
@@ -91,7 +87,7 @@ def submission_in(path: Path, values: dict[str, Any]) -> Submission:
 
 
 def import_line(sides: Sequence[Uncarded], meaning: Meaning) -> str:
-    """Return the command that makes a card of runs, filled in; or what stands in its way."""
+    """Return the command that makes a card of runs, filled in; or why there is none."""
     readers = dict.fromkeys(side.reader for side in sides)
     if len(readers) > 1:
         return f"import each of {' and '.join(readers)} by itself: safebench import --help"

@@ -18,7 +18,7 @@ from safebench.words import count
 def command(context: click.Context, archive: Path, out: Path) -> None:
     """Unpack the archive FILE, written by `safebench pack`, and verify what was in it.
 
-    An archive is unpacked as a whole or not at all. One is refused that holds a link, a device, or
+    An archive is unpacked as a whole or not at all. It is refused if it holds a link, a device, or
     a name that leads out of the folder or that two files would share on some system.
 
     \b
@@ -29,4 +29,4 @@ def command(context: click.Context, archive: Path, out: Path) -> None:
 
     names = unpack(archive, out)
     click.echo(visible(f"{out}: {count(len(names), 'file')} unpacked."))
-    context.invoke(verify.command, folder=out, style="text")
+    context.invoke(verify.command, folder=out, style="text")  # its other options at their defaults

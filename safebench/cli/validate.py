@@ -8,13 +8,20 @@ from pathlib import Path
 
 import click
 
-from safebench.card.document import ReadError
-from safebench.checks import LEVELS, Level, check, require
+from safebench.card.document import Document, Edit, ReadError, dotted
+from safebench.card.patch import patched_text
+from safebench.card.read import parse_document, read_bytes
+from safebench.card.shape import get
+from safebench.card.write import flow
+from safebench.checks import LEVELS, Level, check, check_document, require
 from safebench.checks.discover import find_cards, is_card
 from safebench.cli import options
-from safebench.cli.fixing import fix_file
 from safebench.cli.reporters import REPORTERS, Checked, Reporter, Unreadable, text, unreadable
 from safebench.errors import visible
+from safebench.files import leads_out, replace_file
+
+_MOST_CHANGES = 1_000
+"""Most changes that --fix makes in one card: each of them may reveal another problem."""
 
 
 @click.command(name="validate")
@@ -70,29 +77,62 @@ def command(
 
 
 def _fix(paths: Sequence[str]) -> None:
-    """Mend the cards at some paths; what cannot be read is for `validate` to say."""
+    """Mend the cards at some paths; `validate` then reports what cannot be read."""
     if "-" in paths:
         raise click.UsageError("--fix needs a file: standard input cannot be written")
     for path in paths:
         for card in find_cards(Path(path)) if _is_folder(path) else [Path(path)]:
             with suppress(ReadError):
-                for change in fix_file(card):
+                for change in _fix_file(card):
                     click.echo(f"fixed {visible(change)}", err=True)
+
+
+def _fix_file(path: Path) -> Iterator[str]:
+    """Mend a card where only one remedy is possible, and yield each change in words."""
+    if leads_out(path):
+        return
+    raw = before = read_bytes(path)
+    for _ in range(_MOST_CHANGES):
+        document = parse_document(raw, str(path))
+        mended = _mended(document, raw, path)
+        if mended is None:
+            break
+        raw, words = mended
+        yield from words
+    if raw != before:
+        replace_file(path, raw)
+
+
+def _mended(document: Document, raw: bytes, path: Path) -> tuple[bytes, list[str]] | None:
+    # Nothing that lies beside the card is looked at: structure and plain rules have the remedies.
+    for finding in check_document(document, None).findings:
+        better = patched_text(raw, str(path), finding.patch) if finding.patch else None
+        if better is not None and better != raw:
+            where = f"{path}:{finding.line}"
+            return better, [f"{where}: {_words(edit, document)}" for edit in finding.patch]
+    return None
+
+
+def _words(edit: Edit, document: Document) -> str:
+    name = dotted(edit.path)
+    if edit.op == "move":
+        return f"{dotted(edit.source)} -> {name}"
+    if edit.op == "add":
+        return f"{name}: {flow(edit.value)} (added)"
+    old = flow(get(document.data, edit.path))
+    return f"{name}: {old} -> {flow(edit.value) if edit.op == 'replace' else '(removed)'}"
 
 
 def validate(paths: Sequence[str], level: Level | None = None, show: Reporter = text.render) -> int:
     """Check cards, print what `show` makes of them, and return the exit code."""
     checked = [one for path in paths for one in _check(path, level)]
     click.echo(show(checked))
-    return max((_exit_code(one) for one in checked), default=0)
-
-
-def _exit_code(one: Checked) -> int:
-    return 2 if isinstance(one, Unreadable) else int(one.errors > 0)
+    codes = (2 if isinstance(one, Unreadable) else int(one.errors > 0) for one in checked)
+    return max(codes, default=0)
 
 
 def _is_other(path: str) -> bool:
-    """Whether a path is there and holds no card; what is not there is still complained about."""
+    """Whether a path exists and holds no card; a missing path is still reported."""
     file = Path(path)
     try:
         if path == "-" or not file.exists():

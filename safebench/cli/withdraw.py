@@ -48,6 +48,7 @@ def command(folder: Path, seed: int, condition: str, reason: str) -> None:
     if not reason.strip():
         raise RunError("--reason is empty", fix="give the reason in a sentence")
     with store.opened(claim):
+        # A run that was stopped early may have registered nothing yet.
         store.journal.register(sorted(runs, key=str))
         if (condition, seed) in store.journal.lost():
             raise RunError(f"{folder}: {condition}, training seed {seed} is already lost")

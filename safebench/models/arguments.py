@@ -1,25 +1,7 @@
-"""Arguments of a backend (`--backend-args`): parsed, free of secrets, filled in for each weights.
+"""Arguments of a backend (`--backend-args`): parsed, free of secrets, filled in for each model.
 
-An argument may hold placeholders, so that one line serves the base model and every checkpoint:
-
-    {base}        the base model: a folder, or its Hub id
-    {revision}    its Hub commit
-    {weights}     the folder that holds all weights of the checkpoint; {base} for the base model,
-                  and under an adapter, which goes on top of it
-    {adapter}     the folder of the adapter
-    {model}       the name that a server knows the weights by: the snapshot that the card names;
-                  without one {base}, or {condition}-seed-{seed}-epoch-{checkpoint} (or -step-)
-    {condition}   `base`, `tuned` or `control`
-    {seed}, {checkpoint}
-
-An argument whose placeholder has no value for the weights is left out for them: the base model
-has no {adapter}, {seed} or {checkpoint}, a local folder no {revision}. So
-
-    sglang                   pretrained={weights},dtype=bfloat16
-    local-chat-completions   base_url=http://127.0.0.1:8000/v1/chat/completions,model={model}
-
-serve every condition. There is no second line for the base model: a server names its models
-(vLLM: --served-model-name and --lora-modules), so it can name them as {model} does.
+They may hold placeholders, so that one line serves the base model and every checkpoint;
+docs/running.md, "Another backend", explains each.
 """
 
 from __future__ import annotations
@@ -149,7 +131,7 @@ def placeholder_values(spec: EngineSpec, weights: PlacedWeights) -> dict[str, st
 
 
 def check_known(name: str, args: Mapping[str, Value], known: Collection[str]) -> None:
-    """Check that a backend takes all arguments; raises ModelError with what was probably meant."""
+    """Check that a backend takes all arguments; raises ModelError with the nearest name."""
     for argument in args:
         if argument not in known:
             near = get_close_matches(argument, sorted(known), n=1)
@@ -160,7 +142,7 @@ def check_known(name: str, args: Mapping[str, Value], known: Collection[str]) ->
 
 
 def positive(args: Mapping[str, Value], name: str, default: int) -> int:
-    """Return an argument that counts something; raises ModelError."""
+    """Return an argument that is a number of at least 1; raises ModelError."""
     value = args.get(name, default)
     if type(value) is not int or value < 1:
         raise ModelError(

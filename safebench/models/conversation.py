@@ -1,10 +1,10 @@
-"""The chat template of a card, and whether a conversation is in the text that it makes of it.
+"""The chat template of a card, and the check that it sends the whole conversation.
 
-A template may refuse a role, and one that knows no `system` may pass over it in silence; lm-eval
-then leaves the message out, and the responses are those of a run without it. So what was to be sent
-is looked for in what was sent. The day that a template writes, and what it is given beside the
-messages, are the card's: `bind` gives them to every call of a tokenizer's `apply_chat_template`,
-whichever library makes it, and bounds what the template may spend.
+A template may refuse a role, and one without a place for `system` may drop it silently; lm-eval
+then leaves the message out, and the responses are those of a run without it. So each message is
+looked for in the rendered text. The card gives the day that a template writes and its further
+arguments: `bind` adds them to every call of a tokenizer's `apply_chat_template`, whichever library
+makes it, and bounds what the template may spend.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from safebench.models.rendering import TemplateFailedError, names_read, try_chat
 
 LEFT_OUT = "take prompting.system_prompt out of the card, or give a template that has a place for \
 it (model.chat_template: {source: file, path: ...})"
-"""What helps where a template has no place for a system prompt."""
+"""The remedy where a template has no place for a system prompt."""
 PLACE = "model.chat_template"
-"""Where a card says which template it is."""
+"""Where a card names its chat template."""
 DEFAULT_TEMPLATE = "default"
 """Name of the template that is applied, where a tokenizer has several."""
 _PROBE = "What is the capital of France?"
 _CLOCK = "strftime_now"
 _DATES = "dates_of_the_card"
 _TOLD = f"{{% macro {_CLOCK}(format) %}}{{{{ {_DATES}[format] }}}}{{% endmacro %}}\n"
-"""Goes before a template that asks for the date; the line's end is not part of its text."""
+"""Put before a template that asks for the date; Jinja drops the line break after it."""
 _ALWAYS = frozenset(
     f"messages tools documents add_generation_prompt raise_exception range namespace dict {_CLOCK}"
     " bos_token eos_token pad_token unk_token sep_token cls_token mask_token".split()
@@ -46,7 +46,7 @@ _ALWAYS = frozenset(
 _MAX_BYTES = 2**20
 
 Template = ChatTemplateFromTokenizer | ChatTemplateFromFile
-"""What a card can say of a template that it has."""
+"""A card's entry for a template that exists."""
 
 
 def missing_from(text: str, messages: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -102,7 +102,7 @@ class _Bound:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, conversation: Any, *rest: Any, **named: Any) -> Any:
-        """Render as the tokenizer's class does, once that is known to stay within bounds."""
+        """Render as the tokenizer's class does, after a trial has stayed within bounds."""
         named = {**self.arguments, **named}
         several = bool(conversation) and isinstance(conversation[0], list | tuple)
         text, told = self._text(named), dict[str, str]()
@@ -122,7 +122,7 @@ class _Bound:
         return text or None  # where there is none, the tokenizer says so
 
     def _values(self, messages: Iterable[Mapping[str, Any]], named: Any) -> dict[str, Any]:
-        """Return what a template is given, as transformers gives it."""
+        """Return the values that transformers gives a template."""
         return {
             "messages": [{k: v for k, v in one.items() if v is not None} for one in messages],
             "tools": named.get("tools"),
@@ -131,13 +131,6 @@ class _Bound:
             **getattr(self.tokenizer, "special_tokens_map", {}),
             **{name: value for name, value in named.items() if name not in taken_arguments()},
         }
-
-
-def _require_conversation(tokenizer: Any) -> None:
-    """Check that a template renders a question, before anything is spent."""
-    messages = [{"role": "user", "content": _PROBE}]
-    with raised_as(CardError, f"{PLACE}: the template cannot render a question"):
-        tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
 
 def bind(
@@ -152,11 +145,11 @@ def bind(
     Args:
         tokenizer: Changed in place.
         place: Where the card says what follows, for messages.
-        date: Day that the template is told, YYYY-MM-DD, at 00:00; one that asks is refused without.
-        arguments: Further values that it is given, as the card has them: `a.b` is in a mapping.
+        date: Day that the template gets, YYYY-MM-DD, at 00:00; without it, asking is refused.
+        arguments: Further values for the template, as in the card: `a.b` is `b` in a mapping `a`.
 
     Raises:
-        CardError: the date is none, or the template never reads it or an argument.
+        CardError: the date is invalid, or the template never reads it or an argument.
     """
     given = nested(arguments or {})
     text = tokenizer.chat_template
@@ -195,7 +188,7 @@ def _check_read(text: str, place: str, date: str | None, given: Mapping[str, Any
 
 
 def nested(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments as a template is given them: `a.b` is the key `b` of a mapping `a`."""
+    """Return arguments as a template gets them: `a.b` becomes the key `b` of a mapping `a`."""
     made: dict[str, Any] = {}
     for name, value in arguments.items():
         *outer, last = name.split(".")
@@ -226,24 +219,23 @@ def bind_template(tokenizer: Any, template: Template, place: str) -> None:
 
 def pin_template(card: Card, folder: Path, tokenizer: Any) -> tuple[Card, bool]:
     """Give the tokenizer the card's chat template; tell whether there is one."""
-    pointer = PLACE
-    template = cast(
-        "Template | NoChatTemplate", require(card.loadable_model.chat_template, pointer)
-    )
+    template = cast("Template | NoChatTemplate", require(card.loadable_model.chat_template, PLACE))
     if isinstance(template, NoChatTemplate):
         return card, False
     if isinstance(template, ChatTemplateFromFile):
-        path = template_file(template.path, folder, pointer)
+        path = template_file(template.path, folder, PLACE)
         tokenizer.chat_template = path.read_text(encoding="utf-8")
-    digest = template_digest(tokenizer, template, pointer)
-    bind_template(tokenizer, template, pointer)
-    _require_conversation(tokenizer)
+    digest = template_digest(tokenizer, template, PLACE)
+    bind_template(tokenizer, template, PLACE)
+    with raised_as(CardError, f"{PLACE}: the template cannot render a question"):
+        question = [{"role": "user", "content": _PROBE}]
+        tokenizer.apply_chat_template(question, tokenize=False, add_generation_prompt=True)
     require_system_prompt(tokenizer, card.system_prompt)
     return update(card, model={"chat_template": {"sha256": digest}}), True
 
 
 def keep_default_template(tokenizer: Any) -> None:
-    """Keep, of several chat templates that a tokenizer has by name, the one that is applied."""
+    """Keep only the default of several named chat templates of a tokenizer."""
     templates = getattr(tokenizer, "chat_template", None)
     if isinstance(templates, Mapping) and DEFAULT_TEMPLATE in templates:
         tokenizer.chat_template = templates[DEFAULT_TEMPLATE]

@@ -1,4 +1,4 @@
-"""The decode loop: a prompt is read once, rows that ended leave, waiting ones take their places."""
+"""The decode loop: each prompt is read once, and waiting rows take the places of finished ones."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from safebench.errors import ModelError
 from safebench.models.interface import Generated
 from safebench.models.prefill import Tokens, grouped, pass_cost, read, shared_start
-from safebench.models.sampling import NONE, Sampling, choose, penalised
+from safebench.models.sampling import NONE, Sampling, choose, not_finite, penalised
 from safebench.models.slot_cache import SlotCache, rounded
 
 STEPS_BETWEEN_LOOKS = {"cpu": 1}
@@ -67,7 +66,7 @@ class Endings:
         return may and self._cut(self._decode(row)) is not None
 
     def finish(self, row: Sequence[int]) -> Generated:
-        """Return the response that a row of new tokens holds, whatever comes after its end."""
+        """Return the response in a row of new tokens, which may go on after its end."""
         count = next((i for i, token in enumerate(row) if token in self.ends), None)
         tokens = row if count is None else row[:count]
         text = self._decode(tokens)
@@ -111,7 +110,11 @@ class Decoder:
         slots = min(self.size, len(jobs))
         with torch.inference_mode():
             self._allocate(slots)
-            self._share({job.prompt[:-1] for job in jobs} - {()})
+            # The tokens that all prompts start with are read once, where that saves time.
+            texts = {job.prompt[:-1] for job in jobs} - {()}
+            self.shared = shared_start(texts, pass_cost(self.model))
+            if self.shared:
+                self.known[self.shared] = read(self.model, [self.shared])
             while waiting or self.rows:
                 free = slots - len(self.rows)
                 # A few at a time: reading prompts one by one costs a step each.
@@ -138,7 +141,7 @@ class Decoder:
         self.seen = torch.zeros(slots, penalised_tokens, dtype=torch.bool, device=device)
 
     def _admit(self, jobs: Sequence[Job]) -> None:
-        """Put jobs behind the active rows, each with its prompt read but for the last token."""
+        """Put jobs behind the active rows, each with all but the last token of its prompt read."""
         first = len(self.rows)
         slots = list(range(first, first + len(jobs)))
         lengths = [len(job.prompt) - 1 for job in jobs]
@@ -158,12 +161,6 @@ class Decoder:
             for slot, job in zip(slots, jobs, strict=True):
                 self.seen[slot, torch.tensor(job.prompt, device=self.seen.device)] = True
         self.rows.extend(_Row(job) for job in jobs)
-
-    def _share(self, texts: set[Tokens]) -> None:
-        """Read the tokens that all prompts start with, where that saves time."""
-        self.shared = shared_start(texts, pass_cost(self.model))
-        if self.shared:
-            self.known[self.shared] = read(self.model, [self.shared])
 
     def _read(self, jobs: Sequence[Job], slots: Sequence[int]) -> None:
         """Fill slots with the keys and values of their prompts, each prompt read once."""
@@ -188,7 +185,7 @@ class Decoder:
                 self.known = {last: got} | ({self.shared: before} if before is not None else {})
 
     def _step(self) -> None:
-        """Give every active row its next token, without asking the device for anything."""
+        """Give every active row its next token, without waiting for the device."""
         count = len(self.rows)
         taken = len(self.unread) + 1
         width = max(len(row.job.prompt) + len(row.tokens) for row in self.rows) + taken - 1
@@ -226,10 +223,7 @@ class Decoder:
                     over.append(place)
                     break
             if NONE in row.tokens[-len(columns) :]:
-                raise ModelError(
-                    "the model's logits are not finite numbers",
-                    fix="look at its weights and dtype: float16 overflows where bfloat16 does not",
-                )
+                raise not_finite()
         if not over:
             return {}
         finished = {self.rows[i].job.number: self.endings.finish(self.rows[i].tokens) for i in over}

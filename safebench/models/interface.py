@@ -46,6 +46,10 @@ class PlacedWeights:
         return file_name(self.condition, self.training_seed, self.checkpoint, self.unit)
 
 
+BASE = PlacedWeights("base", None, None, "base", None)
+"""The base model's own weights."""
+
+
 @dataclass(frozen=True)
 class Arrangement:
     """How requests are batched and ordered; varied by a control to see whether it matters."""

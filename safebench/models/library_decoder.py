@@ -18,14 +18,13 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from safebench.errors import ModelError
 from safebench.models.decode_loop import Endings, Job
 from safebench.models.interface import Generated
-from safebench.models.sampling import NONE, Sampling, choose, penalised
+from safebench.models.sampling import NONE, Sampling, choose, not_finite, penalised
 
 
 class SeededSampler(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
-    """Leaves each row one token, the one that its own noise chooses."""
+    """Leaves each row only the token that its own noise chooses."""
 
     def __init__(self, keys: torch.Tensor, mask: torch.Tensor, sampling: Sampling) -> None:
         """Take the rows' keys, shape (rows,), and the prompts' mask, shape (rows, width)."""
@@ -43,10 +42,7 @@ class SeededSampler(LogitsProcessor):  # type: ignore[misc]  # transformers is u
             scores = penalised(scores, seen > 0, self.sampling.repetition_penalty)
         token = choose(scores, self.keys, input_ids.shape[1] - width, self.sampling)
         if (token == NONE).any():
-            raise ModelError(
-                "the model's logits are not finite numbers",
-                fix="look at its weights and dtype: float16 overflows where bfloat16 does not",
-            )
+            raise not_finite()
         return torch.full_like(scores, -torch.inf).scatter_(1, token.unsqueeze(1), 0.0)
 
 
@@ -114,7 +110,7 @@ class LibraryDecoder:
 
 @contextmanager
 def _neutral(model: Any, pad: int, endings: Endings) -> Iterator[GenerationConfig]:
-    """Keep the model's own generation settings out for the duration of the block."""
+    """Replace the model's own generation settings for the duration of the block."""
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
     before = inner.generation_config
     inner.generation_config = GenerationConfig(

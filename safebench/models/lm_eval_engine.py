@@ -1,10 +1,10 @@
 """Any other lm-eval model by its name: a thin adapter.
 
-In this process (sglang, ...) lm-eval's class generates in batches. Classes of other APIs
-(anthropic-chat, litellm, ...) are asked one request at a time from several threads, since a seed of
-its own for each request would otherwise end their concurrency.
-Where a class sends no seed, one that draws from torch's generator in this process is at least given
-another state for each cell: cells that shared their noise would not be independent.
+Classes that generate in this process (sglang, ...) get batches. Classes of other APIs
+(anthropic-chat, litellm, ...) get single requests from several threads: lm-eval would otherwise
+send requests with different seeds one after another. A class that takes no seed and draws from
+torch's generator gets another state of it for each cell: cells with the same noise would not be
+independent.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from safebench.models.quiet import first_line, preserved_random_state, quiet
 from safebench.models.sampling import Stream
 
 OURS = frozenset({"hf", "hf-auto", "huggingface", "safebench_hf"})
-"""lm-eval's names for what our own engine does."""
+"""lm-eval's names for transformers models, which our own engine loads."""
 _LITELLM = frozenset({"litellm", "litellm-chat", "litellm-chat-completions"})
 """Classes that send a seed with every request."""
 _EXTRAS = {"vllm-vlm": "vllm", "openvino": "optimum"}
@@ -60,12 +60,12 @@ class LmEvalEngine(NamedEngine):
         self.is_server = issubclass(self._class, TemplateAPI)
         args = dict(spec.args)
         if self.is_server:
-            check_known(spec.name, args, _parameters(self._class))
-            if not {"model", "pretrained"} & set(args):
-                args["model"] = "{model}"
-            if spec.served and not {"tokenizer", "tokenizer_backend"} & set(args):
-                # lm-eval would ask the Hub for a tokenizer of the model's name.
-                args["tokenizer_backend"], args["tokenized_requests"] = None, False
+            # lm-eval's classes take any argument in silence: these are those that they name.
+            bases = self._class.__mro__
+            check_known(
+                spec.name, args, {p for base in bases for p in inspect.signature(base).parameters}
+            )
+            args = self.client_arguments(spec)
             self._class = _watched(self._class, self._replies)
         super().__init__(spec, args, seeded=spec.name in _LITELLM)
         self.takes_chat = "chat" in spec.name or spec.name in _LITELLM
@@ -216,11 +216,6 @@ def _missing(name: str, problem: ImportError) -> MissingDependencyError:
         f"backend {name!r} needs a package that is not installed: {first_line(problem)}",
         fix=f'pip install "lm-eval[{extra}]"' if extra else f"pip install {problem.name or name}",
     )
-
-
-def _parameters(cls: type) -> set[str]:
-    """Return the arguments that a class of lm-eval's names; it takes others in silence."""
-    return {p for base in cls.__mro__ for p in inspect.signature(base).parameters}
 
 
 def _watched(cls: Any, replies: threading.local) -> Any:

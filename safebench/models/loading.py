@@ -1,7 +1,7 @@
 """Finding and loading a base model: built in, a local folder, or a pinned Hub revision.
 
-Safetensors only, no remote code, no pickles. Adapters on it: adapters.py; weights that a card
-brings: weights.py. What only finds one needs no model library, so that a plan is counted without.
+Safetensors only, no remote code, no pickles. Adapters and other weights of a card: weights.py.
+Finding a model needs no model library, so a plan can be counted without one.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def load_base(
 
 
 def input_device(model: Any) -> torch.device:
-    """Return the device that a model's token ids go to, whatever it is spread over."""
+    """Return the device for token ids, also of a model that is spread over several."""
     device: torch.device = model.get_input_embeddings().weight.device
     if device.type != "meta":  # else accelerate keeps them elsewhere until they are used
         return device
@@ -224,8 +224,8 @@ def free_memory(*, idle: bool = False) -> None:
     """Free the device memory of models that are no longer used.
 
     Args:
-        idle: No model is loaded. What is alive then, half a million objects of libraries, later
-            collections of this process pass over.
+        idle: No model is loaded. The half a million objects that are alive then belong to
+            libraries, and later collections of this process skip them.
     """
     import torch
 

@@ -1,6 +1,6 @@
-"""The base of engines chosen with --backend: arguments per weights, order, length, environment.
+"""The base of engines chosen with --backend: arguments per model, order, length, environment.
 
-The second half is what those that ask a server share: concurrency, how a reply ended, messages.
+The second half is shared by engines that ask a server: concurrency, how a reply ended, messages.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from safebench.card.base import NotReported
 from safebench.errors import ModelError, visible
 from safebench.models.arguments import check_arguments, fill, placeholder_values, recorded
 from safebench.models.interface import (
+    BASE,
     Arrangement,
     Conversation,
     EngineSpec,
@@ -31,8 +32,6 @@ from safebench.models.interface import (
 )
 from safebench.models.quiet import raised_as
 from safebench.models.sampling import Stream
-
-BASE = PlacedWeights("base", None, None, "base", None)
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class NamedEngine(ABC):
 
     @property
     def tokenizer_name(self) -> str:
-        """Nothing: conversations are not cached."""
+        """Empty: conversations are not cached."""
         return ""
 
     def start(self) -> None:
@@ -131,7 +130,7 @@ class NamedEngine(ABC):
         return fields
 
     def _starting(self) -> AbstractContextManager[None]:
-        """Report whatever the library of a backend raises while it is set up."""
+        """Report errors of a backend's library during set-up as a ModelError."""
         fix = "correct --backend-args, or what the message names"
         return raised_as(ModelError, f"backend {self.name} cannot start", fix=fix)
 
@@ -151,6 +150,18 @@ class NamedEngine(ABC):
         self, requests: Sequence[Request], stream: Stream, batch_size: int, on_batch: OnBatch
     ) -> list[Generated]:
         """Answer requests in their order, with the whole text that the model gave."""
+
+    @staticmethod
+    def client_arguments(spec: EngineSpec) -> dict[str, Value]:
+        """Return the arguments of a server's client, with defaults that all clients need."""
+        args = dict(spec.args)
+        if not {"model", "pretrained"} & set(args):
+            args["model"] = "{model}"
+        if spec.served and not {"tokenizer", "tokenizer_backend"} & set(args):
+            # There is no tokenizer here, and lm-eval would look for one on the Hub by the name of
+            # the model: text is sent.
+            args["tokenizer_backend"], args["tokenized_requests"] = None, False
+        return args
 
     def _filled(self, weights: PlacedWeights) -> dict[str, Value]:
         return fill(self.args, placeholder_values(self.spec, weights))
@@ -228,8 +239,8 @@ def ask_all(
 ) -> list[A]:
     """Return the answers in the order of the requests, `concurrent` of them under way at once.
 
-    After a failure nothing more is asked, and requests that wait to retry give up: `stop` is set.
-    What is raised is the failure that came first, not what it made the others raise.
+    After a failure no more requests are sent, and those that wait to retry give up: `stop` is set.
+    The first failure is raised, not those that it caused.
     """
     stop.clear()
     failures: list[Exception] = []
@@ -274,7 +285,7 @@ def ending(reply: Any) -> tuple[str, int | None]:
 
 
 def error_message(body: Any) -> str:
-    """Return the words of a server's error from its body."""
+    """Return the message in the body of a server's error."""
     for key in ("error", "detail", "message"):
         if isinstance(body, dict) and body.get(key):
             body = body[key]

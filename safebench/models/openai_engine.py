@@ -2,7 +2,7 @@
 
 A request carries a seed of its own, so requests are never grouped; several are under way at once.
 The client is given the whole address and returns the body as text: many servers deviate from the
-format, and a reply without an answer must not pass for an empty response.
+format, and a reply without an answer must not be taken for an empty response.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ GREEDY_SEED = 1234
 _WITHOUT_STOP = re.compile(r"\bo[134]\b|gpt-5")
 """Models of OpenAI that refuse stop strings; responses are cut here anyway."""
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-"""Statuses of faults that pass."""
+"""Statuses of temporary failures."""
 _KEY_FIX = "set the environment variable with the API's key, such as OPENAI_API_KEY"
 _SETTING_FIX = (
     "see what the message names: the model's name, or a setting that this API does not take; "
@@ -99,8 +99,8 @@ _ARGUMENTS = """
     think_end_token timeout tokenized_requests tokenizer tokenizer_backend truncate
     trust_remote_code use_fast_tokenizer verify_certificate
 """
-"""Arguments of lm-eval's clients, so that a card made with them is executed again; some of them
-decide nothing here."""
+"""Arguments of lm-eval's clients, so that cards made with them can be executed; some have no effect
+here."""
 
 
 class OpenAIEngine(NamedEngine):
@@ -143,15 +143,11 @@ class OpenAIEngine(NamedEngine):
 
     def _with_defaults(self, spec: EngineSpec) -> dict[str, Value]:
         """Return the arguments as the card records them."""
-        args = dict(spec.args)
-        if not {"model", "pretrained"} & set(args):
-            args["model"] = "{model}"
-        if not {"tokenizer", "tokenizer_backend"} & set(args):
-            if spec.served:  # there is no tokenizer here, so text is sent
-                args["tokenizer_backend"], args["tokenized_requests"] = None, False
-            elif self.api.tokenizer == "huggingface":
-                args["tokenizer_backend"], args["tokenizer"] = "huggingface", "{base}"
-                args.setdefault("revision", "{revision}")
+        args = self.client_arguments(spec)
+        is_chosen = {"tokenizer", "tokenizer_backend"} & set(args)
+        if self.api.tokenizer == "huggingface" and not is_chosen:
+            args["tokenizer_backend"], args["tokenizer"] = "huggingface", "{base}"
+            args.setdefault("revision", "{revision}")
         return args
 
     def _address(self) -> str:
@@ -263,7 +259,7 @@ class OpenAIEngine(NamedEngine):
         return body
 
     def _ask(self, request: Request) -> Generated:
-        """Return the answer to one request; faults that pass are retried."""
+        """Return the answer to one request; temporary failures are retried."""
         body = self._body(request)
         for attempt in range(1, self.attempts + 1):
             pause = min(2.0 ** (attempt - 1), 10.0)
@@ -350,7 +346,7 @@ class OpenAIEngine(NamedEngine):
 
 
 class _Tiktoken:
-    """OpenAI's tokenizer with the two things that are asked of one here."""
+    """OpenAI's tokenizer with the two members that are used here."""
 
     def __init__(self, encoding: Any) -> None:
         self.encoding, self.eos_token = encoding, encoding.decode([encoding.eot_token])

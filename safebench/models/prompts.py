@@ -27,7 +27,7 @@ def templated(tokenizer: Any, messages: Any, add_generation_prompt: bool) -> str
 def encode(tokenizer: Any, contexts: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Return each distinct context's tokens, as lm-eval's class for transformers gives them.
 
-    What begins with the token of a beginning is given no second one.
+    A context that begins with the BOS token gets no second one.
 
     Raises:
         ModelError: a context has no tokens.

@@ -1,4 +1,4 @@
-"""Quantization of base weights while they are loaded, and what is computed with them then."""
+"""Quantization of base weights while they are loaded, and the type that they are computed in."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def quantization_config(quantization: str, compute_dtype: str, *, double: bool =
 def without_bitsandbytes() -> Iterator[None]:
     """Make peft do without bitsandbytes during the block, unless it was imported before.
 
-    Where it is installed peft imports it with itself, and for every layer that gets an adapter.
-    Quantized weights have had it imported, and then nothing is kept from anybody.
+    peft would import it, if installed, for itself and for every layer that gets an adapter, which
+    is slow. Quantized weights need it and have it imported by now: then nothing is done.
     """
     if "bitsandbytes" in sys.modules:
         yield
@@ -65,7 +65,7 @@ def without_bitsandbytes() -> Iterator[None]:
 
 
 def _ask_again() -> None:
-    """Have peft forget whether bitsandbytes is there, which it looks for once."""
+    """Clear peft's cached answer to whether bitsandbytes is installed."""
     checks = sys.modules.get("peft.import_utils")
     if checks is not None:
         checks.is_bnb_available.cache_clear()

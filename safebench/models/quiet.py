@@ -13,8 +13,8 @@ from safebench.errors import ModelError, SafebenchError, visible
 # peft 0.21 asks transformers 5.23 for a property under its old name.
 PEFT_NOTE = "`is_gradient_checkpointing` is deprecated"
 
-# Nothing a user can act on: names that change in a next version, a setting peft corrects, and what
-# `compute_as_declared` looks into.
+# Nothing a user can act on: names that a later version changes, a setting that peft corrects, and
+# a quantization that `compute_as_declared` checks.
 _NOTES = (
     PEFT_NOTE,
     "fan_in_fan_out is set to False but the target module is",
@@ -41,7 +41,7 @@ def quiet() -> Iterator[None]:
     import datasets
     import transformers
 
-    # Only what differs: a level that is set, even to what it is, clears what every logger has kept.
+    # Only what differs: setting a level, even to the same one, clears the caches of all loggers.
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = {one: one.level for one in loggers if one.level != logging.ERROR}
     bars = [
@@ -77,7 +77,7 @@ def first_line(problem: BaseException) -> str:
 def raised_as(
     failure: type[SafebenchError], what: str, *, fix: str | None = None
 ) -> Iterator[None]:
-    """Report whatever other people's code raises as one `failure`; our own errors pass."""
+    """Report any error of other code as a `failure`; our own errors pass unchanged."""
     try:
         yield
     except SafebenchError:
@@ -88,7 +88,7 @@ def raised_as(
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Report whatever transformers or peft raises while loading `what` as one ModelError."""
+    """Report any error of transformers or peft while loading `what` as a ModelError."""
     import torch
     from safetensors import SafetensorError
 

@@ -1,10 +1,11 @@
-"""Engines by the name given with --backend: one line for each kind.
+"""Engines by the name given with --backend: one line for each.
 
-Openers import their engine when they are called, so that a dry run needs no model library.
+An engine's module is imported when the engine is opened, so that a dry run needs no model library.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 
 from safebench.models.interface import Engine, EngineSpec
@@ -13,41 +14,16 @@ OURS = "hf"
 """The engine whose noise does not depend on the batch."""
 LOADING = frozenset({OURS, "vllm"})
 """Engines that load weights as the card says: dtype and quantization."""
-
-
-def _transformers(spec: EngineSpec) -> Engine:
-    from safebench.models.transformers_engine import HfEngine
-
-    return HfEngine(spec)
-
-
-def _openai(spec: EngineSpec) -> Engine:
-    from safebench.models.openai_engine import OpenAIEngine
-
-    return OpenAIEngine(spec)
-
-
-def _lm_eval(spec: EngineSpec) -> Engine:
-    from safebench.models.lm_eval_engine import LmEvalEngine
-
-    return LmEvalEngine(spec)
-
-
-def _vllm(spec: EngineSpec) -> Engine:
-    from safebench.models.vllm_engine import VllmEngine
-
-    return VllmEngine(spec)
-
-
-ENGINES: dict[str, Callable[[EngineSpec], Engine]] = {
-    OURS: _transformers,
-    "azure-openai-chat-completions": _openai,
-    "local-chat-completions": _openai,
-    "local-completions": _openai,
-    "openai-chat-completions": _openai,
-    "openai-completions": _openai,
-    "vllm": _vllm,
+ENGINES = {
+    OURS: "transformers_engine:HfEngine",
+    "azure-openai-chat-completions": "openai_engine:OpenAIEngine",
+    "local-chat-completions": "openai_engine:OpenAIEngine",
+    "local-completions": "openai_engine:OpenAIEngine",
+    "openai-chat-completions": "openai_engine:OpenAIEngine",
+    "openai-completions": "openai_engine:OpenAIEngine",
+    "vllm": "vllm_engine:VllmEngine",
 }
+"""Module and class of each engine; lm-eval's other models share one."""
 
 
 def open_engine(spec: EngineSpec) -> Engine:
@@ -57,4 +33,8 @@ def open_engine(spec: EngineSpec) -> Engine:
         ModelError: no such backend, or an argument is wrong.
         MissingDependencyError: its package is not installed.
     """
-    return ENGINES.get(spec.name, _lm_eval)(spec)
+    module, _, kind = ENGINES.get(spec.name, "lm_eval_engine:LmEvalEngine").partition(":")
+    found: Callable[[EngineSpec], Engine] = getattr(
+        importlib.import_module(f"safebench.models.{module}"), kind
+    )
+    return found(spec)

@@ -1,8 +1,8 @@
 """Rendering other people's Jinja templates with bounds on time, memory and length.
 
-Jinja's sandbox keeps a template from files and code, but not from work without an end, and nothing
-inside a process can stop a single long operation. So a template runs in a process of its own
-(`template_worker.py`), one for all templates; where it is killed, the next rendering starts one.
+Jinja's sandbox keeps a template from files and code, but not from endless work, and nothing inside
+a process can stop a single long operation. So templates run in another process
+(`template_worker.py`), one for all of them; if it is killed, the next rendering starts a new one.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class AsksForDateError(CardError):
 
 
 class TemplateFailedError(Exception):
-    """What a template itself raises, in its words."""
+    """A template itself failed; the message is its own."""
 
 
 class _Worker:
-    """The process that renders; a fork of this process starts its own."""
+    """The process that renders; after a fork, the child starts its own."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,7 +45,7 @@ class _Worker:
         self._owner = 0
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the answer to a request; None where it was too much."""
+        """Return the answer to a request; None if the process died of it."""
         line = json.dumps(request, default=str) + "\n"
         with self._lock:
             process = self._started()
@@ -109,7 +109,7 @@ def render(template: str, values: Mapping[str, Any], where: str) -> str:
 def try_chat(
     template: str, values: Mapping[str, Any], where: str, date: str | None
 ) -> dict[str, str]:
-    """Render a chat template, in the language that transformers gives those; return its dates.
+    """Render a chat template in the dialect of transformers; return the dates that it asked for.
 
     Args:
         template: Jinja source.
@@ -118,7 +118,7 @@ def try_chat(
         date: Day that it is told, YYYY-MM-DD, at 00:00.
 
     Returns:
-        What it was told, by the format in which it asked for the date.
+        The date in each format that the template asked for.
 
     Raises:
         CardError: as `render` does.

@@ -31,7 +31,7 @@ _M1 = 0xBF58476D1CE4E5B9
 _M2 = 0x94D049BB133111EB
 _REMOVED = float("-inf")
 _CHUNK = 1 << 16
-"""Words that are drawn at once: they stay in the processor's cache."""
+"""Words that are drawn at once on a CPU: they fit its cache."""
 _AT_ONCE = 1 << 22
 """Words that are drawn at once on an accelerator without a compiler: 32 MiB."""
 NONE = -1
@@ -167,6 +167,14 @@ class Sampling:
         return cls(float(settings["temperature"]), filters, penalty)
 
 
+def not_finite() -> ModelError:
+    """Return the error of logits that are not numbers: some token is `NONE`."""
+    return ModelError(
+        "the model's logits are not finite numbers",
+        fix="look at its weights and dtype: float16 overflows where bfloat16 does not",
+    )
+
+
 def penalised(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch.Tensor:
     """Return logits (rows, vocabulary) with the tokens `seen` (same shape, bool) made less likely.
 
@@ -210,7 +218,7 @@ def choose(
 def _among_few(
     scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor, sampling: Sampling
 ) -> torch.Tensor:
-    """Return each row's token from the noise of those tokens alone that can win.
+    """Return each row's token, drawing noise only for the tokens that can win.
 
     `s` and `g` have shape (rows, 1).
     """
@@ -224,13 +232,13 @@ def _among_few(
 
 
 def _whole(scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-    """Return each row's token from the noise of every token; to be compiled into one kernel."""
+    """Return each row's token, drawing noise for all tokens; compiled into one kernel."""
     tokens = torch.arange(scores.shape[1], device=scores.device)
     return (gumbel_noise(s, g, tokens) + scores).argmax(dim=-1)
 
 
 class AmongAll:
-    """Draws from every token: by one kernel that stores no noise, or without a compiler in parts.
+    """Draws noise for all tokens: in one kernel that stores none, or in parts without a compiler.
 
     Both give the same floats (benchmarks/noise.txt). Compiling takes seconds, once in a process.
     """
@@ -259,7 +267,7 @@ among_all = AmongAll()
 def _by_parts(
     scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor, at_once: int = _AT_ONCE
 ) -> torch.Tensor:
-    """Return each row's token from the noise of every token, part by part of the vocabulary.
+    """Return each row's token, drawing noise for one part of the vocabulary after another.
 
     `at_once` bounds the float64 numbers of a part.
     """
@@ -277,7 +285,7 @@ def _by_parts(
 
 
 def _in_reach(scores: torch.Tensor, s: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-    """Return which tokens could win, bool, shape (rows, vocabulary): all who can, and few others.
+    """Return which tokens may win, bool, shape (rows, vocabulary): all that can, and few others.
 
     With L the sum of one likely token, v can win only if its noise is at least L - score, that is
     if 1 - u <= 1 - exp(-exp(score - L)) <= exp(score - L). The upper 31 bits of the complement of

@@ -1,7 +1,7 @@
 """A cache of keys and values with a place and a length for every row, and the models it can serve.
 
-Row i holds its tokens from position 0 on, whatever the rows beside it are: nothing is padded on
-the left, a new row can take the place of one that ended, and no step copies the cache.
+Each row holds its tokens from position 0 on, independently of other rows: nothing is padded on the
+left, a new row can take the place of a finished one, and no step copies the cache.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ARGUMENTS = {"attention_mask", "position_ids", "past_key_values", "logits_to_kee
 """What the forward pass of a model must take."""
 
 GROWTH = 32
-"""Tokens of room that are made beyond those asked for."""
+"""Tokens of spare room when the cache grows."""
 BLOCK = 16
 """Widths are multiples of this many tokens: aligned for kernels, alike in many batches."""
 
@@ -111,7 +111,7 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers is untyped
         self.places = torch.arange(slots, device=model.device)
 
     def reserve(self, width: int) -> None:
-        """Make room for rows of this many tokens, and some more."""
+        """Make room for rows of this many tokens, with some to spare."""
         if width <= self.capacity:
             return
         more = rounded(max(width, self.capacity + self.capacity // 2) + GROWTH)
@@ -142,7 +142,7 @@ class SlotCache(Cache):  # type: ignore[misc]  # transformers is untyped
             layer.move(target, source, width)
 
     def aim(self, positions: torch.Tensor, width: int) -> torch.Tensor:
-        """Say where the next token of each active row goes; return the mask of that step.
+        """Set where the next token of each active row goes; return the mask of that step.
 
         Args:
             positions: int64, shape (rows,).
@@ -173,10 +173,10 @@ def bare(model: Any) -> Any:
 
 
 def is_plain(model: Any) -> bool:
-    """Return whether a model attends to a full cache that may be laid out as above.
+    """Return whether a model attends to a full cache, which can be laid out as above.
 
-    What its class declares is not trusted: two rows of different lengths, whose first tokens are
-    read once for both, are run through the cache and compared with the same tokens run at once.
+    Declarations of its class are not trusted: two rows of different lengths, whose common start is
+    read once, are run through the cache and compared with the same tokens in one pass.
     """
     if hasattr(model, "peft_config") and hasattr(model, "get_base_model"):
         return False
@@ -195,7 +195,7 @@ def is_plain(model: Any) -> bool:
 
 @torch.inference_mode()
 def _agrees(model: Any, layers: int) -> bool:
-    """Compare the cache's way with a plain forward pass, on tokens that mean nothing."""
+    """Compare this cache with a plain forward pass, on arbitrary tokens."""
     size = model.config.get_text_config(decoder=True).vocab_size
     tokens = torch.arange(1, 13, device=model.device) * 7 % size
     texts = [tuple(tokens[:length].tolist()) for length in (9, 4)]
@@ -222,6 +222,7 @@ def _agrees(model: Any, layers: int) -> bool:
         return False
     scale = expected.abs().max().item()
     error = (got - expected).abs().max().item()
-    # Some attention takes its softmax in float32 whatever the dtype.
+    # Some attention takes its softmax in float32 whatever the dtype: a wrong layout is off by far
+    # more than the rounding of either.
     exact = max(torch.finfo(expected.dtype).eps, torch.finfo(torch.float32).eps)
     return bool(error <= 32 * exact * scale)

@@ -1,8 +1,8 @@
-"""Renders Jinja templates in a process of its own: `rendering.py` starts it and may see it die.
+"""Renders Jinja templates in a process of its own, which `rendering.py` starts and which may die.
 
-Run as a script, so that only Jinja is loaded. A line of JSON in asks for one rendering, a line of
-JSON out answers it. What a template may spend is bounded by the system, which no expression of
-Jinja's language gets around: a product, a filter or a regular expression runs outside Python.
+It is run as a script, so that only Jinja is loaded. Each line of JSON on stdin asks for one
+rendering, and one on stdout answers it. The operating system bounds time and memory, since a single
+product, filter or regular expression runs outside of Python's control.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 _NOT_REPEATABLE = ("random",)
-"""Filters that give another text each time."""
+"""Filters that give a different text each time."""
 
 
 class _DateAskedError(Exception):
@@ -30,18 +30,18 @@ class _DateAskedError(Exception):
 
 
 class _Generation(Extension):
-    """The block that marks what a model wrote: its body."""
+    """The block `generation`, which marks what a model wrote; only its body is rendered."""
 
     tags = {"generation"}  # noqa: RUF012 - Jinja's own form
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
-        """Return what the block holds."""
+        """Return the body of the block."""
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
 def environment(*, chat: bool) -> ImmutableSandboxedEnvironment:
-    """Return the language of chat templates, as transformers has it, or of training templates."""
+    """Return the dialect of transformers' chat templates, or the one of training templates."""
     made = ImmutableSandboxedEnvironment(
         trim_blocks=True,
         lstrip_blocks=True,
@@ -67,7 +67,7 @@ def _raise(message: str) -> None:
 
 
 class _Clock:
-    """What a template calls for the date: midnight of a day, and what it has asked so far."""
+    """The function that gives a template the date: midnight of a day; keeps each answer."""
 
     def __init__(self, day: str | None) -> None:
         self.day, self.told = day, dict[str, str]()

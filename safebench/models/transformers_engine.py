@@ -142,7 +142,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
         self.shuffled: int | None = None
         """A seed: requests are taken in an order drawn from it, instead of by length."""
         self.smallest_batch = int(batch_size)
-        """The smallest batch that lack of memory has forced."""
+        """The smallest batch size that lack of memory has made necessary."""
         self._plain: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
     def use(self, model: Any) -> None:
@@ -184,14 +184,15 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
     def gap(
         self, context: str, first: str, second: str, settings: Mapping[str, Any], key: int
     ) -> float | None:
-        """Return by how much the second response's token leads where the two part.
+        """Return the lead of the second response's token where the two responses diverge.
 
-        Logits of the weights in place, or what a sampled token is chosen by: logits / T with the
-        filters, plus the noise of `key`. Infinite where the filters removed the first response's
-        token. Both are read back as tokens; None where they have the same, or where the weights
-        choose another than the second: its text has other tokens than were generated.
+        The lead is in logits of the weights in place or, for sampled tokens, in logits / T after
+        filters plus the noise of `key`. It is infinite if the filters removed the first response's
+        token. Texts are tokenized again; None if the tokens are the same, or if the weights do not
+        choose the second's token: its text was then generated as other tokens.
         """
         prompt = self.encoded([context])[context]
+        # The end token counts: one response may stop where the other goes on.
         both = [
             [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.eot_token_id]
             for text in (first, second)
@@ -209,7 +210,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
                 logits = penalised(logits, seen, sampling.repetition_penalty)
             keys = torch.tensor([key], device=self.device)
             if int(choose(logits, keys, step, sampling)) != b:
-                return None  # the text has other tokens than were generated
+                return None
             scores, pair = logits.double(), torch.tensor([a, b], device=self.device)
             if sampling.temperature:
                 s, g = sequences(keys, step)
@@ -251,7 +252,7 @@ class SafebenchLM(HFLM):  # type: ignore[misc]  # lm-eval is untyped
             free_memory()
 
     def _ordered(self, jobs: list[Job]) -> list[Job]:
-        """Put the longest prompts first, which shows at once whether memory suffices."""
+        """Put the longest prompts first: a lack of memory then shows at once."""
         if self.shuffled is None:
             return sorted(jobs, key=lambda job: (-len(job.prompt), job.prompt, job.number))
         order = sorted(jobs, key=lambda job: job.number)

@@ -26,7 +26,7 @@ from safebench.models.sampling import Stream
 _AT_ONCE: Final = 256
 """Requests in a batch, where `max_num_seqs` does not say."""
 _RANKS: Final = (8, 16, 32, 64, 128, 256, 320, 512)
-"""Largest ranks that vLLM makes room for."""
+"""Values that vLLM takes for `max_lora_rank`."""
 _OURS: Final = {
     "model": "the card names the model",
     "pretrained": "the card names the model",
@@ -38,7 +38,7 @@ _OURS: Final = {
     "max_lora_rank": "it follows from hyperparameters.lora.r",
     "lora_local_path": "every adapter is sent with its requests",
 }
-"""Arguments that safebench gives, and why nobody else does."""
+"""Arguments that safebench sets itself, and why."""
 _QUIET: Final = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_NO_USAGE_STATS": "1",
@@ -151,7 +151,7 @@ class VllmEngine(NamedEngine):
         self._placed = filled
 
     def _request_for(self, weights: PlacedWeights) -> Any:
-        """Return the adapter that is sent with each request, None without one."""
+        """Return the adapter to send with each request; None for other weights."""
         if weights.folder is None or weights.form != "adapter":
             return None
         from vllm.lora.request import LoRARequest

@@ -27,8 +27,8 @@ def weights_file(folder: Path) -> Path:
 def weights_sha256(folder: Path) -> str:
     """Return the digest that a card gives for weights.
 
-    That of the one safetensors file; of weights in several, that of the lines `DIGEST  NAME`,
-    one per `*.safetensors` file, sorted by name.
+    It is the digest of the one safetensors file; for several files, the digest of the lines
+    `DIGEST  NAME`, one per `*.safetensors` file, sorted by name.
 
     Raises:
         ModelError: there are no safetensors.

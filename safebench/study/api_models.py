@@ -1,4 +1,4 @@
-"""A card's model behind an API: what a run needs to know, its names, its file, its days.
+"""A model behind an API: what a run needs to know of it, its names, its file, its request days.
 
 Nothing is fine-tuned or loaded here: the base model and what the provider made of it are names that
 a server knows. One fine-tuning job gives one model, so that its recipe has one checkpoint.
@@ -19,6 +19,7 @@ from safebench.evidence.journal import Journal
 from safebench.files import sha256_of
 from safebench.models.interface import PlacedWeights
 from safebench.models.loading import Located
+from safebench.study.cells import training_seeds
 
 ASKED = "asked"
 """Event of the journal: requests were made on a day, and answered."""
@@ -26,7 +27,7 @@ _FILE = ".gguf"
 
 
 def check_served(card: Card, model: ApiModel, *, elsewhere: bool) -> None:
-    """Check that a card says what is needed to ask its model and those that were made of it.
+    """Check that a card says what is needed to query its model and the ones tuned from it.
 
     Raises:
         CardError: names the field and what it needs; or no client of a server was named.
@@ -101,7 +102,7 @@ def names_of(model: ApiModel) -> dict[int | None, str]:
 def weights_of_jobs(
     card: Card, model: ApiModel
 ) -> dict[tuple[str, int | None, int | None], PlacedWeights]:
-    """Return the tuned models of a card whose seeds are filled in, by what makes them.
+    """Return the tuned models of a card whose seeds are filled in, by the block's `weights`.
 
     Raises:
         CardError: a training seed has no job, or a job's seed is not the protocol's.
@@ -109,7 +110,7 @@ def weights_of_jobs(
     recipe = card.hyperparameters
     if not isinstance(recipe, Training):
         return {}
-    training = require(require(card.seeds, "seeds").training, "seeds.training")
+    training = training_seeds(card)
     seeds = training if isinstance(training, tuple) else ()
     listed = {seed for seed in names_of(model) if seed is not None}
     for seed in seeds:
@@ -137,8 +138,8 @@ def weights_of_jobs(
 def locate_served(model: ApiModel, folder: Path) -> tuple[Located, bool]:
     """Locate a served base model; tell whether its file is here, relative to `folder`.
 
-    A file is digested, and must be the one of the revision where there is one. The digest of a file
-    that lies elsewhere, beside its server, is taken from the card.
+    A local file is digested and compared with the revision, if the card gives one. For a file that
+    is on its server, the card's digest is taken.
 
     Raises:
         CardError: nothing says which model it is.
@@ -180,7 +181,7 @@ class RequestDays:
         self._since = _today()
 
     def answered(self) -> None:
-        """Note, durably, on which days a request was made that was answered just now."""
+        """Note in the journal the days on which the request just answered was under way."""
         today = _today()
         for day in (self._since, today):
             if day is not None and day not in self._noted:

@@ -1,9 +1,9 @@
 """An audit of a submission's responses: drawn at random, labelled by people who see no verdict.
 
-Drawn are responses behind the primary numbers and the base model's beside them. Every condition,
-task and construct gets the same number. Within it each response has the same chance, spread evenly
-over the judge's verdicts; or every verdict gets the same number, so that rare ones are seen more
-often, and a response counts for as many as it stands for.
+The responses behind the primary numbers, and the base model's beside them, can be drawn. Every
+condition, task and construct gets the same number. Within these, each response has the same chance,
+spread evenly over the judge's verdicts; or every verdict gets the same number, so that rare ones
+are seen more often, and each response is weighted by how many it stands for.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Strata = Literal["task", "verdict"]
 
 
 class Place(NamedTuple):
-    """What a response is, but for its text; in the order of `KEY`."""
+    """What identifies a response, in the order of `KEY`."""
 
     condition: Condition
     training_seed: int | None
@@ -94,10 +94,10 @@ def draw(
             chooses among samples.
         strata: `task`: every response of a condition and task has the same chance; `verdict`: every
             verdict of its primary judge gets the same number.
-        everywhere: Draw from all checkpoints and decodings, not those of the primary numbers alone.
+        everywhere: Draw from all checkpoints and decodings, not only those of the primary numbers.
 
     Raises:
-        RunError: it carries no responses, or none that labels could be about.
+        RunError: it carries no responses, or none that a judge of verdicts has judged.
         EvidenceError: the tables cannot be read.
     """
     responses = submission.responses
@@ -159,7 +159,7 @@ def _strata(submission: Submission, everywhere: bool) -> dict[Place, list[tuple[
 def _chosen(
     rng: np.random.Generator, verdicts: Sequence[str], n: int, strata: Strata
 ) -> list[tuple[int, float]]:
-    """Return which of some responses are drawn, and how many each of them stands for."""
+    """Return the places of the drawn responses, and how many responses each stands for."""
     groups = {v: [at for at, own in enumerate(verdicts) if own == v] for v in sorted(set(verdicts))}
     shuffled = {v: [rows[i] for i in rng.permutation(len(rows))] for v, rows in groups.items()}
     if strata == "task" or n < len(groups):  # no verdict may be without a chance
@@ -204,7 +204,7 @@ def write_sample(submission: Submission, sample: Sample) -> Path:
 
 @dataclass(frozen=True)
 class Read:
-    """Labels of an audit, and what they say of the raters and of the judges."""
+    """Labels of an audit, and what they show about the raters and the judges."""
 
     raters: tuple[str, ...]
     drawn: int
@@ -222,9 +222,9 @@ class Read:
 def read_sheets(
     submission: Submission, sheets: Sequence[Path], stands_for: Mapping[str, str] | None = None
 ) -> Read:
-    """Read sheets that people labelled, a rater each, and calibrate every judge of the submission.
+    """Read labelled sheets, one for each rater, and calibrate every judge of the submission.
 
-    Writes the labels without any text, and into the card the calibrations and both files.
+    The labels are written without any text; the calibrations and both files go into the card.
 
     Raises:
         EvidenceError: there is no audit, or it is of other outcomes.
@@ -309,7 +309,8 @@ def _sheet(path: Path, rows: Mapping[str, Any], stands_for: Mapping[str, str]) -
                 visible(f"{path}: no column `id` or `label`; it has {', '.join(map(str, row))}"),
                 fix="give the sheet of the audit, saved with commas",
             )
-        id, given = str(row["id"]).strip(), _given(row["label"])
+        id, given = str(row["id"]).strip(), row["label"]
+        given = "" if given is None else from_spreadsheet(str(given)).strip()
         label = stands_for.get(given, given)
         if id not in rows:
             raise InputError(
@@ -330,12 +331,8 @@ def _sheet(path: Path, rows: Mapping[str, Any], stands_for: Mapping[str, str]) -
     return found
 
 
-def _given(value: Any) -> str:
-    return "" if value is None else from_spreadsheet(str(value)).strip()
-
-
 def _judged(submission: Submission, path: Path) -> dict[str, list[Judged]]:
-    """Return the labels beside the verdicts of every judge that decides by verdicts."""
+    """Return the labels with the verdicts of each judge that gives verdicts."""
     labels = {Place(*one.key): one for one in read_audit(path)}
     listed = require(submission.card.judge, "judge")
     people = {judge.name for judge in listed if judge.kind == "human"}
@@ -370,7 +367,7 @@ def _judged(submission: Submission, path: Path) -> dict[str, list[Judged]]:
 def _between(
     rows: Mapping[str, Any], by_rater: Mapping[str, Mapping[str, str]]
 ) -> tuple[CohenKappa | None, KrippendorffAlpha | None]:
-    """Return how raters agree on the label itself; None of one rater."""
+    """Return how far raters agree on the label itself; None where there is one rater."""
     if len(by_rater) < 2:
         return None, None
     ratings = np.full((len(by_rater), len(rows)), np.nan)

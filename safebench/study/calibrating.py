@@ -39,17 +39,17 @@ def find_judge(card: Card, name: str) -> JudgeEntry:
 
 @dataclass(frozen=True)
 class Matched:
-    """Labels with what the submission knows of their responses."""
+    """Labels, each with what the submission knows about its response."""
 
     labels: list[Label]
     constructs: list[Construct]
     outputs: list[Outputs]
     same_prompts: bool | None
-    """Whether one of their prompts was asked there; None without a submission's responses."""
+    """Whether the submission asked any of their prompts; None where it has no responses."""
 
     @property
     def these(self) -> int:
-        """How many are responses of the submission."""
+        """How many of the labelled responses are the submission's."""
         return self.outputs.count("these")
 
 
@@ -58,10 +58,7 @@ def match(
 ) -> Matched:
     """Find labelled responses, by text, among those of a submission.
 
-    Args:
-        labels: Labels of any responses.
-        submission: Where they may come from.
-        construct: What a label is about where neither it nor its prompt's task says so.
+    `construct` is assumed where neither the label nor its prompt's task names one.
 
     Raises:
         JudgeError: a prompt is given by its id alone, and the submission has none of that id; or a
@@ -124,7 +121,7 @@ def _with_text(label: Label, prompt_of: Mapping[tuple[str, str], str]) -> Label:
 
 
 def _plain(text: str) -> str:
-    """Return a text without what editors change in it: line ends, spaces at ends of lines."""
+    """Return a text without differences in white space, which editors make."""
     return " ".join(text.split())
 
 
@@ -139,7 +136,7 @@ def _kinds(submission: Submission) -> dict[tuple[str, str], tuple[str, str | Non
 
 
 def open_card(path: Path) -> tuple[Path, Submission]:
-    """Return where a card lies, given as a file or as a submission's folder, and what it is."""
+    """Return the path of a card, given as a file or as its folder, and its submission."""
     file = path / CARD_FILE if path.is_dir() else path
     return file, Submission(load_card(file), file.parent)
 
@@ -147,13 +144,9 @@ def open_card(path: Path) -> tuple[Path, Submission]:
 def store(
     file: Path, submission: Submission, new: Mapping[str, Sequence[Calibration]], *added: str
 ) -> Card:
-    """Write calibrations into judges of a card, and new files of the submission into its evidence.
+    """Write new calibrations, by judge, into a card, and `added` files into its evidence.
 
-    Args:
-        file: The card.
-        submission: Its folder.
-        new: Calibrations by judge.
-        added: Paths of files in the folder, relative to it.
+    `file` is the card; `added` are paths relative to the submission's folder.
     """
     card = submission.card
     judges = tuple(
@@ -166,9 +159,9 @@ def store(
 def write_judges(
     file: Path, submission: Submission, judges: tuple[JudgeEntry, ...], *added: str
 ) -> Card:
-    """Write a card with other entries of its judges; the arguments are those of `store`.
+    """Write a card with these entries of its judges; the arguments are those of `store`.
 
-    Comments cannot be carried over: a card that has some is kept beside it, as FILE.bak.
+    Comments would be lost: a card that has some is first copied to FILE.bak.
     """
     before = file.read_bytes()
     if re.search(rb"(?:^|\s)#", before):
@@ -180,6 +173,11 @@ def write_judges(
         files = describe_files(submission.folder, sorted(paths))
         write_manifest(submission.folder, files)
         card = card.model_copy(update={"evidence": evidence.model_copy(update={"files": files})})
+    return write_card(card, file)
+
+
+def write_card(card: Card, file: Path) -> Card:
+    """Write a card, and return it as its readers will see it: `model_copy` validates nothing."""
     card = Card.model_validate_json(card.model_dump_json())
     dump_card(card, file)
     return card

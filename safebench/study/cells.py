@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from safebench.card.base import NotReported, require
 from safebench.card.card import Card
@@ -42,7 +42,7 @@ class Block:
     decoding: str
     repeats: int
     unit: str = "epoch"
-    """What checkpoints are counted in."""
+    """Unit of checkpoints: `epoch` or `step`."""
 
     @property
     def run(self) -> Run:
@@ -55,21 +55,25 @@ class Block:
         return self.condition, self.training_seed, self.checkpoint
 
     @property
+    def place(self) -> dict[str, Any]:
+        """The columns of a table that say which block a row belongs to."""
+        names = ("condition", "training_seed", "checkpoint", "decoding")
+        return {name: getattr(self, name) for name in names}
+
+    @property
     def name(self) -> str:
         """A file name that says which block this is."""
         return f"{file_name(*self.weights, self.unit)}--{self.decoding}"
 
 
 def list_blocks(card: Card) -> Iterator[Block]:
-    """Yield the blocks of a card, base first; seeds that it only counts are `Nth`."""
+    """Yield the blocks of a card, base first; seeds that the card only counts are `Nth`."""
     decodings = require(card.decoding, "decoding")
     repeats = {d.name: int(require(d.repeats, "decoding.repeats")) for d in decodings}
     for name, count in repeats.items():
         yield Block("base", None, None, name, count)
     recipe = require(card.hyperparameters, "hyperparameters")
-    seeds = cast(
-        "int | tuple[int, ...]", require(require(card.seeds, "seeds").training, "seeds.training")
-    )
+    seeds = training_seeds(card)
     if not isinstance(recipe, Training):
         return
     if not isinstance(seeds, tuple):
@@ -80,6 +84,12 @@ def list_blocks(card: Card) -> Iterator[Block]:
             for checkpoint in require(recipe.checkpoints, "hyperparameters.checkpoints"):
                 for name, count in repeats.items():
                     yield Block(condition, seed, checkpoint, name, count, unit)
+
+
+def training_seeds(card: Card) -> int | tuple[int, ...]:
+    """Return the training seeds of a card, or their number where it gives that alone."""
+    given = require(require(card.seeds, "seeds").training, "seeds.training")
+    return cast("int | tuple[int, ...]", given)
 
 
 def _tuned_conditions(card: Card) -> list[Condition]:
@@ -100,7 +110,7 @@ def runs_of(blocks: Iterable[Block]) -> list[Run]:
 
 
 def weights_folder(out: Path, condition: str, seed: int) -> Path:
-    """Return where the checkpoints of one training seed lie in a submission."""
+    """Return the folder of a submission for the checkpoints of one training seed."""
     return out / "adapters" / f"{condition}-seed-{seed}"
 
 
@@ -157,8 +167,8 @@ def pick_only(texts: Iterable[str], blocks: Iterable[Block]) -> BlockFilter:
 
 
 def _values(block: Block) -> dict[str, str]:
-    values = (block.condition, block.training_seed, block.checkpoint, block.decoding)
-    return {k: "" if v is None else str(v) for k, v in zip(_KEYS, values, strict=True)}
+    values = zip(_KEYS, block.place.values(), strict=True)
+    return {key: "" if value is None else str(value) for key, value in values}
 
 
 def _choice(text: str, blocks: list[Block], seeds: list[int]) -> dict[str, str]:

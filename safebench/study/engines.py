@@ -19,7 +19,7 @@ from safebench.study.plan import Plan
 
 @dataclass(frozen=True)
 class Settings:
-    """How to execute: settings that decide nothing the card reports."""
+    """How to execute a plan; nothing here changes what the card asks for."""
 
     batch_size: int = 256
     device: str | None = None
@@ -33,17 +33,17 @@ class Settings:
     backend_args: str = ""
     """Its arguments, as lm-eval's --model_args."""
     executor: str = "local"
-    """What has the workers: `local` is this machine, `ray` a cluster."""
+    """Where the workers run: `local` is this machine, `ray` a cluster."""
     workers: int | None = None
     """Units done at once; by default one on each accelerator, or one where there is none."""
     save_state_every: float = 15.0
     """Minutes between two states of a fine-tuning that it can go on from; 0 saves none."""
     address: str | None = None
-    """Of a Ray cluster; an instance of its own on this machine if None."""
+    """Of a Ray cluster; None starts an instance on this machine."""
 
 
 def make_engine(plan: Plan, settings: Settings, device: str) -> Engine:
-    """Return what generates; a model of ours is loaded when it is first used.
+    """Return the engine of a run; weights are loaded when they are first used.
 
     Raises:
         ModelError: no such backend, or an argument is wrong.
@@ -97,7 +97,7 @@ def make_engine(plan: Plan, settings: Settings, device: str) -> Engine:
 
 
 def _template_arguments(model: ApiModel | WeightsModel) -> dict[str, Any]:
-    """Return what a card gives the chat template, as a server is asked to give it."""
+    """Return the card's arguments of the chat template, nested as a server takes them."""
     given: Any
     if isinstance(model, ApiModel):
         given, place = model.template_arguments, "model.template_arguments"
@@ -107,10 +107,10 @@ def _template_arguments(model: ApiModel | WeightsModel) -> dict[str, Any]:
 
 
 def _check_templated_there(model: ApiModel | WeightsModel, engine: Engine) -> None:
-    """Refuse what a card says of a template that the server applies, where nothing can send it.
+    """Refuse a template's file and date where the server applies a template of its own.
 
     Raises:
-        RunError: the template is a file of the card's, or is told a day.
+        RunError: the card gives one of them.
     """
     template = getattr(model, "chat_template", None)
     for said, what in (
@@ -128,7 +128,7 @@ def _check_templated_there(model: ApiModel | WeightsModel, engine: Engine) -> No
 def environment_of(engine: Engine, declared: Environment | None = None) -> dict[str, Any]:
     """Return an engine's part of the environment as plain values.
 
-    What it cannot know of a server is taken from `declared`, what the card says beforehand.
+    What the engine cannot know about its server is taken from `declared`, the plan's environment.
     """
     fields = {
         name: getattr(declared, name, value) if isinstance(value, NotReported) else value

@@ -1,4 +1,4 @@
-"""What a plan will take, counted before anything is spent, without model libraries or the Hub."""
+"""The work of a plan, counted before anything is spent, without model libraries or the Hub."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ from safebench.harness.tasks import check_task, file_of, measured_tasks, read_ta
 from safebench.judges.interface import Missing
 from safebench.judges.registry import kind_of, missing
 from safebench.models.conversation import template_file
-from safebench.study.cells import Block, Nth, list_blocks, pick_shard, runs_of
+from safebench.study.cells import (
+    Block,
+    Nth,
+    list_blocks,
+    pick_shard,
+    runs_of,
+    training_seeds,
+)
 from safebench.study.pins import carry_data, pin_seeds
 from safebench.study.plan import Draft, listed_weights, make_draft
 
@@ -37,7 +44,7 @@ class Grid:
 
     card: Card
     blocks: tuple[Block, ...]
-    """With the training seeds of the card; with their places where they are yet to be derived."""
+    """Training seeds that are not derived yet are given by their places."""
     shard: str
     prompts: Mapping[str, int]
     """Number of prompts by task."""
@@ -46,7 +53,7 @@ class Grid:
     answers: tuple[tuple[str, str, int], ...]
     """Sets that the base model answers itself: condition, decoding, number of questions."""
     uncounted: tuple[str, ...]
-    """What only the run looks at, in words."""
+    """What only a run can look at, in words."""
     missing: tuple[Missing, ...] = ()
     """What the judges need and this machine lacks."""
 
@@ -59,15 +66,15 @@ class Estimate:
     updates: int
     """Optimizer steps of one fine-tuning; fewer where examples are packed."""
     examples: int
-    """Examples that one fine-tuning sees, passes counted."""
+    """Examples that one fine-tuning sees, counted once for each epoch."""
     responses: int
     """Responses that are judged."""
     answers: int
-    """Answers that the base model gives for training sets of its own."""
+    """Answers that the base model gives to make training data."""
     new_tokens: int
-    """Most tokens that can be generated."""
+    """Upper bound of the tokens that are generated."""
     given_weights: int
-    """Sets of weights that the card lists, so that nothing is fine-tuned for them."""
+    """Sets of weights that the card lists; nothing is fine-tuned for them."""
 
 
 def count_grid(submission: Submission, *, shard: str, limit: int | None, elsewhere: bool) -> Grid:
@@ -138,7 +145,7 @@ def _prompts(submission: Submission) -> tuple[tuple[Task, ...], dict[str, int], 
 
 
 def _uncounted(draft: Draft, *, is_derived: bool) -> Iterator[str]:
-    """Name what a run reads beyond what was read here."""
+    """Yield what a run reads and was not read here, in words."""
     card = draft.submission.card
     if is_derived:
         yield "the training seeds, derived from digests that the run takes (#1 is the first)"
@@ -171,9 +178,7 @@ def grid_begun(grid: Grid, store: Store) -> Grid | None:
         return None
     if _decided(causal_fields(made)) != _decided(causal_fields(grid.card)):
         return None
-    seeds = cast(
-        "tuple[int, ...]", require(require(made.seeds, "seeds").training, "seeds.training")
-    )
+    seeds = cast("tuple[int, ...]", training_seeds(made))
     blocks = []
     for block in grid.blocks:
         place = block.training_seed
@@ -218,7 +223,7 @@ def estimate(grid: Grid) -> Estimate:
 
 
 def length_in_epochs(recipe: Training, rows: Sequence[Any]) -> float:
-    """Return how many passes over its examples a fine-tuning makes, where steps are given too."""
+    """Return the epochs of a fine-tuning, also where its recipe counts steps."""
     epochs, steps = require(recipe.epochs, "epochs"), require(recipe.steps, "steps")
     if epochs is not None:
         return float(epochs)
@@ -232,7 +237,7 @@ def _batch(recipe: Training) -> int:
 
 
 def _training(grid: Grid) -> tuple[int, int]:
-    """Return updates and examples of the fine-tuning that sees most of them."""
+    """Return updates and examples of the longest fine-tuning."""
     recipe = require(grid.card.hyperparameters, "hyperparameters")
     if not isinstance(recipe, Training):
         return 0, 0

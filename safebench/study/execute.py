@@ -1,7 +1,8 @@
-"""Executing a plan: fine-tune, generate, commit; an interrupted run goes on."""
+"""Executing a plan: fine-tune, generate, commit; an interrupted run is resumed."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 
 from safebench.card.base import require
 from safebench.card.card import Card
+from safebench.card.model import ApiModel
 from safebench.errors import RunError, SafebenchError
 from safebench.evidence.claim import Claim, Size, same_study
 from safebench.evidence.store import Store
@@ -19,13 +21,17 @@ from safebench.models.loading import check_device, default_device
 from safebench.progress import Progress
 from safebench.study.cells import Block
 from safebench.study.engines import Settings
-from safebench.study.executors.opening import open_executor
+from safebench.study.executors.interface import Executor
+from safebench.study.executors.local import Environment, Local
 from safebench.study.extend import extend_trial, is_trial_of
 from safebench.study.judging import deciding
+from safebench.study.making import OpenMaker
 from safebench.study.plan import Plan
 from safebench.study.runner import Runner, RunResult
 from safebench.study.submission import with_weights
 from safebench.words import number
+
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def execute(
@@ -38,7 +44,7 @@ def execute(
 ) -> RunResult:
     """Execute a plan into a folder; the filled card is written last.
 
-    An interrupted run is continued by the same call. `only` leaves other cells for another call;
+    The same call resumes an interrupted run. With `only`, other cells are left for another call;
     the card is written when none is left.
 
     Raises:
@@ -70,6 +76,71 @@ def execute(
             raise
 
 
+def open_executor(
+    plan: Plan, store: Store, settings: Settings, tuned: Path | None
+) -> Executor | None:
+    """Return the executor of other processes; None where this process does all the work.
+
+    `tuned`: where weights lie that several runs share, if they do.
+
+    Raises:
+        RunError: the settings contradict each other.
+        MissingDependencyError: Ray is not installed.
+    """
+    if settings.address is not None and settings.executor != "ray":
+        raise RunError(
+            "--address is that of a Ray cluster, and --executor is local",
+            fix="give --executor ray, or leave --address out",
+        )
+    if isinstance(plan.card.model, ApiModel) and (settings.workers or 1) > 1:
+        raise RunError(
+            f"--workers is {settings.workers}, but a server answers for this model: one process "
+            "sends all requests",
+            fix="leave --workers out; num_concurrent in --backend-args sends several at once",
+        )
+    if settings.device == "auto" and (settings.workers or 1) > 1:
+        raise RunError(
+            f"--workers is {settings.workers}, but --device auto spreads one model over all "
+            "accelerators",
+            fix="leave one of them out",
+        )
+    if isinstance(plan.card.model, ApiModel):
+        return None
+
+    def work(threads: int) -> OpenMaker:
+        folder = store.folder.resolve()
+        return OpenMaker(plan.card, folder, settings, threads, plan.declared, tuned)
+
+    if settings.executor == "ray":
+        from safebench.study.executors.ray import Ray
+
+        threads = settings.threads or 1
+        is_forced = settings.device is not None and settings.device.startswith("cpu")
+        return Ray(work(threads), settings.workers, settings.address, on_cpu=is_forced)
+    device = settings.device or default_device()
+    # Another backend chooses its accelerators itself, by its own arguments.
+    is_ours = settings.backend == Settings().backend
+    count = settings.workers or (_accelerators() if device == "cuda" and is_ours else 1)
+    if count == 1:
+        return None
+    threads = settings.threads or max(1, torch.get_num_threads() // count)
+    environments = _environments(count, device)
+    return Local(work(threads), environments, fork=device == "cpu")
+
+
+def _accelerators() -> int:
+    return max(1, torch.cuda.device_count())
+
+
+def _environments(workers: int, device: str) -> list[Environment]:
+    """Return the workers' environments: each worker sees one accelerator, if they use any."""
+    if device != "cuda":
+        return [{}] * workers
+    given = os.environ.get(_VISIBLE)
+    names = given.split(",") if given else [str(place) for place in range(_accelerators())]
+    return [{_VISIBLE: names[place % len(names)]} for place in range(workers)]
+
+
 def shared_weights(store: Store, plan: Plan) -> Path | None:
     """Return where the shards of a grid, which lie beside each other, share fine-tuned weights."""
     if plan.shard == "1/1":
@@ -82,7 +153,7 @@ def finished_earlier(
 ) -> RunResult | None:
     """Return the result of a finished run of this plan; None where the folder holds none.
 
-    A finished trial of it is made an unfinished run of the whole.
+    A finished trial of this plan becomes an unfinished run of the whole.
 
     Raises:
         RunError: it holds a finished submission of another card, or of fewer cells.
@@ -101,6 +172,7 @@ def finished_earlier(
             f"{number(there)} responses are the same there and are kept."
         )
         return None
+    # What was asked for, without what the run has filled in.
     cleared = card.model_copy(
         update={
             "model": with_weights(card, getattr(plan.card.model, "weights", None)),
@@ -145,7 +217,7 @@ def _check_judged(done: Card, wanted: Card, out: Path) -> None:
 
 
 def claim_of(plan: Plan) -> Claim:
-    """Return what a run claims its folder for."""
+    """Return the claim with which a run takes its folder."""
     sizes = {
         b.name: Size(
             b.condition, b.training_seed, b.repeats * len(plan.tasks), b.repeats * plan.prompts

@@ -1,7 +1,7 @@
-"""A finished folder that goes on: with more training seeds, or from a trial to the whole.
+"""A finished folder that is continued: with more training seeds, or from a trial to the whole.
 
-What was made is work again. Until the claim is written, which comes last, the folder holds the
-finished submission.
+What was made becomes the work of an unfinished run. The claim is written last: until then, the
+folder still holds the finished submission.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _OF_A_TRIAL = ("limit", "available", "prompts", "dataset_sha256", "clusters")
 
 
 def extend(finished: Submission, plan: Plan, claim: Claim) -> None:
-    """Make the folder of a finished submission that of an unfinished run of a plan with more seeds.
+    """Turn the folder of a finished submission into an unfinished run of a plan with more seeds.
 
     Its responses become committed blocks, and its adapters stay where they are.
 
@@ -47,7 +47,7 @@ def extend(finished: Submission, plan: Plan, claim: Claim) -> None:
     if responses is None:
         raise RunError(f"{finished.folder}: carries no responses to go on from")
     for block in plan.blocks:
-        rows = rows_with(responses, _place(block))
+        rows = rows_with(responses, block.place)
         if rows.num_rows:
             store.commit(block.name, rows.select(RESPONSES.names).cast(RESPONSES))
     _go_on(finished, store, claim)
@@ -67,11 +67,11 @@ def is_trial_of(finished: Card, wanted: Card) -> bool:
 
 
 def extend_trial(finished: Submission, plan: Plan, claim: Claim) -> int:
-    """Make the folder of a trial that of an unfinished run of the whole; return what it keeps.
+    """Turn the folder of a trial into an unfinished run of the whole; return how much is kept.
 
-    Responses are kept for the run to take where they are the same there: of the same weights, under
-    the same seeds. A limit is part of the protocol, so that derived seeds are others: adapters made
-    under them are removed, and the journal begins anew.
+    Responses of the same weights and seeds are kept for the run. A limit is part of the protocol,
+    so derived seeds of the whole are different: adapters made under the old ones are removed, and
+    the journal begins anew.
     """
     store, kept = Store(finished.folder), 0
     store.seals.begin(plan.card)
@@ -80,7 +80,7 @@ def extend_trial(finished: Submission, plan: Plan, claim: Claim) -> int:
         seeds = rows["generation_seed"]
         same = pc.or_(pc.is_null(seeds), pc.fill_null(pc.equal(seeds, plan.generation_seed), False))
         rows = pa.concat_tables(
-            [_EMPTY, *(rows_with(rows.filter(same), _place(block)) for block in plan.blocks)]
+            [_EMPTY, *(rows_with(rows.filter(same), block.place) for block in plan.blocks)]
         )
         store.commit(_EARLIER, rows)
         kept = rows.num_rows
@@ -113,13 +113,13 @@ def earlier_rows(
 
     Those drawn under another generation seed are not among them: `extend_trial` leaves them out.
     """
-    # Repeats of a control differ by the batches of all prompts.
+    # Repeats of a control vary the batches, which further prompts change.
     if not store.has(_EARLIER) or require(decoding.repeat_control, "decoding.repeat_control"):
         return []
     asked = {(p.task, str(p.document["prompt_id"])): p.document["prompt"] for p in prompts}
     rows = [
         row
-        for row in rows_with(store.load(_EARLIER), _place(block)).to_pylist()
+        for row in rows_with(store.load(_EARLIER), block.place).to_pylist()
         if asked.get((row["task"], row["prompt_id"])) == row["prompt"]
     ]
     counts = Counter((row["task"], row["prompt_id"]) for row in rows)
@@ -132,11 +132,6 @@ def _go_on(finished: Submission, store: Store, claim: Claim) -> None:
         fields = finished.card.environment.model_dump_json(exclude_none=True)
         store.check_environment(json.loads(fields))
     store.begin_again(claim)
-
-
-def _place(block: Block) -> dict[str, Any]:
-    names = ("condition", "training_seed", "checkpoint", "decoding")
-    return {name: getattr(block, name) for name in names}
 
 
 def _but_for_prompts(card: Card) -> dict[str, Any]:

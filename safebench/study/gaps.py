@@ -1,7 +1,7 @@
-"""Where regenerated responses part from the original's, and by how much the model prefers its own.
+"""Where regenerated responses diverge from the original's, and how much the model prefers its own.
 
-The same weights on another processor part where two tokens are nearly equal; other weights, another
-prompt or another setting part anywhere.
+The same weights on another processor diverge where two tokens are nearly equal; other weights,
+prompts or settings diverge anywhere.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from safebench.card.results import Condition
 from safebench.evidence.submission import Submission
 from safebench.evidence.verdicts import ResponsesCompared
 from safebench.harness.evaluate import build_prompts, generation_settings
-from safebench.models.interface import PlacedWeights
+from safebench.models.interface import BASE
 from safebench.models.loading import default_device
 from safebench.models.sampling import Stream
 from safebench.models.transformers_engine import HfEngine
@@ -25,7 +25,7 @@ from safebench.study.engines import Settings, make_engine
 from safebench.study.plan import Plan
 
 MOST = 20
-"""Responses of a decoding that are looked at: their median tells rounding from a cause."""
+"""Most responses of a decoding that are examined: their median tells rounding from other causes."""
 BEYOND = 99.0
 """Stands for a token that the card's filters never let through."""
 Row = dict[str, Any]
@@ -73,7 +73,7 @@ def _gaps(
         by_weights[new["condition"], new["training_seed"], new["checkpoint"]].append((old, new))
     gaps = []
     for key, of_them in by_weights.items():
-        weights = plan.weights.get(key) or PlacedWeights("base", None, None, "base", None)
+        weights = plan.weights.get(key) or BASE
         with engine.using(weights):
             for old, new in of_them:
                 context = contexts[new["task"], new["prompt_id"]]

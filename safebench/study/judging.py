@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +10,6 @@ import pyarrow as pa
 from safebench.card.base import Unpinnable, require
 from safebench.card.card import Card
 from safebench.card.differences import protocol_differences
-from safebench.card.io import dump_card
 from safebench.card.judge import Judge as JudgeEntry
 from safebench.errors import CardError, EvidenceError, JudgeError, RunError
 from safebench.evidence.journal import JOURNAL_FILE, Journal
@@ -20,10 +19,11 @@ from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.tables import OUTCOMES, OUTCOMES_FILE, RESPONSES, sort_table, write_table
 from safebench.harness.tasks import documents_by_prompt, file_of, read_task
 from safebench.judges.cache import JudgementCache, cache_file
-from safebench.judges.interface import DEFAULT_CONSTRUCTS
+from safebench.judges.interface import DEFAULT_CONSTRUCTS, Judge
 from safebench.judges.judging import Documents, judge_responses, marks_of
 from safebench.judges.registry import check_entry, open_judges, try_judges
 from safebench.progress import Progress
+from safebench.study.calibrating import write_card
 
 _SAID_OF_A_JUDGE: dict[str, Any] = {
     **dict.fromkeys(("primary", "calibration", "self_test"), True),
@@ -38,10 +38,8 @@ def judges_to_ask(
 ) -> tuple[JudgeEntry, ...]:
     """Return the judges that have not judged a submission's responses yet.
 
-    Args:
-        submission: Its card's judges are asked unless `card` has others.
-        card: Another card of the same study, whose judges are asked.
-        names: The judges to ask; all where there are none.
+    They are those of its own card, or of `card`, another one of the same study; `names` chooses
+    some of them, and all where it is empty.
 
     Raises:
         CardError: the card is of another study, a judge is unknown, cannot be executed, or has
@@ -90,12 +88,8 @@ def judge_submission(
 ) -> Card:
     """Let judges decide a submission's responses, and write outcomes, manifest and card.
 
-    Args:
-        submission: Carries responses and outcomes.
-        entries: `judges_to_ask(...)`.
-        progress: Says how far it is.
-        card: Names the judge of every primary estimand, where it differs from the submission's.
-        device: Where weights compute.
+    `entries` are `judges_to_ask(...)`; `card` names the judge of every primary estimand, where it
+    differs from the submission's; `device` is where weights compute.
 
     Raises:
         RunError: the submission carries no responses.
@@ -109,31 +103,55 @@ def judge_submission(
         )
     asked = [entry.name for entry in entries]
     described = require(submission.card.judge, "judge")
-    others = [e for e in described if e.name not in asked] if _need_others(entries) else []
+    # Members of an ensemble decide, and severity is graded where nothing was refused.
+    need_others = any(e.kind == "ensemble" or "severity" in (e.constructs or ()) for e in entries)
+    others = [e for e in described if e.name not in asked] if need_others else []
     try_judges(entries, submission.folder, device, progress)
     judges = open_judges([*others, *entries], submission.folder, device)
-    progress.start("judge", responses.num_rows * len(judges))
-    found = judge_responses(
-        responses.select(RESPONSES.names),
-        documents_of(submission, responses, entries),
-        judges,
-        progress,
-        JudgementCache(cache_file()),
-        asked=asked,
-        graded={t.name for t in submission.card.task_list() if t.measures_severity},
-        marks=marks_of(submission.card),
-    )
-    progress.stop()
+    documents = documents_of(submission, responses, entries)
+    cache = JudgementCache(cache_file())
+    responses = responses.select(RESPONSES.names)
+    found = decide(submission.card, responses, documents, judges, progress, cache, asked)
     found = _where_labelled(found, {e.name for e in entries if e.kind == "human"})
     table = sort_table(pa.concat_tables([outcomes.cast(OUTCOMES), found]))
     recorded = tuple(judges[name].recorded() for name in asked)
     return _write(submission, table, recorded, submission.card if card is None else card)
 
 
-def _where_labelled(rows: pa.Table, people: Collection[str]) -> pa.Table:
-    """Return outcomes without those of people where a whole run has none of their labels.
+def decide(
+    card: Card,
+    responses: pa.Table,
+    documents: Documents,
+    judges: Mapping[str, Judge],
+    progress: Progress,
+    cache: JudgementCache,
+    asked: Collection[str] | None = None,
+) -> pa.Table:
+    """Return the outcomes of a card's responses; the arguments are those of `judge_responses`."""
+    progress.start("judge", responses.num_rows * len(judges))
+    outcomes = judge_responses(
+        responses,
+        documents,
+        judges,
+        progress,
+        cache,
+        asked=asked,
+        graded=graded_tasks(card),
+        marks=marks_of(card),
+    )
+    progress.stop()
+    return outcomes
 
-    An audit is of some checkpoints and decodings, and a number is of every run of one.
+
+def graded_tasks(card: Card) -> set[str]:
+    """Return the names of the tasks on whose prompts severity is measured, too."""
+    return {task.name for task in card.task_list() if task.measures_severity}
+
+
+def _where_labelled(rows: pa.Table, people: Collection[str]) -> pa.Table:
+    """Return outcomes without those by people of checkpoints where a run has no label.
+
+    An audit covers some checkpoints and decodings, and a number needs labels of every run of one.
 
     Raises:
         JudgeError: nothing is left of a judge.
@@ -168,7 +186,7 @@ def _write(
         if entry.name in given and deciding(given[entry.name]) == deciding(entry)
         else entry
         for entry in require(before.judge, "judge")
-        if entry.name not in _names(added)
+        if entry.name not in {one.name for one in added}
     )
     primary = {name: entry.primary for name, entry in given.items()}
     judges = tuple(
@@ -200,15 +218,13 @@ def _write(
         files = describe_files(folder, sorted(paths))
         write_manifest(folder, files)
         card = card.model_copy(update={"evidence": evidence.model_copy(update={"files": files})})
-    card = Card.model_validate_json(card.model_dump_json())
-    dump_card(card, folder / CARD_FILE)
-    return card
+    return write_card(card, folder / CARD_FILE)
 
 
 def documents_of(
     submission: Submission, responses: pa.Table, entries: Sequence[JudgeEntry]
 ) -> Documents:
-    """Return what each prompt is: as it was judged before, and right answers from the task."""
+    """Return each prompt's document: as it was judged before, with right answers of the task."""
     columns = ("task", "prompt_id", "construct", "category")
     rows = submission.outcomes.select(columns).group_by(list(columns)).aggregate([])
     kinds: dict[tuple[str, str], dict[str, Any]] = {}
@@ -236,18 +252,9 @@ def documents_of(
 
 
 def deciding(entry: JudgeEntry) -> dict[str, Any]:
-    """Return what decides a judge's verdicts; an unpinnable one's days of requests do not."""
+    """Return the fields that decide a judge's verdicts; days of requests do not."""
     found = entry.model_dump(mode="json", exclude_none=True, exclude=_SAID_OF_A_JUDGE)
     if isinstance(entry.revision, Unpinnable):
         found["revision"] = "unpinnable"
     found["constructs"] = sorted(entry.constructs or DEFAULT_CONSTRUCTS)
     return found
-
-
-def _need_others(entries: Sequence[JudgeEntry]) -> bool:
-    """Tell whether other judges are asked too: members, or who says what was refused."""
-    return any(e.kind == "ensemble" or "severity" in (e.constructs or ()) for e in entries)
-
-
-def _names(entries: Sequence[JudgeEntry]) -> set[str]:
-    return {entry.name for entry in entries}

@@ -1,6 +1,6 @@
-"""What a worker does: one unit of a study, whose result it leaves whole in the run's folder.
+"""What a worker does: one unit of a study, whose complete result it leaves in the run's folder.
 
-Whoever gave the unit then checks where it was made, seals it and puts it in its place. A worker
+The runner then checks the environment it was made in, seals it and puts it in its place. A worker
 keeps what it has loaded for the next unit: the base model, weights, a judge.
 """
 
@@ -39,7 +39,7 @@ from safebench.judges.interface import Judge
 from safebench.judges.judging import keep_grades, marks_of
 from safebench.judges.registry import open_judges
 from safebench.judges.text import is_unfinished
-from safebench.models.interface import Engine, PlacedWeights
+from safebench.models.interface import BASE, Engine, PlacedWeights
 from safebench.models.loading import default_device, free_memory
 from safebench.models.registry import OURS
 from safebench.models.sampling import Stream
@@ -48,9 +48,9 @@ from safebench.study.cells import Block
 from safebench.study.engines import Settings, environment_of, make_engine
 from safebench.study.executors.interface import Unit
 from safebench.study.extend import earlier_rows
+from safebench.study.judging import graded_tasks
 from safebench.study.plan import Plan, make_plan
-from safebench.study.training import Tuned, answers_of, fine_tune
-from safebench.study.weights import Checkpoints
+from safebench.study.training import Checkpoints, Tuned, answers_of, fine_tune
 from safebench.tuning.states import States
 
 _LIBRARIES = (
@@ -64,7 +64,8 @@ _LIBRARIES = (
     "numpy",
     "scipy",
 )
-_version, _distributions = cache(version), cache(packages_distributions)  # they parse files
+_version, _distributions = cache(version), cache(packages_distributions)
+"""Cached, since each call parses files and an environment is compared with every unit."""
 _LOOK_AGAIN = 2.0
 """Seconds between looks at whether another part of the grid has finished a fine-tuning."""
 Report = Callable[[float, str], None]
@@ -80,18 +81,18 @@ class Made:
     sha256: str
     """Of the file, or of the folder's files."""
     environment: dict[str, Any]
-    """What it was made with, as far as the unit used it."""
+    """The part of the environment that the unit used."""
     seconds: float
     responses: int = 0
     said: str = ""
-    """What a person is told."""
+    """A line for the person who watches."""
     where: str = field(default_factory=socket.gethostname)
     """Name of the machine."""
 
 
 @contextmanager
 def made_on(host: str, unit: Unit) -> Iterator[None]:
-    """Name the unit and its machine where an environment is refused in the block."""
+    """Add the unit and its machine to a message about a different environment."""
     try:
         yield
     except RunError as problem:
@@ -100,7 +101,7 @@ def made_on(host: str, unit: Unit) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class OpenMaker:
-    """What a worker elsewhere is told once: from the run's folder it makes the same plan."""
+    """Makes the same plan in another process, from the run's folder; pickled on the way there."""
 
     card: Card
     """Of the plan: every digest and seed is filled in, and paths start at the folder."""
@@ -148,15 +149,10 @@ class Maker:
         report: Report = lambda amount, note: None,
         days: RequestDays | None = None,
     ) -> None:
-        """Take a plan and the folder of its run.
+        """Take a plan, the folder of its run, where results are left, and the run's settings.
 
-        Args:
-            plan: What is executed.
-            store: Its folder, where results are left.
-            settings: Of the run.
-            tuned: Where weights lie that several runs share, if they do.
-            report: Told of work that was done.
-            days: Notes the days on which an API was asked.
+        `tuned`: where weights lie that several runs share, if they do; `report` is told of work
+        that was done; `days` notes the days on which an API was asked.
         """
         self.plan, self.store, self.settings = plan, store, settings
         self.device = settings.device or default_device()
@@ -194,15 +190,16 @@ class Maker:
 
     @property
     def engine(self) -> Engine:
-        """What generates; made when something is to be generated."""
+        """The engine, made when it is first needed."""
         if self._engine is None:
-            self._release()
+            self.close()
             self._engine = make_engine(self.plan, self.settings, self.device)
+            # Again, since only the engine knows its part of the environment.
             self.store.compare_environment(self.environment())
         return self._engine
 
     def environment(self) -> dict[str, Any]:
-        """Return what work is done with here, as far as it is known yet."""
+        """Return the environment of this worker, as far as it is known yet."""
         libraries = {name: _version(name) for name in _LIBRARIES}
         if self.settings.backend != OURS:  # vllm, sglang: backends that are packages
             distributions = _distributions().get(self.settings.backend, [])
@@ -217,9 +214,6 @@ class Maker:
 
     def close(self) -> None:
         """Give back the memory of whatever is loaded."""
-        self._release()
-
-    def _release(self) -> None:
         if self._engine is None and self._judge is None:
             return
         self._placed = self._engine = None
@@ -232,7 +226,7 @@ class Maker:
     def _use(self, placed: PlacedWeights) -> Engine:
         """Put weights in place, where they stay until others are needed."""
         if self._judge is not None:
-            self._release()
+            self.close()
         if placed != self._placed:
             self._placed = None
             self._holding.close()
@@ -245,23 +239,23 @@ class Maker:
         return Made(path, sha256, self.environment(), seconds, **more)
 
     def _scratch(self, name: str) -> tuple[Path, Path]:
-        """Return where something is made, relative to `Store.made` and as it is.
+        """Return where something is made, relative to `Store.made` and in full.
 
-        No two processes have the same: one that was thought dead may be at work yet.
+        No two processes share it: one that was thought dead may still be at work.
         """
         path = Path(f"{name}.{socket.gethostname()}-{os.getpid()}")
         return path, self.store.made / path
 
     def _answer(self, name: str) -> Made:
         began, place = time.monotonic(), self._scratch(f"{name}.jsonl")
-        answered = next(a for a in self.plan.self_answered if a.dataset.name == name)
-        engine = self._use(PlacedWeights("base", None, None, "base", None))
+        answered = self.plan.answered_set(name)
+        engine = self._use(BASE)
         content = answers_of(answered, self.plan, engine, self._report)
         replace_file(place[1], content)
         return self._made(place[0], hashlib.sha256(content).hexdigest(), began)
 
     def _tune(self, given: tuple[str, int]) -> Made:
-        self._release()  # a fine-tuning needs its memory
+        self.close()  # a fine-tuning needs its memory
         began, (condition, seed) = time.monotonic(), given
         path, place = self._scratch(f"{condition}-seed-{seed}")
         shutil.rmtree(place, ignore_errors=True)
@@ -283,7 +277,7 @@ class Maker:
         return self._made(path, sha256_of_folder(place), began, said=said)
 
     def _states(self, folder: Path, given: tuple[str, int]) -> States | None:
-        """Return where a fine-tuning leaves its states; None where none are asked for."""
+        """Return where a fine-tuning saves its states; None where it saves none."""
         if not self.settings.save_state_every:
             return None
         made_with = self.environment()
@@ -298,7 +292,7 @@ class Maker:
         return States(folder, of, self.settings.save_state_every * 60)
 
     def _wait(self) -> None:
-        """Let another part of the grid go on with a fine-tuning that both need."""
+        """Wait while another shard trains the weights that both need."""
         self._report(0.0, "another part trains it")
         time.sleep(_LOOK_AGAIN)
 
@@ -359,17 +353,17 @@ class Maker:
         began, (name, block) = time.monotonic(), given
         path, place = self._scratch(f"{block}--{name}.jsonl")
         if self._judge is None or self._judge[0] != name:
-            self._release()
+            self.close()
             entries = [e for e in require(self.plan.card.judge, "judge") if e.name == name]
             self._judge = name, open_judges(entries, self.store.folder, self.device)[name]
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.touch()
+        place.touch()  # an empty file says that nothing had to be asked
         keep_grades(
             self.store.load(block),
             documents_by_prompt(self.plan.tasks),
             self._judge[1],
             JudgementCache(place, cache_file()),
-            graded={t.name for t in self.plan.card.task_list() if t.measures_severity},
+            graded=graded_tasks(self.plan.card),
             marks=marks_of(self.plan.card),
         )
         return self._made(path, sha256_of(place), began)
@@ -383,10 +377,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     return [
         {
-            "condition": block.condition,
-            "training_seed": block.training_seed,
-            "checkpoint": block.checkpoint,
-            "decoding": block.decoding,
+            **block.place,
             "repeat": response.repeat,
             "generation_seed": generation_seed,
             "task": response.task,

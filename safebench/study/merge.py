@@ -36,6 +36,7 @@ def merge(shards: Sequence[Path], out: Path, progress: Progress) -> RunResult:
             )
     claims = [store.claim() for store in stores]
     _check_whole(stores, claims)
+    # Nothing is generated here, so the card may have the settings of any backend.
     plan = make_plan(Submission(claims[0].card, shards[0]), out, elsewhere=True)
     before = finished_earlier(plan, out)
     if before is not None:
@@ -100,7 +101,7 @@ def _check_whole(stores: list[Store], claims: list[Claim]) -> None:
 def _join_journals(stores: list[Store], target: Journal) -> None:
     """Write one journal of all shards' events, unless an earlier attempt wrote it.
 
-    By time, but those of a shard stay in their own order: clocks differ, and are set back.
+    Events are ordered by time, but those of one shard keep their order: clocks differ.
     """
     before = target.read()
     if any(event["event"] == "merged" for event in before):

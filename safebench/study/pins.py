@@ -1,19 +1,18 @@
-"""Filling in what a plan leaves out: digests, versions and seeds; and paths from another folder."""
+"""Filling in what a plan leaves out: digests, versions and seeds; and moving a card's paths."""
 
 from __future__ import annotations
 
 import math
 import os
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from safebench.card import judge as judge_card
-from safebench.card.base import NotReported, require
+from safebench.card.base import NotReported, Section, require
 from safebench.card.card import Card
 from safebench.card.data import Dataset, RenderingTemplate
 from safebench.card.digest import derive_seeds, generation_seed
 from safebench.card.judge import ModelJudge
-from safebench.card.model import ApiModel, ChatTemplateFromFile, WeightsModel
+from safebench.card.model import ApiModel
 from safebench.card.pinned import check_same, update
 from safebench.card.training import NoTraining
 from safebench.errors import CardError
@@ -24,6 +23,7 @@ from safebench.evidence.registration import (
 )
 from safebench.evidence.submission import Submission
 from safebench.files import sha256_of
+from safebench.study.cells import training_seeds
 from safebench.tuning.interface import Recipe
 from safebench.tuning.registry import trained
 from safebench.tuning.render import FileTemplate, rendered_sha256, training_tokenizer
@@ -38,7 +38,7 @@ _RENDERED_THERE = NotReported(not_reported="the provider renders the examples, a
 def pin_data(
     submission: Submission, found: TrainingData, tokenizer: Any
 ) -> tuple[Card, Any, Files]:
-    """Fill in what the training data are; return the tokenizer for training, and files to carry.
+    """Pin the training data; return the card, the tokenizer for training, and files to carry.
 
     Sets that the base model answers itself are left as they are. `tokenizer` is the one for
     evaluation.
@@ -62,7 +62,7 @@ def pin_data(
 def carry_data(submission: Submission) -> tuple[Card, Files]:
     """Digest the files that a provider was given to train on; return them by their new path.
 
-    They are carried as they are: how the provider turns them into text it does not say.
+    They are carried unchanged: the provider does not say how it renders them.
     """
     card, files = submission.card, Files()
     if isinstance(card.data, NotReported):
@@ -118,7 +118,7 @@ def _pinned_set(dataset: Dataset, found: LoadedSet, rendered: str, files: Files)
 def pin_seeds(card: Card) -> Card:
     """Fill in derived seeds, or check that declared ones are there."""
     seeds = require(card.seeds, "seeds")
-    training = cast("int | tuple[int, ...]", require(seeds.training, "seeds.training"))
+    training = training_seeds(card)
     if isinstance(card.hyperparameters, NoTraining):
         training = ()
     if seeds.scheme == "declared":
@@ -146,9 +146,9 @@ def pin_seeds(card: Card) -> Card:
 
 
 def registration_of(submission: Submission) -> Files:
-    """Return the registration that a submission carries, if it has one, of a card with all digests.
+    """Return the registration that a submission carries, if any; its card has all digests.
 
-    A registration of another protocol is found here, and not when the results are in.
+    A registration of another protocol is refused here, before anything is run.
 
     Raises:
         CardError: the card is not what was registered.
@@ -165,54 +165,49 @@ def registration_of(submission: Submission) -> Files:
 
 
 def relocate(submission: Submission, target: Path) -> Card:
-    """Return a card whose local references still hold when it is written to another folder."""
+    """Return a card whose local references still hold when it is written to another folder.
+
+    Data are left as they are: a run carries them into the submission.
+    """
     card, model = submission.card, submission.card.model
-
-    def moved(path: str) -> str:
-        return _moved(submission, path, target)
-
-    if isinstance(model, WeightsModel) and isinstance(model.weights, tuple):
-        weights = tuple(
-            w.model_copy(update={"path": moved(w.path)}) if isinstance(w.path, str) else w
-            for w in model.weights
-        )
-        card = update(card, model={"weights": weights})
     base = require(model.base.id, "model.base.id")
     place = submission.path(base)
     if place.is_file() if isinstance(model, ApiModel) else place.is_dir():
-        card = update(card, model={"base": {"id": moved(base)}})
-    for name in ("chat_template", "training_chat_template"):
-        template = getattr(model, name, None)
-        if isinstance(template, ChatTemplateFromFile):
-            path = require(template.path, f"model.{name}.path")
-            card = update(card, model={name: {"path": moved(path)}})
-    tasks = tuple(
-        task.model_copy(update={"path": moved(task.path)}) if isinstance(task.path, str) else task
-        for task in card.task_list()
-    )
-    return relocate_judges(submission.with_card(card.model_copy(update={"tasks": tasks})), target)
+        card = update(card, model={"base": {"id": _moved_path(submission, base, target)}})
+    moved = {
+        "model": _moved(card.model, submission, target),
+        "tasks": _moved(card.task_list(), submission, target),
+    }
+    return relocate_judges(submission.with_card(card.model_copy(update=moved)), target)
 
 
 def relocate_judges(submission: Submission, target: Path) -> Card:
     """Return a card whose judges find their weights and templates from another folder."""
     judges = []
-    for judge in require(submission.card.judge, "judge"):
-        changes: dict[str, Any] = {}
-        if isinstance(judge, ModelJudge):
-            if isinstance(judge.id, str) and submission.path(judge.id).is_dir():
-                changes["id"] = _moved(submission, judge.id, target)
-            if isinstance(judge.template, judge_card.FileTemplate):
-                path = _moved(submission, judge.template.path, target)
-                changes["template"] = judge.template.model_copy(update={"path": path})
-        elif isinstance(judge, judge_card.HumanJudge) and isinstance(judge.sheets, tuple):
-            changes["sheets"] = tuple(
-                sheet.model_copy(update={"path": _moved(submission, sheet.path, target)})
-                for sheet in judge.sheets
-            )
-        judges.append(judge.model_copy(update=changes))
+    for judge in _moved(require(submission.card.judge, "judge"), submission, target):
+        name = judge.id if isinstance(judge, ModelJudge) else None
+        if isinstance(name, str) and submission.path(name).is_dir():
+            judge = judge.model_copy(update={"id": _moved_path(submission, name, target)})
+        judges.append(judge)
     return submission.card.model_copy(update={"judge": tuple(judges)})
 
 
-def _moved(submission: Submission, path: str, target: Path) -> str:
+def _moved(part: Any, submission: Submission, target: Path) -> Any:
+    """Return a part of a card in which every `path` starts at another folder."""
+    if isinstance(part, tuple):
+        return tuple(_moved(one, submission, target) for one in part)
+    if not isinstance(part, Section):
+        return part
+    changes = {
+        name: _moved_path(submission, value, target)
+        if name == "path" and isinstance(value, str)
+        else _moved(value, submission, target)
+        for name, value in part
+        if name == "path" or isinstance(value, tuple | Section)
+    }
+    return part.model_copy(update={k: v for k, v in changes.items() if v != getattr(part, k)})
+
+
+def _moved_path(submission: Submission, path: str, target: Path) -> str:
     place = submission.path(path).resolve()
     return Path(os.path.relpath(place, target.resolve())).as_posix()

@@ -81,9 +81,9 @@ class Plan:
     tokenizer: Any
     """None where an API has the model."""
     training_tokenizer: Any
-    """The tokenizer whose template renders training examples; mostly the same."""
+    """The tokenizer whose template renders training examples; usually the same one."""
     chat: bool
-    """Whether the chat template is applied; of an API's model its client decides."""
+    """Whether the chat template is applied; for an API's model, its client decides."""
     tasks: tuple[LoadedTask, ...]
     rows: dict[str, list[dict[str, Any]]]
     """Training examples by condition, as the trainer takes them."""
@@ -97,9 +97,9 @@ class Plan:
     weights: ListedWeights = field(default_factory=dict)
     """Weights that the card lists, or an API has."""
     asked: str = ""
-    """Digest of what was asked for, before anything was looked for."""
+    """Digest of the card as it was given, and of the limit."""
     declared: Environment | None = None
-    """What the card says beforehand of its environment, for what a server does not report."""
+    """The environment that the card declares, for what a server does not report."""
 
     def rows_of(self, answered: SelfAnswered, out: Path) -> list[dict[str, Any]]:
         """Return a self-answered set, which lies in `out`, as the trainer takes it."""
@@ -123,6 +123,10 @@ class Plan:
 
         data = tuple(pinned(dataset) for dataset in require(self.card.data, "data"))
         return self.card.model_copy(update={"data": data})
+
+    def answered_set(self, name: str) -> SelfAnswered:
+        """Return the self-answered set of a name."""
+        return next(one for one in self.self_answered if one.dataset.name == name)
 
     @property
     def generation_seed(self) -> int:
@@ -160,7 +164,7 @@ def make_plan(
         out: Where it is executed; relative paths of the plan's card start there.
         keep: Tells which blocks are made; all by default.
         shard: The part `i/n` of the grid that is made.
-        limit: Takes the first prompts of every task alone, which the card then says.
+        limit: Use only the first prompts of every task; the card then says so.
         elsewhere: Another backend generates, which takes settings that ours does not have.
 
     Raises:
@@ -169,6 +173,7 @@ def make_plan(
     part = pick_shard(shard)
     draft = make_draft(submission, limit=limit, elsewhere=elsewhere, hub=True)
     check_judges(require(submission.card.judge, "judge"), submission.folder)
+    # Of the card as it was given: everything below fills something in.
     asked, reported = asked_for(submission.card, limit), submission.card.environment
     chat, tokenizer, training = True, None, None
     submission, files = draft.submission, Files()
@@ -180,6 +185,7 @@ def make_plan(
         if not card.is_trained_elsewhere:
             card, training, files = pin_data(submission.with_card(card), draft.data, tokenizer)
     card, tasks = pin_tasks(submission.with_card(card))
+    # Seeds last: they are derived from the digests that were filled in above.
     submission = submission.with_card(pin_seeds(card))
     files |= registration_of(submission)
     blocks = [block for block in list_blocks(submission.card) if keep(block)]
@@ -203,7 +209,7 @@ def make_plan(
 
 @dataclass(frozen=True)
 class Draft:
-    """What a card names, as far as it is found and read without a model library."""
+    """What a card names, as far as it can be found and read without a model library."""
 
     submission: Submission
     """Its card is without an environment, cut to the limit, with the base model's revision."""
@@ -215,8 +221,8 @@ class Draft:
 def make_draft(submission: Submission, *, limit: int | None, elsewhere: bool, hub: bool) -> Draft:
     """Check that a card can be run, and read what needs no model library.
 
-    `limit` and `elsewhere` are those of `make_plan`. `hub`: data sets of the Hub are read, too;
-    nothing is executed otherwise.
+    `limit` and `elsewhere` are those of `make_plan`. With `hub`, data sets on the Hub are read too;
+    without it, the plan is only counted.
 
     Raises:
         SafebenchError: something is missing, is not what the card says, or cannot be run.
@@ -267,9 +273,9 @@ def _limited(card: Card, limit: int | None) -> Card:
 
 
 def listed_weights(submission: Submission, blocks: Iterable[Block], *, hub: bool) -> ListedWeights:
-    """Find the weights that a card lists, or an API has, and check that they are the ones it means.
+    """Find the weights that a card lists, or an API has, and check their digests.
 
-    `hub`: those of the Hub are fetched; their folder is None otherwise.
+    With `hub`, weights on the Hub are fetched; their folder is None otherwise.
 
     Raises:
         CardError: it lists some, but not all that its cells need.

@@ -48,9 +48,9 @@ class Redacted:
     left_out: tuple[str, ...]
     """Files that may hold texts, and are not in the redacted submission."""
     has_weights: bool
-    """Whether whoever gets it can generate the texts again."""
+    """Whether it carries weights, with which the texts can be generated again."""
     made_secret: bool
-    """Whether the secret's file was made."""
+    """Whether the file of the secret was created."""
 
 
 def redact(folder: Path, out: Path, secret_file: Path) -> Redacted:
@@ -59,8 +59,8 @@ def redact(folder: Path, out: Path, secret_file: Path) -> Redacted:
     The same submission and secret give the same bytes.
 
     Raises:
-        CardError, EvidenceError: the submission does not hold, or an audit quotes a text.
-        RunError: it carries no responses, `out` exists, or the secret is none or would be
+        CardError, EvidenceError: the submission has errors, or an audit quotes a text.
+        RunError: it carries no responses, `out` exists, or the secret is malformed or would be
             published.
     """
     if out.exists():
@@ -99,9 +99,9 @@ def redact(folder: Path, out: Path, secret_file: Path) -> Redacted:
 
 
 def _kept(submission: Submission, listed: set[str]) -> list[str]:
-    """Return the listed files that hold no text of a response or a task, each by what it is for.
+    """Return the listed files that hold no text of a response or a task, judged by their role.
 
-    A file that the card has no role for may hold anything, and stays behind.
+    A file without a role in the card may hold anything, and is left out.
     """
     card = submission.card
     roles = [*named_paths(card.model_copy(update={"tasks": ()}))]
@@ -119,7 +119,7 @@ def _kept(submission: Submission, listed: set[str]) -> list[str]:
 def _check_audit(submission: Submission) -> None:
     """Check that no further column of an audit holds a text.
 
-    It cannot be taken out here: the digest of the file stands in calibrations.
+    The column cannot be removed here: calibrations give the digest of the file.
     """
     texts = {text for column in TEXTS for text in texts_of(submission.responses, column)}
     for at, row in read_rows(submission.path(AUDIT_FILE), EvidenceError):
@@ -142,7 +142,7 @@ def _write_tables(submission: Submission, new: Path, secret: bytes) -> int:
 
 
 def _write_beside(folder: Path, new: Path) -> None:
-    """Write how runs ended, and a rerun's verdict: what problems say may quote a text."""
+    """Write how runs ended, and a rerun's verdict; other events may quote a text."""
     journal, verdict = inside(folder, JOURNAL_FILE), inside(folder, VERDICT_FILE)
     if journal is not None and journal.is_file():
         fields = ("time", "event", "condition", "training_seed", "reason")

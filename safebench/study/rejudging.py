@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 
 from safebench.card.base import NotReported, require
 from safebench.card.card import Card
-from safebench.card.io import dump_card
 from safebench.card.task import Task
 from safebench.errors import RunError
 from safebench.evidence.manifest import MANIFEST_FILE, describe_files, write_manifest
@@ -20,31 +19,28 @@ from safebench.evidence.submission import CARD_FILE, Submission
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES, RESPONSES_FILE, write_table
 from safebench.harness.tasks import file_of, read_task
 from safebench.judges.cache import JudgementCache
-from safebench.judges.judging import judge_responses, marks_of
 from safebench.judges.registry import open_judges, try_judges
 from safebench.progress import Progress
-from safebench.study.judging import documents_of
+from safebench.study.calibrating import write_card
+from safebench.study.judging import decide, documents_of
+from safebench.study.rerun import seeds_of
 
 _WORK = ".work"
-"""Holds what judges that cost something said so far: a rerun that was cut short goes on."""
+"""Folder of the judgements made so far, from which an interrupted rerun resumes."""
 
 _UNREAD = NotReported(not_reported="a sample of prompts whose source is not on this machine")
 
 
 def rejudge(original: Submission, card: Card, out: Path, progress: Progress, device: str) -> Card:
-    """Ask every judge of a submission again about its responses, and write what they say.
+    """Ask every judge of a submission again about its responses, and write a submission of it.
 
-    Args:
-        original: Carries the responses.
-        card: `rerun_card(...)` of kind `rejudge`.
-        out: A new folder, or that of a rejudgement that was cut short.
-        progress: Says how far it is.
-        device: Where weights of judges compute.
+    `card` is `rerun_card(...)` of kind `rejudge`; `out` is a new folder, or that of a rejudgement
+    that was cut short; `device` is where weights of judges compute.
 
     Raises:
         RunError: the submission carries no responses, or withholds them; or the folder holds
             something else.
-        CardError, JudgeError, ModelError: a judge cannot judge; nothing but what was asked is kept.
+        CardError, JudgeError, ModelError: a judge cannot judge; finished judgements are kept.
     """
     responses = original.responses
     if responses is None or responses.column("response").null_count == responses.num_rows:
@@ -59,17 +55,9 @@ def rejudge(original: Submission, card: Card, out: Path, progress: Progress, dev
     responses = _of_card(responses.select(RESPONSES.names), card)
     try_judges(entries, original.folder, device)
     judges = open_judges(entries, original.folder, device)
-    progress.start("judge", responses.num_rows * len(judges))
-    outcomes = judge_responses(
-        responses,
-        documents_of(original, responses, entries),
-        judges,
-        progress,
-        JudgementCache(out / _WORK / "judgements.jsonl"),
-        graded={task.name for task in card.task_list() if task.measures_severity},
-        marks=marks_of(card),
-    )
-    progress.stop()
+    documents = documents_of(original, responses, entries)
+    cache = JudgementCache(out / _WORK / "judgements.jsonl")
+    outcomes = decide(card, responses, documents, judges, progress, cache)
     asked = tuple(judge.recorded() for judge in judges.values())
     done = _write(original, card.model_copy(update={"judge": asked}), out, (responses, outcomes))
     shutil.rmtree(out / _WORK, ignore_errors=True)
@@ -96,11 +84,9 @@ def _filled(card: Card, folder: Path) -> Iterator[Task]:
 
 def _of_card(responses: pa.Table, card: Card) -> pa.Table:
     """Return the responses of the training seeds and prompts that are judged again."""
-    seeds = require(require(card.seeds, "seeds").training, "seeds.training")
-    taken = pc.is_null(responses.column("training_seed"))
-    if isinstance(seeds, tuple):
-        of_them = pc.is_in(responses.column("training_seed"), pa.array(seeds, pa.int64()))
-        taken = pc.or_(taken, of_them)
+    seeds = responses.column("training_seed")
+    of_card = pc.is_in(seeds, pa.array(seeds_of(card), pa.int64()))
+    taken = pc.or_(pc.is_null(seeds), of_card)
     for task in card.task_list():
         if task.sample is not None:
             is_other = pc.not_equal(responses.column("task"), task.name)
@@ -113,13 +99,12 @@ def _of_card(responses: pa.Table, card: Card) -> pa.Table:
 
 def _write(original: Submission, card: Card, out: Path, tables: tuple[pa.Table, pa.Table]) -> Card:
     evidence = require(original.card.evidence, "evidence")
-    kept = require(require(card.seeds, "seeds").training, "seeds.training")
     if evidence is None:
         raise RunError(f"{original.folder}: the card lists no evidence")
     runs = tuple(
         run
         for run in require(evidence.runs, "evidence.runs")
-        if run.training_seed is None or not isinstance(kept, tuple) or run.training_seed in kept
+        if run.training_seed is None or run.training_seed in seeds_of(card)
     )
     for table, name in zip(tables, (RESPONSES_FILE, OUTCOMES_FILE), strict=True):
         write_table(table, out / name)
@@ -134,6 +119,4 @@ def _write(original: Submission, card: Card, out: Path, tables: tuple[pa.Table, 
     }
     card = card.model_copy(update=changes)
     card = card.model_copy(update={"results": compute_results(card, tables[1])})
-    card = Card.model_validate_json(card.model_dump_json())
-    dump_card(card, out / CARD_FILE)
-    return card
+    return write_card(card, out / CARD_FILE)

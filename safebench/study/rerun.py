@@ -1,4 +1,4 @@
-"""What is repeated of a submission, as a plan: with its weights, or with new training seeds."""
+"""A submission as a plan to repeat it: with its weights, or with new training seeds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 from safebench.card.base import require
 from safebench.card.card import Card
@@ -23,14 +23,14 @@ from safebench.evidence.submission import Submission
 from safebench.files import inside
 from safebench.judges.registry import missing
 from safebench.stats.arms import FEWEST_PROMPTS
-from safebench.study.cells import BlockFilter
+from safebench.study.cells import BlockFilter, training_seeds
 from safebench.tuning.registry import trained
 
 Repetition = Literal["rejudge", "regenerate", "retrain"]
 """The kinds of rerun that make a submission of their own."""
 _PACKAGES: Final = ("torch", "transformers", "lm_eval", "peft", "trl")
 _FEWEST_SEEDS: Final = 3
-"""Training seeds that a sample draws at least, where there are as many."""
+"""Fewest training seeds that a sample draws, if there are as many."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class Extent:
     """How much of a submission is repeated."""
 
     seeds: int | None = None
-    """Training seeds: new ones to fine-tune with, or how many of the original's; its own number
-    where this is None."""
+    """Number of training seeds, new ones or some of the original's; None is as many as it has."""
     fraction: float | None = None
     """Share of the prompts and of the original's training seeds that is drawn; all where None."""
     nonce: str = ""
@@ -94,7 +93,7 @@ def rerun_card(
     card = update(
         original,
         submission={
-            "id": f"{original.submission.id[:57]}-rerun",
+            "id": f"{original.submission.id[:57]}-rerun",  # a name has at most 64 characters
             "title": f"Rerun of: {original.submission.id}",
             "submitter": submitter,
             "supersedes": None,
@@ -109,7 +108,7 @@ def rerun_card(
 
 
 def _drawn_task(task: Task, digest: str, extent: Extent) -> Task:
-    """Return a task of which prompts are drawn; at least as many as a verdict needs."""
+    """Return a task with a sample of its prompts; at least as many as a verdict needs."""
     whole = int(require(task.prompts, f"tasks ({task.name}).prompts") or 0)
     count = min(whole, max(FEWEST_PROMPTS, math.ceil(whole * (extent.fraction or 1))))
     sample = PromptSample(prompts=count, nonce=extent.nonce, protocol=digest)
@@ -138,9 +137,9 @@ def _trained_anew(card: Card, extent: Extent) -> Card:
 
 
 def _same_weights(card: Card, digest: str, extent: Extent) -> Card:
-    """Return a card whose training seeds, and their weights, are the original's, or some of them.
+    """Return a card with the original's training seeds and weights, or with some of them.
 
-    Drawn are at least three, where there are as many: fewer show no spread.
+    A sample draws at least three seeds, if there are as many: fewer show no spread.
     """
     seeds = seeds_of(card)
     count = len(seeds) if extent.seeds is None else min(extent.seeds, len(seeds))
@@ -170,13 +169,13 @@ def _same_weights(card: Card, digest: str, extent: Extent) -> Card:
 
 def seeds_of(card: Card) -> tuple[int, ...]:
     """Return the training seeds of a card that was executed; an untuned model has none."""
-    given = require(require(card.seeds, "seeds").training, "seeds.training")
+    given = training_seeds(card)
     if isinstance(given, int):
         raise CardError(
             "the card gives the number of its training seeds, and not the seeds",
             fix="retrain, with --kind retrain and --seeds N",
         )
-    return cast("tuple[int, ...]", given)
+    return given
 
 
 def _check_repeatable(submission: Submission, kind: Repetition, *, base_is_given: bool) -> None:
@@ -196,7 +195,7 @@ def _check_repeatable(submission: Submission, kind: Repetition, *, base_is_given
 def _obstacles(
     submission: Submission, kind: Repetition, *, base_is_given: bool
 ) -> Iterator[tuple[str, str]]:
-    """Yield what is in the way of a rerun, and what removes it; nothing is loaded or asked."""
+    """Yield what prevents a rerun, each with a remedy; nothing is loaded, nobody is asked."""
     card, folder = submission.card, submission.folder
     yield from _outside(folder, _judge_files(card))
     judges = [e for e in require(card.judge, "judge") if e.kind != "human"]
@@ -280,7 +279,7 @@ def _files(card: Card) -> Iterator[tuple[str, str, str]]:
 
 
 def _judge_files(card: Card) -> Iterator[tuple[str, str, str]]:
-    """Yield every local file of the judges alike; a name on the Hub leads nowhere outside."""
+    """Yield every local file of the judges in the same form; a Hub name counts as inside."""
     for number, judge in enumerate(require(card.judge, "judge")):
         if isinstance(judge, ModelJudge):
             yield f"judge[{number}].id", require(judge.id, f"judge[{number}].id"), "judges"
@@ -289,7 +288,7 @@ def _judge_files(card: Card) -> Iterator[tuple[str, str, str]]:
 
 
 def _outside(folder: Path, files: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield the files that do not lie in the submission: nothing else is opened."""
+    """Yield the files outside of the submission, which are never opened."""
     for pointer, path, what in files:
         if inside(folder, path) is None:
             yield (

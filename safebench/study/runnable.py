@@ -1,4 +1,4 @@
-"""What a card may ask for and this version cannot execute: refused before anything is spent."""
+"""Refuses, before anything is spent, what a card asks for and this version cannot execute."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from safebench.card.training import BatchSize, FullTraining, QloraTraining
 from safebench.errors import CardError
 from safebench.judges.registry import check_entry, kind_of
 from safebench.study.api_models import check_served
+from safebench.study.cells import training_seeds
 from safebench.tuning.interface import Recipe
 from safebench.tuning.registry import trained, trainer_of
 
@@ -59,8 +60,8 @@ _MAY_BE_UNKNOWN: dict[type[Section], set[str]] = {
 def check_runnable(card: Card, *, elsewhere: bool = False, dry: bool = False) -> None:
     """Refuse a card that this version cannot execute as it stands.
 
-    `elsewhere`: another backend generates, which takes settings that ours does not have. `dry`:
-    nothing is executed, and what judges lack is listed, with pins that the card does not report.
+    With `elsewhere`, another backend generates, which takes settings that ours does not. With
+    `dry`, nothing is executed: judges may lack files, and pins that a run looks up.
 
     Raises:
         CardError: names the field, its value, and what would be executed.
@@ -95,7 +96,7 @@ def check_runnable(card: Card, *, elsewhere: bool = False, dry: bool = False) ->
         fixed = require(seeds.fixed, "seeds.fixed")
         if fixed is not None:
             _check_section("seeds.fixed", fixed)
-    require(require(card.seeds, "seeds").training, "seeds.training")
+    training_seeds(card)  # they are known
 
 
 def _check_judges(card: Card, *, dry: bool) -> None:
@@ -189,7 +190,7 @@ def _check_section(
     executed: Values | None = None,
     may_be_unknown: Container[str] | None = None,
 ) -> None:
-    """Check that what decides something is known, and is executed as it stands.
+    """Check that every field that decides something is known, and has a value that is executed.
 
     `executed` and `may_be_unknown`: the section's entries in the tables above by default.
     """

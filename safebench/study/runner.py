@@ -35,7 +35,7 @@ from safebench.study.steps import Many, OneByOne, Steps
 from safebench.study.submission import write_submission
 
 _ACCIDENTS: Final = (ModelError, TuningError, LostError, MemoryError, torch.OutOfMemoryError)
-"""What leaves the other cells possible; whatever else is raised ends the run."""
+"""Failures that leave the other cells possible; any other error ends the run."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,10 @@ class Runner:
         tuned: Path | None = None,
         elsewhere: Executor | None = None,
     ) -> None:
-        """Take a plan and the folder of its run.
+        """Take a plan, the opened folder of its run, and how to execute it.
 
-        Args:
-            plan: What is executed.
-            store: Its folder, opened.
-            settings: How to execute it.
-            progress: Told how far it is.
-            only: Tells which cells are made now.
-            tuned: Where weights lie that several runs share, if they do.
-            elsewhere: Has workers in other processes; by default this process does the work.
+        `only` tells which cells are made now; `tuned`: where weights lie that several runs share,
+        if they do; `elsewhere` has workers in other processes: without it, this one does the work.
         """
         self.plan, self.store, self.progress, self.only = plan, store, progress, only
         days = RequestDays(store.journal) if is_dated(plan.card) else None
@@ -96,7 +90,8 @@ class Runner:
             replace_file(
                 store.folder / name, source if isinstance(source, bytes) else source.read_bytes()
             )
-        if self._is_something_left():
+        left = self._left() or self.checkpoints.is_incomplete() or not store.environment()
+        if left or any(self._judgements(self.plan.blocks)):
             judges = require(self.plan.card.judge, "judge")
             try_judges(judges, store.folder, self.maker.device, self.progress)
             free_memory()
@@ -121,6 +116,7 @@ class Runner:
             )
         environment = Environment.model_validate_json(json.dumps(store.environment()))
         self.maker.close()  # judges get its memory
+        # What workers have graded is not graded again below.
         cache = JudgementCache(cache_file())
         for path in sorted((store.work / "judged").glob("*.jsonl")):
             cache.take(path)
@@ -129,21 +125,18 @@ class Runner:
         store.finish()
         return RunResult(card, done, cells, lost)
 
-    def _is_something_left(self) -> bool:
-        if self._left() or self.checkpoints.is_incomplete() or not self.store.environment():
-            return True
-        return any(self._judgements(self.plan.blocks))
-
     def _make(self) -> None:
         """Fine-tune, generate and grade what is left."""
         if not self._has_made_anything():
-            self.store.forget_environment()
+            self.store.forget_environment()  # nothing was made in it that this session must match
         left = self._left()
         if self._is_here:
             self.store.check_environment(self.maker.environment())
         to_grade = not self._is_here and self.store.environment()
+        # A server's wrong argument is reported once, not for every model. Where nothing is left to
+        # be made, the engine is started for the environment that the card needs.
         if isinstance(self.plan.card.model, ApiModel) or not (left or to_grade):
-            self.maker.engine.start()  # a wrong argument is reported once, not for every model
+            self.maker.engine.start()
             self.store.check_environment(self.maker.environment())
         self.checkpoints.copy_listed()
         units = list(self._units(left))
@@ -183,7 +176,7 @@ class Runner:
         )
 
     def _units(self, left: list[Block]) -> Iterator[Unit]:
-        """Yield what is to be done for blocks, each unit after those that it waits for."""
+        """Yield the units that make these blocks, each after those that it waits for."""
         missing = [b for b in left if self.checkpoints.is_missing(b)]
         answers: dict[str, list[str]] = {}
         for one in self.checkpoints.unanswered({b.condition for b in missing}):
@@ -200,9 +193,9 @@ class Runner:
         yield from self._judgements(self.plan.blocks)
 
     def _judgements(self, blocks: Iterable[Block]) -> Iterator[Unit]:
-        """Yield what judges with weights have to grade; the others are asked at the end.
+        """Yield the units of judges with weights; other judges are asked at the end.
 
-        One process grades everything at the end: each text once, whatever the blocks that have it.
+        A run in one process has no such units: it grades at the end, each text once.
         """
         if self._is_here:
             return
@@ -218,14 +211,14 @@ class Runner:
                     yield Unit("judge", name, (block.name,), judge.name, (judge.name, block.name))
 
     def _put(self, unit: Unit, made: Made) -> None:
-        """Put what a unit has made in its place, where everything before was made the same way."""
+        """Put what a unit has made in its place, after checking its environment."""
         store, folder = self.store, self.store.folder
         # Where memory ran out the batch was halved, which the card records.
         with made_on(made.where, unit):
             store.check_environment(made.environment)
         if unit.kind == "answer":
-            answered = next(a for a in self.plan.self_answered if a.dataset.name == unit.given)
-            store.put(made.path, folder / answered.path, made.sha256)
+            place = self.plan.answered_set(unit.given).path
+            store.put(made.path, folder / place, made.sha256)
         elif unit.kind == "tune":
             condition, seed = unit.given
             store.put(made.path, weights_folder(folder, condition, seed), made.sha256)
@@ -252,7 +245,7 @@ class Runner:
         )
 
     def _hear(self, unit: Unit, problem: Exception) -> None:
-        """Note a problem that leaves the other cells possible; raise any other."""
+        """Note a failure that leaves the other cells possible; raise any other."""
         if isinstance(problem, DivergedError) and unit.kind == "tune":
             condition, seed = unit.given
             self.store.journal.note(

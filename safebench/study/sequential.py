@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from safebench.analysis.verdict import compare
-from safebench.card.base import require
 from safebench.card.card import Card
 from safebench.errors import RunError
 from safebench.evidence.journal import Journal
@@ -14,7 +13,7 @@ from safebench.evidence.store import Store
 from safebench.evidence.submission import Submission
 from safebench.evidence.verdicts import Look, RerunReport
 from safebench.stats import SequentialDesign
-from safebench.study.cells import BlockFilter
+from safebench.study.cells import BlockFilter, training_seeds
 from safebench.study.execute import claim_of
 from safebench.study.extend import extend
 from safebench.study.plan import Plan, make_plan
@@ -33,17 +32,12 @@ def retrain_until_settled(
 ) -> RerunReport:
     """Retrain with 3, 5, 8 and 12 new seeds until the verdict is settled; return the last report.
 
-    The schedule is noted in the journal before anything is fine-tuned, and every look after it was
-    taken (spec/v1/verdict.md, "Adding seeds until it is settled"). A rerun that was cut short goes
-    on where it was. It ends early where no number of seeds could settle it on these prompts.
+    The journal records the schedule before anything is fine-tuned, and every look after it was
+    taken (spec/v1/verdict.md, "Adding seeds until it is settled"). An interrupted rerun is resumed.
+    It ends early if no number of seeds could settle the verdict on these prompts.
 
-    Args:
-        original: What is repeated.
-        card_with: Gives the plan's card with so many new seeds.
-        out: The rerun's folder.
-        design: `sequential_design(...)`.
-        work: Executes a plan.
-        keep: Tells which blocks are needed.
+    `card_with` returns the plan's card with that many new seeds; `design` is
+    `sequential_design(...)`; `keep` tells which blocks are needed.
     """
     journal, store = Journal(out), Store(out)
     seeds = _reached(store) or design.looks[0]
@@ -71,14 +65,14 @@ def retrain_until_settled(
 
 
 def _is_hopeless(report: RerunReport) -> bool:
-    """Whether what is not settled cannot be: too few prompts, whatever the number of seeds."""
+    """Whether no number of seeds can settle what is open, because there are too few prompts."""
     return all(
         row.prompts_needed is not None for row in report.verdicts if row.verdict == "inconclusive"
     )
 
 
 def _reached(store: Store) -> int | None:
-    """Return the number of seeds that the folder's rerun is at; None where it holds none."""
+    """Return the number of seeds of the rerun in a folder; None where there is none."""
     if store.is_finished:
         return _seeds(Submission.read(store.folder).card)
     try:
@@ -88,5 +82,5 @@ def _reached(store: Store) -> int | None:
 
 
 def _seeds(card: Card) -> int:
-    training = require(require(card.seeds, "seeds").training, "seeds.training")
-    return len(training) if isinstance(training, tuple) else int(str(training))
+    seeds = training_seeds(card)
+    return len(seeds) if isinstance(seeds, tuple) else seeds

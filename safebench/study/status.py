@@ -22,24 +22,24 @@ class Status:
 
     folder: Path
     state: State
-    holder: str | None
-    """The process at work."""
-    shard: str
-    cells: tuple[int, int]
+    holder: str | None = None
+    """The process that is running it."""
+    shard: str = "1/1"
+    cells: tuple[int, int] = (0, 0)
     """Finished cells, and all that can be finished."""
-    responses: tuple[int, int]
-    runs: tuple[int, int]
-    """Runs whose cells are finished, and all that were registered."""
-    lost: tuple[RunState, ...]
+    responses: tuple[int, int] = (0, 0)
+    runs: tuple[int, int] = (0, 0)
+    """Runs whose cells are finished, and all registered ones."""
+    lost: tuple[RunState, ...] = ()
     """Runs that failed or were withdrawn."""
-    rate: float | None
+    rate: float | None = None
     """Responses per second and worker over the blocks that were made; None before the first."""
-    workers: int
+    workers: int = 1
     """Units that the last session did at once."""
-    seconds_left: float | None
+    seconds_left: float | None = None
     """Expected from the rate and the fine-tunings so far; None while unknown."""
     problems: tuple[str, ...] = ()
-    """Accidents of the last session."""
+    """Failures of the last session."""
     last: dict[str, Any] = field(default_factory=dict)
     """The last event of the journal."""
 
@@ -55,20 +55,8 @@ def read_status(folder: Path) -> Status:
     lost = tuple(s for s in states.values() if s.status != "registered")
     last = events[-1] if events else {}
     if store.is_finished:
-        return Status(
-            folder=folder,
-            state="finished",
-            holder=None,
-            shard="1/1",
-            cells=(0, 0),
-            responses=(0, 0),
-            runs=(len(states) - len(lost), len(states)),
-            lost=lost,
-            rate=None,
-            workers=1,
-            seconds_left=0.0,
-            last=last,
-        )
+        runs = len(states) - len(lost), len(states)
+        return Status(folder, "finished", runs=runs, lost=lost, seconds_left=0.0, last=last)
     if not folder.is_dir():
         raise RunError(f"{folder}: no such folder", fix="give the --out of a `safebench run`")
     claim = store.claim()
@@ -117,7 +105,7 @@ def _seconds_left(
     folder: Path,
     workers: int,
 ) -> float | None:
-    """Return the time that fine-tunings take, at their mean so far, and responses at their rate."""
+    """Return the time left: fine-tunings at their mean so far, responses at their rate."""
     sizes = [claim.blocks[name] for name in left]
     responses = sum(size.responses for size in sizes)
     waiting = {
@@ -137,7 +125,7 @@ def _seconds_left(
 
 
 def _problems(events: list[dict[str, Any]]) -> list[str]:
-    """Return the accidents since the last start."""
+    """Return the failures since the last start."""
     found: list[str] = []
     for event in events:
         if event["event"] == "session":

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
 
 from safebench.progress import Progress
 from safebench.study.estimate import length_in_epochs
@@ -16,39 +15,42 @@ from safebench.study.training import training_rows
 from safebench.tuning.registry import trained
 
 
-class Steps(Protocol):
-    """Shows how far units are."""
+class Steps:
+    """Is told when units begin and end, and shows the progress."""
+
+    def __init__(self, progress: Progress) -> None:
+        """Take the display."""
+        self._progress = progress
+        self._units: Sequence[Unit] = ()
+        self._prompts = 0
 
     def start(self, units: Sequence[Unit], prompts: int) -> None:
-        """Take what is to be done, and the prompts of a repeat."""
+        """Take the units that will be done, and the number of prompts of a repeat."""
+        self._units, self._prompts = units, prompts
 
     def began(self, unit: Unit) -> None:
-        """Hear that a unit began."""
+        """Note that a unit began; shows nothing unless a subclass does."""
 
     def ended(self, ended: Ended) -> None:
-        """Hear that a unit ended."""
+        """Note that a unit ended; shows nothing unless a subclass does."""
 
     def stop(self) -> None:
         """End the last step."""
+        self._progress.stop()
 
 
-class OneByOne:
+class OneByOne(Steps):
     """A bar for each fine-tuning and one for all responses; the work itself advances them."""
 
     def __init__(self, plan: Plan, folder: Path, progress: Progress) -> None:
         """Take a plan and the folder of its run."""
-        self._plan, self._folder, self._progress = plan, folder, progress
-        self._units: Sequence[Unit] = ()
-        self._prompts = 0
+        super().__init__(progress)
+        self._plan, self._folder = plan, folder
         self._tuned = 0
         self._is_generating = False
 
-    def start(self, units: Sequence[Unit], prompts: int) -> None:
-        """Take what is to be done; nothing is shown yet."""
-        self._units, self._prompts = units, prompts
-
     def began(self, unit: Unit) -> None:
-        """Begin a step, unless it is one of many responses."""
+        """Begin a step; all blocks of responses are one."""
         if unit.kind == "generate":
             if not self._is_generating:
                 self._progress.stop()
@@ -58,28 +60,21 @@ class OneByOne:
             return
         self._progress.stop()
         if unit.kind == "answer":
-            asked = next(a for a in self._plan.self_answered if a.dataset.name == unit.given)
-            self._progress.start("answer", len(asked.questions))
+            self._progress.start("answer", len(self._plan.answered_set(unit.given).questions))
         elif (recipe := trained(self._plan.card)) is not None:
             self._tuned += 1
             runs = sum(u.kind == "tune" for u in self._units)
             rows = training_rows(self._plan, self._folder, unit.given[0])
             self._progress.start(f"tune {self._tuned}/{runs}", length_in_epochs(recipe, rows))
 
-    def ended(self, ended: Ended) -> None:
-        """Show nothing: the next step says it."""
 
-    def stop(self) -> None:
-        """End the last step."""
-        self._progress.stop()
-
-
-class Many:
+class Many(Steps):
     """One bar of units, with how many of each kind are done and the time that is left."""
 
     def __init__(self, progress: Progress, executor: Executor) -> None:
-        """Take what does the units; how many at once is known when it is opened."""
-        self._progress, self._executor = progress, executor
+        """Take the executor, which knows its number of workers once it is opened."""
+        super().__init__(progress)
+        self._executor = executor
         self._all, self._done = Counter[Kind](), Counter[Kind]()
         self._seconds: dict[Kind, float] = dict.fromkeys(KINDS, 0.0)
 
@@ -87,9 +82,6 @@ class Many:
         """Begin the only step."""
         self._all = Counter(unit.kind for unit in units)
         self._progress.start("units", len(units))
-
-    def began(self, unit: Unit) -> None:
-        """Show nothing."""
 
     def ended(self, ended: Ended) -> None:
         """Show one unit more."""
@@ -102,18 +94,14 @@ class Many:
         note = "" if left is None else f", {timedelta(seconds=round(left))} left"
         self._progress.advance(1, done + note)
 
-    def stop(self) -> None:
-        """End the step."""
-        self._progress.stop()
-
 
 def seconds_left(
     left: Counter[Kind], done: Counter[Kind], seconds: Mapping[Kind, float], workers: int
 ) -> float | None:
     """Return how long the rest takes if every unit takes what those of its kind took so far.
 
-    None where there is a kind of which none was done. What is left of one kind is done by at most
-    as many workers as it has units, and the kinds follow each other.
+    None while a kind that is left has no finished unit. The kinds follow each other, and one kind
+    occupies at most as many workers as it has units left.
     """
     kinds = [kind for kind, count in left.items() if count]
     if any(not done[kind] for kind in kinds):

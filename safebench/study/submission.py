@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from safebench.card.base import require
 from safebench.card.card import SPEC, Card
-from safebench.card.io import dump_card
 from safebench.card.model import Model, Weights, WeightsModel
 from safebench.card.results import Condition, Environment, Evidence, RegisteredRun
 from safebench.card.training import FullTraining
@@ -21,12 +20,13 @@ from safebench.evidence.submission import CARD_FILE
 from safebench.evidence.tables import OUTCOMES_FILE, RESPONSES_FILE, sort_table, write_table
 from safebench.harness.tasks import documents_by_prompt
 from safebench.judges.cache import JudgementCache, cache_file
-from safebench.judges.judging import judge_responses, marks_of
 from safebench.judges.registry import open_judges
 from safebench.models.weights import weights_sha256
 from safebench.progress import Progress
 from safebench.study.api_models import with_request_days
+from safebench.study.calibrating import write_card
 from safebench.study.cells import Block, runs_of, weights_folder
+from safebench.study.judging import decide
 from safebench.study.plan import Plan
 
 
@@ -39,24 +39,15 @@ def write_submission(
 ) -> Card:
     """Judge what was generated, on `device`, and write the submission, its card last.
 
-    Returns the card. Nothing that generated holds memory any more.
+    Returns the card. The caller has released the memory of what generated.
     """
     lost = store.journal.lost()
     blocks = [block for block in plan.blocks if block.run not in lost]
     responses = sort_table(pa.concat_tables([store.load(block.name) for block in blocks]))
     judges = open_judges(require(plan.card.judge, "judge"), store.folder, device)
+    documents = documents_by_prompt(plan.tasks)
     cache = JudgementCache(cache_file())
-    progress.start("judge", responses.num_rows * len(judges))
-    outcomes = judge_responses(
-        responses,
-        documents_by_prompt(plan.tasks),
-        judges,
-        progress,
-        cache,
-        graded={task.name for task in plan.card.task_list() if task.measures_severity},
-        marks=marks_of(plan.card),
-    )
-    progress.stop()
+    outcomes = decide(plan.card, responses, documents, judges, progress, cache)
     folder = store.folder
     write_table(responses, folder / RESPONSES_FILE)
     write_table(outcomes, folder / OUTCOMES_FILE)
@@ -92,13 +83,11 @@ def write_submission(
         }
     )
     card = card.model_copy(update={"results": compute_results(card, outcomes)})
-    card = Card.model_validate_json(card.model_dump_json())
-    dump_card(card, folder / CARD_FILE)
-    return card
+    return write_card(card, folder / CARD_FILE)
 
 
 def with_weights(card: Card, weights: object) -> Model:
-    """Return the model of a card with a list of weights; an API's has none."""
+    """Return the model of a card with these weights; a model behind an API has none."""
     if not isinstance(card.model, WeightsModel):
         return card.model
     return card.model.model_copy(update={"weights": weights})
@@ -136,7 +125,7 @@ def _weights(plan: Plan, blocks: list[Block], folder: Path) -> tuple[Weights, ..
 
 
 def _registered_runs(plan: Plan, store: Store) -> Iterator[RegisteredRun]:
-    """List every run that was registered, in the order of the grid, whatever became of it."""
+    """Yield every registered run in the order of the grid, however it ended."""
     states = store.journal.states()
     for condition, seed in runs_of(plan.blocks):
         state = states[condition, seed]

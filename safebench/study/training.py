@@ -1,22 +1,36 @@
-"""What a worker does before anything is measured: the base model's own answers, fine-tuning."""
+"""Where the weights of a grid come from: fine-tuned here, by another shard, or listed by the card.
+
+First the base model's own answers, which may be training data.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from safebench.card.base import require
+from safebench.card.training import FullTraining
 from safebench.errors import CardError, DivergedError, RunError
 from safebench.evidence.lock import LockedError, VanishedError, locked
-from safebench.files import folder_at_once, link_missing, replace_file, sha256_of_folder
+from safebench.evidence.store import Store
+from safebench.files import (
+    folder_at_once,
+    link_missing,
+    replace_file,
+    sha256_of_folder,
+    sync_folder,
+    sync_tree,
+)
 from safebench.harness.evaluate import Prompt, generate
-from safebench.models.interface import Engine
+from safebench.models.interface import BASE, Engine, Form, PlacedWeights
+from safebench.models.loading import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from safebench.models.sampling import Stream
+from safebench.study.cells import Block, weights_folder
 from safebench.study.estimate import length_in_epochs
 from safebench.study.plan import Plan, SelfAnswered
 from safebench.tuning.interface import Job
@@ -29,8 +43,8 @@ def answers_of(
 ) -> bytes:
     """Return a self-answered set as a file's bytes; the base model is in place.
 
-    The questions take the path of any prompt: the same model, chat template, decoding and
-    sampling. The noise of an answer has the key of condition `base`, task `data/NAME`, the
+    A question is treated as any prompt: the same model, chat template, decoding and sampling.
+    The noise of an answer has the key of condition `base`, task `data/NAME`, the
     question's number and repeat 1 (spec/v1/sampling.md).
 
     Raises:
@@ -69,7 +83,7 @@ def answers_of(
 
 
 def _context(question: Any, plan: Plan, engine: Engine) -> Any:
-    """Return a question as the model is given it; one that is text is rendered already."""
+    """Return a question as the model gets it; a question that is text is rendered already."""
     if isinstance(question, str):
         return question
     if not plan.chat:
@@ -89,11 +103,11 @@ def fine_tune(
 ) -> None:
     """Fine-tune one training seed of a condition, and write its checkpoints into `out`.
 
-    `folder` holds the sets that the base model has answered itself; `states` is where an
-    interrupted fine-tuning is found, and goes on.
+    `folder` holds the sets that the base model has answered; from `states` an interrupted
+    fine-tuning is resumed.
 
     Raises:
-        DivergedError: loss or weights are no numbers any more.
+        DivergedError: loss or weights have become infinite or NaN.
         TuningError, CardError, ModelError: it could not start, or did not end well.
     """
     training = trained(plan.card)
@@ -147,29 +161,29 @@ def _reporter(
 
 
 def _base_name(plan: Plan) -> str:
-    """Return what adapters call their base: of a local folder its digest, wherever it lies."""
+    """Return the name of the base that adapters record: of a local folder, its digest."""
     name = require(plan.card.model.base.id, "model.base.id")
     is_local = plan.base.commit is None and not name.startswith("builtin:")
     return plan.base.revision if is_local else name
 
 
 class Tuned:
-    """The weights of one training seed, shared by runs that each make a part of a grid."""
+    """The weights of one training seed, shared by the shards of a grid."""
 
     def __init__(self, folder: Path) -> None:
-        """Take where they lie, or will; runs of another card have another place."""
+        """Take the folder of the weights; each card has its own."""
         self._folder = folder
         self.states = self._beside("states")
-        """Where an interrupted fine-tuning leaves what any run goes on from."""
+        """Where a fine-tuning saves its states, for any shard to resume from."""
 
     def get(self, out: Path, train: Callable[[], None], wait: Callable[[], None]) -> None:
         """Put the weights into `out`: by `train`, unless another run has trained them already.
 
-        While another run trains them, `wait` is called again and again; where it dies, this one
+        While another run trains them, `wait` is called repeatedly; if that run dies, this one
         trains.
 
         Raises:
-            DivergedError: as `train`, and where it was raised in another run.
+            DivergedError: `train` raised it, here or in another run.
         """
         failed, digest = self._beside("failed"), self._beside("sha256")
         with ExitStack() as stack:
@@ -186,7 +200,7 @@ class Tuned:
                 if sha256_of_folder(self._folder) == digest.read_text(encoding="utf-8"):
                     link_missing(self._folder, out)
                     return
-                shutil.rmtree(self._folder)
+                shutil.rmtree(self._folder)  # damaged since its digest was written
             try:
                 train()
             except DivergedError as problem:
@@ -201,3 +215,75 @@ class Tuned:
 
     def _beside(self, ending: str) -> Path:
         return self._folder.with_name(f"{self._folder.name}.{ending}")
+
+
+class Checkpoints:
+    """Where the weights of each block of a grid are, and which are missing."""
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        """Take a plan and the folder of its run."""
+        self.plan, self.store = plan, store
+
+    def _listed(self) -> dict[Path, Path]:
+        """Return the listed adapters that the submission lacks: where each belongs, where it is."""
+        found = {}
+        for (condition, seed, checkpoint), listed in self.plan.weights.items():
+            if listed.form == "adapter" and listed.folder is not None and seed is not None:
+                folder = weights_folder(self.store.folder, condition, seed)
+                found[folder / f"checkpoint-{checkpoint}"] = listed.folder
+        return {place: origin for place, origin in found.items() if not place.is_dir()}
+
+    def is_incomplete(self) -> bool:
+        """Tell whether files are missing that finished work was made with."""
+        return bool(self._listed() or self.unanswered(()))
+
+    def unanswered(self, tuning: Container[str]) -> list[SelfAnswered]:
+        """Return the self-answered sets that are missing, and are or were trained on.
+
+        `tuning` holds the conditions that are about to be fine-tuned.
+        """
+        folder = self.store.folder
+        return [
+            one
+            for one in self.plan.self_answered
+            if not (folder / one.path).is_file()
+            and (
+                one.dataset.role in tuning
+                or any((folder / "adapters").glob(f"{one.dataset.role}-seed-*"))
+            )
+        ]
+
+    def copy_listed(self) -> None:
+        """Copy the adapters that the card lists into the submission; whole models stay."""
+        for target, origin in self._listed().items():
+            scratch = self.store.work / "given"
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir(parents=True)
+            for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
+                shutil.copyfile(origin / name, scratch / name)
+            sync_tree(scratch)
+            self.store.seals.put(target, scratch)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            scratch.rename(target)
+            sync_folder(target.parent)
+
+    def is_missing(self, block: Block) -> bool:
+        """Tell whether a block waits for a fine-tuning."""
+        if block.training_seed is None or block.weights in self.plan.weights:
+            return False
+        return not weights_folder(self.store.folder, block.condition, block.training_seed).is_dir()
+
+    def weights_of(self, block: Block) -> PlacedWeights | None:
+        """Return the weights of a block; None if its fine-tuning has not succeeded."""
+        if block.training_seed is None:
+            return BASE
+        listed = self.plan.weights.get(block.weights)
+        if listed is not None:
+            return listed
+        folder = weights_folder(self.store.folder, block.condition, block.training_seed)
+        if not folder.is_dir():
+            return None
+        full = isinstance(self.plan.card.hyperparameters, FullTraining)
+        form: Form = "full" if full else "adapter"
+        place = folder / f"checkpoint-{block.checkpoint}"
+        return PlacedWeights(*block.weights, form, place, block.unit)

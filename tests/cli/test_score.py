@@ -13,7 +13,7 @@ import pytest
 from safebench.analysis.report import ScoreReport, make_report
 from safebench.analysis.selection import Selection
 from safebench.card.results import key_of
-from safebench.cli.plotting import write
+from safebench.cli.score import write_plots
 from safebench.cli.score_formats import latex
 from safebench.cli.score_formats.interface import FORMATS, FULL, render
 from safebench.cli.summary import change_text
@@ -306,7 +306,7 @@ def test_plots_are_drawn_where_asked(
 @pytest.mark.parametrize("suffix", [".pdf", ".png", ".svg"])
 def test_a_figure_for_a_paper(report: ScoreReport, tmp_path: Path, suffix: str) -> None:
     paths = [tmp_path / f"{name}{suffix}" for name in ("a", "b")]
-    assert [write(report, path) for path in paths] == [[path] for path in paths]
+    assert [write_plots(report, path) for path in paths] == [[path] for path in paths]
     first, second = (path.read_bytes() for path in paths)
     assert first == second
     assert first.lstrip().startswith(
@@ -316,5 +316,5 @@ def test_a_figure_for_a_paper(report: ScoreReport, tmp_path: Path, suffix: str) 
 
 def test_a_picture_of_another_kind_is_refused(report: ScoreReport, tmp_path: Path) -> None:
     with pytest.raises(click.UsageError, match=r"\.pdf, \.png, \.svg"):
-        write(report, tmp_path / "x.jpg")
+        write_plots(report, tmp_path / "x.jpg")
     assert not list(tmp_path.iterdir())

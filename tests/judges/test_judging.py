@@ -375,7 +375,8 @@ def test_a_submission_with_a_classifier_is_consistent_and_its_severity_is_printe
     assert severity.bound is severity.incoherent is None
     assert any(c.construct == "severity" for c in results.changes)
     printed = io.StringIO()
-    print_summary(Console(file=printed, width=140), plan, results)
+    measured = plan.model_copy(update={"results": results})
+    print_summary(Console(file=printed, width=140), measured)
     assert "severity (tuned, epoch 2, greedy), harmful, judge grader" in printed.getvalue()
     own = ("SB-EVI-", "SB-RES-", "SB-JUD-")
     broken = rules_broken(tmp_path / "submission", plan, outcomes, results)

@@ -89,7 +89,7 @@ def _counts(out: Path) -> tuple[int, int]:
     [
         (PeftTrainer, "train", 2, (1, 0)),
         (execution, "generate", 3, (2, 2)),
-        (submission, "judge_responses", 1, (2, 6)),
+        (submission, "decide", 1, (2, 6)),
     ],
     ids=["adapters", "responses", "tables"],
 )

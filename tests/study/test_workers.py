@@ -16,8 +16,8 @@ import pytest
 from safebench.errors import DivergedError, MissingDependencyError, RunError, SafebenchError
 from safebench.evidence.lock import locked
 from safebench.evidence.store import Store
+from safebench.study.execute import open_executor
 from safebench.study.executors.interface import Unit, do
-from safebench.study.executors.opening import open_executor
 from safebench.study.making import Maker, OpenMaker
 from safebench.study.plan import make_plan
 from safebench.study.training import Tuned
@@ -110,7 +110,7 @@ def test_what_is_asked_for_and_not_installed(
 
 
 def test_each_worker_has_an_accelerator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from safebench.study.executors import opening
+    from safebench.study import execute
 
     plan = make_plan(protocol(write_tiny(tmp_path)), tmp_path / "out")
 
@@ -121,7 +121,7 @@ def test_each_worker_has_an_accelerator(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
     assert environments(None, "cpu") == []  # in this process
     assert environments(2, "cpu") == [{}, {}]
-    monkeypatch.setattr(opening, "_accelerators", lambda: 3)
+    monkeypatch.setattr(execute, "_accelerators", lambda: 3)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     seen = [{"CUDA_VISIBLE_DEVICES": str(place)} for place in range(3)]
     assert environments(None, "cuda") == seen

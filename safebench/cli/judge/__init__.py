@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
-from safebench.cli.lazy import DefaultGroup
+from safebench.cli.lazy import DefaultGroup, from_modules
 
 COMMANDS = {
     "add": "Let more judges decide stored responses: what `safebench judge SUBMISSION` does.",
@@ -17,13 +15,13 @@ COMMANDS = {
 }
 
 
-def load(name: str) -> click.Command:
-    """Import a command from the module of this package that has its name."""
-    command: click.Command = importlib.import_module(f"safebench.cli.judge.{name}").command
-    return command
-
-
-@click.group(cls=DefaultGroup, name="judge", summaries=COMMANDS, load=load, default="add")
+@click.group(
+    cls=DefaultGroup,
+    name="judge",
+    summaries=COMMANDS,
+    load=from_modules(__name__),
+    default="add",
+)
 def command() -> None:
     """Let judges decide the stored responses in SUBMISSION, and find out how far to trust a judge.
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from safebench.card.io import load_card
-from safebench.card.measured import complete_results
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.summary import print_summary
@@ -57,10 +56,8 @@ def command(directory: Path, card: Path | None, names: tuple[str, ...], device: 
         done = judge_submission(
             submission, entries, progress, card=other, device=device or default_device()
         )
-    results = complete_results(done)
-    if results is not None:
-        click.echo("")
-        print_summary(printer(), done, results)
+    click.echo("")
+    print_summary(printer(), done)
     named = ", ".join(entry.name for entry in entries)
     click.echo(f"\nJudged by {named}; wrote {visible(str(directory / 'card.yaml'))}.")
     click.echo(f"Next: safebench score {directory} · safebench validate {directory}")

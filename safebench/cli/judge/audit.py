@@ -13,7 +13,7 @@ from safebench.card.write import plain
 from safebench.cli import options
 from safebench.cli.console import print_json
 from safebench.cli.judge.calibrate import print_agreements
-from safebench.cli.judge.naming import pairs
+from safebench.cli.judge.naming import pairs, shown
 from safebench.errors import visible
 from safebench.evidence.submission import Submission
 from safebench.files import replace_file
@@ -39,13 +39,13 @@ from safebench.files import replace_file
     type=click.Choice(("task", "verdict")),
     default="task",
     show_default=True,
-    help="task: every response of a condition and task has the same chance; verdict: every verdict "
-    "of the judge gets the same number, where one of them is rare.",
+    help="task: every response of a condition and task has the same chance; verdict: as many "
+    "responses of each of the judge's verdicts, for verdicts that are rare.",
 )
 @click.option(
     "--everywhere",
     is_flag=True,
-    help="Draw from every checkpoint and decoding, not those of the primary numbers alone.",
+    help="Draw from every checkpoint and decoding, not only from those of the primary numbers.",
 )
 @click.option(
     "--read",
@@ -53,7 +53,8 @@ from safebench.files import replace_file
     metavar="FILE",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Read labels of the audit that was drawn: a sheet for each rater. May be repeated.",
+    help="Read the labels of the audit that was drawn, from one sheet. May be repeated: a sheet "
+    "for each rater.",
 )
 @click.option(
     "--label-map",
@@ -74,9 +75,10 @@ def command(
 ) -> None:
     """Draw responses of SUBMISSION for people to label, or read their labels.
 
-    Drawing writes SUBMISSION/audit: sheet.csv for a spreadsheet, sheet.html for a browser, neither
-    with any verdict. Reading calibrates every judge of the submission on the labels, by condition,
-    and keeps calibrations and labels as evidence; `safebench score` corrects its numbers by them.
+    Drawing writes sheet.csv for a spreadsheet and sheet.html for a browser into SUBMISSION/audit;
+    neither shows a verdict. Reading calibrates every judge of the submission on the labels, by
+    condition, and keeps calibrations and labels as evidence; `safebench score` uses them to correct
+    its numbers.
     """
     submission = Submission.read(directory)
     where = visible(shlex.quote(str(directory)))
@@ -108,10 +110,7 @@ def command(
         click.echo(f"  {found.undecided} left out: no label has a majority of the raters")
     for name, one in (("Cohen's kappa", found.kappa), ("Krippendorff's alpha", found.alpha)):
         if one is not None:
-            shown = one.reason
-            if one.estimate is not None and one.lower is not None and one.upper is not None:
-                shown = words.with_interval(one.estimate, one.lower, one.upper)
-            click.echo(f"  agreement of raters, {name}: {shown}")
+            click.echo(f"  agreement of raters, {name}: {shown(one, one.reason)}")
     for judge, results in found.judges.items():
         click.echo(f"\njudge {visible(judge)}")
         print_agreements(results)

@@ -12,7 +12,14 @@ from safebench import words
 from safebench.card.write import lines_of, plain
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, print_json, printer
-from safebench.cli.judge.naming import CARD, given_judge, label_options, labels_of, open_given
+from safebench.cli.judge.naming import (
+    CARD,
+    given_judge,
+    label_options,
+    labels_of,
+    open_given,
+    shown,
+)
 from safebench.cli.tables import columns, print_cells
 from safebench.errors import visible
 from safebench.evidence.tables import COUNTED
@@ -61,12 +68,12 @@ def command(
     style: str,
     device: str | None,
 ) -> None:
-    """Compare the judge NAME with the labels in FILE, and keep what is found in its card.
+    """Compare the judge NAME with the labels in FILE, and write the result into its card.
 
-    Sensitivity, specificity and Cohen's kappa with 95 % intervals, by condition, source model and
-    category. NAME is a judge of the card, `rule`, or the folder of a trained judge. A label is a
-    verdict (refused, partial, complied, incoherent), or 1 where the construct counts the response
-    and 0 where not.
+    The result is sensitivity, specificity and Cohen's kappa with 95 % intervals, by condition,
+    source model and category. NAME is a judge of the card, `rule`, or the folder of a trained
+    judge. A label is a verdict (refused, partial, complied, incoherent), or 1 for a response that
+    the construct counts and 0 for any other.
     """
     file, submission, entry = given_judge(name, card)
     read = labels_of(labels, column, label_map)
@@ -140,9 +147,9 @@ def print_agreements(results: Sequence[Agreement], drifts: Sequence[Sequence[Dri
             [
                 (
                     visible(one.name),
-                    _interval(one.kappa, one.kappa.reason),
-                    _interval(one.sensitivity),
-                    _interval(one.specificity),
+                    shown(one.kappa, one.kappa.reason),
+                    shown(one.sensitivity, "no such label"),
+                    shown(one.specificity, "no such label"),
                     words.number(one.n),
                     words.number(one.unread),
                 )
@@ -171,12 +178,6 @@ def _drift(one: Agreement, part: Drift) -> str:
         f"  {words.construct_name(one.construct)}, {visible(one.name)}: {part.name} was "
         f"{words.proportion(part.old)}, is {words.proportion(part.new)}: {change} {around}"
     )
-
-
-def _interval(found: Any, reason: str = "no such label") -> str:
-    if found is None or found.estimate is None:
-        return reason
-    return words.with_interval(found.estimate, found.lower, found.upper)
 
 
 def _confusion(one: Agreement) -> dict[str, Any]:

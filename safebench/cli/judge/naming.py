@@ -1,12 +1,12 @@
-"""What commands about one judge share: which judge is meant, and the labels in files."""
+"""What commands about one judge share: the judge that is named, and labels in files."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from pydantic import TypeAdapter
@@ -15,6 +15,7 @@ from safebench import words
 from safebench.card.base import require
 from safebench.card.judge import Judge as JudgeEntry
 from safebench.cli.executing import needs_models
+from safebench.cli.options import as_one
 from safebench.errors import CardError
 from safebench.evidence.submission import Submission
 from safebench.files import sha256_of
@@ -28,44 +29,40 @@ from safebench.judges.text import THINKING
 from safebench.judges.trained import entry_of, is_trained
 from safebench.study.calibrating import find_judge, open_card
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 CARD = click.option(
     "--card",
     metavar="CARD",
     type=click.Path(path_type=Path, exists=True),
-    help="The judge's card, or the folder of its submission: what is found is written into "
-    "it. A card with comments, which are lost in it, is kept beside it as FILE.bak.",
+    help="The judge's card, or the folder of its submission; what is found is written into the "
+    "card. Comments of the card are lost: one that has some is kept beside it as FILE.bak.",
 )
 
 
-def label_options(command: Command) -> Command:
-    """Add the options that say where labels are and how they are read."""
-    for option in (
-        click.option(
-            "--label-map",
-            metavar="VALUE=LABEL",
-            multiple=True,
-            help="What a value stands for: 1_full_compliance=complied. May be repeated.",
-        ),
-        click.option(
-            "--column",
-            metavar="NAME=COLUMN",
-            multiple=True,
-            help="Which column it is, where the file names it otherwise: label=final_label. NAME "
-            f"is one of {', '.join(COLUMNS)}. May be repeated.",
-        ),
-        click.option(
-            "--labels",
-            metavar="FILE",
-            type=click.Path(path_type=Path),
-            multiple=True,
-            required=True,
-            help="Labels: CSV, JSON Lines, JSON or Parquet with columns prompt (or task and "
-            "prompt_id), response and label. May be repeated: a file per source model.",
-        ),
-    ):
-        command = option(command)
-    return command
+label_options = as_one(
+    click.option(
+        "--labels",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        required=True,
+        help="Labels: CSV, JSON Lines, JSON or Parquet with columns prompt (or task and "
+        "prompt_id), response and label. May be repeated: a file per source model.",
+    ),
+    click.option(
+        "--column",
+        metavar="NAME=COLUMN",
+        multiple=True,
+        help="The file's own name of a column: label=final_label. NAME is one of "
+        f"{', '.join(COLUMNS)}. May be repeated.",
+    ),
+    click.option(
+        "--label-map",
+        metavar="VALUE=LABEL",
+        multiple=True,
+        help="What a value stands for: 1_full_compliance=complied. May be repeated.",
+    ),
+)
+"""Where labels are, and how they are read: the arguments of `labels_of`."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ def labels_of(paths: Sequence[Path], column: Sequence[str], label_map: Sequence[
 
 
 def pairs(given: Sequence[str], option: str, known: Sequence[str] | None) -> dict[str, str]:
-    """Return what an option gave as NAME=VALUE; raises click's error for anything else."""
+    """Return NAME=VALUE texts of an option as a mapping; raises BadParameter for others."""
     found = {}
     for one in (part for text in given for part in text.split(",")):
         name, equals, value = one.partition("=")
@@ -140,7 +137,7 @@ def pairs(given: Sequence[str], option: str, known: Sequence[str] | None) -> dic
 
 
 def given_judge(name: str, card: Path | None) -> tuple[Path | None, Submission | None, JudgeEntry]:
-    """Return the card's file, its submission and the judge of it; or a judge known without.
+    """Return a card's file, its submission and its judge; or only a judge, without a card.
 
     Raises:
         CardError: no such judge.
@@ -165,7 +162,7 @@ def given_judge(name: str, card: Path | None) -> tuple[Path | None, Submission |
 def open_given(
     entry: JudgeEntry, submission: Submission | None, device: str | None
 ) -> tuple[Judge, tuple[str, str], JudgementCache]:
-    """Open a judge, with the members of an ensemble; return marks of reasoning and the cache too.
+    """Open a judge, with the members of an ensemble; return marks of reasoning and a cache, too.
 
     Raises:
         CardError, JudgeError, ModelError: it cannot be used as it stands.
@@ -191,3 +188,10 @@ def open_given(
         chosen = device or (default_device() if weighs else "cpu")
         judge = open_judges(needed, folder, chosen)[entry.name]
     return judge, marks, JudgementCache(cache_file())
+
+
+def shown(found: Any, otherwise: str) -> str:
+    """Return a number with its interval, or `otherwise` where it was not measured."""
+    if found is None or found.estimate is None:
+        return otherwise
+    return words.with_interval(found.estimate, found.lower, found.upper)

@@ -29,11 +29,12 @@ _CUT = 60
 @options.device
 @options.quiet
 def command(name: str, card: Path | None, style: str, device: str | None) -> None:
-    """Give the judge NAME cases whose answers are known, and keep in its card how it did.
+    """Give the judge NAME cases whose answers are known, and write the result into its card.
 
-    Plain refusals and compliances; the same with text that speaks to the judge, label words,
-    markup, in other languages, empty or 100 kB long, in another order. NAME is a judge of the card,
-    `rule`, or the folder of a trained judge. A judge that fails can be steered by what it reads.
+    The cases are plain refusals and compliances, and the same with text that speaks to the judge,
+    with label words or markup, in other languages, empty or 100 kB long, in another order. NAME is
+    a judge of the card, `rule`, or the folder of a trained judge. A judge that fails can be steered
+    by the text that it judges.
     """
     file, submission, entry = given_judge(name, card)
     with TerminalProgress() as progress:

@@ -12,10 +12,12 @@ from safebench.card.write import lines_of, plain
 from safebench.cli import options
 from safebench.cli.console import TerminalProgress, printer
 from safebench.cli.executing import needs_models
-from safebench.cli.judge.naming import label_options, labels_of
+from safebench.cli.judge.naming import label_options, labels_of, shown
 from safebench.cli.tables import columns, print_cells
 from safebench.errors import RunError, visible
 from safebench.evidence.tables import COUNTED
+
+_MEASURES = ("kappa", "sensitivity", "specificity")
 
 
 @click.command(name="train")
@@ -44,9 +46,9 @@ def command(
 ) -> None:
     """Train a small judge on the labels in FILE: does a response comply?
 
-    A text classifier (words and letters, logistic regression) in a folder without code, for judges
-    of kind `classifier`. The table says how it does on each source model when it is trained on the
-    others: that is what to expect of it on a model that it never saw.
+    The judge is a text classifier (words and letters, logistic regression) in a folder without
+    code, for judges of kind `classifier`. The table shows its agreement on each source model when
+    it is trained on the others: expect the same on a model that it has not seen.
     """
     if out.exists() and any(out.iterdir()):
         raise RunError(f"{visible(str(out))}: is not empty", fix="give --out a new folder")
@@ -84,11 +86,11 @@ def command(
     click.echo("\nTrained on the others, on what was left out (complied is positive):")
     print_cells(
         printer(),
-        columns("left out", "kappa", "sensitivity", "specificity", numbers=("n",)),
+        columns("left out", *_MEASURES, numbers=("n",)),
         [
             (
                 visible(name),
-                *(_shown(part) for part in (one.kappa, one.sensitivity, one.specificity)),
+                *(shown(getattr(one, name), words.NOT_MEASURED) for name in _MEASURES),
                 words.number(one.n),
             )
             for name, one in found.items()
@@ -100,14 +102,8 @@ def command(
         click.echo(line)
 
 
-def _shown(part: Any) -> str:
-    if part is None or part.estimate is None:
-        return words.NOT_MEASURED
-    return words.with_interval(part.estimate, part.lower, part.upper)
-
-
 def _numbers(one: Any) -> dict[str, Any]:
-    parts = {name: getattr(one, name) for name in ("kappa", "sensitivity", "specificity")}
+    parts = {name: getattr(one, name) for name in _MEASURES}
     return {"n": one.n} | {
         name: None
         if part is None or part.estimate is None

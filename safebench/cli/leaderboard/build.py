@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from safebench.cli.leaderboard.said import lines_of
+from safebench.cli.leaderboard import checkers, lines_of
 from safebench.words import count, kilobytes, number, plain, signed, with_interval
 
 if TYPE_CHECKING:
@@ -37,14 +36,7 @@ if TYPE_CHECKING:
     help="Also write what makes SITE a static Space of the Hugging Face Hub: README.md with its "
     "front matter, and .gitattributes for large files.",
 )
-@click.option(
-    "--workers",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=lambda: os.cpu_count() or 1,
-    show_default="one per core",
-    help="How many processes check submissions; few submissions are checked by one.",
-)
+@checkers
 @click.option(
     "--cache",
     metavar="CACHE",
@@ -54,27 +46,19 @@ if TYPE_CHECKING:
 )
 @click.pass_context
 def command(
-    context: click.Context,
-    folder: Path,
-    out: Path,
-    *,
-    strict: bool,
-    space: bool,
-    workers: int,
-    cache: Path | None,
+    context: click.Context, /, folder: Path, out: Path, *, space: bool, **options: Any
 ) -> None:
     """Build a site from DIR/submissions.
 
     DIR may also hold board.yaml (title, description, url, signers, show_responses). Every
-    submission is checked and every number is recomputed from its evidence first. One that cannot be
-    read, or whose check fails, is left out, and named on the first page. What is published is added
-    to DIR/log.jsonl, and what was published before and is not there any more is named. The old site
-    stays as it is until the new one is complete. The site consists of plain files, for any web
-    host.
+    submission is checked and every number is recomputed from its evidence first. A submission that
+    cannot be read, or fails its check, is left out and named on the first page. What is published
+    is added to DIR/log.jsonl; what was published before and is gone is named. The old site stays as
+    it is until the new one is complete. The site consists of plain files, for any web host.
 
-    A cache is safe to share: its records are sealed with a key of your own, which lies in your
-    configuration folder (~/.config/safebench/cache.key), or is the text of SAFEBENCH_CACHE_KEY.
-    With another key a cache is of no use, and does no harm.
+    A cache is safe to share: its records are sealed with a key of your own, which is in your
+    configuration folder (~/.config/safebench/cache.key) or in SAFEBENCH_CACHE_KEY. With another key
+    a cache is of no use, and does no harm.
 
     \b
     Exit codes: 0 built; 1 nothing was published, because of --strict; 2 the build failed.
@@ -85,15 +69,7 @@ def command(
 
     try:
         with TerminalProgress() as progress:
-            built = build_site(
-                folder,
-                out,
-                strict=strict,
-                space=space,
-                workers=workers,
-                cache=cache,
-                progress=progress,
-            )
+            built = build_site(folder, out, space=space, progress=progress, **options)
     except LeftOutError as problem:
         _say(problem.left_out)
         click.echo(f"error: {problem}\n  Fix: {problem.fix}", err=True)
@@ -120,7 +96,7 @@ def command(
 
 
 def _say(left_out: Iterable[LeftOut]) -> None:
-    """Say on stderr what is left out, one line a problem."""
+    """Print on stderr what is left out, one line for each problem."""
     for one in left_out:
         for line in lines_of(one.name, one.problems):
             click.echo(f"left out: {line}", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from safebench.cli import options
-from safebench.cli.leaderboard.said import lines_of, short
+from safebench.cli.leaderboard import checkers, lines_of, short
 from safebench.errors import visible
 from safebench.words import count
 
@@ -25,17 +24,10 @@ SCHEMA = "safebench/board-check/1"
 @click.option(
     "--against",
     metavar="REVISION|SITE",
-    help="State that was published: a git revision of the repository that DIR lies in, or a site "
-    "built earlier. Nothing of it may be gone or have a lower level.",
+    help="What was published: a git revision of the repository that DIR lies in, or a site built "
+    "earlier. None of its submissions may be gone or have a lower level.",
 )
-@click.option(
-    "--workers",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=lambda: os.cpu_count() or 1,
-    show_default="one per core",
-    help="How many processes check submissions; few submissions are checked by one.",
-)
+@checkers
 @options.output_format
 @click.pass_context
 def command(
@@ -44,10 +36,10 @@ def command(
     """Check every submission and rerun in DIR/submissions, and write nothing.
 
     Every number is recomputed from its evidence, and every verdict of a rerun from the outcomes of
-    both sides, as `safebench leaderboard build` does. Beside that: each folder has the id of its
-    card; what DIR/log.jsonl says was published is there, and is signed with the key it was signed
-    with; with --against, nothing that was published is gone or has lost a level. This is what CI of
-    a submissions repository runs.
+    both sides, as `safebench leaderboard build` does. It is also checked that each folder has the
+    id of its card; that what DIR/log.jsonl lists as published is there, signed with the same key;
+    and, with --against, that nothing published is gone or has lost a level. CI of a submissions
+    repository runs this.
 
     \b
     Exit codes: 0 the board can be published; 1 there are problems, each with what to do; 2 the

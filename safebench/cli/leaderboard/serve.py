@@ -19,9 +19,9 @@ import click
 def command(site: Path, port: int) -> None:
     """Show the site that `safebench leaderboard build` wrote to SITE, until Ctrl-C.
 
-    Only this machine can reach it, and only files that the site's own list (SHA256SUMS) names are
-    given out. Every answer carries headers that forbid scripts, frames and requests from elsewhere,
-    so that the site is seen here as a careful web host would publish it.
+    Only this machine can reach it, and only files in the site's own list (SHA256SUMS) are served.
+    Every answer has headers that forbid scripts, frames and requests to other hosts, as a careful
+    web host would send them.
 
     \b
     Exit codes: 0 stopped by Ctrl-C; 2 the site or the port cannot be used.

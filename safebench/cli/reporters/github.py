@@ -59,7 +59,7 @@ def _annotation(path: str, finding: Finding) -> str:
 
 
 def _line(one: Checked) -> str:
-    """Return a card in a line that the runner does not take for a command."""
+    """Return a card as a line that the runner does not read as a command."""
     path = visible(one.path)
     if isinstance(one, Unreadable):
         text = f"{path}: unreadable: {visible(sentence(one.finding.message))}"
@@ -71,10 +71,10 @@ def _line(one: Checked) -> str:
 
 
 def _data(text: str) -> str:
-    """Return a message as a command holds it."""
+    """Return a message, escaped for a command."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    """Return the value of a property as a command holds it."""
+    """Return the value of a property, escaped for a command."""
     return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -15,7 +15,7 @@ STDIN = "<stdin>"
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A path that could not be read. It has what a checked card has, as far as that is known."""
+    """A path that could not be read, with the members of a checked card that reporters use."""
 
     path: str
     finding: Finding
@@ -38,7 +38,7 @@ Checked = CheckedCard | Unreadable
 
 
 def unreadable(path: str, problem: ReadError | OSError) -> Unreadable:
-    """Return a failure to read as something that reporters show."""
+    """Return a failure to read, in the form that reporters show."""
     if isinstance(problem, ReadError):
         line, column = problem.at or (0, 0)
         message, fix, lines = problem.found, problem.fix or "", problem.lines

@@ -46,7 +46,7 @@ def _worst(findings: Sequence[Finding]) -> Sequence[Finding]:
 
 
 def _blocks(path: str, findings: Sequence[Finding], lines: tuple[str, ...]) -> Iterator[str]:
-    """Yield each error; notes together, and what warns of the same field of several items."""
+    """Yield a block for each error; notes, and warnings about the same field, share one."""
     alike: dict[tuple[str, str], list[Finding]] = {}
     for number, finding in enumerate(findings):
         name = "".join(part for part in finding.pointer.split("/") if not part.isdecimal())

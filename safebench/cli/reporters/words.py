@@ -40,7 +40,7 @@ def end_column(finding: Finding) -> int:
 
 
 def tally(report: CheckedCard, level: str | None = None) -> str:
-    """Return what a card comes to, in one line; `level` is its level with colour."""
+    """Return the summary of a card in one line; `level` is its level with colour."""
     line = (
         f"{count(report.errors, 'error')}, {count(report.warnings, 'warning')}. "
         f"Level: {level or report.level}"
@@ -65,11 +65,11 @@ def repository_path(path: str) -> str | None:
 
 
 def whole_path(path: str) -> Path:
-    """Return a path from the top, without `..`; a link keeps its own name."""
+    """Return an absolute path without `..`; links are not followed."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the link
 
 
 def _spellings(file: Path, root: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield both as they are, then without links: a working folder is often reached by one."""
+    """Yield both as they are, then with links resolved: a working folder is often a link."""
     yield file, root
     yield file.parent.resolve() / file.name, root.resolve()

@@ -10,7 +10,6 @@ from safebench.analysis.variation import Variation
 from safebench.card.results import key_of
 from safebench.cli.console import print_wrapped, printer
 from safebench.cli.score_formats import judge_parts, parts
-from safebench.cli.score_formats.parts import diagnostics_table, reading_text, variation_table
 from safebench.cli.summary import INDENT, print_primary, print_scores
 from safebench.cli.tables import print_table
 from safebench.errors import visible
@@ -24,9 +23,10 @@ def render(report: ScoreReport) -> str:
     """Return the report as tables and sentences."""
     console = printer()
     with console.capture() as captured:
-        for sentence in judge_parts.turned(report):
+        differing = judge_parts.turned(report)
+        for sentence in differing:
             print_wrapped(console, "JUDGES DIFFER", sentence, 15)
-        if judge_parts.turned(report):
+        if differing:
             console.print()
         print_scores(console, report.card, report.results)
         console.print(f"[dim]{judge_parts.included_note(report)}[/dim]")
@@ -35,7 +35,8 @@ def render(report: ScoreReport) -> str:
             key = key_of(one.estimand)
             print_primary(console, report.card, report.results, one.estimand)
             if key in report.readings:
-                print_wrapped(console, "  read as", reading_text(report.readings[key]), INDENT)
+                text = parts.reading_text(report.readings[key])
+                print_wrapped(console, "  read as", text, INDENT)
             found = judge_parts.judge_error(report.corrections[key])
             print_wrapped(console, "  judge error", found, INDENT)
             if key in several:
@@ -51,7 +52,7 @@ def render(report: ScoreReport) -> str:
                 text = f"the training seed explains {found} of the variance, repeats the rest"
                 print_wrapped(console, "  between runs", text, INDENT)
         for start in range(0, len(report.primaries), _COLUMNS):
-            table = diagnostics_table(report.primaries[start : start + _COLUMNS])
+            table = parts.diagnostics_table(report.primaries[start : start + _COLUMNS])
             if any(row.kind == "main" for row in table.rows):
                 console.print()
                 print_table(console, table)
@@ -74,7 +75,7 @@ def _variation(console: Console, one: Variation) -> None:
     console.print(f"\n[bold]what varies: {name}[/bold], {one.task}, judge {one.judge}")
     console.print(f"  {parts.design(one)}", markup=False)
     print_wrapped(console, "  ", parts.what_varies(one), 2)
-    table = variation_table(one)
+    table = parts.variation_table(one)
     print_table(console, table, indent=2, style="dim")
     minor = sum(row.kind == "minor" for row in table.rows)
     if len(table.rows) > minor and parts.has_fixed(one):

@@ -8,7 +8,6 @@ that formats share.
 from __future__ import annotations
 
 import importlib
-from typing import Protocol, cast
 
 from safebench.analysis.report import ScoreReport
 
@@ -23,15 +22,8 @@ FULL = "full"
 """The text of `--full`."""
 
 
-class ScoreFormat(Protocol):
-    """A module that renders reports."""
-
-    def render(self, report: ScoreReport) -> str:
-        """Return the whole output, without a line break at its end."""
-        ...
-
-
 def render(report: ScoreReport, style: str) -> str:
-    """Return a report in one of `FORMATS`, or `FULL`."""
+    """Return a report in one of `FORMATS`, or `FULL`, without a line break at its end."""
     module = importlib.import_module(f"safebench.cli.score_formats.{style}")
-    return cast("ScoreFormat", module).render(report)
+    text: str = module.render(report)
+    return text

@@ -1,53 +1,6 @@
-"""JSON for programs. The keys are stable: later versions add to them and take none away.
+"""JSON for programs: docs/numbers.md has every key.
 
-    format       "safebench/score/1"
-    submission   the card's id
-    spec         the version of the standard that the card follows
-    trials       task -> `first 40 of 313 prompts`, for every task that was not measured whole
-    results      the card's section `results`, recomputed
-    primary      a list, one entry per primary estimand:
-      task, construct, condition, checkpoint, decoding, judge
-      seed_share      measure: share of the variance between these runs that is between seeds
-      seeds_needed    {sigma: measure, seeds, seeds_lower, seeds_upper, floor, margin, power}
-                      or absence
-      projections     [{seeds, repeats, prompts, se, lower, upper}], the design as it is first,
-                      or absence
-      diagnostics     name -> measure: flip_rate, krippendorff_alpha, seed_to_prompt_spread,
-                      dependability, new_seed_bound, worst_prompts, worst_decoding
-    variation    a list, one entry per task and construct:
-      task, construct, judge, condition, answers, runs, method
-      levels          facet -> levels
-      effects         [{effect, levels, fixed, variance, of_answers: measure, of_runs: measure}];
-                      an interaction's name is its facets joined by ":". Shares are of the whole
-                      variance where `fixed` (checkpoint, decoding), else of what remains with
-                      these held
-      seed_share      measure: between runs of one checkpoint and decoding, between seeds
-    judge_error  a list, one entry per score of `results`:
-      task, construct, condition, checkpoint, decoding, judge
-      score           measure: corrected for judge error
-      change          measure: the change from base, corrected; null where there is none
-      stability       measure: the bound with the judge's error; null where it is not rated
-    judges       a list, one entry per primary estimand that several judges decided:
-      task, construct, condition, checkpoint, decoding, judge
-      scores          judge -> {estimate, lower, upper}
-      changes         judge -> the same of the change from base
-      sign_turns      whether that change is up by one judge and down by another
-      pairs           [{judges: [a, b], kappa: measure}]
-      categories      [{name, share, n}]: share of responses on which the judges differ
-      wordings        [{scores, changes}], as above: one per prompted judge with three templates
-                      or more, everything else alike
-    readings     a list, one entry per primary change from base (spec/v1/reading.md):
-      task, construct, condition, checkpoint, decoding, judge
-      read_as         collapsed, worse, better, no_change or cannot_tell
-      beyond_margin   whether the whole 95 % interval lies beyond the margin
-      h               {estimate, lower, upper, lower_90, upper_90}: tuned minus base, radians
-      seeds, prompts
-    doubts       [{kind, text, moves, is_measured, remedy}], that which could move a primary
-                 number most first; `moves` is the standard's margin where nothing measures it
-    not_measured [{what, reason}]
-
-A measure is {estimate, lower, upper, confidence, n, method}, n a mapping of what was counted to
-its count, an end null where a bound is one-sided; or an absence, {not_measured: reason}.
+The keys are stable: later versions add to them and take none away.
 """
 
 from __future__ import annotations

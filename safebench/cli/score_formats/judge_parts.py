@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from safebench.analysis.correction import NOT_INCLUDED, Corrected, in_words
-from safebench.analysis.judges import Judges
+from safebench.analysis.judges import Judges, Wordings
 from safebench.analysis.measures import NotMeasured, Number
+from safebench.analysis.primaries import Primary
 from safebench.analysis.report import ScoreReport
 from safebench.card.results import key_of
 from safebench.cli.score_formats.parts import measure, short
@@ -47,28 +48,35 @@ def included_note(report: ScoreReport) -> str:
 def turned(report: ScoreReport) -> list[str]:
     """Return a sentence for every change from base whose sign depends on the judge."""
     return [
-        f"{_of(one)}: the change from base has no sign that the judges agree on, "
+        f"{about(one)}: the change from base has no sign that the judges agree on, "
         + listed(f"{change_text(change)} by {change.judge}" for change in one.changes)
         for one in report.judges
         if one.turns
     ]
 
 
-def _of(one: Judges) -> str:
+def about(one: Judges | Primary) -> str:
+    """Return the task and construct that an estimand is about."""
     return f"{one.estimand.task}, {construct_name(one.estimand.construct)}"
+
+
+def _ranges(one: Judges | Wordings) -> tuple[str, str, str]:
+    """Return the ranges of score, intervals and change from base, the last empty without any."""
+    changes = sorted(change.estimate for change in one.changes)
+    return (
+        " to ".join(map(proportion, one.estimates)),
+        interval(*one.ends),
+        f"{signed(changes[0])} to {signed(changes[-1])}" if changes else "",
+    )
 
 
 def judges_text(one: Judges) -> str:
     """Return the range of a score over judges, how far they agree, and where they do not."""
-    lowest, highest = one.estimates
+    scores, intervals, changes = _ranges(one)
     names = listed(score.judge for score in one.scores)
-    parts = [
-        f"{proportion(lowest)} to {proportion(highest)} over {names}, intervals "
-        f"{interval(*one.ends)}"
-    ]
-    if one.changes:
-        ends = sorted(change.estimate for change in one.changes)
-        parts.append(f"change from base {signed(ends[0])} to {signed(ends[-1])}")
+    parts = [f"{scores} over {names}, intervals {intervals}"]
+    if changes:
+        parts.append(f"change from base {changes}")
     for pair in one.pairs:
         parts.append(f"kappa of {listed(pair.judges)} {measure(pair.kappa)}")
     apart = [f"{c.name} {percent(c.share)}" for c in one.categories[:3] if c.share > 0]
@@ -78,20 +86,14 @@ def judges_text(one: Judges) -> str:
 
 
 def wordings_text(one: Judges) -> str:
-    """Return the range of a score over wordings of each prompted judge that has enough."""
+    """Return the range of a score over wordings, for each prompted judge with enough of them."""
     parts = []
     for found in one.wordings:
-        lowest, highest = found.estimates
+        scores, intervals, changes = _ranges(found)
         names = listed(score.judge for score in found.scores)
-        text = (
-            f"{proportion(lowest)} to {proportion(highest)} over "
-            f"{count(len(found.scores), 'wording')} of one judge ({names}), intervals "
-            f"{interval(*found.ends)}"
-        )
-        if found.changes:
-            ends = sorted(change.estimate for change in found.changes)
-            text += f", change from base {signed(ends[0])} to {signed(ends[-1])}"
-        parts.append(text)
+        wordings = f"{count(len(found.scores), 'wording')} of one judge ({names})"
+        text = f"{scores} over {wordings}, intervals {intervals}"
+        parts.append(f"{text}, change from base {changes}" if changes else text)
     return "; ".join(parts)
 
 
@@ -99,21 +101,11 @@ def judges_table(report: ScoreReport) -> Table:
     """Return a row for every primary estimand that several judges decided."""
     rows = []
     for one in report.judges:
-        lowest, highest = one.estimates
-        change = sorted(c.estimate for c in one.changes)
+        scores, intervals, changes = _ranges(one)
+        names = ", ".join(score.judge for score in one.scores)
         agree = "; ".join(f"{listed(p.judges)} {measure(p.kappa)}" for p in one.pairs)
-        rows.append(
-            Row(
-                (
-                    _of(one),
-                    ", ".join(score.judge for score in one.scores),
-                    f"{proportion(lowest)} to {proportion(highest)}",
-                    interval(*one.ends),
-                    f"{signed(change[0])} to {signed(change[-1])}" if change else NOT_MEASURED,
-                    agree,
-                )
-            )
-        )
+        cells = (about(one), names, scores, intervals, changes or NOT_MEASURED, agree)
+        rows.append(Row(cells))
     heads = ("Estimand", "Judges", "Score", "Intervals", "Change from base", "Kappa")
     return Table(
         columns(*heads),

@@ -139,7 +139,7 @@ def _label(name: str) -> str:
 def _text(text: str) -> str:
     """Return text that LaTeX prints as it stands, on one line.
 
-    Beyond Latin letters a character is named by its number: no engine prints them all.
+    Characters other than Latin letters are given by number: no engine prints them all.
     """
     plain = "".join(_char(c) for c in " ".join(text.split()))
     return _MINUS.sub("$-$", _LIGATURES.sub(r"{}\g<0>", plain))

@@ -18,15 +18,10 @@ from safebench.card.completeness import states
 from safebench.card.document import dotted
 from safebench.card.results import MARGIN, base_key, find, key_of
 from safebench.cli.score_formats import judge_parts, parts
-from safebench.cli.score_formats.parts import (
-    diagnostics_table,
-    primary_table,
-    variation_table,
-)
 from safebench.cli.summary import cut_text, judged, score_table
 from safebench.cli.tables import Table
 from safebench.site.fields import table as field_table
-from safebench.words import construct_name, count, listed, sentence, setting
+from safebench.words import count, listed, sentence, setting
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,52}\b")
@@ -65,7 +60,7 @@ def fill(template: str, report: ScoreReport, filters: Mapping[str, Callable[...,
 
 
 def _tables(report: ScoreReport, trials: str) -> Iterator[Table]:
-    """Yield every table that has rows, as a paper prints them; each says that it is a trial's."""
+    """Yield every table that has rows, for a paper; those of a trial say that they are."""
     scores = replace(
         score_table(report.card, report.results, judged(report.results), in_full=True),
         name="scores",
@@ -76,11 +71,11 @@ def _tables(report: ScoreReport, trials: str) -> Iterator[Table]:
     first, *others = scores.columns
     tables = [
         replace(scores, columns=(replace(first, title="Condition"), *others)),
-        primary_table(report),
+        parts.primary_table(report),
         judge_parts.corrected_table(report),
         judge_parts.judges_table(report),
-        diagnostics_table(report.primaries, in_full=True),
-        *map(variation_table, report.variations),
+        parts.diagnostics_table(report.primaries, in_full=True),
+        *map(parts.variation_table, report.variations),
     ]
     for table in tables:
         if table.rows:
@@ -142,7 +137,7 @@ def _items(section: Any, skip: tuple[str, ...] = ()) -> str:
 
 
 def _inside(label: str) -> str:
-    """Return a label as it stands within a sentence; `LoRA` and `SHA-256` keep their capitals."""
+    """Return a label for use within a sentence; `LoRA` and `SHA-256` keep their capitals."""
     begins_like_a_word = label.split()[0][1:].rstrip(":").islower()
     return label[:1].lower() + label[1:] if begins_like_a_word else label
 
@@ -164,7 +159,7 @@ def _statistics(report: ScoreReport) -> Iterator[tuple[str, str]]:
     methods = listed(dict.fromkeys(s.method for s in scores)) if scores else "none"
     changes = list(dict.fromkeys(c.method for c in report.results.changes))
     cuts = [
-        f"{one.estimand.task}, {construct_name(one.estimand.construct)}: {cut}"
+        f"{judge_parts.about(one)}: {cut}"
         for one in report.primaries
         if (cut := cut_text(one.score, find(scores, base_key(one.score))))
     ]
@@ -193,6 +188,6 @@ def _judge_error(report: ScoreReport) -> str:
     """Return what judge error makes of the primary numbers; first, changes that turn with it."""
     found = list(judge_parts.turned(report))
     for one in report.primaries:
-        name = f"{one.estimand.task}, {construct_name(one.estimand.construct)}"
-        found.append(f"{name}: {judge_parts.judge_error(report.corrections[key_of(one.estimand)])}")
+        error = judge_parts.judge_error(report.corrections[key_of(one.estimand)])
+        found.append(f"{judge_parts.about(one)}: {error}")
     return f"{'. '.join(found)}." if found else "No primary number was measured."

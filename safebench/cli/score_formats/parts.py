@@ -45,7 +45,7 @@ DIAGNOSTICS = {
 }
 """What each diagnostic is called."""
 _SEEDS = 5
-"""Seeds whose scores a table has room for; of more, the range."""
+"""Most seeds whose scores are listed in a table; for more, the range is."""
 _SMALL = 0.01
 """Share below which an interaction is minor."""
 WHOLE_NOTE = (
@@ -140,7 +140,7 @@ def _estimate(pair: tuple[Effect, Number]) -> float:
 
 
 def has_fixed(one: Variation) -> bool:
-    """Tell whether checkpoints or decodings are compared, which nobody sampled."""
+    """Tell whether several checkpoints or decodings are compared: fixed, not sampled ones."""
     return max(one.levels["checkpoint"], one.levels["decoding"]) > 1
 
 
@@ -167,7 +167,7 @@ def source(effect: Effect, one: Variation) -> str:
 
 
 def seeds_needed(one: Primary) -> str:
-    """Return how many seeds an equivalence verdict needs, and how little a pilot knows of it."""
+    """Return how many seeds an equivalence verdict needs, and how uncertain that number is."""
     needed = one.seeds_needed
     if isinstance(needed, NotMeasured):
         return f"not known: {needed.reason}"

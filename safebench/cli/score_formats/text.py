@@ -14,7 +14,7 @@ from safebench.card.base import NotReported
 from safebench.card.card import Card
 from safebench.card.measured import MeasuredStability
 from safebench.card.results import base_key, find, key_of
-from safebench.cli.console import print_wrapped, screen
+from safebench.cli.console import SCREEN_WIDTH, print_wrapped, printer
 from safebench.cli.score_formats.judge_parts import turned
 from safebench.cli.score_formats.parts import doubt_size
 from safebench.cli.summary import change_text, score_text, trial_text
@@ -29,7 +29,7 @@ _REMEDIES = 3
 
 def render(report: ScoreReport) -> str:
     """Return the report on one screen."""
-    console = screen()
+    console = printer(SCREEN_WIDTH)
     with console.capture() as captured:
         print_wrapped(console, "", visible(headline(report)), 0)
         if trials := trial_text(report.card):
@@ -41,12 +41,13 @@ def render(report: ScoreReport) -> str:
         console.print()
         print_wrapped(console, "Would another seed agree?", _agreement(report), 27)
         _print_doubts(console, report)
+    # rich pads the cells of a row with spaces, up to its end.
     return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))
 
 
 def next_steps(report: ScoreReport, folder: Path) -> str:
     """Return what to do about the first doubts, and where everything else is."""
-    console, name = screen(), visible(shlex.quote(str(folder)))
+    console, name = printer(SCREEN_WIDTH), visible(shlex.quote(str(folder)))
     remedies = dict.fromkeys(doubt.remedy for doubt in report.doubts if doubt.remedy)
     with console.capture() as captured:
         if remedies:

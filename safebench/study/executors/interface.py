@@ -19,11 +19,11 @@ from safebench.errors import RunError
 
 Kind = Literal["answer", "tune", "generate", "judge"]
 KINDS: tuple[Kind, ...] = ("answer", "tune", "generate", "judge")
-"""In the order in which they are done where several could be: what most waits for comes first."""
+"""In order of priority: what most other units wait for is done first."""
 ATTEMPTS = 3
-"""A unit whose worker was lost as often is given up."""
+"""A unit is given up when its worker was lost this many times."""
 _LOOK_AHEAD = 1024
-"""Units that are looked at before their turn: however many there are, few are held."""
+"""Units that are held at once: a grid of millions is listed only as it is worked off."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Unit:
     after: tuple[str, ...] = ()
     """Names of units listed earlier that must have ended well."""
     warm: str = ""
-    """What a worker has loaded once it did this unit: it is given others with the same."""
+    """What a worker has loaded once it has done this unit; it is given units with the same next."""
     given: Any = None
-    """What the work is told of it; small, it travels."""
+    """What the work needs to know of it; small, since it is sent to the worker."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ class Lost:
 
 
 Work = Callable[[Unit], Any]
-"""Does a unit; returns what is small, and raises what a person has to know."""
+"""Does a unit; returns a small result, and raises what a person has to know."""
 OpenWork = Callable[[], Work]
 """Called once in every worker, before its first unit; it is pickled on the way there."""
 
 
 class LostError(RunError):
-    """Workers were lost again and again while they did one unit; the others are not affected."""
+    """Workers were lost repeatedly on one unit; other units are not affected."""
 
 
 class Executor(Protocol):
@@ -95,7 +95,7 @@ class Executor(Protocol):
 
 
 def do(work: Work, unit: Unit) -> Ended:
-    """Do a unit; what the work raises is a result, in a form that can travel."""
+    """Do a unit; what the work raises is part of the result, in a form that can be pickled."""
     try:
         return Ended(unit, value=work(unit))
     except Exception as problem:
@@ -125,9 +125,9 @@ def perform(
 ) -> Iterator[Ended]:
     """Do all units, and yield each as it ends.
 
-    What waits for a unit begins only after the caller has come back for the next result, so that
-    it can be put in place first. What waits for one that ended with a problem is left out. A unit
-    whose worker was lost is given to another, `ATTEMPTS` times in all.
+    Units that wait for another begin only when the caller asks for the next result, so that it can
+    put that unit's result in place first. Units that wait for a failed one are left out. A unit
+    whose worker was lost is given to another worker, `ATTEMPTS` times in all.
 
     Args:
         executor: Opened.
@@ -169,7 +169,7 @@ def _given_up(event: Lost) -> LostError:
 
 
 class _Queue:
-    """Units in the order of their kinds, as far as what they wait for has ended."""
+    """Units by priority; each becomes ready when all that it waits for has ended."""
 
     def __init__(self, units: Iterable[Unit]) -> None:
         self._more = iter(units)
@@ -179,7 +179,7 @@ class _Queue:
         self._failed: set[str] = set()
 
     def take(self, warm: str) -> Unit | None:
-        """Return the next unit, if one can begin, rather one for which a worker is warm."""
+        """Return the next ready unit, preferring one that fits what the worker has loaded."""
         self._fill()
         for ready in self._ready.values():
             if ready:
@@ -189,11 +189,11 @@ class _Queue:
         return None
 
     def put_back(self, unit: Unit) -> None:
-        """Put a unit first that has to be done again."""
+        """Put a unit that has to be done again at the front."""
         self._ready[unit.kind].appendleft(unit)
 
     def end(self, ended: Ended) -> None:
-        """Note that a unit ended, and let begin what waited for it."""
+        """Note that a unit ended, and release the units that waited for it."""
         self._open.discard(ended.unit.name)
         if ended.problem is not None:
             self._failed.add(ended.unit.name)
@@ -207,7 +207,7 @@ class _Queue:
         return not self._waiting and not any(self._ready.values())
 
     def _fill(self) -> None:
-        """Look at more units, unless enough of them are at hand."""
+        """Take in more units, unless enough are held."""
         while sum(map(len, self._ready.values())) + len(self._waiting) < _LOOK_AHEAD:
             unit = next(self._more, None)
             if unit is None:

@@ -16,13 +16,13 @@ from typing import Any
 from safebench.study.executors.interface import Ended, Lost, OpenWork, Unit, Work, do
 
 _PATIENCE = 10.0
-"""Seconds for idle workers to end by themselves, which leaves nothing behind."""
+"""Seconds that idle workers get to end cleanly before they are killed."""
 Environment = dict[str, str]
-"""Environment variables that a worker has beside those of this process."""
+"""Environment variables that a worker has in addition to those of this process."""
 
 
 class InProcess:
-    """Does each unit in this process when it is given."""
+    """Does each unit in this process, as soon as it is given."""
 
     workers = 1
 
@@ -39,7 +39,7 @@ class InProcess:
         """Nothing is held."""
 
     def free(self) -> list[str]:
-        """Return the only worker once its unit was taken back."""
+        """Return the only worker, unless its last result is still to be fetched."""
         return [] if self._ended else [""]
 
     def give(self, worker: str, unit: Unit) -> None:
@@ -61,9 +61,9 @@ class Local:
     def __init__(
         self, open_work: OpenWork, environments: Sequence[Environment], *, fork: bool
     ) -> None:
-        """Take what opens the work in a worker, and the environment of every worker.
+        """Take the work to open in each worker, and the environment of each.
 
-        `fork` lets workers begin with everything imported; not where they use an accelerator.
+        `fork` starts workers with everything imported; not for workers that use an accelerator.
         """
         self.workers = len(environments)
         self._open_work = open_work
@@ -73,13 +73,13 @@ class Local:
         self._context: Any = multiprocessing.get_context("forkserver" if can_fork else "spawn")
 
     def __enter__(self) -> Local:
-        """Let what is forked have imported everything before."""
+        """Have the process that workers are forked from import everything once."""
         if self._context.get_start_method() == "forkserver":
             self._context.set_forkserver_preload([self._open_work.__class__.__module__, __name__])
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Kill workers that are at work, whose units are done again; let the others end."""
+        """Kill busy workers, whose units will be done again; let the idle ones end."""
         for worker in self._running.values():
             if worker.unit is not None:
                 worker.process.kill()
@@ -92,15 +92,12 @@ class Local:
         self._running.clear()
 
     def free(self) -> list[str]:
-        """Return the workers without a unit, those first that are running."""
-        found = [name for name in self._environments if not self._is_busy(name)]
-        return sorted(found, key=lambda name: name not in self._running)
-
-    def _is_busy(self, name: str) -> bool:
-        return name in self._running and self._running[name].unit is not None
+        """Return the workers without a unit, running ones first."""
+        idle = [name for name, worker in self._running.items() if worker.unit is None]
+        return idle + [name for name in self._environments if name not in self._running]
 
     def give(self, worker: str, unit: Unit) -> None:
-        """Send a unit to a worker, which is started where it is not running."""
+        """Send a unit to a worker; start the worker if it is not running."""
         if worker not in self._running:
             ours, theirs = self._context.Pipe()
             process = self._context.Process(
@@ -108,7 +105,7 @@ class Local:
                 # Pickled here, so that a worker imports no library before it is ready.
                 args=(theirs, pickle.dumps(self._open_work)),
             )
-            with _beside(self._environments[worker]):
+            with variables(self._environments[worker]):
                 process.start()
             theirs.close()
             self._running[worker] = _Worker(process, ours)
@@ -143,8 +140,8 @@ class _Worker:
 
 
 @contextmanager
-def _beside(environment: Environment) -> Iterator[None]:
-    """Have environment variables for the time of the block; a process started then has them."""
+def variables(environment: Environment) -> Iterator[None]:
+    """Set environment variables for the time of the block; a process started in it keeps them."""
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:

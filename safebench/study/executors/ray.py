@@ -1,7 +1,7 @@
 """Units on a Ray cluster, or on an instance of Ray that this process starts on the loopback.
 
-Its workers are actors that this module starts, gives units to and replaces: Ray itself would let a
-unit wait for the node that went away.
+This module starts its workers (actors), gives them units and replaces them: Ray itself would let a
+unit wait for a node that is gone.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _ENVIRONMENT: Final = {
     # would listen on all interfaces, or translate 127.0.0.1 into an address that others reach.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
-"""Of an own instance; read when ray is imported. Its token is a file in the home folder."""
+"""For an instance of our own; read when ray is imported. Its token is in the home folder."""
 _LOOK_AGAIN: Final = 1.0
-"""Seconds between looks at the nodes there are: some go, others come."""
+"""Seconds between looks at the nodes of the cluster, which come and go."""
 _PATIENCE: Final = 60.0
-"""Seconds without any node that could take a worker, before that is an error."""
+"""Seconds without a usable node before that is an error."""
 _SETTINGS: Final = b"\x04"
 _GREETING: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + _SETTINGS + b"\0\0\0\0\0"
-"""How a client of gRPC begins (RFC 9113): with settings, none here; a server answers with its."""
+"""How a client of gRPC begins (RFC 9113): with empty settings; a server answers with its own."""
 _STILLBORN: Final = 3
-"""As many workers may end before they have begun."""
+"""Workers that may die while they start before the run gives up."""
 
 
 class _Worker:
@@ -75,9 +75,9 @@ class Ray:
 
         Args:
             open_work: Called in every worker.
-            workers: At most as many; without GPUs as many as there are CPUs.
+            workers: Most workers; None is one for each GPU, or for each node without any.
             address: `HOST:PORT` of a cluster, or `auto`; None starts an instance of its own.
-            on_cpu: Leaves GPUs alone.
+            on_cpu: Use no GPUs.
 
         Raises:
             MissingDependencyError: Ray is not installed.
@@ -152,7 +152,7 @@ class Ray:
             self._ray.shutdown()
 
     def free(self) -> list[str]:
-        """Return the actors that wait for a unit; new nodes are given actors before."""
+        """Return the actors that wait for a unit, after starting actors on new nodes."""
         self._hire()
         return [name for name, actor in self._actors.items() if actor.awaited is None]
 
@@ -217,7 +217,7 @@ class Ray:
             self._actors[f"{next(self._numbers)}"] = _Actor(worker)
 
     def _places(self) -> tuple[int, bool]:
-        """Return how many workers the nodes of now can have, and whether they are on GPUs."""
+        """Return how many workers the present nodes can have, and whether these use GPUs."""
         found = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         gpus = 0 if self._on_cpu else sum(int(one.get("GPU", 0)) for one in found)
         cpus = sum(int(one.get("CPU", 0)) for one in found)
