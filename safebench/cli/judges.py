@@ -97,7 +97,7 @@ def _plain(one: Preset, lacking: list[Missing]) -> dict[str, Any]:
 
 
 def _lines(one: Preset, entry: dict[str, Any], lacking: list[Missing]) -> Iterator[str]:
-    said = {
+    lines = {
         "decides": ", ".join(one.entry["constructs"]),
         "reads": f"{one.entry['parser']}: {PARSERS[one.entry['parser']].about}",
         "template": f"{one.published} (digest {one.digest})",
@@ -106,7 +106,7 @@ def _lines(one: Preset, entry: dict[str, Any], lacking: list[Missing]) -> Iterat
         "note": one.note,
     }
     yield click.style(f"{one.name}: {one.about}", bold=True)
-    for label, text in said.items():
+    for label, text in lines.items():
         if text:
             yield f"  {label:<9} {text}"
     yield ""

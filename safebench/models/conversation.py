@@ -36,7 +36,7 @@ DEFAULT_TEMPLATE = "default"
 _PROBE = "What is the capital of France?"
 _CLOCK = "strftime_now"
 _DATES = "dates_of_the_card"
-_TOLD = f"{{% macro {_CLOCK}(format) %}}{{{{ {_DATES}[format] }}}}{{% endmacro %}}\n"
+_FIXED_CLOCK = f"{{% macro {_CLOCK}(format) %}}{{{{ {_DATES}[format] }}}}{{% endmacro %}}\n"
 """Put before a template that asks for the date; Jinja drops the line break after it."""
 _ALWAYS = frozenset(
     f"messages tools documents add_generation_prompt raise_exception range namespace dict {_CLOCK}"
@@ -105,13 +105,13 @@ class _Bound:
         """Render as the tokenizer's class does, after a trial has stayed within bounds."""
         named = {**self.arguments, **named}
         several = bool(conversation) and isinstance(conversation[0], list | tuple)
-        text, told = self._text(named), dict[str, str]()
+        text, dates = self._text(named), dict[str, str]()
         for messages in conversation if several else [conversation]:
             if text is not None:
-                told |= try_chat(text, self._values(messages, named), self.place, self.date)
-        if text is not None and told:
+                dates |= try_chat(text, self._values(messages, named), self.place, self.date)
+        if text is not None and dates:
             # transformers hands a template plain data alone, and its own clock.
-            named |= {"chat_template": _TOLD + text, _DATES: told}
+            named |= {"chat_template": _FIXED_CLOCK + text, _DATES: dates}
         own = type(self.tokenizer).apply_chat_template
         return own(self.tokenizer, conversation, *rest, **named)
 

@@ -133,7 +133,7 @@ def try_chat(
             "tomorrow",
             fix=f"pin the day in the card, in {where}: `date: YYYY-MM-DD`",
         )
-    return dict(answer["told"])
+    return dict(answer["dates"])
 
 
 def names_read(template: str, where: str, *, chat: bool = True) -> list[str]:

@@ -70,14 +70,14 @@ class _Clock:
     """The function that gives a template the date: midnight of a day; keeps each answer."""
 
     def __init__(self, day: str | None) -> None:
-        self.day, self.told = day, dict[str, str]()
+        self.day, self.asked = day, dict[str, str]()
 
     def __call__(self, format: str) -> str:
         """Return the day in a format of strftime."""
         if self.day is None:
             raise _DateAskedError
-        self.told[format] = datetime.fromisoformat(self.day).strftime(format)
-        return self.told[format]
+        self.asked[format] = datetime.fromisoformat(self.day).strftime(format)
+        return self.asked[format]
 
 
 @lru_cache(maxsize=16)
@@ -100,7 +100,7 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
             if length > limit:
                 return {"limit": f"writes more than {limit:,} characters"}
             parts.append(part)
-        return {"text": "".join(parts), "told": clock.told}
+        return {"text": "".join(parts), "dates": clock.asked}
     except _DateAskedError:
         return {"date": True}
     except MemoryError:

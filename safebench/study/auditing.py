@@ -253,14 +253,14 @@ def read_sheets(
     path = submission.path(AUDIT_FILE)
     replace_file(path, labels_csv(table, (*COLUMNS, *named.values())))
     judges = {name: agreements(items) for name, items in _judged(submission, path).items()}
-    said = {
+    source = {
         "data": f"audit of {count(len(table), 'response')} drawn with seed {drawn['seed']}, "
         f"{count(len(raters), 'rater')}",
         "drawn": "random" if drawn["strata"] == "task" else "stratified",
         "labels_sha256": sha256_of(path),
         "same_prompts": True,
     }
-    entries = {name: [one.entry(**said) for one in found] for name, found in judges.items()}
+    entries = {name: [one.entry(**source) for one in found] for name, found in judges.items()}
     file = submission.path(CARD_FILE)
     store(file, submission, entries, AUDIT_FILE, DRAWN_FILE)
     kappa, alpha = _between(rows, by_rater)

@@ -113,11 +113,11 @@ def _check_templated_there(model: ApiModel | WeightsModel, engine: Engine) -> No
         RunError: the card gives one of them.
     """
     template = getattr(model, "chat_template", None)
-    for said, what in (
+    for is_set, what in (
         (isinstance(template, ChatTemplateFromFile), "is a file"),
         (getattr(template, "date", None) is not None, "has a date"),
     ):
-        if said:
+        if is_set:
             raise RunError(
                 f"model.chat_template {what}, but the backend {engine.name} sends conversations: "
                 "its server applies a template and a clock of its own",

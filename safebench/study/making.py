@@ -84,7 +84,7 @@ class Made:
     """The part of the environment that the unit used."""
     seconds: float
     responses: int = 0
-    said: str = ""
+    remark: str = ""
     """A line for the person who watches."""
     where: str = field(default_factory=socket.gethostname)
     """Name of the machine."""
@@ -271,10 +271,10 @@ class Maker:
 
         train() if shared is None else shared.get(place, train, self._wait)
         free_memory(idle=True)
-        said = ""
+        remark = ""
         if states is not None and states.began_at:
-            said = f"{condition}, training seed {seed}: went on after step {states.began_at}"
-        return self._made(path, sha256_of_folder(place), began, said=said)
+            remark = f"{condition}, training seed {seed}: went on after step {states.began_at}"
+        return self._made(path, sha256_of_folder(place), began, remark=remark)
 
     def _states(self, folder: Path, given: tuple[str, int]) -> States | None:
         """Return where a fine-tuning saves its states; None where it saves none."""
@@ -340,7 +340,7 @@ class Maker:
             hashlib.sha256(content).hexdigest(),
             began,
             responses=len(rows),
-            said=empty if is_mute else "",
+            remark=empty if is_mute else "",
         )
 
     def _answered(self, block: str, count: int) -> None:

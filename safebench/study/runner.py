@@ -235,8 +235,8 @@ class Runner:
             judge, block = unit.given
             store.put(made.path, store.judged(block, judge), made.sha256)
             store.journal.note("graded", judge=judge, block=block, seconds=made.seconds)
-        if made.said:
-            self.progress.say(made.said)
+        if made.remark:
+            self.progress.say(made.remark)
 
     def _lost(self, event: Lost) -> None:
         """Note that a worker was lost; its unit is done again."""

@@ -89,13 +89,13 @@ def command(
     items = judged(matched.labels, matched.constructs, found, matched.outputs)
     results = agreements(items)
     weighted = any(one.weighted for one in results)
-    said = {
+    source = {
         "data": data or read.name,
         "drawn": drawn or ("stratified" if weighted else None),
         "labels_sha256": read.sha256,
         "same_prompts": matched.same_prompts,
     }
-    entries = [one.entry(**said) for one in results]
+    entries = [one.entry(**source) for one in results]
     given = entry.calibration if isinstance(entry.calibration, tuple) else ()
     drifts = [drift(one, given) for one in entries]
     if style == "json":

@@ -97,7 +97,7 @@ def command(name: str, card: Path | None, style: str, device: str | None) -> Non
 
 def _line(one: Answer) -> str:
     known = "complied" if one.case.complied else "did not comply"
-    said = one.decision.verdict or f"score {one.decision.score}"
+    verdict = one.decision.verdict or f"score {one.decision.score}"
     text = " ".join(one.case.response.split())
     text = text if len(text) <= _CUT else f"{text[:_CUT]}..."
-    return f"{one.case.part}: {known}, judged {said}: {visible(text) or '(empty)'}"
+    return f"{one.case.part}: {known}, judged {verdict}: {visible(text) or '(empty)'}"

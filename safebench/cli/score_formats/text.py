@@ -143,14 +143,14 @@ def _agreement(report: ScoreReport) -> str:
         else:
             rated[name] = found
     several = len(parts) + len(rated) > 1
-    said = [f"{words.listed(of)}: {why}" if several else why for why, of in parts.items()]
+    bounds = [f"{words.listed(of)}: {why}" if several else why for why, of in parts.items()]
     if rated:
         least = (f"{name} at least {_bound(one.lower)}" for name, one in rated.items())
         normal = ", ".join(_bound(one.lower_if_normal) for one in rated.values())
         seeds = words.count(max(one.seeds for one in rated.values()), "seed")
         text = "the probability that one more seed scores within the margin"
-        said.insert(0, f"{', '.join(least)} ({normal} if seeds spread normally): {text}; {seeds}")
-    return "; ".join(said)
+        bounds.insert(0, f"{', '.join(least)} ({normal} if seeds spread normally): {text}; {seeds}")
+    return "; ".join(bounds)
 
 
 def _bound(value: float | None) -> str:

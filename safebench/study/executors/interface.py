@@ -111,9 +111,9 @@ def _portable(problem: Exception) -> Exception:
             return problem
     except Exception:  # noqa: S110 - said below, as the type's name and message
         pass
-    told = RuntimeError(f"{type(problem).__name__}: {problem}")
-    told.add_note(traceback.format_exc())
-    return told
+    portable = RuntimeError(f"{type(problem).__name__}: {problem}")
+    portable.add_note(traceback.format_exc())
+    return portable
 
 
 def perform(
