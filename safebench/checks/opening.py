@@ -168,10 +168,10 @@ def _compare(folder: Path, secret: bytes, texts: Texts) -> Opened:
         if key not in texts:
             problems.append(f"row {number}: the original has no such response")
             continue
-        for column, text in zip(TEXTS, row, strict=True):
+        for column, stored in zip(TEXTS, row, strict=True):
             text = texts[key][column]
             expected = None if text is None else commitment(salts.of(column, key), text)
-            if text != expected:
+            if stored != expected:
                 problems.append(f"row {number}: {column} is not what was committed")
     missing = len(texts.keys() - found)
     if missing:
