@@ -170,6 +170,35 @@ def real() -> Iterator[Row]:
         yield label, span(runs), *changes
 
 
+ASKED_AGAIN = (
+    ("harm, StrongREJECT", "harm", "strongreject"),
+    ("harm, XSTest's unsafe half", "harm", "xstest"),
+    ("over-refusal, XSTest's safe half", "over_refusal", "xstest"),
+    ("capability, small questions", "capability", "capability"),
+)
+
+
+def asked_again() -> Iterator[Row]:
+    """The real model's adapters at temperature 0.7: two repeats, and the seeds beside greedy."""
+    yield (
+        "",
+        "base, greedy and T = 0.7",
+        "tuned, greedy: five seeds",
+        "tuned, T = 0.7: five seeds",
+        "two repeats apart: base",
+        "tuned, mean",
+    )
+    for label, construct, task in ASKED_AGAIN:
+        base, warm, tuned, sampled = (
+            block("smollm2-sampled", construct, condition, decoding, task=task).scores.mean(axis=2)
+            for condition in ("base", "tuned")
+            for decoding in ("greedy", "t07")
+        )
+        both = " and ".join(proportion(float(runs.mean())) for runs in (base, warm))
+        apart = (proportion(float(np.ptp(runs, axis=1).mean()), 3) for runs in (warm, sampled))
+        yield label, both, span(tuned.mean(axis=1)), span(sampled.mean(axis=1)), *apart
+
+
 TABLES: dict[str, Callable[[], Iterator[Row]]] = {
     "alone": alone,
     "repeats": repeats,
@@ -178,6 +207,7 @@ TABLES: dict[str, Callable[[], Iterator[Row]]] = {
     "content": content,
     "severity": severity,
     "real": real,
+    "asked_again": asked_again,
 }
 
 

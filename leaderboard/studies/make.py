@@ -23,6 +23,8 @@ ROOT = HERE.parents[1]
 WORK = ROOT / "build" / "studies"
 BOARD = HERE.parent / "submissions"
 Plan = dict[str, Any]
+ADAPTERS_OF = {"smollm2-sampled": "smollm2-house-and-facts"}
+"""Studies that fine-tune nothing, and whose adapters they ask."""
 
 
 def plan_of(name: str) -> Plan:
@@ -49,6 +51,8 @@ def prepare(name: str) -> Path:
     folder = WORK / name
     folder.mkdir(parents=True, exist_ok=True)
     plan = plan_of(name)
+    if name in ADAPTERS_OF:
+        plan["model"]["weights"] = weights_of(ADAPTERS_OF[name])
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
     beside = {one["path"]: HERE / one["path"] for one in plan["data"] if "path" in one}
     beside |= {one["id"]: WORK / one["id"] for one in plan["judge"] if one["kind"] == "classifier"}
@@ -67,6 +71,17 @@ def prepare(name: str) -> Path:
             there.parent.mkdir(parents=True, exist_ok=True)
             there.symlink_to(source) if source.is_dir() else shutil.copyfile(source, there)
     return folder / "plan.yaml"
+
+
+def weights_of(name: str) -> list[dict[str, Any]]:
+    """Return the tuned weights of another study, as a plan beside it lists them."""
+    card = execute(name) / "card.yaml"
+    listed = yaml.safe_load(card.read_text(encoding="utf-8"))["model"]["weights"]
+    return [
+        one | {"path": f"../{name}/out/{one['path']}"}
+        for one in listed
+        if one["condition"] == "tuned"
+    ]
 
 
 def safebench(*arguments: object) -> int:
@@ -122,13 +137,20 @@ def publish(made: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for old in (path for path in target.iterdir() if path.name != "reruns"):
         shutil.rmtree(old) if old.is_dir() else old.unlink()
-    card = Submission.read(made).card
+    card, trained = Submission.read(made).card, made
+    if target.name in ADAPTERS_OF:  # nothing was read of the data: the card of the adapters has it
+        trained = WORK / ADAPTERS_OF[target.name] / "out"
+        names = [one.name for one in card.data]
+        listed_there = Submission.read(trained).card.data
+        data = tuple(one for one in listed_there if one.name in names)
+        card = card.model_copy(update={"data": data})
     listed = ["outcomes.parquet"]
     listed += [one.path for one in card.data if isinstance(one.path, str)]
     for path in [*listed, "verdict.json"]:
-        if (made / path).is_file():
+        source = (trained if path.startswith("data/") else made) / path
+        if source.is_file():
             (target / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(made / path, target / path)
+            shutil.copyfile(source, target / path)
     files = describe_files(target, [path for path in listed if (target / path).is_file()])
     write_manifest(target, files)
     evidence = card.given_evidence.model_copy(update={"files": files})
@@ -137,7 +159,12 @@ def publish(made: Path, target: Path) -> None:
         base = card.model.base.model_copy(
             update={"id": plan_of(target.name)["model"]["base"]["id"]}
         )
-        changes["model"] = card.model.model_copy(update={"base": base})
+        # Where they lay when they were made; the other study's card lists the same.
+        weights = tuple(
+            one.model_copy(update={"path": str(one.path).rpartition("/out/")[2]})
+            for one in card.model.weights
+        )
+        changes["model"] = card.model.model_copy(update={"base": base, "weights": weights})
     dump_card(card.model_copy(update=changes), target / "card.yaml")
 
 

@@ -57,13 +57,16 @@ def test_every_verdict_of_a_rerun_is_on_the_board() -> None:
 
 def test_a_study_is_made_from_the_plan_that_its_card_has() -> None:
     plan_of = runpy.run_path(str(STUDIES / "make.py"))["plan_of"]
-    for name in yaml.safe_load((STUDIES / "studies.yaml").read_text()):
+    own = [path.stem for path in STUDIES.glob("*.yaml") if path.stem not in ("studies", "tiny")]
+    assert own
+    for name in [*yaml.safe_load((STUDIES / "studies.yaml").read_text()), *own]:
         plan = plan_of(name)
         card = load_card(make_expected.BOARD / "submissions" / name / "card.yaml")
         assert card.submission.id == name == plan["submission"]["id"]
         assert card.submission.title == plan["submission"]["title"]
         assert card.hyperparameters.learning_rate == float(plan["hyperparameters"]["learning_rate"])
-        assert len(card.seeds.training) == plan["seeds"]["training"]
+        seeds = plan["seeds"]["training"]
+        assert len(card.seeds.training) == (seeds if isinstance(seeds, int) else len(seeds))
         assert [d.name for d in card.decoding] == [d["name"] for d in plan["decoding"]]
 
 
