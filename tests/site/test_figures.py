@@ -11,7 +11,7 @@ from safebench.card.measured import MeasuredResults, MeasuredScore, complete_res
 from safebench.site.board_rows import primary
 from safebench.site.figures import Figure, figures
 from safebench.site.sources import Entry, read_place
-from safebench.words import proportion
+from safebench.words import proportion, signed, signed_interval
 from tests.site import made_by_code
 from tests.site.html_check import read
 from tests.site.made_by_code import Recipe
@@ -138,3 +138,14 @@ def test_pages_call_them_by_their_numbers(site: Path) -> None:
     assert "arXiv:2506.17209" in page.text
     single = read((site / "submissions" / "single.html").read_text(encoding="utf-8"))
     assert "Not measured: there is one tuned model." in single.text
+
+
+def test_a_page_has_the_change_under_another_decoding(household: Entry, site: Path) -> None:
+    results = household.card.results
+    (change,) = (
+        c for c in results.changes
+        if (c.construct, c.decoding, c.condition, c.checkpoint) == ("harm", "greedy", "tuned", 2)
+    )  # fmt: skip
+    page = read((site / "submissions" / "household.html").read_text(encoding="utf-8"))
+    ends = signed_interval(change.lower, change.upper)
+    assert f"The change from base at greedy: {signed(change.estimate)} {ends}." in page.text
