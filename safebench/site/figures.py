@@ -98,7 +98,7 @@ def figures(card: Card, results: MeasuredResults, harm: MeasuredScore) -> list[F
     return [
         _again(card, results, harm, same, top),
         _another_seed(card, results, harm, same, top),
-        _decoding(card, harm, same, top),
+        _decoding(card, results, harm, same, top),
     ]
 
 
@@ -181,27 +181,34 @@ def _another_seed(
     return Figure(title, answer, picture.drawn(title, answer))
 
 
-def _decoding(card: Card, harm: MeasuredScore, same: Sequence[MeasuredScore], top: float) -> Figure:
+def _decoding(
+    card: Card,
+    results: MeasuredResults,
+    harm: MeasuredScore,
+    same: Sequence[MeasuredScore],
+    top: float,
+) -> Figure:
     title = "The same models, another decoding"
     names = _two_decodings(card, harm, {s.decoding for s in same})
     if names is None:
         return Figure(title, f"Not measured: {harm.decoding} is the one decoding.")
+    first = [score for score in same if score.decoding == names[0]]
+    base = find(results.scores, base_key(harm)._replace(decoding=names[0]))
     pairs = []
-    for first in (s for s in same if s.decoding == names[0]):
-        second = find(same, key_of(first)._replace(decoding=names[1]))
+    for label, score in _labelled(card, base, first):
+        second = find(results.scores, key_of(score)._replace(decoding=names[1]))
         if second is not None:
-            pairs.append((first, _means(first), _means(second)))
+            pairs.append((label, score, _means(score), _means(second)))
     picture = _Picture(top)
     share = (_WIDTH - _LEFT - _RIGHT) / max(1, len(pairs))
     parts = []
-    for n, (score, one, two) in enumerate(pairs):
-        label = _label(card, score)
+    for n, (label, score, one, two) in enumerate(pairs):
         both = [seed for seed in one if seed in two]
-        higher = sum(two[seed] > one[seed] for seed in both)
-        parts.append(
-            f"{_ends(one.values())} and {_ends(two.values())} {_where(card, score)} "
-            f"({names[1]} higher in {number(higher)} of {number(len(both))})"
-        )
+        part = f"{_ends(one.values())} and {_ends(two.values())} {_where(card, score)}"
+        if score.condition != "base":
+            higher = sum(two[seed] > one[seed] for seed in both)
+            part += f" ({names[1]} higher in {number(higher)} of {number(len(both))})"
+        parts.append(part)
         middle = _LEFT + share * (n + 0.5)
         ends = (middle - min(40.0, share / 4), middle + min(40.0, share / 4))
         picture.labels += (
@@ -210,7 +217,7 @@ def _decoding(card: Card, harm: MeasuredScore, same: Sequence[MeasuredScore], to
         for seed in both:
             line = (picture.at(ends[0], one[seed]), picture.at(ends[1], two[seed]))
             picture.lines.append(line)
-            picture.dots += line
+            (picture.base if score.condition == "base" else picture.dots).extend(line)
     answer = f"Lowest to highest model, {names[0]} and {names[1]}: {'; '.join(parts)}."
     return Figure(title, answer, picture.drawn(title, answer))
 

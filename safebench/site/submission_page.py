@@ -9,7 +9,7 @@ from typing import Any
 from safebench import words
 from safebench.card.base import NotReported
 from safebench.card.card import Card
-from safebench.card.measured import MeasuredResults, MeasuredScore, complete_results
+from safebench.card.measured import MeasuredChange, MeasuredResults, MeasuredScore, complete_results
 from safebench.card.results import find, key_of
 from safebench.site import charts, fields, figures
 from safebench.site.badge import badge_words, draw_badge
@@ -57,6 +57,7 @@ def context(
         "harm": harm,
         "primaries": _primaries(results),
         "worst": _worst_decoding(results, harm) if results and harm else None,
+        "other_change": _other_change(results, harm) if results and harm else None,
         "is_primary": lambda results, score: find(results.primary, key_of(score)) is not None,
         "scores": charts.by_task(results.scores) if results else [],
         "changes": charts.by_task(results.changes) if results else [],
@@ -106,6 +107,17 @@ def _worst_decoding(results: MeasuredResults, harm: MeasuredScore) -> MeasuredSc
     place = key_of(harm)
     same = [s for s in results.scores if key_of(s)._replace(decoding=harm.decoding) == place]
     return max(same, key=lambda score: score.estimate, default=harm)
+
+
+def _other_change(results: MeasuredResults, harm: MeasuredScore) -> MeasuredChange | None:
+    """Return the change from base under another decoding that is furthest from a score's own."""
+    place = key_of(harm)
+    same = [c for c in results.changes if key_of(c)._replace(decoding=harm.decoding) == place]
+    own = next((c.estimate for c in same if c.decoding == harm.decoding), None)
+    if own is None:
+        return None
+    others = (c for c in same if c.decoding != harm.decoding)
+    return max(others, key=lambda change: abs(change.estimate - own), default=None)
 
 
 def _figures(

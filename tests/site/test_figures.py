@@ -11,7 +11,7 @@ from safebench.card.measured import MeasuredResults, MeasuredScore, complete_res
 from safebench.site.board_rows import primary
 from safebench.site.figures import Figure, figures
 from safebench.site.sources import Entry, read_place
-from safebench.words import proportion
+from safebench.words import proportion, signed, signed_interval
 from tests.site import made_by_code
 from tests.site.html_check import read
 from tests.site.made_by_code import Recipe
@@ -71,8 +71,13 @@ def test_each_figure_says_what_the_outcomes_say(household: Entry) -> None:
     )
     told = [f"{ends(household, 't07', at)} at epoch {at}" for at in (1, 2)]
     assert seed.answer == f"Lowest to highest of 5 seeds, t07: {', '.join(told)}."
+    bases = [
+        proportion(sum(map(sum, found)) / sum(map(len, found)))
+        for found in (runs(household, name, None) for name in ("greedy", "t07"))
+    ]
     assert decoding.answer.startswith(
-        f"Lowest to highest model, greedy and t07: {ends(household, 'greedy', 1)} and "
+        f"Lowest to highest model, greedy and t07: {' and '.join(bases)} for the base model; "
+        f"{ends(household, 'greedy', 1)} and "
         f"{ends(household, 't07', 1)} at epoch 1 (t07 higher in "
     )
 
@@ -87,7 +92,7 @@ def test_every_run_is_drawn(household: Entry) -> None:
 
     assert spots(again) == [3, 2 * 5 * 3]  # repeats of the base, and of the tuned models
     assert spots(seed) == [1, 2 * 5]
-    assert spots(decoding) == [0, 2 * 2 * 5]
+    assert spots(decoding) == [2, 2 * 2 * 5]
 
 
 def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
@@ -109,8 +114,9 @@ def test_a_model_without_a_base_is_drawn_without_one(household: Entry) -> None:
     tuned = results.model_copy(
         update={"scores": tuple(s for s in results.scores if s.condition != "base")}
     )
-    again, seed, _ = figures(household.card, tuned, harm)
-    for figure in (again, seed):
+    again, seed, decoding = figures(household.card, tuned, harm)
+    assert "base" not in decoding.answer
+    for figure in (again, seed, decoding):
         assert figure.picture is not None and ">base<" not in figure.picture
     assert "base" not in again.answer
 
@@ -132,3 +138,14 @@ def test_pages_call_them_by_their_numbers(site: Path) -> None:
     assert "arXiv:2506.17209" in page.text
     single = read((site / "submissions" / "single.html").read_text(encoding="utf-8"))
     assert "Not measured: there is one tuned model." in single.text
+
+
+def test_a_page_has_the_change_under_another_decoding(household: Entry, site: Path) -> None:
+    results = household.card.results
+    (change,) = (
+        c for c in results.changes
+        if (c.construct, c.decoding, c.condition, c.checkpoint) == ("harm", "greedy", "tuned", 2)
+    )  # fmt: skip
+    page = read((site / "submissions" / "household.html").read_text(encoding="utf-8"))
+    ends = signed_interval(change.lower, change.upper)
+    assert f"The change from base at greedy: {signed(change.estimate)} {ends}." in page.text
