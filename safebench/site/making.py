@@ -27,8 +27,9 @@ from safebench.evidence.submission import CARD_FILE
 from safebench.files import sha256_of
 from safebench.site import extras
 from safebench.site.board import Board
-from safebench.site.board_rows import make_row, row_as_json, small
+from safebench.site.board_rows import make_row
 from safebench.site.cache import Cache, Record, key_of
+from safebench.site.kept_rows import row_as_json, small
 from safebench.site.pages import Pages
 from safebench.site.sources import RERUNS, Doubtful, Entry, LeftOut, plain_files, read_place
 from safebench.site.standing import log_entries, standing_of

@@ -15,10 +15,11 @@ from safebench.evidence.board_log import LogEntry, LogLine
 from safebench.progress import Progress, Silent
 from safebench.site import exports, extras, shards
 from safebench.site.board import read_board
-from safebench.site.board_rows import BoardRow, row_from_json
+from safebench.site.board_rows import BoardRow
 from safebench.site.cache import Cache
 from safebench.site.columns import ON_PAGE
 from safebench.site.families import Ordered, ordered
+from safebench.site.kept_rows import row_from_json
 from safebench.site.making import Maker, Task, make_all, published_files
 from safebench.site.pages import Pages
 from safebench.site.sources import LeftOut, places

@@ -9,7 +9,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from safebench.site import build
-from safebench.site.board_rows import BoardRow, row_as_json, row_from_json
+from safebench.site.board_rows import BoardRow
+from safebench.site.kept_rows import row_as_json, row_from_json
 
 
 @pytest.fixture(scope="module")
