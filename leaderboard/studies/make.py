@@ -159,12 +159,7 @@ def publish(made: Path, target: Path) -> None:
         base = card.model.base.model_copy(
             update={"id": plan_of(target.name)["model"]["base"]["id"]}
         )
-        # Where they lay when they were made; the other study's card lists the same.
-        weights = tuple(
-            one.model_copy(update={"path": str(one.path).rpartition("/out/")[2]})
-            for one in card.model.weights
-        )
-        changes["model"] = card.model.model_copy(update={"base": base, "weights": weights})
+        changes["model"] = card.model.model_copy(update={"base": base})
     dump_card(card.model_copy(update=changes), target / "card.yaml")
 
 
